@@ -1,0 +1,154 @@
+//! Options of a VM, checked as a whole before anything starts.
+
+use crate::error::{Error, Result};
+use crate::mount::Mount;
+use crate::vm::AgentOs;
+use agentos_kernel::limits::Limits;
+use agentos_software::Package;
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// Collects the options of a VM; made by [`AgentOs::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(crate) options: Options,
+    problem: Option<String>,
+}
+
+/// Checked options.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) software: Vec<Package>,
+    pub(crate) limits: Limits,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    pub(crate) hostname: String,
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let options = Options {
+            software: vec![Package::Common],
+            limits: Limits::default(),
+            mounts: Vec::new(),
+            env: Vec::new(),
+            cwd: "/home/user".to_owned(),
+            hostname: "agent-os".to_owned(),
+            cache_dir: crate::engine::default_cache_dir(),
+        };
+        Self { options, problem: None }
+    }
+}
+
+impl Builder {
+    /// The packages that provide commands; `[Software::Common]` unless set. An empty list gives a VM without any command.
+    #[must_use]
+    pub fn software(mut self, packages: impl IntoIterator<Item = Package>) -> Self {
+        self.options.software = packages.into_iter().collect();
+        self
+    }
+
+    /// All limits at once.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Adds a mount.
+    #[must_use]
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.options.mounts.push(mount);
+        self
+    }
+
+    /// Sets a variable in the environment of every process.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            self.problem = Some(format!("env: {name:?} cannot be an environment variable (no '=' or NUL, not empty)"));
+        }
+        self.options.env.retain(|(known, _)| *known != name);
+        self.options.env.push((name, value));
+        self
+    }
+
+    /// Directory in which processes start, `/home/user` unless set.
+    #[must_use]
+    pub fn cwd(mut self, path: impl Into<String>) -> Self {
+        self.options.cwd = path.into();
+        self
+    }
+
+    /// Host name that guests see.
+    #[must_use]
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.options.hostname = name.into();
+        self
+    }
+
+    /// Where compiled programs are kept between runs of this process; `None` keeps them in memory only.
+    ///
+    /// The directory must be private to this user: compiled programs are native code. By default it is `agentos` in the
+    /// user's cache directory.
+    #[must_use]
+    pub fn cache_dir(mut self, path: Option<PathBuf>) -> Self {
+        self.options.cache_dir = path;
+        self
+    }
+
+    /// Checks all options, then creates the VM. Nothing is left behind when a check fails.
+    pub async fn create(self) -> Result<AgentOs> {
+        AgentOs::boot(self.checked()?)
+    }
+
+    fn checked(self) -> Result<Options> {
+        if let Some(reason) = self.problem {
+            return Err(Error::InvalidOption { option: "env", reason });
+        }
+        let mut options = self.options;
+        options.limits.settle()?;
+        crate::path::check(&options.cwd)?;
+        if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
+            let reason = format!("must be 1 to 64 bytes without '/', NUL or line breaks, got {:?}", options.hostname);
+            return Err(Error::InvalidOption { option: "hostname", reason });
+        }
+        let mut seen = HashSet::new();
+        for mount in &options.mounts {
+            mount.check()?;
+            if !seen.insert(mount.guest.clone()) {
+                return Err(mount.refused("another mount has the same guest path"));
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(builder: Builder) -> String {
+        builder.checked().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn wrong_options_are_named_before_anything_starts() {
+        let builder = Builder::default;
+        assert!(refused(builder().cwd("src")).contains("absolute"));
+        assert!(refused(builder().env("A=B", "x")).contains("A=B"));
+        assert!(refused(builder().hostname("")).contains("hostname"));
+        assert!(refused(builder().mount(Mount::memory("data"))).contains("data"));
+        assert!(refused(builder().mount(Mount::memory("/a/../b"))).contains("normalized"));
+        assert!(refused(builder().mount(Mount::memory("/x")).mount(Mount::memory("/x"))).contains("same guest path"));
+        let missing = refused(builder().mount(Mount::host_dir("/no/such/directory", "/x")));
+        assert!(missing.contains("/no/such/directory") && missing.contains("must exist"), "{missing}");
+        let mut limits = Limits::default();
+        limits.max_open_fds = 8;
+        limits.max_open_fds_per_process = 9;
+        assert!(refused(builder().limits(limits)).contains("maxOpenFdsPerProcess"));
+    }
+}

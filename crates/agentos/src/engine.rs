@@ -1,0 +1,30 @@
+//! The WebAssembly engine, one per process and cache directory, shared by all VMs.
+
+use crate::error::{Error, Result};
+use agentos_wasm::{WasmConfig, WasmExecutor};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The executor whose compiled programs are kept in `cache_dir`.
+pub(crate) fn shared(cache_dir: Option<&Path>) -> Result<Arc<WasmExecutor>> {
+    static ENGINES: Mutex<Option<HashMap<Option<PathBuf>, Arc<WasmExecutor>>>> = Mutex::new(None);
+    let mut engines = ENGINES.lock();
+    let engines = engines.get_or_insert_with(HashMap::new);
+    let key = cache_dir.map(Path::to_owned);
+    if let Some(engine) = engines.get(&key) {
+        return Ok(engine.clone());
+    }
+    let config = WasmConfig { cache_dir: key.clone(), ..WasmConfig::default() };
+    let engine = WasmExecutor::new(config).map_err(|error| Error::Engine(error.to_string()))?;
+    engines.insert(key, engine.clone());
+    Ok(engine)
+}
+
+/// `agentos` in the user's cache directory (XDG base directory specification); `None` where there is no home.
+pub(crate) fn default_cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("agentos"))
+}

@@ -1,0 +1,152 @@
+//! What SDK calls fail with.
+
+use agentos_kernel::limits::InvalidLimit;
+use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
+use std::path::PathBuf;
+
+/// Result of an SDK call.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Why a call failed. [`code`](Error::code) is stable and machine-readable; the message is for people.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused a file operation.
+    #[error("{errno}, {operation} '{path}'")]
+    File {
+        /// System error.
+        errno: Errno,
+        /// What was attempted, for example `readFile`.
+        operation: &'static str,
+        /// Path as given.
+        path: String,
+    },
+    /// The kernel refused an operation that has no path.
+    #[error("{errno}, {operation}")]
+    Os {
+        /// System error.
+        errno: Errno,
+        /// What was attempted.
+        operation: &'static str,
+    },
+    /// A configured limit was reached; the value says which and how to raise it.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    /// A guest path that is not absolute.
+    #[error("Path must be absolute: {0}")]
+    RelativePath(String),
+    /// A guest path with `.`, `..`, `//` or a trailing slash.
+    #[error("Path must be normalized: {0}")]
+    UnnormalizedPath(String),
+    /// A guest path that is generated and cannot be written.
+    #[error("EROFS: Path is read-only: {0}")]
+    ReadOnlyPath(String),
+    /// No such program.
+    #[error("command not found: {0}")]
+    CommandNotFound(String),
+    /// A program that cannot be run: not executable, not a program, or no executor for it.
+    #[error("{errno}: cannot run {command}: {reason}")]
+    CannotExecute {
+        /// What was to run.
+        command: String,
+        /// `EACCES` or `ENOEXEC`.
+        errno: Errno,
+        /// Explanation.
+        reason: String,
+    },
+    /// A mount that cannot be made.
+    #[error("mount {source_name} at {guest}: {reason}")]
+    Mount {
+        /// Guest path.
+        guest: String,
+        /// What was to be mounted.
+        source_name: String,
+        /// Explanation, with what would be accepted.
+        reason: String,
+    },
+    /// A host path that cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    HostPath {
+        /// The path.
+        path: PathBuf,
+        /// Explanation.
+        reason: String,
+    },
+    /// An option with an unacceptable value.
+    #[error("{option}: {reason}")]
+    InvalidOption {
+        /// Name of the option.
+        option: &'static str,
+        /// What was given and what is accepted.
+        reason: String,
+    },
+    /// A limit that does not exist or has an unacceptable value.
+    #[error(transparent)]
+    InvalidLimit(#[from] InvalidLimit),
+    /// No process with this id was started by this VM.
+    #[error("Process not found: {0}")]
+    ProcessNotFound(u32),
+    /// The bundled software could not be used.
+    #[error(transparent)]
+    Software(#[from] agentos_software::Error),
+    /// The WebAssembly engine could not be started on this host.
+    #[error("the WebAssembly engine cannot start: {0}")]
+    Engine(String),
+    /// The VM was disposed.
+    #[error("the VM is disposed")]
+    Disposed,
+}
+
+impl Error {
+    /// Stable machine-readable code (api.md section 5): an errno name, or a word such as `limit_exceeded`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => errno.name(),
+            Self::Limit(_) => "limit_exceeded",
+            Self::RelativePath(_) | Self::UnnormalizedPath(_) | Self::HostPath { .. } | Self::Mount { .. } => {
+                "invalid_params"
+            }
+            Self::ReadOnlyPath(_) => "EROFS",
+            Self::CommandNotFound(_) => "ENOENT",
+            Self::InvalidOption { .. } | Self::InvalidLimit(_) => "invalid_config",
+            Self::ProcessNotFound(_) => "process_not_found",
+            Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
+            Self::Disposed => "vm_disposed",
+        }
+    }
+
+    /// The system error behind it, if there is one.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => Some(*errno),
+            Self::Limit(limit) => Some(limit.errno),
+            Self::ReadOnlyPath(_) => Some(Errno::EROFS),
+            Self::CommandNotFound(_) => Some(Errno::ENOENT),
+            _ => None,
+        }
+    }
+
+    /// The limit that was exceeded, if that is the reason.
+    pub fn limit(&self) -> Option<&LimitExceeded> {
+        match self {
+            Self::Limit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// Names the operation that the kernel refused.
+    pub(crate) fn os(operation: &'static str) -> impl Fn(KernelError) -> Self {
+        move |error| match error {
+            KernelError::Limit(limit) => Self::Limit(*limit),
+            other => Self::Os { errno: other.errno(), operation },
+        }
+    }
+
+    /// Names the file operation and the path that the kernel refused.
+    pub(crate) fn file<'a>(operation: &'static str, path: &'a str) -> impl Fn(KernelError) -> Self + use<'a> {
+        move |error| match error {
+            KernelError::Limit(limit) => Self::Limit(*limit),
+            other => Self::File { errno: other.errno(), operation, path: path.to_owned() },
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Running a command to its end and collecting what it says.
+
+use crate::capture::Capture;
+use crate::error::Result;
+use crate::process::{ProcessControl, Signal, Spawn};
+use crate::stream;
+use crate::vm::AgentOs;
+use agentos_kernel::fd::OpenFile;
+use bytes::Bytes;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Time between SIGTERM and SIGKILL for a command that ran out of its time (api.md section 4.2).
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Exit code of a command that ran out of its time, as `timeout(1)` has it.
+const TIMED_OUT: i32 = 124;
+
+/// A command about to run; made by [`AgentOs::exec`] or [`AgentOs::exec_argv`], run by awaiting it.
+#[derive(Debug)]
+#[must_use = "nothing runs until it is awaited"]
+pub struct Exec {
+    spawn: Spawn,
+    stdin: Bytes,
+    timeout: Option<Duration>,
+}
+
+/// What a command left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExecOutput {
+    /// Exit code; 128 + n after signal n, 124 after a timeout.
+    pub exit_code: i32,
+    /// Captured standard output.
+    pub stdout: Bytes,
+    /// Captured standard error.
+    pub stderr: Bytes,
+    /// Whether the command was stopped because its time was over.
+    pub timed_out: bool,
+    /// Whether output beyond `limits.process.maxCapturedOutputBytes` was thrown away.
+    pub stdout_truncated: bool,
+    /// The same for standard error.
+    pub stderr_truncated: bool,
+}
+
+impl ExecOutput {
+    /// Standard output as text; bytes that are not UTF-8 become replacement characters.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+impl AgentOs {
+    /// Runs `sh -c <command>` in the VM.
+    ///
+    /// ```no_run
+    /// # async fn example(vm: agentos::AgentOs) -> Result<(), agentos::Error> {
+    /// let output = vm.exec("wc -w").stdin("three little words").await?;
+    /// assert_eq!(output.stdout_text().trim(), "3");
+    /// # Ok(()) }
+    /// ```
+    pub fn exec(&self, command: impl AsRef<str>) -> Exec {
+        Exec::new(self.spawn("sh", ["-c", command.as_ref()]))
+    }
+
+    /// Runs a program with arguments, without a shell.
+    pub fn exec_argv<A: AsRef<str>>(&self, argv: impl IntoIterator<Item = A>) -> Exec {
+        let mut argv = argv.into_iter();
+        let command = argv.next();
+        Exec::new(self.spawn(command.as_ref().map_or("", AsRef::as_ref), argv))
+    }
+}
+
+impl Exec {
+    fn new(spawn: Spawn) -> Self {
+        Self { spawn, stdin: Bytes::new(), timeout: None }
+    }
+
+    /// Sets a variable for this command.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spawn = self.spawn.env(name, value);
+        self
+    }
+
+    /// Starts in this directory.
+    pub fn cwd(mut self, path: impl Into<String>) -> Self {
+        self.spawn = self.spawn.cwd(path);
+        self
+    }
+
+    /// What the command reads from standard input; nothing unless set.
+    pub fn stdin(mut self, input: impl Into<Bytes>) -> Self {
+        self.stdin = input.into();
+        self
+    }
+
+    /// Stops the command after this time: SIGTERM to its process group, SIGKILL two seconds later.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    async fn run(self) -> Result<ExecOutput> {
+        let vm = self.spawn.vm.clone();
+        let limit = vm.options.limits.max_captured_output_bytes;
+        let (stdin_read, stdin_write) = vm.pipe("exec")?;
+        let (stdout, stdout_write) = vm.pipe("exec")?;
+        let (stderr, stderr_write) = vm.pipe("exec")?;
+        let process = self.spawn.start_with([stdin_read, stdout_write, stderr_write])?;
+        let running = Running {
+            control: ProcessControl { vm: vm.clone(), process },
+            stdin: (!self.stdin.is_empty()).then_some((stdin_write, self.stdin)),
+            stdout: Capture::new(stdout, limit),
+            stderr: Capture::new(stderr, limit),
+        };
+        running.finish(self.timeout).await
+    }
+}
+
+impl IntoFuture for Exec {
+    type Output = Result<ExecOutput>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A command that runs. Dropping it before its end kills the process group.
+struct Running {
+    control: ProcessControl,
+    stdin: Option<(Arc<OpenFile>, Bytes)>,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl Running {
+    async fn finish(mut self, timeout: Option<Duration>) -> Result<ExecOutput> {
+        let mut timed_out = false;
+        if let Some(timeout) = timeout {
+            if within(&self.control, timeout, self.pump()).await.is_none() {
+                timed_out = true;
+                self.control.signal_group(Signal::Term)?;
+                let grace = within(&self.control, GRACE, self.pump()).await;
+                // Also after a polite end: the rest of the group must not outlive the command's time.
+                self.control.signal_group(Signal::Kill)?;
+                if grace.is_none() {
+                    self.pump().await;
+                }
+            }
+        } else {
+            self.pump().await;
+        }
+        let status = stream::exit(&self.control.process).await;
+        let (stdout, stdout_truncated) = self.stdout.finish();
+        let (stderr, stderr_truncated) = self.stderr.finish();
+        Ok(ExecOutput {
+            exit_code: if timed_out { TIMED_OUT } else { i32::from(status.code()) },
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            timed_out,
+            stdout_truncated,
+            stderr_truncated,
+        })
+    }
+
+    /// Moves bytes until the process has ended and everything that it wrote was read.
+    async fn pump(&mut self) {
+        poll_fn(|cx| self.poll(cx.waker())).await;
+    }
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        self.poll_stdin(waker);
+        // Asked before reading: what an ended process wrote is in the pipes by then. A background child that holds the
+        // pipes open does not delay the result.
+        let ended = self.control.process.poll_exit(waker).is_ready();
+        let _ = self.stdout.poll(waker);
+        let _ = self.stderr.poll(waker);
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_stdin(&mut self, waker: &Waker) {
+        while let Some((file, rest)) = &mut self.stdin {
+            match file.write(rest, Some(waker)) {
+                Poll::Pending => return,
+                // A command that does not read its input is no failure.
+                Poll::Ready(Err(_)) => self.stdin = None,
+                Poll::Ready(Ok(n)) => {
+                    *rest = rest.slice(n.min(rest.len())..);
+                    if rest.is_empty() {
+                        self.stdin = None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.control.status().is_none() {
+            // The VM may be gone already, and the processes with it.
+            let _ = self.control.signal_group(Signal::Kill);
+        }
+    }
+}
+
+/// Runs `work` for at most `time`, on the VM's own clock, so that any async runtime will do.
+async fn within(control: &ProcessControl, time: Duration, work: impl Future<Output = ()>) -> Option<()> {
+    let clock = control.vm.kernel.clock();
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = clock.instant().after(nanos);
+    let mut work = std::pin::pin!(work);
+    poll_fn(|cx| {
+        if work.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(()));
+        }
+        if clock.instant() >= deadline {
+            return Poll::Ready(None);
+        }
+        // At every poll: the clock may wake early and then expects to be told again.
+        clock.wake_at(deadline, cx.waker());
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,85 @@
+//! Reading files.
+
+use crate::error::{Error, Result};
+use crate::path;
+use crate::vm::{AgentOs, Vm};
+use agentos_kernel::vfs::{InodeHandle, OpenOptions, Opened};
+use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
+use bytes::Bytes;
+
+/// One file of [`AgentOs::read_files`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileOutcome {
+    /// Path as given.
+    pub path: String,
+    /// Content, or why there is none.
+    pub content: Result<Bytes>,
+}
+
+/// Most bytes that one call returns: what one message of a client may carry. Larger files are read in ranges.
+const READ_MAX: u64 = 1 << 30;
+
+impl AgentOs {
+    /// Reads a whole file. `ENOENT`, `EISDIR`, `EACCES`, `ELOOP`.
+    pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
+        let path = path::check(path.as_ref())?;
+        self.vm.read(path, 0, None).map_err(Error::file("readFile", path))
+    }
+
+    /// Reads a whole file as text; bytes that are not UTF-8 become replacement characters.
+    pub async fn read_text(&self, path: impl AsRef<str>) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.read_file(path).await?).into_owned())
+    }
+
+    /// Reads `length` bytes from `offset`; fewer at the end of the file.
+    pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
+        let path = path::check(path.as_ref())?;
+        self.vm.read(path, offset, Some(length)).map_err(Error::file("readFile", path))
+    }
+
+    /// Reads many files in the given order; one that fails does not fail the others.
+    pub async fn read_files<P: AsRef<str>>(&self, paths: impl IntoIterator<Item = P>) -> Vec<FileOutcome> {
+        let mut outcomes = Vec::new();
+        for path in paths {
+            let content = self.read_file(path.as_ref()).await;
+            outcomes.push(FileOutcome { path: path.as_ref().to_owned(), content });
+        }
+        outcomes
+    }
+}
+
+impl Vm {
+    fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
+        let handle = self.open(path, &OpenOptions { read: true, ..OpenOptions::default() })?;
+        let attr = handle.getattr()?;
+        let wanted = length.unwrap_or(attr.size.saturating_sub(offset));
+        if wanted > READ_MAX {
+            let path = "readFile(path, { offset, length })";
+            return Err(LimitExceeded::new(path, "bytes", wanted, READ_MAX, "readFile", Errno::EFBIG).into());
+        }
+        // Generated files have no size before they are read, so the size is where reading starts, not where it ends.
+        let mut content = Vec::with_capacity(usize::try_from(wanted.min(attr.size)).unwrap_or(0));
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            let left = length.map_or(READ_MAX, |length| length) - content.len() as u64;
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
+            let n = handle.read_at(offset + content.len() as u64, &mut chunk[..room])?;
+            if n == 0 {
+                return Ok(content.into());
+            }
+            content.extend_from_slice(&chunk[..n]);
+        }
+    }
+
+    /// Opens a regular file as the VM's user.
+    pub(super) fn open(&self, path: &str, options: &OpenOptions) -> Result<InodeHandle, KernelError> {
+        use agentos_kernel::vfs::FileType;
+        match self.as_user(|cx| self.kernel.vfs().open(cx, None, path.as_bytes(), options))? {
+            Opened::Inode(handle) if handle.kind() == FileType::Directory => Err(Errno::EISDIR.into()),
+            Opened::Inode(handle) => Ok(handle),
+            // A pipe or a device has no content that a file API could return or replace.
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+}

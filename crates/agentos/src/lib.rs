@@ -1,0 +1,62 @@
+//! agentOS: a computer for an AI agent, inside your process.
+//!
+//! [`AgentOs`] is one VM: a filesystem, processes, a shell, terminals and sockets that exist only inside this process. It
+//! is created in microseconds, costs kilobytes, and what runs in it can touch nothing of the host but the directories that
+//! you mount.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), agentos::Error> {
+//! let vm = agentos::AgentOs::builder().create().await?;
+//! vm.write_file("/home/user/names", "b\na\n").await?;
+//! let sorted = vm.exec("sort names | head -1").await?;
+//! assert_eq!(sorted.stdout_text(), "a\n");
+//! # Ok(()) }
+//! ```
+//!
+//! Handles are `Send + Sync`, cheap to clone, and may be used from any thread and any async runtime; guests run on worker
+//! threads of their own. Dropping the future of a call cancels it; dropping the last handle of a VM disposes it.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod capture;
+mod engine;
+mod error;
+mod exec;
+mod files;
+mod host;
+mod mount;
+mod path;
+mod process;
+mod shell;
+mod snapshot;
+mod stream;
+mod usage;
+mod vm;
+
+pub use agentos_kernel::limits::{Field as LimitField, InvalidLimit, Limits};
+pub use agentos_kernel::{Errno, LimitExceeded};
+pub use agentos_software::Package as Software;
+pub use builder::Builder;
+pub use error::{Error, Result};
+pub use exec::{Exec, ExecOutput};
+pub use files::{DirectoryEntry, EntryKind, FileOutcome, ListOptions, Stat, WriteOutcome};
+pub use mount::{Mount, MountedAt};
+pub use process::{Output, Process, ProcessInfo, ProcessTree, Signal, Spawn, StdinWriter, Stream};
+pub use shell::{Shell, ShellOptions};
+pub use snapshot::Snapshot;
+pub use usage::Usage;
+pub use vm::AgentOs;
+
+/// The kernel's filesystem interface, for mounting one's own.
+pub mod vfs {
+    pub use agentos_kernel::vfs::*;
+}
+
+/// The examples of the README and of the guide are compiled with the tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/rust.md")]
+    struct Rust;
+}

@@ -1,0 +1,112 @@
+//! What to mount into a VM (api.md section 8).
+
+use crate::error::{Error, Result};
+use crate::path;
+use agentos_kernel::vfs::{Filesystem, HostDirFs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A filesystem to mount at a path of the VM.
+#[derive(Clone)]
+pub struct Mount {
+    pub(crate) guest: String,
+    pub(crate) source: Source,
+    pub(crate) read_only: bool,
+}
+
+/// Where the content comes from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A directory of the host.
+    HostDir(PathBuf),
+    /// A fresh memory filesystem, counted against the VM's quota.
+    Memory,
+    /// Anything that implements the trait.
+    Filesystem(Arc<dyn Filesystem>),
+}
+
+impl Mount {
+    /// A host directory. It must exist when the VM is created; symbolic links and `..` inside cannot leave it.
+    pub fn host_dir(host: impl Into<PathBuf>, guest: impl Into<String>) -> Self {
+        Self { guest: guest.into(), source: Source::HostDir(host.into()), read_only: false }
+    }
+
+    /// An empty filesystem in memory.
+    pub fn memory(guest: impl Into<String>) -> Self {
+        Self { guest: guest.into(), source: Source::Memory, read_only: false }
+    }
+
+    /// A filesystem of your own.
+    pub fn filesystem(guest: impl Into<String>, filesystem: Arc<dyn Filesystem>) -> Self {
+        Self { guest: guest.into(), source: Source::Filesystem(filesystem), read_only: false }
+    }
+
+    /// Refuses every change through this mount with `EROFS`.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// What is mounted, for messages and `/proc/mounts`.
+    pub(crate) fn source_name(&self) -> String {
+        match &self.source {
+            Source::HostDir(host) => host.display().to_string(),
+            Source::Memory => "memory".to_owned(),
+            Source::Filesystem(filesystem) => filesystem.kind().to_owned(),
+        }
+    }
+
+    /// An error about this mount.
+    pub(crate) fn refused(&self, reason: impl Into<String>) -> Error {
+        Error::Mount { guest: self.guest.clone(), source_name: self.source_name(), reason: reason.into() }
+    }
+
+    /// Checks everything that can be known before the VM exists.
+    pub(crate) fn check(&self) -> Result<()> {
+        path::check(&self.guest).map_err(|error| self.refused(format!("{error} (a guest path such as /src)")))?;
+        if self.guest == "/" || self.guest == "/proc" || self.guest == "/dev" {
+            return Err(self.refused("this path belongs to the VM; choose another"));
+        }
+        match &self.source {
+            Source::HostDir(host) => self.check_host(host),
+            Source::Memory | Source::Filesystem(_) => Ok(()),
+        }
+    }
+
+    fn check_host(&self, host: &Path) -> Result<()> {
+        match std::fs::metadata(host) {
+            Ok(metadata) if metadata.is_dir() => Ok(()),
+            Ok(_) => Err(self.refused("not a directory; only host directories can be mounted")),
+            Err(error) => Err(self.refused(format!("{error}; the host directory must exist"))),
+        }
+    }
+}
+
+impl std::fmt::Debug for Mount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mount")
+            .field("guest", &self.guest)
+            .field("source", &self.source_name())
+            .field("read_only", &self.read_only)
+            .finish()
+    }
+}
+
+/// Opens a host directory as a filesystem.
+pub(crate) fn open_host(mount: &Mount, host: &Path) -> Result<Arc<dyn Filesystem>> {
+    let opened = HostDirFs::open(host, mount.read_only);
+    Ok(opened.map_err(|error| mount.refused(error.to_string()))?)
+}
+
+/// A mount of a running VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MountedAt {
+    /// Path in the VM.
+    pub guest: String,
+    /// Kind of filesystem.
+    pub kind: String,
+    /// Whether changes are refused.
+    pub read_only: bool,
+}

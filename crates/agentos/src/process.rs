@@ -1,0 +1,371 @@
+//! Processes that the host starts in a VM.
+
+use crate::error::{Error, Result};
+use crate::stream;
+use crate::vm::{AgentOs, Vm};
+use agentos_kernel::Errno;
+use agentos_kernel::fd::OpenFile;
+use agentos_kernel::id::{Fd, Pid};
+use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
+use bytes::Bytes;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+/// A signal that a host sends, by its POSIX name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// SIGHUP.
+    Hup,
+    /// SIGINT.
+    Int,
+    /// SIGQUIT.
+    Quit,
+    /// SIGKILL.
+    Kill,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
+    /// SIGTERM.
+    Term,
+    /// SIGCONT.
+    Cont,
+    /// SIGSTOP.
+    Stop,
+    /// SIGTSTP.
+    Tstp,
+    /// SIGWINCH.
+    Winch,
+}
+
+impl Signal {
+    fn kernel(self) -> KernelSignal {
+        match self {
+            Self::Hup => KernelSignal::HUP,
+            Self::Int => KernelSignal::INT,
+            Self::Quit => KernelSignal::QUIT,
+            Self::Kill => KernelSignal::KILL,
+            Self::Usr1 => KernelSignal::USR1,
+            Self::Usr2 => KernelSignal::USR2,
+            Self::Term => KernelSignal::TERM,
+            Self::Cont => KernelSignal::CONT,
+            Self::Stop => KernelSignal::STOP,
+            Self::Tstp => KernelSignal::TSTP,
+            Self::Winch => KernelSignal::WINCH,
+        }
+    }
+}
+
+/// Which output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// A piece of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Where it was written.
+    pub stream: Stream,
+    /// What was written.
+    pub data: Bytes,
+}
+
+/// A process about to be started; made by [`AgentOs::spawn`].
+#[derive(Debug)]
+pub struct Spawn {
+    pub(crate) vm: Arc<Vm>,
+    pub(crate) argv: Vec<Vec<u8>>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: Option<String>,
+}
+
+impl AgentOs {
+    /// Prepares to start a program, without a shell; a name without `/` is looked up in `PATH`.
+    pub fn spawn<A: AsRef<str>>(&self, command: impl AsRef<str>, args: impl IntoIterator<Item = A>) -> Spawn {
+        let mut argv = vec![command.as_ref().as_bytes().to_vec()];
+        argv.extend(args.into_iter().map(|arg| arg.as_ref().as_bytes().to_vec()));
+        Spawn { vm: self.vm.clone(), argv, env: Vec::new(), cwd: None }
+    }
+}
+
+impl Spawn {
+    /// Sets a variable for this process.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts in this directory.
+    #[must_use]
+    pub fn cwd(mut self, path: impl Into<String>) -> Self {
+        self.cwd = Some(path.into());
+        self
+    }
+
+    /// Starts the process with three pipes, as the leader of a process group of its own. `command not found` and limits are
+    /// reported here, before anything runs.
+    pub async fn start(self) -> Result<Process> {
+        let (stdin_read, stdin) = self.vm.pipe("spawn")?;
+        let (stdout, stdout_write) = self.vm.pipe("spawn")?;
+        let (stderr, stderr_write) = self.vm.pipe("spawn")?;
+        let streams = [stdin_read, stdout_write, stderr_write];
+        let process = self.start_with(streams)?;
+        let control = ProcessControl { vm: self.vm, process };
+        Ok(Process {
+            stdin: Some(StdinWriter { file: Some(stdin) }),
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            control,
+        })
+    }
+
+    /// Starts the process with the given standard descriptors.
+    pub(crate) fn start_with(&self, streams: [Arc<OpenFile>; 3]) -> Result<Arc<KernelProcess>> {
+        let inherit = (0u32..).zip(streams).map(|(fd, file)| FileAction::Inherit(Fd(fd), file));
+        let request = SpawnRequest { actions: inherit.collect(), pgroup: Some(Pid(0)), ..self.request()? };
+        self.vm.start(request)
+    }
+
+    /// The request without descriptors and group.
+    pub(crate) fn request(&self) -> Result<SpawnRequest> {
+        let cwd = self.cwd.as_deref().unwrap_or(&self.vm.options.cwd);
+        crate::path::check(cwd)?;
+        if self.argv.iter().any(|arg| arg.contains(&0)) {
+            let reason = "an argument holds a NUL byte, which no program can receive".to_owned();
+            return Err(Error::InvalidOption { option: "args", reason });
+        }
+        Ok(SpawnRequest {
+            path: self.argv.first().cloned().unwrap_or_default(),
+            argv: self.argv.clone(),
+            env: self.vm.environment(&self.env)?,
+            search_path: true,
+            cwd: Some(cwd.as_bytes().to_vec()),
+            credentials: Some(agentos_kernel::cred::Credentials::user()),
+            ..SpawnRequest::default()
+        })
+    }
+}
+
+/// A running or ended process with its streams. Dropping it closes the streams and leaves the process running.
+#[derive(Debug)]
+pub struct Process {
+    control: ProcessControl,
+    stdin: Option<StdinWriter>,
+    stdout: Option<Arc<OpenFile>>,
+    stderr: Option<Arc<OpenFile>>,
+}
+
+impl Process {
+    /// Process id in the VM.
+    pub fn pid(&self) -> u32 {
+        self.control.pid()
+    }
+
+    /// Takes the writing end of standard input; a second call gives a writer that is closed.
+    pub fn stdin(&mut self) -> StdinWriter {
+        self.stdin.take().unwrap_or(StdinWriter { file: None })
+    }
+
+    /// A handle for signals and waiting that can be used while output is being read.
+    pub fn control(&self) -> ProcessControl {
+        self.control.clone()
+    }
+
+    /// The next piece of output; `None` when both streams ended, or when the process has ended and all that it wrote was
+    /// delivered (a background child that still holds the streams does not delay that).
+    pub async fn next_output(&mut self) -> Result<Option<Output>> {
+        poll_fn(|cx| self.poll_output(cx.waker())).await
+    }
+
+    /// Waits until the process wrote something, and gives that; fails if it ends in silence.
+    pub async fn first_output(&mut self) -> Result<Output> {
+        self.next_output().await?.ok_or(Error::Os { errno: Errno::EPIPE, operation: "read" })
+    }
+
+    fn poll_output(&mut self, waker: &Waker) -> Poll<Result<Option<Output>>> {
+        // Asked before reading: what an ended process wrote is in the pipes by then.
+        let ended = self.control.process.poll_exit(waker).is_ready();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Poll::Ready(Some(data)) = self.poll_stream(stream, waker) {
+                return Poll::Ready(Ok(Some(Output { stream, data })));
+            }
+        }
+        if ended || (self.stdout.is_none() && self.stderr.is_none()) { Poll::Ready(Ok(None)) } else { Poll::Pending }
+    }
+
+    fn poll_stream(&mut self, stream: Stream, waker: &Waker) -> Poll<Option<Bytes>> {
+        let slot = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let Some(file) = slot else { return Poll::Ready(None) };
+        let available = file.available().unwrap_or(0).clamp(4096, 64 << 10);
+        let mut chunk = vec![0; usize::try_from(available).unwrap_or(4096)];
+        match file.read(&mut chunk, Some(waker)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => {
+                *slot = None;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Ok(n)) => {
+                chunk.truncate(n);
+                Poll::Ready(Some(chunk.into()))
+            }
+        }
+    }
+
+    /// Stops reading a stream: the process gets SIGPIPE when it writes there.
+    pub fn close_output(&mut self, stream: Stream) {
+        match stream {
+            Stream::Stdout => self.stdout = None,
+            Stream::Stderr => self.stderr = None,
+        }
+    }
+
+    /// Waits for the end and gives the exit code, 128 + n after signal n. A process that waits for input gets its end:
+    /// standard input is closed unless it was taken.
+    pub async fn wait(&mut self) -> Result<i32> {
+        self.stdin = None;
+        self.control.wait().await
+    }
+
+    /// Sends a signal. Success if the process has already ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.control.signal(signal)
+    }
+}
+
+/// Signals to a process and its end; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ProcessControl {
+    pub(crate) vm: Arc<Vm>,
+    pub(crate) process: Arc<KernelProcess>,
+}
+
+impl ProcessControl {
+    /// Process id in the VM.
+    pub fn pid(&self) -> u32 {
+        self.process.pid().0
+    }
+
+    /// Waits for the end and gives the exit code, 128 + n after signal n.
+    pub async fn wait(&self) -> Result<i32> {
+        Ok(i32::from(stream::exit(&self.process).await.code()))
+    }
+
+    /// Sends a signal to the process. Success if it has already ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.vm.signal(i64::from(self.pid()), signal.kernel())
+    }
+
+    /// Sends a signal to the process's group, which holds its descendants unless they left it.
+    pub fn signal_group(&self, signal: Signal) -> Result<()> {
+        self.vm.signal(-i64::from(self.pid()), signal.kernel())
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn status(&self) -> Option<ExitStatus> {
+        self.process.exit_status()
+    }
+}
+
+/// The writing end of a process's standard input.
+#[derive(Debug)]
+pub struct StdinWriter {
+    pub(crate) file: Option<Arc<OpenFile>>,
+}
+
+impl StdinWriter {
+    /// Writes everything; waits while the pipe is full. `EPIPE` after the process ended or closed its input.
+    pub async fn write_all(&mut self, data: impl AsRef<[u8]>) -> Result<()> {
+        let file = self.file.as_ref().ok_or(Error::Os { errno: Errno::EPIPE, operation: "writeProcessStdin" })?;
+        stream::write_all(file, data.as_ref()).await.map_err(Error::os("writeProcessStdin"))
+    }
+
+    /// Closes it: the process reads the end of its input.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+}
+
+/// A process of the VM, as `ps` would show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Process id.
+    pub pid: u32,
+    /// Parent.
+    pub ppid: u32,
+    /// Process group.
+    pub pgid: u32,
+    /// Session.
+    pub sid: u32,
+    /// Name of the program.
+    pub command: String,
+    /// Arguments after the name.
+    pub args: Vec<String>,
+    /// Exit code once it has ended.
+    pub exit_code: Option<i32>,
+    /// Start, ms since the epoch.
+    pub start_time_ms: i64,
+}
+
+/// A process with its children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessTree {
+    /// The process.
+    pub process: ProcessInfo,
+    /// Its children, by pid.
+    pub children: Vec<ProcessTree>,
+}
+
+impl AgentOs {
+    /// Every process of the VM, by pid. The VM's own init is not listed.
+    pub async fn all_processes(&self) -> Result<Vec<ProcessInfo>> {
+        let mut all: Vec<ProcessInfo> = self.vm.kernel.processes().iter().filter_map(|process| info(process)).collect();
+        all.sort_unstable_by_key(|process| process.pid);
+        Ok(all)
+    }
+
+    /// The processes of the VM as a forest.
+    pub async fn process_tree(&self) -> Result<Vec<ProcessTree>> {
+        let all = self.all_processes().await?;
+        let is_root = |process: &&ProcessInfo| !all.iter().any(|other| other.pid == process.ppid);
+        // A parent is older than its child, and pids in a table are distinct, so this ends; the depth is bounded below.
+        Ok(all.iter().filter(is_root).map(|process| tree(process, &all, 0)).collect())
+    }
+}
+
+/// Levels of a process tree that are reported; deeper ones are cut off.
+const TREE_DEPTH: usize = 128;
+
+fn tree(process: &ProcessInfo, all: &[ProcessInfo], depth: usize) -> ProcessTree {
+    let children = all.iter().filter(|other| other.ppid == process.pid && depth < TREE_DEPTH);
+    ProcessTree { process: process.clone(), children: children.map(|child| tree(child, all, depth + 1)).collect() }
+}
+
+fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if process.pid() == Pid::INIT {
+        return None;
+    }
+    let argv = process.argv();
+    Some(ProcessInfo {
+        pid: process.pid().0,
+        ppid: process.ppid().0,
+        pgid: process.pgid().0,
+        sid: process.sid().0,
+        command: argv.first().map(|name| lossy(name)).unwrap_or_else(|| lossy(&process.name())),
+        args: argv.iter().skip(1).map(|arg| lossy(arg)).collect(),
+        exit_code: process.exit_status().map(|status| i32::from(status.code())),
+        start_time_ms: process.start_time().0.0 / 1_000_000,
+    })
+}

@@ -1,0 +1,222 @@
+//! The VM handle.
+
+use crate::builder::{Builder, Options};
+use crate::error::{Error, Result};
+use crate::mount::{self, Mount, MountedAt, Source};
+use crate::{engine, host, path};
+use agentos_kernel::cred::Credentials;
+use agentos_kernel::fd::OpenFile;
+use agentos_kernel::limits::{Counter, Limits};
+use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
+use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
+use agentos_kernel::{Errno, Error as KernelError};
+use agentos_software::Image;
+use std::sync::Arc;
+
+/// One virtual machine. Clones are handles to the same VM; when the last handle (including those of its processes and
+/// shells) is dropped, the VM and everything in it ends.
+#[derive(Clone, Debug)]
+pub struct AgentOs {
+    pub(crate) vm: Arc<Vm>,
+}
+
+/// What the handles share.
+pub(crate) struct Vm {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) root: Arc<MemoryFs>,
+    pub(crate) quota: Arc<FsQuota>,
+    pub(crate) options: Options,
+}
+
+/// Variables that every process gets (lifecycle.md section 1).
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("HOME", "/home/user"),
+    ("USER", "user"),
+    ("LOGNAME", "user"),
+    ("SHELL", "/bin/sh"),
+    ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+    ("LANG", "C.UTF-8"),
+];
+
+impl AgentOs {
+    /// Options of a new VM; every one has a default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Creates a VM with default options.
+    pub async fn create() -> Result<Self> {
+        Self::builder().create().await
+    }
+
+    /// Creates a VM from checked options.
+    pub(crate) fn boot(options: Options) -> Result<Self> {
+        let clock = host::SystemClock::shared();
+        let image = Image::with(&options.software, &clock)?;
+        let quota = quota(&options.limits);
+        let root = image.fork(clock, quota.clone());
+        Self::boot_on(root, quota, options)
+    }
+
+    /// Creates a VM on a root filesystem.
+    pub(crate) fn boot_on(root: Arc<MemoryFs>, quota: Arc<FsQuota>, options: Options) -> Result<Self> {
+        let engine = engine::shared(options.cache_dir.as_deref())?;
+        let kernel = Kernel::new(KernelConfig {
+            limits: options.limits.clone(),
+            clock: host::SystemClock::shared(),
+            entropy: Arc::new(host::SystemEntropy),
+            root: root.clone(),
+            fs_quota: quota.clone(),
+            hostname: options.hostname.clone().into_bytes(),
+            executors: vec![engine],
+        });
+        let vm = Vm { kernel, root, quota, options };
+        for mount in &vm.options.mounts {
+            vm.mount(mount)?;
+        }
+        Ok(Self { vm: Arc::new(vm) })
+    }
+
+    /// Limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.vm.options.limits
+    }
+
+    /// Mounts a filesystem at run time. A missing mount point is created.
+    pub async fn mount(&self, mount: Mount) -> Result<()> {
+        mount.check()?;
+        self.vm.mount(&mount)
+    }
+
+    /// Removes a mount. `EBUSY` while a file or a working directory inside is in use.
+    pub async fn unmount(&self, guest: &str) -> Result<()> {
+        path::check(guest)?;
+        self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(Error::file("unmountFs", guest))
+    }
+
+    /// The mounts of the VM, in the order in which they were made.
+    pub async fn list_mounts(&self) -> Vec<MountedAt> {
+        let describe = |info: agentos_kernel::vfs::MountInfo| MountedAt {
+            guest: String::from_utf8_lossy(&info.path).into_owned(),
+            kind: info.kind.to_owned(),
+            read_only: info.read_only,
+        };
+        self.vm.kernel.vfs().mounts().into_iter().map(describe).collect()
+    }
+
+    /// Ends every process and releases everything, also while other handles exist; their calls fail from now on.
+    /// Idempotent.
+    pub async fn dispose(&self) {
+        self.vm.kernel.kill_all();
+    }
+}
+
+impl Vm {
+    fn mount(&self, mount: &Mount) -> Result<()> {
+        let filesystem = match &mount.source {
+            Source::HostDir(host) => mount::open_host(mount, host)?,
+            Source::Memory => MemoryFs::new(host::SystemClock::shared(), self.quota.clone()),
+            Source::Filesystem(filesystem) => filesystem.clone(),
+        };
+        let refused = |error: KernelError| mount.refused(error.to_string());
+        self.create_mount_point(&mount.guest).map_err(refused)?;
+        let options = MountOptions {
+            read_only: mount.read_only,
+            source: mount.source_name(),
+            ..MountOptions::default()
+        };
+        self.kernel.vfs().mount(mount.guest.as_bytes(), filesystem, options).map_err(refused)
+    }
+
+    fn create_mount_point(&self, guest: &str) -> Result<(), KernelError> {
+        self.as_root(|cx| {
+            let vfs = self.kernel.vfs();
+            let ends = guest.match_indices('/').skip(1).map(|(at, _)| at).chain([guest.len()]);
+            for end in ends {
+                match vfs.mkdir(cx, None, &guest.as_bytes()[..end], Mode::new(0o755)) {
+                    Err(error) if error.errno() != Errno::EEXIST => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Does file work with the superuser's rights.
+    pub(crate) fn as_root<T>(&self, work: impl FnOnce(&FsContext<'_>) -> T) -> T {
+        let root = self.kernel.vfs().root();
+        work(&FsContext::new(&Credentials::root(), &root))
+    }
+
+    /// Does file work as the VM's user.
+    pub(crate) fn as_user<T>(&self, work: impl FnOnce(&FsContext<'_>) -> T) -> T {
+        let root = self.kernel.vfs().root();
+        work(&FsContext::new(&Credentials::user(), &root))
+    }
+
+    /// A pipe whose ends the host and a process share.
+    pub(crate) fn pipe(&self, operation: &'static str) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
+        OpenFile::pipe(&self.kernel).map_err(Error::os(operation))
+    }
+
+    /// The environment of a process: the VM's, then the process's own.
+    pub(crate) fn environment(&self, own: &[(String, String)]) -> Result<Vec<Vec<u8>>> {
+        let base = ENVIRONMENT.iter().copied().chain([("HOSTNAME", self.options.hostname.as_str())]);
+        let mut merged: Vec<(&str, &str)> = base.collect();
+        for (name, value) in self.options.env.iter().chain(own) {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                let reason = format!("{name:?} cannot be an environment variable (no '=' or NUL, not empty)");
+                return Err(Error::InvalidOption { option: "env", reason });
+            }
+            match merged.iter_mut().find(|(known, _)| known == name) {
+                Some(slot) => slot.1 = value,
+                None => merged.push((name, value)),
+            }
+        }
+        Ok(merged.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect())
+    }
+
+    /// Starts a process as a child of the VM's init.
+    pub(crate) fn start(&self, request: SpawnRequest) -> Result<Arc<Process>> {
+        let command = String::from_utf8_lossy(&request.path).into_owned();
+        let parent = self.kernel.init();
+        self.kernel.spawn(&parent, request).map_err(|error| match (error.errno(), error) {
+            (_, KernelError::Limit(limit)) => Error::Limit(*limit),
+            (Errno::ENOENT, _) => Error::CommandNotFound(command),
+            (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => {
+                Error::CannotExecute { command, errno, reason: error.to_string() }
+            }
+            (errno, _) => Error::Os { errno, operation: "spawn" },
+        })
+    }
+
+    /// Sends a signal; a target that has ended is no error.
+    pub(crate) fn signal(&self, target: i64, signal: Signal) -> Result<()> {
+        let target = i32::try_from(target).unwrap_or(i32::MAX);
+        match self.kernel.init().kill(target, signal) {
+            Err(error) if error.errno() != Errno::ESRCH => Err(Error::os("kill")(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        self.kernel.kill_all();
+    }
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The VM's own quota.
+pub(crate) fn quota(limits: &Limits) -> Arc<FsQuota> {
+    let counter = |path, unit, cap| Counter::new(path, unit, cap, Errno::ENOSPC);
+    Arc::new(FsQuota {
+        bytes: counter("limits.resources.maxFilesystemBytes", "bytes", limits.max_filesystem_bytes),
+        inodes: counter("limits.resources.maxInodeCount", "inodes", limits.max_inode_count),
+    })
+}

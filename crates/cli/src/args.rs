@@ -1,0 +1,241 @@
+//! The command line: what can be typed, and which function answers it.
+
+use crate::error::{Error, Exit};
+use crate::{bench, commands, run, shell};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A computer for an AI agent, inside your process.
+#[derive(Debug, Parser)]
+#[command(name = "agentos", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a command or a shell script in a fresh VM and exit with its status.
+    Run(RunArgs),
+    /// Open an interactive shell in a fresh VM.
+    Shell(ShellArgs),
+    /// List the commands that a VM has.
+    Commands(CommandsArgs),
+    /// Measure VMs on this machine, beside the host's bash doing the same.
+    Bench(BenchArgs),
+}
+
+/// Options that shape the VM.
+#[derive(Debug, Args, Default)]
+pub(crate) struct VmArgs {
+    /// Mount a host directory: HOST:GUEST, HOST:GUEST:ro (the default) or HOST:GUEST:rw.
+    #[arg(long = "mount", value_name = "HOST:GUEST[:ro|rw]")]
+    pub(crate) mounts: Vec<MountArg>,
+    /// Set an environment variable.
+    #[arg(long = "env", value_name = "K=V")]
+    pub(crate) env: Vec<EnvArg>,
+    /// Start in this directory of the VM.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Set a limit, for example maxProcesses=64 or maxFilesystemBytes=512MiB.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<LimitArg>,
+    /// Read options from a TOML file; options on the command line win.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `agentos run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) vm: VmArgs,
+    /// Stop the command after this time (500ms, 30s, 5m, 1h) and exit with 124.
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print one JSON object with exitCode, stdout, stderr, durations and peak memory.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print durations and resource usage to standard error.
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// A shell script, run by `sh -c`.
+    #[arg(short = 'c', value_name = "SCRIPT", conflicts_with = "command")]
+    pub(crate) script: Option<String>,
+    /// The command and its arguments.
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// Options of `agentos shell`.
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    #[command(flatten)]
+    pub(crate) vm: VmArgs,
+}
+
+/// Options of `agentos commands`.
+#[derive(Debug, Args)]
+pub(crate) struct CommandsArgs {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `agentos bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Run only these measurements.
+    #[arg(value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// Take a tenth of the samples.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// A `--mount` value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MountArg {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: String,
+    pub(crate) writable: bool,
+}
+
+impl FromStr for MountArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rest, writable) = match text.rsplit_once(':') {
+            Some((rest, "ro")) => (rest, false),
+            Some((rest, "rw")) => (rest, true),
+            _ => (text, false),
+        };
+        let shape = || format!("expected HOST:GUEST, HOST:GUEST:ro or HOST:GUEST:rw, got {text:?}");
+        let (host, guest) = rest.rsplit_once(':').ok_or_else(shape)?;
+        if host.is_empty() || guest.is_empty() {
+            return Err(shape());
+        }
+        if !guest.starts_with('/') {
+            return Err(format!("the guest path must be absolute, got {guest:?}"));
+        }
+        Ok(Self { host: host.into(), guest: guest.to_owned(), writable })
+    }
+}
+
+/// A `NAME=VALUE` environment setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EnvArg {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for EnvArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err(format!("expected NAME=VALUE, got {text:?}")),
+        }
+    }
+}
+
+/// A `NAME=VALUE` limit; the name and value are checked when the VM is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LimitArg {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for LimitArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err(format!("expected NAME=VALUE, got {text:?}")),
+        }
+    }
+}
+
+/// Parses `500ms`, `30s`, `1.5s`, `5m`, `1h`, or a bare number of seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected a duration such as 500ms, 30s, 5m or 1h, got {text:?}");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from_secs_f64(number * scale).map_err(|_| wrong())?;
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+/// Parses the command line and runs what it asks for.
+pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(help) => {
+            let usage = help.use_stderr();
+            // Nothing is left to do when the terminal is gone.
+            let _ = help.print();
+            return if usage { Exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::main(args),
+        Command::Shell(args) => shell::main(args),
+        Command::Commands(args) => commands::main(&args),
+        Command::Bench(args) => bench::main(&args),
+    };
+    result.unwrap_or_else(|error: Error| error.report()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn mounts_are_read_only_unless_said_otherwise() {
+        let mount = |text: &str| text.parse::<MountArg>();
+        assert!(!mount(".:/src").unwrap().writable);
+        assert!(!mount(".:/src:ro").unwrap().writable);
+        assert!(mount("/a:b:/src:rw").unwrap().writable);
+        assert_eq!(mount("/a:b:/src:rw").unwrap().host, PathBuf::from("/a:b"));
+        assert!(mount("/src").unwrap_err().contains("HOST:GUEST"));
+        assert!(mount("/a:src").unwrap_err().contains("absolute"));
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(parse_duration("1.5s").unwrap(), Duration::from_millis(1500));
+        assert_eq!(parse_duration("2m").unwrap(), Duration::from_secs(120));
+        for wrong in ["", "x", "-1s", "3 days", "1e9h", "0", "."] {
+            assert!(parse_duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_keeps_its_own_options() {
+        let cli = Cli::try_parse_from(["agentos", "run", "--cwd", "/", "ls", "-l", "--json"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        assert_eq!(run.command, ["ls", "-l", "--json"]);
+        assert!(!run.json);
+    }
+}

@@ -1,0 +1,91 @@
+//! Memory that VMs and processes add to the host process.
+//!
+//! Proportional set size of the whole process, read from `/proc/self/smaps_rollup`, before and after many; the difference
+//! over their number is what one costs. Pages that VMs share are counted once.
+
+use super::{Scale, row::Row};
+use crate::error::Error;
+use agentos::{AgentOs, Process};
+
+/// `idle_vm_bytes` and `blocked_process_bytes`.
+pub(crate) async fn marginal(scale: Scale) -> Result<Vec<Row>, Error> {
+    let idle = idle(scale.of(1000)).await?;
+    let blocked = blocked(scale.of(200)).await?;
+    Ok(vec![
+        Row::new("idle_vm_bytes", "bytes", vec![idle]),
+        Row::new("blocked_process_bytes", "bytes", vec![blocked]),
+    ])
+}
+
+async fn idle(count: usize) -> Result<f64, Error> {
+    let mut vms = Vec::with_capacity(count);
+    for _ in 0..10 {
+        vms.push(AgentOs::builder().create().await?);
+    }
+    let before = resident()?;
+    for _ in 0..count {
+        vms.push(AgentOs::builder().create().await?);
+    }
+    Ok((resident()? - before) / count as f64)
+}
+
+/// A VM each with one shell that waits for input.
+async fn blocked(count: usize) -> Result<f64, Error> {
+    let mut held: Vec<(AgentOs, Process)> = Vec::with_capacity(count);
+    let mut before = 0.0;
+    for started in 0..count + 10 {
+        if started == 10 {
+            before = resident()?;
+        }
+        let vm = AgentOs::builder().create().await?;
+        let mut shell = vm.spawn("sh", ["-c", "echo ready; read line"]).start().await?;
+        shell.first_output().await?;
+        held.push((vm, shell));
+    }
+    Ok((resident()? - before) / count as f64)
+}
+
+/// `lifecycle_slope_bytes`: growth per VM over thousands of create-use-destroy cycles, by least squares.
+pub(crate) async fn lifecycle(scale: Scale) -> Result<Vec<Row>, Error> {
+    let cycles = scale.of(10_000);
+    let mut points = Vec::new();
+    for cycle in 0..cycles {
+        let vm = AgentOs::builder().create().await?;
+        if cycle % 10 == 0 {
+            vm.exec("echo x > /tmp/file").await?;
+        }
+        drop(vm);
+        // The first half lets allocators and pools reach their working size.
+        if cycle >= cycles / 2 && cycle % (cycles / 200).max(1) == 0 {
+            points.push((cycle as f64, resident()?));
+        }
+    }
+    Ok(vec![Row::new("lifecycle_slope_bytes", "bytes", vec![slope(&points)])])
+}
+
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+    let top: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
+    let bottom: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
+    if bottom == 0.0 { 0.0 } else { top / bottom }
+}
+
+fn resident() -> Result<f64, Error> {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").map_err(Error::host("smaps_rollup"))?;
+    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
+    Ok(kib * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slope_of_a_line_is_its_slope() {
+        let points: Vec<(f64, f64)> = (0..10).map(|x| (f64::from(x), 3.0 * f64::from(x) + 1.0)).collect();
+        assert!((slope(&points) - 3.0).abs() < 1e-9);
+        assert_eq!(slope(&[]), 0.0);
+    }
+}

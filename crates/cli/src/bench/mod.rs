@@ -1,0 +1,83 @@
+//! `agentos bench`: what a VM costs on this machine, beside the host doing the same.
+//!
+//! Every measurement is one row: a name, samples, p50 and p95, and the p50 of a named baseline taken in the same run, so
+//! that a slow or busy machine slows both. Times are microseconds, memory is bytes.
+
+mod baseline;
+mod burst;
+mod files;
+mod machine;
+mod memory;
+mod neighbour;
+mod row;
+mod vm;
+
+use crate::args::BenchArgs;
+use crate::error::{Error, Exit};
+use crate::report;
+use row::{Row, Table};
+use std::future::Future;
+use std::pin::Pin;
+
+/// Number of samples, scaled by `--quick`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    quick: bool,
+}
+
+impl Scale {
+    /// `full` samples, or a tenth of them but at least three.
+    fn of(self, full: usize) -> usize {
+        if self.quick { (full / 10).max(3) } else { full }
+    }
+}
+
+type Measured = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>>>>;
+
+/// One measurement: the rows it yields, and how.
+struct Measurement {
+    names: &'static [&'static str],
+    run: fn(Scale) -> Measured,
+}
+
+const MEASUREMENTS: &[Measurement] = &[
+    Measurement { names: &["vm_create"], run: |scale| Box::pin(vm::create(scale)) },
+    Measurement { names: &["exec_echo"], run: |scale| Box::pin(vm::exec_echo(scale)) },
+    Measurement { names: &["pipeline3"], run: |scale| Box::pin(vm::pipeline(scale)) },
+    Measurement { names: &["spawn50"], run: |scale| Box::pin(vm::spawn50(scale)) },
+    Measurement { names: &["file_write_1k", "file_read_1k"], run: |scale| Box::pin(files::one_kib(scale)) },
+    Measurement { names: &["find_5000"], run: |scale| Box::pin(files::find(scale)) },
+    Measurement { names: &["grep_10mb"], run: |scale| Box::pin(files::grep(scale)) },
+    Measurement {
+        names: &["idle_vm_bytes", "blocked_process_bytes"],
+        run: |scale| Box::pin(memory::marginal(scale)),
+    },
+    Measurement { names: &["burst200_p99"], run: |scale| Box::pin(burst::burst(scale)) },
+    Measurement { names: &["blocked500"], run: |scale| Box::pin(burst::blocked(scale)) },
+    Measurement { names: &["neighbour_echo_p99"], run: |scale| Box::pin(neighbour::noisy(scale)) },
+    Measurement { names: &["lifecycle_slope_bytes"], run: |scale| Box::pin(memory::lifecycle(scale)) },
+];
+
+/// Runs the measurements and prints them.
+pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
+    for name in &args.only {
+        if !MEASUREMENTS.iter().any(|known| known.names.contains(&name.as_str())) {
+            let known: Vec<&str> = MEASUREMENTS.iter().flat_map(|known| known.names).copied().collect();
+            return Err(Error::Usage(format!("bench: unknown measurement {name:?} (known: {})", known.join(", "))));
+        }
+    }
+    let wanted = |measurement: &&Measurement| {
+        args.only.is_empty() || measurement.names.iter().any(|name| args.only.iter().any(|only| only == name))
+    };
+    let runtime = crate::vm::runtime()?;
+    let mut table = Table::default();
+    for measurement in MEASUREMENTS.iter().filter(wanted) {
+        if !args.json {
+            report::progress(&format!("measuring {}", measurement.names.join(", ")));
+        }
+        let rows = runtime.block_on((measurement.run)(Scale { quick: args.quick }))?;
+        table.rows.extend(rows);
+    }
+    if args.json { report::json(&table.to_json(&machine::describe()))? } else { report::text(&table.to_string())? }
+    Ok(Exit::SUCCESS)
+}

@@ -1,0 +1,124 @@
+//! Samples, percentiles and how they are printed.
+
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::Duration;
+
+/// One result.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    samples: Vec<f64>,
+    baseline: Option<(&'static str, f64)>,
+}
+
+impl Row {
+    /// A row of times.
+    pub(crate) fn times(name: &'static str, samples: &[Duration]) -> Self {
+        Self::new(name, "us", samples.iter().map(|time| time.as_secs_f64() * 1e6).collect())
+    }
+
+    /// A row of any unit.
+    pub(crate) fn new(name: &'static str, unit: &'static str, mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        Self { name, unit, samples, baseline: None }
+    }
+
+    /// Names what the host needed for the same work.
+    pub(crate) fn against(mut self, name: &'static str, times: &[Duration]) -> Self {
+        let row = Self::times(name, times);
+        if !row.samples.is_empty() {
+            self.baseline = Some((name, row.percentile(50.0)));
+        }
+        self
+    }
+
+    /// Nearest-rank percentile; NaN without samples.
+    pub(crate) fn percentile(&self, percent: f64) -> f64 {
+        let rank = (percent / 100.0 * self.samples.len() as f64).ceil() as usize;
+        self.samples.get(rank.clamp(1, self.samples.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
+    }
+
+    fn to_json(&self) -> Value {
+        let p50 = self.percentile(50.0);
+        let mut row = json!({
+            "name": self.name,
+            "unit": self.unit,
+            "p50": round(p50),
+            "p95": round(self.percentile(95.0)),
+            "samples": self.samples.len(),
+        });
+        if let Some((name, baseline)) = self.baseline {
+            row["baseline"] = json!({ "name": name, "p50": round(baseline) });
+            row["ratio"] = json!(round(p50 / baseline));
+        }
+        row
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// All results of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Table {
+    /// The documented JSON shape.
+    pub(crate) fn to_json(&self, machine: &Value) -> Value {
+        json!({ "machine": machine, "results": self.rows.iter().map(Row::to_json).collect::<Vec<_>>() })
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<24}{:>14}{:>14}  {:<6}{:>8}  {:<26}{:>12}{:>8}",
+            "measurement", "p50", "p95", "unit", "samples", "baseline", "p50", "ratio"
+        )?;
+        for row in &self.rows {
+            let (p50, p95) = (row.percentile(50.0), row.percentile(95.0));
+            write!(f, "{:<24}{p50:>14.1}{p95:>14.1}  {:<6}{:>8}", row.name, row.unit, row.samples.len())?;
+            match row.baseline {
+                Some((name, baseline)) => writeln!(f, "  {name:<26}{baseline:>12.1}{:>8.2}", p50 / baseline)?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A measurement of something that did not work would be worthless.
+pub(crate) fn check(output: &agentos::ExecOutput, script: &str) -> Result<(), crate::error::Error> {
+    if output.exit_code == 0 {
+        return Ok(());
+    }
+    let message = format!("bench: {script:?} exited with {}: {}", output.exit_code, output.stderr_text());
+    Err(crate::error::Error::Usage(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let row = Row::new("x", "us", (1..=100).rev().map(f64::from).collect());
+        assert_eq!((row.percentile(50.0), row.percentile(95.0), row.percentile(99.0)), (50.0, 95.0, 99.0));
+        assert_eq!(Row::new("x", "us", vec![7.0]).percentile(50.0), 7.0);
+        assert!(Row::new("x", "us", Vec::new()).percentile(50.0).is_nan());
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let row = Row::times("exec_echo", &[Duration::from_micros(100)]).against("bash", &[Duration::from_micros(400)]);
+        let value = Table { rows: vec![row] }.to_json(&json!({}));
+        assert_eq!(value["results"][0]["ratio"], 0.25);
+        assert_eq!(value["results"][0]["baseline"]["name"], "bash");
+    }
+}

@@ -1,0 +1,120 @@
+//! The configuration file of `agentos run` and `agentos shell`.
+//!
+//! ```toml
+//! cwd = "/src"
+//! timeout = "30s"
+//! mounts = [{ host = ".", guest = "/src", readOnly = true }]
+//! [env]
+//! LANG = "C.UTF-8"
+//! [limits.resources]
+//! maxProcesses = 64
+//! maxFilesystemBytes = "512MiB"
+//! ```
+
+use crate::error::Error;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The file's content. Unknown keys are errors.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// Working directory in the VM.
+    pub cwd: Option<String>,
+    /// Time limit, written as on the command line.
+    pub timeout: Option<String>,
+    /// Host directories.
+    #[serde(default)]
+    pub mounts: Vec<ConfigMount>,
+    /// Environment variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Limits by group and name.
+    #[serde(default)]
+    pub limits: BTreeMap<String, BTreeMap<String, Amount>>,
+}
+
+/// One mount.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConfigMount {
+    /// Host directory, relative to the file.
+    pub host: PathBuf,
+    /// Path in the VM.
+    pub guest: String,
+    /// Whether the VM may not write.
+    #[serde(default = "yes")]
+    pub read_only: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A limit's value: a number, or text with a unit.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Amount {
+    /// A plain number.
+    Number(u64),
+    /// A number with a unit, as on the command line.
+    Text(String),
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file; relative host paths are resolved against its folder.
+    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Config { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let mut config = Self::parse(&text).map_err(wrong)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for mount in &mut config.mounts {
+            mount.host = folder.join(&mount.host);
+        }
+        Ok(config)
+    }
+
+    /// Parses the text of a file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_is_accepted() {
+        let config = Config::parse(
+            "cwd = '/src'\ntimeout = '30s'\nmounts = [{ host = '.', guest = '/src' }]\n[env]\nLANG = 'C'\n\
+             [limits.resources]\nmaxProcesses = 64\nmaxFilesystemBytes = '512MiB'\n",
+        )
+        .unwrap();
+        assert!(config.mounts[0].read_only);
+        assert_eq!(config.limits["resources"]["maxFilesystemBytes"].to_string(), "512MiB");
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_named() {
+        for (text, named) in [
+            ("mount = []", "mount"),
+            ("[[mounts]]\nhost = '.'\nguest = '/x'\nreadonly = true", "readonly"),
+            ("cwd = 3", "cwd"),
+            ("[limits.resources]\nmaxProcesses = -1", "maxProcesses"),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How the command fails, and with which exit status (api.md section 11, `sysexits.h`).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit(u8);
+
+impl Exit {
+    /// Everything worked.
+    pub(crate) const SUCCESS: Self = Self(0);
+    /// The command line or the configuration is wrong.
+    pub(crate) const USAGE: Self = Self(64);
+    /// The product failed.
+    pub(crate) const INTERNAL: Self = Self(70);
+    /// The command ran out of its time.
+    pub(crate) const TIMEOUT: Self = Self(124);
+
+    /// The status of a guest, reduced to what a process can exit with.
+    pub(crate) fn guest(code: i32) -> Self {
+        Self(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.0)
+    }
+}
+
+/// Why the command could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The VM or the SDK refused.
+    #[error("{0}")]
+    Vm(#[from] agentos::Error),
+    /// A configuration file is unreadable or wrong.
+    #[error("{}: {reason}", path.display())]
+    Config { path: PathBuf, reason: String },
+    /// The words on the command line do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// The host's terminal or streams failed.
+    #[error("{what}: {source}")]
+    Host { what: &'static str, source: std::io::Error },
+}
+
+impl Error {
+    /// Wraps a failure of the host.
+    pub(crate) fn host(what: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Host { what, source }
+    }
+
+    /// Prints the error and gives the exit status that goes with it.
+    pub(crate) fn report(&self) -> Exit {
+        // A closed standard error leaves only the status to tell.
+        let _ = writeln!(std::io::stderr(), "agentos: {self}");
+        match self {
+            Self::Config { .. } | Self::Usage(_) => Exit::USAGE,
+            Self::Vm(error) => match error.code() {
+                "invalid_config" | "invalid_params" => Exit::USAGE,
+                "ENOENT" if matches!(error, agentos::Error::CommandNotFound(_)) => Exit(127),
+                "ENOEXEC" | "EACCES" if matches!(error, agentos::Error::CannotExecute { .. }) => Exit(126),
+                _ => Exit::INTERNAL,
+            },
+            Self::Host { .. } => Exit::INTERNAL,
+        }
+    }
+}

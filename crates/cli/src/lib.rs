@@ -1,0 +1,16 @@
+//! The `agentos` command, as a library so that its parts can be tested and fuzzed. [`dispatch`] is the whole of it.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bench;
+mod commands;
+pub mod config;
+mod error;
+mod report;
+mod run;
+mod shell;
+mod stdio;
+mod terminal;
+mod vm;
+
+pub use args::dispatch;

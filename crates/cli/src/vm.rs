@@ -1,0 +1,56 @@
+//! From command line and configuration file to a VM.
+
+use crate::args::VmArgs;
+use crate::config::Config;
+use crate::error::Error;
+use agentos::{AgentOs, Limits, Mount};
+use tokio::runtime::{Builder, Runtime};
+
+/// The runtime on which the command waits; guests have their own threads.
+pub(crate) fn runtime() -> Result<Runtime, Error> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Error::host("runtime"))
+}
+
+/// Reads the configuration file, if one is named.
+pub(crate) fn config(args: &VmArgs) -> Result<Config, Error> {
+    args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
+}
+
+/// Options of the VM: those of the file, then those of the command line.
+pub(crate) fn builder(args: &VmArgs, config: &Config) -> Result<agentos::Builder, Error> {
+    let mut builder = AgentOs::builder().limits(limits(args, config)?);
+    for (name, value) in &config.env {
+        builder = builder.env(name, value);
+    }
+    for env in &args.env {
+        builder = builder.env(&env.name, &env.value);
+    }
+    if let Some(cwd) = args.cwd.as_ref().or(config.cwd.as_ref()) {
+        builder = builder.cwd(cwd);
+    }
+    for mount in &config.mounts {
+        builder = builder.mount(host_dir(&mount.host, &mount.guest, !mount.read_only));
+    }
+    for mount in &args.mounts {
+        builder = builder.mount(host_dir(&mount.host, &mount.guest, mount.writable));
+    }
+    Ok(builder)
+}
+
+fn host_dir(host: &std::path::Path, guest: &str, writable: bool) -> Mount {
+    let mount = Mount::host_dir(host, guest);
+    if writable { mount } else { mount.read_only() }
+}
+
+fn limits(args: &VmArgs, config: &Config) -> Result<Limits, Error> {
+    let mut limits = Limits::default();
+    for (group, fields) in &config.limits {
+        for (name, value) in fields {
+            limits.set_text(&format!("limits.{group}.{name}"), &value.to_string()).map_err(agentos::Error::from)?;
+        }
+    }
+    for limit in &args.limits {
+        limits.set_text(&limit.name, &limit.value).map_err(agentos::Error::from)?;
+    }
+    Ok(limits)
+}

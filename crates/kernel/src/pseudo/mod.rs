@@ -1,0 +1,1 @@
+//! Generated filesystems: `/proc` and `/dev`.

@@ -1,0 +1,52 @@
+//! The virtual filesystem: inodes below, paths above.
+//!
+//! A [`Filesystem`] knows inodes, names in directories and bytes. It knows nothing of paths, mounts, symbolic links,
+//! permissions or descriptors: those live once, in this module, above all implementations.
+//!
+//! ```text
+//!   Vfs (ops/)        one function per system call: permissions, umask, read-only mounts, error order
+//!     walk            path -> inode: components, symbolic links, `..`, mounts, search permission
+//!     namespace       the mount table
+//!   Location          an inode of a mount, kept alive
+//!   InodeHandle       an open file or directory: bytes, listings, attributes
+//! ```
+//!
+//! Invariants:
+//!
+//! * A filesystem is called only with single, checked names and after all permission checks.
+//! * A [`Location`] retains its inode; dropping the last clone releases it.
+//! * A walk allocates nothing per component and holds no lock between components; a directory that vanishes meanwhile is
+//!   `ENOENT`.
+
+pub mod access;
+pub mod attr;
+pub mod context;
+pub mod filesystem;
+pub mod handle;
+pub mod location;
+pub mod locks;
+pub mod namespace;
+mod ops;
+mod walk;
+
+pub use access::Access;
+pub use attr::{Attr, FileType, Mode, SetAttr, SetTime, Stat, StatFs};
+pub use context::FsContext;
+pub use filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+pub use handle::{InodeHandle, OpenOptions, Opened};
+pub use location::{Jump, Location, Object};
+pub use locks::LockTable;
+pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
+
+/// Longest name of one component, in bytes.
+pub const NAME_MAX: usize = 255;
+/// Longest path, in bytes, without the terminating NUL of C.
+pub const PATH_MAX: usize = 4095;
+/// Most symbolic links that one walk follows.
+pub const LINKS_MAX: u32 = 40;
+/// Most hard links to one inode.
+pub const HARD_LINKS_MAX: u32 = 65_000;
+/// Largest file and largest offset, in bytes.
+pub const SIZE_MAX: u64 = i64::MAX as u64;
+/// Most mounts of one VM.
+pub const MOUNTS_MAX: usize = 256;

@@ -1,0 +1,318 @@
+//! The mount table of a VM: which filesystem covers which directory.
+//!
+//! Each mount but the first covers a directory of another one and holds it, so that it cannot go away. A mount knows the
+//! mounts on its own directories; finding out that a directory is none costs one load. The references between a mount and
+//! those on top of it are cut by unmounting, or by dropping the [`Vfs`].
+
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::id::{DeviceId, Ino};
+use crate::vfs::attr::{Attr, FileType};
+use crate::vfs::context::FsContext;
+use crate::vfs::filesystem::Filesystem;
+use crate::vfs::location::Location;
+use crate::vfs::locks::LockTable;
+use crate::vfs::{MOUNTS_MAX, walk};
+use core::fmt;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The filesystems of one VM, seen as one tree.
+pub struct Vfs {
+    root: Arc<Mount>,
+    /// Every mount in the order of mounting, the root first.
+    table: Mutex<Vec<Arc<Mount>>>,
+    next_device: AtomicU64,
+    locks: LockTable,
+}
+
+/// How to mount.
+#[derive(Debug, Clone, Default)]
+pub struct MountOptions {
+    /// Refuse every change with `EROFS`.
+    pub read_only: bool,
+    /// Never record access times.
+    pub no_atime: bool,
+    /// What the mount table shows as its source; the kind of filesystem if empty.
+    pub source: String,
+}
+
+/// One row of the mount table.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MountInfo {
+    /// Absolute path of the mount point, as it was mounted.
+    pub path: Vec<u8>,
+    /// Kind of the filesystem.
+    pub kind: &'static str,
+    /// Source, as given in the options.
+    pub source: String,
+    /// Whether changes are refused.
+    pub read_only: bool,
+    /// Whether access times are recorded.
+    pub atime: bool,
+    /// Device of its files.
+    pub dev: DeviceId,
+    /// The filesystem.
+    pub filesystem: Arc<dyn Filesystem>,
+}
+
+/// One mounted filesystem.
+pub struct Mount {
+    pub(crate) fs: Arc<dyn Filesystem>,
+    pub(crate) dev: DeviceId,
+    pub(crate) root: Ino,
+    /// The directory underneath; none for the root of the VM.
+    pub(crate) covered: Option<Location>,
+    /// Locations that are inside.
+    pub(crate) pins: AtomicUsize,
+    pub(crate) read_only: bool,
+    pub(crate) no_atime: bool,
+    pub(crate) no_set_id: bool,
+    pub(crate) confined: bool,
+    path: Vec<u8>,
+    source: String,
+    /// Bit `ino % 64` is set if a directory with such a number may be covered.
+    covers: AtomicU64,
+    children: RwLock<SmallVec<[(Ino, Arc<Mount>); 2]>>,
+}
+
+impl Vfs {
+    /// A tree of one filesystem.
+    pub fn new(root: Arc<dyn Filesystem>) -> Self {
+        let root = Mount::new(
+            root,
+            DeviceId(FIRST_DEVICE),
+            None,
+            b"/".to_vec(),
+            MountOptions::default(),
+        );
+        Self {
+            table: Mutex::new(vec![Arc::clone(&root)]),
+            root,
+            next_device: AtomicU64::new(FIRST_DEVICE + 1),
+            locks: LockTable::default(),
+        }
+    }
+
+    /// Covers the directory at absolute `path` by `fs`.
+    ///
+    /// # Errors
+    /// `ENOENT` and `ENOTDIR` for the path, `EBUSY` if something is mounted there already, `ENOSPC` beyond 256 mounts.
+    pub fn mount(&self, path: &[u8], fs: Arc<dyn Filesystem>, options: MountOptions) -> Result<()> {
+        let root = self.root();
+        let cred = crate::cred::Credentials::root();
+        let place = walk::resolve(&FsContext::new(&cred, &root), None, path, true)?;
+        if place.attr.kind != FileType::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        if place.attr.ino == place.mount.root {
+            return Err(Errno::EBUSY.into());
+        }
+        let mut table = self.table.lock();
+        if table.len() >= MOUNTS_MAX {
+            return Err(Errno::ENOSPC.into());
+        }
+        // Two mounts of one filesystem share its device number, so that hard links are recognisable across them.
+        let known = table
+            .iter()
+            .find(|mount| Arc::ptr_eq(&mount.fs, &fs))
+            .map(|mount| mount.dev);
+        let dev = known.unwrap_or_else(|| DeviceId(self.next_device.fetch_add(1, Ordering::Relaxed)));
+        let covered = Location::new(&place.mount, place.attr.ino, FileType::Directory)?;
+        let mount = Mount::new(fs, dev, Some(covered), path.to_vec(), options);
+        place.mount.cover(place.attr.ino, &mount)?;
+        table.push(mount);
+        Ok(())
+    }
+
+    /// Uncovers the directory at absolute `path`.
+    ///
+    /// # Errors
+    /// `EINVAL` if nothing is mounted there, `EBUSY` while a file, a working directory or another mount is inside.
+    pub fn unmount(&self, path: &[u8]) -> Result<()> {
+        let root = self.root();
+        let cred = crate::cred::Credentials::root();
+        let place = walk::resolve(&FsContext::new(&cred, &root), None, path, true)?;
+        let mount = place.mount;
+        let (Some(covered), true) = (&mount.covered, place.attr.ino == mount.root) else {
+            return Err(Errno::EINVAL.into());
+        };
+        let mut table = self.table.lock();
+        if mount.pins.load(Ordering::Acquire) > 0 {
+            return Err(Errno::EBUSY.into());
+        }
+        covered.mount().uncover(&mount);
+        table.retain(|known| !Arc::ptr_eq(known, &mount));
+        Ok(())
+    }
+
+    /// The mount table, in the order of mounting.
+    pub fn mounts(&self) -> Vec<MountInfo> {
+        self.table.lock().iter().map(|mount| mount.info()).collect()
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> Location {
+        // A root inode always has a name, so that holding it cannot fail; a filesystem that says otherwise still gets a
+        // location, whose operations then report the error.
+        let _ = self.root.fs.retain(self.root.root);
+        Location::adopt(&self.root, self.root.root, FileType::Directory)
+    }
+
+    /// Advisory locks.
+    pub fn locks(&self) -> &LockTable {
+        &self.locks
+    }
+
+    /// Flushes every mounted filesystem; the first error is reported after all were tried.
+    pub fn sync(&self) -> Result<()> {
+        let mounts: Vec<_> = self.table.lock().iter().map(|mount| Arc::clone(&mount.fs)).collect();
+        mounts.iter().map(|fs| fs.sync()).fold(Ok(()), Result::and)
+    }
+}
+
+impl Drop for Vfs {
+    fn drop(&mut self) {
+        // Children hold their parents and are held by them.
+        for mount in self.table.get_mut().drain(..) {
+            mount.children.write().clear();
+        }
+    }
+}
+
+impl fmt::Debug for Vfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.table.lock().iter()).finish()
+    }
+}
+
+/// Device numbers below are left to character devices and the like.
+const FIRST_DEVICE: u64 = 32;
+
+impl Mount {
+    fn new(
+        fs: Arc<dyn Filesystem>,
+        dev: DeviceId,
+        covered: Option<Location>,
+        path: Vec<u8>,
+        options: MountOptions,
+    ) -> Arc<Self> {
+        let features = fs.features();
+        Arc::new(Self {
+            root: fs.root(),
+            dev,
+            covered,
+            pins: AtomicUsize::new(0),
+            read_only: options.read_only || features.read_only,
+            no_atime: options.no_atime || features.own_atime || features.pseudo,
+            no_set_id: features.no_set_id,
+            confined: features.confined,
+            path,
+            source: options.source,
+            covers: AtomicU64::new(0),
+            children: RwLock::new(SmallVec::new()),
+            fs,
+        })
+    }
+
+    /// The mounted filesystem.
+    pub fn filesystem(&self) -> &Arc<dyn Filesystem> {
+        &self.fs
+    }
+
+    /// Whether changes are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// `EROFS` if changes are refused.
+    pub(crate) fn writable(&self) -> Result<()> {
+        if self.read_only {
+            return Err(Errno::EROFS.into());
+        }
+        Ok(())
+    }
+
+    /// The mount that covers directory `dir`, if any.
+    pub(crate) fn child(&self, dir: Ino) -> Option<Arc<Self>> {
+        if self.covers.load(Ordering::Acquire) & bit(dir) == 0 {
+            return None;
+        }
+        let children = self.children.read();
+        children
+            .iter()
+            .find(|(ino, _)| *ino == dir)
+            .map(|(_, mount)| Arc::clone(mount))
+    }
+
+    /// Whether `attr` is a directory that a mount covers, or the root of this one.
+    pub(crate) fn is_mount_point(&self, attr: &Attr) -> bool {
+        attr.kind == FileType::Directory && (attr.ino == self.root || self.child(attr.ino).is_some())
+    }
+
+    /// Whether this mount is `other` or lies inside it.
+    pub(crate) fn is_within(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        let mut mount = self;
+        loop {
+            if Arc::ptr_eq(mount, other) {
+                return true;
+            }
+            match &mount.covered {
+                Some(below) => mount = below.mount(),
+                None => return false,
+            }
+        }
+    }
+
+    fn cover(&self, dir: Ino, mount: &Arc<Self>) -> Result<()> {
+        let mut children = self.children.write();
+        if children.iter().any(|(ino, _)| *ino == dir) {
+            return Err(Errno::EBUSY.into());
+        }
+        children.push((dir, Arc::clone(mount)));
+        self.covers.fetch_or(bit(dir), Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn uncover(&self, mount: &Arc<Self>) {
+        let mut children = self.children.write();
+        children.retain(|(_, known)| !Arc::ptr_eq(known, mount));
+        let covers = children.iter().fold(0, |bits, (ino, _)| bits | bit(*ino));
+        self.covers.store(covers, Ordering::Release);
+    }
+
+    fn info(&self) -> MountInfo {
+        let source = if self.source.is_empty() {
+            self.fs.kind().to_owned()
+        } else {
+            self.source.clone()
+        };
+        MountInfo {
+            path: self.path.clone(),
+            kind: self.fs.kind(),
+            source,
+            read_only: self.read_only,
+            atime: !self.no_atime,
+            dev: self.dev,
+            filesystem: Arc::clone(&self.fs),
+        }
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Mount({} on {})",
+            self.fs.kind(),
+            String::from_utf8_lossy(&self.path)
+        )
+    }
+}
+
+fn bit(ino: Ino) -> u64 {
+    1 << (ino.0 % 64)
+}

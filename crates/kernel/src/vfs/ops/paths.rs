@@ -1,0 +1,108 @@
+//! Paths of inodes: `realpath(3)`, `getcwd(3)`, `readlink(2)`.
+
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::vfs::attr::FileType;
+use crate::vfs::context::FsContext;
+use crate::vfs::handle::touch;
+use crate::vfs::location::Location;
+use crate::vfs::namespace::Vfs;
+use crate::vfs::walk::{self, Node, Walker, gone};
+use crate::vfs::{PATH_MAX, walk::Last};
+
+impl Vfs {
+    /// Holds what `path` names. `follow`: a symbolic link at the end is followed.
+    ///
+    /// # Errors
+    /// Those of `path_resolution(7)`.
+    pub fn resolve(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], follow: bool) -> Result<Location> {
+        walk::resolve(cx, base, path, follow)?.hold()
+    }
+
+    /// Text of a symbolic link.
+    ///
+    /// # Errors
+    /// `EINVAL` for anything else.
+    pub fn readlink(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
+        let node = walk::resolve(cx, base, path, false)?;
+        if node.attr.kind != FileType::Symlink {
+            return Err(Errno::EINVAL.into());
+        }
+        if let Ok(location) = node.hold() {
+            touch(&location);
+        }
+        node.mount.fs.readlink_for(node.attr.ino, cx.caller).map_err(gone)
+    }
+
+    /// Absolute path of what `path` names, without symbolic links, `.` and `..`.
+    ///
+    /// # Errors
+    /// Those of path resolution: everything must exist.
+    pub fn realpath(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
+        let mut walker = Walker::start(cx, base, path)?;
+        loop {
+            let last = walker.to_last()?;
+            let Last::Name(name) = &last else {
+                walker.look(&last)?;
+                return self.path_of(cx, &walker.node().hold()?);
+            };
+            let found = walker.node().lookup(name)?;
+            if found.kind == FileType::Symlink {
+                walker.follow(&found)?;
+                continue;
+            }
+            let mut real = self.path_of(cx, &walker.node().hold()?)?;
+            walker.land(found)?;
+            let walk::Target::Node(node) = walker.finish()? else {
+                return Err(Errno::ENOENT.into());
+            };
+            if node.attr.kind == FileType::Directory {
+                return self.path_of(cx, &node.hold()?);
+            }
+            if real.len() > 1 {
+                real.push(b'/');
+            }
+            real.extend_from_slice(name);
+            return Ok(real);
+        }
+    }
+
+    /// Absolute path of an inode as seen from the root of `cx`; of a file with several names one of them.
+    ///
+    /// # Errors
+    /// `ENOENT` if it has no name any more or lies outside the root, `ENAMETOOLONG` beyond 4095 bytes.
+    pub fn path_of(&self, cx: &FsContext<'_>, location: &Location) -> Result<Vec<u8>> {
+        let mut node = Node::at(location)?;
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        let mut length = 0;
+        loop {
+            if node.attr.ino == cx.root.ino() && std::sync::Arc::ptr_eq(&node.mount, cx.root.mount()) {
+                break;
+            }
+            if node.attr.ino == node.mount.root {
+                let below = node.mount.covered.clone().ok_or(Errno::ENOENT)?;
+                node = Node::at(&below)?;
+                continue;
+            }
+            if node.attr.nlink == 0 {
+                return Err(Errno::ENOENT.into());
+            }
+            let (parent, name) = node.mount.fs.name_of(node.attr.ino).map_err(gone)?;
+            length += name.len() + 1;
+            if length > PATH_MAX {
+                return Err(Errno::ENAMETOOLONG.into());
+            }
+            names.push(name);
+            node.attr = node.mount.fs.getattr(parent).map_err(gone)?;
+        }
+        let mut path = Vec::with_capacity(length.max(1));
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,34 @@
+//! A set of tasks that wait for one condition.
+
+use core::task::Waker;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+/// Wakers of the tasks that wait for something to change.
+///
+/// The pattern is: lock the state, find that the operation would block, [`register`](Self::register) while the lock is
+/// still held, return `Pending`. Whoever changes the state releases its lock and then calls [`wake`](Self::wake). A task
+/// that registered twice is kept once, so the set is bounded by the number of live tasks.
+#[derive(Debug, Default)]
+pub struct WaitQueue {
+    waiting: Mutex<SmallVec<[Waker; 2]>>,
+}
+
+impl WaitQueue {
+    /// Remembers the task, unless there is none (a non-blocking caller) or it is known already.
+    pub fn register(&self, waker: Option<&Waker>) {
+        let Some(waker) = waker else { return };
+        let mut waiting = self.waiting.lock();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// Wakes and forgets every task. Call without holding a lock that a woken task may take.
+    pub fn wake(&self) {
+        let woken = core::mem::take(&mut *self.waiting.lock());
+        for waker in woken {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The guest ABI: a module that calls imports in a random order with hostile arguments.
+//!
+//! Every import of preview 1 and of `agentos_v1` is known by name and parameter types. The input picks calls and arguments;
+//! the module that makes them is built, run, and must end in one of the ways a guest can end.
+
+use agentos::{AgentOs, Limits};
+use arbitrary::{Arbitrary, Unstructured};
+use std::future::Future;
+use std::sync::OnceLock;
+use wasm_encoder::{
+    CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, MemorySection,
+    MemoryType, Module, TypeSection, ValType,
+};
+
+/// Imports as `module name params`, where `i` is a 32-bit and `l` a 64-bit integer; all return an errno.
+const IMPORTS: &str = include_str!("imports.txt");
+
+/// One call: which import, and where its arguments come from.
+#[derive(Debug, Arbitrary)]
+struct Call {
+    import: u16,
+    arguments: [Argument; 11],
+}
+
+/// Values that matter at boundaries, or any.
+#[derive(Debug, Arbitrary)]
+enum Argument {
+    Small(u8),
+    Pointer(u16),
+    Edge(u8),
+    Any(u64),
+}
+
+impl Argument {
+    fn value(&self) -> i64 {
+        const EDGES: &[i64] = &[-1, i32::MIN as i64, i32::MAX as i64, i64::MAX, i64::MIN, 65_535, 65_536, -100, 0x4000_0000];
+        match self {
+            Self::Small(value) => i64::from(*value % 8),
+            Self::Pointer(value) => i64::from(*value),
+            Self::Edge(value) => EDGES[usize::from(*value) % EDGES.len()],
+            Self::Any(value) => value.cast_signed(),
+        }
+    }
+}
+
+/// Builds and runs the module.
+pub(crate) fn run(bytes: &[u8]) {
+    let mut input = Unstructured::new(bytes);
+    let calls: Vec<Call> = input.arbitrary().unwrap_or_default();
+    let program = module(&calls);
+    block_on(async {
+        let vm = vm().await;
+        vm.write_file("/tmp/tool.wasm", &program).await.expect("the quota is far larger");
+        vm.chmod("/tmp/tool.wasm", 0o755).await.expect("the file is ours");
+        // A guest may wait for ever; that is no finding.
+        let run = vm.exec_argv(["/tmp/tool.wasm"]).timeout(std::time::Duration::from_millis(200));
+        run.await.expect("a valid module starts");
+        assert_eq!(vm.exec("echo alive").await.expect("the VM lives").stdout_text(), "alive\n");
+    });
+}
+
+fn imports() -> Vec<(&'static str, &'static str, Vec<ValType>)> {
+    let parse = |line: &'static str| {
+        let mut words = line.split_whitespace();
+        let (module, name) = (words.next()?, words.next()?);
+        let params = words.next().unwrap_or("").bytes();
+        Some((module, name, params.map(|p| if p == b'l' { ValType::I64 } else { ValType::I32 }).collect()))
+    };
+    IMPORTS.lines().filter(|line| !line.starts_with('#')).filter_map(parse).collect()
+}
+
+fn module(calls: &[Call]) -> Vec<u8> {
+    let imports = imports();
+    let (mut types, mut section) = (TypeSection::new(), ImportSection::new());
+    for (index, (module, name, params)) in (0u32..).zip(&imports) {
+        types.ty().function(params.iter().copied(), [ValType::I32]);
+        section.import(module, name, EntityType::Function(index));
+    }
+    let count = u32::try_from(imports.len()).expect("a short list");
+    types.ty().function([], []);
+    let mut body = Function::new([]);
+    for call in calls.iter().take(64) {
+        let index = usize::from(call.import) % imports.len();
+        for (param, argument) in imports[index].2.iter().zip(&call.arguments) {
+            match param {
+                ValType::I64 => body.instructions().i64_const(argument.value()),
+                // Only the low half is meant.
+                _ => body.instructions().i32_const(argument.value() as i32),
+            };
+        }
+        body.instructions().call(u32::try_from(index).expect("a short list")).drop();
+    }
+    body.instructions().end();
+    let mut functions = FunctionSection::new();
+    functions.function(count);
+    let mut memory = MemorySection::new();
+    memory.memory(MemoryType { minimum: 1, maximum: Some(4), memory64: false, shared: false, page_size_log2: None });
+    let mut exports = ExportSection::new();
+    exports.export("_start", ExportKind::Func, count).export("memory", ExportKind::Memory, 0);
+    let mut code = CodeSection::new();
+    code.function(&body);
+    let mut module = Module::new();
+    module.section(&types).section(&section).section(&functions).section(&memory).section(&exports).section(&code);
+    module.finish()
+}
+
+/// A small VM.
+pub(crate) async fn vm() -> AgentOs {
+    let mut limits = Limits::default();
+    for (name, value) in [("maxProcesses", 32), ("maxFilesystemBytes", 16 << 20), ("maxCpuTimeMs", 2000)] {
+        limits.set(name, value).expect("a known limit");
+    }
+    AgentOs::builder().limits(limits).create().await.expect("a VM")
+}
+
+/// Runs a future to its end on the runtime that all inputs share.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime")).block_on(future)
+}

@@ -1,0 +1,18 @@
+//! Configuration text: the file of `agentos run --config`, and limits by name.
+
+use agentos::Limits;
+use agentos_cli::config::Config;
+
+/// Parses arbitrary text as a configuration and as a limit; what is accepted must lie within its bounds.
+pub(crate) fn run(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Config::parse(&text);
+    let mut limits = Limits::default();
+    let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+    let _ = limits.set_text(name, value);
+    for field in Limits::FIELDS {
+        let _ = limits.set_text(field.name(), value);
+        let got = limits.get(field.path).unwrap_or(field.min);
+        assert!((field.min..=field.max).contains(&got), "{} took {got}", field.path);
+    }
+}

@@ -1,0 +1,23 @@
+//! The targets.
+
+mod abi;
+mod config;
+mod module;
+mod path;
+
+/// A boundary under attack.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// Feeds one input.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const ALL: &[Target] = &[
+    Target { name: "abi", run: abi::run },
+    Target { name: "config", run: config::run },
+    Target { name: "module", run: module::run },
+    Target { name: "path", run: path::run },
+];

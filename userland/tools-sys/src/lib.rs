@@ -1,0 +1,13 @@
+//! Tools on identities, modes, processes and devices, each a function that the multicall program calls.
+
+use std::ffi::OsString;
+
+/// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
+pub type Applet = fn(Vec<OsString>) -> i32;
+
+/// The tools of this crate by name, sorted by name.
+pub fn applets() -> &'static [(&'static str, Applet)] {
+    APPLETS
+}
+
+const APPLETS: &[(&str, Applet)] = &[];

@@ -1,0 +1,22 @@
+//! Chores of the repository, run as `cargo xtask`.
+
+#![forbid(unsafe_code)]
+// A command-line program talks through standard output.
+#![allow(clippy::print_stdout)]
+
+mod error;
+mod run;
+mod userland;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match userland::dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

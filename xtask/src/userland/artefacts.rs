@@ -1,0 +1,166 @@
+//! Committed guest programs: building, the manifest beside them, and the two ways to check them.
+//!
+//! `check` answers "was this built from these sources" from hashes alone; `verify` answers "do these sources still give
+//! these bytes" by building.
+
+mod closure;
+mod manifest;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::paths::Paths;
+use super::recipe::{self, PROGRAMS, Program};
+use super::{packages, sources, sysroot};
+use crate::error::{At, Error, Result};
+use closure::Closure;
+use manifest::{Artefact, Manifest};
+
+/// Builds the named programs, or all, and writes artefacts and manifest.
+pub(crate) fn build(paths: &Paths, names: &[&str]) -> Result<()> {
+    let ready = sysroot::prepare(paths)?;
+    let folder = paths.artefacts();
+    fs::create_dir_all(&folder).at(&folder)?;
+    let mut manifest = Manifest::read(paths)?;
+    manifest
+        .artefacts
+        .retain(|name, _| PROGRAMS.iter().any(|p| p.name == name));
+    for program in selected(names)? {
+        let module = recipe::build(paths, &ready, program)?;
+        let raw = fs::read(&module).at(&module)?;
+        let packed = recipe::compress(&module)?;
+        let file = folder.join(manifest::file_name(program.name));
+        let closure = Closure::of(paths, program)?;
+        let artefact = Artefact {
+            sha256: sources::sha256(&raw),
+            size: raw.len() as u64,
+            compressed_sha256: sources::sha256(&packed),
+            compressed_size: packed.len() as u64,
+            source: closure.digest(paths, program)?,
+            command: recipe::text(program),
+            toolchain: packages::versions(paths)?,
+            licences: closure.licences(paths)?,
+        };
+        println!(
+            "{}: {} bytes, compressed {}",
+            program.name, artefact.size, artefact.compressed_size
+        );
+        fs::write(&file, packed).at(&file)?;
+        manifest.artefacts.insert(program.name.to_owned(), artefact);
+        manifest.write(paths)?;
+    }
+    Ok(())
+}
+
+/// Compares sources and artefacts by their hashes, in both directions. Needs no toolchain.
+pub(crate) fn check(paths: &Paths) -> Result<()> {
+    let manifest = Manifest::read(paths)?;
+    let mut wrong = Vec::new();
+    for program in PROGRAMS {
+        match manifest.artefacts.get(program.name) {
+            None => wrong.push(format!("{}: the manifest has no such artefact", program.name)),
+            Some(artefact) => wrong.extend(disagreements(paths, program, artefact)?),
+        }
+    }
+    wrong.extend(strangers(paths, &manifest)?);
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Stale(wrong))
+    }
+}
+
+/// Rebuilds the named programs, or all, and compares bit for bit.
+pub(crate) fn verify(paths: &Paths, names: &[&str]) -> Result<()> {
+    check(paths)?;
+    let ready = sysroot::prepare(paths)?;
+    let manifest = Manifest::read(paths)?;
+    let now = packages::versions(paths)?;
+    let mut wrong = Vec::new();
+    for program in selected(names)? {
+        let Some(artefact) = manifest.artefacts.get(program.name) else {
+            continue;
+        };
+        if artefact.toolchain != now {
+            wrong.push(format!(
+                "{}: cannot reproduce: built with {}, this toolchain is {}",
+                program.name,
+                versions(&artefact.toolchain),
+                versions(&now)
+            ));
+            continue;
+        }
+        let module = recipe::build(paths, &ready, program)?;
+        let raw = fs::read(&module).at(&module)?;
+        if sources::sha256(&raw) != artefact.sha256 {
+            wrong.push(format!(
+                "{}: the rebuilt module differs from the committed one",
+                program.name
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Stale(wrong))
+    }
+}
+
+fn selected(names: &[&str]) -> Result<Vec<&'static Program>> {
+    if let Some(unknown) = names.iter().find(|n| !PROGRAMS.iter().any(|p| p.name == **n)) {
+        return Err(Error::Usage(format!("there is no guest program `{unknown}`")));
+    }
+    Ok(PROGRAMS
+        .iter()
+        .filter(|p| names.is_empty() || names.contains(&p.name))
+        .collect())
+}
+
+fn disagreements(paths: &Paths, program: &Program, artefact: &Artefact) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let name = program.name;
+    let rebuild = format!("run `cargo xtask userland build {name}` and commit the artefact");
+    if Closure::of(paths, program)?.digest(paths, program)? != artefact.source {
+        wrong.push(format!("{name}: its sources changed; {rebuild}"));
+    }
+    let file = paths.artefacts().join(manifest::file_name(name));
+    let packed = fs::read(&file).at(&file)?;
+    if sources::sha256(&packed) != artefact.compressed_sha256 {
+        wrong.push(format!(
+            "{name}: the artefact is not the one of the manifest; {rebuild}"
+        ));
+        return Ok(wrong);
+    }
+    let mut raw = Vec::new();
+    let unpacked = lzma_rs::xz_decompress(&mut packed.as_slice(), &mut raw);
+    if unpacked.is_err() || sources::sha256(&raw) != artefact.sha256 || raw.len() as u64 != artefact.size {
+        wrong.push(format!(
+            "{name}: the artefact does not unpack to the module of the manifest; {rebuild}"
+        ));
+    }
+    Ok(wrong)
+}
+
+/// Files of the folder that the manifest does not name.
+fn strangers(paths: &Paths, manifest: &Manifest) -> Result<Vec<String>> {
+    let folder = paths.artefacts();
+    let known: Vec<String> = manifest
+        .artefacts
+        .keys()
+        .map(|name| manifest::file_name(name))
+        .collect();
+    Ok(sources::files(&folder)?
+        .iter()
+        .filter_map(|path| path.file_name().map(|n| n.to_string_lossy().into_owned()))
+        .filter(|name| name.ends_with(".xz") && !known.contains(name))
+        .map(|name| format!("{name}: no entry in the manifest"))
+        .collect())
+}
+
+fn versions(toolchain: &BTreeMap<String, String>) -> String {
+    toolchain
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

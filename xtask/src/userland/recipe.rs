@@ -1,0 +1,147 @@
+//! How guest programs are built. The recipe is text that goes into each artefact's source hash, so that a changed flag
+//! makes an artefact stale like a changed source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::paths::Paths;
+use super::sysroot::Sysroot;
+use crate::error::{At, Error, Result};
+use crate::run;
+
+/// A guest program that is committed in built form.
+pub(crate) struct Program {
+    /// Name of the artefact, `NAME.wasm.xz`.
+    pub(crate) name: &'static str,
+    /// Package of the guest workspace, whose binary has the artefact's name.
+    pub(crate) package: &'static str,
+}
+
+/// All of them.
+pub(crate) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "box",
+        package: "agentos-box",
+    },
+    Program {
+        name: "sh",
+        package: "agentos-sh",
+    },
+    Program {
+        name: "tiny",
+        package: "agentos-tiny",
+    },
+];
+
+const TARGET: &str = "wasm32-wasip1";
+const RUSTFLAGS: &[&str] = &["-Ctarget-feature=+simd128"];
+const BUILD_STD: &str = "std,panic_abort";
+
+/// Options of the compressor: one thread, so that the same input gives the same bytes; a check that every decoder knows.
+const XZ: &[&str] = &["-9e", "-T1", "--check=crc32"];
+
+/// The recipe of a program as text, without any path of this machine.
+pub(crate) fn text(program: &Program) -> String {
+    format!(
+        "RUSTC_BOOTSTRAP=1 RUSTFLAGS={:?} cargo build --release --locked --target {TARGET} -Zbuild-std={BUILD_STD} \
+         --package {}; xz {}",
+        RUSTFLAGS.join(" "),
+        program.package,
+        XZ.join(" ")
+    )
+}
+
+/// Runs cargo on the guest workspace with the guest toolchain.
+pub(crate) fn cargo(paths: &Paths, _ready: &Sysroot, args: &[&str]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(args).current_dir(&paths.userland);
+    // What the outer cargo set for this program must not reach the inner one.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if (name.starts_with("CARGO") || name.starts_with("RUST")) && !KEPT.contains(&name.as_str()) {
+            command.env_remove(&name);
+        }
+    }
+    for (name, value) in environment(paths) {
+        command.env(name, value);
+    }
+    run::run(&mut command)
+}
+
+/// Variables of the outer cargo that the inner one needs.
+const KEPT: &[&str] = &[
+    "CARGO_HOME",
+    "CARGO_TARGET_DIR",
+    "CARGO_NET_OFFLINE",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+];
+
+fn environment(paths: &Paths) -> Vec<(&'static str, String)> {
+    let bin = |name: &str| paths.bin(name).display().to_string();
+    vec![
+        ("RUSTC", bin("guest-rustc")),
+        ("RUSTC_BOOTSTRAP", "1".to_owned()),
+        ("CARGO_BUILD_TARGET", TARGET.to_owned()),
+        ("CARGO_UNSTABLE_BUILD_STD", BUILD_STD.to_owned()),
+        ("CARGO_TARGET_WASM32_WASIP1_LINKER", bin("wasm-ld")),
+        ("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", rustflags(paths)),
+        ("CC_wasm32_wasip1", bin("guest-cc")),
+        ("AR_wasm32_wasip1", bin("guest-ar")),
+    ]
+}
+
+fn rustflags(paths: &Paths) -> String {
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .unwrap_or_default();
+    let mut flags: Vec<String> = RUSTFLAGS.iter().map(|f| (*f).to_owned()).collect();
+    for (from, to) in [
+        (paths.sysroot().join("lib/rustlib/src/rust"), "/rust"),
+        (cargo_home.join("registry/src"), "/registry"),
+        (paths.root.clone(), "/agentos"),
+    ] {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    flags.join(" ")
+}
+
+/// Builds a program; returns the path of its module.
+pub(crate) fn build(paths: &Paths, ready: &Sysroot, program: &Program) -> Result<PathBuf> {
+    cargo(
+        paths,
+        ready,
+        &["build", "--release", "--locked", "--package", program.package],
+    )?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.userland.join("target"), PathBuf::from);
+    Ok(target
+        .join(TARGET)
+        .join("release")
+        .join(format!("{}.wasm", program.name)))
+}
+
+/// Compresses a module.
+pub(crate) fn compress(module: &Path) -> Result<Vec<u8>> {
+    let file = fs::File::open(module).at(module)?;
+    let mut command = Command::new("xz");
+    let done = command
+        .args(XZ)
+        .arg("--stdout")
+        .stdin(file)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|e| Error::Command {
+            command: "xz".to_owned(),
+            detail: e.to_string(),
+        })?;
+    if done.status.success() {
+        Ok(done.stdout)
+    } else {
+        Err(Error::Command {
+            command: "xz".to_owned(),
+            detail: done.status.to_string(),
+        })
+    }
+}
