@@ -9,6 +9,7 @@ use agentos_kernel::vfs::Blob;
 use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
@@ -57,30 +58,30 @@ impl Userland {
     fn parse(manifest: &str, packed: &'static [(&'static str, &'static [u8])]) -> Result<Self, Error> {
         let manifest: Manifest =
             serde_json::from_str(manifest).map_err(|error| Error::Damaged(format!("manifest: {error}")))?;
-        let artefacts = manifest.artefacts.into_iter().map(|entry| entry.into_artefact(packed));
+        let artefacts = manifest.artefacts.into_iter().map(|(name, entry)| entry.into_artefact(name, packed));
         Ok(Self { artefacts: artefacts.collect::<Result<_, _>>()? })
     }
 }
 
 #[derive(Deserialize)]
 struct Manifest {
-    artefacts: Vec<ManifestEntry>,
+    /// By program name.
+    artefacts: BTreeMap<String, ManifestEntry>,
 }
 
 /// The fields of a manifest entry that matter at run time; the rest is provenance.
 #[derive(Deserialize)]
 struct ManifestEntry {
-    name: String,
     sha256: String,
     size: u64,
     commands: Vec<String>,
 }
 
 impl ManifestEntry {
-    fn into_artefact(self, packed: &'static [(&'static str, &'static [u8])]) -> Result<Artefact, Error> {
-        let damaged = |what: &str| Error::Damaged(format!("{}: {what}", self.name));
+    fn into_artefact(self, name: String, packed: &[(&'static str, &'static [u8])]) -> Result<Artefact, Error> {
+        let damaged = |what: &str| Error::Damaged(format!("{name}: {what}"));
         let digest = parse_digest(&self.sha256).ok_or_else(|| damaged("malformed digest"))?;
-        let found = packed.iter().find(|(name, _)| *name == self.name);
+        let found = packed.iter().find(|(file, _)| *file == name);
         let (_, bytes) = *found.ok_or_else(|| damaged("not bundled"))?;
         let size = self.size;
         let load = move || unpack(bytes, size, &digest).unwrap_or_default();
@@ -88,7 +89,7 @@ impl ManifestEntry {
         let mut commands = self.commands;
         commands.sort_unstable();
         commands.dedup();
-        Ok(Artefact { name: self.name, commands, blob })
+        Ok(Artefact { name, commands, blob })
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn damage_is_noticed() {
         let entry = |sha256: &str| {
-            format!(r#"{{"artefacts":[{{"name":"x","sha256":"{sha256}","size":8,"commands":["x"]}}]}}"#)
+            format!(r#"{{"artefacts":{{"x":{{"sha256":"{sha256}","size":8,"commands":["x"]}}}}}}"#)
         };
         static PACKED: &[(&str, &[u8])] = &[("x", b"not xz")];
         assert!(Userland::parse(&entry("00"), PACKED).is_err());

@@ -11,6 +11,7 @@
 #[macro_use]
 mod call;
 
+pub mod commands;
 pub mod fd;
 pub mod fs;
 pub mod id;

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 pub type Applet = fn(Vec<OsString>) -> i32;
 
 /// The tools of this crate by name, sorted by name.
-pub fn applets() -> &'static [(&'static str, Applet)] {
+pub const fn applets() -> &'static [(&'static str, Applet)] {
     APPLETS
 }
 

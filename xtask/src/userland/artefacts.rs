@@ -4,6 +4,7 @@
 //! these bytes" by building.
 
 mod closure;
+mod commands;
 mod manifest;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(crate) fn build(paths: &Paths, names: &[&str]) -> Result<()> {
         let file = folder.join(manifest::file_name(program.name));
         let closure = Closure::of(paths, program)?;
         let artefact = Artefact {
+            commands: commands::of(&raw, &module)?,
             sha256: sources::sha256(&raw),
             size: raw.len() as u64,
             compressed_sha256: sources::sha256(&packed),
@@ -63,6 +65,7 @@ pub(crate) fn check(paths: &Paths) -> Result<()> {
         }
     }
     wrong.extend(strangers(paths, &manifest)?);
+    wrong.extend(rivals(&manifest));
     if wrong.is_empty() {
         Ok(())
     } else {
@@ -137,6 +140,10 @@ fn disagreements(paths: &Paths, program: &Program, artefact: &Artefact) -> Resul
         wrong.push(format!(
             "{name}: the artefact does not unpack to the module of the manifest; {rebuild}"
         ));
+    } else if commands::of(&raw, &file)? != artefact.commands {
+        wrong.push(format!(
+            "{name}: the manifest names other commands than the module; {rebuild}"
+        ));
     }
     Ok(wrong)
 }
@@ -155,6 +162,20 @@ fn strangers(paths: &Paths, manifest: &Manifest) -> Result<Vec<String>> {
         .filter(|name| name.ends_with(".xz") && !known.contains(name))
         .map(|name| format!("{name}: no entry in the manifest"))
         .collect())
+}
+
+/// Commands that two programs claim.
+fn rivals(manifest: &Manifest) -> Vec<String> {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (program, artefact) in &manifest.artefacts {
+        for command in &artefact.commands {
+            if let Some(other) = owners.insert(command, program) {
+                wrong.push(format!("{command}: both {other} and {program} are called by this name"));
+            }
+        }
+    }
+    wrong
 }
 
 fn versions(toolchain: &BTreeMap<String, String>) -> String {

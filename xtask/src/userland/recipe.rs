@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::paths::Paths;
-use super::sysroot::Sysroot;
+use super::sysroot::{self, Sysroot};
 use crate::error::{At, Error, Result};
 use crate::run;
 
@@ -86,25 +86,26 @@ fn environment(paths: &Paths) -> Vec<(&'static str, String)> {
         ("CARGO_BUILD_TARGET", TARGET.to_owned()),
         ("CARGO_UNSTABLE_BUILD_STD", BUILD_STD.to_owned()),
         ("CARGO_TARGET_WASM32_WASIP1_LINKER", bin("wasm-ld")),
-        ("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", rustflags(paths)),
+        ("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RUSTFLAGS.join(" ")),
+        (sysroot::REMAP, remap(paths)),
         ("CC_wasm32_wasip1", bin("guest-cc")),
         ("AR_wasm32_wasip1", bin("guest-ar")),
     ]
 }
 
-fn rustflags(paths: &Paths) -> String {
+/// Options that keep this machine's paths out of the programs. They reach the compiler through its wrapper, not through
+/// cargo, so that two checkouts that share a target folder share what they compile.
+fn remap(paths: &Paths) -> String {
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .unwrap_or_default();
-    let mut flags: Vec<String> = RUSTFLAGS.iter().map(|f| (*f).to_owned()).collect();
-    for (from, to) in [
+    let flags = [
         (paths.sysroot().join("lib/rustlib/src/rust"), "/rust"),
         (cargo_home.join("registry/src"), "/registry"),
         (paths.root.clone(), "/agentos"),
-    ] {
-        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-    }
+    ]
+    .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
     flags.join(" ")
 }
 

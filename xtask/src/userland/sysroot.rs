@@ -14,6 +14,9 @@ use crate::run;
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const GUEST: &str = "wasm32-wasip1";
 
+/// Variable through which the compiler's wrapper takes further options.
+pub(crate) const REMAP: &str = "AGENTOS_GUEST_REMAP";
+
 /// A toolchain that is ready to use.
 pub(crate) struct Sysroot;
 
@@ -90,7 +93,7 @@ fn wrappers(paths: &Paths) -> Result<()> {
     let programs = [
         (
             "guest-rustc",
-            format!("{usr}/bin/rustc --sysroot {}", sysroot.display()),
+            format!("{usr}/bin/rustc --sysroot {} ${REMAP}", sysroot.display()),
         ),
         ("wasm-ld", format!("{usr}/lib/llvm-{llvm}/bin/wasm-ld")),
         (

@@ -22,6 +22,8 @@ pub(crate) struct Manifest {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Artefact {
+    /// Names under which the program is called, as its module says.
+    pub(crate) commands: Vec<String>,
     /// Of the module, uncompressed.
     pub(crate) sha256: String,
     /// Bytes of the module.

@@ -1,0 +1,2 @@
+//! x
+pub const fn applets() -> &'static [(&'static str, crate::Applet)] { &[] }
