@@ -48,7 +48,8 @@ pub trait File: Send + Sync + 'static {
         Poll::Ready(Err(Errno::EINVAL.into()))
     }
 
-    /// Conditions that hold now out of `interest` plus `ERR` and `HUP`; registers `waker` for a change of any of them.
+    /// Conditions that hold now out of `interest` plus `ERR` and `HUP`. If none does, `waker` is registered for a change of
+    /// any of them.
     fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents;
 
     /// Attributes for `fstat(2)`.
@@ -57,6 +58,12 @@ pub trait File: Send + Sync + 'static {
     /// Bytes that can be read at once (`FIONREAD`).
     fn available(&self) -> Result<u64> {
         Err(Errno::ENOTTY.into())
+    }
+
+    /// Whether offsets have no meaning and are accepted all the same: seeking leads to 0, positioned reads and writes are
+    /// plain ones. Devices such as `/dev/null` do that; a stream refuses with `ESPIPE`.
+    fn ignores_offsets(&self) -> bool {
+        false
     }
 
     /// Called once, when the last descriptor of the description is closed.

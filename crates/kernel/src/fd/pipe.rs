@@ -1,0 +1,441 @@
+//! Pipes (`pipe(7)`), also behind FIFOs.
+//!
+//! One buffer under one lock, with the two sets of waiting tasks. The buffer grows by powers of two as it is used and never
+//! beyond [`PIPE_CAPACITY`], so that a pipe which only ever carries a few lines stays small.
+//!
+//! A write of at most [`PIPE_BUF`] bytes is all or nothing; a larger one takes what fits. Writers are woken, and told by
+//! `poll`, only once [`PIPE_BUF`] bytes fit: whoever is woken can then make progress, whatever the size.
+//!
+//! **Growing.** A process that holds both ends and fills its own pipe would wait for itself for ever. Its writes go through
+//! [`PipeEnd::write_growing`]: they never wait, the buffer grows instead, counted for the whole VM and refused at the cap.
+
+use super::file::{File, IoResult, PollEvents};
+use super::flags::AccessMode;
+use super::limits::FdLimits;
+use super::waiters::{Waiters, Woken};
+use crate::clock::Timestamp;
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::id::{Gid, Ino, Uid};
+use crate::vfs::{Attr, FileType, Mode};
+use core::any::Any;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Poll, Waker};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Bytes that a pipe holds before writers wait (limits.md section 4.2).
+pub const PIPE_CAPACITY: usize = 64 * 1024;
+
+/// Largest write that is never split or mixed with another (limits.md section 4.2).
+pub const PIPE_BUF: usize = 4096;
+
+/// A pipe: what its ends share. Counted against `maxPipes` while it exists.
+pub struct Pipe {
+    number: u64,
+    owner: (Uid, Gid),
+    created: Timestamp,
+    limits: Arc<FdLimits>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: VecDeque<u8>,
+    /// Bytes taken from the counter of grown pipes; all beyond the capacity.
+    grown: usize,
+    readers: Side,
+    writers: Side,
+}
+
+/// The ends of one direction.
+#[derive(Default)]
+struct Side {
+    open: usize,
+    /// Ends that were ever opened: tells whether somebody came and went meanwhile.
+    opened: u64,
+    waiting: Waiters,
+}
+
+impl Pipe {
+    /// A pipe without ends. `owner` and `now` are what `fstat(2)` will say of it.
+    ///
+    /// # Errors
+    /// `EAGAIN` at the limit.
+    pub fn new(limits: &Arc<FdLimits>, owner: (Uid, Gid), now: Timestamp) -> Result<Arc<Self>> {
+        limits.pipes().take(1, "pipe")?;
+        Ok(Arc::new(Self {
+            number: limits.next_id(),
+            owner,
+            created: now,
+            limits: Arc::clone(limits),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// The number in `pipe:[number]`, also its inode number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
+        let mut state = self.state.lock();
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if state.buffer.is_empty() {
+            if state.writers.open == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            let cleared = state.readers.waiting.register(waker);
+            drop(state);
+            cleared.wake();
+            return Poll::Pending;
+        }
+        let count = pop(&mut state.buffer, buf);
+        self.shrink(&mut state);
+        let woken = match room(&state.buffer) >= PIPE_BUF {
+            true => state.writers.waiting.take(),
+            false => Woken::default(),
+        };
+        drop(state);
+        woken.wake();
+        Poll::Ready(Ok(count))
+    }
+
+    fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
+        if data.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let mut state = self.state.lock();
+        if state.readers.open == 0 {
+            return Poll::Ready(Err(Errno::EPIPE.into()));
+        }
+        let room = room(&state.buffer);
+        let fits = match data.len() <= PIPE_BUF {
+            true if room < data.len() => 0,
+            _ => room.min(data.len()),
+        };
+        if fits == 0 {
+            let cleared = state.writers.waiting.register(waker);
+            drop(state);
+            cleared.wake();
+            return Poll::Pending;
+        }
+        if let Err(error) = push(&mut state.buffer, data.split_at(fits).0) {
+            return Poll::Ready(Err(error));
+        }
+        let woken = state.readers.waiting.take();
+        drop(state);
+        woken.wake();
+        Poll::Ready(Ok(fits))
+    }
+
+    fn write_growing(&self, data: &[u8]) -> Result<usize> {
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.state.lock();
+        if state.readers.open == 0 {
+            return Err(Errno::EPIPE.into());
+        }
+        let beyond = data.len().saturating_sub(room(&state.buffer));
+        let grown = self.grow(beyond, data.len() <= PIPE_BUF)?;
+        let fits = data.len() - beyond + grown;
+        if fits == 0 {
+            let counter = self.limits.grown();
+            return Err(counter
+                .exceeded(counter.used().saturating_add(beyond as u64), "write")
+                .into());
+        }
+        if let Err(error) = push(&mut state.buffer, data.split_at(fits).0) {
+            self.limits.grown().give(grown as u64);
+            return Err(error);
+        }
+        state.grown += grown;
+        let woken = state.readers.waiting.take();
+        drop(state);
+        woken.wake();
+        Ok(fits)
+    }
+
+    /// Takes up to `beyond` bytes beyond the capacity, or all of them or none.
+    fn grow(&self, beyond: usize, whole: bool) -> Result<usize> {
+        let counter = self.limits.grown();
+        if whole {
+            counter.take(beyond as u64, "write")?;
+            return Ok(beyond);
+        }
+        // No more than was asked for, which is a `usize`.
+        Ok(usize::try_from(counter.take_up_to(beyond as u64)).unwrap_or(beyond))
+    }
+
+    /// Gives back what a grown buffer no longer needs.
+    fn shrink(&self, state: &mut State) {
+        if state.grown == 0 {
+            return;
+        }
+        let beyond = state.buffer.len().saturating_sub(PIPE_CAPACITY);
+        let freed = state.grown.saturating_sub(beyond);
+        state.grown -= freed;
+        self.limits.grown().give(freed as u64);
+        if state.grown == 0 {
+            state.buffer.shrink_to(PIPE_CAPACITY);
+        }
+    }
+
+    /// Conditions for an end with this access; `seen` is how many writers there had been when it was opened.
+    fn poll(&self, access: AccessMode, seen: u64, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+        let mut state = self.state.lock();
+        let mut ready = PollEvents::empty();
+        if access.contains(AccessMode::READ) {
+            ready.set(PollEvents::IN, !state.buffer.is_empty());
+            // A reader that came first is not hung up on by nobody.
+            ready.set(PollEvents::HUP, state.writers.open == 0 && state.writers.opened != seen);
+        }
+        if access.contains(AccessMode::WRITE) {
+            ready.set(PollEvents::OUT, room(&state.buffer) >= PIPE_BUF);
+            ready.set(PollEvents::ERR, state.readers.open == 0);
+        }
+        ready &= interest | PollEvents::HUP | PollEvents::ERR;
+        if !ready.is_empty() {
+            return ready;
+        }
+        let mut cleared = [Woken::default(), Woken::default()];
+        if access.contains(AccessMode::READ) {
+            cleared[0] = state.readers.waiting.register(waker);
+        }
+        if access.contains(AccessMode::WRITE) {
+            cleared[1] = state.writers.waiting.register(waker);
+        }
+        drop(state);
+        cleared.into_iter().for_each(Woken::wake);
+        ready
+    }
+
+    /// Adds an end and returns how many ends of the other directions there had ever been: of writers, of readers.
+    fn open_end(&self, access: AccessMode) -> (u64, u64) {
+        let mut state = self.state.lock();
+        let seen = (state.writers.opened, state.readers.opened);
+        if access.contains(AccessMode::READ) {
+            state.readers.open += 1;
+            state.readers.opened += 1;
+        }
+        if access.contains(AccessMode::WRITE) {
+            state.writers.open += 1;
+            state.writers.opened += 1;
+        }
+        // Both may wait for this in `open(2)`.
+        let woken = [state.readers.waiting.take(), state.writers.waiting.take()];
+        drop(state);
+        woken.into_iter().for_each(Woken::wake);
+        seen
+    }
+
+    fn close_end(&self, access: AccessMode) {
+        let mut state = self.state.lock();
+        let mut woken = [Woken::default(), Woken::default()];
+        if access.contains(AccessMode::READ) {
+            state.readers.open -= 1;
+            woken[0] = state.writers.waiting.take();
+        }
+        if access.contains(AccessMode::WRITE) {
+            state.writers.open -= 1;
+            woken[1] = state.readers.waiting.take();
+        }
+        if state.readers.open == 0 && state.writers.open == 0 {
+            // What nobody read is gone, also from a FIFO.
+            state.buffer = VecDeque::new();
+            self.shrink(&mut state);
+        }
+        drop(state);
+        woken.into_iter().for_each(Woken::wake);
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.limits.pipes().give(1);
+    }
+}
+
+/// One end of a pipe, or a FIFO opened for both.
+pub struct PipeEnd {
+    pipe: Arc<Pipe>,
+    access: AccessMode,
+    /// Writers and readers that there had ever been before this end.
+    seen: (u64, u64),
+    open: AtomicBool,
+}
+
+impl PipeEnd {
+    /// One more end of `pipe`.
+    pub(super) fn new(pipe: &Arc<Pipe>, access: AccessMode) -> Self {
+        Self {
+            pipe: Arc::clone(pipe),
+            access,
+            seen: pipe.open_end(access),
+            open: AtomicBool::new(true),
+        }
+    }
+
+    /// The pipe.
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    /// Whether this end reads.
+    pub fn reads(&self) -> bool {
+        self.access.contains(AccessMode::READ)
+    }
+
+    /// Writes without ever waiting, for a process that holds a read end itself: the buffer grows beyond its capacity.
+    ///
+    /// # Errors
+    /// `EPIPE` without a reader; `ENOMEM` naming the limit once the VM's grown pipes hold too much. A write of more than
+    /// [`PIPE_BUF`] bytes that does not fit stores what fits.
+    pub fn write_growing(&self, data: &[u8]) -> Result<usize> {
+        if !self.access.contains(AccessMode::WRITE) {
+            return Err(Errno::EBADF.into());
+        }
+        let data = data.get(..self.pipe.limits.max_write()).unwrap_or(data);
+        self.pipe.write_growing(data)
+    }
+
+    /// Whether the other side is there, or was since this end was opened; else `waker` waits for it.
+    pub(super) fn met(&self, waker: Option<&Waker>) -> Poll<()> {
+        let mut state = self.pipe.state.lock();
+        let side = match self.access {
+            AccessMode::READ => (state.writers.open, state.writers.opened, self.seen.0),
+            AccessMode::WRITE => (state.readers.open, state.readers.opened, self.seen.1),
+            _ => return Poll::Ready(()),
+        };
+        let (open, opened, seen) = side;
+        if open > 0 || opened != seen {
+            return Poll::Ready(());
+        }
+        let own = if self.reads() {
+            &mut state.readers
+        } else {
+            &mut state.writers
+        };
+        let cleared = own.waiting.register(waker);
+        drop(state);
+        cleared.wake();
+        Poll::Pending
+    }
+
+    /// Whether anybody reads now.
+    pub(super) fn has_reader(&self) -> bool {
+        self.pipe.state.lock().readers.open > 0
+    }
+}
+
+impl File for PipeEnd {
+    fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
+        self.pipe.read(buf, waker)
+    }
+
+    fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
+        self.pipe.write(data, waker)
+    }
+
+    fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+        self.pipe.poll(self.access, self.seen.0, interest, waker)
+    }
+
+    fn stat(&self) -> Result<Attr> {
+        let Pipe {
+            number, owner, created, ..
+        } = *self.pipe;
+        Ok(Attr {
+            ino: Ino(number),
+            kind: FileType::Fifo,
+            mode: Mode::new(0o600),
+            nlink: 1,
+            uid: owner.0,
+            gid: owner.1,
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            atime: created,
+            mtime: created,
+            ctime: created,
+            btime: created,
+        })
+    }
+
+    fn available(&self) -> Result<u64> {
+        Ok(self.pipe.state.lock().buffer.len() as u64)
+    }
+
+    fn close(&self) {
+        if self.open.swap(false, Ordering::AcqRel) {
+            self.pipe.close_end(self.access);
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("pipe:[{}]", self.pipe.number)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl fmt::Debug for PipeEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeEnd")
+            .field("pipe", &self.pipe.number)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Bytes that fit before the capacity is reached.
+fn room(buffer: &VecDeque<u8>) -> usize {
+    PIPE_CAPACITY.saturating_sub(buffer.len())
+}
+
+/// Appends all of `data`.
+fn push(buffer: &mut VecDeque<u8>, data: &[u8]) -> Result<()> {
+    let needed = buffer.len().saturating_add(data.len());
+    if needed > buffer.capacity() {
+        // A power of two, so that a pipe within its capacity never allocates more than that.
+        let wanted = needed.checked_next_power_of_two().unwrap_or(needed).max(FIRST_CAPACITY);
+        buffer
+            .try_reserve_exact(wanted - buffer.len())
+            .map_err(|_| Errno::ENOMEM)?;
+    }
+    buffer.extend(data);
+    Ok(())
+}
+
+/// Bytes of the first allocation.
+const FIRST_CAPACITY: usize = 512;
+
+/// Moves the oldest bytes to `buf` and returns how many.
+fn pop(buffer: &mut VecDeque<u8>, buf: &mut [u8]) -> usize {
+    let (front, back) = buffer.as_slices();
+    let first = front.len().min(buf.len());
+    let (to_first, rest) = buf.split_at_mut(first);
+    to_first.copy_from_slice(front.split_at(first).0);
+    let second = back.len().min(rest.len());
+    rest.split_at_mut(second).0.copy_from_slice(back.split_at(second).0);
+    let count = first + second;
+    if count == buffer.len() {
+        buffer.clear();
+    } else {
+        buffer.drain(..count);
+    }
+    count
+}
