@@ -6,10 +6,9 @@
 
 #![forbid(unsafe_code)]
 
-mod cli;
+use agentos_tools_base::{cli, io, platform};
+
 mod glob;
-mod io;
-mod platform;
 mod regex;
 
 mod applets;
