@@ -47,6 +47,13 @@ impl Counter {
         fits
     }
 
+    /// Counts `amount` that exists already, even beyond the cap: usage above a lowered cap is kept, growth is refused.
+    pub fn add(&self, amount: u64) {
+        let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+            Some(used.saturating_add(amount))
+        });
+    }
+
     /// Gives `amount` back. More than was taken leaves zero.
     pub fn give(&self, amount: u64) {
         let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {

@@ -25,6 +25,7 @@ pub mod filesystem;
 pub mod handle;
 pub mod location;
 pub mod locks;
+pub mod memory;
 pub mod namespace;
 mod ops;
 mod walk;
@@ -36,6 +37,7 @@ pub use filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags,
 pub use handle::{InodeHandle, OpenOptions, Opened};
 pub use location::{Jump, Location, Object};
 pub use locks::LockTable;
+pub use memory::{FsQuota, MemoryFs};
 pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
 
 /// Longest name of one component, in bytes.

@@ -1,0 +1,348 @@
+//! The tree of a memory filesystem, under one lock.
+
+use super::content::Content;
+use super::dir::{Dir, Entry, Name, name_charge};
+use super::inode::{Body, Inode};
+use super::quota::{FsQuota, Ledger};
+use crate::clock::Timestamp;
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::id::{Gid, Ino, Uid};
+use crate::vfs::HARD_LINKS_MAX;
+use crate::vfs::attr::{Attr, FileType, Mode};
+use crate::vfs::filesystem::{NewNode, XattrMode};
+use core::hash::{BuildHasherDefault, Hasher};
+use imbl::OrdMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The root directory's number.
+pub(super) const ROOT: Ino = Ino(1);
+
+pub(super) struct State {
+    pub(super) inodes: OrdMap<Ino, Arc<Inode>>,
+    pub(super) ledger: Ledger,
+    /// Who keeps inodes alive without a name. Not part of copies.
+    holders: HashMap<Ino, u32, BuildHasherDefault<InoHasher>>,
+    next: u64,
+}
+
+/// An inode that is gone; to be dropped after the lock was given up, as that may take long.
+pub(super) type Gone = Option<Arc<Inode>>;
+
+impl State {
+    /// An empty tree, whose root belongs to the superuser.
+    pub(super) fn new(quota: Arc<FsQuota>, now: Timestamp) -> Self {
+        let node = NewNode {
+            kind: FileType::Directory,
+            mode: Mode::new(0o755),
+            uid: Uid::ROOT,
+            gid: Gid::ROOT,
+            rdev: 0,
+        };
+        let mut root = Inode::new(Body::Directory(Dir::new(ROOT)), &node, now, 0);
+        root.nlink = 1;
+        Self {
+            inodes: OrdMap::unit(ROOT, Arc::new(root)),
+            ledger: Ledger::new(quota),
+            holders: HashMap::default(),
+            next: ROOT.0 + 1,
+        }
+    }
+
+    /// A copy that shares everything, without the files that only open descriptors keep.
+    pub(super) fn fork(&self, quota: Arc<FsQuota>) -> Self {
+        let mut inodes = self.inodes.clone();
+        let (mut bytes, mut count) = self.ledger.charged();
+        for ino in self.holders.keys() {
+            if let Some(inode) = self.inodes.get(ino).filter(|inode| inode.nlink == 0) {
+                bytes = bytes.saturating_sub(inode.charge + inode.held_charge());
+                count = count.saturating_sub(u64::from(inode.charge > 0));
+                inodes.remove(ino);
+            }
+        }
+        Self {
+            inodes,
+            ledger: Ledger::adopt(quota, bytes, count),
+            holders: HashMap::default(),
+            next: self.next,
+        }
+    }
+
+    pub(super) fn inode(&self, ino: Ino) -> Result<&Inode> {
+        self.inodes
+            .get(&ino)
+            .map(|inode| &**inode)
+            .ok_or_else(|| Errno::ESTALE.into())
+    }
+
+    pub(super) fn inode_mut(&mut self, ino: Ino) -> Result<&mut Inode> {
+        inode_mut(&mut self.inodes, ino)
+    }
+
+    pub(super) fn dir_mut(&mut self, ino: Ino) -> Result<&mut Dir> {
+        match &mut self.inode_mut(ino)?.body {
+            Body::Directory(dir) => Ok(dir),
+            _ => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// A regular file, and the ledger that pays for it.
+    pub(super) fn file_mut(&mut self, ino: Ino) -> Result<(&mut Inode, &mut Ledger)> {
+        let inode = inode_mut(&mut self.inodes, ino)?;
+        match inode.kind() {
+            FileType::Regular => Ok((inode, &mut self.ledger)),
+            FileType::Directory => Err(Errno::EISDIR.into()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    pub(super) fn content(&self, ino: Ino) -> Result<&Content> {
+        match &self.inode(ino)?.body {
+            Body::Regular(content) => Ok(content),
+            Body::Directory(_) => Err(Errno::EISDIR.into()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    pub(super) fn entry(&self, dir: Ino, name: &[u8]) -> Result<&Entry> {
+        self.inode(dir)?.dir()?.get(name).ok_or_else(|| Errno::ENOENT.into())
+    }
+
+    /// Whether a name may be added: the directory is not removed, and has no such name.
+    pub(super) fn vacant(&self, dir: Ino, name: &[u8]) -> Result<()> {
+        let inode = self.inode(dir)?;
+        if inode.dir()?.get(name).is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        match inode.nlink {
+            0 => Err(Errno::ENOENT.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a new inode and its name.
+    pub(super) fn add(&mut self, dir: Ino, name: &[u8], body: Body, node: &NewNode, now: Timestamp) -> Result<Attr> {
+        self.vacant(dir, name)?;
+        if matches!(body, Body::Directory(_)) && self.inode(dir)?.dir()?.subdirs >= HARD_LINKS_MAX - 2 {
+            return Err(Errno::EMLINK.into());
+        }
+        let charge = self.ledger.take_inode("create")?;
+        let text = match &body {
+            Body::Symlink(text, _) => text.len() as u64,
+            _ => 0,
+        };
+        let paid = self.ledger.take(name_charge(name) + text, "create");
+        if let Err(error) = paid {
+            self.ledger.give_inode(charge);
+            return Err(error);
+        }
+        let body = match body {
+            Body::Symlink(target, _) if self.ledger.limited() => Body::Symlink(target, text),
+            other => other,
+        };
+        let ino = self.fresh();
+        let mut inode = Inode::new(body, node, now, charge);
+        inode.nlink = 1;
+        let name = Name::from(name);
+        inode.names.add(dir, &name);
+        let attr = inode.attr(ino);
+        let charge = self.charge_of_name(&name);
+        let entry = Entry {
+            name,
+            ino,
+            kind: attr.kind,
+            charge,
+        };
+        self.inodes.insert(ino, Arc::new(inode));
+        self.dir_mut(dir)?.insert(entry);
+        self.inode_mut(dir)?.modified(now);
+        Ok(attr)
+    }
+
+    /// Makes a regular file without a name, held once.
+    pub(super) fn add_unnamed(&mut self, node: &NewNode, now: Timestamp) -> Result<Attr> {
+        let charge = self.ledger.take_inode("create")?;
+        let ino = self.fresh();
+        let mut inode = Inode::new(Body::Regular(Content::default()), node, now, charge);
+        inode.unnamed = true;
+        let attr = inode.attr(ino);
+        self.inodes.insert(ino, Arc::new(inode));
+        self.holders.insert(ino, 1);
+        Ok(attr)
+    }
+
+    pub(super) fn link(&mut self, ino: Ino, dir: Ino, name: &[u8], now: Timestamp) -> Result<Attr> {
+        let inode = self.inode(ino)?;
+        let (kind, nlink) = (inode.kind(), inode.nlink);
+        if nlink == 0 && !inode.unnamed {
+            return Err(Errno::ENOENT.into());
+        }
+        if kind == FileType::Directory {
+            return Err(Errno::EPERM.into());
+        }
+        if nlink >= HARD_LINKS_MAX {
+            return Err(Errno::EMLINK.into());
+        }
+        self.vacant(dir, name)?;
+        self.ledger.take(name_charge(name), "link")?;
+        let name = Name::from(name);
+        let charge = self.charge_of_name(&name);
+        let inode = self.inode_mut(ino)?;
+        inode.nlink += 1;
+        inode.unnamed = false;
+        inode.ctime = now;
+        inode.names.add(dir, &name);
+        let attr = inode.attr(ino);
+        self.dir_mut(dir)?.insert(Entry {
+            name,
+            ino,
+            kind,
+            charge,
+        });
+        self.inode_mut(dir)?.modified(now);
+        Ok(attr)
+    }
+
+    pub(super) fn unlink(&mut self, dir: Ino, name: &[u8], now: Timestamp) -> Result<Gone> {
+        if self.entry(dir, name)?.kind == FileType::Directory {
+            return Err(Errno::EISDIR.into());
+        }
+        self.remove_entry(dir, name, now)
+    }
+
+    pub(super) fn rmdir(&mut self, dir: Ino, name: &[u8], now: Timestamp) -> Result<Gone> {
+        let entry = self.entry(dir, name)?;
+        if !self.inode(entry.ino)?.dir()?.is_empty() {
+            return Err(Errno::ENOTEMPTY.into());
+        }
+        self.remove_entry(dir, name, now)
+    }
+
+    fn remove_entry(&mut self, dir: Ino, name: &[u8], now: Timestamp) -> Result<Gone> {
+        let removed = self.dir_mut(dir)?.remove(name).ok_or(Errno::ENOENT)?;
+        self.ledger.give(u64::from(removed.charge));
+        self.inode_mut(dir)?.modified(now);
+        self.lose_name(dir, &removed, now)
+    }
+
+    /// The inode behind a removed or replaced entry has one name less.
+    pub(super) fn lose_name(&mut self, dir: Ino, entry: &Entry, now: Timestamp) -> Result<Gone> {
+        let inode = self.inode_mut(entry.ino)?;
+        inode.nlink = inode.nlink.saturating_sub(1);
+        inode.names.remove(dir, &entry.name);
+        inode.ctime = now;
+        Ok(self.reap(entry.ino))
+    }
+
+    pub(super) fn retain(&mut self, ino: Ino) -> Result<()> {
+        if !self.inodes.contains_key(&ino) {
+            return Err(Errno::ESTALE.into());
+        }
+        let holders = self.holders.entry(ino).or_insert(0);
+        *holders = holders.checked_add(1).ok_or(Errno::ENFILE)?;
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, ino: Ino) -> Gone {
+        let holders = self.holders.get_mut(&ino)?;
+        *holders -= 1;
+        if *holders > 0 {
+            return None;
+        }
+        self.holders.remove(&ino);
+        self.reap(ino)
+    }
+
+    /// Frees an inode without names and holders.
+    fn reap(&mut self, ino: Ino) -> Gone {
+        let inode = self.inodes.get(&ino)?;
+        if inode.nlink > 0 || self.holders.contains_key(&ino) {
+            return None;
+        }
+        let inode = self.inodes.remove(&ino)?;
+        self.ledger.give(inode.held_charge());
+        self.ledger.give_inode(inode.charge);
+        Some(inode)
+    }
+
+    pub(super) fn set_xattr(
+        &mut self,
+        ino: Ino,
+        name: &[u8],
+        value: &[u8],
+        mode: XattrMode,
+        now: Timestamp,
+    ) -> Result<()> {
+        let inode = inode_mut(&mut self.inodes, ino)?;
+        let xattrs = inode.xattrs.get_or_insert_default();
+        xattrs.set(&mut self.ledger, name, value, mode)?;
+        inode.ctime = now;
+        Ok(())
+    }
+
+    pub(super) fn remove_xattr(&mut self, ino: Ino, name: &[u8], now: Timestamp) -> Result<()> {
+        let inode = inode_mut(&mut self.inodes, ino)?;
+        let xattrs = inode.xattrs.as_mut().ok_or(Errno::ENODATA)?;
+        xattrs.remove(&mut self.ledger, name)?;
+        inode.ctime = now;
+        Ok(())
+    }
+
+    /// Whether directory `dir` is `ancestor` or lies below it.
+    pub(super) fn is_within(&self, dir: Ino, ancestor: Ino) -> Result<bool> {
+        let mut at = dir;
+        loop {
+            if at == ancestor {
+                return Ok(true);
+            }
+            if at == ROOT {
+                return Ok(false);
+            }
+            at = self.inode(at)?.dir()?.parent;
+        }
+    }
+
+    /// The charge to remember for a name that was just paid.
+    fn charge_of_name(&self, name: &[u8]) -> u16 {
+        // At most 128 + 255.
+        if self.ledger.limited() {
+            name_charge(name) as u16
+        } else {
+            0
+        }
+    }
+
+    fn fresh(&mut self) -> Ino {
+        let ino = Ino(self.next);
+        self.next += 1;
+        ino
+    }
+}
+
+fn inode_mut(inodes: &mut OrdMap<Ino, Arc<Inode>>, ino: Ino) -> Result<&mut Inode> {
+    inodes
+        .get_mut(&ino)
+        .map(Arc::make_mut)
+        .ok_or_else(|| Errno::ESTALE.into())
+}
+
+/// Spreads inode numbers, which the filesystem itself hands out in sequence.
+#[derive(Default)]
+pub(super) struct InoHasher(u64);
+
+impl Hasher for InoHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

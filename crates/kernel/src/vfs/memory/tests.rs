@@ -1,0 +1,330 @@
+//! Promises of the memory filesystem: sharing, quotas, holes, lives of inodes.
+
+use super::*;
+use crate::clock::Instant;
+use crate::limits::Counter;
+use core::sync::atomic::{AtomicI64, Ordering};
+use core::task::Waker;
+
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn instant(&self) -> Instant {
+        Instant(0)
+    }
+
+    fn wake_at(&self, _: Instant, _: &Waker) {}
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(Ticks(AtomicI64::new(1)))
+}
+
+fn quota(bytes: u64, inodes: u64) -> Arc<FsQuota> {
+    Arc::new(FsQuota {
+        bytes: Counter::new("limits.resources.maxFilesystemBytes", "bytes", bytes, Errno::ENOSPC),
+        inodes: Counter::new("limits.resources.maxInodeCount", "inodes", inodes, Errno::ENOSPC),
+    })
+}
+
+fn node(kind: FileType) -> NewNode {
+    NewNode {
+        kind,
+        mode: Mode::new(0o755),
+        uid: Uid::USER,
+        gid: Gid::USER,
+        rdev: 0,
+    }
+}
+
+fn file(fs: &MemoryFs, name: &str) -> Ino {
+    fs.create(fs.root(), name.as_bytes(), &node(FileType::Regular))
+        .unwrap()
+        .ino
+}
+
+fn names(fs: &MemoryFs, dir: Ino) -> Vec<String> {
+    let mut names = Vec::new();
+    fs.readdir(dir, 0, &mut |entry| {
+        names.push(String::from_utf8(entry.name.to_vec()).unwrap());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    names
+}
+
+fn content(fs: &MemoryFs, ino: Ino) -> Vec<u8> {
+    let mut bytes = vec![0xff; fs.getattr(ino).unwrap().size as usize + 1];
+    let count = fs.read(ino, 0, &mut bytes).unwrap();
+    bytes.truncate(count);
+    bytes
+}
+
+#[test]
+fn a_fork_shares_until_either_side_writes() {
+    let template = MemoryFs::new(clock(), quota(u64::MAX, u64::MAX));
+    let ino = file(&template, "a");
+    template.write(ino, 0, &[1; 10_000]).unwrap();
+    let own = quota(1 << 20, 100);
+    let fork = template.fork(clock(), own.clone());
+    assert_eq!((own.bytes.used(), own.inodes.used()), (0, 0), "the template is free");
+    fork.write(ino, 5000, &[2; 10]).unwrap();
+    assert_eq!(content(&template, ino), [1; 10_000]);
+    assert_eq!(content(&fork, ino)[5000..5010], [2; 10]);
+    assert_eq!(own.bytes.used(), 4096, "one page became the fork's own");
+    template.unlink(template.root(), b"a").unwrap();
+    assert!(names(&template, template.root()).is_empty());
+    assert_eq!(content(&fork, ino).len(), 10_000);
+    fork.unlink(fork.root(), b"a").unwrap();
+    assert_eq!(
+        (own.bytes.used(), own.inodes.used()),
+        (0, 0),
+        "what was free is not given back"
+    );
+}
+
+#[test]
+fn a_fork_of_a_vm_is_charged_like_the_original() {
+    let own = quota(1 << 20, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let ino = file(&fs, "a");
+    fs.write(ino, 0, &[1; 10_000]).unwrap();
+    let deleted = file(&fs, "b");
+    fs.write(deleted, 0, &[1; 10_000]).unwrap();
+    fs.retain(deleted).unwrap();
+    fs.unlink(fs.root(), b"b").unwrap();
+    let copied = quota(10_000, 100);
+    let fork = fs.fork(clock(), copied.clone());
+    assert_eq!(
+        copied.bytes.used(),
+        256 + 1 + 10_000,
+        "even beyond the cap, without open deleted files"
+    );
+    assert_eq!(fork.getattr(deleted).unwrap_err(), Errno::ESTALE);
+    assert_eq!(fork.write(ino, 10_000, b"x").unwrap_err(), Errno::ENOSPC);
+    fs.release(deleted);
+    assert_eq!(own.bytes.used(), copied.bytes.used());
+    drop(fork);
+    assert_eq!((copied.bytes.used(), copied.inodes.used()), (0, 0));
+}
+
+#[test]
+fn writes_store_what_fits() {
+    let own = quota(256 + 1 + 5000, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let ino = file(&fs, "a");
+    assert_eq!(fs.write(ino, 0, &[1; 8000]).unwrap(), 5000);
+    let refused = fs.write(ino, 5000, b"x").unwrap_err();
+    assert_eq!(refused.limit().unwrap().limit, "maxFilesystemBytes");
+    assert_eq!(fs.getattr(ino).unwrap().size, 5000);
+    assert_eq!(fs.write(ino, 0, &[2; 5000]).unwrap(), 5000, "overwriting costs nothing");
+    fs.setattr(
+        ino,
+        &SetAttr {
+            size: Some(0),
+            ..SetAttr::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(own.bytes.used(), 257);
+}
+
+#[test]
+fn everything_that_grows_is_charged() {
+    let own = quota(4096, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let root = fs.root();
+    let long = [b'n'; 255];
+    let ino = file(&fs, "f");
+    let used = own.bytes.used();
+    fs.link(ino, root, &long).unwrap();
+    assert_eq!(own.bytes.used(), used + 128 + 255);
+    fs.rename(root, &long, root, b"l", RenameFlags::Replace).unwrap();
+    assert_eq!(own.bytes.used(), used + 128 + 1);
+    fs.symlink(root, b"s", &[b't'; 1000], &node(FileType::Symlink)).unwrap();
+    assert_eq!(own.bytes.used(), used + 129 + 257 + 1000);
+    fs.setxattr(ino, b"user.a", &[0; 500], XattrMode::Any).unwrap();
+    fs.setxattr(ino, b"user.a", &[0; 100], XattrMode::Any).unwrap();
+    assert_eq!(own.bytes.used(), used + 129 + 1257 + 64 + 106);
+    assert_eq!(
+        fs.setxattr(ino, b"user.b", &[0; 4000], XattrMode::Any).unwrap_err(),
+        Errno::ENOSPC
+    );
+    assert_eq!(
+        fs.symlink(root, b"t", &[b't'; 4000], &node(FileType::Symlink))
+            .unwrap_err(),
+        Errno::ENOSPC
+    );
+    assert_eq!(fs.allocate(ino, 0, 1 << 30, true, false).unwrap_err(), Errno::ENOSPC);
+    for name in ["f", "l", "s"] {
+        fs.unlink(root, name.as_bytes()).unwrap();
+    }
+    assert_eq!((own.bytes.used(), own.inodes.used()), (0, 0));
+}
+
+#[test]
+fn the_inode_count_is_bounded() {
+    let own = quota(1 << 20, 2);
+    let fs = MemoryFs::new(clock(), own.clone());
+    file(&fs, "a");
+    fs.mkdir(fs.root(), b"b", &node(FileType::Directory)).unwrap();
+    let refused = fs.create(fs.root(), b"c", &node(FileType::Regular)).unwrap_err();
+    assert_eq!(refused.limit().unwrap().limit, "maxInodeCount");
+    assert_eq!(fs.create_unnamed(&node(FileType::Regular)).unwrap_err(), Errno::ENOSPC);
+    fs.rmdir(fs.root(), b"b").unwrap();
+    let unnamed = fs.create_unnamed(&node(FileType::Regular)).unwrap().ino;
+    fs.link(unnamed, fs.root(), b"c").unwrap();
+    fs.release(unnamed);
+    assert_eq!(names(&fs, fs.root()), ["a", "c"]);
+}
+
+#[test]
+fn holes_read_zeros_and_are_found() {
+    let fs = MemoryFs::new(clock(), quota(1 << 20, 100));
+    let ino = file(&fs, "a");
+    fs.write(ino, 3 * 4096 + 5, b"data").unwrap();
+    fs.write(ino, 20 * 4096, b"more").unwrap();
+    let seek = |offset, target| fs.seek(ino, offset, target).ok();
+    assert_eq!(seek(0, SeekTarget::Data), Some(3 * 4096));
+    assert_eq!(seek(3 * 4096, SeekTarget::Hole), Some(4 * 4096));
+    assert_eq!(seek(4 * 4096, SeekTarget::Data), Some(20 * 4096));
+    assert_eq!(seek(20 * 4096 + 1, SeekTarget::Hole), Some(20 * 4096 + 4));
+    assert_eq!(seek(20 * 4096 + 4, SeekTarget::Data), None);
+    fs.allocate(ino, 0, 4 * 4096, true, true).unwrap();
+    assert_eq!(seek(0, SeekTarget::Data), Some(20 * 4096));
+    assert_eq!(fs.getattr(ino).unwrap().blocks, 8);
+    fs.setattr(
+        ino,
+        &SetAttr {
+            size: Some(20 * 4096 + 2),
+            ..SetAttr::default()
+        },
+    )
+    .unwrap();
+    fs.setattr(
+        ino,
+        &SetAttr {
+            size: Some(20 * 4096 + 8),
+            ..SetAttr::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(content(&fs, ino)[20 * 4096..], *b"mo\0\0\0\0\0\0");
+}
+
+#[test]
+fn a_reservation_is_paid_and_used() {
+    let own = quota(256 + 1 + 3 * 4096, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let ino = file(&fs, "a");
+    fs.allocate(ino, 0, 2 * 4096, false, false).unwrap();
+    assert_eq!((own.bytes.used(), fs.getattr(ino).unwrap().size), (257 + 8192, 8192));
+    let other = file(&fs, "b");
+    assert_eq!(fs.write(other, 0, &[1; 9000]).unwrap(), 4096 - 257);
+    assert_eq!(fs.write(ino, 0, &[1; 8192]).unwrap(), 8192);
+    fs.unlink(fs.root(), b"b").unwrap();
+    fs.unlink(fs.root(), b"a").unwrap();
+    assert_eq!(own.bytes.used(), 0);
+}
+
+#[test]
+fn an_image_is_whole_until_written() {
+    let own = quota(1 << 20, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let blob = Blob::new(vec![7; 10_000]);
+    let put = |name: &[u8]| {
+        fs.insert_blob(fs.root(), name, blob.clone(), Mode::new(0o755), Uid::ROOT, Gid::ROOT)
+            .unwrap()
+            .ino
+    };
+    let (ino, cut) = (put(b"a"), put(b"b"));
+    let before = own.bytes.used();
+    assert_eq!(fs.blob(ino).map(|found| found.id()), Some(blob.id()));
+    fs.write(ino, 5000, &[1; 2]).unwrap();
+    assert!(fs.blob(ino).is_none());
+    assert_eq!(own.bytes.used(), before + 4096);
+    let read = content(&fs, ino);
+    assert_eq!(
+        (read[4999], read[5000], read[5002], read[9999], read.len()),
+        (7, 1, 7, 7, 10_000)
+    );
+    fs.allocate(ino, 0, 4096, true, true).unwrap();
+    assert_eq!((content(&fs, ino)[0], content(&fs, ino)[4096]), (0, 7));
+    assert_eq!(fs.seek(ino, 0, SeekTarget::Data).unwrap(), 4096);
+    fs.setattr(
+        cut,
+        &SetAttr {
+            size: Some(3),
+            ..SetAttr::default()
+        },
+    )
+    .unwrap();
+    fs.setattr(
+        cut,
+        &SetAttr {
+            size: Some(5),
+            ..SetAttr::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(content(&fs, cut), [7, 7, 7, 0, 0]);
+    assert!(fs.blob(cut).is_none());
+}
+
+#[test]
+fn listings_see_what_stays_exactly_once() {
+    let fs = MemoryFs::new(clock(), quota(1 << 20, 1000));
+    for index in 0..100 {
+        file(&fs, &format!("f{index}"));
+    }
+    let (mut seen, mut position) = (Vec::new(), 0);
+    loop {
+        let before = seen.len();
+        fs.readdir(fs.root(), position, &mut |entry| {
+            seen.push(String::from_utf8(entry.name.to_vec()).unwrap());
+            position = entry.next;
+            if seen.len() % 7 == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .unwrap();
+        if seen.len() == before {
+            break;
+        }
+        let victim = seen.len();
+        let _ = fs.unlink(fs.root(), format!("f{}", victim - 1).as_bytes());
+        if victim < 60 {
+            file(&fs, &format!("g{victim}"));
+        }
+    }
+    for index in 0..100 {
+        let name = format!("f{index}");
+        assert!(seen.iter().filter(|seen| **seen == name).count() <= 1, "{name}");
+        if fs.lookup(fs.root(), name.as_bytes()).is_ok() {
+            assert!(seen.contains(&name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn names_of_inodes_follow_links_and_renames() {
+    let fs = MemoryFs::new(clock(), quota(1 << 20, 1000));
+    let root = fs.root();
+    let dir = fs.mkdir(root, b"d", &node(FileType::Directory)).unwrap().ino;
+    let ino = file(&fs, "a");
+    fs.link(ino, dir, b"b").unwrap();
+    fs.unlink(root, b"a").unwrap();
+    assert_eq!(fs.name_of(ino).unwrap(), (dir, b"b".to_vec()));
+    fs.rename(root, b"d", root, b"e", RenameFlags::Replace).unwrap();
+    assert_eq!(fs.name_of(dir).unwrap(), (root, b"e".to_vec()));
+    fs.rename(dir, b"b", root, b"e", RenameFlags::Exchange).unwrap_err();
+    file(&fs, "x");
+    fs.rename(root, b"x", dir, b"b", RenameFlags::Exchange).unwrap();
+    assert_eq!(fs.name_of(ino).unwrap(), (root, b"x".to_vec()));
+}
