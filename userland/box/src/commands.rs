@@ -43,7 +43,19 @@ const fn is_ours(table: usize, at: usize) -> bool {
         }
         earlier += 1;
     }
-    !has(agentos_tools_sys::small::applets(), name)
+    !is_tiny(name)
+}
+
+const fn is_tiny(name: &str) -> bool {
+    let names = agentos_tools_sys::small::NAMES;
+    let mut at = 0;
+    while at < names.len() {
+        if same(names[at].as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 const fn has(table: &[(&str, agentos_tools_sys::Applet)], name: &str) -> bool {

@@ -1,8 +1,22 @@
-//! Tools on identities, modes, processes and devices, each a function that the multicall program calls.
+//! Tools on files, identities, modes, processes and devices, each a function that the multicall program calls.
+//!
+//! [`small`] holds the tools that scripts spawn most, for a program of their own. Behaviour is that of the GNU tools;
+//! the golden cases under `tests/cases` are recorded from them.
 
+#![forbid(unsafe_code)]
+
+mod access;
+mod duration;
+mod files;
+mod mode;
 pub mod small;
+mod write;
 
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write;
+
+use agentos_tools_base::io::complain;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
 pub type Applet = fn(Vec<OsString>) -> i32;
@@ -12,4 +26,20 @@ pub const fn applets() -> &'static [(&'static str, Applet)] {
     APPLETS
 }
 
-const APPLETS: &[(&str, Applet)] = &[];
+const APPLETS: &[(&str, Applet)] = &[
+    ("mkdir", files::mkdir),
+    ("rm", files::rm),
+    ("rmdir", files::rmdir),
+];
+
+/// Reports a wrong command line in the words of GNU; returns `status`.
+fn usage(tool: &str, message: impl Display, status: i32) -> i32 {
+    complain(tool, message);
+    try_help(tool, status)
+}
+
+/// Points to `--help`; returns `status`.
+fn try_help(tool: &str, status: i32) -> i32 {
+    let _ = writeln!(std::io::stderr(), "Try '{tool} --help' for more information.");
+    status
+}
