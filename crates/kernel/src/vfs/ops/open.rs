@@ -134,6 +134,8 @@ fn open_existing(cx: &FsContext<'_>, node: &Node, options: &OpenOptions) -> Resu
     match attr.kind {
         FileType::Regular | FileType::Directory => {}
         FileType::Socket => return Err(Errno::ENXIO.into()),
+        // What is behind a FIFO or device of the host is the host's.
+        _ if node.mount.confined => return Err(Errno::ENXIO.into()),
         _ => return Ok(Opened::Special(location, *attr)),
     }
     if truncates {
