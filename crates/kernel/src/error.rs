@@ -18,6 +18,14 @@ pub enum Error {
     /// A configured limit was reached.
     #[error("{0}")]
     Limit(Box<LimitExceeded>),
+    /// A file that cannot be run as a program, and why.
+    #[error("{message}")]
+    NotExecutable {
+        /// What the guest gets: `ENOEXEC`, `EACCES`, `ELOOP`.
+        errno: Errno,
+        /// The reason, for people.
+        message: Box<str>,
+    },
 }
 
 impl Error {
@@ -26,6 +34,15 @@ impl Error {
         match self {
             Self::Os(errno) => *errno,
             Self::Limit(limit) => limit.errno,
+            Self::NotExecutable { errno, .. } => *errno,
+        }
+    }
+
+    /// A file that cannot be run as a program (`ENOEXEC`), with the reason.
+    pub fn not_executable(message: impl Into<Box<str>>) -> Self {
+        Self::NotExecutable {
+            errno: Errno::ENOEXEC,
+            message: message.into(),
         }
     }
 
@@ -33,7 +50,7 @@ impl Error {
     pub fn limit(&self) -> Option<&LimitExceeded> {
         match self {
             Self::Limit(limit) => Some(limit),
-            Self::Os(_) => None,
+            Self::Os(_) | Self::NotExecutable { .. } => None,
         }
     }
 }

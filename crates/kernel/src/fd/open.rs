@@ -15,12 +15,13 @@ use crate::error::Result;
 use crate::id::{DeviceId, Gid, Uid};
 use crate::vfs::filesystem::{DirEntry, SeekTarget};
 use crate::vfs::{FileType, InodeHandle, Location, SIZE_MAX, Stat};
+use core::any::Any;
 use core::fmt;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Poll, Waker};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An open description. It is closed when its last `Arc` goes.
 pub struct OpenFile {
@@ -29,6 +30,8 @@ pub struct OpenFile {
     status: AtomicU32,
     target: Target,
     limits: Arc<FdLimits>,
+    /// Dropped after everything else.
+    keepsake: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 enum Target {
@@ -109,6 +112,7 @@ impl OpenFile {
             status: AtomicU32::new(status.bits()),
             target,
             limits: Arc::clone(limits),
+            keepsake: OnceLock::new(),
         }))
     }
 
@@ -443,6 +447,12 @@ impl OpenFile {
     /// A number that no other description of the VM has had: the owner of `flock(2)` locks.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Keeps a value that is dropped when the description is closed, once; a layer above ties what it knows of the description
+    /// (its lock) to the description's life.
+    pub(crate) fn keep(&self, make: impl FnOnce() -> Box<dyn Any + Send + Sync>) {
+        self.keepsake.get_or_init(make);
     }
 
     fn need(&self, access: AccessMode) -> Result<()> {

@@ -272,7 +272,7 @@ pub struct PipeEnd {
 
 impl PipeEnd {
     /// One more end of `pipe`.
-    pub(super) fn new(pipe: &Arc<Pipe>, access: AccessMode) -> Self {
+    pub(crate) fn new(pipe: &Arc<Pipe>, access: AccessMode) -> Self {
         Self {
             pipe: Arc::clone(pipe),
             access,

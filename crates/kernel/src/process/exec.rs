@@ -1,0 +1,72 @@
+//! Another program in the same process (`execve(2)`).
+
+use super::executor::Program;
+use super::image::Image;
+use super::process::Process;
+use super::request::{FileAction, SpawnRequest};
+use crate::cred::Credentials;
+use crate::errno::Errno;
+use crate::fd::IoResult;
+use crate::id::Pid;
+use core::task::{Poll, Waker, ready};
+use std::sync::Arc;
+
+impl Process {
+    /// Replaces the program of the process. When this succeeds the process is already the new one (descriptors that are
+    /// close-on-exec are closed, caught signals have their default action) and the caller's guest code must not run again: its
+    /// executor unwinds it, frees its memory and starts the program that it was given.
+    ///
+    /// `inherit` of the request is taken for granted.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::spawn`](super::Kernel::spawn). The process is then unchanged.
+    pub fn exec(&self, request: &SpawnRequest, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
+        let kernel = self.kernel();
+        kernel.check_request(request)?;
+        let mut cx = self.cx()?;
+        kernel.prepare_place(&mut cx, request)?;
+        if request.credentials.is_some() && !cx.cred.is_root() {
+            return Poll::Ready(Err(Errno::EPERM.into()));
+        }
+        for action in &request.actions {
+            if let FileAction::Chdir(path) = action {
+                kernel.prepare_place(
+                    &mut cx,
+                    &SpawnRequest {
+                        cwd: Some(path.clone()),
+                        ..SpawnRequest::default()
+                    },
+                )?;
+            }
+        }
+        let loaded = ready!(kernel.load(&cx.fs(), request, waker))?;
+        let all = SpawnRequest {
+            inherit: true,
+            actions: request.actions.clone(),
+            ..SpawnRequest::default()
+        };
+        let fds = ready!(kernel.child_fds(self, &self.cx()?, &all, waker))?;
+        if request.setsid {
+            self.setsid()?;
+        }
+        if let Some(group) = request.pgroup {
+            self.setpgid(Pid(0), group)?;
+        }
+        let image = Image::new(&loaded.path, loaded.argv, request.env.clone());
+        self.set_image(Arc::new(image));
+        let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&cx.cred));
+        (cred.suid, cred.sgid) = (cred.euid, cred.egid);
+        self.set_cred(cred);
+        cx.place.exe = Some(loaded.exe);
+        let old = self.place.lock().replace(cx.place);
+        drop(old);
+        self.replace_fds(fds);
+        self.with_signals(|table| {
+            if let Ok(entry) = table.entry_mut(self.pid()) {
+                entry.signals.exec(request.sigmask, request.sigdefault);
+                entry.has_execed = true;
+            }
+        });
+        Poll::Ready(Ok(loaded.program))
+    }
+}

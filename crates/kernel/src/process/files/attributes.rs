@@ -1,0 +1,183 @@
+//! Attributes of files.
+
+use super::{AtFlags, Dir};
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::id::{Fd, Gid, Uid};
+use crate::process::process::Process;
+use crate::process::signal::{SigInfo, Signal};
+use crate::vfs::{Access, Mode, SetTime, Stat, StatFs};
+use core::sync::atomic::Ordering;
+
+impl Process {
+    /// `stat(2)`, `lstat(2)` and `fstatat(2)`.
+    ///
+    /// # Errors
+    /// Those of path resolution.
+    pub fn stat(&self, dir: Dir, path: &[u8], flags: AtFlags) -> Result<Stat> {
+        if let Some(file) = self.itself(dir, path, flags)? {
+            return file.stat();
+        }
+        let base = self.base(dir, path)?;
+        let follow = flags.contains(AtFlags::FOLLOW);
+        self.kernel().vfs().stat(&self.cx()?.fs(), base.as_ref(), path, follow)
+    }
+
+    /// Attributes of an open file.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn fstat(&self, fd: Fd) -> Result<Stat> {
+        self.file(fd)?.stat()
+    }
+
+    /// Totals of a filesystem.
+    ///
+    /// # Errors
+    /// Those of path resolution.
+    pub fn statfs(&self, dir: Dir, path: &[u8], flags: AtFlags) -> Result<StatFs> {
+        if let Some(file) = self.itself(dir, path, flags)? {
+            return match file.location() {
+                Some(location) => location.filesystem().statfs(),
+                None => Ok(StatFs {
+                    magic: PIPEFS,
+                    block_size: 4096,
+                    name_max: 255,
+                    ..StatFs::default()
+                }),
+            };
+        }
+        let base = self.base(dir, path)?;
+        self.kernel().vfs().statfs(&self.cx()?.fs(), base.as_ref(), path)
+    }
+
+    /// Whether the filesystem at a path refuses changes, as `statvfs(3)` reports.
+    ///
+    /// # Errors
+    /// Those of path resolution.
+    pub fn is_read_only(&self, dir: Dir, path: &[u8], flags: AtFlags) -> Result<bool> {
+        if let Some(file) = self.itself(dir, path, flags)? {
+            return Ok(file.location().is_some_and(|location| location.mount().is_read_only()));
+        }
+        let base = self.base(dir, path)?;
+        let location = self
+            .kernel()
+            .vfs()
+            .resolve(&self.cx()?.fs(), base.as_ref(), path, true)?;
+        Ok(location.mount().is_read_only())
+    }
+
+    /// Sets permissions.
+    ///
+    /// # Errors
+    /// Those of `fchmodat(2)`.
+    pub fn chmod(&self, dir: Dir, path: &[u8], mode: Mode, flags: AtFlags) -> Result<()> {
+        let cx = self.cx()?;
+        if let Some(file) = self.itself(dir, path, flags)? {
+            let location = file.location().ok_or(Errno::EINVAL)?;
+            return self.kernel().vfs().chmod_location(&cx.cred, location, mode);
+        }
+        let base = self.base(dir, path)?;
+        self.kernel()
+            .vfs()
+            .chmod(&cx.fs(), base.as_ref(), path, mode, flags.contains(AtFlags::FOLLOW))
+    }
+
+    /// Sets owner and group; absent ones stay.
+    ///
+    /// # Errors
+    /// Those of `fchownat(2)`.
+    pub fn chown(&self, dir: Dir, path: &[u8], uid: Option<Uid>, gid: Option<Gid>, flags: AtFlags) -> Result<()> {
+        let cx = self.cx()?;
+        if let Some(file) = self.itself(dir, path, flags)? {
+            let location = file.location().ok_or(Errno::EINVAL)?;
+            return self.kernel().vfs().chown_location(&cx.cred, location, uid, gid);
+        }
+        let base = self.base(dir, path)?;
+        self.kernel()
+            .vfs()
+            .chown(&cx.fs(), base.as_ref(), path, uid, gid, flags.contains(AtFlags::FOLLOW))
+    }
+
+    /// Sets access and modification time.
+    ///
+    /// # Errors
+    /// Those of `utimensat(2)`.
+    pub fn set_times(&self, dir: Dir, path: &[u8], atime: SetTime, mtime: SetTime, flags: AtFlags) -> Result<()> {
+        let cx = self.cx()?;
+        if let Some(file) = self.itself(dir, path, flags)? {
+            let location = file.location().ok_or(Errno::EINVAL)?;
+            return self.kernel().vfs().set_times_location(&cx.cred, location, atime, mtime);
+        }
+        let base = self.base(dir, path)?;
+        let follow = flags.contains(AtFlags::FOLLOW);
+        self.kernel()
+            .vfs()
+            .set_times(&cx.fs(), base.as_ref(), path, atime, mtime, follow)
+    }
+
+    /// Whether the process may access a file; with its real ids unless [`AtFlags::EACCESS`] is given.
+    ///
+    /// # Errors
+    /// Those of `faccessat(2)`.
+    pub fn access(&self, dir: Dir, path: &[u8], want: Access, flags: AtFlags) -> Result<()> {
+        let base = self.base(dir, path)?;
+        let (effective, follow) = (flags.contains(AtFlags::EACCESS), flags.contains(AtFlags::FOLLOW));
+        self.kernel()
+            .vfs()
+            .access(&self.cx()?.fs(), base.as_ref(), path, want, effective, follow)
+    }
+
+    /// Cuts or extends a file by path.
+    ///
+    /// # Errors
+    /// Those of `truncate(2)`.
+    pub fn truncate(&self, dir: Dir, path: &[u8], size: u64) -> Result<()> {
+        self.check_size_limit(size)?;
+        let base = self.base(dir, path)?;
+        self.kernel()
+            .vfs()
+            .truncate(&self.cx()?.fs(), base.as_ref(), path, size)
+    }
+
+    /// Cuts or extends an open file.
+    ///
+    /// # Errors
+    /// Those of `ftruncate(2)`.
+    pub fn ftruncate(&self, fd: Fd, size: u64) -> Result<()> {
+        let file = self.file(fd)?;
+        self.check_size_limit(size)?;
+        file.truncate(&self.cred(), size)
+    }
+
+    /// Reserves space, or punches a hole.
+    ///
+    /// # Errors
+    /// Those of `fallocate(2)`.
+    pub fn allocate(&self, fd: Fd, offset: u64, len: u64, keep_size: bool, punch: bool) -> Result<()> {
+        let file = self.file(fd)?;
+        if !punch {
+            self.check_size_limit(offset.saturating_add(len))?;
+        }
+        file.allocate(&self.cred(), offset, len, keep_size, punch)
+    }
+
+    /// Makes a file durable.
+    ///
+    /// # Errors
+    /// Those of `fsync(2)`.
+    pub fn fsync(&self, fd: Fd, data_only: bool) -> Result<()> {
+        self.file(fd)?.sync(data_only)
+    }
+
+    fn check_size_limit(&self, size: u64) -> Result<()> {
+        if size > self.meter.file_size.load(Ordering::Acquire) {
+            self.kernel().signal(self.pid(), SigInfo::kernel(Signal::XFSZ));
+            return Err(Errno::EFBIG.into());
+        }
+        Ok(())
+    }
+}
+
+/// `statfs(2)` type of pipes.
+const PIPEFS: u64 = 0x5049_5045;

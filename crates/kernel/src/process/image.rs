@@ -1,0 +1,41 @@
+//! The program that a process runs, as others see it.
+
+/// Name, arguments and environment of a running program.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Image {
+    /// Last component of the program's path, at most 15 bytes (`/proc/<pid>/comm`).
+    pub name: Vec<u8>,
+    /// Arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Environment.
+    pub env: Vec<Vec<u8>>,
+}
+
+/// Longest process name in bytes, as in Linux.
+pub(super) const NAME_MAX: usize = 15;
+
+impl Image {
+    pub(super) fn new(path: &[u8], argv: Vec<Vec<u8>>, env: Vec<Vec<u8>>) -> Self {
+        Self {
+            name: short_name(path),
+            argv,
+            env,
+        }
+    }
+
+    /// What init looks like.
+    pub(super) fn init() -> Self {
+        Self {
+            name: b"init".to_vec(),
+            argv: vec![b"init".to_vec()],
+            env: Vec::new(),
+        }
+    }
+}
+
+/// Last component of a path, shortened.
+pub(super) fn short_name(path: &[u8]) -> Vec<u8> {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    name.get(..NAME_MAX).unwrap_or(name).to_vec()
+}

@@ -1,0 +1,266 @@
+//! One VM.
+
+use super::executor::Executor;
+use super::jobs::Jobs;
+use super::process::Process;
+use super::table::Table;
+use super::usage::{Meters, Usage};
+use crate::clock::{Clock, Entropy, Timestamp};
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
+use crate::id::Pid;
+use crate::id::{Gid, Uid};
+use crate::limits::Limits;
+use crate::net::Net;
+use crate::pseudo;
+use crate::tty::{Master, PtyTable, Slave, WindowSize};
+use crate::vfs::{Filesystem, FsQuota, Location, Vfs};
+use parking_lot::{Mutex, RwLock};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// What a VM is made of.
+pub struct KernelConfig {
+    /// Caps on everything that guests can grow.
+    pub limits: Limits,
+    /// Source of time.
+    pub clock: Arc<dyn Clock>,
+    /// Source of randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The filesystem at `/`.
+    pub root: Arc<dyn Filesystem>,
+    /// Quota of the VM's own filesystems, for `/dev/shm`.
+    pub fs_quota: Arc<FsQuota>,
+    /// Host name.
+    pub hostname: Vec<u8>,
+    /// What runs programs; the first that accepts a file gets it.
+    pub executors: Vec<Arc<dyn Executor>>,
+}
+
+/// One VM: filesystems, processes and everything else that its guests see.
+///
+/// Processes hold the kernel that they belong to. Whoever drops the last handle of their own calls
+/// [`kill_all`](Self::kill_all) first, or processes that still run (or wait to be reaped) keep the VM alive.
+pub struct Kernel {
+    pub(super) this: Weak<Kernel>,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) executors: Vec<Arc<dyn Executor>>,
+    pub(super) table: Mutex<Table>,
+    pub(super) meters: Meters,
+    pub(super) quota: Arc<FsQuota>,
+    pub(super) root: Location,
+    booted: Timestamp,
+    boot_instant: crate::clock::Instant,
+    hostname: RwLock<Vec<u8>>,
+    vfs: Vfs,
+    fd_limits: Arc<FdLimits>,
+    fifos: Fifos,
+    net: OnceLock<Arc<Net>>,
+    ptys: OnceLock<PtyTable>,
+}
+
+/// A new terminal, both halves open.
+#[derive(Debug)]
+pub struct PtyPair {
+    /// The half of whoever shows the terminal.
+    pub master: Arc<OpenFile>,
+    /// The half of the programs.
+    pub slave: Arc<OpenFile>,
+}
+
+/// Longest host name in bytes.
+pub const HOSTNAME_MAX: usize = 64;
+
+impl Kernel {
+    /// A VM without processes. `/proc` and `/dev` are mounted if the root filesystem has these directories.
+    pub fn new(config: KernelConfig) -> Arc<Self> {
+        Arc::new_cyclic(|this| {
+            let vfs = Vfs::new(config.root);
+            pseudo::mount(&vfs, this, &config.clock, &config.fs_quota);
+            Self {
+                this: this.clone(),
+                meters: Meters::new(&config.limits),
+                fd_limits: FdLimits::new(&config.limits),
+                table: Mutex::new(Table::default()),
+                booted: config.clock.now(),
+                boot_instant: config.clock.instant(),
+                hostname: RwLock::new(config.hostname),
+                root: vfs.root(),
+                vfs,
+                quota: config.fs_quota,
+                executors: config.executors,
+                entropy: config.entropy,
+                clock: config.clock,
+                limits: config.limits,
+                fifos: Fifos::default(),
+                net: OnceLock::new(),
+                ptys: OnceLock::new(),
+            }
+        })
+    }
+
+    /// The first process: parent of everything that the host starts, and of orphans. It runs no program and reaps at once.
+    pub fn init(&self) -> Arc<Process> {
+        let mut table = self.table.lock();
+        if let Some(init) = table.init.upgrade() {
+            return init;
+        }
+        let init = Arc::new(Process::init(self.arc()));
+        table.init = Arc::downgrade(&init);
+        init
+    }
+
+    /// Every process in the table, zombies included, by pid; not init.
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        self.table.lock().all()
+    }
+
+    /// The process with this pid.
+    pub fn process(&self, pid: Pid) -> Option<Arc<Process>> {
+        if pid == Pid::INIT {
+            return Some(self.init());
+        }
+        self.table.lock().process(pid)
+    }
+
+    /// The filesystems.
+    pub fn vfs(&self) -> &Vfs {
+        &self.vfs
+    }
+
+    /// The root directory, held.
+    pub fn root(&self) -> &Location {
+        &self.root
+    }
+
+    /// The source of time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The source of randomness.
+    pub fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.entropy
+    }
+
+    /// The caps in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Quota of the VM's own filesystems.
+    pub fn quota(&self) -> &Arc<FsQuota> {
+        &self.quota
+    }
+
+    /// Counters of descriptions and pipes.
+    pub fn fd_limits(&self) -> &Arc<FdLimits> {
+        &self.fd_limits
+    }
+
+    /// FIFOs that are open.
+    pub(super) fn fifos(&self) -> &Fifos {
+        &self.fifos
+    }
+
+    /// What the VM uses and has used.
+    pub fn usage(&self) -> Usage<'_> {
+        Usage::new(&self.meters, &self.fd_limits, self.ptys.get())
+    }
+
+    /// When the VM was created.
+    pub fn booted(&self) -> Timestamp {
+        self.booted
+    }
+
+    /// Nanoseconds since the VM was created.
+    pub fn uptime(&self) -> u64 {
+        self.clock.instant().since(self.boot_instant)
+    }
+
+    /// Host name.
+    pub fn hostname(&self) -> Vec<u8> {
+        self.hostname.read().clone()
+    }
+
+    pub(super) fn rename_host(&self, name: &[u8]) -> Result<()> {
+        if name.len() > HOSTNAME_MAX {
+            return Err(Errno::EINVAL.into());
+        }
+        *self.hostname.write() = name.to_vec();
+        Ok(())
+    }
+
+    /// Sockets.
+    pub fn net(&self) -> &Arc<Net> {
+        self.net.get_or_init(|| Net::new(&self.limits, Arc::clone(&self.clock)))
+    }
+
+    /// Pseudo-terminals.
+    pub fn ptys(&self) -> &PtyTable {
+        self.ptys.get_or_init(|| {
+            let jobs = Arc::new(Jobs::new(self.this.clone()));
+            PtyTable::new(&self.limits, Arc::clone(&self.clock), jobs)
+        })
+    }
+
+    /// Pseudo-terminals, if there ever was one.
+    pub(super) fn ptys_if_any(&self) -> Option<&PtyTable> {
+        self.ptys.get()
+    }
+
+    /// A pipe for the host's use: reading and writing end.
+    pub fn pipe(&self) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
+        OpenFile::pipe(
+            &self.fd_limits,
+            (Uid::USER, Gid::USER),
+            self.clock.now(),
+            StatusFlags::empty(),
+        )
+    }
+
+    /// A new terminal for the host's use, owned by the VM's user.
+    pub fn open_pty(&self) -> Result<PtyPair> {
+        let (master, slave) = self.ptys().open((Uid::USER, Gid::USER))?;
+        let open = |object: Arc<dyn File>| {
+            OpenFile::from_object(
+                object,
+                None,
+                AccessMode::READ_WRITE,
+                StatusFlags::empty(),
+                &self.fd_limits,
+            )
+        };
+        Ok(PtyPair {
+            master: open(master)?,
+            slave: open(slave)?,
+        })
+    }
+
+    /// Sets the size of a terminal, given either half; a change sends `SIGWINCH` to the foreground group.
+    pub fn set_winsize(&self, terminal: &OpenFile, size: WindowSize) -> Result<()> {
+        let object = terminal.object().ok_or(Errno::ENOTTY)?.as_any();
+        if let Some(master) = object.downcast_ref::<Master>() {
+            return master.pty().set_window(size);
+        }
+        let slave = object.downcast_ref::<Slave>().ok_or(Errno::ENOTTY)?;
+        slave.pty().set_window(size)
+    }
+
+    pub(super) fn arc(&self) -> Arc<Self> {
+        // A kernel only exists inside its `Arc`, and `self` borrows from it.
+        self.this
+            .upgrade()
+            .unwrap_or_else(|| unreachable!("a kernel outlives its handles"))
+    }
+}
+
+impl core::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Kernel")
+            .field("processes", &self.meters.processes.used())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! What a VM uses: counters of processes, memory and CPU time.
+
+use crate::errno::Errno;
+use crate::fd::FdLimits;
+use crate::limits::{Counter, Limits};
+use crate::tty::PtyTable;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of the process layer.
+#[derive(Debug)]
+pub(super) struct Meters {
+    pub(super) processes: Counter,
+    pub(super) memory: Counter,
+    peak_memory: AtomicU64,
+    started: AtomicU64,
+    cpu_ns: AtomicU64,
+}
+
+impl Meters {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let counter = |path, unit, cap, errno| Counter::new(path, unit, cap, errno);
+        let processes = "limits.resources.maxProcesses";
+        let memory = "limits.resources.maxMemoryBytes";
+        Self {
+            processes: counter(processes, "processes", limits.max_processes, Errno::EAGAIN),
+            memory: counter(memory, "bytes", limits.max_memory_bytes, Errno::ENOMEM),
+            peak_memory: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn count_start(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_cpu(&self, ns: u64) {
+        self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_peak(&self) {
+        self.peak_memory.fetch_max(self.memory.used(), Ordering::Relaxed);
+    }
+}
+
+/// What a VM uses now and has used.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Usage<'a> {
+    /// Processes, running or not yet reaped.
+    pub processes: &'a Counter,
+    /// Private memory of all processes.
+    pub memory: &'a Counter,
+    /// Open descriptions.
+    pub open_fds: &'a Counter,
+    /// Pipes.
+    pub pipes: &'a Counter,
+    meters: &'a Meters,
+    ptys: Option<&'a PtyTable>,
+}
+
+impl<'a> Usage<'a> {
+    pub(super) fn new(meters: &'a Meters, fds: &'a FdLimits, ptys: Option<&'a PtyTable>) -> Self {
+        Self {
+            processes: &meters.processes,
+            memory: &meters.memory,
+            open_fds: fds.descriptions(),
+            pipes: fds.pipes(),
+            meters,
+            ptys,
+        }
+    }
+
+    /// Processes started since the VM was created.
+    pub fn processes_started(&self) -> u64 {
+        self.meters.started.load(Ordering::Relaxed)
+    }
+
+    /// The most memory that all processes together have held, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.meters.peak_memory.load(Ordering::Relaxed)
+    }
+
+    /// CPU time of all processes, in ns.
+    pub fn cpu_ns(&self) -> u64 {
+        self.meters.cpu_ns.load(Ordering::Relaxed)
+    }
+
+    /// Pseudo-terminals in use.
+    pub fn ptys(&self) -> u64 {
+        self.ptys.map_or(0, |ptys| ptys.usage().used())
+    }
+}
