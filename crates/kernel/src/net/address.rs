@@ -85,3 +85,12 @@ pub(super) fn canonical(ip: IpAddr) -> IpAddr {
 pub(super) fn is_local(ip: IpAddr) -> bool {
     canonical(ip).is_loopback()
 }
+
+/// An address as a socket of the family shows it: IPv6 sockets see IPv4 peers as `::ffff:a.b.c.d`.
+pub(super) fn shown(address: SocketAddr, domain: Domain) -> SocketAddress {
+    let ip = match (address.ip(), domain) {
+        (IpAddr::V4(ip), Domain::Inet6) => IpAddr::V6(ip.to_ipv6_mapped()),
+        (ip, _) => ip,
+    };
+    SocketAddress::Inet(SocketAddr::new(ip, address.port()))
+}

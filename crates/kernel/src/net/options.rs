@@ -20,6 +20,9 @@ bitflags::bitflags! {
     }
 }
 
+/// What a socket may have under way unless `SO_SNDBUF` or `SO_RCVBUF` say otherwise, in bytes.
+pub(super) const BUFFER_DEFAULT: u32 = 212_992;
+
 /// Which half to shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {

@@ -1,49 +1,28 @@
 //! One socket.
 
-use super::{Caller, Domain, Kind, MessageFlags, OptionName, OptionValue, Shutdown, SocketAddress};
-use crate::clock::Clock;
+use super::address::shown;
+use super::connection::Link;
+use super::inbox::Inbox;
+use super::listener::{Attempt, Listener};
+use super::names::Claim;
+use super::settings::Settings;
+use super::stack::{Incoming, Net, protocol_of};
+use super::{
+    Caller, Domain, Kind, MessageFlags, OptionName, OptionValue, PeerCredentials, Shutdown, SocketAddress, connect,
+};
+use crate::clock::Timestamp;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::{File, IoResult, PollEvents};
-use crate::limits::Limits;
-use crate::vfs::Attr;
+use crate::id::Ino;
+use crate::vfs::{Attr, FileType, Mode};
 use core::any::Any;
+use core::fmt;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
-use std::sync::Arc;
-
-/// The sockets of one VM.
-pub struct Net {}
-
-impl Net {
-    /// An empty network with the limits of the VM; `clock` dates the sockets.
-    pub fn new(limits: &Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let _ = (limits, clock);
-        Arc::new(Self {})
-    }
-
-    /// `socket(2)`. `protocol` is 0 or the number that belongs to family and kind, else `EPROTONOSUPPORT`.
-    pub fn socket(
-        self: &Arc<Self>,
-        domain: Domain,
-        kind: Kind,
-        protocol: u32,
-        caller: &dyn Caller,
-    ) -> Result<Arc<Socket>> {
-        let _ = (domain, kind, protocol, caller);
-        Err(Errno::ENOSYS.into())
-    }
-
-    /// `socketpair(2)`: two connected unix sockets; `EOPNOTSUPP` for other families.
-    pub fn pair(
-        self: &Arc<Self>,
-        domain: Domain,
-        kind: Kind,
-        caller: &dyn Caller,
-    ) -> Result<(Arc<Socket>, Arc<Socket>)> {
-        let _ = (domain, kind, caller);
-        Err(Errno::ENOSYS.into())
-    }
-}
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// What one receive call got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,40 +36,166 @@ pub struct Received {
 }
 
 /// One socket, an open description.
-pub struct Socket {}
+pub struct Socket {
+    pub(super) net: Arc<Net>,
+    pub(super) id: u64,
+    pub(super) domain: Domain,
+    pub(super) kind: Kind,
+    /// Who made it.
+    pub(super) owner: PeerCredentials,
+    created: Timestamp,
+    /// Whether it counts as one of the guests' sockets.
+    counted: bool,
+    open: AtomicBool,
+    /// The connection of a stream or packet socket, once there is one: reads and writes need no other lock then.
+    pub(super) link: OnceLock<Link>,
+    /// Of a datagram socket.
+    pub(super) inbox: Option<Arc<Inbox>>,
+    pub(super) state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) settings: Settings,
+    pub(super) local: SocketAddress,
+    pub(super) claim: Option<Claim>,
+    pub(super) peer: Option<SocketAddress>,
+    /// Of a connected unix datagram socket.
+    pub(super) target: Option<Weak<Inbox>>,
+    pub(super) peer_credentials: Option<PeerCredentials>,
+    pub(super) phase: Phase,
+    /// Why the last connect in the background failed.
+    pub(super) error: Option<Errno>,
+    /// A connect in the background was begun and nobody called `connect` for its result yet.
+    pub(super) unannounced: bool,
+}
+
+/// What a stream or packet socket without a connection is doing.
+pub(super) enum Phase {
+    Idle,
+    Listening(Arc<Listener>),
+    Connecting(Connecting),
+}
+
+/// A TCP connection under way: what the socket becomes when it is established.
+pub(super) struct Connecting {
+    pub(super) attempt: Arc<Attempt>,
+    /// Unless it was refused at once.
+    pub(super) link: Option<Link>,
+    pub(super) peer: SocketAddress,
+}
 
 impl Socket {
-    /// `bind(2)`.
-    pub fn bind(&self, address: &SocketAddress, caller: &dyn Caller) -> Result<()> {
-        let _ = (address, caller);
-        Err(Errno::ENOSYS.into())
+    pub(super) fn new(net: &Arc<Net>, domain: Domain, kind: Kind, owner: PeerCredentials, counted: bool) -> Arc<Self> {
+        let id = net.next_id();
+        Arc::new(Self {
+            net: Arc::clone(net),
+            id,
+            domain,
+            kind,
+            owner,
+            created: net.clock.now(),
+            counted,
+            open: AtomicBool::new(true),
+            link: OnceLock::new(),
+            inbox: (kind == Kind::Datagram).then(|| Inbox::new(net, id)),
+            state: Mutex::new(State {
+                settings: Settings::default(),
+                local: SocketAddress::unspecified(domain),
+                claim: None,
+                peer: None,
+                target: None,
+                peer_credentials: None,
+                phase: Phase::Idle,
+                error: None,
+                unannounced: false,
+            }),
+        })
     }
 
-    /// `listen(2)`; `backlog` is capped at 4096.
-    pub fn listen(&self, backlog: u32, caller: &dyn Caller) -> Result<()> {
-        let _ = (backlog, caller);
-        Err(Errno::ENOSYS.into())
+    /// The family.
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
-    /// `connect(2)`. Without a waker a TCP connection answers `EINPROGRESS` and is established in the background.
-    pub fn connect(&self, address: &SocketAddress, caller: &dyn Caller, waker: Option<&Waker>) -> IoResult<()> {
-        let _ = (address, caller, waker);
-        Poll::Ready(Err(Errno::ENOSYS.into()))
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// `accept(2)`: the connection and its peer's address.
+    ///
+    /// # Errors
+    /// `EINVAL` unless listening, `EOPNOTSUPP` for datagrams, `EAGAIN` at the limit of sockets (the connection then stays).
     pub fn accept(&self, waker: Option<&Waker>) -> IoResult<(Arc<Self>, SocketAddress)> {
-        let _ = waker;
-        Poll::Ready(Err(Errno::ENOSYS.into()))
+        if self.kind == Kind::Datagram {
+            return Poll::Ready(Err(Errno::EOPNOTSUPP.into()));
+        }
+        let state = self.state.lock();
+        let Phase::Listening(listener) = &state.phase else {
+            return Poll::Ready(Err(Errno::EINVAL.into()));
+        };
+        let listener = Arc::clone(listener);
+        let (claim, settings) = (state.claim.clone(), state.settings.clone());
+        drop(state);
+        let accepted = listener.accept(waker, || self.net.sockets().take(1, "accept"));
+        accepted.map_ok(|(incoming, ())| {
+            // A unix name belongs to the listener alone.
+            let claim = claim.filter(|_| self.domain != Domain::Unix);
+            self.accepted(incoming, claim, settings)
+        })
+    }
+
+    fn accepted(&self, incoming: Incoming, claim: Option<Claim>, settings: Settings) -> (Arc<Self>, SocketAddress) {
+        let socket = Self::new(&self.net, self.domain, self.kind, self.owner, true);
+        let peer = self.in_family(incoming.peer);
+        let mut state = socket.state.lock();
+        incoming.link.set_capacity(settings.send_buffer as usize);
+        state.settings = settings;
+        state.claim = claim;
+        state.local = self.in_family(incoming.local);
+        state.peer = Some(peer.clone());
+        state.peer_credentials = Some(incoming.credentials);
+        // The cell of a new socket is empty.
+        let _ = socket.link.set(incoming.link);
+        drop(state);
+        (socket, peer)
+    }
+
+    /// An internet address as this family writes it.
+    pub(super) fn in_family(&self, address: SocketAddress) -> SocketAddress {
+        match address {
+            SocketAddress::Inet(address) => shown(address, self.domain),
+            unix @ SocketAddress::Unix(_) => unix,
+        }
     }
 
     /// `recvfrom(2)`.
+    ///
+    /// # Errors
+    /// `ENOTCONN` or `EINVAL` without a connection, `ECONNRESET`, `ECONNREFUSED` of an earlier datagram.
     pub fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
-        let _ = (buf, flags, waker);
-        Poll::Ready(Err(Errno::ENOSYS.into()))
+        if let Some(link) = self.link.get() {
+            return link.receive(buf, flags, waker);
+        }
+        if let Some(inbox) = &self.inbox {
+            return inbox.receive(buf, flags, waker).map_ok(|received| Received {
+                source: received.source.map(|source| self.in_family(source)),
+                ..received
+            });
+        }
+        match self.await_link(waker)? {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(link)) => link.receive(buf, flags, waker),
+            Poll::Ready(None) if self.domain == Domain::Unix => Poll::Ready(Err(Errno::EINVAL.into())),
+            Poll::Ready(None) => Poll::Ready(Err(Errno::ENOTCONN.into())),
+        }
     }
 
     /// `sendto(2)`. `EPIPE` of a stream is the caller's cue to raise `SIGPIPE`.
+    ///
+    /// # Errors
+    /// `EPIPE`, `ECONNRESET`, `ENOTCONN`, `EDESTADDRREQ`, `EISCONN` for an address on a unix stream, `EMSGSIZE`, and those of
+    /// [`connect`](Self::connect) for datagrams.
     pub fn send(
         &self,
         data: &[u8],
@@ -98,73 +203,292 @@ impl Socket {
         to: Option<(&SocketAddress, &dyn Caller)>,
         waker: Option<&Waker>,
     ) -> IoResult<usize> {
-        let _ = (data, flags, to, waker);
-        Poll::Ready(Err(Errno::ENOSYS.into()))
+        let _ = flags;
+        if let Some(link) = self.link.get() {
+            // TCP ignores an address; a packet socket takes only the connection, too.
+            if to.is_some() && self.domain == Domain::Unix && self.kind == Kind::Stream {
+                return Poll::Ready(Err(Errno::EISCONN.into()));
+            }
+            return link.send(data, waker);
+        }
+        if self.inbox.is_some() {
+            return connect::send_datagram(self, data, to, waker);
+        }
+        if to.is_some() && self.domain == Domain::Unix && self.kind == Kind::Stream {
+            return Poll::Ready(Err(Errno::EOPNOTSUPP.into()));
+        }
+        match self.await_link(waker)? {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(link)) => link.send(data, waker),
+            Poll::Ready(None) if self.domain == Domain::Unix => Poll::Ready(Err(Errno::ENOTCONN.into())),
+            Poll::Ready(None) => Poll::Ready(Err(Errno::EPIPE.into())),
+        }
+    }
+
+    /// The link of a stream that may be connecting; `None` if it is not and has none. An error of the background connect is
+    /// reported here once.
+    fn await_link(&self, waker: Option<&Waker>) -> Result<Poll<Option<&Link>>> {
+        let mut state = self.state.lock();
+        if connect::settle(self, &mut state, waker).is_pending() {
+            return Ok(Poll::Pending);
+        }
+        if let Some(error) = state.error.take() {
+            return Err(error.into());
+        }
+        drop(state);
+        Ok(Poll::Ready(self.link.get()))
     }
 
     /// `shutdown(2)`.
+    ///
+    /// # Errors
+    /// `ENOTCONN` for an internet socket without a peer.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        let _ = how;
-        Err(Errno::ENOSYS.into())
+        if let Some(link) = self.link.get() {
+            link.shutdown(how);
+            return Ok(());
+        }
+        if let Some(inbox) = &self.inbox {
+            inbox.shutdown(how != Shutdown::Write, how != Shutdown::Read);
+            let connected = self.domain == Domain::Unix || self.state.lock().peer.is_some();
+            return if connected { Ok(()) } else { Err(Errno::ENOTCONN.into()) };
+        }
+        self.shutdown_unconnected(how)
+    }
+
+    fn shutdown_unconnected(&self, how: Shutdown) -> Result<()> {
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        if let Some(link) = self.link.get() {
+            drop(state);
+            link.shutdown(how);
+            return Ok(());
+        }
+        let listener = match &state.phase {
+            Phase::Listening(listener) if how != Shutdown::Write => Arc::clone(listener),
+            Phase::Listening(_) => return Ok(()),
+            _ if self.domain == Domain::Unix => return Ok(()),
+            _ => return Err(Errno::ENOTCONN.into()),
+        };
+        state.phase = Phase::Idle;
+        drop(state);
+        listener.close();
+        Ok(())
     }
 
     /// `getsockname(2)`.
     pub fn name(&self) -> SocketAddress {
-        SocketAddress::unspecified(Domain::Unix)
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        state.local.clone()
     }
 
     /// `getpeername(2)`; `ENOTCONN` without a peer.
     pub fn peer_name(&self) -> Result<SocketAddress> {
-        Err(Errno::ENOSYS.into())
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        state.peer.clone().ok_or_else(|| Errno::ENOTCONN.into())
     }
 
     /// `getsockopt(2)`; `ENOPROTOOPT` for an option that this kind of socket does not have.
     pub fn option(&self, name: OptionName) -> Result<OptionValue> {
-        let _ = name;
-        Err(Errno::ENOSYS.into())
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        Ok(match name {
+            OptionName::Type => OptionValue::Kind(self.kind),
+            OptionName::Domain => OptionValue::Domain(self.domain),
+            OptionName::Protocol => OptionValue::Protocol(protocol_of(self.domain, self.kind).unwrap_or(0)),
+            OptionName::AcceptConnections => OptionValue::Switch(matches!(state.phase, Phase::Listening(_))),
+            OptionName::Error => OptionValue::Error(self.take_error(&mut state)),
+            OptionName::PeerCredentials => OptionValue::Peer(state.peer_credentials.unwrap_or(NOBODY)),
+            _ => state.settings.get(name, self.domain, self.kind)?,
+        })
+    }
+
+    fn take_error(&self, state: &mut State) -> Option<Errno> {
+        let own = state.error.take();
+        own.or_else(|| self.link.get().and_then(Link::take_error))
+            .or_else(|| self.inbox.as_ref().and_then(|inbox| inbox.take_error()))
     }
 
     /// `setsockopt(2)`. `EINVAL` for a value of the wrong kind, `ENOPROTOOPT` for an option that cannot be set.
     pub fn set_option(&self, name: OptionName, value: OptionValue) -> Result<()> {
-        let _ = (name, value);
-        Err(Errno::ENOSYS.into())
+        let mut state = self.state.lock();
+        if name == OptionName::V6Only && self.domain == Domain::Inet6 && state.claim.is_some() {
+            return Err(Errno::EINVAL.into());
+        }
+        state.settings.set(name, value, self.domain, self.kind)?;
+        let (send, receive) = (
+            state.settings.send_buffer as usize,
+            state.settings.receive_buffer as usize,
+        );
+        match (name, self.link.get(), &self.inbox) {
+            (OptionName::SendBuffer, Some(link), _) => link.set_capacity(send),
+            (OptionName::ReceiveBuffer, _, Some(inbox)) => inbox.set_capacity(receive),
+            (OptionName::ReuseAddress | OptionName::ReusePort, ..) => {
+                let reuse = (state.settings.reuse_address, state.settings.reuse_port);
+                let own = state.claim.as_ref().filter(|_| self.link.get().is_none());
+                own.into_iter().for_each(|claim| claim.set_reuse(reuse.0, reuse.1));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// How long a receive may wait (`SO_RCVTIMEO`), in nanoseconds. The caller that waits keeps the deadline and answers
     /// `EAGAIN` at its end.
     pub fn receive_timeout(&self) -> Option<u64> {
-        None
+        self.state.lock().settings.receive_timeout
     }
 
     /// The same for sends and connects (`SO_SNDTIMEO`); a connect answers `EINPROGRESS`.
     pub fn send_timeout(&self) -> Option<u64> {
-        None
+        self.state.lock().settings.send_timeout
+    }
+
+    /// Conditions of a socket that has no connection.
+    fn poll_unconnected(&self, waker: Option<&Waker>) -> PollEvents {
+        let mut state = self.state.lock();
+        if connect::settle(self, &mut state, waker).is_pending() {
+            return PollEvents::empty();
+        }
+        if let Phase::Listening(listener) = &state.phase {
+            let listener = Arc::clone(listener);
+            drop(state);
+            return listener.poll(PollEvents::IN, waker);
+        }
+        if self.link.get().is_none() && state.error.is_some() {
+            return PollEvents::IN | PollEvents::OUT | PollEvents::RDHUP | PollEvents::HUP | PollEvents::ERR;
+        }
+        PollEvents::OUT | PollEvents::HUP
+    }
+
+    fn poll_inbox(&self, inbox: &Inbox, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+        let mut ready = inbox.poll(waker);
+        let target = match interest.contains(PollEvents::OUT) {
+            true => self.state.lock().target.as_ref().and_then(Weak::upgrade),
+            false => None,
+        };
+        ready.set(PollEvents::OUT, target.is_none_or(|target| target.has_room(waker)));
+        ready
     }
 }
+
+/// What `SO_PEERCRED` says of a socket without a peer.
+const NOBODY: PeerCredentials = PeerCredentials {
+    pid: crate::id::Pid(0),
+    uid: crate::id::Uid(u32::MAX),
+    gid: crate::id::Gid(u32::MAX),
+};
 
 impl File for Socket {
     fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
         self.receive(buf, MessageFlags::empty(), waker)
-            .map(|got| got.map(|received| received.length))
+            .map_ok(|received| received.length)
     }
 
     fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
         self.send(data, MessageFlags::empty(), None, waker)
     }
 
-    fn poll(&self, _interest: PollEvents, _waker: Option<&Waker>) -> PollEvents {
-        PollEvents::empty()
+    fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+        let ready = match (self.link.get(), &self.inbox) {
+            (Some(link), _) => return link.poll(interest, waker),
+            (None, Some(inbox)) => self.poll_inbox(inbox, interest, waker),
+            (None, None) => match self.poll_unconnected(waker) {
+                // It was connecting, and that has just succeeded.
+                _ if self.link.get().is_some() => return self.poll(interest, waker),
+                ready => ready,
+            },
+        };
+        ready & (interest | PollEvents::HUP | PollEvents::ERR)
     }
 
     fn stat(&self) -> Result<Attr> {
-        Err(Errno::ENOSYS.into())
+        Ok(Attr {
+            ino: Ino(self.id),
+            kind: FileType::Socket,
+            mode: Mode::new(0o777),
+            nlink: 1,
+            uid: self.owner.uid,
+            gid: self.owner.gid,
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            atime: self.created,
+            mtime: self.created,
+            ctime: self.created,
+            btime: self.created,
+        })
+    }
+
+    fn available(&self) -> Result<u64> {
+        if let Some(link) = self.link.get() {
+            return Ok(link.available() as u64);
+        }
+        match &self.inbox {
+            Some(inbox) => Ok(inbox.available() as u64),
+            None if matches!(self.state.lock().phase, Phase::Listening(_)) => Err(Errno::EINVAL.into()),
+            None => Ok(0),
+        }
+    }
+
+    fn close(&self) {
+        if !self.open.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        let phase = core::mem::replace(&mut state.phase, Phase::Idle);
+        let claim = state.claim.take();
+        let abort = self.domain != Domain::Unix && state.settings.linger == Some(0);
+        drop(state);
+        if let Some(link) = self.link.get() {
+            link.close(abort);
+        }
+        match phase {
+            Phase::Listening(listener) => listener.close(),
+            Phase::Connecting(connecting) => connecting.link.into_iter().for_each(|link| link.close(true)),
+            Phase::Idle => {}
+        }
+        if let Some(inbox) = &self.inbox {
+            inbox.close();
+        }
+        drop(claim);
+        if self.counted {
+            self.net.sockets().give(1);
+        }
     }
 
     fn describe(&self) -> String {
-        "socket:[0]".to_owned()
+        format!("socket:[{}]", self.id)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id)
+            .field("domain", &self.domain)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The port and address of an internet name.
+pub(super) fn inet(address: &SocketAddress) -> Option<SocketAddr> {
+    match address {
+        SocketAddress::Inet(address) => Some(*address),
+        SocketAddress::Unix(_) => None,
     }
 }

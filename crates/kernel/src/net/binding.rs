@@ -1,0 +1,155 @@
+//! `bind(2)` and `listen(2)`.
+
+use super::address::{canonical, is_local};
+use super::listener::{BACKLOG_MAX, Listener};
+use super::names::{Claim, Target, Terms, Transport};
+use super::socket::{Phase, Socket, State, inet};
+use super::{Caller, Domain, Kind, SocketAddress, UnixAddress};
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::id::Uid;
+use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Ports below need the superuser.
+const PRIVILEGED: u16 = 1024;
+
+impl Socket {
+    /// `bind(2)`. An unnamed unix address asks for an abstract name.
+    ///
+    /// # Errors
+    /// `EINVAL` if bound already, `EADDRINUSE`, `EADDRNOTAVAIL` for an address that is not the VM's, `EACCES` for a port below 1024,
+    /// `EAFNOSUPPORT`, and those of making a file.
+    pub fn bind(&self, address: &SocketAddress, caller: &dyn Caller) -> Result<()> {
+        match address {
+            SocketAddress::Unix(name) if self.domain == Domain::Unix => self.bind_unix(name, caller),
+            SocketAddress::Inet(_) if self.domain == Domain::Unix => Err(Errno::EINVAL.into()),
+            // An IPv4 address is too short to be looked at by an IPv6 socket.
+            SocketAddress::Inet(SocketAddr::V4(_)) if self.domain == Domain::Inet6 => Err(Errno::EINVAL.into()),
+            SocketAddress::Inet(address) if self.domain == SocketAddress::from(*address).domain() => {
+                self.bind_inet(*address, caller.credentials().uid)
+            }
+            _ => Err(Errno::EAFNOSUPPORT.into()),
+        }
+    }
+
+    fn bind_unix(&self, name: &UnixAddress, caller: &dyn Caller) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.claim.is_some() {
+            return match name {
+                // Asking for any name when there is one is no error.
+                UnixAddress::Unnamed => Ok(()),
+                _ => Err(Errno::EINVAL.into()),
+            };
+        }
+        let target = self.inbox_target();
+        let (claim, name) = match name {
+            UnixAddress::Path(path) if path.is_empty() || path.len() > UnixAddress::MAX => {
+                return Err(Errno::EINVAL.into());
+            }
+            UnixAddress::Path(path) => {
+                let node = caller.create_node(path)?;
+                let claim = Claim::node(&self.net, node, self.kind, target);
+                (claim, UnixAddress::Path(path.clone()))
+            }
+            UnixAddress::Abstract(name) if name.len() > UnixAddress::MAX => return Err(Errno::EINVAL.into()),
+            UnixAddress::Abstract(name) => {
+                let (claim, name) = Claim::abstract_name(&self.net, Some(name), self.kind, target)?;
+                (claim, UnixAddress::Abstract(name))
+            }
+            UnixAddress::Unnamed => {
+                let (claim, name) = Claim::abstract_name(&self.net, None, self.kind, target)?;
+                (claim, UnixAddress::Abstract(name))
+            }
+        };
+        state.claim = Some(claim);
+        state.local = SocketAddress::Unix(name);
+        Ok(())
+    }
+
+    fn bind_inet(&self, address: SocketAddr, uid: Uid) -> Result<()> {
+        let ip = address.ip();
+        if !canonical(ip).is_unspecified() && !is_local(ip) {
+            return Err(Errno::EADDRNOTAVAIL.into());
+        }
+        if (1..PRIVILEGED).contains(&address.port()) && uid != Uid::ROOT {
+            return Err(Errno::EACCES.into());
+        }
+        let mut state = self.state.lock();
+        if state.claim.is_some() || self.link.get().is_some() {
+            return Err(Errno::EINVAL.into());
+        }
+        self.claim_port(&mut state, address)
+    }
+
+    /// Takes a port at an address, any port if it is 0.
+    pub(super) fn claim_port(&self, state: &mut State, address: SocketAddr) -> Result<()> {
+        let wild_v6 = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unspecified());
+        if state.settings.v6_only && address.ip() != canonical(address.ip()) {
+            return Err(Errno::EADDRNOTAVAIL.into());
+        }
+        let terms = Terms {
+            ip: canonical(address.ip()),
+            dual: wild_v6 && !state.settings.v6_only,
+            reuse_address: state.settings.reuse_address,
+            reuse_port: state.settings.reuse_port,
+            uid: self.owner.uid,
+        };
+        let (claim, port) = Claim::port(&self.net, self.transport(), address.port(), terms, self.inbox_target())?;
+        state.claim = Some(claim);
+        state.local = SocketAddress::Inet(SocketAddr::new(address.ip(), port));
+        Ok(())
+    }
+
+    /// Gives an internet socket some port if it has none.
+    pub(super) fn claim_any_port(&self, state: &mut State) -> Result<()> {
+        match (&state.claim, inet(&state.local)) {
+            (None, Some(local)) => self.claim_port(state, SocketAddr::new(local.ip(), 0)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `listen(2)`; `backlog` is capped at 4096.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for datagrams, `EINVAL` for a connected socket or a unix socket without a name, `EADDRINUSE`.
+    pub fn listen(&self, backlog: u32, caller: &dyn Caller) -> Result<()> {
+        if self.kind == Kind::Datagram {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        let backlog = usize::try_from(backlog).map_or(BACKLOG_MAX, |backlog| backlog.min(BACKLOG_MAX));
+        let mut state = self.state.lock();
+        if let Phase::Listening(listener) = &state.phase {
+            let listener = Arc::clone(listener);
+            drop(state);
+            listener.set_backlog(backlog);
+            return Ok(());
+        }
+        let unnamed_unix = self.domain == Domain::Unix && state.claim.is_none();
+        if unnamed_unix || self.link.get().is_some() || matches!(state.phase, Phase::Connecting(_)) {
+            return Err(Errno::EINVAL.into());
+        }
+        self.claim_any_port(&mut state)?;
+        let listener = Listener::new(caller.credentials(), state.local.clone(), backlog);
+        if let Some(claim) = &state.claim {
+            claim.point_to(Target::Listener(Arc::downgrade(&listener)))?;
+        }
+        state.error = None;
+        state.phase = Phase::Listening(listener);
+        Ok(())
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self.kind {
+            Kind::Datagram => Transport::Udp,
+            _ => Transport::Tcp,
+        }
+    }
+
+    fn inbox_target(&self) -> Target {
+        match &self.inbox {
+            Some(inbox) => Target::Inbox(Arc::downgrade(inbox)),
+            None => Target::Nobody,
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! `connect(2)`, `socketpair(2)`, sending datagrams: everything that looks for another socket.
+
+use super::address::canonical;
+use super::connection::{Link, Style};
+use super::inbox::{Delivery, Filter, Inbox};
+use super::listener::{Arrival, Attempt, Listener};
+use super::names::Target;
+use super::socket::{Connecting, Phase, Socket, State, inet};
+use super::stack::{Incoming, Net, Slot};
+use super::{Caller, Domain, Kind, PeerCredentials, SocketAddress, UnixAddress};
+use crate::errno::Errno;
+use crate::error::Result;
+use crate::fd::{IoResult, Woken};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::task::{Poll, Waker};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
+
+/// Largest UDP payload.
+const UDP_MAX: usize = 65_507;
+
+impl Socket {
+    /// `connect(2)`. Without a waker a TCP connection answers `EINPROGRESS` and is established in the background.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED`, `EISCONN`, `EALREADY`, `ENETUNREACH` outside the VM, `EAFNOSUPPORT`, `EPROTOTYPE`, `EAGAIN` at the limit of
+    /// connections, and for a unix name those of finding the file.
+    pub fn connect(&self, address: &SocketAddress, caller: &dyn Caller, waker: Option<&Waker>) -> IoResult<()> {
+        match (address, self.domain) {
+            (SocketAddress::Unix(name), Domain::Unix) if self.kind == Kind::Datagram => {
+                Poll::Ready(self.connect_unix_datagram(name, caller))
+            }
+            (SocketAddress::Unix(name), Domain::Unix) => self.connect_unix(name, caller, waker),
+            (SocketAddress::Inet(_), Domain::Unix) => Poll::Ready(Err(Errno::EINVAL.into())),
+            (SocketAddress::Unix(_), _) => Poll::Ready(Err(Errno::EAFNOSUPPORT.into())),
+            (SocketAddress::Inet(address), _) => {
+                let destination = self.destination(*address)?;
+                match self.kind {
+                    Kind::Datagram => Poll::Ready(self.connect_udp(destination)),
+                    _ => self.connect_tcp(destination, caller.credentials(), waker),
+                }
+            }
+        }
+    }
+
+    /// Where packets to `address` go, if this socket can reach it. The result is canonical.
+    fn destination(&self, address: SocketAddr) -> Result<SocketAddr> {
+        let v4 = canonical(address.ip()).is_ipv4();
+        match (self.domain, address) {
+            (Domain::Inet, SocketAddr::V6(_)) => return Err(Errno::EAFNOSUPPORT.into()),
+            // Only UDP over IPv6 takes a plain IPv4 address.
+            (Domain::Inet6, SocketAddr::V4(_)) if self.kind == Kind::Stream => return Err(Errno::EAFNOSUPPORT.into()),
+            _ => {}
+        }
+        if v4 && self.domain == Domain::Inet6 && self.state.lock().settings.v6_only {
+            return Err(Errno::ENETUNREACH.into());
+        }
+        Ok(SocketAddr::new(self.net.route(address.ip())?, address.port()))
+    }
+
+    fn connect_unix(&self, name: &UnixAddress, caller: &dyn Caller, waker: Option<&Waker>) -> IoResult<()> {
+        let state = self.state.lock();
+        if matches!(state.phase, Phase::Listening(_)) {
+            return Poll::Ready(Err(Errno::EINVAL.into()));
+        }
+        if self.link.get().is_some() {
+            return Poll::Ready(Err(Errno::EISCONN.into()));
+        }
+        let own_name = state.local.clone();
+        drop(state);
+        let listener = match find_unix(&self.net, name, self.kind, caller)? {
+            Target::Listener(listener) => listener.upgrade().ok_or(Errno::ECONNREFUSED)?,
+            _ => return Poll::Ready(Err(Errno::ECONNREFUSED.into())),
+        };
+        if !listener.has_room(waker) {
+            return Poll::Pending;
+        }
+        let style = if self.kind == Kind::SeqPacket {
+            Style::UnixPackets
+        } else {
+            Style::UnixStream
+        };
+        let (client, server) = Link::pair(Slot::take(&self.net)?, style);
+        let incoming = Incoming {
+            link: server,
+            local: listener.name.clone(),
+            peer: own_name,
+            credentials: caller.credentials(),
+        };
+        let mut state = self.state.lock();
+        client.set_capacity(state.settings.send_buffer as usize);
+        if self.link.get().is_some() {
+            return Poll::Ready(Err(Errno::EISCONN.into()));
+        }
+        match listener.arrive(incoming, waker) {
+            Arrival::Full(_) => Poll::Pending,
+            Arrival::Refused => Poll::Ready(Err(Errno::ECONNREFUSED.into())),
+            Arrival::Queued(woken) => {
+                state.peer = Some(listener.name.clone());
+                state.peer_credentials = Some(listener.credentials);
+                // Nobody else fills the cell: the socket is locked, and it was empty.
+                let _ = self.link.set(client);
+                drop(state);
+                woken.wake();
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn connect_unix_datagram(&self, name: &UnixAddress, caller: &dyn Caller) -> Result<()> {
+        let target = find_inbox(&self.net, name, caller)?;
+        let Some(own) = &self.inbox else {
+            return Err(Errno::EPROTOTYPE.into());
+        };
+        target.may_receive_from(own.id)?;
+        let mut state = self.state.lock();
+        own.set_filter(Filter::Inbox(target.id));
+        state.target = Some(Arc::downgrade(&target));
+        state.peer = Some(SocketAddress::Unix(name.clone()));
+        Ok(())
+    }
+
+    fn connect_udp(&self, destination: SocketAddr) -> Result<()> {
+        let mut state = self.state.lock();
+        self.claim_any_port(&mut state)?;
+        self.settle_local(&mut state, destination.ip());
+        state.peer = Some(self.in_family(destination.into()));
+        if let Some(inbox) = &self.inbox {
+            inbox.set_filter(Filter::Address(destination));
+        }
+        Ok(())
+    }
+
+    /// Turns a wildcard local address into the one that packets to `destination` come from.
+    fn settle_local(&self, state: &mut State, destination: IpAddr) {
+        let Some(local) = inet(&state.local) else { return };
+        if !canonical(local.ip()).is_unspecified() {
+            return;
+        }
+        let source = source_for(destination);
+        state.local = self.in_family(SocketAddr::new(source, local.port()).into());
+        if let Some(claim) = &state.claim {
+            claim.settle_address(source);
+        }
+    }
+
+    fn connect_tcp(&self, to: SocketAddr, credentials: PeerCredentials, waker: Option<&Waker>) -> IoResult<()> {
+        let mut state = self.state.lock();
+        if settle(self, &mut state, waker).is_pending() {
+            return match waker {
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(Err(Errno::EALREADY.into())),
+            };
+        }
+        if self.link.get().is_some() {
+            let fresh = core::mem::take(&mut state.unannounced);
+            return Poll::Ready(if fresh { Ok(()) } else { Err(Errno::EISCONN.into()) });
+        }
+        if matches!(state.phase, Phase::Listening(_)) {
+            return Poll::Ready(Err(Errno::EISCONN.into()));
+        }
+        if core::mem::take(&mut state.unannounced) {
+            let error = state.error.take().unwrap_or(Errno::ECONNABORTED);
+            return Poll::Ready(Err(error.into()));
+        }
+        state.error = None;
+        let woken = self.begin_tcp(&mut state, to, credentials)?;
+        state.unannounced = true;
+        let result = match waker {
+            None => Poll::Ready(Err(Errno::EINPROGRESS.into())),
+            Some(_) => self.finish_tcp(&mut state, waker),
+        };
+        drop(state);
+        woken.into_iter().for_each(Woken::wake);
+        result
+    }
+
+    /// The result of a blocking connect that was just begun.
+    fn finish_tcp(&self, state: &mut State, waker: Option<&Waker>) -> IoResult<()> {
+        if settle(self, state, waker).is_pending() {
+            return Poll::Pending;
+        }
+        state.unannounced = false;
+        Poll::Ready(match state.error.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        })
+    }
+
+    /// Sends a connection on its way. Returns tasks to wake.
+    fn begin_tcp(&self, state: &mut State, to: SocketAddr, credentials: PeerCredentials) -> Result<Vec<Woken>> {
+        let listener = self.net.names.lock().listener(to);
+        let Some(listener) = listener else {
+            self.underway(state, None, to, Attempt::failed(Errno::ECONNREFUSED));
+            return Ok(Vec::new());
+        };
+        let slot = Slot::take(&self.net)?;
+        self.claim_any_port(state)?;
+        self.settle_local(state, to.ip());
+        let (client, server) = Link::pair(slot, Style::Tcp);
+        client.set_capacity(state.settings.send_buffer as usize);
+        let from = inet(&state.local).map_or(to, |local| SocketAddr::new(canonical(local.ip()), local.port()));
+        let incoming = Incoming {
+            link: server,
+            local: to.into(),
+            peer: from.into(),
+            credentials,
+        };
+        let (attempt, woken) = deliver(&listener, incoming);
+        self.underway(state, Some(client), to, attempt);
+        Ok(woken)
+    }
+
+    fn underway(&self, state: &mut State, link: Option<Link>, to: SocketAddr, attempt: Arc<Attempt>) {
+        let peer = self.in_family(to.into());
+        state.phase = Phase::Connecting(Connecting { attempt, link, peer });
+    }
+}
+
+/// Brings a TCP connection to a listener, now or as soon as there is room.
+fn deliver(listener: &Arc<Listener>, incoming: Incoming) -> (Arc<Attempt>, Vec<Woken>) {
+    match listener.arrive(incoming, None) {
+        Arrival::Queued(woken) => (Attempt::established(), vec![woken]),
+        Arrival::Refused => (Attempt::failed(Errno::ECONNREFUSED), Vec::new()),
+        Arrival::Full(incoming) => {
+            let attempt = Attempt::waiting(incoming);
+            match listener.enlist(&attempt) {
+                Some(woken) => (attempt, woken),
+                None => (Attempt::failed(Errno::ECONNREFUSED), Vec::new()),
+            }
+        }
+    }
+}
+
+/// Looks whether a connection under way has arrived, and if so makes the socket what it became. `Pending` while it has not;
+/// `waker` then waits for it.
+pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) -> Poll<()> {
+    let Phase::Connecting(connecting) = &state.phase else {
+        return Poll::Ready(());
+    };
+    let outcome = match connecting.attempt.poll(waker) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => return Poll::Pending,
+    };
+    let Phase::Connecting(connecting) = core::mem::replace(&mut state.phase, Phase::Idle) else {
+        return Poll::Ready(());
+    };
+    match outcome {
+        Ok(()) => {
+            state.peer = Some(connecting.peer);
+            // The cell is only filled here, under the socket's lock, and a socket with a link never connects again.
+            connecting.link.into_iter().for_each(|link| drop(socket.link.set(link)));
+        }
+        Err(errno) => state.error = Some(errno),
+    }
+    Poll::Ready(())
+}
+
+/// Connects two new unix sockets with each other.
+pub(super) fn join(one: &Arc<Socket>, two: &Arc<Socket>) -> Result<()> {
+    let (mut first, mut second) = (one.state.lock(), two.state.lock());
+    for (state, other) in [(&mut first, two), (&mut second, one)] {
+        state.peer = Some(SocketAddress::unspecified(Domain::Unix));
+        state.peer_credentials = Some(other.owner);
+    }
+    if let (Some(left), Some(right)) = (&one.inbox, &two.inbox) {
+        left.set_filter(Filter::Inbox(right.id));
+        right.set_filter(Filter::Inbox(left.id));
+        first.target = Some(Arc::downgrade(right));
+        second.target = Some(Arc::downgrade(left));
+        return Ok(());
+    }
+    let style = if one.kind == Kind::SeqPacket {
+        Style::UnixPackets
+    } else {
+        Style::UnixStream
+    };
+    let (left, right) = Link::pair(Slot::take(&one.net)?, style);
+    // Both cells are new.
+    let _ = (one.link.set(left), two.link.set(right));
+    Ok(())
+}
+
+/// See [`Net::connect_from_host`].
+pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoResult<Arc<Socket>> {
+    let candidates: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let names = net.names.lock();
+    let found = candidates
+        .into_iter()
+        .find_map(|ip| Some((ip, names.listener(SocketAddr::new(ip, port))?)));
+    drop(names);
+    let (ip, listener) = found.ok_or(Errno::ECONNREFUSED)?;
+    if !listener.has_room(waker) {
+        return Poll::Pending;
+    }
+    net.crowded.register(waker);
+    let Ok(slot) = Slot::take(net) else {
+        return Poll::Pending;
+    };
+    let owner = PeerCredentials::default();
+    let domain = if ip.is_ipv4() { Domain::Inet } else { Domain::Inet6 };
+    let socket = Socket::new(net, domain, Kind::Stream, owner, false);
+    let mut state = socket.state.lock();
+    socket.claim_port(&mut state, SocketAddr::new(ip, 0))?;
+    let (client, server) = Link::pair(slot, Style::Tcp);
+    let (to, from) = (SocketAddr::new(ip, port), state.local.clone());
+    let incoming = Incoming {
+        link: server,
+        local: to.into(),
+        peer: from,
+        credentials: owner,
+    };
+    match listener.arrive(incoming, waker) {
+        Arrival::Full(_) => Poll::Pending,
+        Arrival::Refused => Poll::Ready(Err(Errno::ECONNREFUSED.into())),
+        Arrival::Queued(woken) => {
+            state.peer = Some(to.into());
+            // The cell of a new socket is empty.
+            let _ = socket.link.set(client);
+            drop(state);
+            woken.wake();
+            Poll::Ready(Ok(socket))
+        }
+    }
+}
+
+/// Sends one datagram, to `to` or to the connected peer.
+pub(super) fn send_datagram(
+    socket: &Socket,
+    data: &[u8],
+    to: Option<(&SocketAddress, &dyn Caller)>,
+    waker: Option<&Waker>,
+) -> IoResult<usize> {
+    let Some(own) = &socket.inbox else {
+        return Poll::Ready(Err(Errno::EOPNOTSUPP.into()));
+    };
+    match socket.domain {
+        Domain::Unix => send_unix(socket, own, data, to, waker),
+        _ => send_udp(socket, own, data, to, waker),
+    }
+}
+
+fn send_udp(
+    socket: &Socket,
+    own: &Inbox,
+    data: &[u8],
+    to: Option<(&SocketAddress, &dyn Caller)>,
+    waker: Option<&Waker>,
+) -> IoResult<usize> {
+    if data.len() > UDP_MAX {
+        return Poll::Ready(Err(Errno::EMSGSIZE.into()));
+    }
+    let destination = match to {
+        Some((SocketAddress::Inet(address), _)) if address.port() == 0 => {
+            return Poll::Ready(Err(Errno::EINVAL.into()));
+        }
+        Some((SocketAddress::Inet(address), _)) => Some(socket.destination(*address)?),
+        Some((SocketAddress::Unix(_), _)) => return Poll::Ready(Err(Errno::EAFNOSUPPORT.into())),
+        None => None,
+    };
+    let mut state = socket.state.lock();
+    let peer = state.peer.as_ref().and_then(inet);
+    let peer = peer.map(|peer| SocketAddr::new(canonical(peer.ip()), peer.port()));
+    let Some(destination) = destination.or(peer) else {
+        return Poll::Ready(Err(Errno::EDESTADDRREQ.into()));
+    };
+    own.may_send()?;
+    socket.claim_any_port(&mut state)?;
+    let Some(local) = inet(&state.local) else {
+        return Poll::Ready(Err(Errno::EINVAL.into()));
+    };
+    let bound = canonical(local.ip());
+    let source = SocketAddr::new(
+        if bound.is_unspecified() {
+            source_for(destination.ip())
+        } else {
+            bound
+        },
+        local.port(),
+    );
+    drop(state);
+    if source.is_ipv4() != destination.is_ipv4() {
+        return Poll::Ready(Err(Errno::ENETUNREACH.into()));
+    }
+    let inbox = socket.net.names.lock().inbox(source, destination);
+    let Some(inbox) = inbox else {
+        if peer == Some(destination) {
+            own.set_error(Errno::ECONNREFUSED);
+        }
+        return Poll::Ready(Ok(data.len()));
+    };
+    match inbox.deliver(data, source.into(), waker) {
+        Delivery::Full => Poll::Pending,
+        Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),
+        Delivery::Taken | Delivery::Dropped => Poll::Ready(Ok(data.len())),
+    }
+}
+
+fn send_unix(
+    socket: &Socket,
+    own: &Inbox,
+    data: &[u8],
+    to: Option<(&SocketAddress, &dyn Caller)>,
+    waker: Option<&Waker>,
+) -> IoResult<usize> {
+    let named = match to {
+        Some((SocketAddress::Unix(name), caller)) => Some(find_inbox(&socket.net, name, caller)?),
+        Some((SocketAddress::Inet(_), _)) => return Poll::Ready(Err(Errno::EINVAL.into())),
+        None => None,
+    };
+    let mut state = socket.state.lock();
+    let connected = named.is_none();
+    let target = match (named, &state.target) {
+        (Some(named), _) => Some(named),
+        (None, Some(target)) => target.upgrade().filter(|target| !target.is_closed()),
+        (None, None) => return Poll::Ready(Err(Errno::ENOTCONN.into())),
+    };
+    own.may_send()?;
+    if data.len() > state.settings.send_buffer as usize {
+        return Poll::Ready(Err(Errno::EMSGSIZE.into()));
+    }
+    let source = state.local.clone();
+    let Some(target) = target else {
+        forget_peer(own, &mut state);
+        return Poll::Ready(Err(Errno::ECONNREFUSED.into()));
+    };
+    drop(state);
+    match target.deliver_from(own.id, data, source, waker) {
+        Delivery::Full => Poll::Pending,
+        Delivery::Refused(Errno::ECONNREFUSED) if connected => {
+            forget_peer(own, &mut socket.state.lock());
+            Poll::Ready(Err(Errno::ECONNREFUSED.into()))
+        }
+        Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),
+        Delivery::Taken | Delivery::Dropped => Poll::Ready(Ok(data.len())),
+    }
+}
+
+/// A unix datagram socket whose peer is gone is not connected any more.
+fn forget_peer(own: &Inbox, state: &mut MutexGuard<'_, State>) {
+    state.target = None;
+    state.peer = None;
+    own.set_filter(Filter::Anybody);
+}
+
+fn find_inbox(net: &Net, name: &UnixAddress, caller: &dyn Caller) -> Result<Arc<Inbox>> {
+    match find_unix(net, name, Kind::Datagram, caller)? {
+        Target::Inbox(inbox) => inbox.upgrade().ok_or_else(|| Errno::ECONNREFUSED.into()),
+        _ => Err(Errno::ECONNREFUSED.into()),
+    }
+}
+
+fn find_unix(net: &Net, name: &UnixAddress, kind: Kind, caller: &dyn Caller) -> Result<Target> {
+    match name {
+        UnixAddress::Unnamed => Err(Errno::EINVAL.into()),
+        UnixAddress::Path(path) if path.is_empty() || path.len() > UnixAddress::MAX => Err(Errno::EINVAL.into()),
+        UnixAddress::Path(path) => {
+            let node = caller.find_node(path)?;
+            net.names.lock().node(node, kind)
+        }
+        UnixAddress::Abstract(name) => net.names.lock().abstract_name(name, kind),
+    }
+}
+
+/// The address that packets to a local destination come from.
+fn source_for(destination: IpAddr) -> IpAddr {
+    match destination {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
