@@ -1,0 +1,98 @@
+//! Random scripts, run on both sides.
+//!
+//! Unix sockets answer at once on the host, so every answer must agree. The host's TCP and UDP deliver in the background:
+//! where a call finds the host not ready yet, it is asked again for a moment.
+
+use super::host::Host;
+use super::ours::Ours;
+use super::world::{Answer, Call, NAMES, World};
+use agentos_kernel::errno::Errno;
+use agentos_kernel::net::{Domain, Kind};
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+
+fn call(domain: Domain, kinds: &'static [Kind]) -> impl Strategy<Value = Call> {
+    let kind = prop::sample::select(kinds);
+    let slot = 0usize..6;
+    let name = 0usize..NAMES;
+    let size = prop_oneof![3 => 0usize..200, 1 => 0usize..3000];
+    let one = slot.clone();
+    prop_oneof![
+        3 => kind.clone().prop_map(move |kind| Call::Socket(domain, kind)),
+        2 => kind.prop_map(Call::Pair),
+        3 => (slot.clone(), name.clone()).prop_map(|(slot, name)| Call::Bind(slot, name)),
+        2 => (slot.clone(), 0u32..3).prop_map(|(slot, backlog)| Call::Listen(slot, backlog)),
+        4 => (slot.clone(), name.clone()).prop_map(|(slot, name)| Call::Connect(slot, name)),
+        3 => slot.clone().prop_map(Call::Accept),
+        6 => (slot.clone(), size.clone()).prop_map(|(slot, size)| Call::Send(slot, size)),
+        2 => (slot.clone(), name, size.clone()).prop_map(|(slot, name, size)| Call::SendTo(slot, name, size)),
+        6 => (slot, size, any::<bool>()).prop_map(|(slot, size, peek)| Call::Receive(slot, size, peek)),
+        1 => one.clone().prop_map(Call::ShutRead),
+        1 => one.clone().prop_map(Call::ShutWrite),
+        1 => one.clone().prop_map(Call::ShutBoth),
+        4 => one.clone().prop_map(Call::Poll),
+        1 => one.clone().prop_map(Call::Error),
+        1 => one.clone().prop_map(Call::Peer),
+        1 => one.clone().prop_map(Call::Own),
+        1 => one.clone().prop_map(Call::Available),
+        2 => one.prop_map(Call::Close),
+    ]
+}
+
+fn compare(domain: Domain, script: &[Call]) -> Result<(), TestCaseError> {
+    let (mut host, mut ours) = (Host::new(domain), Ours::new(domain));
+    let mut log = Vec::new();
+    for call in script {
+        let ours = ours.call(call);
+        let theirs = settle(&mut host, call, &ours, domain != Domain::Unix);
+        log.push(format!("{call:?} -> {ours:?}"));
+        prop_assert_eq!(&ours, &theirs, "ours, the host's; after\n{}", log.join("\n"));
+    }
+    Ok(())
+}
+
+/// The host's answer, given the time that its background work needs to reach the expected one.
+fn settle(host: &mut Host, call: &Call, expected: &Answer, patient: bool) -> Answer {
+    let until = Instant::now() + Duration::from_millis(100);
+    loop {
+        let answer = host.call(call);
+        let unready = match call {
+            Call::Poll(_) | Call::Available(_) | Call::Peer(_) => true,
+            Call::Receive(_, _, true) => true,
+            _ => answer == Answer::Failed(Errno::EAGAIN),
+        };
+        if answer == *expected || !patient || !unready || Instant::now() > until {
+            return answer;
+        }
+        std::thread::yield_now();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn unix_streams(script in prop::collection::vec(call(Domain::Unix, &[Kind::Stream]), 1..50)) {
+        compare(Domain::Unix, &script)?;
+    }
+
+    #[test]
+    fn unix_datagrams(script in prop::collection::vec(call(Domain::Unix, &[Kind::Datagram]), 1..50)) {
+        compare(Domain::Unix, &script)?;
+    }
+
+    #[test]
+    fn unix_packets(script in prop::collection::vec(call(Domain::Unix, &[Kind::SeqPacket]), 1..50)) {
+        compare(Domain::Unix, &script)?;
+    }
+
+    #[test]
+    fn unix_kinds_mixed(script in prop::collection::vec(call(Domain::Unix, &[Kind::Stream, Kind::Datagram, Kind::SeqPacket]), 1..50)) {
+        compare(Domain::Unix, &script)?;
+    }
+
+    #[test]
+    fn udp(script in prop::collection::vec(call(Domain::Inet, &[Kind::Datagram]), 1..50)) {
+        compare(Domain::Inet, &script)?;
+    }
+}
