@@ -29,6 +29,7 @@ pub mod locks;
 pub mod memory;
 pub mod namespace;
 mod ops;
+pub mod overlay;
 mod walk;
 
 pub use access::Access;
@@ -41,6 +42,7 @@ pub use location::{Jump, Location, Object};
 pub use locks::LockTable;
 pub use memory::{FsQuota, MemoryFs};
 pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
+pub use overlay::OverlayFs;
 
 /// Longest name of one component, in bytes.
 pub const NAME_MAX: usize = 255;
