@@ -37,5 +37,10 @@ impl Image {
 /// Last component of a path, shortened.
 pub(super) fn short_name(path: &[u8]) -> Vec<u8> {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    short(name)
+}
+
+/// A name cut to its longest length.
+pub(super) fn short(name: &[u8]) -> Vec<u8> {
     name.get(..NAME_MAX).unwrap_or(name).to_vec()
 }

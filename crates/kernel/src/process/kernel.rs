@@ -180,12 +180,17 @@ impl Kernel {
         self.clock.instant().since(self.boot_instant)
     }
 
+    /// When the VM was created, on the monotonic clock.
+    pub fn boot_instant(&self) -> crate::clock::Instant {
+        self.boot_instant
+    }
+
     /// Host name.
     pub fn hostname(&self) -> Vec<u8> {
         self.hostname.read().clone()
     }
 
-    pub(super) fn rename_host(&self, name: &[u8]) -> Result<()> {
+    pub(crate) fn rename_host(&self, name: &[u8]) -> Result<()> {
         if name.len() > HOSTNAME_MAX {
             return Err(Errno::EINVAL.into());
         }
@@ -207,7 +212,7 @@ impl Kernel {
     }
 
     /// Pseudo-terminals, if there ever was one.
-    pub(super) fn ptys_if_any(&self) -> Option<&PtyTable> {
+    pub(crate) fn ptys_if_any(&self) -> Option<&PtyTable> {
         self.ptys.get()
     }
 

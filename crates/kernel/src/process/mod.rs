@@ -48,12 +48,14 @@ pub use executor::{Executor, Gate, Program};
 pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range};
 pub use image::Image;
 pub use kernel::{HOSTNAME_MAX, Kernel, KernelConfig, PtyPair};
+pub(crate) use limit::NAMES as RESOURCE_NAMES;
 pub use limit::{INFINITY, Resource, ResourceLimit};
 pub use process::{Cx, Process, RunState};
 pub use request::{FileAction, OpenHow, SpawnRequest};
 pub use signal::{DefaultAction, Disposition, MaskHow, SigInfo, SigSet, Signal};
 pub use status::{ExitStatus, ProcessUsage, Times, WaitEvent, WaitOptions, WaitTarget, Waited};
 pub use system::UtsName;
+pub(crate) use system::{RELEASE as OS_RELEASE, VERSION as OS_VERSION};
 pub use usage::Usage;
 
 /// Largest process id.

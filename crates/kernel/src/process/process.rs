@@ -258,6 +258,35 @@ impl Process {
         self.place.lock().as_ref().and_then(|place| place.exe.clone())
     }
 
+    /// The working directory, while the process lives.
+    pub fn cwd(&self) -> Option<Location> {
+        self.place.lock().as_ref().map(|place| place.cwd.clone())
+    }
+
+    /// Bytes that it has read and written.
+    pub fn io_bytes(&self) -> (u64, u64) {
+        (
+            self.meter.read_bytes.load(Ordering::Relaxed),
+            self.meter.written_bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Nice value.
+    pub fn nice_value(&self) -> i32 {
+        self.nice.load(Ordering::Acquire)
+    }
+
+    /// Changes its name, as it shows in `/proc/<pid>/comm`.
+    pub(crate) fn set_name(&self, name: &[u8]) {
+        let image = self.image();
+        let renamed = Image {
+            name: super::image::short(name),
+            argv: image.argv.clone(),
+            env: image.env.clone(),
+        };
+        self.set_image(Arc::new(renamed));
+    }
+
     pub(super) fn set_image(&self, image: Arc<Image>) {
         let old = core::mem::replace(&mut *self.image.write(), image);
         drop(old);
