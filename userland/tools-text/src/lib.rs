@@ -1,18 +1,19 @@
-//! Tools on text and archives, each a function that the multicall program calls.
+//! Tools on text, each a function that the multicall program calls, and two rooms for other tool crates: [`glob`] and
+//! [`regex`] (POSIX expressions).
 //!
-//! Every tool lives in a module of its own and shares three rooms: [`cli`] (command lines in the manner of GNU),
-//! [`io`] (bytes in, bytes out) and [`regex`] (POSIX expressions). Behaviour is that of the GNU tools unless a tool's
-//! own page says otherwise; the golden cases under `tests/cases` are recorded from them.
+//! Every tool lives in a module of its own. Behaviour is that of the GNU tools unless a tool's own page says otherwise;
+//! the golden cases under `tests/cases` are recorded from them.
 
 #![forbid(unsafe_code)]
 
 use agentos_tools_base::{cli, io, platform};
 
-mod glob;
-mod regex;
+pub mod glob;
+pub mod regex;
 
 mod applets;
+mod awk;
 mod grep;
 mod sed;
 
-pub use applets::{Applet, applets};
+pub use applets::{Applet, applets, synopses};

@@ -1,0 +1,17 @@
+//! The table of tools.
+
+pub use agentos_tools_text::Applet;
+
+/// The tools of this crate by name, sorted by name.
+pub fn applets() -> &'static [(&'static str, Applet)] {
+    APPLETS
+}
+
+/// One line for each tool of this crate, for `help`: name and what follows it on the command line.
+pub fn synopses() -> &'static [(&'static str, &'static str)] {
+    SYNOPSES
+}
+
+const APPLETS: &[(&str, Applet)] = &[];
+
+const SYNOPSES: &[(&str, &str)] = &[];
