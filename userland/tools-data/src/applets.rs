@@ -1,5 +1,7 @@
 //! The table of tools.
 
+use crate::jq;
+
 pub use agentos_tools_text::Applet;
 
 /// The tools of this crate by name, sorted by name.
@@ -12,6 +14,10 @@ pub fn synopses() -> &'static [(&'static str, &'static str)] {
     SYNOPSES
 }
 
-const APPLETS: &[(&str, Applet)] = &[];
+const APPLETS: &[(&str, Applet)] = &[
+    ("jq", jq::jq),
+];
 
-const SYNOPSES: &[(&str, &str)] = &[];
+const SYNOPSES: &[(&str, &str)] = &[
+    ("jq", "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON"),
+];

@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod applets;
+mod jq;
+mod json;
 
 pub use applets::{Applet, applets, synopses};

@@ -1,0 +1,72 @@
+//! `jq`: the command line of jq around the jaq engine.
+//!
+//! ```text
+//!   options --> program text, named values --> filter
+//!   files --json::Reader / raw lines / slurp / stream--> inputs --filter--> values --json::write--> standard output
+//! ```
+//!
+//! Inputs are read as they arrive. Where jaq words an error differently, [`errors`] restates it as jq would.
+
+mod errors;
+mod filter;
+mod inputs;
+mod interpolation;
+mod options;
+mod output;
+mod table;
+
+pub use filter::{Program, compile};
+
+use agentos_tools_text::cli;
+use agentos_tools_text::io::{complain, is_closed_pipe, reason, stdout};
+use options::{Options, Parsed};
+use output::Output;
+use std::ffi::OsString;
+use std::io::Write;
+
+/// The applet.
+pub fn jq(args: Vec<OsString>) -> i32 {
+    let options = match options::parse(args) {
+        Parsed::Run(options) => options,
+        Parsed::Help => return cli::help(options::HELP),
+        Parsed::Version => {
+            agentos_tools_text::io::print(b"jq-1.7.1\n");
+            return 0;
+        }
+        Parsed::Wrong(message) => {
+            if !message.is_empty() {
+                complain("jq", message);
+            }
+            eprint!("{}", options::SHORT_HELP);
+            return 2;
+        }
+    };
+    let program = match compile(&options.program, &options.names()) {
+        Ok(program) => program,
+        Err(message) => {
+            eprint!("{message}");
+            return 3;
+        }
+    };
+    let mut output = Output::new(&options, stdout());
+    let status = run(&options, &program, &mut output);
+    match output.writer.flush() {
+        Err(error) if !is_closed_pipe(&error) => {
+            complain("jq", format_args!("error: writing output failed: {}", reason(&error)));
+            2
+        }
+        _ => status,
+    }
+}
+
+fn run(options: &Options, program: &Program, output: &mut Output<'_>) -> i32 {
+    let inputs = inputs::Inputs::new(options);
+    let position = inputs.position();
+    let failed = inputs.failed();
+    let outcome = program.run(options.values(), inputs, options.null_input, |event| output.event(event, &position));
+    let status = match outcome {
+        Some(status) => status,
+        None => output.status(),
+    };
+    if failed.get() != 0 && outcome.is_none() { failed.get() } else { status }
+}
