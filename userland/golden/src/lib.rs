@@ -66,14 +66,21 @@ fn play_tool(applets: &[(&str, Applet)], args: &[OsString]) -> Option<i32> {
 }
 
 fn case_files(cases: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(cases).expect("cases").map(|entry| entry.expect("entry").path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(cases)
+        .expect("cases")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     files.sort();
     files
 }
 
 fn run_file(file: &Path, scratch: &Path, bin: &Path, record: bool) -> (usize, usize) {
     let text = fs::read(file).expect("case file");
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    let stem = file
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default()
+        .to_owned();
     let only = std::env::var("GOLDEN_ONLY").ok();
     let mut written: Vec<u8> = Vec::new();
     let (mut ok, mut bad) = (0, 0);
@@ -106,7 +113,12 @@ fn run_case(case: &Case, scratch: &Path, bin: Option<&Path>) -> Vec<u8> {
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).expect("work directory");
     let mut command = Command::new("sh");
-    command.arg("-c").arg(&case.command).current_dir(&work).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+    command
+        .arg("-c")
+        .arg(&case.command)
+        .current_dir(&work)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC");
     command.env_remove("GREP_COLORS").env_remove("POSIXLY_CORRECT");
     if let Some(bin) = bin {
         let path = std::env::var("PATH").unwrap_or_default();
@@ -127,7 +139,11 @@ fn parse(text: &[u8]) -> Vec<Case> {
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         if let Some(name) = line.strip_prefix(b"### ") {
             let name = String::from_utf8_lossy(name).trim_end().to_owned();
-            cases.push(Case { name, command: String::new(), expected: Vec::new() });
+            cases.push(Case {
+                name,
+                command: String::new(),
+                expected: Vec::new(),
+            });
             in_command = true;
             continue;
         }

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use agentos_tools_base::{cli, io};
+
 mod applets;
 mod jq;
 mod json;

@@ -12,7 +12,7 @@ pub const fn applets() -> &'static [(&'static str, Applet)] {
 }
 
 /// One line for each tool of this crate, for `help`: name and what follows it on the command line.
-pub fn synopses() -> &'static [(&'static str, &'static str)] {
+pub const fn synopses() -> &'static [(&'static str, &'static str)] {
     SYNOPSES
 }
 
@@ -26,10 +26,19 @@ const APPLETS: &[(&str, Applet)] = &[
 ];
 
 const SYNOPSES: &[(&str, &str)] = &[
-    ("awk", "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields"),
+    (
+        "awk",
+        "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields",
+    ),
     ("egrep", "[OPTION]... PATTERN [FILE]...   grep -E"),
     ("fgrep", "[OPTION]... STRING [FILE]...   grep -F"),
     ("gawk", "see awk"),
-    ("grep", "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match"),
-    ("sed", "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines"),
+    (
+        "grep",
+        "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match",
+    ),
+    (
+        "sed",
+        "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines",
+    ),
 ];

@@ -71,7 +71,11 @@ fn char_length(text: &[u8]) -> usize {
         0xf0..=0xf4 => 4,
         _ => 1,
     };
-    if text.len() >= wanted && std::str::from_utf8(&text[..wanted]).is_ok() { wanted } else { 1 }
+    if text.len() >= wanted && std::str::from_utf8(&text[..wanted]).is_ok() {
+        wanted
+    } else {
+        1
+    }
 }
 
 /// Evaluates the bracket expression at `p`; `None` when it is not closed and therefore literal.
@@ -103,7 +107,11 @@ fn bracket(pattern: &[u8], p: usize, character: &[u8], flags: Flags) -> Option<(
         found |= (low..=high).contains(&wanted);
         if flags.fold_case {
             let other = char::from_u32(wanted).map_or(wanted, |c| {
-                u32::from(if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+                u32::from(if c.is_ascii_lowercase() {
+                    c.to_ascii_uppercase()
+                } else {
+                    c.to_ascii_lowercase()
+                })
             });
             found |= (low..=high).contains(&other);
         }
@@ -172,7 +180,10 @@ mod tests {
             let found = matches(pattern.as_bytes(), text.as_bytes(), Flags::default());
             assert_eq!(found, *expected, "{pattern} {text}");
         }
-        let path = Flags { pathname: true, fold_case: true };
+        let path = Flags {
+            pathname: true,
+            fold_case: true,
+        };
         assert!(!matches(b"*/b", b"a/x/b", path));
         assert!(matches(b"*/B", b"a/b", path));
     }

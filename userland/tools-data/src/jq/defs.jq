@@ -4,7 +4,7 @@ def datesub(u; n): . - n;
 def date: todate;
 def toarray: if type == "array" then . else [.] end;
 def get_search_list: [];
-def input_line_number: 0;
+def del(f): delpaths([path(f)]);
 def have_literal_numbers: true;
 def have_decnum: false;
 def ascii: [.] | implode;

@@ -24,7 +24,10 @@ pub fn described(value: &Val) -> String {
     json::write(&mut text, value, &json::Style::default());
     let text = String::from_utf8_lossy(&text).into_owned();
     let shown = if text.len() > SHOWN_LIMIT {
-        let end = (0..SHOWN_LIMIT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..SHOWN_LIMIT)
+            .rev()
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0);
         format!("{}...", &text[..end])
     } else {
         text
@@ -55,7 +58,8 @@ fn parse(text: &str) -> Option<Val> {
 
 /// Splits at the first separator that leaves a value on both sides.
 fn two_values(text: &str, separator: &str) -> Option<(Val, Val)> {
-    text.match_indices(separator).find_map(|(at, _)| Some((parse(&text[..at])?, parse(&text[at + separator.len()..])?)))
+    text.match_indices(separator)
+        .find_map(|(at, _)| Some((parse(&text[..at])?, parse(&text[at + separator.len()..])?)))
 }
 
 /// Restates one of jaq's own messages.
@@ -64,17 +68,31 @@ fn restate(text: &str) -> Option<String> {
         let (value, key) = two_values(rest, " with ")?;
         return Some(match &key {
             Val::TStr(name) => {
-                format!("Cannot index {} with string \"{}\"", type_name(&value), String::from_utf8_lossy(name))
+                format!(
+                    "Cannot index {} with string \"{}\"",
+                    type_name(&value),
+                    String::from_utf8_lossy(name)
+                )
             }
             _ => format!("Cannot index {} with {}", type_name(&value), type_name(&key)),
         });
     }
     if let Some(rest) = text.strip_prefix("cannot calculate ") {
-        for (operator, verb) in [(" + ", "added"), (" - ", "subtracted"), (" * ", "multiplied"), (" / ", "divided"), (" % ", "divided")] {
+        for (operator, verb) in [
+            (" + ", "added"),
+            (" - ", "subtracted"),
+            (" * ", "multiplied"),
+            (" / ", "divided"),
+            (" % ", "divided"),
+        ] {
             if let Some((left, right)) = two_values(rest, operator) {
                 let zero = matches!(&right, Val::Num(_)) && matches!(&left, Val::Num(_)) && verb == "divided";
                 let why = if zero { " because the divisor is zero" } else { "" };
-                return Some(format!("{} and {} cannot be {verb}{why}", described(&left), described(&right)));
+                return Some(format!(
+                    "{} and {} cannot be {verb}{why}",
+                    described(&left),
+                    described(&right)
+                ));
             }
         }
     }
@@ -103,7 +121,10 @@ pub fn load<P>(errors: jaq_core::load::Errors<&str, P>) -> Vec<String> {
     let mut out = Vec::new();
     for (_, error) in errors {
         match error {
-            Error::Io(all) => out.extend(all.into_iter().map(|(path, error)| format!("could not load {path}: {error}"))),
+            Error::Io(all) => out.extend(
+                all.into_iter()
+                    .map(|(path, error)| format!("could not load {path}: {error}")),
+            ),
             Error::Lex(all) => out.extend(all.into_iter().map(|(_, found)| unexpected(found))),
             Error::Parse(all) => out.extend(all.into_iter().map(|(_, found)| unexpected(found))),
         }
@@ -140,8 +161,13 @@ pub fn compile<P>(errors: jaq_core::compile::Errors<&str, P>) -> Vec<String> {
 /// The text for standard error about a program that does not compile.
 pub fn report(program: &str, messages: Vec<String>) -> String {
     let count = messages.len();
-    let mut out: String =
-        messages.iter().map(|message| format!("jq: error: {message} at <top-level>, line 1:\n{program}\n")).collect();
-    out.push_str(&format!("jq: {count} compile error{}\n", if count == 1 { "" } else { "s" }));
+    let mut out: String = messages
+        .iter()
+        .map(|message| format!("jq: error: {message} at <top-level>, line 1:\n{program}\n"))
+        .collect();
+    out.push_str(&format!(
+        "jq: {count} compile error{}\n",
+        if count == 1 { "" } else { "s" }
+    ));
     out
 }

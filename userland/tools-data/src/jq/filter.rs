@@ -1,6 +1,6 @@
 //! Compiling and running a filter.
 
-use super::{errors, interpolation, table};
+use super::{errors, inputs, paths, table};
 use crate::json;
 use jaq_all::data::{self, Data, DataKind, Filter, Runner};
 use jaq_core::compile::Compiler;
@@ -15,7 +15,19 @@ const DEFINITIONS: &str = include_str!("defs.jq");
 
 /// What is ours in place of the engine's: numbers and errors as jq writes them, nesting bounded.
 const REPLACED: &[&str] = &[
-    "@csv", "@text", "@tsv", "debug_empty", "fromjson", "stderr_empty", "tojson", "tostring",
+    "@csv",
+    "@text",
+    "@tsv",
+    "debug_empty",
+    "del",
+    "delpaths",
+    "fromjson",
+    "input_filename",
+    "ltrimstr",
+    "rtrimstr",
+    "stderr_empty",
+    "tojson",
+    "tostring",
 ];
 
 /// A compiled program.
@@ -62,16 +74,62 @@ fn functions() -> impl Iterator<Item = jaq_core::native::Fun<DataKind>> {
         let _ = std::io::Write::write_all(&mut std::io::stderr(), &line);
         Box::new(std::iter::empty())
     }));
-    let plain = run(("tostring", v(0), |cv: jaq_core::Cv<'_, DataKind>| bome(Ok(tostring(cv.1)))));
+    let plain = run(("tostring", v(0), |cv: jaq_core::Cv<'_, DataKind>| {
+        bome(Ok(tostring(cv.1)))
+    }));
     let text = run(("@text", v(0), |cv: jaq_core::Cv<'_, DataKind>| bome(Ok(tostring(cv.1)))));
-    let csv = run(("@csv", v(0), |cv: jaq_core::Cv<'_, DataKind>| bome(table::row(&cv.1, table::Format::Csv))));
-    let tsv = run(("@tsv", v(0), |cv: jaq_core::Cv<'_, DataKind>| bome(table::row(&cv.1, table::Format::Tsv))));
-    base.chain([fromjson, tojson, debug, stderr, plain, text, csv, tsv])
+    let delpaths = run(("delpaths", v(1), |mut cv: jaq_core::Cv<'_, DataKind>| {
+        let paths = cv.0.pop_var();
+        bome(paths::delete_all(cv.1, &paths))
+    }));
+    let name = run(("input_filename", v(0), |_: jaq_core::Cv<'_, DataKind>| {
+        bome(Ok(inputs::current_name()))
+    }));
+    let line = run(("input_line_number", v(0), |_: jaq_core::Cv<'_, DataKind>| {
+        bome(Ok(inputs::current_line()))
+    }));
+    let ltrimstr = run(("ltrimstr", v(1), |mut cv: jaq_core::Cv<'_, DataKind>| {
+        let affix = cv.0.pop_var();
+        bome(Ok(trim(cv.1, &affix, true)))
+    }));
+    let rtrimstr = run(("rtrimstr", v(1), |mut cv: jaq_core::Cv<'_, DataKind>| {
+        let affix = cv.0.pop_var();
+        bome(Ok(trim(cv.1, &affix, false)))
+    }));
+    let csv = run(("@csv", v(0), |cv: jaq_core::Cv<'_, DataKind>| {
+        bome(table::row(&cv.1, table::Format::Csv))
+    }));
+    let tsv = run(("@tsv", v(0), |cv: jaq_core::Cv<'_, DataKind>| {
+        bome(table::row(&cv.1, table::Format::Tsv))
+    }));
+    base.chain([
+        fromjson, tojson, debug, stderr, plain, text, delpaths, name, line, ltrimstr, rtrimstr, csv, tsv,
+    ])
+}
+
+/// Without the affix; anything but text stays as it is.
+fn trim(value: Val, affix: &Val, front: bool) -> Val {
+    let (Val::TStr(text), Val::TStr(affix)) = (&value, affix) else {
+        return value;
+    };
+    let rest = if front {
+        text.strip_prefix(&affix[..])
+    } else {
+        text.strip_suffix(&affix[..])
+    };
+    match rest {
+        Some(rest) => Val::utf8_str(rest.to_vec()),
+        None => value,
+    }
 }
 
 /// Text as it is, anything else as JSON.
 fn tostring(value: Val) -> Val {
-    if matches!(value, Val::TStr(_)) { value } else { tojson(&value) }
+    if matches!(value, Val::TStr(_)) {
+        value
+    } else {
+        tojson(&value)
+    }
 }
 
 fn tojson(value: &Val) -> Val {
@@ -82,7 +140,10 @@ fn tojson(value: &Val) -> Val {
 
 fn fromjson(value: Val) -> Result<Val, Error> {
     let Val::TStr(text) = &value else {
-        return Err(Error::str(format!("{} cannot be parsed as JSON", errors::described(&value))));
+        return Err(Error::str(format!(
+            "{} cannot be parsed as JSON",
+            errors::described(&value)
+        )));
     };
     let mut reader = json::Reader::new(&text[..]);
     let parsed = match reader.next_value() {
@@ -93,7 +154,9 @@ fn fromjson(value: Val) -> Result<Val, Error> {
     let parsed = parsed.map_err(|message| Error::str(format!("{message} (while parsing '{shown}')")))?;
     match reader.next_value() {
         None => Ok(parsed),
-        Some(_) => Err(Error::str(format!("Unexpected extra JSON values (while parsing '{shown}')"))),
+        Some(_) => Err(Error::str(format!(
+            "Unexpected extra JSON values (while parsing '{shown}')"
+        ))),
     }
 }
 
@@ -108,10 +171,9 @@ pub fn compile(text: &str, names: &[String]) -> Result<Program, String> {
     }
     let own = jaq_core::load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     let defs = jaq_all::defs().filter(|def| !REPLACED.contains(&def.name)).chain(own);
-    let code = interpolation::with_format(text);
     let arena = Arena::default();
     let modules = Loader::new(defs)
-        .load(&arena, File { path: (), code: code.as_str() })
+        .load(&arena, File { path: (), code: text })
         .map_err(|found| errors::report(text, errors::load(found)))?;
     let vars: Vec<String> = names.iter().map(|name| format!("${name}")).collect();
     let filter = Compiler::default()
@@ -149,7 +211,12 @@ impl Program {
         let name = Val::Null;
         let inputs: Box<dyn Iterator<Item = Result<Val, String>> + '_> = Box::new(inputs);
         let inputs = RcIter::new(inputs);
-        let data = Data { runner: &runner, lut: &self.filter.lut, inputs: &inputs, input_filename: &name };
+        let data = Data {
+            runner: &runner,
+            lut: &self.filter.lut,
+            inputs: &inputs,
+            input_filename: &name,
+        };
         let ctx: Ctx<'_, DataKind> = Ctx::new(&data, Vars::new(values));
         let null = RcIter::new(std::iter::once(Ok(Val::Null)));
         let next = || if null_input { (&null).next() } else { (&inputs).next() };

@@ -1,8 +1,8 @@
 //! The inputs: values, raw lines, everything at once, or a stream of events.
 
 use super::options::Options;
+use crate::io::{complain, reason, shown};
 use crate::json::Reader;
-use agentos_tools_text::io::{complain, reason, shown};
 use jaq_json::Val;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,6 +10,26 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::rc::Rc;
+
+thread_local! {
+    /// Name and line of the input that is being filtered, for the functions that tell them.
+    static CURRENT: RefCell<(Option<String>, usize)> = const { RefCell::new((None, 0)) };
+}
+
+/// `input_filename`: null for standard input.
+pub fn current_name() -> Val {
+    CURRENT.with_borrow(|current| {
+        current
+            .0
+            .clone()
+            .map_or(Val::Null, |name| Val::utf8_str(name.into_bytes()))
+    })
+}
+
+/// `input_line_number`.
+pub fn current_line() -> Val {
+    CURRENT.with_borrow(|current| Val::from(current.1))
+}
 
 /// Where the inputs stand, for messages.
 #[derive(Clone)]
@@ -22,7 +42,11 @@ impl Position {
     /// `<stdin>:3`, or `<unknown>` before anything was read.
     pub fn shown(&self) -> String {
         let name = self.name.borrow();
-        if name.is_empty() { "<unknown>".to_owned() } else { format!("{name}:{}", self.lines.get()) }
+        if name.is_empty() {
+            "<unknown>".to_owned()
+        } else {
+            format!("{name}:{}", self.lines.get())
+        }
     }
 }
 
@@ -47,11 +71,18 @@ pub struct Inputs {
 impl Inputs {
     /// The inputs that `options` name.
     pub fn new(options: &Options) -> Self {
-        let files = if options.files.is_empty() { VecDeque::from([OsString::from("-")]) } else { options.files.clone().into() };
+        let files = if options.files.is_empty() {
+            VecDeque::from([OsString::from("-")])
+        } else {
+            options.files.clone().into()
+        };
         Self {
             files,
             current: None,
-            position: Position { name: Rc::default(), lines: Rc::default() },
+            position: Position {
+                name: Rc::default(),
+                lines: Rc::default(),
+            },
             failed: Rc::default(),
             raw: options.raw_input,
             slurp: options.slurp,
@@ -86,6 +117,8 @@ impl Inputs {
                     }
                 }
             };
+            let known = (name != "-").then(|| label.clone());
+            CURRENT.with_borrow_mut(|current| *current = (known, 0));
             *self.position.name.borrow_mut() = label;
             self.position.lines.set(0);
             self.current = Some(if self.raw {
@@ -106,7 +139,9 @@ impl Inputs {
             let found = match self.current.as_mut()? {
                 Current::Json(reader) => {
                     let found = reader.next_value();
-                    self.position.lines.set(reader.lines_fed());
+                    let lines = reader.lines_fed();
+                    self.position.lines.set(lines);
+                    CURRENT.with_borrow_mut(|current| current.1 = lines);
                     found
                 }
                 Current::Raw(reader) => {

@@ -10,15 +10,15 @@
 mod errors;
 mod filter;
 mod inputs;
-mod interpolation;
 mod options;
 mod output;
+mod paths;
 mod table;
 
 pub use filter::{Program, compile};
 
-use agentos_tools_text::cli;
-use agentos_tools_text::io::{complain, is_closed_pipe, reason, stdout};
+use crate::cli;
+use crate::io::{complain, is_closed_pipe, reason, stdout};
 use options::{Options, Parsed};
 use output::Output;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ pub fn jq(args: Vec<OsString>) -> i32 {
         Parsed::Run(options) => options,
         Parsed::Help => return cli::help(options::HELP),
         Parsed::Version => {
-            agentos_tools_text::io::print(b"jq-1.7.1\n");
+            crate::io::print(b"jq-1.7.1\n");
             return 0;
         }
         Parsed::Wrong(message) => {
@@ -63,10 +63,16 @@ fn run(options: &Options, program: &Program, output: &mut Output<'_>) -> i32 {
     let inputs = inputs::Inputs::new(options);
     let position = inputs.position();
     let failed = inputs.failed();
-    let outcome = program.run(options.values(), inputs, options.null_input, |event| output.event(event, &position));
+    let outcome = program.run(options.values(), inputs, options.null_input, |event| {
+        output.event(event, &position)
+    });
     let status = match outcome {
         Some(status) => status,
         None => output.status(),
     };
-    if failed.get() != 0 && outcome.is_none() { failed.get() } else { status }
+    if failed.get() != 0 && outcome.is_none() {
+        failed.get()
+    } else {
+        status
+    }
 }

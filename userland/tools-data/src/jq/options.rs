@@ -1,7 +1,7 @@
 //! The command line.
 
+use crate::io::{bytes_of, reason, shown};
 use crate::json::{self, Style};
-use agentos_tools_text::io::{bytes_of, reason, shown};
 use jaq_json::{Map, Val};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -72,16 +72,26 @@ impl Options {
     /// Names of the variables, without `$`.
     pub fn names(&self) -> Vec<String> {
         let own = ["ENV", "__loc__", "ARGS"].map(str::to_owned);
-        own.into_iter().chain(self.named.iter().map(|(name, _)| name.clone())).collect()
+        own.into_iter()
+            .chain(self.named.iter().map(|(name, _)| name.clone()))
+            .collect()
     }
 
     /// Their values, in the same order.
     pub fn values(&self) -> Vec<Val> {
         let text = |bytes: &OsStr| Val::utf8_str(String::from_utf8_lossy(bytes_of(bytes)).into_owned().into_bytes());
-        let environment: Map = std::env::vars_os().map(|(name, value)| (text(&name), text(&value))).collect();
+        let environment: Map = std::env::vars_os()
+            .map(|(name, value)| (text(&name), text(&value)))
+            .collect();
         let key = |name: &str| Val::utf8_str(name.as_bytes().to_vec());
-        let place: Map = [(key("file"), key("<top-level>")), (key("line"), Val::from(1isize))].into_iter().collect();
-        let named: Map = self.named.iter().map(|(name, value)| (key(name), value.clone())).collect();
+        let place: Map = [(key("file"), key("<top-level>")), (key("line"), Val::from(1isize))]
+            .into_iter()
+            .collect();
+        let named: Map = self
+            .named
+            .iter()
+            .map(|(name, value)| (key(name), value.clone()))
+            .collect();
         let args: Map = [
             (key("positional"), self.positional.iter().cloned().collect()),
             (key("named"), Val::obj(named)),
@@ -89,7 +99,9 @@ impl Options {
         .into_iter()
         .collect();
         let own = [Val::obj(environment), Val::obj(place), Val::obj(args)];
-        own.into_iter().chain(self.named.iter().map(|(_, value)| value.clone())).collect()
+        own.into_iter()
+            .chain(self.named.iter().map(|(_, value)| value.clone()))
+            .collect()
     }
 }
 
@@ -145,7 +157,9 @@ pub fn parse(args: Vec<OsString>) -> Parsed {
             if bytes == b"-V" {
                 return Parsed::Version;
             }
-            bytes[1..].iter().try_for_each(|letter| builder.short(*letter, &mut args))
+            bytes[1..]
+                .iter()
+                .try_for_each(|letter| builder.short(*letter, &mut args))
         };
         if let Err(message) = outcome {
             return Parsed::Wrong(message);
@@ -216,7 +230,9 @@ impl Builder {
             "jsonargs" => self.rest = Rest::Values,
             "indent" => {
                 let count = args.pop_front().ok_or("--indent takes one parameter")?;
-                let count: usize = shown(&count).parse().map_err(|_| "--indent takes a number".to_owned())?;
+                let count: usize = shown(&count)
+                    .parse()
+                    .map_err(|_| "--indent takes a number".to_owned())?;
                 if count > 7 {
                     return Err("Cannot indent more than 7 characters".to_owned());
                 }
@@ -249,13 +265,14 @@ impl Builder {
             }
             _ => {
                 let bad = |why: String| format!("Bad JSON in --{option} {name} {}: {why}", shown(&value));
-                let bytes = std::fs::read(&value).map_err(|error| {
-                    bad(format!("Could not open {}: {}", shown(&value), reason(&error)))
-                })?;
+                let bytes = std::fs::read(&value)
+                    .map_err(|error| bad(format!("Could not open {}: {}", shown(&value), reason(&error))))?;
                 if option == "rawfile" {
                     text(&bytes)
                 } else {
-                    json::Reader::new(bytes.as_slice()).collect::<Result<Val, String>>().map_err(bad)?
+                    json::Reader::new(bytes.as_slice())
+                        .collect::<Result<Val, String>>()
+                        .map_err(bad)?
                 }
             }
         };
@@ -284,7 +301,11 @@ impl Builder {
                 None => return Parsed::Wrong(String::new()),
             },
         };
-        self.options.program = if program.trim().is_empty() { ".".to_owned() } else { program };
+        self.options.program = if program.trim().is_empty() {
+            ".".to_owned()
+        } else {
+            program
+        };
         self.options.style.color = self.color;
         self.options.style.indent = if self.compact { None } else { self.indent };
         Parsed::Run(Box::new(self.options))

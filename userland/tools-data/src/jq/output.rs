@@ -4,8 +4,8 @@ use super::errors;
 use super::filter::{Event, Next};
 use super::inputs::Position;
 use super::options::Options;
+use crate::io::{Out, complain, is_closed_pipe, reason};
 use crate::json;
-use agentos_tools_text::io::{Out, complain, is_closed_pipe, reason};
 use jaq_json::Val;
 use std::io::{IsTerminal, Write};
 
@@ -24,7 +24,14 @@ impl<'a> Output<'a> {
     /// An output as `options` ask for.
     pub fn new(options: &'a Options, writer: Out) -> Self {
         let at_once = options.unbuffered || std::io::stdout().is_terminal();
-        Self { options, writer, line: Vec::new(), at_once, failed: 0, last: None }
+        Self {
+            options,
+            writer,
+            line: Vec::new(),
+            at_once,
+            failed: 0,
+            last: None,
+        }
     }
 
     /// Takes what a filter yields.
@@ -63,7 +70,10 @@ impl<'a> Output<'a> {
                 self.line.extend_from_slice(text);
             }
             Val::TStr(_) if self.options.raw_output => {
-                let style = json::Style { color: false, ..self.options.style.clone() };
+                let style = json::Style {
+                    color: false,
+                    ..self.options.style.clone()
+                };
                 json::write(&mut self.line, value, &style);
                 self.line.remove(0);
                 self.line.pop();

@@ -19,7 +19,10 @@ pub enum Format {
 pub fn row(value: &Val, format: Format) -> Result<Val, Error> {
     let name = if format == Format::Csv { "csv" } else { "tsv" };
     let Val::Arr(items) = value else {
-        return Err(Error::str(format!("{} cannot be {name}-formatted, only an array can be", described(value))));
+        return Err(Error::str(format!(
+            "{} cannot be {name}-formatted, only an array can be",
+            described(value)
+        )));
     };
     let mut out = Vec::new();
     for (index, item) in items.iter().enumerate() {

@@ -46,7 +46,15 @@ type Parsed<T> = Result<T, String>;
 impl<R: Read> Reader<R> {
     /// A reader over `source`.
     pub fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; BLOCK], at: 0, end: 0, lines: 0, column: 0, failed: false }
+        Self {
+            source,
+            buffer: vec![0; BLOCK],
+            at: 0,
+            end: 0,
+            lines: 0,
+            column: 0,
+            failed: false,
+        }
     }
 
     /// The next value, `None` at the end; after an error there is nothing more.
@@ -76,7 +84,7 @@ impl<R: Read> Reader<R> {
                     return Ok(count > 0);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(agentos_tools_text::io::reason(&error)),
+                Err(error) => return Err(crate::io::reason(&error)),
             }
         }
     }
@@ -123,14 +131,20 @@ impl<R: Read> Reader<R> {
     }
 
     fn unfinished<T>(&self) -> Parsed<T> {
-        Err(format!("Unfinished JSON term at EOF at line {}, column {}", self.lines + 1, self.column))
+        Err(format!(
+            "Unfinished JSON term at EOF at line {}, column {}",
+            self.lines + 1,
+            self.column
+        ))
     }
 
     fn value(&mut self) -> Parsed<Val> {
         let mut stack: Vec<Open> = Vec::new();
         let mut expect = Expect::Value;
         loop {
-            let Some(byte) = self.skip_blanks()? else { return self.unfinished() };
+            let Some(byte) = self.skip_blanks()? else {
+                return self.unfinished();
+            };
             let mut done = None;
             match (byte, expect) {
                 (b'[', Expect::Value | Expect::ValueOrEnd) => {
@@ -152,7 +166,11 @@ impl<R: Read> Reader<R> {
                 }
                 (b',', Expect::CommaOrEnd) => {
                     self.advance();
-                    expect = if matches!(stack.last(), Some(Open::Object(..))) { Expect::Key } else { Expect::Value };
+                    expect = if matches!(stack.last(), Some(Open::Object(..))) {
+                        Expect::Key
+                    } else {
+                        Expect::Value
+                    };
                 }
                 (b'"', Expect::Key | Expect::KeyOrEnd) => {
                     let name = Val::utf8_str(self.string()?);
@@ -266,12 +284,18 @@ impl<R: Read> Reader<R> {
     }
 
     fn unfinished_string<T>(&self) -> Parsed<T> {
-        Err(format!("Unfinished string at EOF at line {}, column {}", self.lines + 1, self.column))
+        Err(format!(
+            "Unfinished string at EOF at line {}, column {}",
+            self.lines + 1,
+            self.column
+        ))
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
         self.advance();
-        let Some(letter) = self.peek()? else { return self.unfinished_string() };
+        let Some(letter) = self.peek()? else {
+            return self.unfinished_string();
+        };
         self.advance();
         let byte = match letter {
             b'n' => b'\n',
@@ -307,14 +331,22 @@ impl<R: Read> Reader<R> {
         self.advance();
         let second = self.four_digits()?;
         let code = 0x10000 + ((first - 0xd800) << 10) + (second.wrapping_sub(0xdc00) & 0x3ff);
-        Ok(if (0xdc00..0xe000).contains(&second) { char::from_u32(code).unwrap_or('\u{fffd}') } else { '\u{fffd}' })
+        Ok(if (0xdc00..0xe000).contains(&second) {
+            char::from_u32(code).unwrap_or('\u{fffd}')
+        } else {
+            '\u{fffd}'
+        })
     }
 
     fn four_digits(&mut self) -> Parsed<u32> {
         let mut code = 0;
         for _ in 0..4 {
-            let Some(byte) = self.peek()? else { return self.unfinished_string() };
-            let Some(digit) = char::from(byte).to_digit(16) else { return self.error("Invalid escape") };
+            let Some(byte) = self.peek()? else {
+                return self.unfinished_string();
+            };
+            let Some(digit) = char::from(byte).to_digit(16) else {
+                return self.error("Invalid escape");
+            };
             code = code * 16 + digit;
             self.advance();
         }
@@ -334,7 +366,11 @@ impl<R: Read> Iterator for Reader<R> {
 fn number(word: &[u8]) -> Option<Num> {
     let text = std::str::from_utf8(word).ok()?;
     let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
+    if digits.is_empty()
+        || !digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+    {
         return None;
     }
     if digits.bytes().all(|b| b.is_ascii_digit()) && digits != "0" {
@@ -345,5 +381,7 @@ fn number(word: &[u8]) -> Option<Num> {
     if text == "0" {
         return Some(Num::Int(0));
     }
-    text.parse().ok().map(|value: f64| Num::Float(value.clamp(f64::MIN, f64::MAX)))
+    text.parse()
+        .ok()
+        .map(|value: f64| Num::Float(value.clamp(f64::MIN, f64::MAX)))
 }

@@ -198,7 +198,11 @@ fn float(value: f64) -> String {
     }
     let value = value.clamp(f64::MIN, f64::MAX);
     if value == 0.0 {
-        return if value.is_sign_negative() { "-0".to_owned() } else { "0".to_owned() };
+        return if value.is_sign_negative() {
+            "-0".to_owned()
+        } else {
+            "0".to_owned()
+        };
     }
     let shown = format!("{value:e}");
     let (digits, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));

@@ -207,8 +207,27 @@ pub mod special {
 
     /// Their names by slot.
     pub const NAMES: &[&str] = &[
-        "NF", "NR", "FNR", "FS", "OFS", "RS", "ORS", "SUBSEP", "CONVFMT", "OFMT", "IGNORECASE", "FPAT", "FIELDWIDTHS",
-        "FILENAME", "RSTART", "RLENGTH", "RT", "ARGC", "ARGV", "ENVIRON", "PROCINFO",
+        "NF",
+        "NR",
+        "FNR",
+        "FS",
+        "OFS",
+        "RS",
+        "ORS",
+        "SUBSEP",
+        "CONVFMT",
+        "OFMT",
+        "IGNORECASE",
+        "FPAT",
+        "FIELDWIDTHS",
+        "FILENAME",
+        "RSTART",
+        "RLENGTH",
+        "RT",
+        "ARGC",
+        "ARGV",
+        "ENVIRON",
+        "PROCINFO",
     ];
     /// Slots below this one do something when they are read or assigned.
     pub const HOOKED: usize = FILENAME;

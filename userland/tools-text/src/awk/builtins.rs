@@ -105,7 +105,10 @@ impl<'p> Interp<'p> {
 
     fn sprintf(&mut self, args: &'p [Expr]) -> Run<Value> {
         let pattern = self.text(&args[0])?;
-        let values = args[1..].iter().map(|item| self.eval(item)).collect::<Run<Vec<Value>>>()?;
+        let values = args[1..]
+            .iter()
+            .map(|item| self.eval(item))
+            .collect::<Run<Vec<Value>>>()?;
         let mut out = Vec::new();
         format::format(&mut out, &pattern, &values, &self.convfmt)?;
         Ok(Value::text(out))
@@ -147,7 +150,9 @@ impl<'p> Interp<'p> {
 
     fn strtonum(&mut self, arg: &'p Expr) -> Run<f64> {
         let value = self.eval(arg)?;
-        let (Value::Text(text) | Value::Input(text)) = &value else { return Ok(value.number()) };
+        let (Value::Text(text) | Value::Input(text)) = &value else {
+            return Ok(value.number());
+        };
         let trimmed = text.trim_ascii_start();
         let (digits, radix) = match trimmed {
             [b'0', b'x' | b'X', rest @ ..] => (rest, 16),
@@ -163,7 +168,9 @@ impl<'p> Interp<'p> {
         for arg in args {
             let value = self.number(arg)?;
             if value < 0.0 {
-                return Err(Stop::Error("fatal: negative values are not allowed in bit functions".into()));
+                return Err(Stop::Error(
+                    "fatal: negative values are not allowed in bit functions".into(),
+                ));
             }
             let value = value as u64;
             out = Some(out.map_or(value, |sum| combine(sum, value)));
@@ -174,7 +181,9 @@ impl<'p> Interp<'p> {
     fn shift(&mut self, args: &'p [Expr], combine: fn(u64, u32) -> u64) -> Run<f64> {
         let (value, count) = (self.number(&args[0])?, self.number(&args[1])?);
         if value < 0.0 || count < 0.0 {
-            return Err(Stop::Error("fatal: negative values are not allowed in shift functions".into()));
+            return Err(Stop::Error(
+                "fatal: negative values are not allowed in shift functions".into(),
+            ));
         }
         Ok(combine(value as u64, count as u32) as f64)
     }
@@ -190,8 +199,11 @@ impl<'p> Interp<'p> {
             Some(order) => self.text(order)?,
             None => Text::default(),
         };
-        let mut pairs: Vec<(Text, Value)> =
-            source.borrow().iter().map(|(key, value)| (Rc::clone(&key.0), value.clone())).collect();
+        let mut pairs: Vec<(Text, Value)> = source
+            .borrow()
+            .iter()
+            .map(|(key, value)| (Rc::clone(&key.0), value.clone()))
+            .collect();
         if !order.is_empty() {
             sorting::sort(&mut pairs, &order);
         } else if by_key {
@@ -224,7 +236,11 @@ impl<'p> Interp<'p> {
         if matches!(arg, Expr::Regex(_)) {
             return Ok(Value::text("regexp"));
         }
-        let unassigned = if matches!(arg, Expr::Var(_)) { "untyped" } else { "unassigned" };
+        let unassigned = if matches!(arg, Expr::Var(_)) {
+            "untyped"
+        } else {
+            "unassigned"
+        };
         Ok(Value::text(match self.eval(arg)? {
             Value::Unset => unassigned,
             Value::Number(_) => "number",

@@ -51,7 +51,9 @@ impl<'p> Interp<'p> {
             other => other.to_text(&self.convfmt),
         };
         if text.len() + tail.len() > TEXT_LIMIT {
-            return Err(Stop::Error(format!("fatal: string exceeds the limit of {TEXT_LIMIT} bytes")));
+            return Err(Stop::Error(format!(
+                "fatal: string exceeds the limit of {TEXT_LIMIT} bytes"
+            )));
         }
         Rc::make_mut(&mut text).extend_from_slice(&tail);
         self.set(name, Value::Text(text))
@@ -101,7 +103,11 @@ impl<'p> Interp<'p> {
                 Value::Number(if *before { old } else { old + step })
             }
             Expr::Cond(condition, yes, no) => {
-                return if self.truth(condition)? { self.eval(yes) } else { self.eval(no) };
+                return if self.truth(condition)? {
+                    self.eval(yes)
+                } else {
+                    self.eval(no)
+                };
             }
             Expr::Concat(parts) => {
                 let mut out = Vec::new();
@@ -109,7 +115,9 @@ impl<'p> Interp<'p> {
                     self.append(part, &mut out)?;
                 }
                 if out.len() > TEXT_LIMIT {
-                    return Err(Stop::Error(format!("fatal: string exceeds the limit of {TEXT_LIMIT} bytes")));
+                    return Err(Stop::Error(format!(
+                        "fatal: string exceeds the limit of {TEXT_LIMIT} bytes"
+                    )));
                 }
                 Value::text(out)
             }
@@ -134,7 +142,11 @@ impl<'p> Interp<'p> {
             Expr::Number(value) => Ok(*value),
             Expr::Field(index) => {
                 let index = self.field_index(index)?;
-                if index == 0 { Ok(number::value(self.record.text(&self.ofs, &self.convfmt))) } else { Ok(self.record.number(index)) }
+                if index == 0 {
+                    Ok(number::value(self.record.text(&self.ofs, &self.convfmt)))
+                } else {
+                    Ok(self.record.number(index))
+                }
             }
             Expr::Var(name) => match name {
                 Name::Global(slot) if *slot >= special::HOOKED => match &self.globals[*slot] {
@@ -348,7 +360,8 @@ impl<'p> Interp<'p> {
 
     fn assign_op(&mut self, op: Arith, target: &'p Expr, value: &'p Expr) -> Run<f64> {
         let right = self.number(value)?;
-        self.update(target, |left| arithmetic(op, left, right)).map(|(_, new)| new)
+        self.update(target, |left| arithmetic(op, left, right))
+            .map(|(_, new)| new)
     }
 
     /// Increments; the value before.
@@ -416,7 +429,9 @@ impl<'p> Interp<'p> {
         let function = &program.functions[number];
         if self.depth >= CALL_LIMIT {
             let name = &function.name;
-            return Err(Stop::Error(format!("fatal: function `{name}' nests deeper than the limit of {CALL_LIMIT} calls")));
+            return Err(Stop::Error(format!(
+                "fatal: function `{name}' nests deeper than the limit of {CALL_LIMIT} calls"
+            )));
         }
         let mut cells = Vec::with_capacity(function.params.len());
         for (position, is_array) in function.params.iter().enumerate() {
@@ -425,7 +440,10 @@ impl<'p> Interp<'p> {
                 Some(Expr::Var(name)) if *is_array => Cell::Array(self.array(*name)?),
                 Some(_) if *is_array => {
                     let name = &function.name;
-                    return Err(Stop::Error(format!("fatal: function `{name}' needs an array as argument {}", position + 1)));
+                    return Err(Stop::Error(format!(
+                        "fatal: function `{name}' needs an array as argument {}",
+                        position + 1
+                    )));
                 }
                 Some(arg) => Cell::Scalar(self.eval(arg)?),
             });
@@ -511,5 +529,9 @@ fn arithmetic(op: Arith, left: f64, right: f64) -> Run<f64> {
 
 /// Whole exponents by squaring, so that whole powers are exact.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent == exponent.trunc() && exponent.abs() <= 1024.0 { base.powi(exponent as i32) } else { base.powf(exponent) }
+    if exponent == exponent.trunc() && exponent.abs() <= 1024.0 {
+        base.powi(exponent as i32)
+    } else {
+        base.powf(exponent)
+    }
 }

@@ -3,8 +3,8 @@
 use super::ast::{Arith, Builtin, Compare, Expr, Source};
 use super::lexer::Token;
 use super::parser::{Context, Failure, Parser};
-use super::resolve::Use;
 use super::regexes;
+use super::resolve::Use;
 use std::rc::Rc;
 
 type Parsed<T> = Result<T, Failure>;
@@ -13,7 +13,11 @@ impl Parser {
     /// Any expression.
     pub(super) fn expr(&mut self, context: Context) -> Parsed<Expr> {
         let out = self.expr_or_group(context)?;
-        if matches!(out, Expr::Group(_)) { Err(self.unexpected()) } else { Ok(out) }
+        if matches!(out, Expr::Group(_)) {
+            Err(self.unexpected())
+        } else {
+            Ok(out)
+        }
     }
 
     /// Any expression, or a list in brackets.
@@ -36,7 +40,9 @@ impl Parser {
         };
         // `1 + x = 2` and `$1 == x = 2` assign to the operand next to the sign.
         let (left, wrap) = split_target(left);
-        let Some(wrap) = wrap else { return Err(self.unexpected()) };
+        let Some(wrap) = wrap else {
+            return Err(self.unexpected());
+        };
         self.advance();
         self.skip_newlines();
         let value = Box::new(self.nested(|parser| parser.assignment(context))?);
@@ -92,7 +98,9 @@ impl Parser {
             length += 1;
             self.chain(length)?;
             self.advance();
-            let Token::Name(name) = self.advance() else { return Err(self.unexpected()) };
+            let Token::Name(name) = self.advance() else {
+                return Err(self.unexpected());
+            };
             let array = self.name(&name, Use::Array)?;
             let subscripts = match left {
                 Expr::Group(items) => items,
@@ -347,10 +355,16 @@ impl Parser {
     }
 
     fn builtin(&mut self, name: &str) -> Parsed<Expr> {
-        let Some((builtin, least, most)) = Builtin::find(name) else { return Err(self.unexpected()) };
+        let Some((builtin, least, most)) = Builtin::find(name) else {
+            return Err(self.unexpected());
+        };
         self.advance();
         if !self.is_op("(") {
-            return if builtin == Builtin::Length { Ok(Expr::Builtin(builtin, Vec::new())) } else { Err(self.unexpected()) };
+            return if builtin == Builtin::Length {
+                Ok(Expr::Builtin(builtin, Vec::new()))
+            } else {
+                Err(self.unexpected())
+            };
         }
         self.advance();
         let mut args = Vec::new();
@@ -422,7 +436,10 @@ fn split_target(expr: Expr) -> (Expr, Option<Wrap>) {
         ($right:expr, $build:expr) => {{
             let (target, wrap) = split_target(*$right);
             let build = $build;
-            (target, wrap.map(|wrap| Box::new(move |value| build(Box::new(wrap(value)))) as Wrap))
+            (
+                target,
+                wrap.map(|wrap| Box::new(move |value| build(Box::new(wrap(value)))) as Wrap),
+            )
         }};
     }
     match expr {

@@ -81,17 +81,21 @@ pub fn format(out: &mut Vec<u8>, format: &[u8], values: &[Value], convfmt: &[u8]
 /// Appends one number by a format such as `%.6g`.
 pub fn number(out: &mut Vec<u8>, pattern: &[u8], value: f64) {
     if pattern == b"%.6g" {
-        float(out, Spec { precision: Some(6), ..Spec::default() }, b'g', value);
+        float(
+            out,
+            Spec {
+                precision: Some(6),
+                ..Spec::default()
+            },
+            b'g',
+            value,
+        );
     } else if format(out, pattern, &[Value::Number(value)], b"%.6g").is_err() {
         out.extend_from_slice(pattern);
     }
 }
 
-fn parse_spec(
-    format: &[u8],
-    at: &mut usize,
-    take: &mut dyn FnMut() -> Result<Value, String>,
-) -> Result<Spec, String> {
+fn parse_spec(format: &[u8], at: &mut usize, take: &mut dyn FnMut() -> Result<Value, String>) -> Result<Spec, String> {
     let mut spec = Spec::default();
     while let Some(&flag) = format.get(*at) {
         match flag {
@@ -107,7 +111,9 @@ fn parse_spec(
     }
     let width = count(format, at, take)?.unwrap_or(0);
     spec.left |= width < 0;
-    spec.width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX).min(WIDTH_LIMIT);
+    spec.width = usize::try_from(width.unsigned_abs())
+        .unwrap_or(usize::MAX)
+        .min(WIDTH_LIMIT);
     if format.get(*at) == Some(&b'.') {
         *at += 1;
         let digits = count(format, at, take)?.unwrap_or(0);
@@ -155,15 +161,28 @@ fn integer(out: &mut Vec<u8>, spec: Spec, value: &Value) {
 fn unsigned(out: &mut Vec<u8>, spec: Spec, conversion: u8, value: &Value) {
     let value = value.number();
     if !value.is_finite() || value <= -1.0 || value >= 18_446_744_073_709_551_616.0 {
-        let spec = Spec { precision: Some(if value.is_finite() && value == value.trunc() { 0 } else { 6 }), ..spec };
+        let spec = Spec {
+            precision: Some(if value.is_finite() && value == value.trunc() {
+                0
+            } else {
+                6
+            }),
+            ..spec
+        };
         return float(out, spec, if spec.precision == Some(0) { b'f' } else { b'g' }, value);
     }
     let number = value as u64;
     let (digits, prefix): (String, &[u8]) = match conversion {
         b'o' if spec.alternate => (format!("0{number:o}"), b""),
         b'o' => (format!("{number:o}"), b""),
-        b'x' => (format!("{number:x}"), if spec.alternate && number != 0 { b"0x" } else { b"" }),
-        b'X' => (format!("{number:X}"), if spec.alternate && number != 0 { b"0X" } else { b"" }),
+        b'x' => (
+            format!("{number:x}"),
+            if spec.alternate && number != 0 { b"0x" } else { b"" },
+        ),
+        b'X' => (
+            format!("{number:X}"),
+            if spec.alternate && number != 0 { b"0X" } else { b"" },
+        ),
         _ => (number.to_string(), b""),
     };
     finish_integer(out, spec, b"", prefix, digits.into_bytes());
@@ -223,7 +242,11 @@ fn float(out: &mut Vec<u8>, spec: Spec, conversion: u8, value: f64) {
     if !value.is_finite() {
         let word: &[u8] = if value.is_nan() { b"nan" } else { b"inf" };
         let prefix: &[u8] = if value.is_sign_negative() { b"-" } else { b"+" };
-        let word = if upper { word.to_ascii_uppercase() } else { word.to_vec() };
+        let word = if upper {
+            word.to_ascii_uppercase()
+        } else {
+            word.to_vec()
+        };
         return assemble(out, spec, false, prefix, &word);
     }
     let precision = spec.precision.unwrap_or(6).min(PRECISION_LIMIT);
@@ -242,7 +265,13 @@ fn float(out: &mut Vec<u8>, spec: Spec, conversion: u8, value: f64) {
     if upper {
         body.make_ascii_uppercase();
     }
-    assemble(out, spec, spec.zero && !spec.left, sign(value.is_sign_negative(), spec), body.as_bytes());
+    assemble(
+        out,
+        spec,
+        spec.zero && !spec.left,
+        sign(value.is_sign_negative(), spec),
+        body.as_bytes(),
+    );
 }
 
 fn fixed(value: f64, precision: usize, alternate: bool) -> String {
@@ -263,7 +292,10 @@ fn exponent(value: f64, precision: usize, alternate: bool) -> String {
 
 fn general(value: f64, precision: usize, alternate: bool) -> String {
     let scientific = format!("{value:.*e}", precision - 1);
-    let power: i64 = scientific.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0);
+    let power: i64 = scientific
+        .split_once('e')
+        .and_then(|(_, power)| power.parse().ok())
+        .unwrap_or(0);
     if power < -4 || power >= precision as i64 {
         let text = exponent(value, precision - 1, alternate);
         if alternate {
@@ -278,7 +310,11 @@ fn general(value: f64, precision: usize, alternate: bool) -> String {
 }
 
 fn strip_zeros(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
+    }
 }
 
 fn hexadecimal(value: f64, precision: Option<usize>) -> String {
@@ -296,7 +332,11 @@ fn hexadecimal(value: f64, precision: Option<usize>) -> String {
         None => digits = digits.trim_end_matches('0').to_owned(),
     }
     let dot = if digits.is_empty() { "" } else { "." };
-    format!("0x{lead}{dot}{digits}p{}{}", if power < 0 { '-' } else { '+' }, power.abs())
+    format!(
+        "0x{lead}{dot}{digits}p{}{}",
+        if power < 0 { '-' } else { '+' },
+        power.abs()
+    )
 }
 
 fn character(out: &mut Vec<u8>, spec: Spec, value: &Value) {
@@ -319,12 +359,18 @@ fn character(out: &mut Vec<u8>, spec: Spec, value: &Value) {
 
 /// The first `limit` characters.
 fn truncate(text: &[u8], limit: Option<usize>) -> &[u8] {
-    let Some(limit) = limit.filter(|&limit| limit < text.len()) else { return text };
+    let Some(limit) = limit.filter(|&limit| limit < text.len()) else {
+        return text;
+    };
     &text[..super::text::offset_of(text, limit)]
 }
 
 fn pad_text(out: &mut Vec<u8>, spec: Spec, text: &[u8]) {
-    let fill = if spec.width == 0 { 0 } else { spec.width.saturating_sub(super::text::length(text)) };
+    let fill = if spec.width == 0 {
+        0
+    } else {
+        spec.width.saturating_sub(super::text::length(text))
+    };
     let zero = spec.zero && !spec.left;
     if !spec.left {
         out.resize(out.len() + fill, if zero { b'0' } else { b' ' });

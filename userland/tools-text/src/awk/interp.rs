@@ -151,9 +151,9 @@ impl<'p> Interp<'p> {
     /// Assigns a global by name, as `-v` and operands do.
     pub fn assign_by_name(&mut self, name: &str, value: Value) -> Run<()> {
         match self.program.globals.iter().position(|(global, _)| global == name) {
-            Some(slot) if matches!(self.globals[slot], Cell::Array(_)) => {
-                Err(Stop::Error(format!("fatal: cannot use array `{name}' in a scalar context")))
-            }
+            Some(slot) if matches!(self.globals[slot], Cell::Array(_)) => Err(Stop::Error(format!(
+                "fatal: cannot use array `{name}' in a scalar context"
+            ))),
             Some(slot) => self.set_global(slot, value),
             None => Ok(()),
         }
@@ -270,7 +270,9 @@ impl<'p> Interp<'p> {
             if self.main.is_none() && !self.open_next()? {
                 return Ok(false);
             }
-            let Some(reader) = self.main.as_mut() else { return Ok(false) };
+            let Some(reader) = self.main.as_mut() else {
+                return Ok(false);
+            };
             if reader.may_wait() {
                 self.streams.flush_all()?;
             }
@@ -302,7 +304,8 @@ impl<'p> Interp<'p> {
 
     /// With an expression as separator, the newline at the end of the file is no part of the last record.
     fn trim_last(&mut self, buffer: &mut Vec<u8>) {
-        if self.terminator.is_empty() && buffer.last() == Some(&b'\n') && matches!(self.separator, Separator::Regex(_)) {
+        if self.terminator.is_empty() && buffer.last() == Some(&b'\n') && matches!(self.separator, Separator::Regex(_))
+        {
             buffer.pop();
         }
     }
@@ -330,9 +333,14 @@ impl<'p> Interp<'p> {
                 return Ok(true);
             }
             let argv = self.global_array(special::ARGV);
-            let name = argv.borrow().get(self.next_arg.to_string().as_bytes()).map(|value| value.to_text(b"%.6g"));
+            let name = argv
+                .borrow()
+                .get(self.next_arg.to_string().as_bytes())
+                .map(|value| value.to_text(b"%.6g"));
             self.next_arg += 1;
-            let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+            let Some(name) = name.filter(|name| !name.is_empty()) else {
+                continue;
+            };
             if let Some((variable, value)) = super::assignment(&name) {
                 self.assign_by_name(&variable, Value::input(value))?;
                 continue;
@@ -467,7 +475,10 @@ impl<'p> Interp<'p> {
     fn exec_for_in(&mut self, key: Name, array: Name, body: &'p Stmt) -> Run<Flow> {
         let array = self.array(array)?;
         let procinfo = self.global_array(special::PROCINFO);
-        let order = procinfo.borrow().get(b"sorted_in".as_slice()).map(|value| value.to_text(b"%.6g"));
+        let order = procinfo
+            .borrow()
+            .get(b"sorted_in".as_slice())
+            .map(|value| value.to_text(b"%.6g"));
         let keys: Vec<Text> = match order {
             Some(order) => sorting::keys(&array.borrow(), &order),
             None => array.borrow().keys().map(|key| Rc::clone(&key.0)).collect(),
@@ -550,7 +561,10 @@ impl<'p> Interp<'p> {
 
     fn printf(&mut self, items: &'p [Expr], target: Option<&'p (Redirect, Expr)>) -> Run<()> {
         let pattern = self.text(&items[0])?;
-        let values = items[1..].iter().map(|item| self.eval(item)).collect::<Run<Vec<Value>>>()?;
+        let values = items[1..]
+            .iter()
+            .map(|item| self.eval(item))
+            .collect::<Run<Vec<Value>>>()?;
         let mut line = std::mem::take(&mut self.scratch);
         line.clear();
         format::format(&mut line, &pattern, &values, &self.convfmt)?;
@@ -566,10 +580,16 @@ impl<'p> Interp<'p> {
         };
         let name = self.text(name)?;
         if name.is_empty() {
-            return Err(Stop::Error("fatal: expression for redirection has null string value".into()));
+            return Err(Stop::Error(
+                "fatal: expression for redirection has null string value".into(),
+            ));
         }
         let writer = self.streams.writer(*kind, &name).map_err(|error| {
-            let what = if *kind == Redirect::Pipe { "can't open pipe" } else { "can't redirect to" };
+            let what = if *kind == Redirect::Pipe {
+                "can't open pipe"
+            } else {
+                "can't redirect to"
+            };
             let name = String::from_utf8_lossy(&name).into_owned();
             Stop::Error(format!("fatal: {what} `{name}' ({})", crate::io::reason(&error)))
         })?;
@@ -669,10 +689,16 @@ impl<'p> Interp<'p> {
 
 fn open_file(name: &[u8]) -> Result<File, String> {
     let shown = String::from_utf8_lossy(name);
-    let file = File::open(crate::io::path(name))
-        .map_err(|error| format!("fatal: cannot open file `{shown}' for reading: {}", crate::io::reason(&error)))?;
+    let file = File::open(crate::io::path(name)).map_err(|error| {
+        format!(
+            "fatal: cannot open file `{shown}' for reading: {}",
+            crate::io::reason(&error)
+        )
+    })?;
     if file.metadata().is_ok_and(|found| found.is_dir()) {
-        return Err(format!("warning: command line argument `{shown}' is a directory: skipped"));
+        return Err(format!(
+            "warning: command line argument `{shown}' is a directory: skipped"
+        ));
     }
     Ok(file)
 }

@@ -41,7 +41,12 @@ const OPERATORS: &[&str] = &[
 ///
 /// Line and message of the first character that begins no token.
 pub fn tokens(source: &[u8]) -> Result<Vec<Located>, (usize, String)> {
-    let mut lexer = Lexer { source, at: 0, line: 1, out: Vec::new() };
+    let mut lexer = Lexer {
+        source,
+        at: 0,
+        line: 1,
+        out: Vec::new(),
+    };
     while lexer.step()? {}
     let line = lexer.line;
     lexer.out.push((Token::Newline, line));
@@ -66,7 +71,9 @@ impl Lexer<'_> {
     }
 
     fn step(&mut self) -> Result<bool, (usize, String)> {
-        let Some(&byte) = self.source.get(self.at) else { return Ok(false) };
+        let Some(&byte) = self.source.get(self.at) else {
+            return Ok(false);
+        };
         match byte {
             b' ' | b'\t' | b'\r' => self.at += 1,
             b'\n' => {
@@ -100,7 +107,9 @@ impl Lexer<'_> {
     fn operand_may_stand(&self) -> bool {
         match self.out.last() {
             None => true,
-            Some((Token::Number(_) | Token::Text(_) | Token::Regex(_) | Token::Name(_) | Token::Builtin(_), _)) => false,
+            Some((Token::Number(_) | Token::Text(_) | Token::Regex(_) | Token::Name(_) | Token::Builtin(_), _)) => {
+                false
+            }
             Some((Token::Op(op), _)) => !matches!(*op, ")" | "]" | "$" | "++" | "--"),
             Some(_) => true,
         }
@@ -199,13 +208,19 @@ impl Lexer<'_> {
 
     /// Whether a `]` follows on this line, so that a slash inside brackets is a literal.
     fn bracket_closes(&self) -> bool {
-        self.source[self.at..].iter().take_while(|&&b| b != b'\n').any(|&b| b == b']')
+        self.source[self.at..]
+            .iter()
+            .take_while(|&&b| b != b'\n')
+            .any(|&b| b == b']')
     }
 
     fn operator(&mut self, byte: u8) -> Result<(), (usize, String)> {
         let rest = &self.source[self.at..];
         let Some(operator) = OPERATORS.iter().find(|op| rest.starts_with(op.as_bytes())) else {
-            return Err((self.line, format!("syntax error: invalid char '{}' in expression", char::from(byte))));
+            return Err((
+                self.line,
+                format!("syntax error: invalid char '{}' in expression", char::from(byte)),
+            ));
         };
         self.at += operator.len();
         let same = match *operator {
@@ -250,14 +265,22 @@ pub fn unescape(text: &[u8]) -> Vec<u8> {
             b'\n' => {}
             b'"' | b'\\' | b'/' => out.push(letter),
             b'0'..=b'7' => {
-                let digits = text[at - 1..].iter().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-                let code = text[at - 1..at - 1 + digits].iter().fold(0u32, |sum, d| sum * 8 + u32::from(d - b'0'));
+                let digits = text[at - 1..]
+                    .iter()
+                    .take(3)
+                    .take_while(|b| (b'0'..=b'7').contains(b))
+                    .count();
+                let code = text[at - 1..at - 1 + digits]
+                    .iter()
+                    .fold(0u32, |sum, d| sum * 8 + u32::from(d - b'0'));
                 at += digits - 1;
                 out.push((code & 0xff) as u8);
             }
             b'x' if text.get(at).is_some_and(u8::is_ascii_hexdigit) => {
                 let digits = text[at..].iter().take(2).take_while(|b| b.is_ascii_hexdigit()).count();
-                let code = text[at..at + digits].iter().fold(0, |sum, d| sum * 16 + char::from(*d).to_digit(16).unwrap_or(0));
+                let code = text[at..at + digits]
+                    .iter()
+                    .fold(0, |sum, d| sum * 16 + char::from(*d).to_digit(16).unwrap_or(0));
                 at += digits;
                 out.push((code & 0xff) as u8);
             }

@@ -16,7 +16,11 @@ impl<'p> Interp<'p> {
         let compiled = self.compiled(&args[1])?;
         let mut groups = std::mem::take(&mut self.groups);
         let found = match args.get(2) {
-            Some(_) => compiled.regex.captures_at(&subject, 0, &mut groups).then(|| groups[0]).flatten(),
+            Some(_) => compiled
+                .regex
+                .captures_at(&subject, 0, &mut groups)
+                .then(|| groups[0])
+                .flatten(),
             None => compiled.regex.find_at(&subject, 0),
         };
         let place = |from: usize, to: usize| (text::length(&subject[..from]) + 1, text::length(&subject[from..to]));
@@ -56,7 +60,11 @@ impl<'p> Interp<'p> {
             Some(Expr::Regex(regex)) if by_content => Splitter::Content(Rc::clone(regex)),
             Some(Expr::Regex(regex)) if !self.cache.ignores_case() => {
                 // `/ /` is one blank, unlike `" "`.
-                if regex.source == b" " { Splitter::Byte(b' ') } else { Splitter::Regex(Rc::clone(regex)) }
+                if regex.source == b" " {
+                    Splitter::Byte(b' ')
+                } else {
+                    Splitter::Regex(Rc::clone(regex))
+                }
             }
             Some(separator) => {
                 let separator = self.text(separator)?;
@@ -68,7 +76,9 @@ impl<'p> Interp<'p> {
             }
             None if by_content => Splitter::Content(self.cache.get(b"[^[:space:]]+")?),
             None => {
-                let Cell::Scalar(fs) = &self.globals[special::FS] else { return Ok(0.0) };
+                let Cell::Scalar(fs) = &self.globals[special::FS] else {
+                    return Ok(0.0);
+                };
                 splitting::splitter(&fs.to_text(b"%.6g"), &mut self.cache)?
             }
         };
@@ -78,14 +88,21 @@ impl<'p> Interp<'p> {
         let mut array = array.borrow_mut();
         array.clear();
         for (index, (start, end)) in extents.iter().enumerate() {
-            array.insert(key((index + 1).to_string().into_bytes()), Value::input(&subject[*start..*end]));
+            array.insert(
+                key((index + 1).to_string().into_bytes()),
+                Value::input(&subject[*start..*end]),
+            );
         }
         drop(array);
         if let Some(separators) = args.get(3) {
             let separators = self.array_argument(separators)?;
             let mut separators = separators.borrow_mut();
             separators.clear();
-            let first = if by_content || matches!(splitter, Splitter::Blanks) { 0 } else { 1 };
+            let first = if by_content || matches!(splitter, Splitter::Blanks) {
+                0
+            } else {
+                1
+            };
             let bounds: Vec<usize> = std::iter::once(0)
                 .chain(extents.iter().flat_map(|(start, end)| [*start, *end]))
                 .chain(std::iter::once(subject.len()))
@@ -93,7 +110,10 @@ impl<'p> Interp<'p> {
             for (number, pair) in bounds.chunks(2).enumerate().skip(first) {
                 let inner = number > 0 && number < extents.len();
                 if inner || (first == 0 && pair[1] > pair[0]) {
-                    separators.insert(key(number.to_string().into_bytes()), Value::text(&subject[pair[0]..pair[1]]));
+                    separators.insert(
+                        key(number.to_string().into_bytes()),
+                        Value::text(&subject[pair[0]..pair[1]]),
+                    );
                 }
             }
         }
@@ -146,7 +166,9 @@ impl<'p> Interp<'p> {
             return Ok(Value::Text(subject));
         }
         if out.len() > 1 << 30 {
-            return Err(Stop::Error("fatal: string exceeds the limit of 1073741824 bytes".into()));
+            return Err(Stop::Error(
+                "fatal: string exceeds the limit of 1073741824 bytes".into(),
+            ));
         }
         Ok(Value::text(out))
     }
@@ -234,17 +256,29 @@ fn replace(
     out: &mut Vec<u8>,
     groups: &mut Groups,
 ) -> usize {
-    let needs_groups = parts.iter().any(|part| matches!(part, Part::Group(number) if *number > 0));
+    let needs_groups = parts
+        .iter()
+        .any(|part| matches!(part, Part::Group(number) if *number > 0));
     let (mut from, mut copied, mut seen, mut count) = (0, 0, 0, 0);
     let mut behind = None;
     while from <= subject.len() {
         let found = if needs_groups {
-            compiled.regex.captures_at(subject, from, groups).then(|| groups[0]).flatten()
+            compiled
+                .regex
+                .captures_at(subject, from, groups)
+                .then(|| groups[0])
+                .flatten()
         } else {
             compiled.regex.find_at(subject, from)
         };
         let Some((start, end)) = found else { break };
-        let step = |at: usize| if at < subject.len() { text::char_length(subject, at) } else { 1 };
+        let step = |at: usize| {
+            if at < subject.len() {
+                text::char_length(subject, at)
+            } else {
+                1
+            }
+        };
         if start == end && behind == Some(start) {
             from = start + step(start);
             continue;

@@ -41,8 +41,17 @@ use std::rc::Rc;
 use value::{Cell, Key, Value};
 
 const SPECS: &[&str] = &[
-    "F,field-separator=", "v,assign=", "f,file=", "e,source=", "posix,P,traditional,c,re-interval,r,optimize,O,lint-old,t",
-    "characters-as-bytes,b", "lint,L=?", "sandbox,S", "W=", "help,h", "version,V",
+    "F,field-separator=",
+    "v,assign=",
+    "f,file=",
+    "e,source=",
+    "posix,P,traditional,c,re-interval,r,optimize,O,lint-old,t",
+    "characters-as-bytes,b",
+    "lint,L=?",
+    "sandbox,S",
+    "W=",
+    "help,h",
+    "version,V",
 ];
 
 const HELP: &str = "\
@@ -107,11 +116,20 @@ impl Settings {
             }
             "assign" => match assignment(bytes_of(&value)) {
                 Some(found) => self.assignments.push(found),
-                None => return Err(format!("fatal: `{}' argument to `-v' not in `var=value' form", shown(&value))),
+                None => {
+                    return Err(format!(
+                        "fatal: `{}' argument to `-v' not in `var=value' form",
+                        shown(&value)
+                    ));
+                }
             },
             "file" => {
                 let text = read_all(&value).map_err(|error| {
-                    format!("fatal: cannot open source file `{}' for reading: {}", shown(&value), reason(&error))
+                    format!(
+                        "fatal: cannot open source file `{}' for reading: {}",
+                        shown(&value),
+                        reason(&error)
+                    )
                 })?;
                 self.add_source(&text);
             }
@@ -166,16 +184,21 @@ fn prepare(interp: &mut Interp<'_>, settings: &Settings, operands: &[OsString]) 
     let key = |text: &[u8]| Key(Rc::new(text.to_vec()));
     let argv = interp.global_array(special::ARGV);
     for (index, operand) in operands.iter().enumerate() {
-        argv.borrow_mut().insert(key(index.to_string().as_bytes()), Value::input(bytes_of(operand)));
+        argv.borrow_mut()
+            .insert(key(index.to_string().as_bytes()), Value::input(bytes_of(operand)));
     }
     interp.globals[special::ARGC] = Cell::Scalar(Value::Number(operands.len() as f64));
     let environ = interp.global_array(special::ENVIRON);
     for (name, value) in std::env::vars_os() {
-        environ.borrow_mut().insert(key(bytes_of(&name)), Value::input(bytes_of(&value)));
+        environ
+            .borrow_mut()
+            .insert(key(bytes_of(&name)), Value::input(bytes_of(&value)));
     }
     let procinfo = interp.global_array(special::PROCINFO);
     procinfo.borrow_mut().insert(key(b"version"), Value::text("5.2.1"));
-    procinfo.borrow_mut().insert(key(b"pid"), Value::Number(f64::from(std::process::id())));
+    procinfo
+        .borrow_mut()
+        .insert(key(b"pid"), Value::Number(f64::from(std::process::id())));
     if let Some(separator) = &settings.separator {
         interp.assign_by_name("FS", Value::text(separator.as_slice()))?;
     }

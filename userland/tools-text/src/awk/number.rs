@@ -53,7 +53,10 @@ pub fn prefix(text: &[u8]) -> (f64, usize) {
         let value = mantissa as f64 / POWERS[scale];
         return (if negative { -value } else { value }, at);
     }
-    let value = std::str::from_utf8(&text[start..at]).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let value = std::str::from_utf8(&text[start..at])
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0.0);
     (value, at)
 }
 
@@ -81,7 +84,11 @@ pub fn value(text: &[u8]) -> f64 {
 pub fn whole(text: &[u8]) -> Option<f64> {
     let (value, length) = prefix(text);
     let rest = &text[length..];
-    (length > 0 && rest.iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))).then_some(value)
+    (length > 0
+        && rest
+            .iter()
+            .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)))
+    .then_some(value)
 }
 
 /// Appends an integral number without a format.

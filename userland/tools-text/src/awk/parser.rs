@@ -35,7 +35,11 @@ pub fn parse(tokens: Vec<Located>) -> Parsed<Program> {
         at: 0,
         depth: 0,
         locals: HashMap::new(),
-        globals: special::NAMES.iter().enumerate().map(|(slot, name)| ((*name).to_owned(), slot)).collect(),
+        globals: special::NAMES
+            .iter()
+            .enumerate()
+            .map(|(slot, name)| ((*name).to_owned(), slot))
+            .collect(),
         functions: HashMap::new(),
         kinds: Kinds::default(),
         current: None,
@@ -107,7 +111,11 @@ impl Parser {
     }
 
     pub(super) fn expect(&mut self, op: &'static str) -> Parsed<()> {
-        if self.take_op(op) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take_op(op) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     pub(super) fn error<T>(&self, message: impl Into<String>) -> Parsed<T> {
@@ -151,7 +159,11 @@ impl Parser {
     }
 
     pub(super) fn chain(&self, length: usize) -> Parsed<()> {
-        if length > CHAIN_LIMIT { self.error("expression is too long") } else { Ok(()) }
+        if length > CHAIN_LIMIT {
+            self.error("expression is too long")
+        } else {
+            Ok(())
+        }
     }
 
     // Names.
@@ -200,7 +212,10 @@ impl Parser {
             if let Token::Name(name) | Token::Call(name) = &self.tokens[index + 1].0 {
                 let number = self.functions.len();
                 if self.functions.insert(name.clone(), (number, 0)).is_some() {
-                    return Err((self.tokens[index].1, format!("function name `{name}' previously defined")));
+                    return Err((
+                        self.tokens[index].1,
+                        format!("function name `{name}' previously defined"),
+                    ));
                 }
             }
         }
@@ -208,7 +223,13 @@ impl Parser {
     }
 
     fn program(mut self) -> Parsed<Program> {
-        let mut out = Program { begin: vec![], rules: vec![], end: vec![], functions: vec![], globals: vec![] };
+        let mut out = Program {
+            begin: vec![],
+            rules: vec![],
+            end: vec![],
+            functions: vec![],
+            globals: vec![],
+        };
         self.skip_terminators();
         while *self.token() != Token::End {
             self.item(&mut out)?;
@@ -217,7 +238,10 @@ impl Parser {
         for &(function, count, line) in &self.called {
             if count > out.functions[function].params.len() {
                 let name = &out.functions[function].name;
-                return Err((line, format!("function `{name}' called with more arguments than declared")));
+                return Err((
+                    line,
+                    format!("function `{name}' called with more arguments than declared"),
+                ));
             }
         }
         let conflict = self.kinds.resolve();
@@ -226,7 +250,11 @@ impl Parser {
         if let Some((function, name)) = conflict {
             let shown = match name {
                 Name::Global(slot) => names[slot].0.clone(),
-                Name::Local(slot) => format!("parameter {} of {}", slot + 1, out.functions[function.unwrap_or(0)].name),
+                Name::Local(slot) => format!(
+                    "parameter {} of {}",
+                    slot + 1,
+                    out.functions[function.unwrap_or(0)].name
+                ),
             };
             return Err((0, format!("fatal: attempt to use array `{shown}' in a scalar context")));
         }
@@ -256,7 +284,11 @@ impl Parser {
                 return self.error(format!("{word} blocks must have an action part"));
             }
             let body = self.block()?;
-            if begin { out.begin.push(body) } else { out.end.push(body) }
+            if begin {
+                out.begin.push(body)
+            } else {
+                out.end.push(body)
+            }
             return Ok(());
         }
         let pattern = self.pattern()?;
@@ -278,12 +310,16 @@ impl Parser {
     }
 
     fn definition(&mut self) -> Parsed<Function> {
-        let (Token::Name(name) | Token::Call(name)) = self.advance() else { return Err(self.unexpected()) };
+        let (Token::Name(name) | Token::Call(name)) = self.advance() else {
+            return Err(self.unexpected());
+        };
         self.expect("(")?;
         let mut params: Vec<String> = Vec::new();
         self.skip_newlines();
         while !self.take_op(")") {
-            let Token::Name(param) = self.advance() else { return Err(self.unexpected()) };
+            let Token::Name(param) = self.advance() else {
+                return Err(self.unexpected());
+            };
             if params.contains(&param) || param == name {
                 return self.error(format!("function `{name}': parameter `{param}' duplicates a name"));
             }
@@ -297,12 +333,20 @@ impl Parser {
         self.skip_newlines();
         let number = self.functions[&name].0;
         self.functions.insert(name.clone(), (number, params.len()));
-        self.locals = params.iter().enumerate().map(|(slot, name)| (name.clone(), slot)).collect();
+        self.locals = params
+            .iter()
+            .enumerate()
+            .map(|(slot, name)| (name.clone(), slot))
+            .collect();
         self.current = Some(number);
         let body = self.block();
         self.locals.clear();
         self.current = None;
-        Ok(Function { name, params: vec![false; params.len()], body: body? })
+        Ok(Function {
+            name,
+            params: vec![false; params.len()],
+            body: body?,
+        })
     }
 
     // Statements.
@@ -332,7 +376,9 @@ impl Parser {
         if self.take_op(";") {
             return Ok(Stmt::Block(Vec::new()));
         }
-        let Token::Keyword(word) = *self.token() else { return self.terminated(Self::simple) };
+        let Token::Keyword(word) = *self.token() else {
+            return self.terminated(Self::simple);
+        };
         match word {
             "if" => self.if_statement(),
             "while" => self.while_statement(),
@@ -410,7 +456,8 @@ impl Parser {
     fn for_statement(&mut self) -> Parsed<Stmt> {
         self.advance();
         self.expect("(")?;
-        if let (Token::Name(key), Token::Keyword("in"), Token::Name(array)) = (self.peek(0), self.peek(1), self.peek(2)) {
+        if let (Token::Name(key), Token::Keyword("in"), Token::Name(array)) = (self.peek(0), self.peek(1), self.peek(2))
+        {
             if *self.peek(3) == Token::Op(")") {
                 let (key, array) = (key.clone(), array.clone());
                 self.at += 4;
@@ -419,13 +466,25 @@ impl Parser {
                 return Ok(Stmt::ForIn(key, array, self.loop_body()?));
             }
         }
-        let start = if self.is_op(";") { None } else { Some(Box::new(self.simple()?)) };
+        let start = if self.is_op(";") {
+            None
+        } else {
+            Some(Box::new(self.simple()?))
+        };
         self.expect(";")?;
         self.skip_newlines();
-        let condition = if self.is_op(";") { None } else { Some(self.expr(Context::default())?) };
+        let condition = if self.is_op(";") {
+            None
+        } else {
+            Some(self.expr(Context::default())?)
+        };
         self.expect(";")?;
         self.skip_newlines();
-        let step = if self.is_op(")") { None } else { Some(Box::new(self.simple()?)) };
+        let step = if self.is_op(")") {
+            None
+        } else {
+            Some(Box::new(self.simple()?))
+        };
         self.expect(")")?;
         if self.take_op(";") {
             return Ok(Stmt::For(start, condition, step, Box::new(Stmt::Block(Vec::new()))));
@@ -466,7 +525,9 @@ impl Parser {
     }
 
     fn simple(&mut self) -> Parsed<Stmt> {
-        let Token::Keyword(word) = *self.token() else { return Ok(Stmt::Expr(self.expr(Context::default())?)) };
+        let Token::Keyword(word) = *self.token() else {
+            return Ok(Stmt::Expr(self.expr(Context::default())?));
+        };
         match word {
             "print" | "printf" => self.print(),
             "delete" => self.delete(),
@@ -502,13 +563,19 @@ impl Parser {
     }
 
     fn optional_expr(&mut self) -> Parsed<Option<Expr>> {
-        if self.at_end_of_statement() { Ok(None) } else { self.expr(Context::default()).map(Some) }
+        if self.at_end_of_statement() {
+            Ok(None)
+        } else {
+            self.expr(Context::default()).map(Some)
+        }
     }
 
     fn delete(&mut self) -> Parsed<Stmt> {
         self.advance();
         let bracketed = self.take_op("(");
-        let Token::Name(name) = self.advance() else { return Err(self.unexpected()) };
+        let Token::Name(name) = self.advance() else {
+            return Err(self.unexpected());
+        };
         let name = self.name(&name, Use::Array)?;
         let out = if self.take_op("[") {
             let subscripts = self.list("]")?;
@@ -524,7 +591,10 @@ impl Parser {
 
     fn print(&mut self) -> Parsed<Stmt> {
         let formatted = self.advance() == Token::Keyword("printf");
-        let context = Context { no_greater: true, no_in: false };
+        let context = Context {
+            no_greater: true,
+            no_in: false,
+        };
         let mut items = Vec::new();
         if !self.at_end_of_statement() && !self.is_op(">") && !self.is_op(">>") && !self.is_op("|") {
             items.push(self.expr_or_group(context)?);
@@ -556,7 +626,11 @@ impl Parser {
             }
             None => None,
         };
-        Ok(if formatted { Stmt::Printf(items, target) } else { Stmt::Print(items, target) })
+        Ok(if formatted {
+            Stmt::Printf(items, target)
+        } else {
+            Stmt::Print(items, target)
+        })
     }
 
     /// Expressions up to a closing bracket.

@@ -14,7 +14,10 @@ impl Random {
         let mut mixed = (seed as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Self { state: (mixed ^ (mixed >> 31)) | 1, seed: seed as f64 }
+        Self {
+            state: (mixed ^ (mixed >> 31)) | 1,
+            seed: seed as f64,
+        }
     }
 
     /// The next number from 0 up to but not including 1.

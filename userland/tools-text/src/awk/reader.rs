@@ -30,7 +30,13 @@ pub struct Reader {
 impl Reader {
     /// A reader over `source`.
     pub fn new(source: Box<dyn Read>) -> Self {
-        Self { source, buffer: Vec::new(), start: 0, end: 0, finished: false }
+        Self {
+            source,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            finished: false,
+        }
     }
 
     /// Whether the next record may need to wait for input.
@@ -170,7 +176,11 @@ impl Reader {
                 break;
             }
             if !self.fill()? {
-                if regex.regex.find_at(self.available(), 0).is_some_and(|(start, end)| end > start) {
+                if regex
+                    .regex
+                    .find_at(self.available(), 0)
+                    .is_some_and(|(start, end)| end > start)
+                {
                     continue;
                 }
                 let rest = self.take_rest(record);

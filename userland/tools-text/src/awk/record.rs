@@ -113,7 +113,9 @@ impl Record {
         }
         self.split = true;
         let fields = &mut self.fields;
-        split(&self.base, &self.splitter, self.paragraph, |start, end| fields.push(Field::Extent(start, end)));
+        split(&self.base, &self.splitter, self.paragraph, |start, end| {
+            fields.push(Field::Extent(start, end))
+        });
     }
 
     /// Number of fields.
@@ -160,7 +162,9 @@ impl Record {
     pub fn assign(&mut self, index: usize, value: Value) -> Result<(), String> {
         self.ensure_split();
         if index > FIELD_LIMIT {
-            return Err(format!("fatal: field number {index} exceeds the limit of {FIELD_LIMIT}"));
+            return Err(format!(
+                "fatal: field number {index} exceeds the limit of {FIELD_LIMIT}"
+            ));
         }
         if index > self.fields.len() {
             self.fields.resize(index, Field::Assigned(Value::Unset));
@@ -179,7 +183,9 @@ impl Record {
     pub fn set_count(&mut self, count: usize) -> Result<(), String> {
         self.ensure_split();
         if count > FIELD_LIMIT {
-            return Err(format!("fatal: NF set to {count}, which exceeds the limit of {FIELD_LIMIT}"));
+            return Err(format!(
+                "fatal: NF set to {count}, which exceeds the limit of {FIELD_LIMIT}"
+            ));
         }
         self.rebuilt = None;
         self.fields.resize(count, Field::Assigned(Value::Unset));
@@ -255,7 +261,9 @@ fn by_content(text: &[u8], regex: &Compiled, mut emit: impl FnMut(usize, usize))
     let mut from = 0;
     let mut behind = None;
     while from <= text.len() && !text.is_empty() {
-        let Some((start, end)) = regex.regex.find_at(text, from) else { return };
+        let Some((start, end)) = regex.regex.find_at(text, from) else {
+            return;
+        };
         if end > start {
             emit(start, end);
             behind = Some(end);
@@ -265,7 +273,12 @@ fn by_content(text: &[u8], regex: &Compiled, mut emit: impl FnMut(usize, usize))
         if behind != Some(start) {
             emit(start, start);
         }
-        from = start + if start < text.len() { super::text::char_length(text, start) } else { 1 };
+        from = start
+            + if start < text.len() {
+                super::text::char_length(text, start)
+            } else {
+                1
+            };
     }
 }
 
@@ -290,7 +303,12 @@ fn by_matches(
         }
         let Some((first, last)) = found else { break };
         if first == last {
-            from = last + if last < text.len() { super::text::char_length(text, last) } else { 1 };
+            from = last
+                + if last < text.len() {
+                    super::text::char_length(text, last)
+                } else {
+                    1
+                };
             continue;
         }
         emit(start, first);

@@ -21,9 +21,16 @@ pub struct Compiled {
 ///
 /// The message about it.
 pub fn compile(source: &[u8], ignore_case: bool) -> Result<Compiled, String> {
-    let options = Options { ignore_case, escapes: Escapes::Awk, ..Options::new(Syntax::Extended) };
+    let options = Options {
+        ignore_case,
+        escapes: Escapes::Awk,
+        ..Options::new(Syntax::Extended)
+    };
     match Regex::new(source, &options) {
-        Ok(regex) => Ok(Compiled { source: source.to_vec(), regex }),
+        Ok(regex) => Ok(Compiled {
+            source: source.to_vec(),
+            regex,
+        }),
         Err(error) => Err(format!("fatal: {error}: /{}/", String::from_utf8_lossy(source))),
     }
 }

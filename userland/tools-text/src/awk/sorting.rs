@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 /// The keys of `array` in the named order; an unknown name leaves them as they are.
 pub fn keys(array: &Array, order: &[u8]) -> Vec<Text> {
-    let mut pairs: Vec<(Text, Value)> = array.iter().map(|(key, value)| (Rc::clone(&key.0), value.clone())).collect();
+    let mut pairs: Vec<(Text, Value)> = array
+        .iter()
+        .map(|(key, value)| (Rc::clone(&key.0), value.clone()))
+        .collect();
     sort(&mut pairs, order);
     pairs.into_iter().map(|(key, _)| key).collect()
 }
@@ -18,9 +21,9 @@ pub fn sort(pairs: &mut [(Text, Value)], order: &[u8]) {
     let descending = rest.ends_with(b"_desc");
     let compare: fn(&(Text, Value), &(Text, Value)) -> Ordering = match rest.get(..7) {
         Some(b"ind_str") => |a, b| a.0.cmp(&b.0),
-        Some(b"ind_num") => |a, b| {
-            numbers(super::number::value(&a.0), super::number::value(&b.0)).then_with(|| a.0.cmp(&b.0))
-        },
+        Some(b"ind_num") => {
+            |a, b| numbers(super::number::value(&a.0), super::number::value(&b.0)).then_with(|| a.0.cmp(&b.0))
+        }
         Some(b"val_str") => |a, b| text(&a.1).cmp(&text(&b.1)).then_with(|| by_index(a, b)),
         Some(b"val_num") => |a, b| numbers(a.1.number(), b.1.number()).then_with(|| by_index(a, b)),
         Some(b"val_typ") => |a, b| by_type(&a.1, &b.1).then_with(|| by_index(a, b)),

@@ -37,10 +37,19 @@ pub fn widths(text: &[u8]) -> Result<Vec<(usize, usize)>, String> {
     let mut out = Vec::new();
     for item in shown.split_whitespace().take(COLUMN_LIMIT) {
         let (skip, width) = item.split_once(':').unwrap_or(("0", item));
-        let width = if width == "*" { Some(usize::MAX) } else { width.parse().ok() };
+        let width = if width == "*" {
+            Some(usize::MAX)
+        } else {
+            width.parse().ok()
+        };
         match (skip.parse(), width) {
             (Ok(skip), Some(width)) => out.push((skip, width)),
-            _ => return Err(format!("fatal: invalid FIELDWIDTHS value, for field {}, near `{item}'", out.len() + 1)),
+            _ => {
+                return Err(format!(
+                    "fatal: invalid FIELDWIDTHS value, for field {}, near `{item}'",
+                    out.len() + 1
+                ));
+            }
         }
     }
     Ok(out)

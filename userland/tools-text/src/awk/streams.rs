@@ -39,7 +39,11 @@ fn shell(command: &[u8]) -> Command {
 impl Streams {
     /// Only standard output.
     pub fn new() -> Self {
-        Self { out: stdout(), sinks: HashMap::new(), inputs: HashMap::new() }
+        Self {
+            out: stdout(),
+            sinks: HashMap::new(),
+            inputs: HashMap::new(),
+        }
     }
 
     /// The writer of a redirection, opened at its first use.
@@ -68,17 +72,32 @@ impl Streams {
         if kind == Redirect::Pipe {
             self.flush_all()?;
             let mut child = shell(name).stdin(Stdio::piped()).spawn()?;
-            let Some(pipe) = child.stdin.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
-            return Ok(Sink { writer: Box::new(BufWriter::with_capacity(BLOCK, pipe)), child: Some(child) });
+            let Some(pipe) = child.stdin.take() else {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            };
+            return Ok(Sink {
+                writer: Box::new(BufWriter::with_capacity(BLOCK, pipe)),
+                child: Some(child),
+            });
         }
         if name == b"/dev/stderr" {
-            return Ok(Sink { writer: Box::new(io::stderr()), child: None });
+            return Ok(Sink {
+                writer: Box::new(io::stderr()),
+                child: None,
+            });
         }
         let mut options = OpenOptions::new();
         options.create(true);
-        if kind == Redirect::Append { options.append(true) } else { options.write(true).truncate(true) };
+        if kind == Redirect::Append {
+            options.append(true)
+        } else {
+            options.write(true).truncate(true)
+        };
         let file = options.open(crate::io::path(name))?;
-        Ok(Sink { writer: Box::new(BufWriter::with_capacity(BLOCK, file)), child: None })
+        Ok(Sink {
+            writer: Box::new(BufWriter::with_capacity(BLOCK, file)),
+            child: None,
+        })
     }
 
     /// The reader of a file or a command, opened at its first use; `None` when it cannot be opened.
@@ -91,7 +110,10 @@ impl Streams {
             let input = if command {
                 let mut child = shell(name).stdout(Stdio::piped()).spawn().ok()?;
                 let source: Box<dyn Read> = Box::new(child.stdout.take()?);
-                Input { reader: Reader::new(source), child: Some(child) }
+                Input {
+                    reader: Reader::new(source),
+                    child: Some(child),
+                }
             } else {
                 let source: Box<dyn Read> = match name {
                     b"-" | b"/dev/stdin" => Box::new(io::stdin()),
@@ -103,7 +125,10 @@ impl Streams {
                         Box::new(file)
                     }
                 };
-                Input { reader: Reader::new(source), child: None }
+                Input {
+                    reader: Reader::new(source),
+                    child: None,
+                }
             };
             self.inputs.insert(name.to_vec(), input);
         }
@@ -122,7 +147,11 @@ impl Streams {
             let _ = self.out.flush();
             status = finish_sink(sink);
         }
-        if let Some(Input { reader, child: Some(mut child) }) = input {
+        if let Some(Input {
+            reader,
+            child: Some(mut child),
+        }) = input
+        {
             drop(reader);
             status = wait(&mut child);
         }
@@ -187,7 +216,13 @@ fn finish_sink(mut sink: Sink) -> i32 {
     drop(sink.writer);
     match sink.child {
         Some(mut child) => wait(&mut child),
-        None => if flushed.is_ok() { 0 } else { -1 },
+        None => {
+            if flushed.is_ok() {
+                0
+            } else {
+                -1
+            }
+        }
     }
 }
 

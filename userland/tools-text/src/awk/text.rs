@@ -47,13 +47,21 @@ pub fn substr(text: &[u8], start: f64, count: Option<f64>) -> &[u8] {
         return b"";
     }
     let rest = &text[offset_of(text, first as usize)..];
-    if count >= rest.len() as f64 { rest } else { &rest[..offset_of(rest, count as usize)] }
+    if count >= rest.len() as f64 {
+        rest
+    } else {
+        &rest[..offset_of(rest, count as usize)]
+    }
 }
 
 /// Upper or lower case.
 pub fn change_case(text: &[u8], upper: bool) -> Vec<u8> {
     if text.is_ascii() {
-        return if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() };
+        return if upper {
+            text.to_ascii_uppercase()
+        } else {
+            text.to_ascii_lowercase()
+        };
     }
     match std::str::from_utf8(text) {
         Ok(valid) if upper => valid.to_uppercase().into_bytes(),

@@ -116,6 +116,10 @@ pub enum Cell {
 impl Cell {
     /// An empty cell of either kind.
     pub fn new(array: bool) -> Self {
-        if array { Self::Array(ArrayRef::default()) } else { Self::Scalar(Value::Unset) }
+        if array {
+            Self::Array(ArrayRef::default())
+        } else {
+            Self::Scalar(Value::Unset)
+        }
     }
 }

@@ -22,9 +22,15 @@ impl Colors {
             separator: "36".into(),
             enabled,
         };
-        let setting = if enabled { std::env::var("GREP_COLORS").unwrap_or_default() } else { String::new() };
+        let setting = if enabled {
+            std::env::var("GREP_COLORS").unwrap_or_default()
+        } else {
+            String::new()
+        };
         for item in setting.split(':') {
-            let Some((role, value)) = item.split_once('=') else { continue };
+            let Some((role, value)) = item.split_once('=') else {
+                continue;
+            };
             if !value.bytes().all(|b| b.is_ascii_digit() || b == b';') {
                 break;
             }

@@ -68,7 +68,11 @@ impl<'a> Search<'a> {
     pub fn run(&mut self) -> io::Result<()> {
         let recursive = matches!(self.options.directories, Directories::Recurse | Directories::Follow);
         if self.options.files.is_empty() {
-            return if recursive { self.directory(Path::new("."), true, 0, &mut HashSet::new()) } else { self.stdin() };
+            return if recursive {
+                self.directory(Path::new("."), true, 0, &mut HashSet::new())
+            } else {
+                self.stdin()
+            };
         }
         for file in &self.options.files {
             if file == "-" {
@@ -121,13 +125,7 @@ impl<'a> Search<'a> {
     }
 
     /// Searches a directory. `bare` leaves the leading `./` off names, as for `grep -r` without operands.
-    fn directory(
-        &mut self,
-        folder: &Path,
-        bare: bool,
-        depth: usize,
-        seen: &mut HashSet<PathBuf>,
-    ) -> io::Result<()> {
+    fn directory(&mut self, folder: &Path, bare: bool, depth: usize, seen: &mut HashSet<PathBuf>) -> io::Result<()> {
         let follow = self.options.directories == Directories::Follow;
         if follow && !self.enter(folder, seen) {
             return Ok(());
@@ -192,7 +190,10 @@ impl<'a> Search<'a> {
     }
 
     fn skips_directory(&self, name: &[u8]) -> bool {
-        self.options.exclude_dir.iter().any(|pattern| glob::matches(pattern, name, glob::Flags::default()))
+        self.options
+            .exclude_dir
+            .iter()
+            .any(|pattern| glob::matches(pattern, name, glob::Flags::default()))
     }
 
     fn skips_file(&self, name: &[u8]) -> bool {
@@ -206,7 +207,11 @@ impl<'a> Search<'a> {
     }
 
     fn stdin(&mut self) -> io::Result<()> {
-        self.stream(io::stdin().lock(), self.options.label.clone().into_bytes(), OsStr::new("-"))
+        self.stream(
+            io::stdin().lock(),
+            self.options.label.clone().into_bytes(),
+            OsStr::new("-"),
+        )
     }
 
     fn file(&mut self, path: &Path, name: Vec<u8>) -> io::Result<()> {
@@ -225,9 +230,11 @@ impl<'a> Search<'a> {
                 self.complain(path.as_os_str(), &error);
                 Ok(())
             }
-            Ok(length) if length as u64 > WHOLE_FILE_LIMIT => {
-                self.stream(io::Cursor::new(std::mem::take(&mut buffer)).chain(file), name, path.as_os_str())
-            }
+            Ok(length) if length as u64 > WHOLE_FILE_LIMIT => self.stream(
+                io::Cursor::new(std::mem::take(&mut buffer)).chain(file),
+                name,
+                path.as_os_str(),
+            ),
             Ok(_) => self.slice(&buffer, name),
         };
         self.buffer = buffer;
@@ -241,7 +248,8 @@ impl<'a> Search<'a> {
             return self.printer.finish();
         }
         self.printer.start(name, binary);
-        self.searcher.search_slice(&self.engines.lines, text, &mut self.printer)?;
+        self.searcher
+            .search_slice(&self.engines.lines, text, &mut self.printer)?;
         self.matched |= self.printer.count > 0;
         self.printer.finish()
     }
@@ -260,7 +268,8 @@ impl<'a> Search<'a> {
         self.printer.start(name, binary);
         if !(binary && self.options.binary == Binary::Skip) {
             let whole = io::Cursor::new(head).chain(input);
-            self.searcher.search_reader(&self.engines.lines, whole, &mut self.printer)?;
+            self.searcher
+                .search_reader(&self.engines.lines, whole, &mut self.printer)?;
             self.matched |= self.printer.count > 0;
         }
         self.printer.finish()

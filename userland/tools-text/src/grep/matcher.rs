@@ -84,7 +84,11 @@ fn compile_each(
 ) -> Result<Vec<Regex>, RegexError> {
     let compile = |one: &Prepared| {
         let pattern = wrap(&one.pattern, options, one.fancy);
-        let wrapped = Prepared { pattern, fancy: one.fancy, ambiguous: one.ambiguous };
+        let wrapped = Prepared {
+            pattern,
+            fancy: one.fancy,
+            ambiguous: one.ambiguous,
+        };
         Regex::compile(&wrapped, regex_options)
     };
     prepared.iter().map(compile).collect()
@@ -93,7 +97,11 @@ fn compile_each(
 fn join(prepared: &[Prepared]) -> Prepared {
     let patterns: Vec<String> = prepared.iter().map(|one| format!("(?:{})", one.pattern)).collect();
     Prepared {
-        pattern: if patterns.is_empty() { "[a&&b]".to_owned() } else { patterns.join("|") },
+        pattern: if patterns.is_empty() {
+            "[a&&b]".to_owned()
+        } else {
+            patterns.join("|")
+        },
         fancy: false,
         ambiguous: prepared.len() > 1 || prepared.iter().any(|one| one.ambiguous),
     }
@@ -164,9 +172,9 @@ impl Matcher for LineMatcher {
     fn find_candidate_line(&self, text: &[u8]) -> Result<Option<grep::matcher::LineMatchKind>, NoError> {
         match self {
             Self::Fast(matcher) => matcher.find_candidate_line(text),
-            Self::Slow(_) => {
-                Ok(self.shortest_match_at(text, 0)?.map(grep::matcher::LineMatchKind::Confirmed))
-            }
+            Self::Slow(_) => Ok(self
+                .shortest_match_at(text, 0)?
+                .map(grep::matcher::LineMatchKind::Confirmed)),
         }
     }
 }

@@ -91,14 +91,65 @@ pub enum Parsed {
 }
 
 const SPECS: &[&str] = &[
-    "E,extended-regexp", "F,fixed-strings", "G,basic-regexp", "P,perl-regexp", "e,regexp=", "f,file=", "i,y,ignore-case",
-    "no-ignore-case", "w,word-regexp", "x,line-regexp", "z,null-data", "s,no-messages", "v,invert-match", "V,version",
-    "help", "m,max-count=", "b,byte-offset", "n,line-number", "line-buffered", "H,with-filename", "h,no-filename",
-    "label=", "o,only-matching", "q,quiet", "silent", "binary-files=", "a,text", "I", "d,directories=", "D,devices=",
-    "r,recursive", "R,dereference-recursive", "include=", "exclude=", "exclude-from=", "exclude-dir=",
-    "L,files-without-match", "l,files-with-matches", "c,count", "T,initial-tab", "Z,null", "B,before-context=",
-    "A,after-context=", "C,context=", "group-separator=", "no-group-separator", "colour,color=?", "U,binary",
-    "u,unix-byte-offsets", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9",
+    "E,extended-regexp",
+    "F,fixed-strings",
+    "G,basic-regexp",
+    "P,perl-regexp",
+    "e,regexp=",
+    "f,file=",
+    "i,y,ignore-case",
+    "no-ignore-case",
+    "w,word-regexp",
+    "x,line-regexp",
+    "z,null-data",
+    "s,no-messages",
+    "v,invert-match",
+    "V,version",
+    "help",
+    "m,max-count=",
+    "b,byte-offset",
+    "n,line-number",
+    "line-buffered",
+    "H,with-filename",
+    "h,no-filename",
+    "label=",
+    "o,only-matching",
+    "q,quiet",
+    "silent",
+    "binary-files=",
+    "a,text",
+    "I",
+    "d,directories=",
+    "D,devices=",
+    "r,recursive",
+    "R,dereference-recursive",
+    "include=",
+    "exclude=",
+    "exclude-from=",
+    "exclude-dir=",
+    "L,files-without-match",
+    "l,files-with-matches",
+    "c,count",
+    "T,initial-tab",
+    "Z,null",
+    "B,before-context=",
+    "A,after-context=",
+    "C,context=",
+    "group-separator=",
+    "no-group-separator",
+    "colour,color=?",
+    "U,binary",
+    "u,unix-byte-offsets",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
 ];
 
 /// Text of `--help`.
@@ -277,7 +328,9 @@ impl Builder {
 
     fn patterns(&mut self, text: &[u8]) {
         self.given = true;
-        self.options.patterns.extend(text.split(|&b| b == b'\n').map(<[u8]>::to_vec));
+        self.options
+            .patterns
+            .extend(text.split(|&b| b == b'\n').map(<[u8]>::to_vec));
     }
 
     fn finish(mut self) -> Parsed {
@@ -298,7 +351,11 @@ impl Builder {
             (None, false, false) => Output::Lines,
         };
         if o.output != Output::Lines {
-            (o.before, o.after) = if o.output == Output::Parts { (o.before, o.after) } else { (0, 0) };
+            (o.before, o.after) = if o.output == Output::Parts {
+                (o.before, o.after)
+            } else {
+                (0, 0)
+            };
         }
         if o.line {
             o.word = false;
@@ -327,7 +384,9 @@ fn max_count(value: &OsStr) -> Result<Option<u64>, String> {
     if text.starts_with('-') && text[1..].parse::<u64>().is_ok() {
         return Ok(None);
     }
-    number(value, true).map(Some).ok_or_else(|| "invalid max count".to_owned())
+    number(value, true)
+        .map(Some)
+        .ok_or_else(|| "invalid max count".to_owned())
 }
 
 fn binary_files(value: &OsStr) -> Result<Binary, String> {

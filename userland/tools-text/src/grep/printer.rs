@@ -88,7 +88,11 @@ impl<'a> Printer<'a> {
     }
 
     fn flush_line(&mut self) -> io::Result<()> {
-        if self.options.line_buffered { self.out.flush() } else { Ok(()) }
+        if self.options.line_buffered {
+            self.out.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn push_name(&mut self, separator: u8) {
@@ -187,7 +191,8 @@ impl<'a> Printer<'a> {
                 continue;
             }
             self.line.extend_from_slice(&body[shown..start]);
-            self.colors.paint(&mut self.line, &self.colors.matched, &body[start..end]);
+            self.colors
+                .paint(&mut self.line, &self.colors.matched, &body[start..end]);
             shown = end;
             from = end;
         }
@@ -202,7 +207,8 @@ impl<'a> Printer<'a> {
                 continue;
             }
             self.head(b':', number, offset + start as u64);
-            self.colors.paint(&mut self.line, &self.colors.matched, &body[start..end]);
+            self.colors
+                .paint(&mut self.line, &self.colors.matched, &body[start..end]);
             self.line.push(self.options.delimiter);
             self.out.write_all(&self.line)?;
             self.printed_any = true;

@@ -14,7 +14,9 @@ pub fn parse(text: &[u8], escapes: Escapes) -> Result<(String, usize), RegexErro
     let mut class = String::from(if negated { "[^" } else { "[" });
     let mut first = true;
     loop {
-        let Some(&byte) = text.get(at) else { return Err(unmatched()) };
+        let Some(&byte) = text.get(at) else {
+            return Err(unmatched());
+        };
         if byte == b']' && !first {
             class.push(']');
             return Ok((class, at + 1));
@@ -72,7 +74,9 @@ fn element(text: &[u8], at: usize, escapes: Escapes) -> Result<(u32, usize), Reg
 }
 
 fn character(text: &[u8], at: usize) -> Result<(u32, usize), RegexError> {
-    let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) else { return Err(unmatched()) };
+    let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) else {
+        return Err(unmatched());
+    };
     for length in 1..=4.min(rest.len()) {
         if let Some(found) = std::str::from_utf8(&rest[..length]).ok().and_then(|s| s.chars().next()) {
             return Ok((u32::from(found), at + length));

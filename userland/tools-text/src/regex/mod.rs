@@ -88,7 +88,13 @@ pub struct Options {
 impl Options {
     /// Defaults of a dialect: case matters, the text is one string.
     pub fn new(syntax: Syntax) -> Self {
-        Self { syntax, ignore_case: false, multi_line: false, dot_newline: true, escapes: Escapes::None }
+        Self {
+            syntax,
+            ignore_case: false,
+            multi_line: false,
+            dot_newline: true,
+            escapes: Escapes::None,
+        }
     }
 }
 
@@ -147,12 +153,20 @@ pub fn prepare(pattern: &[u8], options: &Options) -> Result<Prepared, RegexError
                 text.push_str(&literal);
                 at += length;
             }
-            Prepared { pattern: text, fancy: false, ambiguous: false }
+            Prepared {
+                pattern: text,
+                fancy: false,
+                ambiguous: false,
+            }
         }
         Syntax::Perl => {
             let text = String::from_utf8_lossy(&perl::perl_escapes(pattern)).into_owned();
             let plain = build_meta(&text, options, MatchKind::LeftmostFirst).is_ok();
-            Prepared { pattern: text, fancy: !plain, ambiguous: false }
+            Prepared {
+                pattern: text,
+                fancy: !plain,
+                ambiguous: false,
+            }
         }
     })
 }
@@ -218,9 +232,9 @@ impl Regex {
             return None;
         }
         match &self.engine {
-            Engine::Automaton(regex) => {
-                regex.find(Input::new(text).range(from..)).map(|found| (found.start(), found.end()))
-            }
+            Engine::Automaton(regex) => regex
+                .find(Input::new(text).range(from..))
+                .map(|found| (found.start(), found.end())),
             Engine::Longest(regex) => regex.find(text, from),
             Engine::Backtracking(regex) => {
                 let found = regex.find_from_pos(text, from).ok().flatten()?;
@@ -239,7 +253,9 @@ impl Regex {
             Engine::Automaton(regex) => capture(regex, Input::new(text).range(from..), groups),
             Engine::Longest(regex) => regex.captures(text, from, groups),
             Engine::Backtracking(regex) => {
-                let Ok(Some(found)) = regex.captures_from_pos(text, from) else { return false };
+                let Ok(Some(found)) = regex.captures_from_pos(text, from) else {
+                    return false;
+                };
                 groups.extend((0..found.len()).map(|i| found.get(i).map(|m| (m.start(), m.end()))));
                 true
             }
@@ -262,7 +278,11 @@ impl Longest {
         let all = build_meta(pattern, options, MatchKind::All)?;
         let has_groups = first.captures_len() > 1;
         let whole = if has_groups {
-            Some(build_meta(&format!("(?:{pattern})\\z"), options, MatchKind::LeftmostFirst)?)
+            Some(build_meta(
+                &format!("(?:{pattern})\\z"),
+                options,
+                MatchKind::LeftmostFirst,
+            )?)
         } else {
             None
         };
@@ -277,12 +297,16 @@ impl Longest {
     }
 
     fn captures(&self, text: &[u8], from: usize, groups: &mut Groups) -> bool {
-        let Some((start, end)) = self.find(text, from) else { return false };
+        let Some((start, end)) = self.find(text, from) else {
+            return false;
+        };
         let Some(whole) = &self.whole else {
             groups.push(Some((start, end)));
             return true;
         };
-        let confined = Input::new(&text[..end]).span(Span { start, end }).anchored(Anchored::Yes);
+        let confined = Input::new(&text[..end])
+            .span(Span { start, end })
+            .anchored(Anchored::Yes);
         capture(whole, confined, groups) || capture(&self.first, Input::new(text).range(start..), groups)
     }
 }
@@ -303,7 +327,10 @@ fn build_meta(pattern: &str, options: &Options, kind: MatchKind) -> Result<meta:
         .case_insensitive(options.ignore_case)
         .multi_line(options.multi_line)
         .dot_matches_new_line(options.dot_newline);
-    let config = meta::Config::new().utf8_empty(false).match_kind(kind).nfa_size_limit(Some(32 << 20));
+    let config = meta::Config::new()
+        .utf8_empty(false)
+        .match_kind(kind)
+        .nfa_size_limit(Some(32 << 20));
     let built = meta::Builder::new().configure(config).syntax(syntax).build(pattern);
     built.map_err(|error| match error.syntax_error() {
         Some(syntax) => RegexError::new(first_line(&syntax.to_string())),
@@ -322,7 +349,10 @@ fn build_fancy(pattern: &str, options: &Options) -> Result<fancy_regex::Regex, R
 }
 
 fn first_line(text: &str) -> String {
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("invalid expression");
+    let last = text
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("invalid expression");
     last.trim().trim_start_matches("error: ").to_owned()
 }
 

@@ -10,7 +10,11 @@ fn first(syntax: Syntax, pattern: &str, text: &str) -> Option<String> {
 
 fn check(syntax: Syntax, rows: &[(&str, &str, Option<&str>)]) {
     for (pattern, text, expected) in rows {
-        assert_eq!(first(syntax, pattern, text).as_deref(), *expected, "{pattern:?} on {text:?}");
+        assert_eq!(
+            first(syntax, pattern, text).as_deref(),
+            *expected,
+            "{pattern:?} on {text:?}"
+        );
     }
 }
 

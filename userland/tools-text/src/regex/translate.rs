@@ -181,7 +181,9 @@ impl Walk<'_> {
     }
 
     fn close(&mut self, length: usize, open: &mut Vec<Open>) -> Result<(), RegexError> {
-        let Some((number, start)) = open.pop() else { return Err(RegexError::new("Unmatched ) or \\)")) };
+        let Some((number, start)) = open.pop() else {
+            return Err(RegexError::new("Unmatched ) or \\)"));
+        };
         self.at += length;
         self.depth -= 1;
         self.closed[number - 1] = true;
@@ -198,7 +200,11 @@ impl Walk<'_> {
         let parsed = find(body, closer).and_then(|end| Some((end, parse_interval(&body[..end])?)));
         let Some((end, (low, high))) = parsed else {
             if self.basic {
-                let message = if find(body, closer).is_none() { "Unmatched \\{" } else { "Invalid content of \\{\\}" };
+                let message = if find(body, closer).is_none() {
+                    "Unmatched \\{"
+                } else {
+                    "Invalid content of \\{\\}"
+                };
                 return Err(RegexError::new(message));
             }
             self.atom(r"\{");
@@ -228,7 +234,9 @@ impl Walk<'_> {
     }
 
     fn backslash(&mut self, open: &mut Vec<Open>) -> Result<(), RegexError> {
-        let Some(next) = self.peek(1) else { return Err(RegexError::new("Trailing backslash")) };
+        let Some(next) = self.peek(1) else {
+            return Err(RegexError::new("Trailing backslash"));
+        };
         match next {
             b'(' if self.basic => self.open(2, open)?,
             b')' if self.basic => {

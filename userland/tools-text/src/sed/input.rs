@@ -27,7 +27,11 @@ pub struct Input {
 impl Input {
     /// Lines of `files`, or of standard input if there are none.
     pub fn new(files: Vec<OsString>, settings: &Settings) -> Self {
-        let files = if files.is_empty() { vec![OsString::from("-")] } else { files };
+        let files = if files.is_empty() {
+            vec![OsString::from("-")]
+        } else {
+            files
+        };
         Self {
             files: files.into(),
             current: None,
@@ -64,7 +68,11 @@ impl Input {
                 }
                 Err(error) => {
                     let name = shown(&self.name);
-                    let verb = if Path::new(&self.name).is_dir() { "couldn't edit" } else { "read error on" };
+                    let verb = if Path::new(&self.name).is_dir() {
+                        "couldn't edit"
+                    } else {
+                        "read error on"
+                    };
                     if verb == "couldn't edit" && self.separate {
                         complain("sed", format_args!("couldn't edit {name}: not a regular file"));
                     } else {
@@ -103,7 +111,10 @@ impl Input {
                 return false;
             }
         }
-        !self.files.iter().any(|file| file == "-" || std::fs::metadata(file).is_ok_and(|found| found.len() > 0))
+        !self
+            .files
+            .iter()
+            .any(|file| file == "-" || std::fs::metadata(file).is_ok_and(|found| found.len() > 0))
     }
 
     fn open_next(&mut self) -> bool {

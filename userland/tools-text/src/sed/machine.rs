@@ -93,7 +93,11 @@ impl<'a> Machine<'a> {
                 }
             });
         }
-        let readers = script.inputs.iter().map(|name| File::open(path(name)).ok().map(BufReader::new)).collect();
+        let readers = script
+            .inputs
+            .iter()
+            .map(|name| File::open(path(name)).ok().map(BufReader::new))
+            .collect();
         Ok(Self {
             ranges: vec![Range::default(); script.commands.len()],
             script: Rc::new(script),
@@ -192,19 +196,28 @@ impl<'a> Machine<'a> {
         }
         self.finish_edit()?;
         let target = PathBuf::from(&self.input.name);
-        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = target
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let temporary = folder.join(format!(".sed{}", std::process::id()));
         let file = File::create(&temporary)?;
         if let Ok(found) = fs::metadata(&target) {
             let mode = fs::Permissions::from_mode(found.permissions().mode() & 0o7777);
             let _ = fs::set_permissions(&temporary, mode);
         }
-        self.edited = Some(Edited { temporary, target, file: BufWriter::with_capacity(BLOCK, file) });
+        self.edited = Some(Edited {
+            temporary,
+            target,
+            file: BufWriter::with_capacity(BLOCK, file),
+        });
         Ok(())
     }
 
     fn finish_edit(&mut self) -> io::Result<()> {
-        let Some(mut edited) = self.edited.take() else { return Ok(()) };
+        let Some(mut edited) = self.edited.take() else {
+            return Ok(());
+        };
         edited.file.flush()?;
         if let Some(suffix) = self.settings.in_place.as_ref().filter(|suffix| !suffix.is_empty()) {
             fs::rename(&edited.target, backup_name(&edited.target, suffix))?;
@@ -244,7 +257,11 @@ impl<'a> Machine<'a> {
     }
 
     fn print_unless_quiet(&mut self) -> io::Result<()> {
-        if self.settings.quiet { Ok(()) } else { self.print_space() }
+        if self.settings.quiet {
+            Ok(())
+        } else {
+            self.print_space()
+        }
     }
 
     fn flush_queue(&mut self) -> io::Result<()> {
@@ -334,7 +351,10 @@ impl<'a> Machine<'a> {
 
     fn first_line(&self) -> usize {
         let delimiter = self.settings.delimiter;
-        self.space.iter().position(|&b| b == delimiter).unwrap_or(self.space.len())
+        self.space
+            .iter()
+            .position(|&b| b == delimiter)
+            .unwrap_or(self.space.len())
     }
 
     fn change(&mut self, command: &Command, text: &[u8], index: usize) -> io::Result<Flow> {
@@ -369,7 +389,9 @@ impl<'a> Machine<'a> {
     }
 
     fn read_side_line(&mut self, index: usize) -> io::Result<()> {
-        let Some(Some(reader)) = self.readers.get_mut(index) else { return Ok(()) };
+        let Some(Some(reader)) = self.readers.get_mut(index) else {
+            return Ok(());
+        };
         let mut line = Vec::new();
         if reader.read_until(self.settings.delimiter, &mut line)? > 0 {
             if line.last() != Some(&self.settings.delimiter) {
@@ -410,12 +432,16 @@ impl<'a> Machine<'a> {
         if let Some(regex) = pattern {
             self.last_regex = Some(Rc::clone(regex));
         }
-        self.last_regex.clone().ok_or_else(|| io::Error::other("no previous regular expression"))
+        self.last_regex
+            .clone()
+            .ok_or_else(|| io::Error::other("no previous regular expression"))
     }
 
     fn selects(&mut self, command: &Command, index: usize) -> io::Result<bool> {
         let Some(from) = &command.from else { return Ok(true) };
-        let Some(to) = &command.to else { return self.address(from) };
+        let Some(to) = &command.to else {
+            return self.address(from);
+        };
         let line = self.input.line;
         if self.ranges[index].active {
             let (inside, ends) = match to {
@@ -497,7 +523,11 @@ fn backup_name(target: &Path, suffix: &[u8]) -> PathBuf {
     } else {
         [base, suffix].concat()
     };
-    if name.contains(&b'/') { path(&name) } else { target.with_file_name(crate::io::os(name)) }
+    if name.contains(&b'/') {
+        path(&name)
+    } else {
+        target.with_file_name(crate::io::os(name))
+    }
 }
 
 /// The unambiguous form that `l` prints.

@@ -14,8 +14,22 @@ use crate::io::{bytes_of, complain, read_all, reason, shown};
 use std::ffi::OsString;
 
 const SPECS: &[&str] = &[
-    "n,quiet,silent", "debug", "e,expression=", "f,file=", "follow-symlinks", "i,in-place=?", "l,line-length=", "posix",
-    "b,binary", "E,r,regexp-extended", "s,separate", "sandbox", "u,unbuffered", "z,null-data", "help", "version",
+    "n,quiet,silent",
+    "debug",
+    "e,expression=",
+    "f,file=",
+    "follow-symlinks",
+    "i,in-place=?",
+    "l,line-length=",
+    "posix",
+    "b,binary",
+    "E,r,regexp-extended",
+    "s,separate",
+    "sandbox",
+    "u,unbuffered",
+    "z,null-data",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "\
@@ -47,7 +61,11 @@ pub struct Settings {
 
 /// The applet.
 pub fn sed(args: Vec<OsString>) -> i32 {
-    let mut settings = Settings { delimiter: b'\n', line_length: 70, ..Settings::default() };
+    let mut settings = Settings {
+        delimiter: b'\n',
+        line_length: 70,
+        ..Settings::default()
+    };
     let mut source: Option<Vec<u8>> = None;
     let mut files = Vec::new();
     let mut parser = Parser::new(args, SPECS);
@@ -91,8 +109,8 @@ fn apply(
         "silent" => settings.quiet = true,
         "expression" => add(source, bytes_of(&value)),
         "file" => {
-            let text =
-                read_all(&value).map_err(|error| format!("couldn't open file {}: {}", shown(&value), reason(&error)))?;
+            let text = read_all(&value)
+                .map_err(|error| format!("couldn't open file {}: {}", shown(&value), reason(&error)))?;
             add(source, text.strip_suffix(b"\n").unwrap_or(&text));
         }
         "in-place" => {
@@ -136,7 +154,10 @@ fn run(mut settings: Settings, source: &[u8], files: Vec<OsString>) -> i32 {
             return 1;
         }
         Err(error) => {
-            complain("sed", format_args!("-e expression #1, char {}: {}", error.at, error.message));
+            complain(
+                "sed",
+                format_args!("-e expression #1, char {}: {}", error.at, error.message),
+            );
             return 1;
         }
     };

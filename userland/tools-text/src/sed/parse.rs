@@ -46,7 +46,11 @@ pub fn parse(text: &[u8], settings: &Settings) -> Result<Script, ScriptError> {
         blocks: Vec::new(),
     };
     match reader.commands() {
-        Ok(()) => Ok(Script { commands: reader.out, outputs: reader.outputs, inputs: reader.inputs }),
+        Ok(()) => Ok(Script {
+            commands: reader.out,
+            outputs: reader.outputs,
+            inputs: reader.inputs,
+        }),
         Err(message) => Err(ScriptError { at: reader.at, message }),
     }
 }
@@ -97,7 +101,10 @@ impl Reader<'_> {
                 Some(&target) => target,
                 None => {
                     self.at = NO_POSITION;
-                    return Err(format!("can't find label for jump to `{}'", String::from_utf8_lossy(&label)));
+                    return Err(format!(
+                        "can't find label for jump to `{}'",
+                        String::from_utf8_lossy(&label)
+                    ));
                 }
             };
             if let Action::Branch(to) | Action::BranchIfReplaced(to) | Action::BranchUnlessReplaced(to) =
@@ -135,7 +142,9 @@ impl Reader<'_> {
             self.at += 1;
             self.blanks();
         }
-        let Some(letter) = self.next() else { return Err("missing command".into()) };
+        let Some(letter) = self.next() else {
+            return Err("missing command".into());
+        };
         match letter {
             b'#' if from.is_some() => return Err("comments don't accept any addresses".into()),
             b'#' => self.skip(|b| b != b'\n'),
@@ -145,7 +154,12 @@ impl Reader<'_> {
             _ => {
                 let index = self.out.len();
                 let action = self.action(letter, index)?;
-                self.out.push(Command { from, to, negate, action });
+                self.out.push(Command {
+                    from,
+                    to,
+                    negate,
+                    action,
+                });
                 if !matches!(letter, b'{' | b'a' | b'i' | b'c') {
                     self.end_of_command()?;
                 }
@@ -158,7 +172,9 @@ impl Reader<'_> {
         if addressed {
             return Err("} doesn't want any addresses".into());
         }
-        let Some(open) = self.blocks.pop() else { return Err("unexpected `}'".into()) };
+        let Some(open) = self.blocks.pop() else {
+            return Err("unexpected `}'".into());
+        };
         self.out[open].action = Action::Block(self.out.len());
         self.end_of_command()
     }
@@ -221,11 +237,19 @@ impl Reader<'_> {
             b'+' | b'~' if second => {
                 self.at += 1;
                 let count = self.number();
-                if byte == b'+' { Address::Plus(count) } else { Address::Multiple(count) }
+                if byte == b'+' {
+                    Address::Plus(count)
+                } else {
+                    Address::Multiple(count)
+                }
             }
             b'/' | b'\\' => {
                 self.at += 1;
-                let delimiter = if byte == b'/' { b'/' } else { self.next().unwrap_or(b'\n') };
+                let delimiter = if byte == b'/' {
+                    b'/'
+                } else {
+                    self.next().unwrap_or(b'\n')
+                };
                 let text = self.delimited(delimiter, true).ok_or("unterminated address regex")?;
                 let (mut icase, mut multi) = (false, false);
                 loop {
@@ -271,7 +295,11 @@ impl Reader<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        let mut options = Options::new(if self.settings.extended { Syntax::Extended } else { Syntax::Basic });
+        let mut options = Options::new(if self.settings.extended {
+            Syntax::Extended
+        } else {
+            Syntax::Basic
+        });
         options.ignore_case = icase;
         options.multi_line = multi;
         options.escapes = Escapes::Sed;
@@ -352,7 +380,11 @@ impl Reader<'_> {
         let start = self.at;
         self.skip(|b| b != b'\n');
         let name = self.text[start..self.at].to_vec();
-        if name.is_empty() { Err("missing filename in r/R/w/W commands".into()) } else { Ok(name) }
+        if name.is_empty() {
+            Err("missing filename in r/R/w/W commands".into())
+        } else {
+            Ok(name)
+        }
     }
 
     fn output(&mut self) -> Parsed<usize> {
@@ -466,7 +498,10 @@ impl Reader<'_> {
         if from.len() != to.len() {
             return Err("strings for `y' command are different lengths".into());
         }
-        let mut out = Translate { bytes: std::array::from_fn(|i| i as u8), chars: Vec::new() };
+        let mut out = Translate {
+            bytes: std::array::from_fn(|i| i as u8),
+            chars: Vec::new(),
+        };
         for (a, b) in from.iter().zip(to) {
             match (a.as_slice(), b.as_slice()) {
                 (&[byte], &[target]) => out.bytes[usize::from(byte)] = target,
@@ -522,8 +557,14 @@ fn numeric_escapes(text: &[u8], expression: bool) -> Vec<u8> {
             _ => (0, 0),
         };
         let body = &text[at + 2..];
-        let length = body.iter().take(digits).take_while(|b| char::from(**b).is_digit(radix.max(2))).count();
-        let code = std::str::from_utf8(&body[..length]).ok().and_then(|t| u32::from_str_radix(t, radix.max(2)).ok());
+        let length = body
+            .iter()
+            .take(digits)
+            .take_while(|b| char::from(**b).is_digit(radix.max(2)))
+            .count();
+        let code = std::str::from_utf8(&body[..length])
+            .ok()
+            .and_then(|t| u32::from_str_radix(t, radix.max(2)).ok());
         match code {
             Some(code) if length > 0 => {
                 let byte = (code & 0xff) as u8;
@@ -574,7 +615,11 @@ fn replacement_parts(text: &[u8]) -> Vec<Part> {
         if !literal.is_empty() {
             out.push(Part::Literal(std::mem::take(&mut literal)));
         }
-        at += if part == Part::Group(0) && text[at] == b'&' { 1 } else { 2 };
+        at += if part == Part::Group(0) && text[at] == b'&' {
+            1
+        } else {
+            2
+        };
         out.push(part);
     }
     if !literal.is_empty() {

@@ -18,7 +18,9 @@ pub fn substitute(
     let mut replaced = false;
     out.clear();
     while from <= space.len() {
-        let Some((start, end)) = search(found, regex, space, from, groups) else { break };
+        let Some((start, end)) = search(found, regex, space, from, groups) else {
+            break;
+        };
         if start == end && last_end == Some(start) {
             from = start + step(space, start);
             continue;
@@ -55,7 +57,11 @@ fn search(found: &Substitute, regex: &Regex, space: &[u8], from: usize, groups: 
 
 /// Length of the character at `at`.
 fn step(space: &[u8], at: usize) -> usize {
-    if at >= space.len() { 1 } else { crate::regex::literal_at(&space[at..]).1 }
+    if at >= space.len() {
+        1
+    } else {
+        crate::regex::literal_at(&space[at..]).1
+    }
 }
 
 fn append(out: &mut Vec<u8>, parts: &[Part], space: &[u8], groups: &Groups) {

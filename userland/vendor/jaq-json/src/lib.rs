@@ -113,6 +113,9 @@ impl Type {
     }
 }
 
+/// How far behind its end an assignment may extend an array.
+const EXTENSION_LIMIT: usize = 1 << 20;
+
 /// Order-preserving map
 pub type Map<K = Val, V = K> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;
 
@@ -205,7 +208,18 @@ impl jaq_core::ValT for Val {
             let range = o.get(&Val::utf8_str("start"))..o.get(&Val::utf8_str("end"));
             return self.map_range(range, opt, f);
         };
+        // agentOS: as in jq, null becomes the container that the index asks for.
+        if matches!(self, Val::Null) {
+            return match index {
+                Val::TStr(_) => Self::obj(Map::default()).map_index(index, opt, f),
+                Val::Num(_) => Self::Arr(Vec::new().into()).map_index(index, opt, f),
+                _ => opt.fail(self, |v| Exn::from(Error::index(v, index.clone()))),
+            };
+        }
         match self {
+            Val::Obj(_) if !matches!(index, Val::TStr(_)) => {
+                opt.fail(self, |v| Exn::from(Error::index(v, index.clone())))
+            }
             Val::Obj(ref mut o) => {
                 use indexmap::map::Entry::{Occupied, Vacant};
                 match Rc::make_mut(o).entry(index.clone()) {
@@ -213,9 +227,8 @@ impl jaq_core::ValT for Val {
                         let v = core::mem::take(e.get_mut());
                         match f(v).next().transpose()? {
                             Some(y) => e.insert(y),
-                            // this runs in constant time, at the price of
-                            // changing the order of the elements
-                            None => e.swap_remove(),
+                            // agentOS: as in jq, the order of the others stays.
+                            None => e.shift_remove(),
                         };
                     }
                     Vacant(e) => {
@@ -228,7 +241,19 @@ impl jaq_core::ValT for Val {
             }
             Val::Arr(ref mut a) => {
                 let oob = || Error::str(format_args!("index {index} out of bounds"));
-                let abs_or = |i| abs_index(i, a.len()).ok_or_else(oob);
+                // agentOS: as in jq, an index behind the end extends the array, up to a limit.
+                let length = a.len();
+                if let Ok(num::PosUsize(true, i)) = index.as_pos_usize() {
+                    if i >= length && i - length < EXTENSION_LIMIT {
+                        if let Some(y) = f(Val::Null).next().transpose()? {
+                            let a = Rc::make_mut(a);
+                            a.resize(i, Val::Null);
+                            a.push(y);
+                        }
+                        return Ok(self);
+                    }
+                }
+                let abs_or = |i| abs_index(i, length).ok_or_else(oob);
                 let i = match index.as_pos_usize().and_then(abs_or) {
                     Ok(i) => i,
                     Err(e) => return opt.fail(self, |_| Exn::from(e)),
@@ -243,7 +268,7 @@ impl jaq_core::ValT for Val {
                 }
                 Ok(self)
             }
-            _ => opt.fail(self, |v| Exn::from(Error::typ(v, Type::Iter.as_str()))),
+            _ => opt.fail(self, |v| Exn::from(Error::index(v, index.clone()))),
         }
     }
 
@@ -265,6 +290,10 @@ impl jaq_core::ValT for Val {
             bytes_splice(&mut b, skip, take, &y);
             Ok(into(b.freeze()))
         };
+        // agentOS: as in jq, null becomes an array.
+        if matches!(self, Val::Null) {
+            return Self::Arr(Vec::new().into()).map_range(range, opt, f);
+        }
         let stb = skip_take_bytes;
         let stc = skip_take_chars;
         match self {
@@ -486,7 +515,7 @@ impl Val {
                 .as_pos_usize()
                 .and_then(|i| abs_index(i, a.len()))
                 .map(|i| usize::from(a[i]).into()),
-            (Val::Arr(a), Val::Num(i @ (Num::Int(_) | Num::BigInt(_)))) => i
+            (Val::Arr(a), Val::Num(i)) => i
                 .as_pos_usize()
                 .and_then(|i| abs_index(i, a.len()))
                 .map(|i| a[i].clone()),
@@ -497,7 +526,7 @@ impl Val {
                 let indices = iw.filter_map(|(i, w)| (w == **y).then_some(i));
                 Some(indices.map(Val::from).collect())
             }
-            (Val::Obj(o), i) => o.get(i).cloned(),
+            (Val::Obj(o), i @ Val::TStr(_)) => o.get(i).cloned(),
             (v @ (Val::BStr(_) | Val::TStr(_) | Val::Arr(_)), Val::Obj(o)) => {
                 use jaq_core::ValT;
                 let start = o.get(&Val::utf8_str("start"));

@@ -79,7 +79,10 @@ impl Num {
                 .magnitude()
                 .to_usize()
                 .map(|u| PosUsize(i.sign() != Sign::Minus, u)),
-            _ => None,
+            // agentOS: as in jq, fractions of an index are cut off.
+            Self::Dec(d) => Self::from_dec_str(d).as_pos_usize(),
+            Self::Float(f) if f.is_nan() => None,
+            Self::Float(f) => Some(PosUsize(*f >= 0.0, f.floor().abs() as usize)),
         }
     }
 
@@ -393,15 +396,27 @@ fn float_cmp(left: f64, right: f64) -> Ordering {
     }
 }
 
+/// Shortest digits that read back the same; no fraction when there is none, exponents of at least two digits.
+fn write_float(f: &mut fmt::Formatter, x: f64) -> fmt::Result {
+    let shown = alloc::format!("{x:e}");
+    let (digits, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let count = digits.bytes().filter(u8::is_ascii_digit).count() as i32;
+    if x == 0.0 || (exponent >= -5 && exponent < count + 15) {
+        return write!(f, "{x}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    write!(f, "{digits}e{sign}{:02}", exponent.abs())
+}
+
 impl fmt::Display for Num {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Int(i) => write!(f, "{i}"),
             Self::BigInt(i) => write!(f, "{i}"),
-            Self::Float(x) if x.is_nan() => write!(f, "NaN"),
-            Self::Float(f64::INFINITY) => write!(f, "Infinity"),
-            Self::Float(f64::NEG_INFINITY) => write!(f, "-Infinity"),
-            Self::Float(x) => ryu::Buffer::new().format_finite(*x).fmt(f),
+            // agentOS: floating-point numbers as jq writes them.
+            Self::Float(x) if x.is_nan() => write!(f, "null"),
+            Self::Float(x) => write_float(f, x.clamp(f64::MIN, f64::MAX)),
             Self::Dec(n) => write!(f, "{n}"),
         }
     }
