@@ -1,6 +1,7 @@
 //! Socket addresses (`unix(7)`, `ip(7)`, `ipv6(7)`).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 /// Address family of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,4 +94,26 @@ pub(super) fn shown(address: SocketAddr, domain: Domain) -> SocketAddress {
         (ip, _) => ip,
     };
     SocketAddress::Inet(SocketAddr::new(ip, address.port()))
+}
+
+/// The name of another socket, as it is when somebody asks: a unix socket may be bound after it connected or sent.
+#[derive(Debug, Clone)]
+pub(super) enum Name {
+    /// An internet address does not change.
+    Inet(SocketAddr),
+    /// Set once, if ever.
+    Unix(UnixName),
+}
+
+/// The name of a unix socket, known to its peers, too.
+pub(super) type UnixName = Arc<OnceLock<UnixAddress>>;
+
+impl Name {
+    /// The name as a socket of the family shows it.
+    pub(super) fn shown(&self, domain: Domain) -> SocketAddress {
+        match self {
+            Self::Inet(address) => shown(*address, domain),
+            Self::Unix(name) => SocketAddress::Unix(name.get().cloned().unwrap_or_default()),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::address::{canonical, is_local};
 use super::listener::{BACKLOG_MAX, Listener};
 use super::names::{Claim, Target, Terms, Transport};
-use super::socket::{Phase, Socket, State, inet};
+use super::socket::{Phase, Socket, State};
 use super::{Caller, Domain, Kind, SocketAddress, UnixAddress};
 use crate::errno::Errno;
 use crate::error::Result;
@@ -35,11 +35,16 @@ impl Socket {
 
     fn bind_unix(&self, name: &UnixAddress, caller: &dyn Caller) -> Result<()> {
         let mut state = self.state.lock();
-        if state.claim.is_some() {
+        if self.unix_name().get().is_some() {
             return match name {
                 // Asking for any name when there is one is no error.
                 UnixAddress::Unnamed => Ok(()),
-                _ => Err(Errno::EINVAL.into()),
+                // The file would be made first.
+                UnixAddress::Path(path) => match caller.find_node(path) {
+                    Err(error) if error == Errno::ENOENT => Err(Errno::EINVAL.into()),
+                    _ => Err(Errno::EADDRINUSE.into()),
+                },
+                UnixAddress::Abstract(_) => Err(Errno::EINVAL.into()),
             };
         }
         let target = self.inbox_target();
@@ -63,7 +68,8 @@ impl Socket {
             }
         };
         state.claim = Some(claim);
-        state.local = SocketAddress::Unix(name);
+        // Empty: looked at above, under the socket's lock.
+        let _ = self.unix_name().set(name);
         Ok(())
     }
 
@@ -97,14 +103,14 @@ impl Socket {
         };
         let (claim, port) = Claim::port(&self.net, self.transport(), address.port(), terms, self.inbox_target())?;
         state.claim = Some(claim);
-        state.local = SocketAddress::Inet(SocketAddr::new(address.ip(), port));
+        state.local = SocketAddr::new(address.ip(), port);
         Ok(())
     }
 
     /// Gives an internet socket some port if it has none.
     pub(super) fn claim_any_port(&self, state: &mut State) -> Result<()> {
-        match (&state.claim, inet(&state.local)) {
-            (None, Some(local)) => self.claim_port(state, SocketAddr::new(local.ip(), 0)),
+        match state.claim {
+            None if self.domain != Domain::Unix => self.claim_port(state, SocketAddr::new(state.local.ip(), 0)),
             _ => Ok(()),
         }
     }
@@ -130,10 +136,11 @@ impl Socket {
             return Err(Errno::EINVAL.into());
         }
         self.claim_any_port(&mut state)?;
-        let listener = Listener::new(caller.credentials(), state.local.clone(), backlog);
+        let listener = Listener::new(caller.credentials(), self.own_name(&state), backlog);
         if let Some(claim) = &state.claim {
             claim.point_to(Target::Listener(Arc::downgrade(&listener)))?;
         }
+        listener.shutdown(state.shut.0, state.shut.1);
         state.error = None;
         state.phase = Phase::Listening(listener);
         Ok(())

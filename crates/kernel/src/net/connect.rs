@@ -1,11 +1,11 @@
 //! `connect(2)`, `socketpair(2)`, sending datagrams: everything that looks for another socket.
 
-use super::address::canonical;
+use super::address::{Name, UnixName, canonical};
 use super::connection::{Link, Style};
 use super::inbox::{Delivery, Filter, Inbox};
 use super::listener::{Arrival, Attempt, Listener};
 use super::names::Target;
-use super::socket::{Connecting, Phase, Socket, State, inet};
+use super::socket::{Connecting, Phase, Socket, State};
 use super::stack::{Incoming, Net, Slot};
 use super::{Caller, Domain, Kind, PeerCredentials, SocketAddress, UnixAddress};
 use crate::errno::Errno;
@@ -14,7 +14,7 @@ use crate::fd::{IoResult, Woken};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::{Poll, Waker};
 use parking_lot::MutexGuard;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Largest UDP payload.
 const UDP_MAX: usize = 65_507;
@@ -59,22 +59,14 @@ impl Socket {
     }
 
     fn connect_unix(&self, name: &UnixAddress, caller: &dyn Caller, waker: Option<&Waker>) -> IoResult<()> {
-        let state = self.state.lock();
-        if matches!(state.phase, Phase::Listening(_)) {
-            return Poll::Ready(Err(Errno::EINVAL.into()));
-        }
-        if self.link.get().is_some() {
-            return Poll::Ready(Err(Errno::EISCONN.into()));
-        }
-        let own_name = state.local.clone();
-        drop(state);
         let listener = match find_unix(&self.net, name, self.kind, caller)? {
             Target::Listener(listener) => listener.upgrade().ok_or(Errno::ECONNREFUSED)?,
             _ => return Poll::Ready(Err(Errno::ECONNREFUSED.into())),
         };
-        if !listener.has_room(waker) {
+        if !listener.has_room(waker)? {
             return Poll::Pending;
         }
+        let own_name = self.unconnected_name()?;
         let style = if self.kind == Kind::SeqPacket {
             Style::UnixPackets
         } else {
@@ -98,6 +90,7 @@ impl Socket {
             Arrival::Queued(woken) => {
                 state.peer = Some(listener.name.clone());
                 state.peer_credentials = Some(listener.credentials);
+                client.inherit_shutdown(state.shut.0, state.shut.1);
                 // Nobody else fills the cell: the socket is locked, and it was empty.
                 let _ = self.link.set(client);
                 drop(state);
@@ -107,16 +100,30 @@ impl Socket {
         }
     }
 
+    /// Its name, if it could still connect.
+    fn unconnected_name(&self) -> Result<Name> {
+        let state = self.state.lock();
+        match &state.phase {
+            Phase::Listening(_) => Err(Errno::EINVAL.into()),
+            _ if self.link.get().is_some() => Err(Errno::EISCONN.into()),
+            _ => Ok(self.own_name(&state)),
+        }
+    }
+
     fn connect_unix_datagram(&self, name: &UnixAddress, caller: &dyn Caller) -> Result<()> {
-        let target = find_inbox(&self.net, name, caller)?;
+        let (target, name) = find_inbox(&self.net, name, caller)?;
         let Some(own) = &self.inbox else {
             return Err(Errno::EPROTOTYPE.into());
         };
         target.may_receive_from(own.id)?;
         let mut state = self.state.lock();
+        let old = state.target.replace(Arc::downgrade(&target));
         own.set_filter(Filter::Inbox(target.id));
-        state.target = Some(Arc::downgrade(&target));
-        state.peer = Some(SocketAddress::Unix(name.clone()));
+        state.peer = Some(Name::Unix(name));
+        drop(state);
+        if let Some(old) = old.filter(|old| old.as_ptr() != Arc::as_ptr(&target)) {
+            own.leave(old.upgrade().as_deref());
+        }
         Ok(())
     }
 
@@ -124,7 +131,7 @@ impl Socket {
         let mut state = self.state.lock();
         self.claim_any_port(&mut state)?;
         self.settle_local(&mut state, destination.ip());
-        state.peer = Some(self.in_family(destination.into()));
+        state.peer = Some(Name::Inet(destination));
         if let Some(inbox) = &self.inbox {
             inbox.set_filter(Filter::Address(destination));
         }
@@ -133,12 +140,12 @@ impl Socket {
 
     /// Turns a wildcard local address into the one that packets to `destination` come from.
     fn settle_local(&self, state: &mut State, destination: IpAddr) {
-        let Some(local) = inet(&state.local) else { return };
+        let local = state.local;
         if !canonical(local.ip()).is_unspecified() {
             return;
         }
         let source = source_for(destination);
-        state.local = self.in_family(SocketAddr::new(source, local.port()).into());
+        state.local = SocketAddr::new(source, local.port());
         if let Some(claim) = &state.claim {
             claim.settle_address(source);
         }
@@ -199,11 +206,10 @@ impl Socket {
         self.settle_local(state, to.ip());
         let (client, server) = Link::pair(slot, Style::Tcp);
         client.set_capacity(state.settings.send_buffer as usize);
-        let from = inet(&state.local).map_or(to, |local| SocketAddr::new(canonical(local.ip()), local.port()));
         let incoming = Incoming {
             link: server,
-            local: to.into(),
-            peer: from.into(),
+            local: Name::Inet(to),
+            peer: Name::Inet(plain(state.local)),
             credentials,
         };
         let (attempt, woken) = deliver(&listener, incoming);
@@ -212,8 +218,11 @@ impl Socket {
     }
 
     fn underway(&self, state: &mut State, link: Option<Link>, to: SocketAddr, attempt: Arc<Attempt>) {
-        let peer = self.in_family(to.into());
-        state.phase = Phase::Connecting(Connecting { attempt, link, peer });
+        state.phase = Phase::Connecting(Connecting {
+            attempt,
+            link,
+            peer: to,
+        });
     }
 }
 
@@ -247,7 +256,7 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
     };
     match outcome {
         Ok(()) => {
-            state.peer = Some(connecting.peer);
+            state.peer = Some(Name::Inet(connecting.peer));
             // The cell is only filled here, under the socket's lock, and a socket with a link never connects again.
             connecting.link.into_iter().for_each(|link| drop(socket.link.set(link)));
         }
@@ -260,7 +269,7 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
 pub(super) fn join(one: &Arc<Socket>, two: &Arc<Socket>) -> Result<()> {
     let (mut first, mut second) = (one.state.lock(), two.state.lock());
     for (state, other) in [(&mut first, two), (&mut second, one)] {
-        state.peer = Some(SocketAddress::unspecified(Domain::Unix));
+        state.peer = Some(Name::Unix(other.unix_name().clone()));
         state.peer_credentials = Some(other.owner);
     }
     if let (Some(left), Some(right)) = (&one.inbox, &two.inbox) {
@@ -290,7 +299,7 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
         .find_map(|ip| Some((ip, names.listener(SocketAddr::new(ip, port))?)));
     drop(names);
     let (ip, listener) = found.ok_or(Errno::ECONNREFUSED)?;
-    if !listener.has_room(waker) {
+    if !listener.has_room(waker)? {
         return Poll::Pending;
     }
     net.crowded.register(waker);
@@ -303,18 +312,18 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
     let mut state = socket.state.lock();
     socket.claim_port(&mut state, SocketAddr::new(ip, 0))?;
     let (client, server) = Link::pair(slot, Style::Tcp);
-    let (to, from) = (SocketAddr::new(ip, port), state.local.clone());
+    let to = SocketAddr::new(ip, port);
     let incoming = Incoming {
         link: server,
-        local: to.into(),
-        peer: from,
+        local: Name::Inet(to),
+        peer: Name::Inet(state.local),
         credentials: owner,
     };
     match listener.arrive(incoming, waker) {
         Arrival::Full(_) => Poll::Pending,
         Arrival::Refused => Poll::Ready(Err(Errno::ECONNREFUSED.into())),
         Arrival::Queued(woken) => {
-            state.peer = Some(to.into());
+            state.peer = Some(Name::Inet(to));
             // The cell of a new socket is empty.
             let _ = socket.link.set(client);
             drop(state);
@@ -359,26 +368,20 @@ fn send_udp(
         None => None,
     };
     let mut state = socket.state.lock();
-    let peer = state.peer.as_ref().and_then(inet);
-    let peer = peer.map(|peer| SocketAddr::new(canonical(peer.ip()), peer.port()));
+    socket.claim_any_port(&mut state)?;
+    let peer = match state.peer {
+        Some(Name::Inet(peer)) => Some(peer),
+        _ => None,
+    };
     let Some(destination) = destination.or(peer) else {
         return Poll::Ready(Err(Errno::EDESTADDRREQ.into()));
     };
     own.may_send()?;
-    socket.claim_any_port(&mut state)?;
-    let Some(local) = inet(&state.local) else {
-        return Poll::Ready(Err(Errno::EINVAL.into()));
-    };
-    let bound = canonical(local.ip());
-    let source = SocketAddr::new(
-        if bound.is_unspecified() {
-            source_for(destination.ip())
-        } else {
-            bound
-        },
-        local.port(),
-    );
+    let mut source = plain(state.local);
     drop(state);
+    if source.ip().is_unspecified() {
+        source.set_ip(source_for(destination.ip()));
+    }
     if source.is_ipv4() != destination.is_ipv4() {
         return Poll::Ready(Err(Errno::ENETUNREACH.into()));
     }
@@ -389,7 +392,7 @@ fn send_udp(
         }
         return Poll::Ready(Ok(data.len()));
     };
-    match inbox.deliver(data, source.into(), waker) {
+    match inbox.deliver(data, Name::Inet(source), waker) {
         Delivery::Full => Poll::Pending,
         Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),
         Delivery::Taken | Delivery::Dropped => Poll::Ready(Ok(data.len())),
@@ -403,49 +406,54 @@ fn send_unix(
     to: Option<(&SocketAddress, &dyn Caller)>,
     waker: Option<&Waker>,
 ) -> IoResult<usize> {
+    if data.len() > (socket.state.lock().settings.send_buffer as usize).saturating_sub(UNIX_OVERHEAD) {
+        return Poll::Ready(Err(Errno::EMSGSIZE.into()));
+    }
+    own.may_send()?;
     let named = match to {
-        Some((SocketAddress::Unix(name), caller)) => Some(find_inbox(&socket.net, name, caller)?),
+        Some((SocketAddress::Unix(name), caller)) => Some(find_inbox(&socket.net, name, caller)?.0),
         Some((SocketAddress::Inet(_), _)) => return Poll::Ready(Err(Errno::EINVAL.into())),
         None => None,
     };
-    let mut state = socket.state.lock();
+    let state = socket.state.lock();
+    let source = socket.own_name(&state);
     let connected = named.is_none();
     let target = match (named, &state.target) {
-        (Some(named), _) => Some(named),
-        (None, Some(target)) => target.upgrade().filter(|target| !target.is_closed()),
+        (Some(named), _) => named,
         (None, None) => return Poll::Ready(Err(Errno::ENOTCONN.into())),
-    };
-    own.may_send()?;
-    if data.len() > state.settings.send_buffer as usize {
-        return Poll::Ready(Err(Errno::EMSGSIZE.into()));
-    }
-    let source = state.local.clone();
-    let Some(target) = target else {
-        forget_peer(own, &mut state);
-        return Poll::Ready(Err(Errno::ECONNREFUSED.into()));
+        (None, Some(target)) => match target.upgrade() {
+            Some(target) => target,
+            None => return Poll::Ready(forget_peer(own, state)),
+        },
     };
     drop(state);
     match target.deliver_from(own.id, data, source, waker) {
         Delivery::Full => Poll::Pending,
-        Delivery::Refused(Errno::ECONNREFUSED) if connected => {
-            forget_peer(own, &mut socket.state.lock());
-            Poll::Ready(Err(Errno::ECONNREFUSED.into()))
-        }
+        Delivery::Refused(Errno::ECONNREFUSED) if connected => Poll::Ready(forget_peer(own, socket.state.lock())),
         Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),
         Delivery::Taken | Delivery::Dropped => Poll::Ready(Ok(data.len())),
     }
 }
 
+/// What Linux takes of the send buffer for itself.
+const UNIX_OVERHEAD: usize = 32;
+
 /// A unix datagram socket whose peer is gone is not connected any more.
-fn forget_peer(own: &Inbox, state: &mut MutexGuard<'_, State>) {
+fn forget_peer(own: &Inbox, mut state: MutexGuard<'_, State>) -> Result<usize> {
     state.target = None;
     state.peer = None;
     own.set_filter(Filter::Anybody);
+    drop(state);
+    own.leave(None);
+    Err(Errno::ECONNREFUSED.into())
 }
 
-fn find_inbox(net: &Net, name: &UnixAddress, caller: &dyn Caller) -> Result<Arc<Inbox>> {
+fn find_inbox(net: &Net, name: &UnixAddress, caller: &dyn Caller) -> Result<(Arc<Inbox>, UnixName)> {
     match find_unix(net, name, Kind::Datagram, caller)? {
-        Target::Inbox(inbox) => inbox.upgrade().ok_or_else(|| Errno::ECONNREFUSED.into()),
+        Target::Inbox(inbox) => {
+            let inbox = inbox.upgrade().ok_or(Errno::ECONNREFUSED)?;
+            Ok((inbox, Arc::new(OnceLock::from(name.clone()))))
+        }
         _ => Err(Errno::ECONNREFUSED.into()),
     }
 }
@@ -460,6 +468,11 @@ fn find_unix(net: &Net, name: &UnixAddress, kind: Kind, caller: &dyn Caller) -> 
         }
         UnixAddress::Abstract(name) => net.names.lock().abstract_name(name, kind),
     }
+}
+
+/// An address with an IPv4 one inside IPv6 taken out.
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(canonical(address.ip()), address.port())
 }
 
 /// The address that packets to a local destination come from.

@@ -59,6 +59,8 @@ struct Flow {
 #[derive(Default)]
 struct End {
     closed: bool,
+    /// It shut down writing before it was connected, so that the peer does not know.
+    muted: bool,
     /// Reported once, by the next call.
     error: Option<Errno>,
     readers: Waiters,
@@ -131,14 +133,15 @@ impl Link {
         let mut state = self.connection.state.lock();
         let State { flows, ends } = &mut *state;
         let flow = &mut flows[1 - me];
-        if flow.is_empty() {
-            let packets = self.connection.style == Style::UnixPackets;
-            if buf.is_empty() && !packets {
-                return Poll::Ready(Ok(Received::bytes(0)));
-            }
-            if let Some(end) = self.end_of_input(flow, &mut ends[me]) {
-                return Poll::Ready(end.map(|()| Received::bytes(0)));
-            }
+        if self.connection.style == Style::UnixPackets
+            && let Some(error) = ends[me].error.take()
+        {
+            return Poll::Ready(Err(error.into()));
+        }
+        if flow.is_empty()
+            && let Some(end) = self.end_of_input(flow, &mut ends[me])
+        {
+            return Poll::Ready(end.map(|()| Received::bytes(0)));
         }
         let more_to_come = self.waits_for_all(flow, buf, flags) && waker.is_some() && !net.is_exhausted();
         if flow.is_empty() || more_to_come {
@@ -232,8 +235,14 @@ impl Link {
     /// The answer to a write that cannot be queued whatever the room.
     fn refused(&self, flow: &mut Flow, ends: &mut [End; 2], data: &[u8]) -> Option<Result<usize>> {
         let me = self.side;
+        if self.connection.style == Style::UnixPackets
+            && let Some(error) = ends[me].error.take()
+        {
+            return Some(Err(error.into()));
+        }
         if self.connection.style != Style::Tcp {
-            return (flow.finished || ends[1 - me].closed).then(|| Err(Errno::EPIPE.into()));
+            let deaf = flow.finished || flow.unwanted || ends[me].muted || ends[1 - me].closed;
+            return deaf.then(|| Err(Errno::EPIPE.into()));
         }
         if let Some(error) = ends[me].error.take() {
             return Some(Err(error.into()));
@@ -263,6 +272,13 @@ impl Link {
             state.flows[me].finished = true;
         }
         wake_all(state);
+    }
+
+    /// Takes over what a unix socket shut down before it connected.
+    pub(super) fn inherit_shutdown(&self, read: bool, write: bool) {
+        let mut state = self.connection.state.lock();
+        state.flows[1 - self.side].unwanted |= read;
+        state.ends[self.side].muted |= write;
     }
 
     /// Closes this end; `abort` resets the connection even if everything was read (`SO_LINGER` of zero, a backlog that goes).
@@ -299,7 +315,7 @@ impl Link {
         ready.set(PollEvents::IN, !input.is_empty() || ended);
         ready.set(PollEvents::RDHUP, ended);
         ready.set(PollEvents::OUT, output.inviting(queue_len) || output.finished);
-        let silent = output.finished || (self.connection.style != Style::Tcp && ends[1 - me].closed);
+        let silent = output.finished || ends[me].muted || (self.connection.style != Style::Tcp && ends[1 - me].closed);
         ready.set(PollEvents::HUP, ended && silent);
         ready.set(PollEvents::ERR, ends[me].error.is_some());
         ready &= interest | PollEvents::HUP | PollEvents::ERR;
@@ -312,14 +328,9 @@ impl Link {
         ready
     }
 
-    /// Bytes that a receive could get: all of a stream, the next packet.
+    /// Bytes that wait, of all packets together.
     pub(super) fn available(&self) -> usize {
-        let state = self.connection.state.lock();
-        let flow = &state.flows[1 - self.side];
-        match self.connection.style {
-            Style::UnixPackets => flow.packets.front().map_or(0, |packet| packet.len()),
-            _ => flow.held,
-        }
+        self.connection.state.lock().flows[1 - self.side].held
     }
 
     /// The pending error (`SO_ERROR`), which is then forgotten.

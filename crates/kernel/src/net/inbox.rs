@@ -2,8 +2,9 @@
 //!
 //! A UDP datagram that finds no room is dropped and counted. A unix datagram never is: its sender waits.
 
+use super::address::Name;
 use super::stack::Net;
-use super::{MessageFlags, Received, SocketAddress};
+use super::{Domain, MessageFlags, Received};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::{IoResult, PollEvents, Waiters, Woken};
@@ -36,7 +37,7 @@ struct State {
 
 struct Datagram {
     data: Box<[u8]>,
-    source: SocketAddress,
+    source: Name,
 }
 
 /// Whose datagrams are taken.
@@ -106,7 +107,7 @@ impl Inbox {
     }
 
     /// Takes a UDP datagram or drops it; a sender waits only for buffer space of the VM.
-    pub(super) fn deliver(&self, data: &[u8], source: SocketAddress, waker: Option<&Waker>) -> Delivery {
+    pub(super) fn deliver(&self, data: &[u8], source: Name, waker: Option<&Waker>) -> Delivery {
         let state = self.state.lock();
         if state.closed || state.unwanted || state.is_full(data.len(), self.net.queue_len) {
             drop(state);
@@ -117,13 +118,7 @@ impl Inbox {
     }
 
     /// Takes a unix datagram from the socket with inbox `sender`.
-    pub(super) fn deliver_from(
-        &self,
-        sender: u64,
-        data: &[u8],
-        source: SocketAddress,
-        waker: Option<&Waker>,
-    ) -> Delivery {
+    pub(super) fn deliver_from(&self, sender: u64, data: &[u8], source: Name, waker: Option<&Waker>) -> Delivery {
         let mut state = self.state.lock();
         if state.closed {
             return Delivery::Refused(Errno::ECONNREFUSED);
@@ -150,7 +145,7 @@ impl Inbox {
         &self,
         mut state: parking_lot::MutexGuard<'_, State>,
         data: &[u8],
-        source: SocketAddress,
+        source: Name,
         waker: Option<&Waker>,
     ) -> Delivery {
         if !data.is_empty() && self.net.reserve(data.len(), true, waker).is_none() {
@@ -167,13 +162,21 @@ impl Inbox {
         Delivery::Taken
     }
 
-    pub(super) fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
+    /// Takes the oldest datagram; `domain` is how its source is written.
+    pub(super) fn receive(
+        &self,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        domain: Domain,
+        waker: Option<&Waker>,
+    ) -> IoResult<Received> {
         let mut state = self.state.lock();
         if let Some(error) = state.error.take() {
             return Poll::Ready(Err(error.into()));
         }
         let Some(datagram) = state.queue.front() else {
-            if state.unwanted {
+            // Linux looks for the shutdown only when it goes to sleep.
+            if state.unwanted && waker.is_some() {
                 return Poll::Ready(Ok(Received::bytes(0)));
             }
             let cleared = state.readers.register(waker);
@@ -181,7 +184,7 @@ impl Inbox {
             cleared.wake();
             return Poll::Pending;
         };
-        let received = Received::packet(&datagram.data, buf, flags, Some(datagram.source.clone()));
+        let received = Received::packet(&datagram.data, buf, flags, Some(datagram.source.shown(domain)));
         if flags.contains(MessageFlags::PEEK) {
             return Poll::Ready(Ok(received));
         }
@@ -243,8 +246,22 @@ impl Inbox {
         self.net.unreserve(freed);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.state.lock().closed
+    /// Throws away what a unix peer had sent before this socket turned away from it. The peer hears of it, if it was connected
+    /// the other way, too.
+    pub(super) fn leave(&self, peer: Option<&Self>) {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            return;
+        }
+        state.queue = VecDeque::new();
+        let freed = core::mem::take(&mut state.held);
+        let woken = state.senders.take();
+        drop(state);
+        woken.wake();
+        self.net.unreserve(freed);
+        if let Some(peer) = peer.filter(|peer| peer.state.lock().listens_only_to(self.id)) {
+            peer.set_error(Errno::ECONNRESET);
+        }
     }
 
     pub(super) fn available(&self) -> usize {
@@ -285,6 +302,10 @@ impl Inbox {
 }
 
 impl State {
+    fn listens_only_to(&self, id: u64) -> bool {
+        !self.closed && self.filter == Filter::Inbox(id)
+    }
+
     fn is_full(&self, more: usize, queue_len: usize) -> bool {
         self.queue.len() >= queue_len || self.held.saturating_add(more) > self.capacity
     }

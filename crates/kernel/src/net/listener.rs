@@ -3,9 +3,11 @@
 //! A connection is established when it enters the queue, before anybody accepts it. While the queue is full, TCP connectors
 //! leave an [`Attempt`] that is completed from the accepting side; unix connectors just wait and come again.
 
+use super::PeerCredentials;
+use super::address::Name;
 use super::stack::Incoming;
-use super::{PeerCredentials, SocketAddress};
 use crate::errno::Errno;
+use crate::error::Result;
 use crate::fd::{IoResult, PollEvents, Waiters, Woken};
 use core::task::{Poll, Waker};
 use parking_lot::Mutex;
@@ -19,7 +21,7 @@ pub(super) struct Listener {
     /// Who called `listen`.
     pub(super) credentials: PeerCredentials,
     /// What connectors learn as their peer's name.
-    pub(super) name: SocketAddress,
+    pub(super) name: Name,
     state: Mutex<State>,
 }
 
@@ -28,6 +30,8 @@ struct State {
     queue: VecDeque<Incoming>,
     backlog: usize,
     closed: bool,
+    /// Nobody new may come, and nobody will write: a unix listener that was shut down.
+    shut: (bool, bool),
     waiting: VecDeque<Weak<Attempt>>,
     acceptors: Waiters,
     connectors: Waiters,
@@ -44,7 +48,7 @@ pub(super) enum Arrival {
 }
 
 impl Listener {
-    pub(super) fn new(credentials: PeerCredentials, name: SocketAddress, backlog: usize) -> Arc<Self> {
+    pub(super) fn new(credentials: PeerCredentials, name: Name, backlog: usize) -> Arc<Self> {
         let state = State {
             backlog: backlog.min(BACKLOG_MAX),
             ..State::default()
@@ -67,7 +71,7 @@ impl Listener {
     /// Queues a connection, unless the queue is full; then a given `waker` waits for room.
     pub(super) fn arrive(&self, incoming: Incoming, waker: Option<&Waker>) -> Arrival {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed || state.shut.0 {
             return Arrival::Refused;
         }
         if state.is_full() {
@@ -80,18 +84,19 @@ impl Listener {
         Arrival::Queued(state.acceptors.take())
     }
 
-    /// Whether a connection would find room; else `waker` waits for some.
-    pub(super) fn has_room(&self, waker: Option<&Waker>) -> bool {
+    /// Whether a connection would find room; else `waker` waits for some. `ECONNREFUSED` if none is taken any more.
+    pub(super) fn has_room(&self, waker: Option<&Waker>) -> Result<bool> {
         let mut state = self.state.lock();
-        let free = state.closed || !state.is_full();
-        let cleared = if free {
-            Woken::default()
-        } else {
-            state.connectors.register(waker)
-        };
+        if state.closed || state.shut.0 {
+            return Err(Errno::ECONNREFUSED.into());
+        }
+        if !state.is_full() {
+            return Ok(true);
+        }
+        let cleared = state.connectors.register(waker);
         drop(state);
         cleared.wake();
-        free
+        Ok(false)
     }
 
     /// Lets a connector wait for its turn. `None` if nobody listens any more, else tasks to wake.
@@ -110,13 +115,16 @@ impl Listener {
     pub(super) fn accept<T>(
         &self,
         waker: Option<&Waker>,
-        keep: impl FnOnce() -> crate::error::Result<T>,
+        keep: impl FnOnce() -> Result<T>,
     ) -> IoResult<(Incoming, T)> {
         let mut state = self.state.lock();
         if state.closed {
             return Poll::Ready(Err(Errno::EINVAL.into()));
         }
         if state.queue.is_empty() {
+            if state.shut.0 && waker.is_some() {
+                return Poll::Ready(Err(Errno::EINVAL.into()));
+            }
             let cleared = state.acceptors.register(waker);
             drop(state);
             cleared.wake();
@@ -133,6 +141,15 @@ impl Listener {
         Poll::Ready(Ok((incoming, kept)))
     }
 
+    /// Shuts a unix listener down: what has arrived may still be accepted.
+    pub(super) fn shutdown(&self, read: bool, write: bool) {
+        let mut state = self.state.lock();
+        state.shut = (state.shut.0 || read, state.shut.1 || write);
+        let woken = [state.acceptors.take(), state.connectors.take()];
+        drop(state);
+        woken.into_iter().for_each(Woken::wake);
+    }
+
     /// Ends it: what was not accepted is reset, what waits is refused.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
@@ -147,18 +164,14 @@ impl Listener {
         woken.into_iter().for_each(Woken::wake);
     }
 
-    pub(super) fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+    /// Conditions; always registers.
+    pub(super) fn poll(&self, waker: Option<&Waker>) -> PollEvents {
         let mut state = self.state.lock();
-        let ready = if state.queue.is_empty() {
-            PollEvents::empty()
-        } else {
-            interest & PollEvents::IN
-        };
-        let cleared = if ready.is_empty() {
-            state.acceptors.register(waker)
-        } else {
-            Woken::default()
-        };
+        let mut ready = PollEvents::empty();
+        ready.set(PollEvents::IN, !state.queue.is_empty() || state.shut.0);
+        ready.set(PollEvents::RDHUP, state.shut.0);
+        ready.set(PollEvents::HUP, state.shut == (true, true));
+        let cleared = state.acceptors.register(waker);
         drop(state);
         cleared.wake();
         ready

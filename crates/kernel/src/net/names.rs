@@ -19,7 +19,8 @@ use std::sync::{Arc, Weak};
 #[derive(Default)]
 pub(super) struct Names {
     nodes: HashMap<NodeId, Unix>,
-    abstracts: HashMap<Vec<u8>, Unix>,
+    /// Each kind of socket has abstract names of its own.
+    abstracts: HashMap<(Kind, Vec<u8>), Unix>,
     /// TCP and UDP.
     ports: [BTreeMap<u16, Vec<Port>>; 2],
     next_claim: u64,
@@ -83,7 +84,7 @@ struct Held {
 #[derive(Clone)]
 enum Key {
     Node(NodeId),
-    Abstract(Vec<u8>),
+    Abstract((Kind, Vec<u8>)),
     Port(Transport, u16),
 }
 
@@ -110,14 +111,17 @@ impl Claim {
     ) -> Result<(Self, Vec<u8>)> {
         let mut names = net.names.lock();
         let name = match name {
-            Some(name) if names.abstracts.contains_key(name) => return Err(Errno::EADDRINUSE.into()),
             Some(name) => name.to_vec(),
-            None => names.free_abstract()?,
+            None => names.free_abstract(kind)?,
         };
+        let key = (kind, name.clone());
+        if names.abstracts.contains_key(&key) {
+            return Err(Errno::EADDRINUSE.into());
+        }
         let claim = names.claim_id();
-        names.abstracts.insert(name.clone(), Unix { claim, kind, target });
+        names.abstracts.insert(key.clone(), Unix { claim, kind, target });
         drop(names);
-        Ok((Self::new(net, claim, Key::Abstract(name.clone())), name))
+        Ok((Self::new(net, claim, Key::Abstract(key)), name))
     }
 
     /// Takes a port, or finds one if `port` is 0; `EADDRINUSE`.
@@ -253,7 +257,7 @@ impl Names {
 
     /// The socket with an abstract name.
     pub(super) fn abstract_name(&self, name: &[u8], kind: Kind) -> Result<Target> {
-        reachable(self.abstracts.get(name), kind)
+        reachable(self.abstracts.get(&(kind, name.to_vec())), kind)
     }
 
     /// The listener for connections to this address.
@@ -317,12 +321,12 @@ impl Names {
         Err(Errno::EADDRINUSE.into())
     }
 
-    fn free_abstract(&mut self) -> Result<Vec<u8>> {
+    fn free_abstract(&mut self, kind: Kind) -> Result<Vec<u8>> {
         // Five hexadecimal digits, as `unix(7)` has it.
         for _ in 0..1 << 20 {
             let name = format!("{:05x}", self.next_abstract & 0xf_ffff).into_bytes();
             self.next_abstract = self.next_abstract.wrapping_add(1);
-            if !self.abstracts.contains_key(&name) {
+            if !self.abstracts.contains_key(&(kind, name.clone())) {
                 return Ok(name);
             }
         }

@@ -1,6 +1,6 @@
 //! One socket.
 
-use super::address::shown;
+use super::address::{Name, UnixName};
 use super::connection::Link;
 use super::inbox::Inbox;
 use super::listener::{Attempt, Listener};
@@ -49,6 +49,8 @@ pub struct Socket {
     open: AtomicBool,
     /// The connection of a stream or packet socket, once there is one: reads and writes need no other lock then.
     pub(super) link: OnceLock<Link>,
+    /// Of a unix socket, once it is bound.
+    pub(super) unix_name: OnceLock<UnixName>,
     /// Of a datagram socket.
     pub(super) inbox: Option<Arc<Inbox>>,
     pub(super) state: Mutex<State>,
@@ -56,9 +58,12 @@ pub struct Socket {
 
 pub(super) struct State {
     pub(super) settings: Settings,
-    pub(super) local: SocketAddress,
+    /// Of an internet socket.
+    pub(super) local: SocketAddr,
     pub(super) claim: Option<Claim>,
-    pub(super) peer: Option<SocketAddress>,
+    pub(super) peer: Option<Name>,
+    /// What a unix stream shut down while it was not connected: reading, writing.
+    pub(super) shut: (bool, bool),
     /// Of a connected unix datagram socket.
     pub(super) target: Option<Weak<Inbox>>,
     pub(super) peer_credentials: Option<PeerCredentials>,
@@ -81,7 +86,7 @@ pub(super) struct Connecting {
     pub(super) attempt: Arc<Attempt>,
     /// Unless it was refused at once.
     pub(super) link: Option<Link>,
-    pub(super) peer: SocketAddress,
+    pub(super) peer: SocketAddr,
 }
 
 impl Socket {
@@ -97,12 +102,14 @@ impl Socket {
             counted,
             open: AtomicBool::new(true),
             link: OnceLock::new(),
+            unix_name: OnceLock::new(),
             inbox: (kind == Kind::Datagram).then(|| Inbox::new(net, id)),
             state: Mutex::new(State {
                 settings: Settings::default(),
-                local: SocketAddress::unspecified(domain),
+                local: unspecified(domain),
                 claim: None,
                 peer: None,
+                shut: (false, false),
                 target: None,
                 peer_credentials: None,
                 phase: Phase::Idle,
@@ -147,25 +154,33 @@ impl Socket {
 
     fn accepted(&self, incoming: Incoming, claim: Option<Claim>, settings: Settings) -> (Arc<Self>, SocketAddress) {
         let socket = Self::new(&self.net, self.domain, self.kind, self.owner, true);
-        let peer = self.in_family(incoming.peer);
+        let peer = incoming.peer.shown(self.domain);
         let mut state = socket.state.lock();
         incoming.link.set_capacity(settings.send_buffer as usize);
         state.settings = settings;
         state.claim = claim;
-        state.local = self.in_family(incoming.local);
-        state.peer = Some(peer.clone());
+        match incoming.local {
+            Name::Inet(local) => state.local = local,
+            // The cells of a new socket are empty.
+            Name::Unix(name) => drop(socket.unix_name.set(name)),
+        }
+        state.peer = Some(incoming.peer);
         state.peer_credentials = Some(incoming.credentials);
-        // The cell of a new socket is empty.
         let _ = socket.link.set(incoming.link);
         drop(state);
         (socket, peer)
     }
 
-    /// An internet address as this family writes it.
-    pub(super) fn in_family(&self, address: SocketAddress) -> SocketAddress {
-        match address {
-            SocketAddress::Inet(address) => shown(address, self.domain),
-            unix @ SocketAddress::Unix(_) => unix,
+    /// The cell of a unix socket's name, which its peers hold, too.
+    pub(super) fn unix_name(&self) -> &UnixName {
+        self.unix_name.get_or_init(UnixName::default)
+    }
+
+    /// Its name, for peers.
+    pub(super) fn own_name(&self, state: &State) -> Name {
+        match self.domain {
+            Domain::Unix => Name::Unix(self.unix_name().clone()),
+            _ => Name::Inet(state.local),
         }
     }
 
@@ -178,15 +193,14 @@ impl Socket {
             return link.receive(buf, flags, waker);
         }
         if let Some(inbox) = &self.inbox {
-            return inbox.receive(buf, flags, waker).map_ok(|received| Received {
-                source: received.source.map(|source| self.in_family(source)),
-                ..received
-            });
+            return inbox.receive(buf, flags, self.domain, waker);
         }
         match self.await_link(waker)? {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(link)) => link.receive(buf, flags, waker),
-            Poll::Ready(None) if self.domain == Domain::Unix => Poll::Ready(Err(Errno::EINVAL.into())),
+            Poll::Ready(None) if self.domain == Domain::Unix && self.kind == Kind::Stream => {
+                Poll::Ready(Err(Errno::EINVAL.into()))
+            }
             Poll::Ready(None) => Poll::Ready(Err(Errno::ENOTCONN.into())),
         }
     }
@@ -264,7 +278,17 @@ impl Socket {
             link.shutdown(how);
             return Ok(());
         }
+        let (read, write) = (how != Shutdown::Write, how != Shutdown::Read);
+        if self.domain == Domain::Unix {
+            state.shut = (state.shut.0 || read, state.shut.1 || write);
+        }
         let listener = match &state.phase {
+            Phase::Listening(listener) if self.domain == Domain::Unix => {
+                let listener = Arc::clone(listener);
+                drop(state);
+                listener.shutdown(read, write);
+                return Ok(());
+            }
             Phase::Listening(listener) if how != Shutdown::Write => Arc::clone(listener),
             Phase::Listening(_) => return Ok(()),
             _ if self.domain == Domain::Unix => return Ok(()),
@@ -280,14 +304,15 @@ impl Socket {
     pub fn name(&self) -> SocketAddress {
         let mut state = self.state.lock();
         let _ = connect::settle(self, &mut state, None);
-        state.local.clone()
+        self.own_name(&state).shown(self.domain)
     }
 
     /// `getpeername(2)`; `ENOTCONN` without a peer.
     pub fn peer_name(&self) -> Result<SocketAddress> {
         let mut state = self.state.lock();
         let _ = connect::settle(self, &mut state, None);
-        state.peer.clone().ok_or_else(|| Errno::ENOTCONN.into())
+        let peer = state.peer.as_ref().map(|peer| peer.shown(self.domain));
+        peer.ok_or_else(|| Errno::ENOTCONN.into())
     }
 
     /// `getsockopt(2)`; `ENOPROTOOPT` for an option that this kind of socket does not have.
@@ -355,12 +380,17 @@ impl Socket {
         if let Phase::Listening(listener) = &state.phase {
             let listener = Arc::clone(listener);
             drop(state);
-            return listener.poll(PollEvents::IN, waker);
+            return listener.poll(waker);
         }
         if self.link.get().is_none() && state.error.is_some() {
             return PollEvents::IN | PollEvents::OUT | PollEvents::RDHUP | PollEvents::HUP | PollEvents::ERR;
         }
-        PollEvents::OUT | PollEvents::HUP
+        let shut = if state.shut.0 {
+            PollEvents::IN | PollEvents::RDHUP
+        } else {
+            PollEvents::empty()
+        };
+        PollEvents::OUT | PollEvents::HUP | shut
     }
 
     fn poll_inbox(&self, inbox: &Inbox, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
@@ -383,6 +413,10 @@ const NOBODY: PeerCredentials = PeerCredentials {
 
 impl File for Socket {
     fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
+        if buf.is_empty() {
+            // Unlike a receive, which waits for something to come.
+            return Poll::Ready(Ok(0));
+        }
         self.receive(buf, MessageFlags::empty(), waker)
             .map_ok(|received| received.length)
     }
@@ -485,10 +519,10 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// The port and address of an internet name.
-pub(super) fn inet(address: &SocketAddress) -> Option<SocketAddr> {
-    match address {
-        SocketAddress::Inet(address) => Some(*address),
-        SocketAddress::Unix(_) => None,
+/// The address of an internet socket without one.
+fn unspecified(domain: Domain) -> SocketAddr {
+    match SocketAddress::unspecified(domain) {
+        SocketAddress::Inet(address) => address,
+        SocketAddress::Unix(_) => SocketAddr::new(core::net::Ipv4Addr::UNSPECIFIED.into(), 0),
     }
 }

@@ -1,8 +1,9 @@
 //! The network of one VM: its counters, its names, and the ways into it.
 
+use super::address::Name;
 use super::connection::Link;
 use super::names::Names;
-use super::{Caller, Domain, Kind, PeerCredentials, Socket, SocketAddress, connect};
+use super::{Caller, Domain, Kind, PeerCredentials, Socket, connect};
 use crate::clock::Clock;
 use crate::errno::Errno;
 use crate::error::Result;
@@ -215,7 +216,7 @@ impl Drop for Slot {
 /// A connection that reached a listener and was not accepted yet.
 pub(super) struct Incoming {
     pub(super) link: Link,
-    pub(super) local: SocketAddress,
-    pub(super) peer: SocketAddress,
+    pub(super) local: Name,
+    pub(super) peer: Name,
     pub(super) credentials: PeerCredentials,
 }

@@ -69,7 +69,7 @@ fn settle(host: &mut Host, call: &Call, expected: &Answer, patient: bool) -> Ans
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
     #[test]
     fn unix_streams(script in prop::collection::vec(call(Domain::Unix, &[Kind::Stream]), 1..50)) {

@@ -25,12 +25,21 @@ impl Host {
             Domain::Unix => {
                 let path = |name: &str| SocketAddrUnix::new(directory.path().join(name)).unwrap().into();
                 let unique = directory.path().as_os_str().as_encoded_bytes().to_vec();
-                vec![path("a"), path("b"), SocketAddrUnix::new_abstract_name(&unique).unwrap().into()]
+                vec![
+                    path("a"),
+                    path("b"),
+                    SocketAddrUnix::new_abstract_name(&unique).unwrap().into(),
+                ]
             }
             Domain::Inet => free_ports((Ipv4Addr::LOCALHOST, 0).into()),
             Domain::Inet6 => free_ports((Ipv6Addr::LOCALHOST, 0).into()),
         };
-        Self { domain, addresses, slots: Vec::new(), _directory: directory }
+        Self {
+            domain,
+            addresses,
+            slots: Vec::new(),
+            _directory: directory,
+        }
     }
 
     fn name_of(&self, address: Option<SocketAddrAny>) -> Option<Name> {
@@ -129,5 +138,7 @@ fn kind_of(kind: Kind) -> SocketType {
 /// Ports that were free a moment ago, for TCP and UDP alike.
 fn free_ports(any: SocketAddr) -> Vec<SocketAddrAny> {
     let held: Vec<_> = (0..NAMES).map(|_| std::net::TcpListener::bind(any).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().into()).collect()
+    held.iter()
+        .map(|listener| listener.local_addr().unwrap().into())
+        .collect()
 }

@@ -1,5 +1,10 @@
 //! Sockets: the same calls on the host's sockets and on the kernel's, and what only the kernel promises.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "a test is one crate, and may fail")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test is one crate, and may fail"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -26,7 +26,10 @@ pub struct Process {
 
 impl Process {
     pub fn new() -> Self {
-        Self { uid: 1000, ..Self::default() }
+        Self {
+            uid: 1000,
+            ..Self::default()
+        }
     }
 
     pub fn unlink(&self, path: &[u8]) {
@@ -36,14 +39,21 @@ impl Process {
 
 impl Caller for Process {
     fn credentials(&self) -> PeerCredentials {
-        PeerCredentials { pid: Pid(7), uid: Uid(self.uid), gid: Gid(1000) }
+        PeerCredentials {
+            pid: Pid(7),
+            uid: Uid(self.uid),
+            gid: Gid(1000),
+        }
     }
     fn create_node(&self, path: &[u8]) -> Result<NodeId> {
         let mut nodes = self.nodes.lock();
         if nodes.contains_key(path) {
             return Err(Errno::EADDRINUSE.into());
         }
-        let node = NodeId { device: DeviceId(1), ino: Ino(nodes.len() as u64 + 100) };
+        let node = NodeId {
+            device: DeviceId(1),
+            ino: Ino(nodes.len() as u64 + 100),
+        };
         nodes.insert(path.to_vec(), node);
         Ok(node)
     }
@@ -77,7 +87,12 @@ const FIRST_PORT: u16 = 5000;
 
 impl Ours {
     pub fn new(domain: Domain) -> Self {
-        Self { net: net(|_| {}), process: Process::new(), domain, slots: Vec::new() }
+        Self {
+            net: net(|_| {}),
+            process: Process::new(),
+            domain,
+            slots: Vec::new(),
+        }
     }
 
     fn address(&self, name: Name) -> SocketAddress {
@@ -135,7 +150,11 @@ impl Ours {
             }
             Call::Receive(slot, len, peek) => {
                 let mut buf = vec![0; len];
-                let flags = if peek { MessageFlags::PEEK } else { MessageFlags::empty() };
+                let flags = if peek {
+                    MessageFlags::PEEK
+                } else {
+                    MessageFlags::empty()
+                };
                 let got = socket(slot)?.receive(&mut buf, flags, None);
                 got.map(|done| {
                     done.map(|received| {
