@@ -3,7 +3,7 @@
 use super::address::{canonical, is_local};
 use super::listener::{BACKLOG_MAX, Listener};
 use super::names::{Claim, Target, Terms, Transport};
-use super::socket::{Phase, Socket, State};
+use super::socket::{Background, Phase, Socket, State};
 use super::{Caller, Domain, Kind, SocketAddress, UnixAddress};
 use crate::errno::Errno;
 use crate::error::Result;
@@ -103,6 +103,7 @@ impl Socket {
         };
         let (claim, port) = Claim::port(&self.net, self.transport(), address.port(), terms, self.inbox_target())?;
         state.claim = Some(claim);
+        state.any_port = address.port() == 0;
         state.local = SocketAddr::new(address.ip(), port);
         Ok(())
     }
@@ -132,7 +133,7 @@ impl Socket {
             return Ok(());
         }
         let unnamed_unix = self.domain == Domain::Unix && state.claim.is_none();
-        if unnamed_unix || self.link.get().is_some() || matches!(state.phase, Phase::Connecting(_)) {
+        if unnamed_unix || self.link.get().is_some() || state.background != Background::None {
             return Err(Errno::EINVAL.into());
         }
         self.claim_any_port(&mut state)?;
@@ -140,7 +141,9 @@ impl Socket {
         if let Some(claim) = &state.claim {
             claim.point_to(Target::Listener(Arc::downgrade(&listener)))?;
         }
-        listener.shutdown(state.shut.0, state.shut.1);
+        if self.domain == Domain::Unix {
+            listener.shutdown(state.shut.0, state.shut.1);
+        }
         state.error = None;
         state.phase = Phase::Listening(listener);
         Ok(())

@@ -5,7 +5,7 @@ use super::connection::{Link, Style};
 use super::inbox::{Delivery, Filter, Inbox};
 use super::listener::{Arrival, Attempt, Listener};
 use super::names::Target;
-use super::socket::{Connecting, Phase, Socket, State};
+use super::socket::{Background, Connecting, Phase, Socket, State};
 use super::stack::{Incoming, Net, Slot};
 use super::{Caller, Domain, Kind, PeerCredentials, SocketAddress, UnixAddress};
 use crate::errno::Errno;
@@ -159,20 +159,26 @@ impl Socket {
                 None => Poll::Ready(Err(Errno::EALREADY.into())),
             };
         }
+        let background = core::mem::take(&mut state.background);
         if self.link.get().is_some() {
-            let fresh = core::mem::take(&mut state.unannounced);
+            let fresh = background == Background::Unannounced;
             return Poll::Ready(if fresh { Ok(()) } else { Err(Errno::EISCONN.into()) });
+        }
+        if background == Background::Spoiled {
+            state.background = background;
+            return Poll::Ready(Err(Errno::EINVAL.into()));
         }
         if matches!(state.phase, Phase::Listening(_)) {
             return Poll::Ready(Err(Errno::EISCONN.into()));
         }
-        if core::mem::take(&mut state.unannounced) {
+        if background == Background::Unannounced {
             let error = state.error.take().unwrap_or(Errno::ECONNABORTED);
+            state.shut = (false, false);
             return Poll::Ready(Err(error.into()));
         }
         state.error = None;
         let woken = self.begin_tcp(&mut state, to, credentials)?;
-        state.unannounced = true;
+        state.background = Background::Unannounced;
         let result = match waker {
             None => Poll::Ready(Err(Errno::EINPROGRESS.into())),
             Some(_) => self.finish_tcp(&mut state, waker),
@@ -187,9 +193,12 @@ impl Socket {
         if settle(self, state, waker).is_pending() {
             return Poll::Pending;
         }
-        state.unannounced = false;
+        state.background = Background::None;
         Poll::Ready(match state.error.take() {
-            Some(error) => Err(error.into()),
+            Some(error) => {
+                state.shut = (false, false);
+                Err(error.into())
+            }
             None => Ok(()),
         })
     }
@@ -258,9 +267,15 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
         Ok(()) => {
             state.peer = Some(Name::Inet(connecting.peer));
             // The cell is only filled here, under the socket's lock, and a socket with a link never connects again.
-            connecting.link.into_iter().for_each(|link| drop(socket.link.set(link)));
+            for link in connecting.link {
+                link.inherit_shutdown(state.shut.0, state.shut.1);
+                let _ = socket.link.set(link);
+            }
         }
-        Err(errno) => state.error = Some(errno),
+        Err(errno) => {
+            state.error = Some(errno);
+            state.shut = (true, true);
+        }
     }
     Poll::Ready(())
 }

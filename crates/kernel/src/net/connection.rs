@@ -247,7 +247,7 @@ impl Link {
         if let Some(error) = ends[me].error.take() {
             return Some(Err(error.into()));
         }
-        if flow.finished {
+        if flow.finished || ends[me].muted {
             return Some(Err(Errno::EPIPE.into()));
         }
         if ends[1 - me].closed && !data.is_empty() {
@@ -274,7 +274,7 @@ impl Link {
         wake_all(state);
     }
 
-    /// Takes over what a unix socket shut down before it connected.
+    /// Takes over what a socket shut down before it connected.
     pub(super) fn inherit_shutdown(&self, read: bool, write: bool) {
         let mut state = self.connection.state.lock();
         state.flows[1 - self.side].unwanted |= read;

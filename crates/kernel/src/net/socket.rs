@@ -61,8 +61,10 @@ pub(super) struct State {
     /// Of an internet socket.
     pub(super) local: SocketAddr,
     pub(super) claim: Option<Claim>,
+    /// The port was not asked for.
+    pub(super) any_port: bool,
     pub(super) peer: Option<Name>,
-    /// What a unix stream shut down while it was not connected: reading, writing.
+    /// What a stream shut down while it was not connected, or lost with a failed connect: reading, writing.
     pub(super) shut: (bool, bool),
     /// Of a connected unix datagram socket.
     pub(super) target: Option<Weak<Inbox>>,
@@ -70,8 +72,25 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// Why the last connect in the background failed.
     pub(super) error: Option<Errno>,
-    /// A connect in the background was begun and nobody called `connect` for its result yet.
-    pub(super) unannounced: bool,
+    pub(super) background: Background,
+}
+
+/// Where a connect in the background stands for its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Background {
+    #[default]
+    None,
+    /// Begun, and nobody called `connect` again for its result yet.
+    Unannounced,
+    /// It failed and the socket was shut down before anybody asked: Linux never lets such a socket connect again.
+    Spoiled,
+}
+
+impl State {
+    /// Whether a TCP that is not connected reads the end of a stream.
+    fn reads_end(&self) -> bool {
+        self.shut.0 && !matches!(self.phase, Phase::Listening(_))
+    }
 }
 
 /// What a stream or packet socket without a connection is doing.
@@ -108,13 +127,14 @@ impl Socket {
                 settings: Settings::default(),
                 local: unspecified(domain),
                 claim: None,
+                any_port: false,
                 peer: None,
                 shut: (false, false),
                 target: None,
                 peer_credentials: None,
                 phase: Phase::Idle,
                 error: None,
-                unannounced: false,
+                background: Background::None,
             }),
         })
     }
@@ -201,6 +221,9 @@ impl Socket {
             Poll::Ready(None) if self.domain == Domain::Unix && self.kind == Kind::Stream => {
                 Poll::Ready(Err(Errno::EINVAL.into()))
             }
+            Poll::Ready(None) if self.domain != Domain::Unix && self.state.lock().reads_end() => {
+                Poll::Ready(Ok(Received::bytes(0)))
+            }
             Poll::Ready(None) => Poll::Ready(Err(Errno::ENOTCONN.into())),
         }
     }
@@ -258,28 +281,29 @@ impl Socket {
     /// # Errors
     /// `ENOTCONN` for an internet socket without a peer.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        if let Some(link) = self.link.get() {
-            link.shutdown(how);
-            return Ok(());
-        }
         if let Some(inbox) = &self.inbox {
             inbox.shutdown(how != Shutdown::Write, how != Shutdown::Read);
             let connected = self.domain == Domain::Unix || self.state.lock().peer.is_some();
             return if connected { Ok(()) } else { Err(Errno::ENOTCONN.into()) };
         }
-        self.shutdown_unconnected(how)
+        self.shutdown_stream(how)
     }
 
-    fn shutdown_unconnected(&self, how: Shutdown) -> Result<()> {
+    fn shutdown_stream(&self, how: Shutdown) -> Result<()> {
         let mut state = self.state.lock();
         let _ = connect::settle(self, &mut state, None);
+        let unannounced = state.background == Background::Unannounced;
         if let Some(link) = self.link.get() {
+            state.background = Background::None;
             drop(state);
             link.shutdown(how);
             return Ok(());
         }
+        if unannounced {
+            state.background = Background::Spoiled;
+        }
         let (read, write) = (how != Shutdown::Write, how != Shutdown::Read);
-        if self.domain == Domain::Unix {
+        if self.domain == Domain::Unix || matches!(state.phase, Phase::Idle) {
             state.shut = (state.shut.0 || read, state.shut.1 || write);
         }
         let listener = match &state.phase {
@@ -295,8 +319,11 @@ impl Socket {
             _ => return Err(Errno::ENOTCONN.into()),
         };
         state.phase = Phase::Idle;
+        state.shut = (false, false);
+        let claim = if state.any_port { state.claim.take() } else { None };
         drop(state);
         listener.close();
+        drop(claim);
         Ok(())
     }
 
