@@ -112,11 +112,7 @@ impl Listener {
     }
 
     /// The oldest connection, given to `keep`, which may refuse to take it; then it stays.
-    pub(super) fn accept<T>(
-        &self,
-        waker: Option<&Waker>,
-        keep: impl FnOnce() -> Result<T>,
-    ) -> IoResult<(Incoming, T)> {
+    pub(super) fn accept<T>(&self, waker: Option<&Waker>, keep: impl FnOnce() -> Result<T>) -> IoResult<(Incoming, T)> {
         let mut state = self.state.lock();
         if state.closed {
             return Poll::Ready(Err(Errno::EINVAL.into()));

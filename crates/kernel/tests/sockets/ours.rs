@@ -32,6 +32,11 @@ impl Process {
         }
     }
 
+    /// One with this user.
+    pub fn of(uid: u32) -> Self {
+        Self { uid, ..Self::default() }
+    }
+
     pub fn unlink(&self, path: &[u8]) {
         self.nodes.lock().remove(path);
     }
