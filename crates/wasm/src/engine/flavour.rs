@@ -1,0 +1,68 @@
+//! Settings of the engines.
+
+use wasmtime::{Collector, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+/// Native stack that a guest may use. The remaining part of the fiber's stack is for imports: what they need is bounded,
+/// because none recurses over anything that a guest controls.
+pub(crate) const WASM_STACK: usize = 1 << 20;
+/// Stack of a fiber.
+pub(crate) const ASYNC_STACK: usize = 2 << 20;
+
+/// Largest memory of an instance in the pool.
+const SLOT_MEMORY: usize = 1 << 30;
+/// Largest table of an instance in the pool.
+const SLOT_TABLE: usize = 20_000;
+/// Largest bookkeeping of an instance in the pool; it grows with the number of functions.
+const SLOT_INSTANCE: usize = 4 << 20;
+
+fn base() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .collector(Collector::DeferredReferenceCounting)
+        .wasm_memory64(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(ASYNC_STACK)
+        .memory_reservation(4 << 30)
+        .memory_may_move(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .generate_address_map(false)
+        .wasm_backtrace_max_frames(None)
+        .memory_init_cow(true);
+    config
+}
+
+/// For processes beyond the pool.
+pub(super) fn on_demand() -> Config {
+    let mut config = base();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config
+}
+
+/// For compiling only.
+pub(super) fn compiler(parallel: bool) -> Config {
+    let mut config = on_demand();
+    config.parallel_compilation(parallel);
+    config
+}
+
+/// For processes in a pool of `slots`.
+pub(super) fn pooled(slots: u32) -> Config {
+    // A store that uses exceptions takes a second memory, for their heap.
+    let heaps = (slots / 4).max(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(slots)
+        .total_memories(slots.saturating_add(heaps))
+        .total_tables(slots)
+        .total_stacks(slots)
+        .total_gc_heaps(heaps)
+        .max_memory_size(SLOT_MEMORY)
+        .table_elements(SLOT_TABLE)
+        .max_core_instance_size(SLOT_INSTANCE)
+        .linear_memory_keep_resident(0)
+        .table_keep_resident(0)
+        .async_stack_keep_resident(0);
+    let mut config = base();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}

@@ -1,0 +1,169 @@
+//! How a call of a guest reaches the function that serves it.
+//!
+//! There are three kinds of import, and a table in `preview1` and `abi` gives each its kind:
+//!
+//! * `now`: answers at once. A plain function of a [`Cx`].
+//! * `wait`: may have to wait, or touches a filesystem. A function of a [`Cx`] and a waker that is called again, with the
+//!   same arguments, each time the waker was woken, until it is ready. Between calls nothing is borrowed; what it must remember
+//!   stands in [`Scratch`]. Before each call the process passes its gate.
+//! * `own`: an async function of the caller, for the few that end or copy a process.
+
+use crate::engine::Engines;
+use crate::errno;
+use crate::error::{Error, Result as HostResult};
+use crate::library::Failure;
+use crate::memory::Memory;
+use crate::process::{State, Unwind};
+use agentos_kernel::clock::Instant;
+use agentos_kernel::process::{Gate, Process};
+use agentos_kernel::{Errno, Result};
+use std::future::poll_fn;
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
+use wasmtime::{Caller, Engine, Extern, Linker};
+
+/// One step of one import.
+pub(crate) struct Cx<'a> {
+    pub(crate) memory: Memory<'a>,
+    pub(crate) state: &'a mut State,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+/// What an import remembers between its steps.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// When it stops waiting; set at the first step.
+    pub(crate) deadline: Option<Option<Instant>>,
+    /// How much it has done.
+    pub(crate) done: u64,
+    /// Bytes that it moves.
+    pub(crate) bytes: Vec<u8>,
+    /// A program's request that was read already.
+    pub(crate) request: Option<Box<agentos_kernel::process::SpawnRequest>>,
+}
+
+impl Cx<'_> {
+    /// The calling process.
+    pub(crate) fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.state.process)
+    }
+
+    /// The deadline of a call that gave up to `timeout_ns` (negative: for ever) when it was made.
+    pub(crate) fn deadline(&mut self, timeout_ns: i64) -> Option<Instant> {
+        let process = &self.state.process;
+        *self.scratch.deadline.get_or_insert_with(|| process.deadline(timeout_ns))
+    }
+}
+
+/// The imports, for each engine that runs guests.
+pub(crate) struct Linkers {
+    pooled: Option<Linker<State>>,
+    on_demand: OnceLock<Linker<State>>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engines: &Engines) -> HostResult<Self> {
+        let pooled = engines.pooled().map(|(engine, _)| linker(engine)).transpose().map_err(Error::engine)?;
+        Ok(Self { pooled, on_demand: OnceLock::new() })
+    }
+
+    /// The imports for modules of this engine.
+    pub(crate) fn of(&self, engine: &Engine) -> Result<&Linker<State>, Failure> {
+        if let Some(pooled) = self.pooled.as_ref().filter(|linker| Engine::same(linker.engine(), engine)) {
+            return Ok(pooled);
+        }
+        if let Some(linker) = self.on_demand.get() {
+            return Ok(linker);
+        }
+        let linker = linker(engine).map_err(Failure::invalid)?;
+        Ok(self.on_demand.get_or_init(|| linker))
+    }
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    crate::preview1::define(&mut linker)?;
+    crate::abi::define(&mut linker)?;
+    Ok(linker)
+}
+
+/// Serves an import that answers at once.
+pub(crate) fn now(caller: &mut Caller<'_, State>, call: impl FnOnce(&mut Cx<'_>) -> Result<()>) -> u32 {
+    let mut scratch = Scratch::default();
+    number(step(caller, &mut scratch, call))
+}
+
+/// Serves an import that may have to wait.
+pub(crate) async fn wait(
+    mut caller: Caller<'_, State>,
+    mut call: impl FnMut(&mut Cx<'_>, &Waker) -> Poll<Result<()>>,
+) -> wasmtime::Result<u32> {
+    let mut scratch = Scratch::default();
+    poll_fn(move |task| {
+        let waker = task.waker();
+        match caller.data().process.gate(Some(waker)) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Gate::Die) => return Poll::Ready(Err(Unwind::Killed.into())),
+            Poll::Ready(Gate::Run) => {}
+        }
+        step(&mut caller, &mut scratch, |cx| call(cx, waker)).map(|result| Ok(number(result)))
+    })
+    .await
+}
+
+/// Lends memory and state to one step of an import.
+pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, call: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+    if caller.data().memory.is_none() {
+        // A start function runs before the instance is known.
+        let memory = caller.get_export("memory").and_then(Extern::into_memory);
+        caller.data_mut().memory = memory;
+    }
+    match caller.data().memory {
+        Some(memory) => {
+            let (bytes, state) = memory.data_and_store_mut(caller);
+            call(&mut Cx { memory: Memory::new(bytes), state, scratch })
+        }
+        None => call(&mut Cx { memory: Memory::new(&mut []), state: caller.data_mut(), scratch }),
+    }
+}
+
+/// What the guest gets to see.
+pub(crate) fn number(result: Result<()>) -> u32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => errno::number(error.errno()),
+    }
+}
+
+/// The result of a call that has nothing to wait for.
+pub(crate) fn at_once(result: Result<()>) -> Poll<Result<()>> {
+    Poll::Ready(result)
+}
+
+/// An error number as the result of an import.
+pub(crate) fn fail<T>(errno: Errno) -> Result<T> {
+    Err(errno.into())
+}
+
+/// Defines a table of imports; see the head of this module for the kinds.
+macro_rules! imports {
+    ($linker:ident, $module:expr; $($kind:ident $name:ident($($arg:ident: $ty:ty),* $(,)?) = $path:expr;)*) => {
+        $($crate::imports::imports!(@$kind $linker, $module, stringify!($name), ($($arg: $ty),*), $path);)*
+    };
+    (@now $linker:ident, $module:expr, $name:expr, ($($arg:ident: $ty:ty),*), $path:expr) => {
+        $linker.func_wrap($module, $name, |mut caller: wasmtime::Caller<'_, $crate::process::State>, $($arg: $ty),*| -> u32 {
+            $crate::imports::now(&mut caller, |cx| $path(cx, $($arg),*))
+        })?;
+    };
+    (@wait $linker:ident, $module:expr, $name:expr, ($($arg:ident: $ty:ty),*), $path:expr) => {
+        $linker.func_wrap_async($module, $name, |caller: wasmtime::Caller<'_, $crate::process::State>, ($($arg,)*): ($($ty,)*)| {
+            Box::new($crate::imports::wait(caller, move |cx, waker| $path(cx, waker, $($arg),*)))
+        })?;
+    };
+    (@own $linker:ident, $module:expr, $name:expr, ($($arg:ident: $ty:ty),*), $path:expr) => {
+        $linker.func_wrap_async($module, $name, |caller: wasmtime::Caller<'_, $crate::process::State>, ($($arg,)*): ($($ty,)*)| {
+            Box::new($path(caller, $($arg),*))
+        })?;
+    };
+}
+pub(crate) use imports;

@@ -1,0 +1,142 @@
+//! A program that can be instantiated.
+
+use super::failure::Failure;
+use crate::engine::Engines;
+use crate::imports::Linkers;
+use crate::process::State;
+use crate::process::{MEMORIES_MAX, TABLES_MAX};
+use agentos_abi as abi;
+use agentos_kernel::{Errno, LimitExceeded};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::{ExternType, InstancePre, Module, ModuleExport, Mutability};
+
+/// Bytes of a page of WebAssembly memory.
+const PAGE: u64 = 1 << 16;
+
+/// A loaded program, shared by all processes that run it.
+pub(crate) struct Code {
+    pooled: Option<Form>,
+    on_demand: Mutex<Option<Arc<Form>>>,
+    linkers: Arc<Linkers>,
+    engines: Arc<Engines>,
+    /// Whether it imports our own module, which decides where the root directory is preopened.
+    pub(crate) native: bool,
+    /// Names of exported mutable globals, which a clone gets copies of.
+    globals: Vec<String>,
+    /// Bytes of memory that it begins with.
+    memory: u64,
+    /// Bytes of machine code.
+    pub(crate) size: u64,
+    /// Part of the product: never unloaded, since it will be needed again.
+    pub(crate) bundled: bool,
+    used: AtomicU64,
+}
+
+/// The program on one engine.
+pub(crate) struct Form {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) memory: Option<ModuleExport>,
+    pub(crate) start: ModuleExport,
+    pub(crate) clone_entry: Option<ModuleExport>,
+}
+
+impl Code {
+    /// Checks what the program imports and exports and binds it. `module` belongs to the pooled engine if there is one and
+    /// the program fits, else to the one on demand.
+    pub(crate) fn new(engines: &Arc<Engines>, linkers: &Arc<Linkers>, module: Module, bundled: bool) -> Result<Self, Failure> {
+        let needed = module.resources_required();
+        if needed.num_memories as usize > MEMORIES_MAX || needed.num_tables as usize > TABLES_MAX {
+            return Err(Failure::Invalid(format!("has more than {MEMORIES_MAX} memories or {TABLES_MAX} tables")));
+        }
+        let form = Form::new(linkers, &module)?;
+        let range = module.image_range();
+        let on_demand = wasmtime::Engine::same(module.engine(), engines.on_demand());
+        let native = module.imports().any(|import| import.module() == abi::MODULE);
+        let (pooled, on_demand) = if on_demand { (None, Some(Arc::new(form))) } else { (Some(form), None) };
+        Ok(Self {
+            pooled,
+            on_demand: Mutex::new(on_demand),
+            linkers: Arc::clone(linkers),
+            engines: Arc::clone(engines),
+            native,
+            globals: module.exports().filter(|export| is_mutable(&export.ty())).map(|export| export.name().to_owned()).collect(),
+            memory: needed.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
+            size: (range.end as usize).saturating_sub(range.start as usize) as u64,
+            bundled,
+            used: AtomicU64::new(0),
+        })
+    }
+
+    /// The program in the pool, if it fits there.
+    pub(crate) fn pooled(&self) -> Option<&Form> {
+        self.pooled.as_ref()
+    }
+
+    /// The program outside of the pool, made at the first call.
+    pub(crate) fn on_demand(&self) -> Result<Arc<Form>, Failure> {
+        let mut slot = self.on_demand.lock();
+        if let Some(form) = &*slot {
+            return Ok(Arc::clone(form));
+        }
+        let pooled = self.pooled.as_ref().ok_or(Failure::Os(Errno::ENOEXEC))?;
+        let code = pooled.pre.module().serialize().map_err(Failure::invalid)?;
+        let module = super::trusted::from_bytes(self.engines.on_demand(), &code).map_err(Failure::invalid)?;
+        let form = Arc::new(Form::new(&self.linkers, &module)?);
+        *slot = Some(Arc::clone(&form));
+        Ok(form)
+    }
+
+    /// Whether the memory that it begins with is within what the VM allows a process.
+    pub(crate) fn check_memory(&self, capacity: u64) -> agentos_kernel::Result<()> {
+        if self.memory <= capacity {
+            return Ok(());
+        }
+        let path = "limits.resources.maxWasmMemoryBytes";
+        Err(LimitExceeded::new(path, "bytes", self.memory, capacity, "exec", Errno::ENOMEM).into())
+    }
+
+    /// Names of exported mutable globals.
+    pub(crate) fn globals(&self) -> &[String] {
+        &self.globals
+    }
+
+    /// Notes a use at `time`, a counter that only grows.
+    pub(crate) fn touch(&self, time: u64) {
+        self.used.store(time, Ordering::Relaxed);
+    }
+
+    /// When it was last used.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Form {
+    fn new(linkers: &Linkers, module: &Module) -> Result<Self, Failure> {
+        let pre = linkers.of(module.engine())?.instantiate_pre(module).map_err(Failure::invalid)?;
+        let start = match module.get_export("_start") {
+            Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => module.get_export_index("_start"),
+            _ => None,
+        };
+        let memory = match module.get_export("memory") {
+            Some(ExternType::Memory(_)) => module.get_export_index("memory"),
+            _ => None,
+        };
+        let clone_entry = match module.get_export(abi::CLONE_ENTRY) {
+            Some(ExternType::Func(_)) => module.get_export_index(abi::CLONE_ENTRY),
+            _ => None,
+        };
+        Ok(Self {
+            start: start.ok_or_else(|| Failure::Invalid("exports no function \"_start\" without parameters and results".into()))?,
+            memory,
+            clone_entry,
+            pre,
+        })
+    }
+}
+
+fn is_mutable(ty: &ExternType) -> bool {
+    matches!(ty, ExternType::Global(global) if global.mutability() == Mutability::Var)
+}

@@ -1,0 +1,32 @@
+//! What an instance may allocate.
+
+use super::state::State;
+use wasmtime::ResourceLimiter;
+
+/// Entries of one table; more than any compiler makes.
+const TABLE_MAX: usize = 1 << 20;
+/// Memories and tables of one instance. A memory reserves 4 GiB of address space, hence so few.
+pub(crate) const MEMORIES_MAX: usize = 4;
+pub(crate) const TABLES_MAX: usize = 16;
+/// Bytes that a table entry takes.
+const TABLE_ENTRY: usize = 8;
+
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired as u64 <= self.memory_max && maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(fits && self.charge_memory(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= TABLE_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(fits && self.charge_memory(desired.saturating_sub(current).saturating_mul(TABLE_ENTRY)))
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+}

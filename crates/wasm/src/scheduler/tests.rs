@@ -1,0 +1,161 @@
+use super::*;
+use crate::config::WasmConfig;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::{Poll, Waker};
+
+fn scheduler(workers: usize) -> Scheduler {
+    let config = WasmConfig { pool_slots: 0, ..WasmConfig::default() };
+    let engines = Arc::new(Engines::new(&config).unwrap());
+    Scheduler::new(&engines, workers, Duration::from_millis(1)).unwrap()
+}
+
+fn boxed(work: impl Future<Output = ()> + Send + 'static) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(work)
+}
+
+/// Stands for a guest that computes: ends its slice over and over until told to stop.
+async fn spin(stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        yield_now().await;
+    }
+}
+
+#[test]
+fn a_vm_never_uses_more_than_its_cpus() {
+    let scheduler = scheduler(4);
+    let vm = scheduler.vm(2);
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (done, ended) = mpsc::channel();
+    for _ in 0..16 {
+        let (running, most, done) = (Arc::clone(&running), Arc::clone(&most), done.clone());
+        Task::start(&vm, boxed(async move {
+            for _ in 0..200 {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                std::hint::black_box((0..1000).sum::<u64>());
+                running.fetch_sub(1, Ordering::SeqCst);
+                yield_now().await;
+            }
+            done.send(()).unwrap();
+        }));
+    }
+    for _ in 0..16 {
+        ended.recv().unwrap();
+    }
+    assert!(most.load(Ordering::SeqCst) <= 2);
+}
+
+#[test]
+fn spinners_of_one_vm_do_not_keep_another_waiting() {
+    let scheduler = scheduler(2);
+    let (loud, quiet) = (scheduler.vm(8), scheduler.vm(1));
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..500 {
+        Task::start(&loud, boxed(spin(Arc::clone(&stop))));
+    }
+    let (done, ended) = mpsc::channel();
+    for _ in 0..10 {
+        let done = done.clone();
+        Task::start(&quiet, boxed(async move { done.send(()).unwrap() }));
+        ended.recv().unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+}
+
+#[test]
+fn tasks_of_one_vm_take_turns() {
+    let scheduler = scheduler(1);
+    let vm = scheduler.vm(1);
+    let (said, order) = mpsc::channel();
+    // Both are queued by a third, so that neither runs before the other is there.
+    let starter = Arc::clone(&vm);
+    Task::start(&vm, boxed(async move {
+        for name in ["a", "b"] {
+            let said = said.clone();
+            Task::start(&starter, boxed(async move {
+                for _ in 0..3 {
+                    said.send(name).unwrap();
+                    yield_now().await;
+                }
+            }));
+        }
+    }));
+    assert_eq!(order.iter().collect::<Vec<_>>(), ["a", "b", "a", "b", "a", "b"]);
+}
+
+#[test]
+fn a_task_that_is_woken_while_it_runs_runs_again() {
+    let scheduler = scheduler(1);
+    let vm = scheduler.vm(1);
+    let (done, ended) = mpsc::channel();
+    let mut polls = 0;
+    Task::start(&vm, boxed(poll_fn(move |cx| {
+        polls += 1;
+        cx.waker().wake_by_ref();
+        cx.waker().wake_by_ref();
+        if polls < 5 {
+            return Poll::Pending;
+        }
+        done.send(polls).unwrap();
+        Poll::Ready(())
+    })));
+    assert_eq!(ended.recv().unwrap(), 5);
+}
+
+#[test]
+fn a_waker_from_outside_wakes_a_sleeping_worker() {
+    let scheduler = scheduler(2);
+    let vm = scheduler.vm(1);
+    let (told, wakers) = mpsc::channel::<Waker>();
+    let (done, ended) = mpsc::channel();
+    let mut left = 100;
+    Task::start(&vm, boxed(poll_fn(move |cx| {
+        if left == 0 {
+            done.send(()).unwrap();
+            return Poll::Ready(());
+        }
+        left -= 1;
+        told.send(cx.waker().clone()).unwrap();
+        Poll::Pending
+    })));
+    while let Ok(waker) = wakers.recv() {
+        waker.wake();
+    }
+    ended.recv().unwrap();
+}
+
+#[test]
+fn a_panic_ends_its_task_only() {
+    let scheduler = scheduler(1);
+    let vm = scheduler.vm(1);
+    let (done, ended) = mpsc::channel();
+    Task::start(&vm, boxed(async { std::panic::resume_unwind(Box::new("a mistake of the host")) }));
+    Task::start(&vm, boxed(async move { done.send(()).unwrap() }));
+    ended.recv().unwrap();
+}
+
+#[test]
+fn the_ticker_sleeps_when_nothing_runs_and_wakes_for_work() {
+    let scheduler = scheduler(1);
+    let vm = scheduler.vm(1);
+    let quiet = || {
+        while !scheduler.shared.ticker.is_sleeping() {
+            std::thread::yield_now();
+        }
+        assert_eq!(scheduler.busy(), 0);
+    };
+    quiet();
+    let before = scheduler.shared.ticks.load(Ordering::Relaxed);
+    let shared = Arc::clone(&scheduler.shared);
+    let (done, ended) = mpsc::channel();
+    Task::start(&vm, boxed(async move {
+        while shared.ticks.load(Ordering::Relaxed) < before + 3 {
+            std::hint::spin_loop();
+        }
+        done.send(()).unwrap();
+    }));
+    ended.recv().unwrap();
+    quiet();
+}
