@@ -15,11 +15,10 @@ use crate::library::Failure;
 use crate::memory::Memory;
 use crate::process::{State, Unwind};
 use agentos_kernel::clock::Instant;
-use agentos_kernel::process::{Gate, Process};
-use agentos_kernel::{Errno, Result};
+use agentos_kernel::process::Gate;
 use std::future::poll_fn;
-use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::sync::OnceLock;
+use std::task::{Poll, Waker, ready};
 use wasmtime::{Caller, Engine, Extern, Linker};
 
 /// One step of one import.
@@ -36,6 +35,10 @@ pub(crate) struct Scratch {
     pub(crate) deadline: Option<Option<Instant>>,
     /// How much it has done.
     pub(crate) done: u64,
+    /// When it began.
+    pub(crate) began: Option<Instant>,
+    /// Whether it has let others run.
+    gave_way: bool,
     /// Bytes that it moves.
     pub(crate) bytes: Vec<u8>,
     /// A program's request that was read already.
@@ -43,9 +46,14 @@ pub(crate) struct Scratch {
 }
 
 impl Cx<'_> {
-    /// The calling process.
-    pub(crate) fn process(&self) -> Arc<Process> {
-        Arc::clone(&self.state.process)
+    /// Lets others run once per call, if anybody waits for the CPU.
+    pub(crate) fn give_way(&mut self, waker: &Waker) -> Poll<()> {
+        if self.scratch.gave_way || !self.state.vm.contended() {
+            return Poll::Ready(());
+        }
+        self.scratch.gave_way = true;
+        waker.wake_by_ref();
+        Poll::Pending
     }
 
     /// The deadline of a call that gave up to `timeout_ns` (negative: for ever) when it was made.
@@ -87,26 +95,49 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
+/// An error that a guest can be told.
+pub(crate) trait GuestError {
+    /// The preview-1 number.
+    fn number(&self) -> u32;
+}
+
+impl GuestError for agentos_kernel::Error {
+    fn number(&self) -> u32 {
+        errno::number(self.errno())
+    }
+}
+
 /// Serves an import that answers at once.
-pub(crate) fn now(caller: &mut Caller<'_, State>, call: impl FnOnce(&mut Cx<'_>) -> Result<()>) -> u32 {
-    let mut scratch = Scratch::default();
-    number(step(caller, &mut scratch, call))
+pub(crate) fn now<E: GuestError>(caller: &mut Caller<'_, State>, call: impl FnOnce(&mut Cx<'_>) -> Result<(), E>) -> u32 {
+    number(step(caller, &mut Scratch::default(), call))
 }
 
 /// Serves an import that may have to wait.
-pub(crate) async fn wait(
+///
+/// The gate is passed before each step and after the last one: a signal that the call itself raised (`SIGPIPE`, `kill` of
+/// oneself) acts before the guest runs on.
+pub(crate) async fn wait<E: GuestError>(
     mut caller: Caller<'_, State>,
-    mut call: impl FnMut(&mut Cx<'_>, &Waker) -> Poll<Result<()>>,
+    mut call: impl FnMut(&mut Cx<'_>, &Waker) -> Poll<Result<(), E>>,
 ) -> wasmtime::Result<u32> {
     let mut scratch = Scratch::default();
+    let mut answer = None;
     poll_fn(move |task| {
         let waker = task.waker();
-        match caller.data().process.gate(Some(waker)) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Gate::Die) => return Poll::Ready(Err(Unwind::Killed.into())),
-            Poll::Ready(Gate::Run) => {}
+        loop {
+            match ready!(caller.data().process.gate(Some(waker))) {
+                Gate::Die => return Poll::Ready(Err(Unwind::Killed.into())),
+                Gate::Run => {}
+            }
+            if let Some(answer) = answer {
+                return Poll::Ready(Ok(answer));
+            }
+            let number = number(ready!(step(&mut caller, &mut scratch, |cx| call(cx, waker))));
+            if !caller.data().process.should_yield() {
+                return Poll::Ready(Ok(number));
+            }
+            answer = Some(number);
         }
-        step(&mut caller, &mut scratch, |cx| call(cx, waker)).map(|result| Ok(number(result)))
     })
     .await
 }
@@ -128,21 +159,8 @@ pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, cal
 }
 
 /// What the guest gets to see.
-pub(crate) fn number(result: Result<()>) -> u32 {
-    match result {
-        Ok(()) => 0,
-        Err(error) => errno::number(error.errno()),
-    }
-}
-
-/// The result of a call that has nothing to wait for.
-pub(crate) fn at_once(result: Result<()>) -> Poll<Result<()>> {
-    Poll::Ready(result)
-}
-
-/// An error number as the result of an import.
-pub(crate) fn fail<T>(errno: Errno) -> Result<T> {
-    Err(errno.into())
+pub(crate) fn number<E: GuestError>(result: Result<(), E>) -> u32 {
+    result.map_or_else(|error| error.number(), |()| 0)
 }
 
 /// Defines a table of imports; see the head of this module for the kinds.

@@ -30,6 +30,7 @@ mod executor;
 mod imports;
 mod library;
 mod memory;
+mod path;
 mod preview1;
 mod process;
 mod scheduler;

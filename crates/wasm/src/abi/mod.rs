@@ -17,6 +17,9 @@ mod system;
 mod terminal;
 mod xattr;
 
+pub(crate) use descriptor::status_bits;
+pub(crate) use filesystem::{STATUS_KNOWN, status_flags};
+
 use crate::imports::imports;
 use crate::process::State;
 use agentos_abi::MODULE;
@@ -157,7 +160,7 @@ fn sockets(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn signals(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     imports! { linker, MODULE;
-        now sig_kill(pid: i32, sig: u32) = signal::kill;
+        wait sig_kill(pid: i32, sig: u32) = signal::kill;
         now sig_mask(how: u32, set: u64, old: u32) = signal::mask;
         now sig_pending(set: u32) = signal::pending;
         now sig_take(set: u64, out: u32) = signal::take;

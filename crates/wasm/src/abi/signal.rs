@@ -12,11 +12,11 @@ fn signal(number: u32) -> Result<Signal> {
 }
 
 /// `kill(2)`; signal 0 only asks whether it would be allowed.
-pub(super) fn kill(cx: &mut Cx<'_>, pid: i32, number: u32) -> Result<()> {
-    match number {
+pub(super) fn kill(cx: &mut Cx<'_>, _: &Waker, pid: i32, number: u32) -> IoResult<()> {
+    Poll::Ready(match number {
         0 => cx.state.process.may_kill(pid),
         _ => cx.state.process.kill(pid, signal(number)?),
-    }
+    })
 }
 
 pub(super) fn mask(cx: &mut Cx<'_>, how: u32, set: u64, old: u32) -> Result<()> {

@@ -23,6 +23,7 @@ pub(crate) struct Code {
     engines: Arc<Engines>,
     /// Whether it imports our own module, which decides where the root directory is preopened.
     pub(crate) native: bool,
+    clones: bool,
     /// Names of exported mutable globals, which a clone gets copies of.
     globals: Vec<String>,
     /// Bytes of memory that it begins with.
@@ -53,6 +54,7 @@ impl Code {
         let form = Form::new(linkers, &module)?;
         let range = module.image_range();
         let on_demand = wasmtime::Engine::same(module.engine(), engines.on_demand());
+        let clones = form.clone_entry.is_some();
         let native = module.imports().any(|import| import.module() == abi::MODULE);
         let (pooled, on_demand) = if on_demand { (None, Some(Arc::new(form))) } else { (Some(form), None) };
         Ok(Self {
@@ -61,6 +63,7 @@ impl Code {
             linkers: Arc::clone(linkers),
             engines: Arc::clone(engines),
             native,
+            clones,
             globals: module.exports().filter(|export| is_mutable(&export.ty())).map(|export| export.name().to_owned()).collect(),
             memory: needed.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
             size: (range.end as usize).saturating_sub(range.start as usize) as u64,
@@ -95,6 +98,11 @@ impl Code {
         }
         let path = "limits.resources.maxWasmMemoryBytes";
         Err(LimitExceeded::new(path, "bytes", self.memory, capacity, "exec", Errno::ENOMEM).into())
+    }
+
+    /// Whether a process that runs it can be cloned.
+    pub(crate) fn can_clone(&self) -> bool {
+        self.clones
     }
 
     /// Names of exported mutable globals.

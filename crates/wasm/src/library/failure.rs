@@ -47,7 +47,7 @@ impl Failure {
     /// What the kernel reports.
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Invalid(message) => Error::NotExecutable { errno: Errno::ENOEXEC, message },
+            Self::Invalid(message) => Error::not_executable(message),
             Self::Limit(limit) => Error::Limit(limit),
             Self::Os(errno) => Error::Os(errno),
         }

@@ -4,7 +4,6 @@ use super::dirty;
 use super::guest::Guest;
 use super::run::start_clone;
 use super::state::State;
-use agentos_kernel::Errno;
 use agentos_kernel::process::{Process, Signal};
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Extern, Val};
@@ -13,7 +12,7 @@ const PAGE: u64 = 1 << 16;
 
 /// Runs `child`, a copy of the caller's process, on a copy of the caller's instance. A host that has no memory left for it
 /// ends the child as it would end any process then.
-pub(crate) async fn clone_process(caller: &mut Caller<'_, State>, child: Arc<Process>, arg: u32) -> Result<(), Errno> {
+pub(crate) async fn clone_process(caller: &mut Caller<'_, State>, child: Arc<Process>, arg: u32) {
     let data = caller.data();
     let state = State::new(&data.core, &data.vm, &data.code, &child);
     let made = match data.core.slot() {
@@ -31,11 +30,9 @@ pub(crate) async fn clone_process(caller: &mut Caller<'_, State>, child: Arc<Pro
             child.finish();
         }
     }
-    Ok(())
 }
 
 async fn copy(caller: &mut Caller<'_, State>, guest: &mut Guest) -> Result<(), ()> {
-    guest.store.data_mut().preopen = caller.data().preopen;
     copy_memory(caller, guest).await?;
     copy_globals(caller, guest)
 }

@@ -14,7 +14,7 @@ pub(super) fn start() {
 }
 
 /// Charges what has passed since the last call, and goes on counting.
-pub(super) fn charge(process: &Process) {
+pub(crate) fn charge(process: &Process) {
     let now = Instant::now();
     if let Some(since) = SINCE.replace(Some(now)) {
         let passed = now.saturating_duration_since(since).as_nanos();

@@ -56,7 +56,7 @@ async fn begin(program: Program, vm: &Arc<Vm>, process: &Arc<Process>) -> Outcom
     let state = State::new(&program.core, vm, &program.code, process);
     match Guest::new(state, program.slot).await {
         Ok(mut guest) => {
-            crate::preview1::preopen_root(guest.store.data_mut());
+            crate::preview1::preopen(guest.store.data_mut());
             guest.run().await
         }
         Err(error) => super::outcome::signal_of(&error).map_or(Outcome::Killed, Outcome::Fault),

@@ -4,6 +4,7 @@ use crate::executor::Core;
 use crate::library::Code;
 use crate::scheduler::Vm;
 use agentos_kernel::process::{Process, Program};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use wasmtime::{Instance, Memory};
 
@@ -16,8 +17,8 @@ pub(crate) struct State {
     /// The instance and its memory, once it exists.
     pub(crate) instance: Option<Instance>,
     pub(crate) memory: Option<Memory>,
-    /// Descriptor at which the root directory is preopened, unless that was closed.
-    pub(crate) preopen: Option<u32>,
+    /// Descriptors of a pure preview-1 program that stand for directories, with their names.
+    pub(crate) preopens: SmallVec<[(u32, &'static [u8]); 2]>,
     /// What `proc_exec` found, to run when this instance has unwound.
     pub(crate) next: Option<Box<dyn Program>>,
     pub(super) memory_max: u64,
@@ -33,9 +34,14 @@ impl State {
             code: Arc::clone(code),
             instance: None,
             memory: None,
-            preopen: None,
+            preopens: SmallVec::new(),
             next: None,
         }
+    }
+
+    /// A descriptor now means something else.
+    pub(crate) fn forget_preopen(&mut self, fd: u32) {
+        self.preopens.retain(|(preopened, _)| *preopened != fd);
     }
 
     /// Takes memory of the VM; it is given back when the process ends.
