@@ -78,7 +78,7 @@ pub(super) async fn clone(mut caller: Caller<'_, State>, flags: u32, pgroup: i32
     };
     let child_pid = child.pid().0;
     clone_process(&mut caller, child, arg).await;
-    let told = step(&mut caller, &mut Scratch::default(), |cx| Ok(cx.memory.put(pid, &child_pid)?));
+    let told = step(&mut caller, &mut Scratch::default(), |cx| -> Result<()> { Ok(cx.memory.put(pid, &child_pid)?) });
     Ok(number(told))
 }
 

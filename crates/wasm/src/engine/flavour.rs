@@ -4,9 +4,9 @@ use wasmtime::{Collector, Config, InstanceAllocationStrategy, OptLevel, PoolingA
 
 /// Native stack that a guest may use. The remaining part of the fiber's stack is for imports: what they need is bounded,
 /// because none recurses over anything that a guest controls.
-pub(crate) const WASM_STACK: usize = 1 << 20;
+const WASM_STACK: usize = 1 << 20;
 /// Stack of a fiber.
-pub(crate) const ASYNC_STACK: usize = 2 << 20;
+const ASYNC_STACK: usize = 2 << 20;
 
 /// Largest memory of an instance in the pool.
 const SLOT_MEMORY: usize = 1 << 30;

@@ -24,8 +24,6 @@ use crate::error::{Error, Result};
 use std::hash::{Hash, Hasher};
 use wasmtime::Engine;
 
-pub(crate) use flavour::{ASYNC_STACK, WASM_STACK};
-
 /// Fewest slots for which a pool is made.
 const MIN_SLOTS: u32 = 64;
 

@@ -67,8 +67,8 @@ impl Drop for Lane {
 impl Shared {
     fn work(&self, nice: i32) {
         if nice != 0 {
-            // A hint only; on Linux the priority is that of the calling thread.
-            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice);
+            // A hint only. On Linux the caller's priority is that of its thread.
+            let _ = rustix::process::setpriority_process(None, nice);
         }
         while let Some(job) = self.next() {
             job();

@@ -1,4 +1,5 @@
 //! The only places where machine code is loaded.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use wasmtime::{Engine, Module};

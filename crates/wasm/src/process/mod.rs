@@ -29,6 +29,6 @@ mod state;
 pub(crate) use clone::clone_process;
 pub(crate) use limiter::{MEMORIES_MAX, TABLES_MAX};
 pub(crate) use meter::charge;
-pub(crate) use outcome::{Outcome, Unwind};
+pub(crate) use outcome::Unwind;
 pub(crate) use run::Program;
 pub(crate) use state::State;

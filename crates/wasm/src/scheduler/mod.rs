@@ -24,7 +24,9 @@ mod ticker;
 mod vm;
 mod worker;
 
-pub(crate) use task::{Task, yield_now};
+pub(crate) use task::Task;
+#[cfg(test)]
+pub(crate) use task::yield_now;
 pub(crate) use vm::Vm;
 
 use crate::engine::Engines;

@@ -2,7 +2,9 @@
 
 use super::vm::Vm;
 use parking_lot::Mutex;
-use std::future::{Future, poll_fn};
+use std::future::Future;
+#[cfg(test)]
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -93,6 +95,7 @@ impl Wake for Task {
 }
 
 /// Lets everybody else who is ready run first.
+#[cfg(test)]
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
