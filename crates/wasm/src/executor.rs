@@ -92,7 +92,11 @@ impl Executor for WasmExecutor {
         let found = ready!(self.core.library.find(file, limits.max_module_file_bytes, waker));
         let loaded = found.map_err(|failure| failure.into_error()).and_then(|code| {
             code.check_memory(limits.max_wasm_memory_bytes)?;
-            Ok(Box::new(Program { slot: self.core.slot()?, core: Arc::clone(&self.core), code }) as Box<dyn process::Program>)
+            Ok(Box::new(Program {
+                slot: self.core.slot()?,
+                core: Arc::clone(&self.core),
+                code,
+            }) as Box<dyn process::Program>)
         });
         Poll::Ready(loaded)
     }
@@ -100,7 +104,9 @@ impl Executor for WasmExecutor {
 
 impl std::fmt::Debug for WasmExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WasmExecutor").field("live", &self.live_processes()).finish_non_exhaustive()
+        f.debug_struct("WasmExecutor")
+            .field("live", &self.live_processes())
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,9 +116,14 @@ impl Core {
     /// # Errors
     /// `EAGAIN` at the limit.
     pub(crate) fn slot(self: &Arc<Self>) -> agentos_kernel::Result<Slot> {
-        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| (live < self.max_live).then(|| live + 1));
+        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
+            (live < self.max_live).then(|| live + 1)
+        });
         match taken {
-            Ok(_) => Ok(Slot { core: Arc::clone(self), pooled: false }),
+            Ok(_) => Ok(Slot {
+                core: Arc::clone(self),
+                pooled: false,
+            }),
             Err(live) => {
                 let (observed, capacity) = (u64::from(live) + 1, u64::from(self.max_live));
                 let path = "wasm.max_live_processes";
@@ -134,7 +145,13 @@ impl Core {
         }
         let cpus = usize::try_from(kernel.limits().cpu_count).unwrap_or(1);
         let vm = self.scheduler.vm(cpus);
-        vms.insert(key, Share { kernel: Arc::downgrade(kernel), vm: Arc::clone(&vm) });
+        vms.insert(
+            key,
+            Share {
+                kernel: Arc::downgrade(kernel),
+                vm: Arc::clone(&vm),
+            },
+        );
         vm
     }
 }
@@ -149,7 +166,12 @@ impl Slot {
     /// Claims an instance of the pool; false if all are taken.
     pub(crate) fn enter_pool(&mut self) -> bool {
         let size = self.core.engines.pooled().map_or(0, |(_, slots)| slots);
-        let taken = self.core.pooled.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < size).then(|| used + 1));
+        let taken = self
+            .core
+            .pooled
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                (used < size).then(|| used + 1)
+            });
         self.pooled = taken.is_ok();
         self.pooled
     }

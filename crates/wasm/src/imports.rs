@@ -59,7 +59,10 @@ impl Cx<'_> {
     /// The deadline of a call that gave up to `timeout_ns` (negative: for ever) when it was made.
     pub(crate) fn deadline(&mut self, timeout_ns: i64) -> Option<Instant> {
         let process = &self.state.process;
-        *self.scratch.deadline.get_or_insert_with(|| process.deadline(timeout_ns))
+        *self
+            .scratch
+            .deadline
+            .get_or_insert_with(|| process.deadline(timeout_ns))
     }
 }
 
@@ -71,13 +74,24 @@ pub(crate) struct Linkers {
 
 impl Linkers {
     pub(crate) fn new(engines: &Engines) -> HostResult<Self> {
-        let pooled = engines.pooled().map(|(engine, _)| linker(engine)).transpose().map_err(Error::engine)?;
-        Ok(Self { pooled, on_demand: OnceLock::new() })
+        let pooled = engines
+            .pooled()
+            .map(|(engine, _)| linker(engine))
+            .transpose()
+            .map_err(Error::engine)?;
+        Ok(Self {
+            pooled,
+            on_demand: OnceLock::new(),
+        })
     }
 
     /// The imports for modules of this engine.
     pub(crate) fn of(&self, engine: &Engine) -> Result<&Linker<State>, Failure> {
-        if let Some(pooled) = self.pooled.as_ref().filter(|linker| Engine::same(linker.engine(), engine)) {
+        if let Some(pooled) = self
+            .pooled
+            .as_ref()
+            .filter(|linker| Engine::same(linker.engine(), engine))
+        {
             return Ok(pooled);
         }
         if let Some(linker) = self.on_demand.get() {
@@ -108,7 +122,10 @@ impl GuestError for agentos_kernel::Error {
 }
 
 /// Serves an import that answers at once.
-pub(crate) fn now<E: GuestError>(caller: &mut Caller<'_, State>, call: impl FnOnce(&mut Cx<'_>) -> Result<(), E>) -> u32 {
+pub(crate) fn now<E: GuestError>(
+    caller: &mut Caller<'_, State>,
+    call: impl FnOnce(&mut Cx<'_>) -> Result<(), E>,
+) -> u32 {
     number(step(caller, &mut Scratch::default(), call))
 }
 
@@ -152,9 +169,17 @@ pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, cal
     match caller.data().memory {
         Some(memory) => {
             let (bytes, state) = memory.data_and_store_mut(caller);
-            call(&mut Cx { memory: Memory::new(bytes), state, scratch })
+            call(&mut Cx {
+                memory: Memory::new(bytes),
+                state,
+                scratch,
+            })
         }
-        None => call(&mut Cx { memory: Memory::new(&mut []), state: caller.data_mut(), scratch }),
+        None => call(&mut Cx {
+            memory: Memory::new(&mut []),
+            state: caller.data_mut(),
+            scratch,
+        }),
     }
 }
 

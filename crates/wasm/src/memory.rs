@@ -28,13 +28,17 @@ impl<'a> Memory<'a> {
     /// The bytes at `start`.
     pub(crate) fn bytes(&self, start: u32, len: u32) -> Result<&[u8]> {
         let start = start as usize;
-        self.0.get(start..start.saturating_add(len as usize)).ok_or(Errno::EFAULT)
+        self.0
+            .get(start..start.saturating_add(len as usize))
+            .ok_or(Errno::EFAULT)
     }
 
     /// The bytes at `start`, to be filled.
     pub(crate) fn bytes_mut(&mut self, start: u32, len: u32) -> Result<&mut [u8]> {
         let start = start as usize;
-        self.0.get_mut(start..start.saturating_add(len as usize)).ok_or(Errno::EFAULT)
+        self.0
+            .get_mut(start..start.saturating_add(len as usize))
+            .ok_or(Errno::EFAULT)
     }
 
     /// Whether a record can be written at `start`: asked before a call does something that could not be undone.
@@ -82,7 +86,11 @@ impl<'a> Memory<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         let path = self.bytes(start, len)?;
-        if path.contains(&0) { Err(Errno::EINVAL) } else { Ok(path) }
+        if path.contains(&0) {
+            Err(Errno::EINVAL)
+        } else {
+            Ok(path)
+        }
     }
 
     /// Copies `value` out, as far as it fits into `cap` bytes; the full length goes to `len_out`.
@@ -118,7 +126,10 @@ impl<'a> Memory<'a> {
         let mut total: u32 = 0;
         for range in ranges.clone() {
             self.bytes(range.start, range.len)?;
-            total = total.checked_add(range.len).filter(|total| i32::try_from(*total).is_ok()).ok_or(Errno::EINVAL)?;
+            total = total
+                .checked_add(range.len)
+                .filter(|total| i32::try_from(*total).is_ok())
+                .ok_or(Errno::EINVAL)?;
         }
         Ok(ranges.filter(|range| range.len > 0))
     }
@@ -131,7 +142,14 @@ const SIZED_MAX: u32 = 4096;
 mod tests {
     use super::*;
 
-    const WILD: [(u32, u32); 6] = [(64, 1), (63, 2), (0, 65), (u32::MAX, 1), (u32::MAX, u32::MAX), (1, u32::MAX)];
+    const WILD: [(u32, u32); 6] = [
+        (64, 1),
+        (63, 2),
+        (0, 65),
+        (u32::MAX, 1),
+        (u32::MAX, u32::MAX),
+        (1, u32::MAX),
+    ];
 
     #[test]
     fn ranges_outside_are_faults() {
@@ -177,7 +195,10 @@ mod tests {
         let mut memory = Memory::new(&mut bytes);
         memory.put(0, &32u32).unwrap();
         memory.put(4, &8u32).unwrap();
-        assert_eq!(memory.vectors(0, 2).unwrap().collect::<Vec<_>>(), [Range { start: 32, len: 8 }]);
+        assert_eq!(
+            memory.vectors(0, 2).unwrap().collect::<Vec<_>>(),
+            [Range { start: 32, len: 8 }]
+        );
         memory.put(4, &33u32).unwrap();
         assert_eq!(memory.vectors(0, 1).err(), Some(Errno::EFAULT));
         assert_eq!(memory.vectors(0, 9).err(), Some(Errno::EFAULT));

@@ -36,11 +36,17 @@ impl<'a> Place<'a> {
         if !at_root || path.starts_with(b"/") || empty {
             // An absolute path starts at the root wherever it is given to.
             let dir = if at_root { Dir::Cwd } else { dir };
-            return Self { dir, path: Bytes::Guest(path) };
+            return Self {
+                dir,
+                path: Bytes::Guest(path),
+            };
         }
         let mut rooted = SmallVec::from_slice(b"/");
         rooted.extend_from_slice(path);
-        Self { dir: Dir::Cwd, path: Bytes::Rooted(rooted) }
+        Self {
+            dir: Dir::Cwd,
+            path: Bytes::Rooted(rooted),
+        }
     }
 
     pub(crate) fn path(&self) -> &[u8] {

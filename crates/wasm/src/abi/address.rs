@@ -65,7 +65,11 @@ fn unix(name: &[u8]) -> Result<SocketAddress, Errno> {
         UnixAddress::Unnamed => 0,
         UnixAddress::Path(name) | UnixAddress::Abstract(name) => name.len(),
     };
-    if len > UnixAddress::MAX { Err(Errno::EINVAL) } else { Ok(SocketAddress::Unix(name)) }
+    if len > UnixAddress::MAX {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(SocketAddress::Unix(name))
+    }
 }
 
 /// Writes an address.

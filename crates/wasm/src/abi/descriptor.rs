@@ -11,7 +11,11 @@ use agentos_kernel::{Errno, Result};
 use std::task::{Poll, Waker, ready};
 
 fn only(flags: u32, known: u32) -> Result<()> {
-    if flags & !known == 0 { Ok(()) } else { Err(Errno::EINVAL.into()) }
+    if flags & !known == 0 {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL.into())
+    }
 }
 
 pub(super) fn dup(cx: &mut Cx<'_>, fd: u32, min: u32, flags: u32, out: u32) -> Result<()> {
@@ -93,7 +97,9 @@ pub(super) fn flock(cx: &mut Cx<'_>, waker: &Waker, fd: u32, op: u32) -> IoResul
         abi::LOCK_UN => LockKind::Unlock,
         _ => return Poll::Ready(Err(Errno::EINVAL.into())),
     };
-    cx.state.process.flock(Fd(fd), kind, op & abi::LOCK_NB != 0, Some(waker))
+    cx.state
+        .process
+        .flock(Fd(fd), kind, op & abi::LOCK_NB != 0, Some(waker))
 }
 
 pub(super) fn record_lock(cx: &mut Cx<'_>, waker: &Waker, fd: u32, cmd: u32, lock: u32) -> IoResult<()> {
@@ -110,7 +116,13 @@ pub(super) fn record_lock(cx: &mut Cx<'_>, waker: &Waker, fd: u32, cmd: u32, loc
         abi::RLOCK_UNLOCK => LockKind::Unlock,
         _ => return Poll::Ready(Err(Errno::EINVAL.into())),
     };
-    let mut range = Range { kind, whence: record.whence, start: record.start, len: record.len, pid: Pid(0) };
+    let mut range = Range {
+        kind,
+        whence: record.whence,
+        start: record.start,
+        len: record.len,
+        pid: Pid(0),
+    };
     ready!(cx.state.process.record_lock(Fd(fd), command, &mut range, Some(waker)))?;
     if command != LockCommand::Test {
         return Poll::Ready(Ok(()));
@@ -120,7 +132,14 @@ pub(super) fn record_lock(cx: &mut Cx<'_>, waker: &Waker, fd: u32, cmd: u32, loc
         LockKind::Write => abi::RLOCK_WRITE,
         LockKind::Unlock => abi::RLOCK_UNLOCK,
     };
-    let answer = RecordLock { kind, whence: range.whence, start: range.start, len: range.len, pid: range.pid.0, reserved: 0 };
+    let answer = RecordLock {
+        kind,
+        whence: range.whence,
+        start: range.start,
+        len: range.len,
+        pid: range.pid.0,
+        reserved: 0,
+    };
     Poll::Ready(Ok(cx.memory.put(lock, &answer)?))
 }
 

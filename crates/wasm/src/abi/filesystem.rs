@@ -19,7 +19,11 @@ const BLOCK: u32 = 4096;
 /// Path flags; unknown ones are refused, so that they can get a meaning later.
 pub(super) fn at_flags(flags: u32, allowed: AtFlags) -> Result<AtFlags> {
     let flags = AtFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    if allowed.contains(flags) { Ok(flags) } else { Err(Errno::EINVAL.into()) }
+    if allowed.contains(flags) {
+        Ok(flags)
+    } else {
+        Err(Errno::EINVAL.into())
+    }
 }
 
 /// Flags of most calls.
@@ -37,11 +41,8 @@ pub(crate) fn status_flags(raw: u32) -> StatusFlags {
 }
 
 /// Every status flag that a guest may name.
-pub(crate) const STATUS_KNOWN: u32 = status::STATUS_APPEND
-    | status::STATUS_DSYNC
-    | status::STATUS_NONBLOCK
-    | status::STATUS_RSYNC
-    | status::STATUS_SYNC;
+pub(crate) const STATUS_KNOWN: u32 =
+    status::STATUS_APPEND | status::STATUS_DSYNC | status::STATUS_NONBLOCK | status::STATUS_RSYNC | status::STATUS_SYNC;
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn open(
@@ -73,7 +74,11 @@ pub(super) fn mkdir(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, path: u32, len: u32,
 pub(super) fn mknod(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, path: u32, len: u32, mode: u32, rdev: u64) -> IoResult<()> {
     let kind = FileType::from_bits(mode).ok_or(Errno::EINVAL)?;
     let place = Place::read(&cx.memory, dirfd, path, len, AtFlags::empty())?;
-    Poll::Ready(cx.state.process.mknod(place.dir, place.path(), kind, Mode::new(mode), rdev))
+    Poll::Ready(
+        cx.state
+            .process
+            .mknod(place.dir, place.path(), kind, Mode::new(mode), rdev),
+    )
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -152,7 +157,15 @@ fn stat_record(stat: &Stat) -> fs::Stat {
 /// `ST_RDONLY` of `statvfs(3)`.
 const ST_RDONLY: u64 = 1;
 
-pub(super) fn statfs(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, flags: u32, path: u32, len: u32, out: u32) -> IoResult<()> {
+pub(super) fn statfs(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    dirfd: i32,
+    flags: u32,
+    path: u32,
+    len: u32,
+    out: u32,
+) -> IoResult<()> {
     let flags = at_flags(flags, PLAIN)?;
     let place = Place::read(&cx.memory, dirfd, path, len, flags)?;
     let process = &cx.state.process;
@@ -170,12 +183,24 @@ fn statfs_record(totals: &StatFs, read_only: bool) -> fs::Statfs {
         bavail: totals.blocks_free,
         files: totals.inodes,
         ffree: totals.inodes_free,
-        namelen: if totals.name_max == 0 { NAME_MAX as u64 } else { totals.name_max },
+        namelen: if totals.name_max == 0 {
+            NAME_MAX as u64
+        } else {
+            totals.name_max
+        },
         flags: if read_only { ST_RDONLY } else { 0 },
     }
 }
 
-pub(super) fn chmod(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, flags: u32, path: u32, len: u32, mode: u32) -> IoResult<()> {
+pub(super) fn chmod(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    dirfd: i32,
+    flags: u32,
+    path: u32,
+    len: u32,
+    mode: u32,
+) -> IoResult<()> {
     let flags = at_flags(flags, PLAIN)?;
     let place = Place::read(&cx.memory, dirfd, path, len, flags)?;
     Poll::Ready(cx.state.process.chmod(place.dir, place.path(), Mode::new(mode), flags))
@@ -201,7 +226,15 @@ pub(super) fn chown(
     Poll::Ready(cx.state.process.chown(place.dir, place.path(), uid, gid, flags))
 }
 
-pub(super) fn access(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, flags: u32, path: u32, len: u32, amode: u32) -> IoResult<()> {
+pub(super) fn access(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    dirfd: i32,
+    flags: u32,
+    path: u32,
+    len: u32,
+    amode: u32,
+) -> IoResult<()> {
     // Without the flag of its own, the end of the path is followed: nothing asks about the rights of a link.
     let flags = at_flags(flags, AtFlags::all())?;
     let want = Access::from_bits(amode).ok_or(Errno::EINVAL)?;
@@ -221,7 +254,11 @@ pub(super) fn set_times(
 ) -> IoResult<()> {
     let flags = at_flags(flags, PLAIN)?;
     let place = Place::read(&cx.memory, dirfd, path, len, flags)?;
-    Poll::Ready(cx.state.process.set_times(place.dir, place.path(), set_time(atim), set_time(mtim), flags))
+    Poll::Ready(
+        cx.state
+            .process
+            .set_times(place.dir, place.path(), set_time(atim), set_time(mtim), flags),
+    )
 }
 
 fn set_time(raw: i64) -> SetTime {

@@ -56,6 +56,9 @@ pub(super) fn set_groups(cx: &mut Cx<'_>, buf: u32, count: u32) -> Result<()> {
         return Err(Errno::EINVAL.into());
     }
     let bytes = cx.memory.bytes(buf, count.saturating_mul(u32::SIZE as u32))?;
-    let groups: Vec<Gid> = bytes.chunks_exact(u32::SIZE).map(|bytes| Gid(u32::decode(bytes))).collect();
+    let groups: Vec<Gid> = bytes
+        .chunks_exact(u32::SIZE)
+        .map(|bytes| Gid(u32::decode(bytes)))
+        .collect();
     cx.state.process.set_groups(&groups)
 }

@@ -115,13 +115,21 @@ pub(super) fn accept_from(
 
 pub(super) fn name(cx: &mut Cx<'_>, fd: u32, peer: u32, addr: u32, cap: u32, len: u32) -> Result<()> {
     let process = &cx.state.process;
-    let address = if peer == 0 { process.socket_name(Fd(fd)) } else { process.peer_name(Fd(fd)) }?;
+    let address = if peer == 0 {
+        process.socket_name(Fd(fd))
+    } else {
+        process.peer_name(Fd(fd))
+    }?;
     write_address(cx, &address, addr, cap, len)
 }
 
 fn message_flags(raw: u32, known: MessageFlags) -> Result<MessageFlags> {
     let flags = MessageFlags::from_bits(raw).ok_or(Errno::EINVAL)?;
-    if known.contains(flags) { Ok(flags) } else { Err(Errno::EINVAL.into()) }
+    if known.contains(flags) {
+        Ok(flags)
+    } else {
+        Err(Errno::EINVAL.into())
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -167,7 +175,11 @@ pub(super) fn send_to(
 ) -> IoResult<()> {
     let flags = message_flags(flags, MessageFlags::DONTWAIT | MessageFlags::NOSIGNAL)?;
     cx.memory.check::<u32>(n)?;
-    let to = if alen == 0 { None } else { Some(read_address(cx, addr, alen)?) };
+    let to = if alen == 0 {
+        None
+    } else {
+        Some(read_address(cx, addr, alen)?)
+    };
     cx.memory.bytes(buf, len)?;
     let data = cx.memory.bytes(buf, len.min(MESSAGE_MAX))?;
     let sent = ready!(cx.state.process.send(Fd(fd), data, flags, to.as_ref(), Some(waker)))?;
@@ -220,7 +232,10 @@ pub(super) fn resolve(
 fn is_own(cx: &Cx<'_>, name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let own = cx.state.process.kernel().hostname();
-    let of_loopback = name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"));
+    let of_loopback = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.eq_ignore_ascii_case("localhost"));
     of_loopback || name.as_bytes().eq_ignore_ascii_case(&own)
 }
 

@@ -45,7 +45,9 @@ pub(super) fn get(cx: &mut Cx<'_>, fd: u32, level: u32, name: u32, buf: u32, cap
     // As in Linux, a short buffer gets the beginning.
     let fits = value.len().min(cap as usize);
     cx.memory.check::<u32>(len)?;
-    cx.memory.bytes_mut(buf, fits as u32)?.copy_from_slice(value.get(..fits).unwrap_or_default());
+    cx.memory
+        .bytes_mut(buf, fits as u32)?
+        .copy_from_slice(value.get(..fits).unwrap_or_default());
     Ok(cx.memory.put(len, &(fits as u32))?)
 }
 
@@ -90,16 +92,25 @@ fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue> {
         }
         OptionName::ReceiveTimeout | OptionName::SendTimeout => {
             need(2 * u64::SIZE)?;
-            let (seconds, micros) = (i64::decode(bytes), i64::decode(bytes.get(u64::SIZE..).unwrap_or_default()));
+            let (seconds, micros) = (
+                i64::decode(bytes),
+                i64::decode(bytes.get(u64::SIZE..).unwrap_or_default()),
+            );
             let (seconds, micros) = (u64::try_from(seconds), u64::try_from(micros));
-            let (Ok(seconds), Ok(micros)) = (seconds, micros) else { return Err(Errno::EDOM.into()) };
+            let (Ok(seconds), Ok(micros)) = (seconds, micros) else {
+                return Err(Errno::EDOM.into());
+            };
             if micros >= NS_PER_S / NS_PER_US {
                 return Err(Errno::EDOM.into());
             }
             let ns = seconds.saturating_mul(NS_PER_S).saturating_add(micros * NS_PER_US);
             OptionValue::Timeout((ns > 0).then_some(ns))
         }
-        OptionName::Type | OptionName::Domain | OptionName::Protocol | OptionName::Error | OptionName::PeerCredentials => {
+        OptionName::Type
+        | OptionName::Domain
+        | OptionName::Protocol
+        | OptionName::Error
+        | OptionName::PeerCredentials => {
             return Err(Errno::ENOPROTOOPT.into());
         }
         _ => {

@@ -13,7 +13,15 @@ use std::task::{Poll, Waker, ready};
 /// Bytes of the record from its start to the place of the ready bits.
 const READY_AT: usize = abi::PollEntry::SIZE - u32::SIZE;
 
-pub(super) fn poll(cx: &mut Cx<'_>, waker: &Waker, entries: u32, count: u32, timeout: i64, mask: u32, out: u32) -> IoResult<()> {
+pub(super) fn poll(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    entries: u32,
+    count: u32,
+    timeout: i64,
+    mask: u32,
+    out: u32,
+) -> IoResult<()> {
     cx.memory.check::<u32>(out)?;
     let cap = cx.state.process.kernel().limits().max_open_fds_per_process;
     // Every descriptor, and as many children and signals.
@@ -22,19 +30,34 @@ pub(super) fn poll(cx: &mut Cx<'_>, waker: &Waker, entries: u32, count: u32, tim
     }
     let len = count.checked_mul(abi::PollEntry::SIZE as u32).ok_or(Errno::EFAULT)?;
     let mut watched = read(cx.memory.bytes(entries, len)?)?;
-    let mask = if mask == 0 { None } else { Some(SigSet(cx.memory.get::<u64>(mask)?)) };
+    let mask = if mask == 0 {
+        None
+    } else {
+        Some(SigSet(cx.memory.get::<u64>(mask)?))
+    };
     let deadline = cx.deadline(timeout);
     let process = &cx.state.process;
     let ready = ready!(process.poll(&mut watched, deadline, mask, Some(waker)))?;
-    for (record, entry) in cx.memory.bytes_mut(entries, len)?.chunks_exact_mut(abi::PollEntry::SIZE).zip(&watched) {
-        entry.ready.bits().encode(record.get_mut(READY_AT..).unwrap_or_default());
+    for (record, entry) in cx
+        .memory
+        .bytes_mut(entries, len)?
+        .chunks_exact_mut(abi::PollEntry::SIZE)
+        .zip(&watched)
+    {
+        entry
+            .ready
+            .bits()
+            .encode(record.get_mut(READY_AT..).unwrap_or_default());
     }
     // At most as many as there are entries.
     Poll::Ready(Ok(cx.memory.put(out, &(ready as u32))?))
 }
 
 fn read(records: &[u8]) -> Result<SmallVec<[PollEntry; 8]>> {
-    records.chunks_exact(abi::PollEntry::SIZE).map(|record| entry(&abi::PollEntry::decode(record))).collect()
+    records
+        .chunks_exact(abi::PollEntry::SIZE)
+        .map(|record| entry(&abi::PollEntry::decode(record)))
+        .collect()
 }
 
 fn entry(record: &abi::PollEntry) -> Result<PollEntry> {
@@ -45,5 +68,9 @@ fn entry(record: &abi::PollEntry) -> Result<PollEntry> {
         _ => return Err(Errno::EINVAL.into()),
     };
     let interest = PollEvents::from_bits_truncate(record.events);
-    Ok(PollEntry { source, interest, ready: PollEvents::empty() })
+    Ok(PollEntry {
+        source,
+        interest,
+        ready: PollEvents::empty(),
+    })
 }

@@ -59,7 +59,13 @@ const CLONE_PGROUP: u32 = 1;
 /// `proc_clone` flag: that group becomes the foreground group.
 const CLONE_FOREGROUND: u32 = 2;
 
-pub(super) async fn clone(mut caller: Caller<'_, State>, flags: u32, pgroup: i32, arg: u32, pid: u32) -> wasmtime::Result<u32> {
+pub(super) async fn clone(
+    mut caller: Caller<'_, State>,
+    flags: u32,
+    pgroup: i32,
+    arg: u32,
+    pid: u32,
+) -> wasmtime::Result<u32> {
     let process = Arc::clone(&caller.data().process);
     let child = step(&mut caller, &mut Scratch::default(), |cx| {
         cx.memory.check::<u32>(pid)?;
@@ -69,7 +75,9 @@ pub(super) async fn clone(mut caller: Caller<'_, State>, flags: u32, pgroup: i32
         if !cx.state.code.can_clone() {
             return Err(Errno::ENOSYS.into());
         }
-        let group = (flags & CLONE_PGROUP != 0).then(|| request::group(pgroup)).transpose()?;
+        let group = (flags & CLONE_PGROUP != 0)
+            .then(|| request::group(pgroup))
+            .transpose()?;
         process.clone_child(group, flags & CLONE_FOREGROUND != 0)
     });
     let child = match child {
@@ -78,7 +86,9 @@ pub(super) async fn clone(mut caller: Caller<'_, State>, flags: u32, pgroup: i32
     };
     let child_pid = child.pid().0;
     clone_process(&mut caller, child, arg).await;
-    let told = step(&mut caller, &mut Scratch::default(), |cx| -> Result<()> { Ok(cx.memory.put(pid, &child_pid)?) });
+    let told = step(&mut caller, &mut Scratch::default(), |cx| -> Result<()> {
+        Ok(cx.memory.put(pid, &child_pid)?)
+    });
     Ok(number(told))
 }
 
@@ -90,7 +100,9 @@ pub(super) fn wait(cx: &mut Cx<'_>, waker: &Waker, which: i32, options: u32, out
         // Somebody who asks in a loop lets the child run.
         ready!(cx.give_way(waker));
     }
-    Poll::Ready(Ok(cx.memory.put(out, &waited.map_or_else(WaitResult::default, wait_result))?))
+    Poll::Ready(Ok(cx
+        .memory
+        .put(out, &waited.map_or_else(WaitResult::default, wait_result))?))
 }
 
 fn wait_result(waited: Waited) -> WaitResult {
@@ -113,7 +125,12 @@ fn wait_result(waited: Waited) -> WaitResult {
 
 pub(super) fn ids(cx: &mut Cx<'_>, out: u32) -> Result<()> {
     let process = &cx.state.process;
-    let ids = Ids { pid: process.pid().0, ppid: process.ppid().0, pgid: process.pgid().0, sid: process.sid().0 };
+    let ids = Ids {
+        pid: process.pid().0,
+        ppid: process.ppid().0,
+        pgid: process.pgid().0,
+        sid: process.sid().0,
+    };
     Ok(cx.memory.put(out, &ids)?)
 }
 

@@ -46,7 +46,11 @@ pub(super) fn read(cx: &Cx<'_>, start: u32) -> Result<SpawnRequest> {
         setsid: has(abi::SPAWN_SETSID),
         foreground: has(abi::SPAWN_FOREGROUND),
         sigmask: has(abi::SPAWN_SETSIGMASK).then_some(SigSet(record.sigmask)),
-        sigdefault: SigSet(if has(abi::SPAWN_SETSIGDEFAULT) { record.sigdefault } else { 0 }),
+        sigdefault: SigSet(if has(abi::SPAWN_SETSIGDEFAULT) {
+            record.sigdefault
+        } else {
+            0
+        }),
         inherit: has(abi::SPAWN_INHERIT),
         umask: has(abi::SPAWN_SETUMASK).then(|| Mode::new(record.umask)),
         credentials: None,
@@ -67,7 +71,11 @@ fn strings(memory: &Memory<'_>, start: u32, len: u32, limit: (&'static str, u64)
     }
     let bytes = memory.bytes(start, len)?;
     let Some(bytes) = bytes.strip_suffix(&[0]) else {
-        return if bytes.is_empty() { Ok(Vec::new()) } else { Err(Errno::EINVAL.into()) };
+        return if bytes.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Errno::EINVAL.into())
+        };
     };
     let count = bytes.iter().filter(|byte| **byte == 0).count() as u64 + 1;
     let cost = count.saturating_mul(PER_STRING).saturating_add(u64::from(len) - count);
@@ -78,7 +86,11 @@ fn strings(memory: &Memory<'_>, start: u32, len: u32, limit: (&'static str, u64)
 }
 
 fn optional_path(memory: &Memory<'_>, start: u32, len: u32) -> Result<Option<Vec<u8>>> {
-    Ok(if len == 0 { None } else { Some(memory.path(start, len)?.to_vec()) })
+    Ok(if len == 0 {
+        None
+    } else {
+        Some(memory.path(start, len)?.to_vec())
+    })
 }
 
 fn actions(memory: &Memory<'_>, record: &SpawnReq, limits: &Limits) -> Result<Vec<FileAction>> {
@@ -95,7 +107,10 @@ fn actions(memory: &Memory<'_>, record: &SpawnReq, limits: &Limits) -> Result<Ve
         let action = SpawnAction::decode(bytes);
         path_bytes += u64::from(action.path_len);
         if path_bytes > limits.max_spawn_file_action_bytes {
-            let (path, capacity) = ("limits.process.maxSpawnFileActionBytes", limits.max_spawn_file_action_bytes);
+            let (path, capacity) = (
+                "limits.process.maxSpawnFileActionBytes",
+                limits.max_spawn_file_action_bytes,
+            );
             return Err(LimitExceeded::new(path, "bytes", path_bytes, capacity, "spawn", Errno::E2BIG).into());
         }
         actions.push(file_action(memory, &action)?);
@@ -106,7 +121,10 @@ fn actions(memory: &Memory<'_>, record: &SpawnReq, limits: &Limits) -> Result<Ve
 fn file_action(memory: &Memory<'_>, action: &SpawnAction) -> Result<FileAction> {
     Ok(match action.op {
         abi::ACTION_CLOSE => FileAction::Close(Fd(action.fd)),
-        abi::ACTION_DUP2 => FileAction::Dup2 { from: Fd(action.src), to: Fd(action.fd) },
+        abi::ACTION_DUP2 => FileAction::Dup2 {
+            from: Fd(action.src),
+            to: Fd(action.fd),
+        },
         abi::ACTION_OPEN => FileAction::Open {
             fd: Fd(action.fd),
             path: memory.path(action.path, action.path_len)?.to_vec(),
@@ -118,7 +136,11 @@ fn file_action(memory: &Memory<'_>, action: &SpawnAction) -> Result<FileAction> 
 }
 
 fn append(oflags: u32) -> StatusFlags {
-    if oflags & flags::O_APPEND != 0 { StatusFlags::APPEND } else { StatusFlags::empty() }
+    if oflags & flags::O_APPEND != 0 {
+        StatusFlags::APPEND
+    } else {
+        StatusFlags::empty()
+    }
 }
 
 /// Flags that say how to open.
@@ -151,5 +173,10 @@ pub(super) fn open_how(oflags: u32, status: StatusFlags, mode: u32) -> Result<Op
         unnamed: false,
         mode: Mode::new(mode),
     };
-    Ok(OpenHow { options, status, cloexec: has(flags::O_CLOEXEC), no_tty: has(flags::O_NOCTTY) })
+    Ok(OpenHow {
+        options,
+        status,
+        cloexec: has(flags::O_CLOEXEC),
+        no_tty: has(flags::O_NOCTTY),
+    })
 }

@@ -8,7 +8,12 @@ use agentos_kernel::{Errno, Result};
 
 pub(super) fn times(cx: &mut Cx<'_>, out: u32) -> Result<()> {
     let times = cx.state.process.times();
-    let record = Times { user: times.user, sys: times.sys, cuser: times.children_user, csys: times.children_sys };
+    let record = Times {
+        user: times.user,
+        sys: times.sys,
+        cuser: times.children_user,
+        csys: times.children_sys,
+    };
     Ok(cx.memory.put(out, &record)?)
 }
 
@@ -16,14 +21,26 @@ pub(super) fn limit_get(cx: &mut Cx<'_>, resource: u32, out: u32) -> Result<()> 
     let resource = Resource::new(resource).ok_or(Errno::EINVAL)?;
     let limit = cx.state.process.resource_limit(resource);
     let raw = |value| if value == INFINITY { abi::RLIM_INFINITY } else { value };
-    Ok(cx.memory.put(out, &Limit { cur: raw(limit.soft), max: raw(limit.hard) })?)
+    Ok(cx.memory.put(
+        out,
+        &Limit {
+            cur: raw(limit.soft),
+            max: raw(limit.hard),
+        },
+    )?)
 }
 
 pub(super) fn limit_set(cx: &mut Cx<'_>, resource: u32, limit: u32) -> Result<()> {
     let resource = Resource::new(resource).ok_or(Errno::EINVAL)?;
     let limit: Limit = cx.memory.get(limit)?;
     let value = |raw| if raw == abi::RLIM_INFINITY { INFINITY } else { raw };
-    cx.state.process.set_resource_limit(resource, ResourceLimit { soft: value(limit.cur), hard: value(limit.max) })
+    cx.state.process.set_resource_limit(
+        resource,
+        ResourceLimit {
+            soft: value(limit.cur),
+            hard: value(limit.max),
+        },
+    )
 }
 
 /// What nice values are shifted by, so that they are never negative.

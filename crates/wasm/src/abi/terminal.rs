@@ -46,13 +46,23 @@ pub(super) fn set(cx: &mut Cx<'_>, waker: &Waker, fd: u32, when: u32, termios: u
 
 pub(super) fn size_get(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {
     let window = cx.state.process.tty_window(Fd(fd))?;
-    let record = Winsize { rows: window.rows, cols: window.columns, xpixel: window.width, ypixel: window.height };
+    let record = Winsize {
+        rows: window.rows,
+        cols: window.columns,
+        xpixel: window.width,
+        ypixel: window.height,
+    };
     Ok(cx.memory.put(out, &record)?)
 }
 
 pub(super) fn size_set(cx: &mut Cx<'_>, fd: u32, size: u32) -> Result<()> {
     let size: Winsize = cx.memory.get(size)?;
-    let window = WindowSize { rows: size.rows, columns: size.cols, width: size.xpixel, height: size.ypixel };
+    let window = WindowSize {
+        rows: size.rows,
+        columns: size.cols,
+        width: size.xpixel,
+        height: size.ypixel,
+    };
     cx.state.process.set_tty_window(Fd(fd), window)
 }
 
@@ -76,7 +86,10 @@ pub(super) fn open(cx: &mut Cx<'_>, flags: u32, master: u32, slave: u32) -> Resu
     }
     cx.memory.check::<u32>(master)?;
     cx.memory.check::<u32>(slave)?;
-    let pair = cx.state.process.open_tty(flags & PIPE_NONBLOCK != 0, flags & DUP_CLOEXEC != 0)?;
+    let pair = cx
+        .state
+        .process
+        .open_tty(flags & PIPE_NONBLOCK != 0, flags & DUP_CLOEXEC != 0)?;
     cx.memory.put(master, &pair.0.0)?;
     Ok(cx.memory.put(slave, &pair.1.0)?)
 }

@@ -18,7 +18,11 @@ fn name<'a>(cx: &'a Cx<'_>, start: u32, len: u32) -> Result<&'a [u8]> {
         return Err(Errno::ERANGE.into());
     }
     let name = cx.memory.bytes(start, len)?;
-    if name.is_empty() || name.contains(&0) { Err(Errno::EINVAL.into()) } else { Ok(name) }
+    if name.is_empty() || name.contains(&0) {
+        Err(Errno::EINVAL.into())
+    } else {
+        Ok(name)
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -69,7 +73,11 @@ pub(super) fn set(
     let place = Place::read(&cx.memory, dirfd, path, len, flags)?;
     let attribute = name(cx, attribute, attribute_len)?;
     let value = cx.memory.bytes(buf, size)?;
-    Poll::Ready(cx.state.process.setxattr(place.dir, place.path(), attribute, value, mode, flags))
+    Poll::Ready(
+        cx.state
+            .process
+            .setxattr(place.dir, place.path(), attribute, value, mode, flags),
+    )
 }
 
 /// The names, each followed by a NUL.

@@ -41,7 +41,13 @@ impl Engines {
         let engine = |config: &wasmtime::Config| Engine::new(config).map_err(Error::engine);
         let on_demand = engine(&flavour::on_demand())?;
         let (pooled, slots) = pool(config.pool_slots);
-        Ok(Self { pooled, on_demand, serial: engine(&flavour::compiler(false))?, parallel: engine(&flavour::compiler(true))?, slots })
+        Ok(Self {
+            pooled,
+            on_demand,
+            serial: engine(&flavour::compiler(false))?,
+            parallel: engine(&flavour::compiler(true))?,
+            slots,
+        })
     }
 
     /// The engine with a pool and its number of slots, if the host had room for one.
@@ -81,7 +87,11 @@ fn pool(wanted: u32) -> (Option<Engine>, u32) {
         if let Ok(engine) = Engine::new(&flavour::pooled(slots)) {
             return (Some(engine), slots);
         }
-        slots = if slots > MIN_SLOTS { (slots / 2).max(MIN_SLOTS) } else { 0 };
+        slots = if slots > MIN_SLOTS {
+            (slots / 2).max(MIN_SLOTS)
+        } else {
+            0
+        };
     }
     (None, 0)
 }
@@ -113,7 +123,11 @@ mod tests {
 
     #[test]
     fn code_runs_on_every_engine() {
-        let engines = Engines::new(&WasmConfig { pool_slots: 64, ..WasmConfig::default() }).unwrap();
+        let engines = Engines::new(&WasmConfig {
+            pool_slots: 64,
+            ..WasmConfig::default()
+        })
+        .unwrap();
         let (pooled, slots) = engines.pooled().unwrap();
         assert_eq!(slots, 64);
         let hash = |engine: &Engine| {

@@ -46,17 +46,28 @@ pub(crate) struct Form {
 impl Code {
     /// Checks what the program imports and exports and binds it. `module` belongs to the pooled engine if there is one and
     /// the program fits, else to the one on demand.
-    pub(crate) fn new(engines: &Arc<Engines>, linkers: &Arc<Linkers>, module: Module, bundled: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        engines: &Arc<Engines>,
+        linkers: &Arc<Linkers>,
+        module: Module,
+        bundled: bool,
+    ) -> Result<Self, Failure> {
         let needed = module.resources_required();
         if needed.num_memories as usize > MEMORIES_MAX || needed.num_tables as usize > TABLES_MAX {
-            return Err(Failure::Invalid(format!("has more than {MEMORIES_MAX} memories or {TABLES_MAX} tables")));
+            return Err(Failure::Invalid(format!(
+                "has more than {MEMORIES_MAX} memories or {TABLES_MAX} tables"
+            )));
         }
         let form = Form::new(linkers, &module)?;
         let range = module.image_range();
         let on_demand = wasmtime::Engine::same(module.engine(), engines.on_demand());
         let clones = form.clone_entry.is_some();
         let native = module.imports().any(|import| import.module() == abi::MODULE);
-        let (pooled, on_demand) = if on_demand { (None, Some(Arc::new(form))) } else { (Some(form), None) };
+        let (pooled, on_demand) = if on_demand {
+            (None, Some(Arc::new(form)))
+        } else {
+            (Some(form), None)
+        };
         Ok(Self {
             pooled,
             on_demand: Mutex::new(on_demand),
@@ -64,7 +75,11 @@ impl Code {
             engines: Arc::clone(engines),
             native,
             clones,
-            globals: module.exports().filter(|export| is_mutable(&export.ty())).map(|export| export.name().to_owned()).collect(),
+            globals: module
+                .exports()
+                .filter(|export| is_mutable(&export.ty()))
+                .map(|export| export.name().to_owned())
+                .collect(),
             memory: needed.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
             size: (range.end as usize).saturating_sub(range.start as usize) as u64,
             bundled,
@@ -123,9 +138,14 @@ impl Code {
 
 impl Form {
     fn new(linkers: &Linkers, module: &Module) -> Result<Self, Failure> {
-        let pre = linkers.of(module.engine())?.instantiate_pre(module).map_err(Failure::invalid)?;
+        let pre = linkers
+            .of(module.engine())?
+            .instantiate_pre(module)
+            .map_err(Failure::invalid)?;
         let start = match module.get_export("_start") {
-            Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => module.get_export_index("_start"),
+            Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => {
+                module.get_export_index("_start")
+            }
             _ => None,
         };
         let memory = match module.get_export("memory") {
@@ -137,7 +157,9 @@ impl Form {
             _ => None,
         };
         Ok(Self {
-            start: start.ok_or_else(|| Failure::Invalid("exports no function \"_start\" without parameters and results".into()))?,
+            start: start.ok_or_else(|| {
+                Failure::Invalid("exports no function \"_start\" without parameters and results".into())
+            })?,
             memory,
             clone_entry,
             pre,

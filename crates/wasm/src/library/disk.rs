@@ -55,7 +55,12 @@ impl Disk {
         if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & FOREIGN_ANY != 0 {
             return None;
         }
-        Some(Self { folder, compatibility, capacity, serial: AtomicU64::new(0) })
+        Some(Self {
+            folder,
+            compatibility,
+            capacity,
+            serial: AtomicU64::new(0),
+        })
     }
 
     /// The verified compiled form of the program with this digest.
@@ -124,11 +129,15 @@ impl Disk {
 
     /// All files, oldest first.
     fn files(&self) -> std::io::Result<Vec<Entry>> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs());
         let mut files = Vec::new();
         for entry in fs::Dir::read_from(&self.folder)? {
             let entry = entry?;
-            let Ok(stat) = fs::statat(&self.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = fs::statat(&self.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
             if fs::FileType::from_raw_mode(stat.st_mode) != fs::FileType::RegularFile {
                 continue;
             }
@@ -165,7 +174,9 @@ fn verify(file: &mut File, key: &Digest) -> std::io::Result<bool> {
     let mut stored = [0; SEAL];
     file.read_exact_at(&mut stored, code)?;
     let expected_start = [MAGIC.as_slice(), key].concat();
-    let Some(sum) = stored.strip_prefix(expected_start.as_slice()) else { return Ok(false) };
+    let Some(sum) = stored.strip_prefix(expected_start.as_slice()) else {
+        return Ok(false);
+    };
     file.rewind()?;
     let mut hash = start_seal(key);
     let mut left = code;
@@ -290,7 +301,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(&folder, 2 * (100 + SEAL as u64));
         disk.put(&[1; 32], &[0; 100]).unwrap();
-        disk.get(&[1; 32]).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        disk.get(&[1; 32])
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
         disk.put(&[2; 32], &[0; 100]).unwrap();
         disk.put(&[3; 32], &[0; 100]).unwrap();
         assert!(disk.get(&[1; 32]).is_none());

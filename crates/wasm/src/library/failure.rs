@@ -29,14 +29,28 @@ impl Failure {
     /// The file is larger than the VM allows.
     pub(crate) fn too_large(observed: u64, capacity: u64) -> Self {
         let path = "limits.wasm.maxModuleFileBytes";
-        Self::Limit(Box::new(LimitExceeded::new(path, "bytes", observed, capacity, "exec", Errno::ENOEXEC)))
+        Self::Limit(Box::new(LimitExceeded::new(
+            path,
+            "bytes",
+            observed,
+            capacity,
+            "exec",
+            Errno::ENOEXEC,
+        )))
     }
 
     /// Too much waits for the compiler already.
     pub(crate) fn busy(observed: usize, capacity: usize) -> Self {
         let path = "wasm.max_queued_programs";
         let (observed, capacity) = (observed as u64, capacity as u64);
-        Self::Limit(Box::new(LimitExceeded::new(path, "programs", observed, capacity, "exec", Errno::EAGAIN)))
+        Self::Limit(Box::new(LimitExceeded::new(
+            path,
+            "programs",
+            observed,
+            capacity,
+            "exec",
+            Errno::EAGAIN,
+        )))
     }
 
     /// Whether trying again with the same file can only fail the same way.

@@ -25,8 +25,14 @@ pub(super) struct Index {
 }
 
 enum Request {
-    Waiting { waiters: Arc<WaitQueue>, of_guest: bool },
-    Known { answer: Result<Arc<Code>, Failure>, used: u64 },
+    Waiting {
+        waiters: Arc<WaitQueue>,
+        of_guest: bool,
+    },
+    Known {
+        answer: Result<Arc<Code>, Failure>,
+        used: u64,
+    },
 }
 
 /// What is known about a request.
@@ -39,7 +45,10 @@ pub(super) enum Answer {
 
 impl Index {
     pub(super) fn new(max_idle: u64) -> Self {
-        Self { max_idle, ..Self::default() }
+        Self {
+            max_idle,
+            ..Self::default()
+        }
     }
 
     /// Answers a request, or registers `waker` for the answer.
@@ -56,7 +65,10 @@ impl Index {
                 code.touch(self.time);
                 Answer::Ready(Arc::clone(code))
             }
-            Some(Request::Known { answer: Err(failure), used }) => {
+            Some(Request::Known {
+                answer: Err(failure),
+                used,
+            }) => {
                 *used = self.time;
                 Answer::Failed(failure.clone())
             }
@@ -69,12 +81,19 @@ impl Index {
     }
 
     /// Notes that the answer is being worked on.
-    pub(super) fn begin(&mut self, key: &Key, content: &Content, waker: Option<&Waker>, max: usize) -> Result<(), Failure> {
+    pub(super) fn begin(
+        &mut self,
+        key: &Key,
+        content: &Content,
+        waker: Option<&Waker>,
+        max: usize,
+    ) -> Result<(), Failure> {
         let of_guest = !content.is_bundled();
         if of_guest {
             let waiting = |of_same: bool| {
                 let counts = |(other, request): &(&Key, &Request)| {
-                    matches!(request, Request::Waiting { of_guest: true, .. }) && (!of_same || other.same_filesystem(key))
+                    matches!(request, Request::Waiting { of_guest: true, .. })
+                        && (!of_same || other.same_filesystem(key))
                 };
                 self.requests.iter().filter(counts).count() + 1
             };
@@ -85,14 +104,18 @@ impl Index {
         }
         let waiters = Arc::new(WaitQueue::default());
         waiters.register(waker);
-        self.requests.insert(key.clone(), Request::Waiting { waiters, of_guest });
+        self.requests
+            .insert(key.clone(), Request::Waiting { waiters, of_guest });
         Ok(())
     }
 
     /// Stores the answer; the returned waiters are to be woken without the lock.
     pub(super) fn finish(&mut self, key: &Key, answer: Result<Arc<Code>, Failure>) -> Option<Arc<WaitQueue>> {
         self.time += 1;
-        let known = Request::Known { answer, used: self.time };
+        let known = Request::Known {
+            answer,
+            used: self.time,
+        };
         let waiters = match self.requests.insert(key.clone(), known) {
             Some(Request::Waiting { waiters, .. }) => Some(waiters),
             _ => None,
@@ -113,14 +136,26 @@ impl Index {
         self.time += 1;
         code.touch(self.time);
         self.codes.insert(digest, Arc::clone(code));
-        let idle = |codes: &HashMap<Digest, Arc<Code>>| codes.values().filter(|code| !code.bundled).map(|code| code.size).sum::<u64>();
+        let idle = |codes: &HashMap<Digest, Arc<Code>>| {
+            codes
+                .values()
+                .filter(|code| !code.bundled)
+                .map(|code| code.size)
+                .sum::<u64>()
+        };
         while idle(&self.codes) > self.max_idle && self.unload_oldest(code) {}
     }
 
     /// Unloads the program that was used least recently, but not `keep`.
     fn unload_oldest(&mut self, keep: &Arc<Code>) -> bool {
-        let candidates = self.codes.iter().filter(|(_, code)| !code.bundled && !Arc::ptr_eq(code, keep));
-        let Some((digest, oldest)) = candidates.min_by_key(|(_, code)| code.used()).map(|(d, code)| (*d, Arc::clone(code))) else {
+        let candidates = self
+            .codes
+            .iter()
+            .filter(|(_, code)| !code.bundled && !Arc::ptr_eq(code, keep));
+        let Some((digest, oldest)) = candidates
+            .min_by_key(|(_, code)| code.used())
+            .map(|(d, code)| (*d, Arc::clone(code)))
+        else {
             return false;
         };
         self.codes.remove(&digest);

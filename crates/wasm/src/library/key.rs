@@ -11,7 +11,14 @@ pub(super) enum Key {
     /// Immutable bytes, by their identity.
     Blob(u64),
     /// A file in a certain state. The filesystem is held weakly, so that its address is not used again.
-    File { filesystem: Identity, ino: u64, changed: i64, modified: i64, size: u64, fresh: bool },
+    File {
+        filesystem: Identity,
+        ino: u64,
+        changed: i64,
+        modified: i64,
+        size: u64,
+        fresh: bool,
+    },
 }
 
 /// A filesystem, compared by its address.
@@ -67,7 +74,10 @@ impl Key {
 impl Content {
     /// The content of the file as it is when it will be read.
     pub(super) fn of_file(file: &InodeHandle, limit: u64) -> Self {
-        Self::File { location: file.location().clone(), limit }
+        Self::File {
+            location: file.location().clone(),
+            limit,
+        }
     }
 
     /// Whether it is part of the product rather than of a guest.

@@ -31,8 +31,15 @@ const STACK: usize = 64 << 20;
 impl Lane {
     /// A lane whose thread has this name and `nice` value.
     pub(super) fn new(name: &'static str, nice: i32) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new() };
-        Self { shared: Arc::new(shared), name, nice }
+        let shared = Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            name,
+            nice,
+        }
     }
 
     /// Queues a job. It must not panic.

@@ -21,7 +21,9 @@ impl Shared {
         match found {
             Ok(Found::Code(code)) => self.answer(&key, &Ok(code)),
             Err(failure) => self.answer(&key, &Err(failure)),
-            Ok(Found::Source(digest, wasm)) if bundled => self.answer(&key, &guarded(|| self.compile(digest, &wasm, true))),
+            Ok(Found::Source(digest, wasm)) if bundled => {
+                self.answer(&key, &guarded(|| self.compile(digest, &wasm, true)))
+            }
             Ok(Found::Source(digest, wasm)) => {
                 let shared = Arc::clone(self);
                 let request = key.clone();
@@ -56,7 +58,9 @@ impl Shared {
         let bundled = content.is_bundled();
         let stored = self.disk.as_ref().and_then(|disk| disk.get(&digest));
         // A stored form that the engine refuses after all is made again.
-        if let Some(module) = stored.and_then(|file| self.load(|engine| trusted::from_file(engine, file.try_clone()?)).ok()) {
+        if let Some(module) =
+            stored.and_then(|file| self.load(|engine| trusted::from_file(engine, file.try_clone()?)).ok())
+        {
             return self.bind(digest, module, bundled).map(Found::Code);
         }
         let wasm = match content {
@@ -73,10 +77,17 @@ impl Shared {
         if let Some(code) = self.index.lock().code(&digest) {
             return Ok(code);
         }
-        let event = Compiling { bytes: wasm.len() as u64, bundled, finished: false };
+        let event = Compiling {
+            bytes: wasm.len() as u64,
+            bundled,
+            finished: false,
+        };
         self.tell(event);
         let code = self.engines.compiler(bundled).precompile_module(wasm);
-        self.tell(Compiling { finished: true, ..event });
+        self.tell(Compiling {
+            finished: true,
+            ..event
+        });
         let code = code.map_err(Failure::invalid)?;
         let stored = self.disk.as_ref().and_then(|disk| disk.put(&digest, &code));
         let module = self.load(|engine| match &stored {
@@ -128,5 +139,6 @@ fn read(file: &InodeHandle, limit: u64) -> Result<Bytes, Failure> {
 
 /// Runs a step that a hostile module may bring to panic.
 fn guarded<T>(step: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(Failure::Invalid("the compiler failed on this module".into())))
+    catch_unwind(AssertUnwindSafe(step))
+        .unwrap_or_else(|_| Err(Failure::Invalid("the compiler failed on this module".into())))
 }

@@ -77,7 +77,10 @@ const COMPILER_NICE: i32 = 10;
 
 impl Library {
     pub(crate) fn new(config: &WasmConfig, engines: &Arc<Engines>, linkers: &Arc<Linkers>) -> Self {
-        let disk = config.cache_dir.as_deref().and_then(|dir| Disk::open(dir, engines.compatibility(), config.cache_bytes));
+        let disk = config
+            .cache_dir
+            .as_deref()
+            .and_then(|dir| Disk::open(dir, engines.compatibility(), config.cache_bytes));
         let shared = Shared {
             engines: Arc::clone(engines),
             linkers: Arc::clone(linkers),
@@ -87,7 +90,11 @@ impl Library {
             compiler: Lane::new("agentos-compile", COMPILER_NICE),
             max_waiting: config.max_queued_programs,
         };
-        Self { shared: Arc::new(shared), bundled: Lane::new("agentos-bundle", 0), reader: Lane::new("agentos-load", 0) }
+        Self {
+            shared: Arc::new(shared),
+            bundled: Lane::new("agentos-bundle", 0),
+            reader: Lane::new("agentos-load", 0),
+        }
     }
 
     /// Sets who is told about compilations.
@@ -96,7 +103,12 @@ impl Library {
     }
 
     /// The program in `file`, of at most `limit` bytes.
-    pub(crate) fn find(&self, file: &InodeHandle, limit: u64, waker: Option<&Waker>) -> Poll<Result<Arc<Code>, Failure>> {
+    pub(crate) fn find(
+        &self,
+        file: &InodeHandle,
+        limit: u64,
+        waker: Option<&Waker>,
+    ) -> Poll<Result<Arc<Code>, Failure>> {
         let blob = file.blob();
         let key = match &blob {
             Some(blob) if blob.len() > limit => return Poll::Ready(Err(Failure::too_large(blob.len(), limit))),
@@ -121,7 +133,11 @@ impl Library {
             return Poll::Ready(Err(failure));
         }
         drop(index);
-        let lane = if content.is_bundled() { &self.bundled } else { &self.reader };
+        let lane = if content.is_bundled() {
+            &self.bundled
+        } else {
+            &self.reader
+        };
         let shared = Arc::clone(&self.shared);
         let request = key.clone();
         match lane.push(Box::new(move || shared.make(request, content))) {

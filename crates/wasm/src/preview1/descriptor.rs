@@ -81,7 +81,13 @@ pub(super) fn fdstat_set_flags(cx: &mut Cx<'_>, fd: u32, flags: u32) -> Result<(
 
 /// Rights follow from how a file was opened. Asking for more is refused; giving some up is accepted, and has no effect as
 /// every program may open the same file again.
-pub(super) fn fdstat_set_rights(cx: &mut Cx<'_>, _: &Waker, fd: u32, base: u64, inheriting: u64) -> Poll<Result<(), Fault>> {
+pub(super) fn fdstat_set_rights(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    fd: u32,
+    base: u64,
+    inheriting: u64,
+) -> Poll<Result<(), Fault>> {
     let (kind, _, have) = describe(cx, fd)?;
     let may_inherit = if kind == types::DIRECTORY { rights::ALL } else { 0 };
     if base & !have != 0 || inheriting & !may_inherit != 0 {
@@ -105,7 +111,14 @@ pub(super) fn filestat_set_size(cx: &mut Cx<'_>, _: &Waker, fd: u32, size: u64) 
     Poll::Ready(cx.state.process.ftruncate(Fd(fd), size))
 }
 
-pub(super) fn filestat_set_times(cx: &mut Cx<'_>, _: &Waker, fd: u32, atim: u64, mtim: u64, flags: u32) -> IoResult<()> {
+pub(super) fn filestat_set_times(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    fd: u32,
+    atim: u64,
+    mtim: u64,
+    flags: u32,
+) -> IoResult<()> {
     let (atime, mtime) = set_times(atim, mtim, flags)?;
     let flags = AtFlags::EMPTY_PATH | AtFlags::FOLLOW;
     Poll::Ready(cx.state.process.set_times(Dir::Fd(Fd(fd)), b"", atime, mtime, flags))

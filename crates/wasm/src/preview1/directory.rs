@@ -28,7 +28,11 @@ pub(super) fn readdir(cx: &mut Cx<'_>, _: &Waker, fd: u32, buf: u32, len: u32, c
             }
             used += fits;
         }
-        if used < buf.len() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if used < buf.len() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     Poll::Ready(Ok(cx.memory.put(out, &(used as u32))?))
 }

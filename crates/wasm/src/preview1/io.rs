@@ -24,7 +24,10 @@ fn vectors(cx: &Cx<'_>, iovs: u32, count: u32, out: u32) -> Result<Vectors> {
 
 /// Bytes in all, at most `cap`; the sum was bounded when the vectors were read.
 fn total(vectors: &Vectors, cap: u32) -> u32 {
-    vectors.iter().fold(0u32, |sum, range| sum.saturating_add(range.len)).min(cap)
+    vectors
+        .iter()
+        .fold(0u32, |sum, range| sum.saturating_add(range.len))
+        .min(cap)
 }
 
 /// Whether the descriptor is a file or directory, which need no gathering.
@@ -85,18 +88,33 @@ fn read_file(
 fn scatter(cx: &mut Cx<'_>, vectors: &Vectors, mut bytes: &[u8]) -> Result<()> {
     for range in vectors {
         let (here, rest) = bytes.split_at(bytes.len().min(range.len as usize));
-        cx.memory.bytes_mut(range.start, here.len() as u32)?.copy_from_slice(here);
+        cx.memory
+            .bytes_mut(range.start, here.len() as u32)?
+            .copy_from_slice(here);
         bytes = rest;
     }
     Ok(())
 }
 
-pub(super) fn pread(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, offset: u64, out: u32) -> IoResult<()> {
+pub(super) fn pread(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> IoResult<()> {
     let vectors = vectors(cx, iovs, count, out)?;
     let process = &cx.state.process;
     let got = match vectors.as_slice() {
         [] => ready!(process.pread(Fd(fd), offset, &mut [], Some(waker)))?,
-        [range] => ready!(process.pread(Fd(fd), offset, cx.memory.bytes_mut(range.start, range.len)?, Some(waker)))?,
+        [range] => ready!(process.pread(
+            Fd(fd),
+            offset,
+            cx.memory.bytes_mut(range.start, range.len)?,
+            Some(waker)
+        ))?,
         _ => read_file(cx, &vectors, |cx, range, done| {
             let buf = cx.memory.bytes_mut(range.start, range.len)?;
             complete(cx.state.process.pread(Fd(fd), offset.saturating_add(done), buf, None))
@@ -110,7 +128,11 @@ pub(super) fn write(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u
     if vectors.len() > 1 && total(&vectors, u32::MAX) <= GATHERED && !is_file(cx, fd)? {
         return write_gathered(cx, waker, fd, &vectors, out);
     }
-    let written = ready!(write_all(cx, &vectors, |cx, data, _| cx.0.write(Fd(fd), data, Some(waker))))?;
+    let written = ready!(write_all(cx, &vectors, |cx, data, _| cx.0.write(
+        Fd(fd),
+        data,
+        Some(waker)
+    )))?;
     Poll::Ready(Ok(cx.memory.put(out, &written)?))
 }
 
@@ -125,7 +147,10 @@ fn write_gathered(cx: &mut Cx<'_>, waker: &Waker, fd: u32, vectors: &Vectors, ou
     let process = &cx.state.process;
     let scratch = &mut *cx.scratch;
     loop {
-        let rest = usize::try_from(scratch.done).ok().and_then(|done| scratch.bytes.get(done..)).unwrap_or_default();
+        let rest = usize::try_from(scratch.done)
+            .ok()
+            .and_then(|done| scratch.bytes.get(done..))
+            .unwrap_or_default();
         if rest.is_empty() {
             break;
         }
@@ -176,7 +201,15 @@ fn cut_short(done: u64, error: Error) -> Result<u32> {
     if done > 0 { Ok(done as u32) } else { Err(error) }
 }
 
-pub(super) fn pwrite(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, offset: u64, out: u32) -> IoResult<()> {
+pub(super) fn pwrite(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> IoResult<()> {
     let vectors = vectors(cx, iovs, count, out)?;
     let written = ready!(write_all(cx, &vectors, |cx, data, done| {
         cx.0.pwrite(Fd(fd), offset.saturating_add(done), data, Some(waker))

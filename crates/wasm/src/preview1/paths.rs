@@ -23,7 +23,11 @@ const DIRECTORY_MODE: u32 = 0o777;
 /// Reads a path under the rules of the calling program.
 fn place<'a>(memory: &'a Memory<'_>, native: bool, fd: u32, path: u32, len: u32) -> Result<Place<'a>, Fault> {
     let place = Place::read(memory, fd.cast_signed(), path, len, AtFlags::empty())?;
-    if native || stays_below(place.path()) { Ok(place) } else { Err(Fault::NotCapable) }
+    if native || stays_below(place.path()) {
+        Ok(place)
+    } else {
+        Err(Fault::NotCapable)
+    }
 }
 
 /// Whether a path is relative and nowhere above its start. Links may lead anywhere: the root is preopened, so the rule guides
@@ -53,7 +57,11 @@ fn lookup(flags: u32) -> Result<AtFlags, Errno> {
 
 pub(super) fn create_directory(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u32) -> Answer {
     let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
-    Poll::Ready(Ok(cx.state.process.mkdir(place.dir, place.path(), Mode::new(DIRECTORY_MODE))?))
+    Poll::Ready(Ok(cx.state.process.mkdir(
+        place.dir,
+        place.path(),
+        Mode::new(DIRECTORY_MODE),
+    )?))
 }
 
 pub(super) fn filestat_get(cx: &mut Cx<'_>, _: &Waker, fd: u32, flags: u32, path: u32, len: u32, out: u32) -> Answer {
@@ -81,7 +89,10 @@ pub(super) fn set_times(atim: u64, mtim: u64, flags: u32) -> Result<(SetTime, Se
         (false, false) => Ok(SetTime::Keep),
     };
     let has = |flag| flags & flag != 0;
-    Ok((time(has(SET_ATIM), has(SET_ATIM_NOW), atim)?, time(has(SET_MTIM), has(SET_MTIM_NOW), mtim)?))
+    Ok((
+        time(has(SET_ATIM), has(SET_ATIM_NOW), atim)?,
+        time(has(SET_MTIM), has(SET_MTIM_NOW), mtim)?,
+    ))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -99,7 +110,13 @@ pub(super) fn filestat_set_times(
     let flags = lookup(flags)?;
     let (atime, mtime) = set_times(atim, mtim, fst_flags)?;
     let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
-    Poll::Ready(Ok(cx.state.process.set_times(place.dir, place.path(), atime, mtime, flags)?))
+    Poll::Ready(Ok(cx.state.process.set_times(
+        place.dir,
+        place.path(),
+        atime,
+        mtime,
+        flags,
+    )?))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -161,7 +178,12 @@ pub(super) fn open(
         unnamed: false,
         mode: Mode::new(FILE_MODE),
     };
-    let how = OpenHow { options: plausible(options), status: status_flags(fdflags), cloexec: false, no_tty: true };
+    let how = OpenHow {
+        options: plausible(options),
+        status: status_flags(fdflags),
+        cloexec: false,
+        no_tty: true,
+    };
     let opened = ready!(cx.state.process.open(place.dir, place.path(), &how, Some(waker)))?;
     Poll::Ready(Ok(cx.memory.put(out, &opened.0)?))
 }
@@ -175,13 +197,24 @@ fn plausible(mut options: OpenOptions) -> OpenOptions {
     options
 }
 
-pub(super) fn readlink(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u32, buf: u32, cap: u32, out: u32) -> Answer {
+pub(super) fn readlink(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    fd: u32,
+    path: u32,
+    len: u32,
+    buf: u32,
+    cap: u32,
+    out: u32,
+) -> Answer {
     cx.memory.check::<u32>(out)?;
     let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
     let target = cx.state.process.readlink(place.dir, place.path())?;
     // As in POSIX, a short buffer gets the beginning.
     let fits = target.len().min(cap as usize);
-    cx.memory.bytes_mut(buf, fits as u32)?.copy_from_slice(target.get(..fits).unwrap_or_default());
+    cx.memory
+        .bytes_mut(buf, fits as u32)?
+        .copy_from_slice(target.get(..fits).unwrap_or_default());
     Poll::Ready(Ok(cx.memory.put(out, &(fits as u32))?))
 }
 
@@ -204,10 +237,22 @@ pub(super) fn rename(
     let native = cx.state.code.native;
     let old = place(&cx.memory, native, old_fd, old_path, old_len)?;
     let new = place(&cx.memory, native, new_fd, new_path, new_len)?;
-    Poll::Ready(Ok(cx.state.process.rename(old.pair(), new.pair(), RenameFlags::Replace)?))
+    Poll::Ready(Ok(cx.state.process.rename(
+        old.pair(),
+        new.pair(),
+        RenameFlags::Replace,
+    )?))
 }
 
-pub(super) fn symlink(cx: &mut Cx<'_>, _: &Waker, target: u32, target_len: u32, fd: u32, path: u32, len: u32) -> Answer {
+pub(super) fn symlink(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    target: u32,
+    target_len: u32,
+    fd: u32,
+    path: u32,
+    len: u32,
+) -> Answer {
     let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
     let target = cx.memory.path(target, target_len)?;
     Poll::Ready(Ok(cx.state.process.symlink(target, place.dir, place.path())?))
@@ -220,7 +265,9 @@ pub(super) fn unlink_file(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u
     // Linux says EISDIR, POSIX and other hosts EPERM; preview 1's programs know the former.
     if let Err(error) = &removed
         && error.errno() == Errno::EPERM
-        && process.stat(place.dir, place.path(), AtFlags::empty()).is_ok_and(|stat| stat.attr.kind == FileType::Directory)
+        && process
+            .stat(place.dir, place.path(), AtFlags::empty())
+            .is_ok_and(|stat| stat.attr.kind == FileType::Directory)
     {
         return Poll::Ready(Err(Errno::EISDIR.into()));
     }
@@ -243,7 +290,10 @@ mod tests {
 
     #[test]
     fn times_are_given_now_or_kept() {
-        assert_eq!(set_times(5, 6, SET_ATIM), Ok((SetTime::At(Timestamp(5)), SetTime::Keep)));
+        assert_eq!(
+            set_times(5, 6, SET_ATIM),
+            Ok((SetTime::At(Timestamp(5)), SetTime::Keep))
+        );
         assert_eq!(set_times(5, 6, SET_MTIM_NOW), Ok((SetTime::Keep, SetTime::Now)));
         assert_eq!(set_times(0, 0, SET_ATIM | SET_ATIM_NOW), Err(Errno::EINVAL));
         assert_eq!(set_times(0, 0, 16), Err(Errno::EINVAL));

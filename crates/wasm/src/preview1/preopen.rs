@@ -32,11 +32,22 @@ pub(crate) fn preopen(state: &mut State) {
 }
 
 fn open(state: &State, path: &[u8]) -> Result<u32> {
-    let options = OpenOptions { read: true, directory: true, ..OpenOptions::default() };
-    let how = OpenHow { options, cloexec: true, no_tty: true, ..OpenHow::default() };
+    let options = OpenOptions {
+        read: true,
+        directory: true,
+        ..OpenOptions::default()
+    };
+    let how = OpenHow {
+        options,
+        cloexec: true,
+        no_tty: true,
+        ..OpenHow::default()
+    };
     let process = &state.process;
     // A directory never makes the caller wait.
-    let Poll::Ready(opened) = process.open(Dir::Cwd, path, &how, None) else { return Err(Errno::EAGAIN.into()) };
+    let Poll::Ready(opened) = process.open(Dir::Cwd, path, &how, None) else {
+        return Err(Errno::EAGAIN.into());
+    };
     let fd = opened?;
     if fd.0 >= FIRST {
         return Ok(fd.0);
@@ -51,7 +62,11 @@ fn name(cx: &Cx<'_>, fd: u32) -> Option<&'static [u8]> {
     if is_root(cx, fd) {
         return Some(b"/");
     }
-    cx.state.preopens.iter().find(|(preopen, _)| *preopen == fd).map(|(_, name)| *name)
+    cx.state
+        .preopens
+        .iter()
+        .find(|(preopen, _)| *preopen == fd)
+        .map(|(_, name)| *name)
 }
 
 pub(super) fn prestat_get(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {

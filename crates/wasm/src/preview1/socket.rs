@@ -49,22 +49,39 @@ pub(super) fn recv(
     cx.memory.check::<u32>(out)?;
     cx.memory.check::<u16>(out_flags)?;
     let ranges: Vec<_> = cx.memory.vectors(iovs, count)?.collect();
-    let total = ranges.iter().fold(0u32, |sum, range| sum.saturating_add(range.len)).min(MESSAGE_MAX);
+    let total = ranges
+        .iter()
+        .fold(0u32, |sum, range| sum.saturating_add(range.len))
+        .min(MESSAGE_MAX);
     let mut bytes = vec![0; total as usize];
     let received = ready!(cx.state.process.receive(Fd(fd), &mut bytes, wanted, Some(waker)))?;
     let stored = received.length.min(bytes.len());
     let mut rest = bytes.get(..stored).unwrap_or_default();
     for range in ranges {
         let (here, after) = rest.split_at(rest.len().min(range.len as usize));
-        cx.memory.bytes_mut(range.start, here.len() as u32)?.copy_from_slice(here);
+        cx.memory
+            .bytes_mut(range.start, here.len() as u32)?
+            .copy_from_slice(here);
         rest = after;
     }
-    let cut = if received.flags.contains(MessageFlags::TRUNC) { TRUNCATED } else { 0 };
+    let cut = if received.flags.contains(MessageFlags::TRUNC) {
+        TRUNCATED
+    } else {
+        0
+    };
     cx.memory.put(out_flags, &cut)?;
     Poll::Ready(Ok(cx.memory.put(out, &(stored as u32))?))
 }
 
-pub(super) fn send(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, flags: u32, out: u32) -> IoResult<()> {
+pub(super) fn send(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    flags: u32,
+    out: u32,
+) -> IoResult<()> {
     if flags != 0 {
         return Poll::Ready(Err(Errno::EINVAL.into()));
     }
@@ -75,7 +92,11 @@ pub(super) fn send(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u3
         let part = cx.memory.bytes(range.start, range.len)?;
         bytes.extend_from_slice(part.get(..room).unwrap_or(part));
     }
-    let sent = ready!(cx.state.process.send(Fd(fd), &bytes, MessageFlags::empty(), None, Some(waker)))?;
+    let sent = ready!(
+        cx.state
+            .process
+            .send(Fd(fd), &bytes, MessageFlags::empty(), None, Some(waker))
+    )?;
     Poll::Ready(Ok(cx.memory.put(out, &(sent as u32))?))
 }
 

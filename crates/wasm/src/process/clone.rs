@@ -38,7 +38,9 @@ async fn copy(caller: &mut Caller<'_, State>, guest: &mut Guest) -> Result<(), (
 }
 
 async fn copy_memory(caller: &mut Caller<'_, State>, guest: &mut Guest) -> Result<(), ()> {
-    let (Some(from), Some(to)) = (caller.data().memory, guest.store.data().memory) else { return Ok(()) };
+    let (Some(from), Some(to)) = (caller.data().memory, guest.store.data().memory) else {
+        return Ok(());
+    };
     let missing = from.size(&*caller).saturating_sub(to.size(&guest.store));
     debug_assert_eq!(from.page_size(&*caller), PAGE);
     if missing > 0 {
@@ -57,16 +59,25 @@ async fn copy_memory(caller: &mut Caller<'_, State>, guest: &mut Guest) -> Resul
 /// Copies the exported globals: the stack pointer above all. Others cannot be reached, and compilers make none.
 fn copy_globals(caller: &mut Caller<'_, State>, guest: &mut Guest) -> Result<(), ()> {
     let code = Arc::clone(&caller.data().code);
-    let Some(instance) = caller.data().instance else { return Err(()) };
+    let Some(instance) = caller.data().instance else {
+        return Err(());
+    };
     // The caller may run on the other engine, where exports are numbered alike but known by other handles.
     let names = code.globals();
     for name in names {
         let from = instance.get_global(caller.as_context_mut(), name).ok_or(())?;
         let value = from.get(caller.as_context_mut());
-        if !matches!(value, Val::I32(_) | Val::I64(_) | Val::F32(_) | Val::F64(_) | Val::V128(_)) {
+        if !matches!(
+            value,
+            Val::I32(_) | Val::I64(_) | Val::F32(_) | Val::F64(_) | Val::V128(_)
+        ) {
             continue;
         }
-        let to = guest.instance.get_export(&mut guest.store, name).and_then(Extern::into_global).ok_or(())?;
+        let to = guest
+            .instance
+            .get_export(&mut guest.store, name)
+            .and_then(Extern::into_global)
+            .ok_or(())?;
         to.set(&mut guest.store, value).map_err(drop)?;
     }
     Ok(())

@@ -23,7 +23,9 @@ const CHUNK: usize = 1024;
 pub(super) fn for_each(memory: &[u8], mut each: impl FnMut(Range<usize>)) {
     let page = rustix::param::page_size();
     let start = memory.as_ptr().addr();
-    let known = pagemap().is_some_and(|map| start.is_multiple_of(page) && scan(map, start / page, memory.len(), page, &mut each).is_ok());
+    let known = pagemap().is_some_and(|map| {
+        start.is_multiple_of(page) && scan(map, start / page, memory.len(), page, &mut each).is_ok()
+    });
     if !known {
         // Ranges that were reported before a failure are reported again, which does no harm.
         each(0..memory.len());
@@ -78,7 +80,9 @@ mod tests {
         memory[11 * page] = 1;
         memory[40 * page + 1] = 1;
         let mut seen = vec![false; 60];
-        for_each(memory, |range| range.step_by(page).for_each(|at| seen[at / page] = true));
+        for_each(memory, |range| {
+            range.step_by(page).for_each(|at| seen[at / page] = true)
+        });
         assert!(seen[10] && seen[11] && seen[40]);
     }
 }

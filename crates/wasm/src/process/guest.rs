@@ -42,17 +42,33 @@ impl Guest {
             }
             slot.leave_pool();
         }
-        let form = code.on_demand().map_err(|failure| wasmtime::Error::msg(failure.into_error().to_string()))?;
+        let form = code
+            .on_demand()
+            .map_err(|failure| wasmtime::Error::msg(failure.into_error().to_string()))?;
         let mut store = store(&form, &mut state)?;
         let instance = form.pre.instantiate_async(&mut store).await?;
         Self::finish(store, instance, slot, FormRef::OnDemand(Arc::clone(&form)), &form)
     }
 
-    fn finish(mut store: Store<State>, instance: Instance, slot: Slot, by: FormRef, form: &Form) -> wasmtime::Result<Self> {
-        let memory = form.memory.as_ref().and_then(|export| instance.get_module_export(&mut store, export));
+    fn finish(
+        mut store: Store<State>,
+        instance: Instance,
+        slot: Slot,
+        by: FormRef,
+        form: &Form,
+    ) -> wasmtime::Result<Self> {
+        let memory = form
+            .memory
+            .as_ref()
+            .and_then(|export| instance.get_module_export(&mut store, export));
         store.data_mut().memory = memory.and_then(Extern::into_memory);
         store.data_mut().instance = Some(instance);
-        Ok(Self { store, instance, _slot: slot, form: by })
+        Ok(Self {
+            store,
+            instance,
+            _slot: slot,
+            form: by,
+        })
     }
 
     /// Calls `_start` and says how that ended.
@@ -69,7 +85,9 @@ impl Guest {
     /// Calls the entry of a clone and says how that ended.
     pub(super) async fn run_clone(mut self, arg: u32) -> Outcome {
         let code = Arc::clone(&self.store.data().code);
-        let Some(export) = self.form(&code).and_then(|form| form.clone_entry) else { return Outcome::Killed };
+        let Some(export) = self.form(&code).and_then(|form| form.clone_entry) else {
+            return Outcome::Killed;
+        };
         let mut status = [Val::I32(0)];
         let result = self.call(&export, &[Val::I32(arg.cast_signed())], &mut status).await;
         self.conclude(result.map(|()| status[0].i32().unwrap_or(0).cast_unsigned()))
@@ -83,7 +101,10 @@ impl Guest {
     }
 
     async fn call(&mut self, export: &ModuleExport, args: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
-        let func = self.instance.get_module_export(&mut self.store, export).and_then(Extern::into_func);
+        let func = self
+            .instance
+            .get_module_export(&mut self.store, export)
+            .and_then(Extern::into_func);
         let func = func.ok_or_else(|| wasmtime::Error::msg("no entry"))?;
         func.call_async(&mut self.store, args, results).await
     }
@@ -124,7 +145,12 @@ fn at_tick(cx: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
             Poll::Pending => {
                 let process = Arc::clone(&state.process);
                 // Whether it may run or must die is asked again at the next tick.
-                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move { drop(pass(&process).await) })));
+                return Ok(UpdateDeadline::YieldCustom(
+                    1,
+                    Box::pin(async move {
+                        let _ = pass(&process).await;
+                    }),
+                ));
             }
         }
     }

@@ -34,7 +34,11 @@ const ENDED: u8 = 4;
 impl Task {
     /// Queues `work` for the first time. It must not panic: what can, is to be caught inside.
     pub(crate) fn start(vm: &Arc<Vm>, work: Work) {
-        let task = Self { vm: Arc::clone(vm), state: AtomicU8::new(READY), work: Mutex::new(Some(work)) };
+        let task = Self {
+            vm: Arc::clone(vm),
+            state: AtomicU8::new(READY),
+            work: Mutex::new(Some(work)),
+        };
         vm.scheduler().enqueue(Arc::new(task));
     }
 
@@ -48,10 +52,14 @@ impl Task {
         let waker = Waker::from(Arc::clone(self));
         let mut slot = self.work.lock();
         let Some(work) = slot.as_mut() else { return false };
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(&waker))));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            work.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
         if matches!(polled, Ok(Poll::Pending)) {
             drop(slot);
-            let waits = self.state.compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire);
+            let waits = self
+                .state
+                .compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire);
             if waits.is_err() {
                 self.state.store(READY, Ordering::Release);
             }
@@ -72,7 +80,11 @@ impl Task {
                 RUNNING => (RUNNING, WOKEN),
                 _ => return false,
             };
-            if self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if self
+                .state
+                .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            {
                 return to == READY;
             }
         }

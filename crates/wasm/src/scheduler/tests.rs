@@ -6,7 +6,10 @@ use std::sync::mpsc;
 use std::task::{Poll, Waker};
 
 fn scheduler(workers: usize) -> Scheduler {
-    let config = WasmConfig { pool_slots: 0, ..WasmConfig::default() };
+    let config = WasmConfig {
+        pool_slots: 0,
+        ..WasmConfig::default()
+    };
     let engines = Arc::new(Engines::new(&config).unwrap());
     Scheduler::new(&engines, workers, Duration::from_millis(1)).unwrap()
 }
@@ -30,16 +33,19 @@ fn a_vm_never_uses_more_than_its_cpus() {
     let (done, ended) = mpsc::channel();
     for _ in 0..16 {
         let (running, most, done) = (Arc::clone(&running), Arc::clone(&most), done.clone());
-        Task::start(&vm, boxed(async move {
-            for _ in 0..200 {
-                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now, Ordering::SeqCst);
-                std::hint::black_box((0..1000).sum::<u64>());
-                running.fetch_sub(1, Ordering::SeqCst);
-                yield_now().await;
-            }
-            done.send(()).unwrap();
-        }));
+        Task::start(
+            &vm,
+            boxed(async move {
+                for _ in 0..200 {
+                    let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::hint::black_box((0..1000).sum::<u64>());
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    yield_now().await;
+                }
+                done.send(()).unwrap();
+            }),
+        );
     }
     for _ in 0..16 {
         ended.recv().unwrap();
@@ -71,17 +77,23 @@ fn tasks_of_one_vm_take_turns() {
     let (said, order) = mpsc::channel();
     // Both are queued by a third, so that neither runs before the other is there.
     let starter = Arc::clone(&vm);
-    Task::start(&vm, boxed(async move {
-        for name in ["a", "b"] {
-            let said = said.clone();
-            Task::start(&starter, boxed(async move {
-                for _ in 0..3 {
-                    said.send(name).unwrap();
-                    yield_now().await;
-                }
-            }));
-        }
-    }));
+    Task::start(
+        &vm,
+        boxed(async move {
+            for name in ["a", "b"] {
+                let said = said.clone();
+                Task::start(
+                    &starter,
+                    boxed(async move {
+                        for _ in 0..3 {
+                            said.send(name).unwrap();
+                            yield_now().await;
+                        }
+                    }),
+                );
+            }
+        }),
+    );
     assert_eq!(order.iter().collect::<Vec<_>>(), ["a", "b", "a", "b", "a", "b"]);
 }
 
@@ -91,16 +103,19 @@ fn a_task_that_is_woken_while_it_runs_runs_again() {
     let vm = scheduler.vm(1);
     let (done, ended) = mpsc::channel();
     let mut polls = 0;
-    Task::start(&vm, boxed(poll_fn(move |cx| {
-        polls += 1;
-        cx.waker().wake_by_ref();
-        cx.waker().wake_by_ref();
-        if polls < 5 {
-            return Poll::Pending;
-        }
-        done.send(polls).unwrap();
-        Poll::Ready(())
-    })));
+    Task::start(
+        &vm,
+        boxed(poll_fn(move |cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            cx.waker().wake_by_ref();
+            if polls < 5 {
+                return Poll::Pending;
+            }
+            done.send(polls).unwrap();
+            Poll::Ready(())
+        })),
+    );
     assert_eq!(ended.recv().unwrap(), 5);
 }
 
@@ -111,15 +126,18 @@ fn a_waker_from_outside_wakes_a_sleeping_worker() {
     let (told, wakers) = mpsc::channel::<Waker>();
     let (done, ended) = mpsc::channel();
     let mut left = 100;
-    Task::start(&vm, boxed(poll_fn(move |cx| {
-        if left == 0 {
-            done.send(()).unwrap();
-            return Poll::Ready(());
-        }
-        left -= 1;
-        told.send(cx.waker().clone()).unwrap();
-        Poll::Pending
-    })));
+    Task::start(
+        &vm,
+        boxed(poll_fn(move |cx| {
+            if left == 0 {
+                done.send(()).unwrap();
+                return Poll::Ready(());
+            }
+            left -= 1;
+            told.send(cx.waker().clone()).unwrap();
+            Poll::Pending
+        })),
+    );
     while let Ok(waker) = wakers.recv() {
         waker.wake();
     }
@@ -131,7 +149,10 @@ fn a_panic_ends_its_task_only() {
     let scheduler = scheduler(1);
     let vm = scheduler.vm(1);
     let (done, ended) = mpsc::channel();
-    Task::start(&vm, boxed(async { std::panic::resume_unwind(Box::new("a mistake of the host")) }));
+    Task::start(
+        &vm,
+        boxed(async { std::panic::resume_unwind(Box::new("a mistake of the host")) }),
+    );
     Task::start(&vm, boxed(async move { done.send(()).unwrap() }));
     ended.recv().unwrap();
 }
@@ -150,12 +171,15 @@ fn the_ticker_sleeps_when_nothing_runs_and_wakes_for_work() {
     let before = scheduler.shared.ticks.load(Ordering::Relaxed);
     let shared = Arc::clone(&scheduler.shared);
     let (done, ended) = mpsc::channel();
-    Task::start(&vm, boxed(async move {
-        while shared.ticks.load(Ordering::Relaxed) < before + 3 {
-            std::hint::spin_loop();
-        }
-        done.send(()).unwrap();
-    }));
+    Task::start(
+        &vm,
+        boxed(async move {
+            while shared.ticks.load(Ordering::Relaxed) < before + 3 {
+                std::hint::spin_loop();
+            }
+            done.send(()).unwrap();
+        }),
+    );
     ended.recv().unwrap();
     quiet();
 }

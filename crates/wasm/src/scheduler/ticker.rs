@@ -43,7 +43,11 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
             if shared.closed.load(Ordering::Acquire) {
                 return;
             }
-            quiet = if shared.busy.load(Ordering::Acquire) == 0 { quiet + 1 } else { 0 };
+            quiet = if shared.busy.load(Ordering::Acquire) == 0 {
+                quiet + 1
+            } else {
+                0
+            };
             if quiet > QUIET_TICKS {
                 sleep(&shared);
                 quiet = 0;
