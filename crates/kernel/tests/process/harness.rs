@@ -209,6 +209,7 @@ pub struct Vm {
     pub executor: Arc<TestExecutor>,
     pub clock: Arc<SimClock>,
     pub quota: Arc<FsQuota>,
+    root: Arc<MemoryFs>,
 }
 
 impl Vm {
@@ -233,7 +234,7 @@ impl Vm {
             limits,
             clock: clock.clone(),
             entropy: Arc::new(Counting(AtomicU64::new(0))),
-            root,
+            root: root.clone(),
             fs_quota: quota.clone(),
             hostname: b"agent-os".to_vec(),
             executors: vec![executor.clone()],
@@ -243,7 +244,22 @@ impl Vm {
             executor,
             clock,
             quota,
+            root,
         }
+    }
+
+    /// Makes and disposes of one more VM on a fork of nothing but a few directories.
+    pub fn another(&self) {
+        let kernel = Kernel::new(KernelConfig {
+            limits: self.kernel.limits().clone(),
+            clock: self.clock.clone(),
+            entropy: self.kernel.entropy().clone(),
+            root: self.root.fork(self.clock.clone(), self.quota.clone()),
+            fs_quota: self.quota.clone(),
+            hostname: b"agent-os".to_vec(),
+            executors: vec![self.executor.clone()],
+        });
+        kernel.kill_all();
     }
 
     /// Installs a program as `/bin/NAME`.
@@ -435,6 +451,10 @@ pub async fn wait_for<T>(mut call: impl FnMut(Option<&Waker>) -> IoResult<T>) ->
 }
 
 impl Sys {
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<Pid> {
         let child = wait_for(|waker| self.kernel().spawn(&self.process, request, waker)).await?;
         Ok(child.pid())
