@@ -32,3 +32,32 @@ impl WaitQueue {
         }
     }
 }
+
+/// The one task that waits for something. A task whose waker changes from poll to poll (as those of combined futures do) is
+/// still one task here, where a [`WaitQueue`] would keep every waker until something happens.
+#[derive(Debug, Default)]
+pub struct WaitSlot {
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl WaitSlot {
+    /// Remembers the task in place of the one before, unless there is none.
+    pub fn register(&self, waker: Option<&Waker>) {
+        let Some(waker) = waker else { return };
+        let mut waiting = self.waiting.lock();
+        let old = match &*waiting {
+            Some(known) if known.will_wake(waker) => return,
+            _ => waiting.replace(waker.clone()),
+        };
+        drop(waiting);
+        drop(old);
+    }
+
+    /// Wakes and forgets the task. Call without holding a lock that it may take.
+    pub fn wake(&self) {
+        let woken = self.waiting.lock().take();
+        if let Some(waker) = woken {
+            waker.wake();
+        }
+    }
+}

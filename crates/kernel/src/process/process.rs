@@ -15,7 +15,7 @@ use crate::error::{LimitExceeded, Result};
 use crate::fd::FdTable;
 use crate::id::Pid;
 use crate::vfs::{FsContext, Location, Mode};
-use crate::wait::WaitQueue;
+use crate::wait::{WaitQueue, WaitSlot};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, OnceLock};
@@ -44,10 +44,10 @@ pub struct Process {
     pub(super) meter: Meter,
     /// Start of the read that is waiting, in ns; 0 if none is.
     pub(super) waiting_since: AtomicU64,
-    /// Tasks of this process that wait for anything: woken when it has something to notice.
-    pub(super) noticed: WaitQueue,
-    /// Tasks of this process that wait for its children.
-    pub(super) child_changed: WaitQueue,
+    /// The task of this process while it waits for anything: woken when it has something to notice.
+    pub(super) noticed: WaitSlot,
+    /// The task of this process while it waits for its children.
+    pub(super) child_changed: WaitSlot,
     /// Tasks that wait for its end.
     pub(super) ended: WaitQueue,
     pub(super) status: OnceLock<ExitStatus>,
@@ -174,8 +174,8 @@ impl Process {
             meter: Meter::new(parts.limits.get(Resource::FileSize).soft),
             limits: Mutex::new(parts.limits),
             waiting_since: AtomicU64::new(0),
-            noticed: WaitQueue::default(),
-            child_changed: WaitQueue::default(),
+            noticed: WaitSlot::default(),
+            child_changed: WaitSlot::default(),
             ended: WaitQueue::default(),
             status: OnceLock::new(),
             breach: OnceLock::new(),
