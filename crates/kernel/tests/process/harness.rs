@@ -588,7 +588,7 @@ impl Sys {
     pub async fn say(&self, text: &str) {
         let mut data = text.as_bytes();
         while !data.is_empty() {
-            let n = self.write(Fd(1), data).await.unwrap();
+            let Ok(n) = self.write(Fd(1), data).await else { return };
             data = &data[n..];
         }
     }
@@ -596,6 +596,21 @@ impl Sys {
     pub async fn sleep(&self, ns: i64) -> Result<()> {
         let deadline = self.deadline(ns).unwrap();
         wait_for(|waker| self.sleep_until(deadline, waker)).await
+    }
+
+    /// Lets everybody else run until they wait.
+    pub async fn settle(&self) {
+        for _ in 0..64 {
+            let mut yielded = false;
+            poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
     }
 
     /// Waits for ever, or until a signal.

@@ -3,6 +3,11 @@
 
 mod harness;
 
+mod files;
+mod jobs;
 mod lifecycle;
+mod limits;
+mod programs;
 mod pseudo;
+mod signals;
 mod speed;

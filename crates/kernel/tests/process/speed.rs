@@ -11,7 +11,10 @@ fn measure(name: &str, rounds: u32, mut work: impl FnMut()) {
     for _ in 0..rounds {
         work();
     }
-    println!("{name}: {:.2} us", start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds));
+    println!(
+        "{name}: {:.2} us",
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds)
+    );
 }
 
 #[test]
@@ -32,7 +35,10 @@ fn costs() {
     });
     let start = Instant::now();
     vm.status(&["many"]);
-    println!("spawn and wait: {:.2} us", start.elapsed().as_secs_f64() * 1e6 / 20_000.0);
+    println!(
+        "spawn and wait: {:.2} us",
+        start.elapsed().as_secs_f64() * 1e6 / 20_000.0
+    );
     vm.program("io", |sys| async move {
         let (read, write) = sys.pipe(false, false).unwrap();
         let start = Instant::now();
