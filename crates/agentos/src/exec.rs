@@ -114,7 +114,7 @@ impl Exec {
         let (stdin_read, stdin_write) = vm.pipe("exec")?;
         let (stdout, stdout_write) = vm.pipe("exec")?;
         let (stderr, stderr_write) = vm.pipe("exec")?;
-        let process = self.spawn.start_with([stdin_read, stdout_write, stderr_write])?;
+        let process = self.spawn.start_with([stdin_read, stdout_write, stderr_write]).await?;
         let running = Running {
             control: ProcessControl { vm: vm.clone(), process },
             stdin: (!self.stdin.is_empty()).then_some((stdin_write, self.stdin)),

@@ -116,7 +116,7 @@ impl Spawn {
         let (stdout, stdout_write) = self.vm.pipe("spawn")?;
         let (stderr, stderr_write) = self.vm.pipe("spawn")?;
         let streams = [stdin_read, stdout_write, stderr_write];
-        let process = self.start_with(streams)?;
+        let process = self.start_with(streams).await?;
         let control = ProcessControl { vm: self.vm, process };
         Ok(Process {
             stdin: Some(StdinWriter { file: Some(stdin) }),
@@ -127,10 +127,10 @@ impl Spawn {
     }
 
     /// Starts the process with the given standard descriptors.
-    pub(crate) fn start_with(&self, streams: [Arc<OpenFile>; 3]) -> Result<Arc<KernelProcess>> {
+    pub(crate) async fn start_with(&self, streams: [Arc<OpenFile>; 3]) -> Result<Arc<KernelProcess>> {
         let inherit = (0u32..).zip(streams).map(|(fd, file)| FileAction::Inherit(Fd(fd), file));
         let request = SpawnRequest { actions: inherit.collect(), pgroup: Some(Pid(0)), ..self.request()? };
-        self.vm.start(request)
+        self.vm.start(request).await
     }
 
     /// The request without descriptors and group.

@@ -7,7 +7,7 @@ use agentos_kernel::Errno;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{FileAction, SpawnRequest};
-use agentos_kernel::tty::Winsize;
+use agentos_kernel::tty::WindowSize;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,14 +70,14 @@ impl ShellOptions {
 /// Largest number of columns or rows.
 const SIDE_MAX: u16 = 4096;
 
-fn winsize(cols: u16, rows: u16) -> Result<Winsize> {
+fn winsize(cols: u16, rows: u16) -> Result<WindowSize> {
     for (option, value) in [("cols", cols), ("rows", rows)] {
         if !(1..=SIDE_MAX).contains(&value) {
             let reason = format!("must be an integer between 1 and {SIDE_MAX}, got {value}");
             return Err(Error::InvalidOption { option, reason });
         }
     }
-    Ok(Winsize { rows, cols, xpixel: 0, ypixel: 0 })
+    Ok(WindowSize { rows, columns: cols, ..WindowSize::default() })
 }
 
 impl AgentOs {
@@ -96,7 +96,7 @@ impl AgentOs {
             foreground: true,
             ..spawn.request()?
         };
-        let process = self.vm.start(request)?;
+        let process = self.vm.start(request).await?;
         let control = ShellControl { process: ProcessControl { vm: self.vm.clone(), process }, master: pty.master };
         Ok(Shell { control })
     }

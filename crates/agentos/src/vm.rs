@@ -3,7 +3,7 @@
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::mount::{self, Mount, MountedAt, Source};
-use crate::{engine, host, path};
+use crate::{engine, host};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::limits::{Counter, Limits};
@@ -11,7 +11,9 @@ use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnReques
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_software::Image;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One virtual machine. Clones are handles to the same VM; when the last handle (including those of its processes and
 /// shells) is dropped, the VM and everything in it ends.
@@ -26,6 +28,7 @@ pub(crate) struct Vm {
     pub(crate) root: Arc<MemoryFs>,
     pub(crate) quota: Arc<FsQuota>,
     pub(crate) options: Options,
+    disposed: AtomicBool,
 }
 
 /// Variables that every process gets (lifecycle.md section 1).
@@ -70,7 +73,7 @@ impl AgentOs {
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine],
         });
-        let vm = Vm { kernel, root, quota, options };
+        let vm = Vm { kernel, root, quota, options, disposed: AtomicBool::new(false) };
         for mount in &vm.options.mounts {
             vm.mount(mount)?;
         }
@@ -84,13 +87,14 @@ impl AgentOs {
 
     /// Mounts a filesystem at run time. A missing mount point is created.
     pub async fn mount(&self, mount: Mount) -> Result<()> {
+        self.vm.alive()?;
         mount.check()?;
         self.vm.mount(&mount)
     }
 
     /// Removes a mount. `EBUSY` while a file or a working directory inside is in use.
     pub async fn unmount(&self, guest: &str) -> Result<()> {
-        path::check(guest)?;
+        self.readable(guest)?;
         self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(Error::file("unmountFs", guest))
     }
 
@@ -107,6 +111,7 @@ impl AgentOs {
     /// Ends every process and releases everything, also while other handles exist; their calls fail from now on.
     /// Idempotent.
     pub async fn dispose(&self) {
+        self.vm.disposed.store(true, Ordering::Release);
         self.vm.kernel.kill_all();
     }
 }
@@ -176,18 +181,30 @@ impl Vm {
         Ok(merged.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect())
     }
 
-    /// Starts a process as a child of the VM's init.
-    pub(crate) fn start(&self, request: SpawnRequest) -> Result<Arc<Process>> {
-        let command = String::from_utf8_lossy(&request.path).into_owned();
+    /// Starts a process as a child of the VM's init. Waits while its program is compiled.
+    pub(crate) async fn start(&self, request: SpawnRequest) -> Result<Arc<Process>> {
+        self.alive()?;
         let parent = self.kernel.init();
-        self.kernel.spawn(&parent, request).map_err(|error| match (error.errno(), error) {
+        let started = poll_fn(|cx| self.kernel.spawn(&parent, &request, Some(cx.waker()))).await;
+        started.map_err(|error| self.cannot_start(&request, error))
+    }
+
+    fn cannot_start(&self, request: &SpawnRequest, error: KernelError) -> Error {
+        let command = String::from_utf8_lossy(&request.path).into_owned();
+        match (error.errno(), error) {
+            _ if self.alive().is_err() => Error::Disposed,
             (_, KernelError::Limit(limit)) => Error::Limit(*limit),
             (Errno::ENOENT, _) => Error::CommandNotFound(command),
             (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => {
                 Error::CannotExecute { command, errno, reason: error.to_string() }
             }
             (errno, _) => Error::Os { errno, operation: "spawn" },
-        })
+        }
+    }
+
+    /// Fails once the VM is disposed.
+    pub(crate) fn alive(&self) -> Result<()> {
+        if self.disposed.load(Ordering::Acquire) { Err(Error::Disposed) } else { Ok(()) }
     }
 
     /// Sends a signal; a target that has ended is no error.

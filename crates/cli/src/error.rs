@@ -18,6 +18,11 @@ impl Exit {
     /// The command ran out of its time.
     pub(crate) const TIMEOUT: Self = Self(124);
 
+    /// The status of a program that ends because of a signal.
+    pub(crate) fn signal(number: i32) -> Self {
+        Self::guest(128 + number)
+    }
+
     /// The status of a guest, reduced to what a process can exit with.
     pub(crate) fn guest(code: i32) -> Self {
         Self(u8::try_from(code & 0xff).unwrap_or(u8::MAX))

@@ -2,10 +2,11 @@
 
 use crate::args::{RunArgs, parse_duration};
 use crate::error::{Error, Exit};
-use crate::{report, stdio, terminal, vm};
-use agentos::{AgentOs, ExecOutput, Usage};
+use crate::stdio::{self, Captured, Ended, Sink};
+use crate::{prepare, report, terminal, vm};
+use agentos::{AgentOs, Usage};
 use serde_json::json;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Runs the command and gives its status.
@@ -21,6 +22,7 @@ pub(crate) fn main(args: RunArgs) -> Result<Exit, Error> {
         let start = Instant::now();
         let vm = builder.create().await?;
         let created = start.elapsed();
+        prepare::programs(&vm).await?;
         let run = Run { vm, argv, timeout, created };
         if args.json { run.captured().await } else { run.attached(args.stats).await }
     });
@@ -49,26 +51,25 @@ struct Run {
 impl Run {
     /// `--json`: collects everything and prints one object.
     async fn captured(self) -> Result<Exit, Error> {
-        let mut exec = self.vm.exec_argv(&self.argv).stdin(piped_input()?);
-        if let Some(timeout) = self.timeout {
-            exec = exec.timeout(timeout);
-        }
+        let mut sink = Sink::memory(self.vm.limits().max_captured_output_bytes);
         let start = Instant::now();
-        let output = exec.await?;
+        let ended = stdio::attach(&self.vm, &self.argv, self.timeout, &mut sink).await?;
         let ran = start.elapsed();
-        report::json(&self.describe(&output, ran))?;
-        Ok(Exit::guest(output.exit_code))
+        if let Sink::Memory(stdout, stderr) = &sink {
+            report::json(&self.describe(ended, stdout, stderr, ran))?;
+        }
+        Ok(ended.exit())
     }
 
-    fn describe(&self, output: &ExecOutput, ran: Duration) -> serde_json::Value {
+    fn describe(&self, ended: Ended, stdout: &Captured, stderr: &Captured, ran: Duration) -> serde_json::Value {
         let usage = self.vm.usage();
         json!({
-            "exitCode": output.exit_code,
-            "stdout": String::from_utf8_lossy(&output.stdout),
-            "stderr": String::from_utf8_lossy(&output.stderr),
-            "timedOut": output.timed_out,
-            "stdoutTruncated": output.stdout_truncated,
-            "stderrTruncated": output.stderr_truncated,
+            "exitCode": if ended.timed_out { 124 } else { ended.code },
+            "stdout": String::from_utf8_lossy(&stdout.bytes),
+            "stderr": String::from_utf8_lossy(&stderr.bytes),
+            "timedOut": ended.timed_out,
+            "stdoutTruncated": stdout.truncated,
+            "stderrTruncated": stderr.truncated,
             "createUs": micros(self.created),
             "runUs": micros(ran),
             "cpuUs": micros(usage.cpu_time),
@@ -79,11 +80,10 @@ impl Run {
     /// Standard streams attached; a terminal becomes a terminal of the VM.
     async fn attached(self, stats: bool) -> Result<Exit, Error> {
         let start = Instant::now();
-        let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let exit = if interactive {
+        let exit = if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             terminal::attach(&self.vm, &self.argv, self.timeout).await?
         } else {
-            stdio::attach(&self.vm, &self.argv, self.timeout).await?
+            stdio::attach(&self.vm, &self.argv, self.timeout, &mut Sink::streams()).await?.exit()
         };
         if stats {
             print_stats(self.created, start.elapsed(), &self.vm.usage());
@@ -107,20 +107,4 @@ fn print_stats(created: Duration, ran: Duration, usage: &Usage) {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// All of standard input where it is a pipe or file, nothing where it is a terminal.
-fn piped_input() -> Result<Vec<u8>, Error> {
-    let mut input = Vec::new();
-    if !std::io::stdin().is_terminal() {
-        // The same bound as for input that waits for a guest (limits.process.pendingStdinBytes).
-        let limit = agentos::Limits::default().pending_stdin_bytes;
-        std::io::stdin().take(limit + 1).read_to_end(&mut input).map_err(Error::host("standard input"))?;
-        if input.len() as u64 > limit {
-            return Err(Error::Usage(format!(
-                "run --json: standard input is larger than {limit} bytes; run without --json to stream it"
-            )));
-        }
-    }
-    Ok(input)
 }

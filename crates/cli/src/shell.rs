@@ -2,7 +2,8 @@
 
 use crate::args::ShellArgs;
 use crate::error::{Error, Exit};
-use crate::{stdio, terminal, vm};
+use crate::stdio::{self, Sink};
+use crate::{prepare, terminal, vm};
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ pub(crate) fn main(args: ShellArgs) -> Result<Exit, Error> {
     let runtime = vm::runtime()?;
     let exit = runtime.block_on(async {
         let vm = builder.create().await?;
+        prepare::programs(&vm).await?;
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             terminal::attach(&vm, &["bash".to_owned(), "-i".to_owned()], None).await
         } else {
-            stdio::attach(&vm, &["sh".to_owned()], None).await
+            Ok(stdio::attach(&vm, &["sh".to_owned()], None, &mut Sink::streams()).await?.exit())
         }
     });
     // The thread that reads the keyboard cannot be interrupted; it must not hold up the end.

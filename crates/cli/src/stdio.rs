@@ -1,23 +1,88 @@
 //! Standard streams of the host attached to a process of the VM, without a terminal.
 
 use crate::error::{Error, Exit};
-use agentos::{AgentOs, Process, Signal, Stream};
+use crate::signals::{Ending, GRACE};
+use agentos::{AgentOs, Output, Process, Signal, Stream};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Stderr, Stdout};
+use tokio::signal::unix::SignalKind;
 
-/// Time between the polite and the final signal to a process that ran out of time (api.md section 4.2).
-const GRACE: Duration = Duration::from_secs(2);
+/// Where the output of the process goes.
+pub(crate) enum Sink {
+    /// To the streams of this program.
+    Streams(Stdout, Stderr),
+    /// Into memory, each stream up to a limit.
+    Memory(Captured, Captured),
+}
 
-/// Runs `argv` with the streams of this process and gives its status.
-pub(crate) async fn attach(vm: &AgentOs, argv: &[String], timeout: Option<Duration>) -> Result<Exit, Error> {
+/// What was kept of one stream.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) truncated: bool,
+    limit: usize,
+}
+
+/// How the process ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) timed_out: bool,
+}
+
+impl Ended {
+    /// What this program exits with.
+    pub(crate) fn exit(self) -> Exit {
+        if self.timed_out { Exit::TIMEOUT } else { Exit::guest(self.code) }
+    }
+}
+
+impl Sink {
+    /// The streams of this program.
+    pub(crate) fn streams() -> Self {
+        Self::Streams(tokio::io::stdout(), tokio::io::stderr())
+    }
+
+    /// Memory, at most `limit` bytes per stream.
+    pub(crate) fn memory(limit: u64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let empty = || Captured { bytes: Vec::new(), truncated: false, limit };
+        Self::Memory(empty(), empty())
+    }
+
+    async fn take(&mut self, output: &Output) -> std::io::Result<()> {
+        match (self, output.stream) {
+            (Self::Streams(out, _), Stream::Stdout) => write(out, &output.data).await,
+            (Self::Streams(_, err), Stream::Stderr) => write(err, &output.data).await,
+            (Self::Memory(out, _), Stream::Stdout) => out.take(&output.data),
+            (Self::Memory(_, err), Stream::Stderr) => err.take(&output.data),
+        }
+    }
+}
+
+impl Captured {
+    #[allow(clippy::unnecessary_wraps)]
+    fn take(&mut self, data: &[u8]) -> std::io::Result<()> {
+        let room = self.limit.saturating_sub(self.bytes.len());
+        self.truncated |= data.len() > room;
+        self.bytes.extend_from_slice(&data[..data.len().min(room)]);
+        Ok(())
+    }
+}
+
+/// Runs `argv` with the standard input of this program and tells how it ended.
+pub(crate) async fn attach(
+    vm: &AgentOs,
+    argv: &[String],
+    timeout: Option<Duration>,
+    sink: &mut Sink,
+) -> Result<Ended, Error> {
     let (command, args) = argv.split_first().ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
     let mut process = vm.spawn(command, args).start().await?;
     let input = tokio::spawn(feed(process.stdin()));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::host("SIGINT"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::host("SIGTERM"))?;
+    let mut ending = Ending::watch()?;
     let control = process.control();
-    let copy = copy_output(&mut process);
+    let copy = copy_output(&mut process, sink);
     tokio::pin!(copy);
     let deadline = tokio::time::sleep(timeout.unwrap_or(Duration::MAX));
     tokio::pin!(deadline);
@@ -31,23 +96,27 @@ pub(crate) async fn attach(vm: &AgentOs, argv: &[String], timeout: Option<Durati
                 timed_out = true;
                 deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
             }
-            _ = interrupt.recv() => control.signal_group(Signal::Int)?,
-            _ = terminate.recv() => control.signal_group(Signal::Term)?,
+            number = ending.next() => control.signal_group(forwarded(number))?,
         }
     };
     input.abort();
-    Ok(if timed_out { Exit::TIMEOUT } else { Exit::guest(code) })
+    Ok(Ended { code, timed_out })
+}
+
+/// The guest's signal for one that this program got.
+fn forwarded(number: i32) -> Signal {
+    match SignalKind::from_raw(number) {
+        kind if kind == SignalKind::interrupt() => Signal::Int,
+        kind if kind == SignalKind::quit() => Signal::Quit,
+        kind if kind == SignalKind::hangup() => Signal::Hup,
+        _ => Signal::Term,
+    }
 }
 
 /// Copies output until the process has ended, then gives its exit code.
-async fn copy_output(process: &mut Process) -> Result<i32, Error> {
-    let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
+async fn copy_output(process: &mut Process, sink: &mut Sink) -> Result<i32, Error> {
     while let Some(output) = process.next_output().await? {
-        let written = match output.stream {
-            Stream::Stdout => write(&mut out, &output.data).await,
-            Stream::Stderr => write(&mut err, &output.data).await,
-        };
-        if written.is_err() {
+        if sink.take(&output).await.is_err() {
             // Nobody reads any more: the guest learns it the way a process does.
             process.close_output(output.stream);
         }

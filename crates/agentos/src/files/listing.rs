@@ -109,37 +109,38 @@ impl ListOptions {
 
 /// Deepest level and most entries of one recursive listing (limits.md section 4.2).
 const DEPTH_MAX: usize = 128;
-const ENTRIES_MAX: u64 = 65_536;
+pub(super) const ENTRIES_MAX: u64 = 65_536;
 
 impl AgentOs {
     /// Attributes of a file; links are followed.
     pub async fn stat(&self, path: impl AsRef<str>) -> Result<Stat> {
-        let path = path::check(path.as_ref())?;
-        self.vm.stat(path, true).map_err(Error::file("stat", path))
+        let path = self.readable(path.as_ref())?;
+        self.vm.stat(&path, true).map_err(Error::file("stat", path.text))
     }
 
     /// Attributes of a file or link itself.
     pub async fn lstat(&self, path: impl AsRef<str>) -> Result<Stat> {
-        let path = path::check(path.as_ref())?;
-        self.vm.stat(path, false).map_err(Error::file("lstat", path))
+        let path = self.readable(path.as_ref())?;
+        self.vm.stat(&path, false).map_err(Error::file("lstat", path.text))
     }
 
     /// Whether something is there; false for a link that leads nowhere. `EACCES` where that cannot be known.
     pub async fn exists(&self, path: impl AsRef<str>) -> Result<bool> {
-        let path = path::check(path.as_ref())?;
-        match self.vm.stat(path, true) {
+        let path = self.readable(path.as_ref())?;
+        match self.vm.stat(&path, true) {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
-            Err(error) => Err(Error::file("exists", path)(error)),
+            Err(error) => Err(Error::file("exists", path.text)(error)),
         }
     }
 
-    /// Names in a directory, sorted by bytes, without `.` and `..`. Names that are not UTF-8 have replacement characters.
+    /// Names in a directory, sorted by bytes, without `.` and `..`. A byte that is not part of UTF-8
+    /// appears as one character between U+EF80 and U+EFFF, which every call of this API takes back.
     pub async fn read_dir(&self, path: impl AsRef<str>) -> Result<Vec<String>> {
-        let path = path::check(path.as_ref())?;
-        let mut names = self.vm.list(path).map_err(Error::file("readdir", path))?;
+        let path = self.readable(path.as_ref())?;
+        let mut names = self.vm.list(&path).map_err(Error::file("readdir", path.text))?;
         names.sort_unstable();
-        Ok(names.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect())
+        Ok(names.iter().map(|(name, _)| path::decode(name)).collect())
     }
 
     /// Everything below a directory, breadth first, sorted by name within each directory. Links are listed, not followed.
@@ -148,14 +149,14 @@ impl AgentOs {
         path: impl AsRef<str>,
         options: ListOptions,
     ) -> Result<Vec<DirectoryEntry>> {
-        let path = path::check(path.as_ref())?;
-        self.vm.list_recursive(path, &options).map_err(Error::file("readdirRecursive", path))
+        let path = self.readable(path.as_ref())?;
+        self.vm.list_recursive(&path, &options).map_err(Error::file("readdirRecursive", path.text))
     }
 }
 
 impl Vm {
-    pub(super) fn stat(&self, path: &str, follow: bool) -> Result<Stat, KernelError> {
-        let stat = self.as_user(|cx| self.kernel.vfs().stat(cx, None, path.as_bytes(), follow))?;
+    pub(super) fn stat(&self, path: &[u8], follow: bool) -> Result<Stat, KernelError> {
+        let stat = self.as_user(|cx| self.kernel.vfs().stat(cx, None, path, follow))?;
         let (attr, time) = (stat.attr, |time: Timestamp| time.0);
         Ok(Stat {
             mode: attr.kind.bits() | attr.mode.bits(),
@@ -176,14 +177,14 @@ impl Vm {
     }
 
     /// Names and kinds in a directory, up to `limits.resources.maxReaddirEntries`.
-    pub(super) fn list(&self, path: &str) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
+    fn list(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
         let capacity = self.options.limits.max_readdir_entries;
         self.list_up_to(path, "limits.resources.maxReaddirEntries", capacity)
     }
 
-    fn list_up_to(&self, path: &str, limit: &'static str, capacity: u64) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
+    pub(super) fn list_up_to(&self, path: &[u8], limit: &'static str, capacity: u64) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
         let options = OpenOptions { read: true, directory: true, ..OpenOptions::default() };
-        let opened = self.as_user(|cx| self.kernel.vfs().open(cx, None, path.as_bytes(), &options))?;
+        let opened = self.as_user(|cx| self.kernel.vfs().open(cx, None, path, options))?;
         let Opened::Inode(handle) = opened else { return Err(Errno::ENOTDIR.into()) };
         let mut entries = Vec::new();
         let mut full = false;
@@ -205,10 +206,10 @@ impl Vm {
         Ok(entries)
     }
 
-    fn list_recursive(&self, root: &str, options: &ListOptions) -> Result<Vec<DirectoryEntry>, KernelError> {
+    fn list_recursive(&self, root: &[u8], options: &ListOptions) -> Result<Vec<DirectoryEntry>, KernelError> {
         let total = Counter::new("readdirRecursive", "entries", ENTRIES_MAX, Errno::ENOMEM);
         let mut found = Vec::new();
-        let mut queue = VecDeque::from([(root.to_owned(), 0)]);
+        let mut queue = VecDeque::from([(root.to_vec(), 0)]);
         while let Some((folder, depth)) = queue.pop_front() {
             let mut names = match self.list_up_to(&folder, "readdirRecursive", ENTRIES_MAX) {
                 Ok(names) => names,
@@ -218,20 +219,25 @@ impl Vm {
             };
             names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             for (name, kind) in names {
-                let name = String::from_utf8_lossy(&name).into_owned();
                 let is_directory = kind == FileType::Directory;
-                if is_directory && options.exclude.contains(&name) {
+                if is_directory && options.exclude.iter().any(|excluded| *path::encode(excluded) == *name) {
                     continue;
                 }
                 total.take(1, "readdirRecursive")?;
-                let path = format!("{}/{name}", folder.trim_end_matches('/'));
+                let path = child(&folder, &name);
                 let size = self.stat(&path, false).map_or(0, |stat| stat.size);
                 if is_directory && depth < options.max_depth.unwrap_or(DEPTH_MAX).min(DEPTH_MAX) {
                     queue.push_back((path.clone(), depth + 1));
                 }
-                found.push(DirectoryEntry { path, kind: kind.into(), size });
+                found.push(DirectoryEntry { path: path::decode(&path), kind: kind.into(), size });
             }
         }
         Ok(found)
     }
+}
+
+/// The path of an entry of a directory.
+pub(super) fn child(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    [folder, b"/", name].concat()
 }

@@ -1,7 +1,6 @@
 //! Reading files.
 
 use crate::error::{Error, Result};
-use crate::path;
 use crate::vm::{AgentOs, Vm};
 use agentos_kernel::vfs::{InodeHandle, OpenOptions, Opened};
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
@@ -23,8 +22,8 @@ const READ_MAX: u64 = 1 << 30;
 impl AgentOs {
     /// Reads a whole file. `ENOENT`, `EISDIR`, `EACCES`, `ELOOP`.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
-        let path = path::check(path.as_ref())?;
-        self.vm.read(path, 0, None).map_err(Error::file("readFile", path))
+        let path = self.readable(path.as_ref())?;
+        self.vm.read(&path, 0, None).map_err(Error::file("readFile", path.text))
     }
 
     /// Reads a whole file as text; bytes that are not UTF-8 become replacement characters.
@@ -34,8 +33,8 @@ impl AgentOs {
 
     /// Reads `length` bytes from `offset`; fewer at the end of the file.
     pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
-        let path = path::check(path.as_ref())?;
-        self.vm.read(path, offset, Some(length)).map_err(Error::file("readFile", path))
+        let path = self.readable(path.as_ref())?;
+        self.vm.read(&path, offset, Some(length)).map_err(Error::file("readFile", path.text))
     }
 
     /// Reads many files in the given order; one that fails does not fail the others.
@@ -50,8 +49,8 @@ impl AgentOs {
 }
 
 impl Vm {
-    fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
-        let handle = self.open(path, &OpenOptions { read: true, ..OpenOptions::default() })?;
+    fn read(&self, path: &[u8], offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
+        let handle = self.open(path, OpenOptions { read: true, ..OpenOptions::default() })?;
         let attr = handle.getattr()?;
         let wanted = length.unwrap_or(attr.size.saturating_sub(offset));
         if wanted > READ_MAX {
@@ -73,9 +72,9 @@ impl Vm {
     }
 
     /// Opens a regular file as the VM's user.
-    pub(super) fn open(&self, path: &str, options: &OpenOptions) -> Result<InodeHandle, KernelError> {
+    pub(super) fn open(&self, path: &[u8], options: OpenOptions) -> Result<InodeHandle, KernelError> {
         use agentos_kernel::vfs::FileType;
-        match self.as_user(|cx| self.kernel.vfs().open(cx, None, path.as_bytes(), options))? {
+        match self.as_user(|cx| self.kernel.vfs().open(cx, None, path, options))? {
             Opened::Inode(handle) if handle.kind() == FileType::Directory => Err(Errno::EISDIR.into()),
             Opened::Inode(handle) => Ok(handle),
             // A pipe or a device has no content that a file API could return or replace.

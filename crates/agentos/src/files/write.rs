@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::path;
 use crate::vm::{AgentOs, Vm};
 use agentos_kernel::cred::Credentials;
-use agentos_kernel::vfs::{Mode, OpenOptions, RenameFlags};
+use agentos_kernel::id::Uid;
+use agentos_kernel::vfs::{InodeHandle, Mode, OpenOptions, RenameFlags};
 use agentos_kernel::{Errno, Error as KernelError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,16 +21,17 @@ pub struct WriteOutcome {
 
 impl AgentOs {
     /// Creates or replaces a file atomically: others see the old content or the new, never a part. The parent must exist.
-    /// An existing file keeps its mode and owner. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
+    /// An existing file keeps its mode and owner; one that belongs to somebody else, or stands in a directory that the
+    /// VM's user may not change, is rewritten in place. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
     pub async fn write_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
-        let path = path::check_writable(path.as_ref())?;
-        self.vm.replace(path, content.as_ref()).map_err(Error::file("writeFile", path))
+        let path = self.writable(path.as_ref())?;
+        self.vm.replace(&path, content.as_ref()).map_err(Error::file("writeFile", path.text))
     }
 
     /// Appends to a file, which is created if it is not there. All or nothing.
     pub async fn append_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
-        let path = path::check_writable(path.as_ref())?;
-        self.vm.append(path, content.as_ref()).map_err(Error::file("writeFile", path))
+        let path = self.writable(path.as_ref())?;
+        self.vm.append(&path, content.as_ref()).map_err(Error::file("writeFile", path.text))
     }
 
     /// Writes many files in the given order, creating missing parents; one that fails does not fail the others.
@@ -47,7 +49,7 @@ impl AgentOs {
     }
 
     async fn write_with_parents(&self, path: &str, content: &[u8]) -> Result<()> {
-        let (parent, _) = path::split(path::check_writable(path)?);
+        let parent = path::parent(self.writable(path)?.text);
         if parent != "/" {
             self.mkdir_all(parent).await?;
         }
@@ -56,12 +58,12 @@ impl AgentOs {
 }
 
 impl Vm {
-    fn replace(&self, path: &str, content: &[u8]) -> Result<(), KernelError> {
+    fn replace(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         // Through links, as a write to the file itself would go.
-        let target = match self.as_user(|cx| vfs.realpath(cx, None, path.as_bytes())) {
+        let target = match self.as_user(|cx| vfs.realpath(cx, None, path)) {
             Ok(target) => target,
-            Err(error) if error.errno() == Errno::ENOENT => path.as_bytes().to_vec(),
+            Err(error) if error.errno() == Errno::ENOENT => path.to_vec(),
             Err(error) => return Err(error),
         };
         let existing = match self.as_user(|cx| vfs.stat(cx, None, &target, false)) {
@@ -69,18 +71,38 @@ impl Vm {
             Err(error) if error.errno() == Errno::ENOENT => None,
             Err(error) => return Err(error),
         };
-        // Permission to write the old file is needed although a new one takes its place.
-        let check = OpenOptions { write: true, ..OpenOptions::default() };
-        if existing.is_some() {
-            self.open(path, &check)?;
+        if let Some(attr) = &existing {
+            // Permission to write the old file is needed although a new one takes its place.
+            let old = self.open(&target, OpenOptions { write: true, ..OpenOptions::default() })?;
+            if attr.uid != Uid::USER {
+                return rewrite(&old, content);
+            }
+            return match self.swap(&target, content, Some(attr.mode)) {
+                Err(error) if error.errno() == Errno::EACCES => rewrite(&old, content),
+                other => other,
+            };
         }
-        let temporary = temporary_name(&target);
-        let written = self.write_new(&temporary, content).and_then(|()| {
+        self.swap(&target, content, None)
+    }
+
+    /// Writes a new file beside `target` and gives it that name.
+    fn swap(&self, target: &[u8], content: &[u8], mode: Option<Mode>) -> Result<(), KernelError> {
+        let vfs = self.kernel.vfs();
+        let temporary = temporary_name(target);
+        let create = OpenOptions {
+            write: true,
+            create: true,
+            exclusive: true,
+            mode: Mode::new(0o666),
+            ..OpenOptions::default()
+        };
+        let file = self.open(&temporary, create)?;
+        let written = write_all(&file, content).and_then(|()| {
             self.as_user(|cx| {
-                if let Some(attr) = &existing {
-                    vfs.chmod(cx, None, &temporary, attr.mode)?;
+                if let Some(mode) = mode {
+                    vfs.chmod_location(cx.cred, file.location(), mode)?;
                 }
-                vfs.rename(cx, None, &temporary, None, &target, RenameFlags::Replace)
+                vfs.rename(cx, None, &temporary, None, target, RenameFlags::Replace)
             })
         });
         if written.is_err() {
@@ -90,26 +112,9 @@ impl Vm {
         written
     }
 
-    fn write_new(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
-        let options = OpenOptions {
-            write: true,
-            create: true,
-            exclusive: true,
-            mode: Mode::new(0o666),
-            ..OpenOptions::default()
-        };
-        let path = String::from_utf8_lossy(path);
-        let handle = self.open(&path, &options)?;
-        let mut done = 0;
-        while let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) {
-            done += handle.write_at(&Credentials::user(), done as u64, rest)?;
-        }
-        Ok(())
-    }
-
-    fn append(&self, path: &str, content: &[u8]) -> Result<(), KernelError> {
+    fn append(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
         let options = OpenOptions { write: true, create: true, mode: Mode::new(0o666), ..OpenOptions::default() };
-        let handle = self.open(path, &options)?;
+        let handle = self.open(path, options)?;
         let before = handle.getattr()?.size;
         let (written, _) = handle.append(&Credentials::user(), content)?;
         if written < content.len() {
@@ -118,6 +123,19 @@ impl Vm {
         }
         Ok(())
     }
+}
+
+fn rewrite(file: &InodeHandle, content: &[u8]) -> Result<(), KernelError> {
+    file.truncate(&Credentials::user(), 0)?;
+    write_all(file, content)
+}
+
+fn write_all(file: &InodeHandle, content: &[u8]) -> Result<(), KernelError> {
+    let mut done = 0;
+    while let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) {
+        done += file.write_at(&Credentials::user(), done as u64, rest)?;
+    }
+    Ok(())
 }
 
 /// A name beside `target` that nobody else uses.

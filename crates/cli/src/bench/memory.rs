@@ -3,7 +3,7 @@
 //! Proportional set size of the whole process, read from `/proc/self/smaps_rollup`, before and after many; the difference
 //! over their number is what one costs. Pages that VMs share are counted once.
 
-use super::{Scale, row::Row};
+use super::{Scale, baseline, row::Row};
 use crate::error::Error;
 use agentos::{AgentOs, Process};
 
@@ -11,9 +11,11 @@ use agentos::{AgentOs, Process};
 pub(crate) async fn marginal(scale: Scale) -> Result<Vec<Row>, Error> {
     let idle = idle(scale.of(1000)).await?;
     let blocked = blocked(scale.of(200)).await?;
+    let host = baseline::waiting_bash()?.into_iter().collect();
+    let host = Row::new("bash waiting for input", "bytes", host);
     Ok(vec![
-        Row::new("idle_vm_bytes", "bytes", vec![idle]),
-        Row::new("blocked_process_bytes", "bytes", vec![blocked]),
+        Row::new("idle_vm_bytes", "bytes", vec![idle]).against_row(&host).goal(65_536.0),
+        Row::new("blocked_process_bytes", "bytes", vec![blocked]).against_row(&host).goal(524_288.0),
     ])
 }
 
@@ -22,11 +24,11 @@ async fn idle(count: usize) -> Result<f64, Error> {
     for _ in 0..10 {
         vms.push(AgentOs::builder().create().await?);
     }
-    let before = resident()?;
+    let before = resident("self")?;
     for _ in 0..count {
         vms.push(AgentOs::builder().create().await?);
     }
-    Ok((resident()? - before) / count as f64)
+    Ok((resident("self")? - before) / count as f64)
 }
 
 /// A VM each with one shell that waits for input.
@@ -35,14 +37,14 @@ async fn blocked(count: usize) -> Result<f64, Error> {
     let mut before = 0.0;
     for started in 0..count + 10 {
         if started == 10 {
-            before = resident()?;
+            before = resident("self")?;
         }
         let vm = AgentOs::builder().create().await?;
         let mut shell = vm.spawn("sh", ["-c", "echo ready; read line"]).start().await?;
         shell.first_output().await?;
         held.push((vm, shell));
     }
-    Ok((resident()? - before) / count as f64)
+    Ok((resident("self")? - before) / count as f64)
 }
 
 /// `lifecycle_slope_bytes`: growth per VM over thousands of create-use-destroy cycles, by least squares.
@@ -57,11 +59,14 @@ pub(crate) async fn lifecycle(scale: Scale) -> Result<Vec<Row>, Error> {
         drop(vm);
         // The first half lets allocators and pools reach their working size.
         if cycle >= cycles / 2 && cycle % (cycles / 200).max(1) == 0 {
-            points.push((cycle as f64, resident()?));
+            points.push((cycle as f64, resident("self")?));
         }
     }
-    Ok(vec![Row::new("lifecycle_slope_bytes", "bytes", vec![slope(&points)])])
+    Ok(vec![Row::new("lifecycle_slope_bytes", "bytes", vec![slope(&points)]).goal(SLOPE_MAX)])
 }
+
+/// What counts as no growth: a page for every few hundred cycles is the noise of the host's allocator.
+const SLOPE_MAX: f64 = 16.0;
 
 fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
@@ -71,8 +76,9 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     if bottom == 0.0 { 0.0 } else { top / bottom }
 }
 
-fn resident() -> Result<f64, Error> {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").map_err(Error::host("smaps_rollup"))?;
+/// Proportional set size in bytes of a process of the host.
+pub(crate) fn resident(pid: &str) -> Result<f64, Error> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).map_err(Error::host("smaps_rollup"))?;
     let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default();
     let kib: f64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
     Ok(kib * 1024.0)

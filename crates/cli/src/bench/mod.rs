@@ -14,7 +14,8 @@ mod vm;
 
 use crate::args::BenchArgs;
 use crate::error::{Error, Exit};
-use crate::report;
+use crate::{prepare, report};
+use agentos::AgentOs;
 use row::{Row, Table};
 use std::future::Future;
 use std::pin::Pin;
@@ -54,30 +55,43 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement { names: &["burst200_p99"], run: |scale| Box::pin(burst::burst(scale)) },
     Measurement { names: &["blocked500"], run: |scale| Box::pin(burst::blocked(scale)) },
-    Measurement { names: &["neighbour_echo_p99"], run: |scale| Box::pin(neighbour::noisy(scale)) },
+    Measurement { names: &["kill_spinner"], run: |scale| Box::pin(vm::kill(scale)) },
+    Measurement { names: &["pipe_100mb"], run: |scale| Box::pin(vm::pipe(scale)) },
+    Measurement { names: &["cli_start"], run: |scale| Box::pin(vm::start(scale)) },
+    Measurement {
+        names: &[
+            "neighbour_flood_p99",
+            "neighbour_spin_p99",
+            "neighbour_fork_p99",
+            "neighbour_hog_p99",
+            "neighbour_echo_p99",
+        ],
+        run: |scale| Box::pin(neighbour::noisy(scale)),
+    },
     Measurement { names: &["lifecycle_slope_bytes"], run: |scale| Box::pin(memory::lifecycle(scale)) },
 ];
 
 /// Runs the measurements and prints them.
 pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
-    for name in &args.only {
-        if !MEASUREMENTS.iter().any(|known| known.names.contains(&name.as_str())) {
-            let known: Vec<&str> = MEASUREMENTS.iter().flat_map(|known| known.names).copied().collect();
-            return Err(Error::Usage(format!("bench: unknown measurement {name:?} (known: {})", known.join(", "))));
-        }
+    let known: Vec<&str> = MEASUREMENTS.iter().flat_map(|known| known.names).copied().collect();
+    if let Some(name) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(unknown(name, &known));
     }
-    let wanted = |measurement: &&Measurement| {
-        args.only.is_empty() || measurement.names.iter().any(|name| args.only.iter().any(|only| only == name))
-    };
+    let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let runtime = crate::vm::runtime()?;
+    runtime.block_on(async { prepare::programs(&AgentOs::create().await?).await })?;
     let mut table = Table::default();
-    for measurement in MEASUREMENTS.iter().filter(wanted) {
-        if !args.json {
-            report::progress(&format!("measuring {}", measurement.names.join(", ")));
-        }
+    for measurement in MEASUREMENTS.iter().filter(|measurement| measurement.names.iter().any(|name| wanted(&name))) {
+        report::progress(&format!("measuring {}", measurement.names.join(", ")));
         let rows = runtime.block_on((measurement.run)(Scale { quick: args.quick }))?;
-        table.rows.extend(rows);
+        table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name)));
     }
     if args.json { report::json(&table.to_json(&machine::describe()))? } else { report::text(&table.to_string())? }
     Ok(Exit::SUCCESS)
+}
+
+fn unknown(name: &str, known: &[&str]) -> Error {
+    let distance = |known: &&&str| strsim::damerau_levenshtein(known, name);
+    let nearest = known.iter().min_by_key(distance).copied().unwrap_or_default();
+    Error::Usage(format!("bench: unknown measurement {name:?} (did you mean {nearest}? known: {})", known.join(", ")))
 }

@@ -11,6 +11,7 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     samples: Vec<f64>,
     baseline: Option<(&'static str, f64)>,
+    goal: Option<f64>,
 }
 
 impl Row {
@@ -22,16 +23,34 @@ impl Row {
     /// A row of any unit.
     pub(crate) fn new(name: &'static str, unit: &'static str, mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
-        Self { name, unit, samples, baseline: None }
+        Self { name, unit, samples, baseline: None, goal: None }
     }
 
     /// Names what the host needed for the same work.
-    pub(crate) fn against(mut self, name: &'static str, times: &[Duration]) -> Self {
-        let row = Self::times(name, times);
+    pub(crate) fn against(self, name: &'static str, times: &[Duration]) -> Self {
+        self.against_row(&Self::times(name, times))
+    }
+
+    /// The same, for any unit; a row without samples is no baseline.
+    pub(crate) fn against_row(mut self, row: &Self) -> Self {
         if !row.samples.is_empty() {
-            self.baseline = Some((name, row.percentile(50.0)));
+            self.baseline = Some((row.name, row.percentile(50.0)));
         }
         self
+    }
+
+    /// The largest p50 that SPECIFICATION.md allows.
+    pub(crate) fn goal(mut self, goal: f64) -> Self {
+        self.goal = Some(goal);
+        self
+    }
+
+    /// `goal` times what the host needed.
+    pub(crate) fn goal_ratio(self, goal: f64) -> Self {
+        match self.baseline {
+            Some((_, baseline)) => self.goal(goal * baseline),
+            None => self,
+        }
     }
 
     /// Nearest-rank percentile; NaN without samples.
@@ -42,18 +61,15 @@ impl Row {
 
     fn to_json(&self) -> Value {
         let p50 = self.percentile(50.0);
-        let mut row = json!({
+        json!({
             "name": self.name,
             "unit": self.unit,
             "p50": round(p50),
             "p95": round(self.percentile(95.0)),
             "samples": self.samples.len(),
-        });
-        if let Some((name, baseline)) = self.baseline {
-            row["baseline"] = json!({ "name": name, "p50": round(baseline) });
-            row["ratio"] = json!(round(p50 / baseline));
-        }
-        row
+            "baseline": self.baseline.map(|(name, baseline)| json!({ "name": name, "p50": round(baseline) })),
+            "ratio": self.baseline.map(|(_, baseline)| round(p50 / baseline)),
+        })
     }
 }
 
@@ -78,14 +94,19 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<24}{:>14}{:>14}  {:<6}{:>8}  {:<26}{:>12}{:>8}",
+            "{:<24}{:>14}{:>14} {:<6}{:>8}  {:<28}{:>12}{:>8}  goal",
             "measurement", "p50", "p95", "unit", "samples", "baseline", "p50", "ratio"
         )?;
         for row in &self.rows {
             let (p50, p95) = (row.percentile(50.0), row.percentile(95.0));
-            write!(f, "{:<24}{p50:>14.1}{p95:>14.1}  {:<6}{:>8}", row.name, row.unit, row.samples.len())?;
+            write!(f, "{:<24}{p50:>14.1}{p95:>14.1} {:<6}{:>8}", row.name, row.unit, row.samples.len())?;
             match row.baseline {
-                Some((name, baseline)) => writeln!(f, "  {name:<26}{baseline:>12.1}{:>8.2}", p50 / baseline)?,
+                Some((name, baseline)) => write!(f, "  {name:<28}{baseline:>12.1}{:>8.2}", p50 / baseline)?,
+                None => write!(f, "{:50}", "")?,
+            }
+            match row.goal {
+                Some(goal) if p50 <= goal => writeln!(f, "  {goal:.0}, met")?,
+                Some(goal) => writeln!(f, "  {goal:.0}, MISSED")?,
                 None => writeln!(f)?,
             }
         }
@@ -120,5 +141,7 @@ mod tests {
         let value = Table { rows: vec![row] }.to_json(&json!({}));
         assert_eq!(value["results"][0]["ratio"], 0.25);
         assert_eq!(value["results"][0]["baseline"]["name"], "bash");
+        let alone = Table { rows: vec![Row::new("slope", "bytes", vec![0.0])] }.to_json(&json!({}));
+        assert!(alone["results"][0]["baseline"].is_null());
     }
 }
