@@ -29,7 +29,9 @@ mod path;
 mod process;
 mod shell;
 mod snapshot;
+mod software;
 mod stream;
+mod table;
 mod usage;
 mod vm;
 
@@ -41,9 +43,11 @@ pub use error::{Error, Result};
 pub use exec::{Exec, ExecOutput};
 pub use files::{DirectoryEntry, EntryKind, FileOutcome, ListOptions, Stat, WriteOutcome};
 pub use mount::{Mount, MountedAt};
-pub use process::{Output, Process, ProcessInfo, ProcessTree, Signal, Spawn, StdinWriter, Stream};
-pub use shell::{Shell, ShellOptions};
+pub use process::{Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream};
+pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;
+pub use software::{Preparation, commands};
+pub use table::{ProcessInfo, ProcessTree};
 pub use usage::Usage;
 pub use vm::AgentOs;
 

@@ -9,8 +9,9 @@ use agentos_kernel::id::{Fd, Pid};
 use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
 use bytes::Bytes;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// A signal that a host sends, by its POSIX name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    fn kernel(self) -> KernelSignal {
+    pub(crate) fn kernel(self) -> KernelSignal {
         match self {
             Self::Hup => KernelSignal::HUP,
             Self::Int => KernelSignal::INT,
@@ -189,6 +190,11 @@ impl Process {
         self.next_output().await?.ok_or(Error::Os { errno: Errno::EPIPE, operation: "read" })
     }
 
+    /// The output as a stream, which ends as [`next_output`](Self::next_output) does.
+    pub fn output(&mut self) -> OutputStream<'_> {
+        OutputStream { process: self }
+    }
+
     fn poll_output(&mut self, waker: &Waker) -> Poll<Result<Option<Output>>> {
         // Asked before reading: what an ended process wrote is in the pipes by then.
         let ended = self.control.process.poll_exit(waker).is_ready();
@@ -239,6 +245,20 @@ impl Process {
     /// Sends a signal. Success if the process has already ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.control.signal(signal)
+    }
+}
+
+/// Output of a process piece by piece; made by [`Process::output`].
+#[derive(Debug)]
+pub struct OutputStream<'a> {
+    process: &'a mut Process,
+}
+
+impl futures_core::Stream for OutputStream<'_> {
+    type Item = Result<Output>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.process.poll_output(cx.waker()).map(Result::transpose)
     }
 }
 
@@ -293,79 +313,4 @@ impl StdinWriter {
     pub fn close(&mut self) {
         self.file = None;
     }
-}
-
-/// A process of the VM, as `ps` would show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProcessInfo {
-    /// Process id.
-    pub pid: u32,
-    /// Parent.
-    pub ppid: u32,
-    /// Process group.
-    pub pgid: u32,
-    /// Session.
-    pub sid: u32,
-    /// Name of the program.
-    pub command: String,
-    /// Arguments after the name.
-    pub args: Vec<String>,
-    /// Exit code once it has ended.
-    pub exit_code: Option<i32>,
-    /// Start, ms since the epoch.
-    pub start_time_ms: i64,
-}
-
-/// A process with its children.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProcessTree {
-    /// The process.
-    pub process: ProcessInfo,
-    /// Its children, by pid.
-    pub children: Vec<ProcessTree>,
-}
-
-impl AgentOs {
-    /// Every process of the VM, by pid. The VM's own init is not listed.
-    pub async fn all_processes(&self) -> Result<Vec<ProcessInfo>> {
-        let mut all: Vec<ProcessInfo> = self.vm.kernel.processes().iter().filter_map(|process| info(process)).collect();
-        all.sort_unstable_by_key(|process| process.pid);
-        Ok(all)
-    }
-
-    /// The processes of the VM as a forest.
-    pub async fn process_tree(&self) -> Result<Vec<ProcessTree>> {
-        let all = self.all_processes().await?;
-        let is_root = |process: &&ProcessInfo| !all.iter().any(|other| other.pid == process.ppid);
-        // A parent is older than its child, and pids in a table are distinct, so this ends; the depth is bounded below.
-        Ok(all.iter().filter(is_root).map(|process| tree(process, &all, 0)).collect())
-    }
-}
-
-/// Levels of a process tree that are reported; deeper ones are cut off.
-const TREE_DEPTH: usize = 128;
-
-fn tree(process: &ProcessInfo, all: &[ProcessInfo], depth: usize) -> ProcessTree {
-    let children = all.iter().filter(|other| other.ppid == process.pid && depth < TREE_DEPTH);
-    ProcessTree { process: process.clone(), children: children.map(|child| tree(child, all, depth + 1)).collect() }
-}
-
-fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if process.pid() == Pid::INIT {
-        return None;
-    }
-    let argv = process.argv();
-    Some(ProcessInfo {
-        pid: process.pid().0,
-        ppid: process.ppid().0,
-        pgid: process.pgid().0,
-        sid: process.sid().0,
-        command: argv.first().map(|name| lossy(name)).unwrap_or_else(|| lossy(&process.name())),
-        args: argv.iter().skip(1).map(|arg| lossy(arg)).collect(),
-        exit_code: process.exit_status().map(|status| i32::from(status.code())),
-        start_time_ms: process.start_time().0.0 / 1_000_000,
-    })
 }

@@ -11,6 +11,7 @@ use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnReques
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_software::Image;
+use agentos_wasm::WasmExecutor;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ pub struct AgentOs {
 /// What the handles share.
 pub(crate) struct Vm {
     pub(crate) kernel: Arc<Kernel>,
+    pub(crate) engine: Arc<WasmExecutor>,
     pub(crate) root: Arc<MemoryFs>,
     pub(crate) quota: Arc<FsQuota>,
     pub(crate) options: Options,
@@ -71,9 +73,9 @@ impl AgentOs {
             root: root.clone(),
             fs_quota: quota.clone(),
             hostname: options.hostname.clone().into_bytes(),
-            executors: vec![engine],
+            executors: vec![engine.clone()],
         });
-        let vm = Vm { kernel, root, quota, options, disposed: AtomicBool::new(false) };
+        let vm = Vm { kernel, engine, root, quota, options, disposed: AtomicBool::new(false) };
         for mount in &vm.options.mounts {
             vm.mount(mount)?;
         }
@@ -108,8 +110,8 @@ impl AgentOs {
         self.vm.kernel.vfs().mounts().into_iter().map(describe).collect()
     }
 
-    /// Ends every process and releases everything, also while other handles exist; their calls fail from now on.
-    /// Idempotent.
+    /// Ends every process, also while other handles exist; their calls fail with [`Error::Disposed`] from now on. The files
+    /// go with the last handle. Idempotent.
     pub async fn dispose(&self) {
         self.vm.disposed.store(true, Ordering::Release);
         self.vm.kernel.kill_all();
@@ -194,12 +196,19 @@ impl Vm {
         match (error.errno(), error) {
             _ if self.alive().is_err() => Error::Disposed,
             (_, KernelError::Limit(limit)) => Error::Limit(*limit),
-            (Errno::ENOENT, _) => Error::CommandNotFound(command),
+            (Errno::ENOENT, _) => self.missing(request).unwrap_or(Error::CommandNotFound(command)),
             (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => {
                 Error::CannotExecute { command, errno, reason: error.to_string() }
             }
             (errno, _) => Error::Os { errno, operation: "spawn" },
         }
+    }
+
+    /// What is not there, if it is the directory to start in and not the program.
+    fn missing(&self, request: &SpawnRequest) -> Option<Error> {
+        let cwd = request.cwd.as_deref()?;
+        let error = self.as_user(|cx| self.kernel.vfs().stat(cx, None, cwd, true)).err()?;
+        Some(Error::file("chdir", &crate::path::decode(cwd))(error))
     }
 
     /// Fails once the VM is disposed.

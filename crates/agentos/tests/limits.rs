@@ -1,14 +1,10 @@
 //! Limits as guests and clients meet them.
 
-use agentos::{AgentOs, Errno, Error, Limits};
+mod support;
 
-async fn limited(fields: &[(&str, u64)]) -> AgentOs {
-    let mut limits = Limits::default();
-    for (name, value) in fields {
-        limits.set(name, *value).unwrap();
-    }
-    AgentOs::builder().limits(limits).create().await.unwrap()
-}
+use agentos::{AgentOs, Errno, Error, Limits, ListOptions, ShellOptions};
+use std::time::Duration;
+use support::{install, limited, lives};
 
 #[tokio::test]
 async fn the_file_quota_binds_to_the_byte() {
@@ -59,10 +55,18 @@ async fn processes_are_counted_to_the_last_one() {
 async fn a_fork_bomb_is_contained() {
     let vm = limited(&[("maxProcesses", 16)]).await;
     let other = AgentOs::create().await.unwrap();
-    let bomb = vm.exec("f() { f | f & }; f; wait").timeout(std::time::Duration::from_millis(500));
+    let bomb = vm.exec("f() { f | f & }; f; wait").timeout(Duration::from_millis(500));
     let (bomb, quiet) = tokio::join!(bomb, other.exec("echo fine"));
     assert_eq!(quiet.unwrap().stdout_text(), "fine\n");
-    assert!(bomb.is_ok());
+    bomb.unwrap();
+    // Whatever the bomb left behind in other groups ends with it, and the VM can be used again.
+    for process in vm.all_processes().await.unwrap() {
+        let _ = vm.signal_process(process.pid, agentos::Signal::Kill).await;
+    }
+    while vm.usage().processes > 1 {
+        tokio::task::yield_now().await;
+    }
+    lives(&vm).await;
 }
 
 #[tokio::test]
@@ -99,6 +103,104 @@ async fn descriptors_pipes_and_arguments_are_bounded() {
 }
 
 #[tokio::test]
+async fn descriptors_of_the_vm_are_bounded() {
+    let vm = limited(&[("maxOpenFds", 40), ("maxOpenFdsPerProcess", 40)]).await;
+    let mut held = Vec::new();
+    let error = loop {
+        match vm.spawn("sleep", ["1000"]).start().await {
+            Ok(process) => held.push(process),
+            Err(error) => break error,
+        }
+    };
+    let limit = error.limit().unwrap();
+    assert_eq!((limit.limit, limit.capacity, limit.errno), ("maxOpenFds", 40, Errno::ENFILE));
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_guest_runs_out_of_pipes() {
+    let vm = limited(&[("maxPipes", 6)]).await;
+    let output = vm.exec("true | true | true | true | true | true | true; echo after $?").await.unwrap();
+    assert!(output.stderr_text().contains("esource temporarily unavailable"), "{}", output.stderr_text());
+    lives(&limited(&[("maxPipes", 6)]).await).await;
+}
+
+#[tokio::test]
+async fn terminals_are_counted() {
+    let vm = limited(&[("maxPtys", 2)]).await;
+    let _one = vm.open_shell(ShellOptions::default()).await.unwrap();
+    let two = vm.open_shell(ShellOptions::default()).await.unwrap();
+    let error = vm.open_shell(ShellOptions::default()).await.unwrap_err();
+    assert_eq!(error.limit().map(|limit| (limit.limit, limit.capacity)), Some(("maxPtys", 2)));
+    let control = two.control();
+    drop(two);
+    control.wait().await.unwrap();
+    drop(control);
+    vm.open_shell(ShellOptions::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn listings_are_bounded() {
+    let vm = limited(&[("maxReaddirEntries", 10)]).await;
+    vm.write_files((0..11).map(|number| (format!("/home/user/d/{number}"), ""))).await;
+    let error = vm.read_dir("/home/user/d").await.unwrap_err();
+    assert_eq!(error.limit().map(|limit| (limit.limit, limit.errno)), Some(("maxReaddirEntries", Errno::ENOMEM)));
+    // The guest streams its listings, and so does the recursive form, which has a bound of its own.
+    assert_eq!(vm.exec("ls d | wc -l").await.unwrap().stdout_text().trim(), "11");
+    assert_eq!(vm.read_dir_recursive("/home/user/d", ListOptions::default()).await.unwrap().len(), 11);
+}
+
+#[tokio::test]
+async fn the_memory_of_all_processes_is_bounded() {
+    let vm = limited(&[("maxMemoryBytes", 64 << 20), ("maxWasmMemoryBytes", 48 << 20)]).await;
+    let hog = r#"(module (memory (export "memory") 1)
+        (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+        (func (export "_start") (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+            (loop $stay (drop (call $yield)) (br $stay))))"#;
+    let path = install(&vm, "hog.wasm", hog).await;
+    let _hogs = [vm.spawn(&path, [""; 0]).start().await.unwrap(), vm.spawn(&path, [""; 0]).start().await.unwrap()];
+    // Both together stay below the bound; a third process finds nothing left, or runs in what is left.
+    loop {
+        let used = vm.usage().memory_bytes;
+        assert!(used <= 64 << 20, "{used}");
+        if used > 60 << 20 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    match vm.exec("echo alive").await {
+        Ok(output) => assert_eq!(output.stdout_text(), "alive\n"),
+        Err(error) => assert_eq!(error.limit().map(|limit| limit.limit), Some("maxMemoryBytes"), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn the_stack_is_bounded() {
+    let deep = |depth: u32| {
+        format!(
+            r#"(module (memory (export "memory") 1)
+            (func $deep (param i32) (result i32) (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
+                (else (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))))
+            (func (export "_start") (drop (call $deep (i32.const {depth})))))"#
+        )
+    };
+    let vm = limited(&[("maxWasmStackBytes", 64 << 10)]).await;
+    let path = install(&vm, "shallow.wasm", &deep(100)).await;
+    assert_eq!(vm.exec_argv([path]).await.unwrap().exit_code, 0);
+    let path = install(&vm, "deep.wasm", &deep(100_000)).await;
+    assert_eq!(vm.exec_argv([path]).await.unwrap().exit_code, 128 + 11);
+    lives(&limited(&[]).await).await;
+}
+
+#[tokio::test]
+async fn a_blocking_read_can_be_bounded() {
+    let vm = limited(&[("maxBlockingReadMs", 50)]).await;
+    let mut process = vm.spawn("cat", [""; 0]).start().await.unwrap();
+    let _held = process.stdin();
+    assert_ne!(process.control().wait().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn everything_is_given_back() {
     let vm = AgentOs::create().await.unwrap();
     vm.exec("seq 1000 | sort | uniq | wc -l > out; rm out; (sleep 0.01 &)").await.unwrap();
@@ -110,4 +212,14 @@ async fn everything_is_given_back() {
         tokio::task::yield_now().await;
     };
     assert_eq!((usage.open_fds, usage.filesystem_bytes, usage.inodes, usage.memory_bytes), (0, 0, 0, 0));
+    assert!(usage.peak_memory_bytes > 0 && usage.processes_started >= 5 && usage.cpu_time > Duration::ZERO);
+}
+
+#[test]
+fn wrong_limits_are_named() {
+    let mut limits = Limits::default();
+    let error = limits.set("maxProceses", 1).unwrap_err().to_string();
+    assert!(error.contains("did you mean maxProcesses"), "{error}");
+    let error = limits.set_text("maxFilesystemBytes", "1 apple").unwrap_err().to_string();
+    assert!(error.contains("maxFilesystemBytes") && error.contains("1 apple"), "{error}");
 }

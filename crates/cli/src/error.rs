@@ -66,6 +66,7 @@ impl Error {
             Self::Config { .. } | Self::Usage(_) => Exit::USAGE,
             Self::Vm(error) => match error.code() {
                 "invalid_config" | "invalid_params" => Exit::USAGE,
+                _ if matches!(error, agentos::Error::File { operation: "chdir", .. }) => Exit::USAGE,
                 "ENOENT" if matches!(error, agentos::Error::CommandNotFound(_)) => Exit(127),
                 "ENOEXEC" | "EACCES" if matches!(error, agentos::Error::CannotExecute { .. }) => Exit(126),
                 _ => Exit::INTERNAL,

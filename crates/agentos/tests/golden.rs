@@ -1,0 +1,83 @@
+//! The golden cases of the userland's tools, run with the bundled programs inside a VM: the same files that the tools'
+//! own tests use (`userland/*/tests/cases`), so that what holds for a tool on the host holds for the artefact.
+
+use agentos::AgentOs;
+use std::path::{Path, PathBuf};
+
+struct Case {
+    name: String,
+    command: String,
+    expected: Vec<u8>,
+}
+
+#[tokio::test]
+async fn the_bundled_tools_do_what_their_cases_say() {
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for file in case_files() {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let base = AgentOs::builder().env("LC_ALL", "C.UTF-8").env("TZ", "UTC").cwd("/tmp/work").create().await.unwrap();
+        base.mkdir("/tmp/work").await.unwrap();
+        let empty = base.snapshot().await.unwrap();
+        for case in parse(&std::fs::read(&file).unwrap()) {
+            // An empty directory and no processes of an earlier case.
+            let vm = empty.create().await.unwrap();
+            let output = vm.exec(&case.command).await.unwrap();
+            let mut found = format!("--- status {}\n", output.exit_code).into_bytes();
+            found.extend_from_slice(&output.stdout);
+            if !found.ends_with(b"\n") {
+                found.extend_from_slice(b"\\ no newline\n");
+            }
+            if found == case.expected {
+                passed += 1;
+                continue;
+            }
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            failed.push(format!(
+                "{stem}: {}\n$ {}\nexpected:\n{}found:\n{}{}",
+                case.name,
+                case.command,
+                text(&case.expected),
+                text(&found),
+                output.stderr_text()
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{} passed, {} failed:\n{}", passed, failed.len(), failed.join("\n"));
+    assert!(passed > 50, "only {passed} cases were found");
+}
+
+fn case_files() -> Vec<PathBuf> {
+    let userland = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../userland");
+    let mut files = Vec::new();
+    for tool in std::fs::read_dir(userland).unwrap() {
+        let Ok(cases) = std::fs::read_dir(tool.unwrap().path().join("tests/cases")) else { continue };
+        files.extend(cases.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "txt")));
+    }
+    files.sort();
+    files
+}
+
+fn parse(text: &[u8]) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut in_command = false;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        if let Some(name) = line.strip_prefix(b"### ") {
+            let name = String::from_utf8_lossy(name).trim_end().to_owned();
+            cases.push(Case { name, command: String::new(), expected: Vec::new() });
+            in_command = true;
+            continue;
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        in_command &= !line.starts_with(b"--- status ");
+        if in_command {
+            case.command.push_str(&String::from_utf8_lossy(line));
+        } else {
+            case.expected.extend_from_slice(line);
+        }
+    }
+    for case in &mut cases {
+        case.command = case.command.trim_end().to_owned();
+    }
+    cases
+}

@@ -1,0 +1,72 @@
+//! Wrong input is named, says what is accepted, and starts nothing.
+
+mod support;
+
+use support::run;
+
+/// Arguments, exit status, and words that the message must hold.
+const CASES: &[(&[&str], i32, &[&str])] = &[
+    (&["run"], 64, &["COMMAND", "-c SCRIPT"]),
+    (&["rnu", "true"], 64, &["rnu", "run"]),
+    (&["run", "--mout", "/:/x", "true"], 64, &["--mout", "--mount"]),
+    (&["run", "--mount", "/src", "true"], 64, &["HOST:GUEST"]),
+    (&["run", "--mount", "/:src", "true"], 64, &["absolute", "src"]),
+    (&["run", "--mount", "/no/such/folder:/src", "true"], 64, &["/no/such/folder", "must exist"]),
+    (&["run", "--mount", "/etc/passwd:/src", "true"], 64, &["/etc/passwd", "not a directory"]),
+    (&["run", "--mount", "/:/proc", "true"], 64, &["/proc", "belongs to the VM"]),
+    (&["run", "--mount", "/:/a/../b", "true"], 64, &["/a/../b", "normalized"]),
+    (&["run", "--mount", "/:/x", "--mount", "/:/x", "true"], 64, &["/x", "same guest path"]),
+    (&["run", "--env", "A", "true"], 64, &["NAME=VALUE", "A"]),
+    (&["run", "--cwd", "src", "true"], 64, &["absolute", "src"]),
+    (&["run", "--limit", "maxProceses=1", "true"], 64, &["maxProceses", "did you mean maxProcesses"]),
+    (&["run", "--limit", "maxProcesses=-1", "true"], 64, &["maxProcesses", "between 1 and 65536", "-1"]),
+    (&["run", "--limit", "maxProcesses=many", "true"], 64, &["maxProcesses", "many"]),
+    (&["run", "--limit", "maxProcesses", "true"], 64, &["NAME=VALUE"]),
+    (&["run", "--limit", "maxOpenFds=8", "--limit", "maxOpenFdsPerProcess=9", "true"], 64, &["maxOpenFdsPerProcess (9)"]),
+    (&["run", "--timeout", "soon", "true"], 64, &["soon", "500ms"]),
+    (&["run", "--config", "/no/such/file.toml", "true"], 64, &["/no/such/file.toml"]),
+    (&["run", "-c", "true", "false"], 64, &["-c"]),
+    (&["bench", "exec_ecko"], 64, &["exec_ecko", "did you mean exec_echo"]),
+    (&["run", "--cwd", "/no/such/place", "true"], 64, &["/no/such/place", "ENOENT"]),
+];
+
+#[test]
+fn wrong_words_are_named() {
+    for (args, status, words) in CASES {
+        let ran = run(args);
+        assert_eq!(ran.status, Some(*status), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{args:?}");
+        for word in *words {
+            assert!(ran.stderr.contains(word), "{args:?} does not say {word:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn wrong_configuration_is_named_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vm.toml");
+    for (text, word) in [
+        ("mount = []", "mount"),
+        ("[limits.resources]\nmaxProceses = 1", "did you mean maxProcesses"),
+        ("[limits.resource]\nmaxProcesses = 1", "limits.resource.maxProcesses"),
+        ("timeout = 'soon'", "soon"),
+        ("cwd = 'relative'", "relative"),
+        ("[[mounts]]\nhost = 'missing'\nguest = '/x'", "missing"),
+        ("not toml", "vm.toml"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let ran = run(&["run", "--config", file.to_str().unwrap(), "true"]);
+        assert_eq!(ran.status, Some(64), "{text}: {}", ran.stderr);
+        assert!(ran.stderr.contains(word), "{text}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["--version"], &["run", "--help"]] {
+        let ran = run(args);
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert!(!ran.stdout.is_empty());
+    }
+}
