@@ -85,6 +85,6 @@ impl Vm {
 
     fn load(&self, file: &InodeHandle, waker: &Waker) -> IoResult<()> {
         use agentos_kernel::process::Executor;
-        self.engine.load(file, Some(waker)).map_ok(drop)
+        self.engine.load(&self.kernel, file, Some(waker)).map_ok(drop)
     }
 }

@@ -163,7 +163,7 @@ impl Vm {
 
     /// A pipe whose ends the host and a process share.
     pub(crate) fn pipe(&self, operation: &'static str) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
-        OpenFile::pipe(&self.kernel).map_err(Error::os(operation))
+        self.kernel.pipe().map_err(Error::os(operation))
     }
 
     /// The environment of a process: the VM's, then the process's own.

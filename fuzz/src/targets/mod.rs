@@ -4,6 +4,7 @@ mod abi;
 mod config;
 mod module;
 mod path;
+mod tty;
 
 /// A boundary under attack.
 #[derive(Debug, Clone, Copy)]
@@ -20,4 +21,5 @@ pub const ALL: &[Target] = &[
     Target { name: "config", run: config::run },
     Target { name: "module", run: module::run },
     Target { name: "path", run: path::run },
+    Target { name: "tty", run: tty::run },
 ];

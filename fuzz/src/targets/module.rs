@@ -15,7 +15,9 @@ pub(crate) fn run(bytes: &[u8]) {
         vm.chmod("/tmp/tool.wasm", 0o755).await.expect("the file is ours");
         match vm.exec_argv(["/tmp/tool.wasm"]).timeout(std::time::Duration::from_secs(5)).await {
             Ok(_) => {}
-            Err(error) => assert!(matches!(error.errno(), Some(Errno::ENOEXEC | Errno::ENOMEM | Errno::EAGAIN)), "{error}"),
+            Err(error) => {
+                assert!(matches!(error.errno(), Some(Errno::ENOEXEC | Errno::ENOMEM | Errno::EAGAIN)), "{error}");
+            }
         }
         assert_eq!(vm.exec("echo alive").await.expect("the VM lives").stdout_text(), "alive\n");
     });
