@@ -1,0 +1,56 @@
+//! `agentos bench` yields every promised result in the documented shape.
+
+mod support;
+
+use serde_json::Value;
+use support::run;
+
+const PROMISED: &[&str] = &[
+    "vm_create",
+    "exec_echo",
+    "pipeline3",
+    "spawn50",
+    "file_write_1k",
+    "file_read_1k",
+    "find_5000",
+    "grep_10mb",
+    "idle_vm_bytes",
+    "blocked_process_bytes",
+    "burst200_p99",
+    "lifecycle_slope_bytes",
+    "neighbour_echo_p99",
+];
+
+#[test]
+fn every_result_has_its_shape() {
+    let ran = run(&["bench", "--quick", "--json"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    let value: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
+    assert!(value["machine"]["cpus"].as_u64().is_some_and(|cpus| cpus > 0), "{}", value["machine"]);
+    let results = value["results"].as_array().expect("an array");
+    for name in PROMISED {
+        assert!(results.iter().any(|row| row["name"] == *name), "{name} is missing");
+    }
+    for row in results {
+        let number = |field: &str| row[field].as_f64().is_some_and(f64::is_finite);
+        assert!(number("p50") && number("p95"), "{row}");
+        assert!(row["samples"].as_u64().is_some_and(|samples| samples > 0), "{row}");
+        assert!(matches!(row["unit"].as_str(), Some("us" | "bytes")), "{row}");
+        if row["baseline"].is_null() {
+            assert!(row["ratio"].is_null(), "{row}");
+        } else {
+            assert!(row["baseline"]["name"].is_string() && row["baseline"]["p50"].is_number(), "{row}");
+            assert!(number("ratio"), "{row}");
+        }
+    }
+}
+
+#[test]
+fn one_result_can_be_asked_for() {
+    let ran = run(&["bench", "--quick", "--json", "vm_create"]);
+    let value: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
+    let names: Vec<&str> = value["results"].as_array().unwrap().iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["vm_create"]);
+    let text = run(&["bench", "--quick", "vm_create"]).stdout;
+    assert!(text.contains("vm_create") && text.contains("bash -c :") && text.contains("goal"), "{text}");
+}
