@@ -118,3 +118,37 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime")).block_on(future)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The declarations of `crates/abi` in the form of [`IMPORTS`].
+    fn declared() -> Vec<(String, Vec<ValType>)> {
+        let source = include_str!("../../../crates/abi/src/imports.rs");
+        let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let declarations = code.split("pub fn ").skip(1).filter_map(|rest| rest.split_once(") -> u32"));
+        let parse = |(declaration, _): (&str, &str)| {
+            let (name, params) = declaration.split_once('(')?;
+            let kinds = params.split(',').map(str::trim).filter(|param| !param.is_empty()).map(|param| {
+                let kind = param.rsplit(": ").next().unwrap_or_default();
+                if matches!(kind, "u64" | "i64") { ValType::I64 } else { ValType::I32 }
+            });
+            Some((name.to_owned(), kinds.collect()))
+        };
+        declarations.filter_map(parse).collect()
+    }
+
+    #[test]
+    fn every_import_of_the_contract_is_called() {
+        let known = imports();
+        let declared = declared();
+        assert!(declared.len() > 70, "{} declarations", declared.len());
+        for (name, params) in &declared {
+            let found = known.iter().find(|(module, known, _)| *module == "agentos_v1" && known == name);
+            assert_eq!(found.map(|(_, _, params)| params), Some(params), "{name}");
+        }
+        let ours = known.iter().filter(|(module, ..)| *module == "agentos_v1").count();
+        assert_eq!(ours, declared.len(), "imports.txt knows an import that the contract does not have");
+    }
+}
