@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::process::{ProcessControl, Signal, Spawn};
 use crate::stream;
 use crate::vm::AgentOs;
+use agentos_kernel::clock::Clock;
 use agentos_kernel::fd::OpenFile;
 use bytes::Bytes;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -145,11 +146,12 @@ struct Running {
 impl Running {
     async fn finish(mut self, timeout: Option<Duration>) -> Result<ExecOutput> {
         let mut timed_out = false;
+        let clock = self.control.vm.kernel.clock().clone();
         if let Some(timeout) = timeout {
-            if within(&self.control, timeout, self.pump()).await.is_none() {
+            if within(&*clock, timeout, self.pump()).await.is_none() {
                 timed_out = true;
                 self.control.signal_group(Signal::Term)?;
-                let grace = within(&self.control, GRACE, self.pump()).await;
+                let grace = within(&*clock, GRACE, self.pump()).await;
                 // Also after a polite end: the rest of the group must not outlive the command's time.
                 self.control.signal_group(Signal::Kill)?;
                 if grace.is_none() {
@@ -214,8 +216,7 @@ impl Drop for Running {
 }
 
 /// Runs `work` for at most `time`, on the VM's own clock, so that any async runtime will do.
-async fn within(control: &ProcessControl, time: Duration, work: impl Future<Output = ()>) -> Option<()> {
-    let clock = control.vm.kernel.clock();
+async fn within(clock: &dyn Clock, time: Duration, work: impl Future<Output = ()>) -> Option<()> {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let deadline = clock.instant().after(nanos);
     let mut work = std::pin::pin!(work);

@@ -53,7 +53,7 @@ pub(crate) fn decode(name: &[u8]) -> String {
 /// The bytes behind a name that [`decode`] made, or any other text.
 pub(crate) fn encode(text: &str) -> Cow<'_, [u8]> {
     // The characters of the range begin with this byte in UTF-8.
-    if !text.as_bytes().contains(&0xee) {
+    if memchr::memchr(0xee, text.as_bytes()).is_none() {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());

@@ -87,6 +87,6 @@ fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
         command: argv.first().map(|name| lossy(name)).unwrap_or_else(|| lossy(&process.name())),
         args: argv.iter().skip(1).map(|arg| lossy(arg)).collect(),
         exit_code: process.exit_status().map(|status| i32::from(status.code())),
-        start_time_ms: process.start_time().0.0 / 1_000_000,
+        start_time_ms: process.start_time().0 / 1_000_000,
     })
 }

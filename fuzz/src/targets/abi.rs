@@ -3,8 +3,8 @@
 //! Every import of preview 1 and of `agentos_v1` is known by name and parameter types. The input picks calls and arguments;
 //! the module that makes them is built, run, and must end in one of the ways a guest can end.
 
+use crate::input::Input;
 use agentos::{AgentOs, Limits};
-use arbitrary::{Arbitrary, Unstructured};
 use std::future::Future;
 use std::sync::OnceLock;
 use wasm_encoder::{
@@ -15,39 +15,20 @@ use wasm_encoder::{
 /// Imports as `module name params`, where `i` is a 32-bit and `l` a 64-bit integer; all return an errno.
 const IMPORTS: &str = include_str!("imports.txt");
 
-/// One call: which import, and where its arguments come from.
-#[derive(Debug, Arbitrary)]
-struct Call {
-    import: u16,
-    arguments: [Argument; 11],
-}
-
-/// Values that matter at boundaries, or any.
-#[derive(Debug, Arbitrary)]
-enum Argument {
-    Small(u8),
-    Pointer(u16),
-    Edge(u8),
-    Any(u64),
-}
-
-impl Argument {
-    fn value(&self) -> i64 {
-        const EDGES: &[i64] = &[-1, i32::MIN as i64, i32::MAX as i64, i64::MAX, i64::MIN, 65_535, 65_536, -100, 0x4000_0000];
-        match self {
-            Self::Small(value) => i64::from(*value % 8),
-            Self::Pointer(value) => i64::from(*value),
-            Self::Edge(value) => EDGES[usize::from(*value) % EDGES.len()],
-            Self::Any(value) => value.cast_signed(),
-        }
+/// An argument: a value that matters at a boundary, or any.
+fn argument(input: &mut Input<'_>) -> i64 {
+    const EDGES: &[i64] = &[-1, i32::MIN as i64, i32::MAX as i64, i64::MAX, i64::MIN, 65_535, 65_536, -100, 0x4000_0000];
+    match input.u8() % 4 {
+        0 => i64::from(input.u8() % 8),
+        1 => i64::from(input.u16()),
+        2 => input.pick(EDGES),
+        _ => input.u64().cast_signed(),
     }
 }
 
 /// Builds and runs the module.
 pub(crate) fn run(bytes: &[u8]) {
-    let mut input = Unstructured::new(bytes);
-    let calls: Vec<Call> = input.arbitrary().unwrap_or_default();
-    let program = module(&calls);
+    let program = module(Input::new(bytes));
     block_on(async {
         let vm = vm().await;
         vm.write_file("/tmp/tool.wasm", &program).await.expect("the quota is far larger");
@@ -69,7 +50,10 @@ fn imports() -> Vec<(&'static str, &'static str, Vec<ValType>)> {
     IMPORTS.lines().filter(|line| !line.starts_with('#')).filter_map(parse).collect()
 }
 
-fn module(calls: &[Call]) -> Vec<u8> {
+/// Most calls of one module.
+const CALLS: usize = 64;
+
+fn module(mut input: Input<'_>) -> Vec<u8> {
     let imports = imports();
     let (mut types, mut section) = (TypeSection::new(), ImportSection::new());
     for (index, (module, name, params)) in (0u32..).zip(&imports) {
@@ -79,13 +63,16 @@ fn module(calls: &[Call]) -> Vec<u8> {
     let count = u32::try_from(imports.len()).expect("a short list");
     types.ty().function([], []);
     let mut body = Function::new([]);
-    for call in calls.iter().take(64) {
-        let index = usize::from(call.import) % imports.len();
-        for (param, argument) in imports[index].2.iter().zip(&call.arguments) {
+    for _ in 0..CALLS {
+        if input.is_empty() {
+            break;
+        }
+        let index = usize::from(input.u16()) % imports.len();
+        for param in &imports[index].2 {
             match param {
-                ValType::I64 => body.instructions().i64_const(argument.value()),
+                ValType::I64 => body.instructions().i64_const(argument(&mut input)),
                 // Only the low half is meant.
-                _ => body.instructions().i32_const(argument.value() as i32),
+                _ => body.instructions().i32_const(argument(&mut input) as i32),
             };
         }
         body.instructions().call(u32::try_from(index).expect("a short list")).drop();

@@ -1,32 +1,16 @@
 //! The terminal's line discipline: keys, output, attributes and readers in any order.
 
+use crate::input::Input;
 use agentos_kernel::Errno;
 use agentos_kernel::clock::{Clock, Instant, Timestamp};
 use agentos_kernel::fd::{File, IoResult, PollEvents};
 use agentos_kernel::id::{Gid, Pid, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::tty::{
-    BUFFER, CONTROLS, InputModes, JobControl, LocalModes, OutputModes, PtyTable, Queue, Termios, TtySignal, When, WindowSize,
+    BUFFER, CONTROLS, InputModes, JobControl, LocalModes, OutputModes, PtyTable, Queue, Slave, Termios, TtySignal, When, WindowSize,
 };
-use arbitrary::{Arbitrary, Unstructured};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-
-#[derive(Debug, Arbitrary)]
-enum Step {
-    Keys(Vec<u8>),
-    Print(Vec<u8>),
-    /// Many bytes, to reach full queues.
-    Pour { keys: bool, byte: u8, count: u16 },
-    Look(u16),
-    Read(u16),
-    Modes { input: u32, output: u32, local: u32, chars: [u8; CONTROLS], when: u8 },
-    Resize(u16, u16),
-    Flush(u8),
-    Stop(bool),
-    Raw,
-    Reset,
-}
 
 struct Still;
 
@@ -52,39 +36,11 @@ impl JobControl for Nobody {
 
 /// Drives one terminal; no step may panic, take more than was given, or hold more than a queue's worth.
 pub(crate) fn run(bytes: &[u8]) {
-    let steps: Vec<Step> = Unstructured::new(bytes).arbitrary().unwrap_or_default();
+    let mut input = Input::new(bytes);
     let table = PtyTable::new(&Limits::default(), Arc::new(Still), Arc::new(Nobody));
     let (master, slave) = table.open((Uid::USER, Gid::USER)).expect("the first of many");
-    let pty = slave.pty().clone();
-    for step in steps.into_iter().take(256) {
-        match step {
-            Step::Keys(keys) => taken(master.write(&keys, None), keys.len()),
-            Step::Print(text) => taken(slave.write(&text, None), text.len()),
-            Step::Pour { keys, byte, count } => {
-                let data = vec![byte; usize::from(count)];
-                taken(if keys { master.write(&data, None) } else { slave.write(&data, None) }, data.len());
-            }
-            Step::Look(count) => taken(master.read(&mut vec![0; usize::from(count)], None), usize::from(count)),
-            Step::Read(count) => taken(slave.read(&mut vec![0; usize::from(count)], None), usize::from(count)),
-            Step::Modes { input, output, local, chars, when } => {
-                let mut modes = Termios { chars, ..Termios::default() };
-                modes.input = InputModes::from_bits_retain(input);
-                modes.output = OutputModes::from_bits_retain(output);
-                modes.local = LocalModes::from_bits_retain(local);
-                let when = [When::Now, When::Drain, When::Flush][usize::from(when % 3)];
-                pty.set_attributes(when, modes).expect("an open terminal");
-                assert_eq!(pty.attributes().expect("an open terminal"), modes);
-            }
-            Step::Resize(rows, columns) => {
-                pty.set_window(WindowSize { rows, columns, width: 0, height: 0 }).expect("an open terminal");
-            }
-            Step::Flush(queue) => {
-                pty.flush([Queue::Input, Queue::Output, Queue::Both][usize::from(queue % 3)]).expect("an open terminal");
-            }
-            Step::Stop(stopped) => pty.set_output_stopped(stopped).expect("an open terminal"),
-            Step::Raw => pty.set_attributes(When::Now, Termios::default().raw()).expect("an open terminal"),
-            Step::Reset => pty.set_attributes(When::Now, Termios::default()).expect("an open terminal"),
-        }
+    while !input.is_empty() {
+        step(&mut input, &*master, &slave);
         let shown = master.available().expect("an open terminal");
         // Echo and expanded output of what was taken may exceed a queue by one write's worth, never by more.
         assert!(shown <= 4 * BUFFER as u64, "{shown} bytes wait to be shown");
@@ -92,6 +48,42 @@ pub(crate) fn run(bytes: &[u8]) {
     }
     master.close();
     assert!(slave.write(b"x", None).is_ready());
+}
+
+fn step(input: &mut Input<'_>, master: &dyn File, slave: &Slave) {
+    let pty = slave.pty();
+    let done = match input.u8() % 12 {
+        0 | 1 => return typed(master, &input.data()),
+        2 => return typed(slave, &input.data()),
+        // Many bytes, to reach full queues.
+        3 => return typed(master, &vec![input.u8(); usize::from(input.u16())]),
+        4 => return typed(slave, &vec![input.u8(); usize::from(input.u16())]),
+        5 => return seen(master, input.u16().into()),
+        6 => return seen(slave, input.u16().into()),
+        7 => {
+            let mut modes = Termios { chars: [0; CONTROLS].map(|_| input.u8()), ..Termios::default() };
+            modes.input = InputModes::from_bits_retain(input.u32());
+            modes.output = OutputModes::from_bits_retain(input.u32());
+            modes.local = LocalModes::from_bits_retain(input.u32());
+            pty.set_attributes(input.pick(&[When::Now, When::Drain, When::Flush]), modes)
+        }
+        8 => pty.set_window(WindowSize { rows: input.u16(), columns: input.u16(), width: 0, height: 0 }),
+        9 => pty.flush(input.pick(&[Queue::Input, Queue::Output, Queue::Both])),
+        10 => pty.set_output_stopped(input.flag()),
+        _ => {
+            let modes = Termios::default();
+            pty.set_attributes(When::Now, if input.flag() { modes.raw() } else { modes })
+        }
+    };
+    done.expect("an open terminal");
+}
+
+fn typed(file: &dyn File, data: &[u8]) {
+    taken(file.write(data, None), data.len());
+}
+
+fn seen(file: &dyn File, count: usize) {
+    taken(file.read(&mut vec![0; count], None), count);
 }
 
 fn taken(result: IoResult<usize>, given: usize) {

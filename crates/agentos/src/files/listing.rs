@@ -139,7 +139,7 @@ impl AgentOs {
     pub async fn read_dir(&self, path: impl AsRef<str>) -> Result<Vec<String>> {
         let path = self.readable(path.as_ref())?;
         let mut names = self.vm.list(&path).map_err(Error::file("readdir", path.text))?;
-        names.sort_unstable();
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names.iter().map(|(name, _)| path::decode(name)).collect())
     }
 

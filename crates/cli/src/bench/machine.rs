@@ -10,11 +10,11 @@ pub(crate) fn describe() -> Value {
     };
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let uname = rustix::system::uname();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     json!({
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
-        "kernel": uname.release().to_string_lossy(),
+        "kernel": kernel.trim(),
         "cpu": field(&cpuinfo, "model name"),
         "cpus": std::thread::available_parallelism().map(usize::from).unwrap_or(1),
         "memory": field(&meminfo, "MemTotal"),
