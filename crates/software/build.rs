@@ -12,7 +12,10 @@ fn main() {
         .filter_map(|name| name.strip_suffix(".wasm.xz").map(str::to_owned))
         .collect();
     names.sort_unstable();
-    let mut code = format!("const MANIFEST: &str = include_str!({:?});\n", folder.join("manifest.json"));
+    let mut code = format!(
+        "const MANIFEST: &str = include_str!({:?});\n",
+        folder.join("manifest.json")
+    );
     code.push_str("static PACKED: &[(&str, &[u8])] = &[\n");
     for name in names {
         let file = folder.join(format!("{name}.wasm.xz"));

@@ -44,9 +44,17 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let chosen = |target: &&Target| args.targets.is_empty() || args.targets.iter().any(|name| name == target.name);
-    let failed = targets::ALL.iter().filter(chosen).filter(|target| !fuzz(target, &args)).count();
+    let failed = targets::ALL
+        .iter()
+        .filter(chosen)
+        .filter(|target| !fuzz(target, &args))
+        .count();
     report(&format!("{failed} targets failed"));
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn fuzz(target: &Target, args: &Args) -> bool {
@@ -114,7 +122,10 @@ impl Watch {
                 }
             }
         });
-        Self { begin, runs: std::cell::Cell::new(0) }
+        Self {
+            begin,
+            runs: std::cell::Cell::new(0),
+        }
     }
 
     fn run(&self, target: &Target, input: &[u8], name: &str) -> bool {
@@ -124,7 +135,10 @@ impl Watch {
         let passed = catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_ok();
         let _ = self.begin.send(None);
         if !passed {
-            report(&format!("{}: failed, {name} {} runs it again", target.name, target.name));
+            report(&format!(
+                "{}: failed, {name} {} runs it again",
+                target.name, target.name
+            ));
         }
         passed
     }
@@ -136,7 +150,9 @@ fn committed(target: &Target) -> impl Iterator<Item = (PathBuf, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
-    paths.into_iter().filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
+    paths
+        .into_iter()
+        .filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
 }
 
 /// The input of a seed: random bytes, long or short, or a committed input with some bytes changed.

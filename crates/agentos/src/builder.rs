@@ -69,7 +69,9 @@ impl Builder {
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            self.problem = Some(format!("env: {name:?} cannot be an environment variable (no '=' or NUL, not empty)"));
+            self.problem = Some(format!(
+                "env: {name:?} cannot be an environment variable (no '=' or NUL, not empty)"
+            ));
         }
         self.options.env.retain(|(known, _)| *known != name);
         self.options.env.push((name, value));
@@ -113,8 +115,14 @@ impl Builder {
         options.limits.settle()?;
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
-            let reason = format!("must be 1 to 64 bytes without '/', NUL or line breaks, got {:?}", options.hostname);
-            return Err(Error::InvalidOption { option: "hostname", reason });
+            let reason = format!(
+                "must be 1 to 64 bytes without '/', NUL or line breaks, got {:?}",
+                options.hostname
+            );
+            return Err(Error::InvalidOption {
+                option: "hostname",
+                reason,
+            });
         }
         let mut seen = HashSet::new();
         for mount in &options.mounts {
@@ -145,7 +153,10 @@ mod tests {
         assert!(refused(builder().mount(Mount::memory("/a/../b"))).contains("normalized"));
         assert!(refused(builder().mount(Mount::memory("/x")).mount(Mount::memory("/x"))).contains("same guest path"));
         let missing = refused(builder().mount(Mount::host_dir("/no/such/directory", "/x")));
-        assert!(missing.contains("/no/such/directory") && missing.contains("must exist"), "{missing}");
+        assert!(
+            missing.contains("/no/such/directory") && missing.contains("must exist"),
+            "{missing}"
+        );
         let mut limits = Limits::default();
         limits.max_open_fds = 8;
         limits.max_open_fds_per_process = 9;

@@ -19,7 +19,12 @@ impl Capture {
     /// Keeps at most `limit` bytes of `file`; the rest is read and thrown away.
     pub(crate) fn new(file: Arc<OpenFile>, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { file: Some(file), kept: Vec::new(), limit, truncated: false }
+        Self {
+            file: Some(file),
+            kept: Vec::new(),
+            limit,
+            truncated: false,
+        }
     }
 
     /// Reads all that is there. Ready at the end of the stream.
@@ -29,7 +34,11 @@ impl Capture {
         loop {
             let Some(file) = &self.file else { return Poll::Ready(()) };
             // The first read is small, as most output is; a stream that fills it gets a large buffer.
-            let buf = if large.is_empty() { &mut chunk[..] } else { &mut large[..] };
+            let buf = if large.is_empty() {
+                &mut chunk[..]
+            } else {
+                &mut large[..]
+            };
             match file.read(buf, Some(waker)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0) | Err(_)) => self.file = None,

@@ -16,7 +16,10 @@ pub(crate) fn shared(cache_dir: Option<&Path>) -> Result<Arc<WasmExecutor>> {
     if let Some(engine) = engines.get(&key) {
         return Ok(engine.clone());
     }
-    let config = WasmConfig { cache_dir: key.clone(), ..WasmConfig::default() };
+    let config = WasmConfig {
+        cache_dir: key.clone(),
+        ..WasmConfig::default()
+    };
     let engine = WasmExecutor::new(config).map_err(|error| Error::Engine(error.to_string()))?;
     engines.insert(key, engine.clone());
     Ok(engine)
@@ -24,7 +27,11 @@ pub(crate) fn shared(cache_dir: Option<&Path>) -> Result<Arc<WasmExecutor>> {
 
 /// `agentos` in the user's cache directory (XDG base directory specification); `None` where there is no home.
 pub(crate) fn default_cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("agentos"))
 }

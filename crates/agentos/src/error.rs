@@ -138,7 +138,10 @@ impl Error {
     pub(crate) fn os(operation: &'static str) -> impl Fn(KernelError) -> Self {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
-            other => Self::Os { errno: other.errno(), operation },
+            other => Self::Os {
+                errno: other.errno(),
+                operation,
+            },
         }
     }
 
@@ -146,7 +149,11 @@ impl Error {
     pub(crate) fn file<'a>(operation: &'static str, path: &'a str) -> impl Fn(KernelError) -> Self + use<'a> {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
-            other => Self::File { errno: other.errno(), operation, path: path.to_owned() },
+            other => Self::File {
+                errno: other.errno(),
+                operation,
+                path: path.to_owned(),
+            },
         }
     }
 }

@@ -82,7 +82,11 @@ impl AgentOs {
 
 impl Exec {
     fn new(spawn: Spawn) -> Self {
-        Self { spawn, stdin: Bytes::new(), timeout: None }
+        Self {
+            spawn,
+            stdin: Bytes::new(),
+            timeout: None,
+        }
     }
 
     /// Sets a variable for this command.
@@ -117,7 +121,10 @@ impl Exec {
         let (stderr, stderr_write) = vm.pipe("exec")?;
         let process = self.spawn.start_with([stdin_read, stdout_write, stderr_write]).await?;
         let running = Running {
-            control: ProcessControl { vm: vm.clone(), process },
+            control: ProcessControl {
+                vm: vm.clone(),
+                process,
+            },
             stdin: (!self.stdin.is_empty()).then_some((stdin_write, self.stdin)),
             stdout: Capture::new(stdout, limit),
             stderr: Capture::new(stderr, limit),

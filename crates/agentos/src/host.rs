@@ -69,11 +69,16 @@ impl Timers {
     fn shared() -> &'static Self {
         static TIMERS: OnceLock<Timers> = OnceLock::new();
         static THREAD: OnceLock<()> = OnceLock::new();
-        let timers = TIMERS.get_or_init(|| Self { pending: Mutex::default(), changed: Condvar::new() });
+        let timers = TIMERS.get_or_init(|| Self {
+            pending: Mutex::default(),
+            changed: Condvar::new(),
+        });
         THREAD.get_or_init(|| {
             // Without the thread timers would never fire; a process that cannot start one thread is past helping, and the
             // guests' waits simply last until something else wakes them.
-            let _ = std::thread::Builder::new().name("agentos-timer".to_owned()).spawn(move || Self::serve(timers));
+            let _ = std::thread::Builder::new()
+                .name("agentos-timer".to_owned())
+                .spawn(move || Self::serve(timers));
         });
         timers
     }
@@ -93,7 +98,11 @@ impl Timers {
         }
         pending.deadlines.insert(identity, deadline);
         pending.by_deadline.insert((deadline, identity), waker.clone());
-        if pending.by_deadline.first_key_value().is_some_and(|(first, _)| *first == (deadline, identity)) {
+        if pending
+            .by_deadline
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == (deadline, identity))
+        {
             self.changed.notify_one();
         }
     }
@@ -165,7 +174,10 @@ mod tests {
 
     #[test]
     fn a_waker_stands_once_with_its_nearest_deadline() {
-        let timers = Timers { pending: Mutex::default(), changed: Condvar::new() };
+        let timers = Timers {
+            pending: Mutex::default(),
+            changed: Condvar::new(),
+        };
         let (sender, _receiver) = mpsc::channel();
         let waker = Waker::from(Arc::new(Signal(sender, 0)));
         for deadline in [u64::MAX, 500, 900, 400] {

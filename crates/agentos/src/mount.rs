@@ -28,17 +28,29 @@ pub(crate) enum Source {
 impl Mount {
     /// A host directory. It must exist when the VM is created; symbolic links and `..` inside cannot leave it.
     pub fn host_dir(host: impl Into<PathBuf>, guest: impl Into<String>) -> Self {
-        Self { guest: guest.into(), source: Source::HostDir(host.into()), read_only: false }
+        Self {
+            guest: guest.into(),
+            source: Source::HostDir(host.into()),
+            read_only: false,
+        }
     }
 
     /// An empty filesystem in memory.
     pub fn memory(guest: impl Into<String>) -> Self {
-        Self { guest: guest.into(), source: Source::Memory, read_only: false }
+        Self {
+            guest: guest.into(),
+            source: Source::Memory,
+            read_only: false,
+        }
     }
 
     /// A filesystem of your own.
     pub fn filesystem(guest: impl Into<String>, filesystem: Arc<dyn Filesystem>) -> Self {
-        Self { guest: guest.into(), source: Source::Filesystem(filesystem), read_only: false }
+        Self {
+            guest: guest.into(),
+            source: Source::Filesystem(filesystem),
+            read_only: false,
+        }
     }
 
     /// Refuses every change through this mount with `EROFS`.
@@ -59,7 +71,11 @@ impl Mount {
 
     /// An error about this mount.
     pub(crate) fn refused(&self, reason: impl Into<String>) -> Error {
-        Error::Mount { guest: self.guest.clone(), source_name: self.source_name(), reason: reason.into() }
+        Error::Mount {
+            guest: self.guest.clone(),
+            source_name: self.source_name(),
+            reason: reason.into(),
+        }
     }
 
     /// Checks everything that can be known before the VM exists.

@@ -23,13 +23,19 @@ impl AgentOs {
     /// Checks a path for reading, and that the VM is still there.
     pub(crate) fn readable<'a>(&self, path: &'a str) -> Result<GuestPath<'a>> {
         self.vm.alive()?;
-        Ok(GuestPath { text: check(path)?, bytes: encode(path) })
+        Ok(GuestPath {
+            text: check(path)?,
+            bytes: encode(path),
+        })
     }
 
     /// Checks a path for writing, and that the VM is still there.
     pub(crate) fn writable<'a>(&self, path: &'a str) -> Result<GuestPath<'a>> {
         self.vm.alive()?;
-        Ok(GuestPath { text: check_writable(path)?, bytes: encode(path) })
+        Ok(GuestPath {
+            text: check_writable(path)?,
+            bytes: encode(path),
+        })
     }
 }
 
@@ -78,7 +84,11 @@ pub(crate) fn check(path: &str) -> Result<&str> {
         return Err(Error::RelativePath(path.to_owned()));
     }
     let normal = path == "/" || path[1..].split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if normal { Ok(path) } else { Err(Error::UnnormalizedPath(path.to_owned())) }
+    if normal {
+        Ok(path)
+    } else {
+        Err(Error::UnnormalizedPath(path.to_owned()))
+    }
 }
 
 /// Checks a path for writing: generated trees are refused before the kernel is asked.
@@ -109,13 +119,22 @@ mod tests {
         }
         assert_eq!(check("a").unwrap_err().to_string(), "Path must be absolute: a");
         for bad in ["/a/", "//", "/a//b", "/./a", "/a/.."] {
-            assert_eq!(check(bad).unwrap_err().to_string(), format!("Path must be normalized: {bad}"));
+            assert_eq!(
+                check(bad).unwrap_err().to_string(),
+                format!("Path must be normalized: {bad}")
+            );
         }
     }
 
     #[test]
     fn names_that_are_not_text_lead_back_to_themselves() {
-        for name in [&b"plain"[..], b"\xff\x80", b"a\xe2\x82", "\u{ef80}\u{e123}".as_bytes(), "\u{20ac}".as_bytes()] {
+        for name in [
+            &b"plain"[..],
+            b"\xff\x80",
+            b"a\xe2\x82",
+            "\u{ef80}\u{e123}".as_bytes(),
+            "\u{20ac}".as_bytes(),
+        ] {
             assert_eq!(*encode(&decode(name)), *name);
         }
         assert_eq!(decode("\u{20ac}".as_bytes()), "\u{20ac}");

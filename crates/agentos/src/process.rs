@@ -91,7 +91,12 @@ impl AgentOs {
     pub fn spawn<A: AsRef<str>>(&self, command: impl AsRef<str>, args: impl IntoIterator<Item = A>) -> Spawn {
         let mut argv = vec![command.as_ref().as_bytes().to_vec()];
         argv.extend(args.into_iter().map(|arg| arg.as_ref().as_bytes().to_vec()));
-        Spawn { vm: self.vm.clone(), argv, env: Vec::new(), cwd: None }
+        Spawn {
+            vm: self.vm.clone(),
+            argv,
+            env: Vec::new(),
+            cwd: None,
+        }
     }
 }
 
@@ -129,8 +134,14 @@ impl Spawn {
 
     /// Starts the process with the given standard descriptors.
     pub(crate) async fn start_with(&self, streams: [Arc<OpenFile>; 3]) -> Result<Arc<KernelProcess>> {
-        let inherit = (0u32..).zip(streams).map(|(fd, file)| FileAction::Inherit(Fd(fd), file));
-        let request = SpawnRequest { actions: inherit.collect(), pgroup: Some(Pid(0)), ..self.request()? };
+        let inherit = (0u32..)
+            .zip(streams)
+            .map(|(fd, file)| FileAction::Inherit(Fd(fd), file));
+        let request = SpawnRequest {
+            actions: inherit.collect(),
+            pgroup: Some(Pid(0)),
+            ..self.request()?
+        };
         self.vm.start(request).await
     }
 
@@ -187,7 +198,10 @@ impl Process {
 
     /// Waits until the process wrote something, and gives that; fails if it ends in silence.
     pub async fn first_output(&mut self) -> Result<Output> {
-        self.next_output().await?.ok_or(Error::Os { errno: Errno::EPIPE, operation: "read" })
+        self.next_output().await?.ok_or(Error::Os {
+            errno: Errno::EPIPE,
+            operation: "read",
+        })
     }
 
     /// The output as a stream, which ends as [`next_output`](Self::next_output) does.
@@ -203,7 +217,11 @@ impl Process {
                 return Poll::Ready(Ok(Some(Output { stream, data })));
             }
         }
-        if ended || (self.stdout.is_none() && self.stderr.is_none()) { Poll::Ready(Ok(None)) } else { Poll::Pending }
+        if ended || (self.stdout.is_none() && self.stderr.is_none()) {
+            Poll::Ready(Ok(None))
+        } else {
+            Poll::Pending
+        }
     }
 
     fn poll_stream(&mut self, stream: Stream, waker: &Waker) -> Poll<Option<Bytes>> {
@@ -305,8 +323,13 @@ pub struct StdinWriter {
 impl StdinWriter {
     /// Writes everything; waits while the pipe is full. `EPIPE` after the process ended or closed its input.
     pub async fn write_all(&mut self, data: impl AsRef<[u8]>) -> Result<()> {
-        let file = self.file.as_ref().ok_or(Error::Os { errno: Errno::EPIPE, operation: "writeProcessStdin" })?;
-        stream::write_all(file, data.as_ref()).await.map_err(Error::os("writeProcessStdin"))
+        let file = self.file.as_ref().ok_or(Error::Os {
+            errno: Errno::EPIPE,
+            operation: "writeProcessStdin",
+        })?;
+        stream::write_all(file, data.as_ref())
+            .await
+            .map_err(Error::os("writeProcessStdin"))
     }
 
     /// Closes it: the process reads the end of its input.

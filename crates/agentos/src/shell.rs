@@ -35,7 +35,14 @@ impl Default for ShellOptions {
 impl ShellOptions {
     /// Any program on 80 by 24.
     pub fn new(command: impl Into<String>) -> Self {
-        Self { command: command.into(), args: Vec::new(), env: Vec::new(), cwd: None, cols: 80, rows: 24 }
+        Self {
+            command: command.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            cols: 80,
+            rows: 24,
+        }
     }
 
     /// Arguments after the name.
@@ -77,7 +84,11 @@ fn winsize(cols: u16, rows: u16) -> Result<WindowSize> {
             return Err(Error::InvalidOption { option, reason });
         }
     }
-    Ok(WindowSize { rows, columns: cols, ..WindowSize::default() })
+    Ok(WindowSize {
+        rows,
+        columns: cols,
+        ..WindowSize::default()
+    })
 }
 
 impl AgentOs {
@@ -85,10 +96,17 @@ impl AgentOs {
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell> {
         let size = winsize(options.cols, options.rows)?;
         let pty = self.vm.kernel.open_pty().map_err(Error::os("openShell"))?;
-        self.vm.kernel.set_winsize(&pty.master, size).map_err(Error::os("openShell"))?;
+        self.vm
+            .kernel
+            .set_winsize(&pty.master, size)
+            .map_err(Error::os("openShell"))?;
         let mut env = vec![("TERM".to_owned(), "xterm-256color".to_owned())];
         env.extend(options.env);
-        let spawn = Spawn { cwd: options.cwd, env, ..self.spawn(&options.command, &options.args) };
+        let spawn = Spawn {
+            cwd: options.cwd,
+            env,
+            ..self.spawn(&options.command, &options.args)
+        };
         let slave = |fd| FileAction::Inherit(Fd(fd), pty.slave.clone());
         let request = SpawnRequest {
             actions: vec![slave(0), slave(1), slave(2)],
@@ -97,7 +115,13 @@ impl AgentOs {
             ..spawn.request()?
         };
         let process = self.vm.start(request).await?;
-        let control = ShellControl { process: ProcessControl { vm: self.vm.clone(), process }, master: pty.master };
+        let control = ShellControl {
+            process: ProcessControl {
+                vm: self.vm.clone(),
+                process,
+            },
+            master: pty.master,
+        };
         Ok(Shell { control })
     }
 }
@@ -151,7 +175,11 @@ impl ShellControl {
     /// Changes the size; the foreground group gets SIGWINCH.
     pub fn resize(&self, cols: u16, rows: u16) -> Result<()> {
         let size = winsize(cols, rows)?;
-        self.process.vm.kernel.set_winsize(&self.master, size).map_err(Error::os("resizeShell"))
+        self.process
+            .vm
+            .kernel
+            .set_winsize(&self.master, size)
+            .map_err(Error::os("resizeShell"))
     }
 
     /// Waits for the end and gives the exit code.

@@ -22,7 +22,10 @@ impl AgentOs {
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let quota = quota(&self.vm.options.limits);
         let root = self.vm.root.fork(host::SystemClock::shared(), quota);
-        Ok(Snapshot { root, options: self.vm.options.clone() })
+        Ok(Snapshot {
+            root,
+            options: self.vm.options.clone(),
+        })
     }
 
     /// A second VM with the same files and options, and no processes.

@@ -11,7 +11,11 @@ use std::task::{Poll, Waker};
 
 /// Names of the commands of the bundled userland, sorted.
 pub fn commands() -> Result<Vec<String>> {
-    Ok(Userland::bundled()?.commands().iter().map(|(command, _)| (*command).to_owned()).collect())
+    Ok(Userland::bundled()?
+        .commands()
+        .iter()
+        .map(|(command, _)| (*command).to_owned())
+        .collect())
 }
 
 /// How far [`AgentOs::prepare`] is.
@@ -42,7 +46,10 @@ impl AgentOs {
             }
         }
         poll_fn(|cx| Poll::Ready(self.vm.compile(&mut waiting, cx.waker()))).await?;
-        let mut now = Preparation { done: 0, total: waiting.len() };
+        let mut now = Preparation {
+            done: 0,
+            total: waiting.len(),
+        };
         while !waiting.is_empty() {
             progress(&now);
             let left = waiting.len();
@@ -62,7 +69,10 @@ impl AgentOs {
 
 impl Vm {
     fn program(&self, path: &str) -> Result<InodeHandle, KernelError> {
-        let options = OpenOptions { read: true, ..OpenOptions::default() };
+        let options = OpenOptions {
+            read: true,
+            ..OpenOptions::default()
+        };
         match self.as_root(|cx| self.kernel.vfs().open(cx, None, path.as_bytes(), options))? {
             Opened::Inode(file) => Ok(file),
             _ => Err(Errno::ENOEXEC.into()),

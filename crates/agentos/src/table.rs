@@ -42,7 +42,13 @@ pub struct ProcessTree {
 impl AgentOs {
     /// Every process of the VM, by pid. The VM's own init is not listed.
     pub async fn all_processes(&self) -> Result<Vec<ProcessInfo>> {
-        let mut all: Vec<ProcessInfo> = self.vm.kernel.processes().iter().filter_map(|process| info(process)).collect();
+        let mut all: Vec<ProcessInfo> = self
+            .vm
+            .kernel
+            .processes()
+            .iter()
+            .filter_map(|process| info(process))
+            .collect();
         all.sort_unstable_by_key(|process| process.pid);
         Ok(all)
     }
@@ -61,7 +67,11 @@ impl AgentOs {
         let all = self.all_processes().await?;
         let is_root = |process: &&ProcessInfo| !all.iter().any(|other| other.pid == process.ppid);
         // A parent is older than its child, and pids in a table are distinct, so this ends; the depth is bounded below.
-        Ok(all.iter().filter(is_root).map(|process| tree(process, &all, 0)).collect())
+        Ok(all
+            .iter()
+            .filter(is_root)
+            .map(|process| tree(process, &all, 0))
+            .collect())
     }
 }
 
@@ -69,8 +79,13 @@ impl AgentOs {
 const TREE_DEPTH: usize = 128;
 
 fn tree(process: &ProcessInfo, all: &[ProcessInfo], depth: usize) -> ProcessTree {
-    let children = all.iter().filter(|other| other.ppid == process.pid && depth < TREE_DEPTH);
-    ProcessTree { process: process.clone(), children: children.map(|child| tree(child, all, depth + 1)).collect() }
+    let children = all
+        .iter()
+        .filter(|other| other.ppid == process.pid && depth < TREE_DEPTH);
+    ProcessTree {
+        process: process.clone(),
+        children: children.map(|child| tree(child, all, depth + 1)).collect(),
+    }
 }
 
 fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
@@ -84,7 +99,10 @@ fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
         ppid: process.ppid().0,
         pgid: process.pgid().0,
         sid: process.sid().0,
-        command: argv.first().map(|name| lossy(name)).unwrap_or_else(|| lossy(&process.name())),
+        command: argv
+            .first()
+            .map(|name| lossy(name))
+            .unwrap_or_else(|| lossy(&process.name())),
         args: argv.iter().skip(1).map(|arg| lossy(arg)).collect(),
         exit_code: process.exit_status().map(|status| i32::from(status.code())),
         start_time_ms: process.start_time().0 / 1_000_000,

@@ -75,7 +75,14 @@ impl AgentOs {
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine.clone()],
         });
-        let vm = Vm { kernel, engine, root, quota, options, disposed: AtomicBool::new(false) };
+        let vm = Vm {
+            kernel,
+            engine,
+            root,
+            quota,
+            options,
+            disposed: AtomicBool::new(false),
+        };
         for mount in &vm.options.mounts {
             vm.mount(mount)?;
         }
@@ -97,7 +104,11 @@ impl AgentOs {
     /// Removes a mount. `EBUSY` while a file or a working directory inside is in use.
     pub async fn unmount(&self, guest: &str) -> Result<()> {
         self.readable(guest)?;
-        self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(Error::file("unmountFs", guest))
+        self.vm
+            .kernel
+            .vfs()
+            .unmount(guest.as_bytes())
+            .map_err(Error::file("unmountFs", guest))
     }
 
     /// The mounts of the VM, in the order in which they were made.
@@ -132,7 +143,10 @@ impl Vm {
             source: mount.source_name(),
             ..MountOptions::default()
         };
-        self.kernel.vfs().mount(mount.guest.as_bytes(), filesystem, options).map_err(refused)
+        self.kernel
+            .vfs()
+            .mount(mount.guest.as_bytes(), filesystem, options)
+            .map_err(refused)
     }
 
     fn create_mount_point(&self, guest: &str) -> Result<(), KernelError> {
@@ -168,7 +182,10 @@ impl Vm {
 
     /// The environment of a process: the VM's, then the process's own.
     pub(crate) fn environment(&self, own: &[(String, String)]) -> Result<Vec<Vec<u8>>> {
-        let base = ENVIRONMENT.iter().copied().chain([("HOSTNAME", self.options.hostname.as_str())]);
+        let base = ENVIRONMENT
+            .iter()
+            .copied()
+            .chain([("HOSTNAME", self.options.hostname.as_str())]);
         let mut merged: Vec<(&str, &str)> = base.collect();
         for (name, value) in self.options.env.iter().chain(own) {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
@@ -180,7 +197,10 @@ impl Vm {
                 None => merged.push((name, value)),
             }
         }
-        Ok(merged.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect())
+        Ok(merged
+            .iter()
+            .map(|(name, value)| format!("{name}={value}").into_bytes())
+            .collect())
     }
 
     /// Starts a process as a child of the VM's init. Waits while its program is compiled.
@@ -197,10 +217,15 @@ impl Vm {
             _ if self.alive().is_err() => Error::Disposed,
             (_, KernelError::Limit(limit)) => Error::Limit(*limit),
             (Errno::ENOENT, _) => self.missing(request).unwrap_or(Error::CommandNotFound(command)),
-            (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => {
-                Error::CannotExecute { command, errno, reason: error.to_string() }
-            }
-            (errno, _) => Error::Os { errno, operation: "spawn" },
+            (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => Error::CannotExecute {
+                command,
+                errno,
+                reason: error.to_string(),
+            },
+            (errno, _) => Error::Os {
+                errno,
+                operation: "spawn",
+            },
         }
     }
 
@@ -213,7 +238,11 @@ impl Vm {
 
     /// Fails once the VM is disposed.
     pub(crate) fn alive(&self) -> Result<()> {
-        if self.disposed.load(Ordering::Acquire) { Err(Error::Disposed) } else { Ok(()) }
+        if self.disposed.load(Ordering::Acquire) {
+            Err(Error::Disposed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends a signal; a target that has ended is no error.
@@ -234,7 +263,9 @@ impl Drop for Vm {
 
 impl std::fmt::Debug for Vm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vm").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Vm")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,7 +273,11 @@ impl std::fmt::Debug for Vm {
 pub(crate) fn quota(limits: &Limits) -> Arc<FsQuota> {
     let counter = |path, unit, cap| Counter::new(path, unit, cap, Errno::ENOSPC);
     Arc::new(FsQuota {
-        bytes: counter("limits.resources.maxFilesystemBytes", "bytes", limits.max_filesystem_bytes),
+        bytes: counter(
+            "limits.resources.maxFilesystemBytes",
+            "bytes",
+            limits.max_filesystem_bytes,
+        ),
         inodes: counter("limits.resources.maxInodeCount", "inodes", limits.max_inode_count),
     })
 }

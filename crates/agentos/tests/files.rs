@@ -25,8 +25,14 @@ async fn wrong_paths_are_named_before_anything_happens() {
         assert_eq!(error.to_string(), format!("EROFS: Path is read-only: {path}"));
     }
     let long = format!("/tmp/{}", "x".repeat(256));
-    assert_eq!(vm.write_file(&long, "").await.unwrap_err().errno(), Some(Errno::ENAMETOOLONG));
-    assert_eq!(vm.write_file("/no/such/folder/f", "").await.unwrap_err().code(), "ENOENT");
+    assert_eq!(
+        vm.write_file(&long, "").await.unwrap_err().errno(),
+        Some(Errno::ENAMETOOLONG)
+    );
+    assert_eq!(
+        vm.write_file("/no/such/folder/f", "").await.unwrap_err().code(),
+        "ENOENT"
+    );
     assert_eq!(vm.read_file("/tmp").await.unwrap_err().code(), "EISDIR");
     assert_eq!(vm.read_dir("/etc/passwd").await.unwrap_err().code(), "ENOTDIR");
     assert_eq!(vm.write_file("/usr/bin/new", "").await.unwrap_err().code(), "EACCES");
@@ -36,13 +42,19 @@ async fn wrong_paths_are_named_before_anything_happens() {
 #[tokio::test]
 async fn names_that_are_not_text_round_trip() {
     let vm = AgentOs::create().await.unwrap();
-    let output = vm.exec(r"mkdir d && printf content > $'d/\xff-\xc3\xa9' && ls d | wc -l").await.unwrap();
+    let output = vm
+        .exec(r"mkdir d && printf content > $'d/\xff-\xc3\xa9' && ls d | wc -l")
+        .await
+        .unwrap();
     assert_eq!(output.stdout_text().trim(), "1", "{}", output.stderr_text());
     let names = vm.read_dir("/home/user/d").await.unwrap();
     assert_eq!(names, ["\u{efff}-é"]);
     let path = format!("/home/user/d/{}", names[0]);
     assert_eq!(vm.read_text(&path).await.unwrap(), "content");
-    let listed = vm.read_dir_recursive("/home/user", ListOptions::default()).await.unwrap();
+    let listed = vm
+        .read_dir_recursive("/home/user", ListOptions::default())
+        .await
+        .unwrap();
     assert_eq!((listed[1].path.as_str(), listed[1].size), (path.as_str(), 7));
     vm.rename(&path, "/home/user/plain").await.unwrap();
     vm.rename("/home/user/plain", &path).await.unwrap();
@@ -53,7 +65,9 @@ async fn names_that_are_not_text_round_trip() {
 async fn a_tree_deeper_than_any_path_is_removed() {
     let vm = AgentOs::create().await.unwrap();
     let name = "x".repeat(200);
-    let script = format!("mkdir top; cd top; i=0; while [ $i -lt 60 ]; do mkdir {name}; cd {name}; echo $i > f; i=$((i+1)); done");
+    let script = format!(
+        "mkdir top; cd top; i=0; while [ $i -lt 60 ]; do mkdir {name}; cd {name}; echo $i > f; i=$((i+1)); done"
+    );
     assert_eq!(vm.exec(script).await.unwrap().exit_code, 0);
     vm.remove_all("/home/user/top").await.unwrap();
     assert_eq!((vm.usage().inodes, vm.usage().filesystem_bytes), (0, 0));
@@ -82,7 +96,10 @@ async fn ranges_and_batches() {
     let vm = AgentOs::create().await.unwrap();
     vm.write_file("/tmp/f", "0123456789").await.unwrap();
     for (offset, length, part) in [(0, 4, "0123"), (8, 100, "89"), (10, 5, ""), (1 << 40, 5, "")] {
-        assert_eq!(vm.read_file_range("/tmp/f", offset, length).await.unwrap(), part.as_bytes());
+        assert_eq!(
+            vm.read_file_range("/tmp/f", offset, length).await.unwrap(),
+            part.as_bytes()
+        );
     }
     let read = vm.read_files(["/tmp/f", "/tmp/missing"]).await;
     assert_eq!(read[0].content.as_ref().unwrap(), "0123456789");
@@ -94,12 +111,29 @@ async fn ranges_and_batches() {
 #[tokio::test]
 async fn listings_go_as_deep_as_asked() {
     let vm = AgentOs::create().await.unwrap();
-    vm.write_files(["/tmp/a/b/c/f", "/tmp/a/.git/x", "/tmp/z"].map(|path| (path, "xyz"))).await;
+    vm.write_files(["/tmp/a/b/c/f", "/tmp/a/.git/x", "/tmp/z"].map(|path| (path, "xyz")))
+        .await;
     vm.symlink("/tmp", "/tmp/a/up").await.unwrap();
     let paths = |listed: Vec<agentos::DirectoryEntry>| listed.into_iter().map(|e| e.path).collect::<Vec<_>>();
-    let all = vm.read_dir_recursive("/tmp", ListOptions::default().exclude(".git")).await.unwrap();
-    assert_eq!(paths(all), ["/tmp/a", "/tmp/z", "/tmp/a/b", "/tmp/a/up", "/tmp/a/b/c", "/tmp/a/b/c/f"]);
-    let top = vm.read_dir_recursive("/tmp", ListOptions::default().max_depth(0)).await.unwrap();
+    let all = vm
+        .read_dir_recursive("/tmp", ListOptions::default().exclude(".git"))
+        .await
+        .unwrap();
+    assert_eq!(
+        paths(all),
+        [
+            "/tmp/a",
+            "/tmp/z",
+            "/tmp/a/b",
+            "/tmp/a/up",
+            "/tmp/a/b/c",
+            "/tmp/a/b/c/f"
+        ]
+    );
+    let top = vm
+        .read_dir_recursive("/tmp", ListOptions::default().max_depth(0))
+        .await
+        .unwrap();
     assert_eq!(paths(top), ["/tmp/a", "/tmp/z"]);
 }
 
@@ -108,15 +142,30 @@ async fn mounts_come_and_go() {
     let vm = AgentOs::create().await.unwrap();
     vm.mount(Mount::memory("/mnt/deep/scratch")).await.unwrap();
     let mounts = vm.list_mounts().await;
-    assert!(mounts.iter().any(|mount| mount.guest == "/mnt/deep/scratch" && !mount.read_only), "{mounts:?}");
+    assert!(
+        mounts
+            .iter()
+            .any(|mount| mount.guest == "/mnt/deep/scratch" && !mount.read_only),
+        "{mounts:?}"
+    );
     let again = vm.mount(Mount::memory("/mnt/deep/scratch")).await.unwrap_err();
     assert!(again.to_string().contains("/mnt/deep/scratch"), "{again}");
-    let mut held = vm.spawn("sh", ["-c", "cd /mnt/deep/scratch; echo in; read line"]).start().await.unwrap();
+    let mut held = vm
+        .spawn("sh", ["-c", "cd /mnt/deep/scratch; echo in; read line"])
+        .start()
+        .await
+        .unwrap();
     held.first_output().await.unwrap();
-    assert_eq!(vm.unmount("/mnt/deep/scratch").await.unwrap_err().errno(), Some(Errno::EBUSY));
+    assert_eq!(
+        vm.unmount("/mnt/deep/scratch").await.unwrap_err().errno(),
+        Some(Errno::EBUSY)
+    );
     held.wait().await.unwrap();
     vm.unmount("/mnt/deep/scratch").await.unwrap();
-    assert_eq!(vm.unmount("/mnt/deep/scratch").await.unwrap_err().errno(), Some(Errno::EINVAL));
+    assert_eq!(
+        vm.unmount("/mnt/deep/scratch").await.unwrap_err().errno(),
+        Some(Errno::EINVAL)
+    );
     for (mount, word) in [
         (Mount::memory("relative"), "absolute"),
         (Mount::memory("/"), "belongs to the VM"),

@@ -16,7 +16,13 @@ async fn the_bundled_tools_do_what_their_cases_say() {
     let mut passed = 0;
     for file in case_files() {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let base = AgentOs::builder().env("LC_ALL", "C.UTF-8").env("TZ", "UTC").cwd("/tmp/work").create().await.unwrap();
+        let base = AgentOs::builder()
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .cwd("/tmp/work")
+            .create()
+            .await
+            .unwrap();
         base.mkdir("/tmp/work").await.unwrap();
         let empty = base.snapshot().await.unwrap();
         for case in parse(&std::fs::read(&file).unwrap()) {
@@ -43,7 +49,13 @@ async fn the_bundled_tools_do_what_their_cases_say() {
             ));
         }
     }
-    assert!(failed.is_empty(), "{} passed, {} failed:\n{}", passed, failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} passed, {} failed:\n{}",
+        passed,
+        failed.len(),
+        failed.join("\n")
+    );
     assert!(passed > 50, "only {passed} cases were found");
 }
 
@@ -51,8 +63,14 @@ fn case_files() -> Vec<PathBuf> {
     let userland = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../userland");
     let mut files = Vec::new();
     for tool in std::fs::read_dir(userland).unwrap() {
-        let Ok(cases) = std::fs::read_dir(tool.unwrap().path().join("tests/cases")) else { continue };
-        files.extend(cases.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "txt")));
+        let Ok(cases) = std::fs::read_dir(tool.unwrap().path().join("tests/cases")) else {
+            continue;
+        };
+        files.extend(
+            cases
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|e| e == "txt")),
+        );
     }
     files.sort();
     files
@@ -64,7 +82,11 @@ fn parse(text: &[u8]) -> Vec<Case> {
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         if let Some(name) = line.strip_prefix(b"### ") {
             let name = String::from_utf8_lossy(name).trim_end().to_owned();
-            cases.push(Case { name, command: String::new(), expected: Vec::new() });
+            cases.push(Case {
+                name,
+                command: String::new(),
+                expected: Vec::new(),
+            });
             in_command = true;
             continue;
         }

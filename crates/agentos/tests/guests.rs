@@ -28,18 +28,32 @@ fn program(body: &str) -> String {
 
 async fn run(vm: &AgentOs, body: &str) -> agentos::ExecOutput {
     let path = install(vm, "tool.wasm", &program(body)).await;
-    vm.exec_argv([path]).timeout(Duration::from_secs(60)).await.expect("it starts")
+    vm.exec_argv([path])
+        .timeout(Duration::from_secs(60))
+        .await
+        .expect("it starts")
 }
 
 #[tokio::test]
 async fn a_plain_module_is_a_program() {
     let vm = AgentOs::create().await.unwrap();
-    let output = run(&vm, "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))").await;
+    let output = run(
+        &vm,
+        "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))",
+    )
+    .await;
     assert_eq!((output.exit_code, output.stdout_text()), (0, "hello\n".into()));
     assert_eq!(run(&vm, "(call $exit (i32.const 42))").await.exit_code, 42);
     // In a pipeline of the shell, found by its content, called by a path.
-    run(&vm, "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))").await;
-    assert_eq!(vm.exec("./tool.wasm | tr a-z A-Z").await.unwrap().stdout_text(), "HELLO\n");
+    run(
+        &vm,
+        "(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))",
+    )
+    .await;
+    assert_eq!(
+        vm.exec("./tool.wasm | tr a-z A-Z").await.unwrap().stdout_text(),
+        "HELLO\n"
+    );
 }
 
 #[tokio::test]
@@ -64,11 +78,26 @@ async fn lies_about_memory_are_errors_not_traps() {
     let vm = AgentOs::create().await.unwrap();
     // The status is the errno of preview 1: 21 is `fault`, 8 `badf`.
     for (call, errno) in [
-        ("(call $fd_write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 8))", 21),
-        ("(call $fd_write (i32.const 1) (i32.const 65532) (i32.const 1) (i32.const 8))", 21),
-        ("(call $fd_write (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 8))", 28),
-        ("(call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 65534))", 21),
-        ("(call $fd_write (i32.const 77) (i32.const 0) (i32.const 1) (i32.const 8))", 8),
+        (
+            "(call $fd_write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 8))",
+            21,
+        ),
+        (
+            "(call $fd_write (i32.const 1) (i32.const 65532) (i32.const 1) (i32.const 8))",
+            21,
+        ),
+        (
+            "(call $fd_write (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 8))",
+            28,
+        ),
+        (
+            "(call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 65534))",
+            21,
+        ),
+        (
+            "(call $fd_write (i32.const 77) (i32.const 0) (i32.const 1) (i32.const 8))",
+            8,
+        ),
         ("(call $fd_close (i32.const -1))", 8),
         ("(call $random (i32.const 65000) (i32.const 65000))", 21),
         ("(call $random (i32.const 0) (i32.const -1))", 21),
@@ -95,11 +124,21 @@ async fn a_loop_ends_when_its_time_is_over() {
 async fn memory_ends_where_the_limit_is() {
     let vm = limited(&[("maxWasmMemoryBytes", 4 << 20)]).await;
     // Grows page by page until it is refused, and exits with the pages it has.
-    let body = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (call $exit (memory.size))";
+    let body =
+        "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (call $exit (memory.size))";
     assert_eq!(run(&vm, body).await.exit_code, 64);
-    let path = install(&vm, "large.wasm", r#"(module (memory (export "memory") 100) (func (export "_start")))"#).await;
+    let path = install(
+        &vm,
+        "large.wasm",
+        r#"(module (memory (export "memory") 100) (func (export "_start")))"#,
+    )
+    .await;
     let error = vm.exec_argv([path]).await.unwrap_err();
-    assert_eq!(error.limit().map(|limit| limit.limit), Some("maxWasmMemoryBytes"), "{error}");
+    assert_eq!(
+        error.limit().map(|limit| limit.limit),
+        Some("maxWasmMemoryBytes"),
+        "{error}"
+    );
     lives(&vm).await;
 }
 
@@ -124,10 +163,23 @@ async fn what_is_no_program_is_refused_before_it_runs() {
         vm.write_file(&path, content).await.unwrap();
         vm.chmod(&path, 0o755).await.unwrap();
         let error = vm.exec_argv([&path]).await.unwrap_err();
-        assert!(matches!(&error, Error::CannotExecute { errno: Errno::ENOEXEC, .. }), "{name}: {error}");
+        assert!(
+            matches!(
+                &error,
+                Error::CannotExecute {
+                    errno: Errno::ENOEXEC,
+                    ..
+                }
+            ),
+            "{name}: {error}"
+        );
         assert!(error.to_string().contains(word), "{name}: {error}");
         let output = vm.exec(&path).await.unwrap();
-        assert!(matches!(output.exit_code, 126 | 127 | 0), "{name}: {}", output.exit_code);
+        assert!(
+            matches!(output.exit_code, 126 | 127 | 0),
+            "{name}: {}",
+            output.exit_code
+        );
     }
     lives(&vm).await;
 }
@@ -135,16 +187,26 @@ async fn what_is_no_program_is_refused_before_it_runs() {
 #[tokio::test]
 async fn a_module_that_is_too_large_names_the_limit() {
     let vm = limited(&[("maxModuleFileBytes", 1000)]).await;
-    vm.write_file("/home/user/big", [b"\0asm\x01\0\0\0".to_vec(), vec![0; 2000]].concat()).await.unwrap();
+    vm.write_file("/home/user/big", [b"\0asm\x01\0\0\0".to_vec(), vec![0; 2000]].concat())
+        .await
+        .unwrap();
     vm.chmod("/home/user/big", 0o755).await.unwrap();
     let error = vm.exec_argv(["/home/user/big"]).await.unwrap_err();
-    assert_eq!(error.limit().map(|limit| limit.limit), Some("maxModuleFileBytes"), "{error}");
+    assert_eq!(
+        error.limit().map(|limit| limit.limit),
+        Some("maxModuleFileBytes"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn scripts_name_their_interpreter() {
     let vm = AgentOs::create().await.unwrap();
-    for (name, text) in [("s", "#!/bin/sh\necho script $1\n"), ("e", "#!/usr/bin/env sh\necho script $1\n"), ("c", "#!./s\n")] {
+    for (name, text) in [
+        ("s", "#!/bin/sh\necho script $1\n"),
+        ("e", "#!/usr/bin/env sh\necho script $1\n"),
+        ("c", "#!./s\n"),
+    ] {
         vm.write_file(format!("/home/user/{name}"), text).await.unwrap();
         vm.chmod(format!("/home/user/{name}"), 0o755).await.unwrap();
     }
@@ -160,7 +222,12 @@ async fn scripts_name_their_interpreter() {
 async fn a_module_is_compiled_once_and_found_again() {
     let cache = tempfile::tempdir().unwrap();
     let private = cache.path().join("cache");
-    let vm = AgentOs::builder().cache_dir(Some(private.clone())).software([]).create().await.unwrap();
+    let vm = AgentOs::builder()
+        .cache_dir(Some(private.clone()))
+        .software([])
+        .create()
+        .await
+        .unwrap();
     let module = program("(call $exit (i32.const 3))");
     let path = install(&vm, "tool.wasm", &module).await;
     assert_eq!(vm.exec_argv([&path]).await.unwrap().exit_code, 3);
@@ -170,7 +237,11 @@ async fn a_module_is_compiled_once_and_found_again() {
         while let Some(folder) = pending.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() { pending.push(path) } else { found.push(path) }
+                if path.is_dir() {
+                    pending.push(path)
+                } else {
+                    found.push(path)
+                }
             }
         }
         found
@@ -178,7 +249,12 @@ async fn a_module_is_compiled_once_and_found_again() {
     let kept = files();
     assert!(!kept.is_empty(), "nothing was kept");
     // Another VM, another name, the same content.
-    let vm = AgentOs::builder().cache_dir(Some(private.clone())).software([]).create().await.unwrap();
+    let vm = AgentOs::builder()
+        .cache_dir(Some(private.clone()))
+        .software([])
+        .create()
+        .await
+        .unwrap();
     let path = install(&vm, "other", &module).await;
     assert_eq!(vm.exec_argv([&path]).await.unwrap().exit_code, 3);
     assert_eq!(files(), kept);

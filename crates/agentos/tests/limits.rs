@@ -11,17 +11,30 @@ async fn the_file_quota_binds_to_the_byte() {
     let vm = limited(&[("maxFilesystemBytes", 1 << 20)]).await;
     let error = vm.write_file("/home/user/big", vec![0; 2 << 20]).await.unwrap_err();
     let limit = error.limit().expect("a limit error");
-    assert_eq!((limit.limit, limit.capacity, limit.errno), ("maxFilesystemBytes", 1 << 20, Errno::ENOSPC));
+    assert_eq!(
+        (limit.limit, limit.capacity, limit.errno),
+        ("maxFilesystemBytes", 1 << 20, Errno::ENOSPC)
+    );
     assert!(!vm.exists("/home/user/big").await.unwrap());
-    let output = vm.exec("head -c 2000000 /dev/zero > big; ls -l big | wc -l; rm big; echo x > small && cat small").await.unwrap();
-    assert!(output.stderr_text().contains("No space left on device"), "{}", output.stderr_text());
+    let output = vm
+        .exec("head -c 2000000 /dev/zero > big; ls -l big | wc -l; rm big; echo x > small && cat small")
+        .await
+        .unwrap();
+    assert!(
+        output.stderr_text().contains("No space left on device"),
+        "{}",
+        output.stderr_text()
+    );
     assert_eq!(output.stdout_text(), "1\nx\n");
 }
 
 #[tokio::test]
 async fn inodes_run_out_and_come_back() {
     let vm = limited(&[("maxInodeCount", 50)]).await;
-    let output = vm.exec("for i in $(seq 100); do : > f$i || break; done; ls | wc -l; rm f*; : > again").await.unwrap();
+    let output = vm
+        .exec("for i in $(seq 100); do : > f$i || break; done; ls | wc -l; rm f*; : > again")
+        .await
+        .unwrap();
     assert_eq!(output.exit_code, 0);
     let made: u32 = output.stdout_text().trim().parse().unwrap();
     assert!((40..=50).contains(&made), "{made}");
@@ -92,14 +105,24 @@ async fn descriptors_pipes_and_arguments_are_bounded() {
 
     let vm = limited(&[("maxProcessArgvBytes", 1000), ("maxProcessEnvBytes", 1000)]).await;
     let error = vm.exec_argv(["echo", &"x".repeat(2000)]).await.unwrap_err();
-    assert_eq!((error.limit().unwrap().limit, error.errno()), ("maxProcessArgvBytes", Some(Errno::E2BIG)));
+    assert_eq!(
+        (error.limit().unwrap().limit, error.errno()),
+        ("maxProcessArgvBytes", Some(Errno::E2BIG))
+    );
     let error = vm.exec("true").env("X", "x".repeat(2000)).await.unwrap_err();
     assert_eq!(error.limit().unwrap().limit, "maxProcessEnvBytes");
 
     let vm = limited(&[("maxOpenFdsPerProcess", 16)]).await;
-    let output = vm.exec("for i in $(seq 3 40); do eval \"exec $i</dev/null\" || exit 9; done").await.unwrap();
+    let output = vm
+        .exec("for i in $(seq 3 40); do eval \"exec $i</dev/null\" || exit 9; done")
+        .await
+        .unwrap();
     assert_ne!(output.exit_code, 0);
-    assert!(output.stderr_text().contains("Too many open files"), "{}", output.stderr_text());
+    assert!(
+        output.stderr_text().contains("Too many open files"),
+        "{}",
+        output.stderr_text()
+    );
 }
 
 #[tokio::test]
@@ -113,15 +136,25 @@ async fn descriptors_of_the_vm_are_bounded() {
         }
     };
     let limit = error.limit().unwrap();
-    assert_eq!((limit.limit, limit.capacity, limit.errno), ("maxOpenFds", 40, Errno::ENFILE));
+    assert_eq!(
+        (limit.limit, limit.capacity, limit.errno),
+        ("maxOpenFds", 40, Errno::ENFILE)
+    );
     drop(held);
 }
 
 #[tokio::test]
 async fn a_guest_runs_out_of_pipes() {
     let vm = limited(&[("maxPipes", 6)]).await;
-    let output = vm.exec("true | true | true | true | true | true | true; echo after $?").await.unwrap();
-    assert!(output.stderr_text().contains("esource temporarily unavailable"), "{}", output.stderr_text());
+    let output = vm
+        .exec("true | true | true | true | true | true | true; echo after $?")
+        .await
+        .unwrap();
+    assert!(
+        output.stderr_text().contains("esource temporarily unavailable"),
+        "{}",
+        output.stderr_text()
+    );
     lives(&limited(&[("maxPipes", 6)]).await).await;
 }
 
@@ -131,7 +164,10 @@ async fn terminals_are_counted() {
     let _one = vm.open_shell(ShellOptions::default()).await.unwrap();
     let two = vm.open_shell(ShellOptions::default()).await.unwrap();
     let error = vm.open_shell(ShellOptions::default()).await.unwrap_err();
-    assert_eq!(error.limit().map(|limit| (limit.limit, limit.capacity)), Some(("maxPtys", 2)));
+    assert_eq!(
+        error.limit().map(|limit| (limit.limit, limit.capacity)),
+        Some(("maxPtys", 2))
+    );
     let control = two.control();
     drop(two);
     control.wait().await.unwrap();
@@ -142,12 +178,22 @@ async fn terminals_are_counted() {
 #[tokio::test]
 async fn listings_are_bounded() {
     let vm = limited(&[("maxReaddirEntries", 10)]).await;
-    vm.write_files((0..11).map(|number| (format!("/home/user/d/{number}"), ""))).await;
+    vm.write_files((0..11).map(|number| (format!("/home/user/d/{number}"), "")))
+        .await;
     let error = vm.read_dir("/home/user/d").await.unwrap_err();
-    assert_eq!(error.limit().map(|limit| (limit.limit, limit.errno)), Some(("maxReaddirEntries", Errno::ENOMEM)));
+    assert_eq!(
+        error.limit().map(|limit| (limit.limit, limit.errno)),
+        Some(("maxReaddirEntries", Errno::ENOMEM))
+    );
     // The guest streams its listings, and so does the recursive form, which has a bound of its own.
     assert_eq!(vm.exec("ls d | wc -l").await.unwrap().stdout_text().trim(), "11");
-    assert_eq!(vm.read_dir_recursive("/home/user/d", ListOptions::default()).await.unwrap().len(), 11);
+    assert_eq!(
+        vm.read_dir_recursive("/home/user/d", ListOptions::default())
+            .await
+            .unwrap()
+            .len(),
+        11
+    );
 }
 
 #[tokio::test]
@@ -158,7 +204,10 @@ async fn the_memory_of_all_processes_is_bounded() {
         (func (export "_start") (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
             (loop $stay (drop (call $yield)) (br $stay))))"#;
     let path = install(&vm, "hog.wasm", hog).await;
-    let _hogs = [vm.spawn(&path, [""; 0]).start().await.unwrap(), vm.spawn(&path, [""; 0]).start().await.unwrap()];
+    let _hogs = [
+        vm.spawn(&path, [""; 0]).start().await.unwrap(),
+        vm.spawn(&path, [""; 0]).start().await.unwrap(),
+    ];
     // Both together stay below the bound; a third process finds nothing left, or runs in what is left.
     loop {
         let used = vm.usage().memory_bytes;
@@ -170,7 +219,11 @@ async fn the_memory_of_all_processes_is_bounded() {
     }
     match vm.exec("echo alive").await {
         Ok(output) => assert_eq!(output.stdout_text(), "alive\n"),
-        Err(error) => assert_eq!(error.limit().map(|limit| limit.limit), Some("maxMemoryBytes"), "{error}"),
+        Err(error) => assert_eq!(
+            error.limit().map(|limit| limit.limit),
+            Some("maxMemoryBytes"),
+            "{error}"
+        ),
     }
 }
 
@@ -203,7 +256,9 @@ async fn a_blocking_read_can_be_bounded() {
 #[tokio::test]
 async fn everything_is_given_back() {
     let vm = AgentOs::create().await.unwrap();
-    vm.exec("seq 1000 | sort | uniq | wc -l > out; rm out; (sleep 0.01 &)").await.unwrap();
+    vm.exec("seq 1000 | sort | uniq | wc -l > out; rm out; (sleep 0.01 &)")
+        .await
+        .unwrap();
     let usage = loop {
         let usage = vm.usage();
         if usage.processes <= 1 {
@@ -211,7 +266,10 @@ async fn everything_is_given_back() {
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!((usage.open_fds, usage.filesystem_bytes, usage.inodes, usage.memory_bytes), (0, 0, 0, 0));
+    assert_eq!(
+        (usage.open_fds, usage.filesystem_bytes, usage.inodes, usage.memory_bytes),
+        (0, 0, 0, 0)
+    );
     assert!(usage.peak_memory_bytes > 0 && usage.processes_started >= 5 && usage.cpu_time > Duration::ZERO);
 }
 
@@ -220,6 +278,12 @@ fn wrong_limits_are_named() {
     let mut limits = Limits::default();
     let error = limits.set("maxProceses", 1).unwrap_err().to_string();
     assert!(error.contains("did you mean maxProcesses"), "{error}");
-    let error = limits.set_text("maxFilesystemBytes", "1 apple").unwrap_err().to_string();
-    assert!(error.contains("maxFilesystemBytes") && error.contains("1 apple"), "{error}");
+    let error = limits
+        .set_text("maxFilesystemBytes", "1 apple")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("maxFilesystemBytes") && error.contains("1 apple"),
+        "{error}"
+    );
 }

@@ -1,7 +1,7 @@
 //! No async runtime is needed, and handles go anywhere.
 
 use agentos::{AgentOs, Error, Exec, Process, Shell, Snapshot};
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -17,9 +17,9 @@ impl Wake for Unpark {
 }
 
 /// The smallest runtime there is.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+fn block_on<T>(future: impl IntoFuture<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
+    let mut future = pin!(future.into_future());
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(value) => return value,

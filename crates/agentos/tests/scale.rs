@@ -7,10 +7,20 @@ use support::{limited, lives};
 
 #[tokio::test]
 async fn five_hundred_processes_wait_at_once() {
-    let vm = limited(&[("maxProcesses", 1000), ("maxPipes", 4000), ("maxOpenFds", 8000), ("maxMemoryBytes", 8 << 30)]).await;
+    let vm = limited(&[
+        ("maxProcesses", 1000),
+        ("maxPipes", 4000),
+        ("maxOpenFds", 8000),
+        ("maxMemoryBytes", 8 << 30),
+    ])
+    .await;
     let mut held = Vec::new();
     for number in 0..500 {
-        let mut process = vm.spawn("cat", [""; 0]).start().await.unwrap_or_else(|error| panic!("{number}: {error}"));
+        let mut process = vm
+            .spawn("cat", [""; 0])
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{number}: {error}"));
         let stdin = process.stdin();
         held.push((process, stdin));
     }
@@ -33,7 +43,9 @@ async fn two_hundred_vms_are_created_and_used_at_once() {
     let one = |number: usize| async move {
         let vm = AgentOs::create().await?;
         vm.write_file("/home/user/number", number.to_string()).await?;
-        let output = vm.exec("cat number; echo; echo $((1 + $(cat number))) > next; cat next | tr -d '\\n'").await?;
+        let output = vm
+            .exec("cat number; echo; echo $((1 + $(cat number))) > next; cat next | tr -d '\\n'")
+            .await?;
         Ok::<_, agentos::Error>((vm, output.stdout_text()))
     };
     let tasks: Vec<_> = (0..200).map(|number| tokio::spawn(one(number))).collect();
@@ -66,7 +78,11 @@ async fn vms_come_and_go() {
 async fn a_vm_may_be_dropped_while_its_guests_run() {
     for script in ["while :; do :; done", "sleep 1000", "yes | cat > /dev/null", "cat"] {
         let vm = AgentOs::create().await.unwrap();
-        let mut process = vm.spawn("sh", ["-c", &format!("echo ready; {script}")]).start().await.unwrap();
+        let mut process = vm
+            .spawn("sh", ["-c", &format!("echo ready; {script}")])
+            .start()
+            .await
+            .unwrap();
         process.first_output().await.unwrap();
         let control = process.control();
         vm.dispose().await;

@@ -24,7 +24,10 @@ fn script(text: &str) -> ShellOptions {
 #[tokio::test]
 async fn keys_go_in_and_the_screen_comes_out() {
     let vm = AgentOs::create().await.unwrap();
-    let mut shell = vm.open_shell(script("tty; stty size; read x; echo \"<$x>\"; exit 4").size(120, 40)).await.unwrap();
+    let mut shell = vm
+        .open_shell(script("tty; stty size; read x; echo \"<$x>\"; exit 4").size(120, 40))
+        .await
+        .unwrap();
     until(&mut shell, "/dev/pts/0\r\n").await;
     until(&mut shell, "40 120\r\n").await;
     shell.write_all(b"wrong\x15right\r").await.unwrap();
@@ -41,7 +44,10 @@ async fn control_keys_signal_the_foreground() {
     until(&mut shell, "ready\r\n").await;
     shell.write_all(b"\x03").await.unwrap();
     assert_eq!(shell.wait().await.unwrap(), 130);
-    let mut shell = vm.open_shell(script("echo ready; cat; echo \"status $?\"")).await.unwrap();
+    let mut shell = vm
+        .open_shell(script("echo ready; cat; echo \"status $?\""))
+        .await
+        .unwrap();
     until(&mut shell, "ready\r\n").await;
     shell.write_all(b"line\n\x04").await.unwrap();
     until(&mut shell, "status 0\r\n").await;
@@ -78,7 +84,10 @@ async fn an_interactive_shell_keeps_jobs() {
     let options = ShellOptions::new("bash").args(&["-i"]).env("PS1", "ready> ");
     let mut shell = vm.open_shell(options).await.unwrap();
     until(&mut shell, "ready> ").await;
-    shell.write_all(b"sh -c 'echo be\"\"gun; exec sleep 1000'\r").await.unwrap();
+    shell
+        .write_all(b"sh -c 'echo be\"\"gun; exec sleep 1000'\r")
+        .await
+        .unwrap();
     until(&mut shell, "begun\r\n").await;
     shell.write_all(b"\x1a").await.unwrap();
     until(&mut shell, "topped").await;
@@ -95,7 +104,10 @@ async fn what_cannot_be_started_is_said() {
     let vm = AgentOs::create().await.unwrap();
     let error = vm.open_shell(ShellOptions::new("no-such-shell")).await.unwrap_err();
     assert_eq!(error.to_string(), "command not found: no-such-shell");
-    let error = vm.open_shell(ShellOptions::default().cwd("/no/such/place")).await.unwrap_err();
+    let error = vm
+        .open_shell(ShellOptions::default().cwd("/no/such/place"))
+        .await
+        .unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENOENT));
     assert_eq!(vm.usage().open_fds, 0);
 }

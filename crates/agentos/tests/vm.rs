@@ -11,14 +11,28 @@ async fn vm() -> AgentOs {
 async fn a_command_gives_output_and_status() {
     let vm = vm().await;
     let output = vm.exec("echo out; echo err >&2; exit 3").await.unwrap();
-    assert_eq!((output.exit_code, output.stdout_text(), output.stderr_text()), (3, "out\n".into(), "err\n".into()));
+    assert_eq!(
+        (output.exit_code, output.stdout_text(), output.stderr_text()),
+        (3, "out\n".into(), "err\n".into())
+    );
     assert!(!output.timed_out && !output.stdout_truncated && !output.stderr_truncated);
 }
 
 #[tokio::test]
 async fn standard_input_environment_and_directory_arrive() {
-    let vm = AgentOs::builder().env("A", "vm").env("B", "vm").cwd("/tmp").create().await.unwrap();
-    let output = vm.exec("cat; echo $A $B $HOME; pwd").stdin("in\n").env("B", "own").await.unwrap();
+    let vm = AgentOs::builder()
+        .env("A", "vm")
+        .env("B", "vm")
+        .cwd("/tmp")
+        .create()
+        .await
+        .unwrap();
+    let output = vm
+        .exec("cat; echo $A $B $HOME; pwd")
+        .stdin("in\n")
+        .env("B", "own")
+        .await
+        .unwrap();
     assert_eq!(output.stdout_text(), "in\nvm own /home/user\n/tmp\n");
     let output = vm.exec("pwd; id -un").cwd("/usr/bin").await.unwrap();
     assert_eq!(output.stdout_text(), "/usr/bin\nuser\n");
@@ -35,11 +49,25 @@ async fn arguments_are_not_interpreted() {
 async fn a_missing_command_is_named() {
     let vm = vm().await;
     let error = vm.exec_argv(["no-such-command"]).await.unwrap_err();
-    assert!(matches!(&error, Error::CommandNotFound(name) if name == "no-such-command"), "{error}");
+    assert!(
+        matches!(&error, Error::CommandNotFound(name) if name == "no-such-command"),
+        "{error}"
+    );
     let output = vm.exec("no-such-command").await.unwrap();
     assert_eq!(output.exit_code, 127);
-    assert!(output.stderr_text().contains("no-such-command: command not found"), "{}", output.stderr_text());
-    let error = AgentOs::builder().software([]).create().await.unwrap().exec("true").await.unwrap_err();
+    assert!(
+        output.stderr_text().contains("no-such-command: command not found"),
+        "{}",
+        output.stderr_text()
+    );
+    let error = AgentOs::builder()
+        .software([])
+        .create()
+        .await
+        .unwrap()
+        .exec("true")
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "command not found: sh");
 }
 
@@ -57,9 +85,20 @@ async fn a_file_that_is_no_program_is_refused() {
 #[tokio::test]
 async fn time_runs_out_for_the_whole_group() {
     let vm = vm().await;
-    let output = vm.exec("echo start; sleep 1000 | cat").timeout(Duration::from_millis(300)).await.unwrap();
-    assert_eq!((output.exit_code, output.timed_out, output.stdout_text()), (124, true, "start\n".into()));
-    let stubborn = vm.exec("trap '' TERM; while :; do :; done").timeout(Duration::from_millis(100)).await.unwrap();
+    let output = vm
+        .exec("echo start; sleep 1000 | cat")
+        .timeout(Duration::from_millis(300))
+        .await
+        .unwrap();
+    assert_eq!(
+        (output.exit_code, output.timed_out, output.stdout_text()),
+        (124, true, "start\n".into())
+    );
+    let stubborn = vm
+        .exec("trap '' TERM; while :; do :; done")
+        .timeout(Duration::from_millis(100))
+        .await
+        .unwrap();
     assert!(stubborn.timed_out);
     assert_eq!(vm.all_processes().await.unwrap(), []);
 }
@@ -75,7 +114,13 @@ async fn a_dropped_command_is_killed() {
         () = async { while !vm.exists("/tmp/pid").await.unwrap() { tokio::task::yield_now().await } } => {}
     }
     drop(watcher);
-    while !vm.all_processes().await.unwrap().iter().all(|process| process.exit_code.is_some()) {
+    while !vm
+        .all_processes()
+        .await
+        .unwrap()
+        .iter()
+        .all(|process| process.exit_code.is_some())
+    {
         tokio::task::yield_now().await;
     }
 }
@@ -86,7 +131,10 @@ async fn output_beyond_the_limit_is_cut_and_said() {
     limits.set("maxCapturedOutputBytes", 1000).unwrap();
     let vm = AgentOs::builder().limits(limits).create().await.unwrap();
     let output = vm.exec("yes | head -c 100000; echo end >&2").await.unwrap();
-    assert_eq!((output.stdout.len(), output.stdout_truncated, output.stderr_truncated), (1000, true, false));
+    assert_eq!(
+        (output.stdout.len(), output.stdout_truncated, output.stderr_truncated),
+        (1000, true, false)
+    );
     assert_eq!(output.exit_code, 0);
 }
 
@@ -124,32 +172,55 @@ async fn files_are_written_read_listed_and_removed() {
     vm.append_file("/home/user/a", " two").await.unwrap();
     assert_eq!(vm.read_text("/home/user/a").await.unwrap(), "one two");
     assert_eq!(&vm.read_file_range("/home/user/a", 4, 100).await.unwrap()[..], b"two");
-    let outcomes = vm.write_files([("/home/user/x/y/z", "deep"), ("relative", "no"), ("/proc/x", "no")]).await;
+    let outcomes = vm
+        .write_files([("/home/user/x/y/z", "deep"), ("relative", "no"), ("/proc/x", "no")])
+        .await;
     let ok: Vec<bool> = outcomes.iter().map(|outcome| outcome.result.is_ok()).collect();
     assert_eq!(ok, [true, false, false]);
-    let listed = vm.read_dir_recursive("/home/user", ListOptions::default()).await.unwrap();
+    let listed = vm
+        .read_dir_recursive("/home/user", ListOptions::default())
+        .await
+        .unwrap();
     let paths: Vec<&str> = listed.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!(paths, ["/home/user/a", "/home/user/x", "/home/user/x/y", "/home/user/x/y/z"]);
+    assert_eq!(
+        paths,
+        ["/home/user/a", "/home/user/x", "/home/user/x/y", "/home/user/x/y/z"]
+    );
     assert_eq!(vm.read_dir("/home/user").await.unwrap(), ["a", "x"]);
     vm.rename("/home/user/a", "/home/user/x/b").await.unwrap();
-    assert_eq!(vm.remove("/home/user/x").await.unwrap_err().errno(), Some(Errno::ENOTEMPTY));
+    assert_eq!(
+        vm.remove("/home/user/x").await.unwrap_err().errno(),
+        Some(Errno::ENOTEMPTY)
+    );
     vm.remove_all("/home/user/x").await.unwrap();
     assert!(!vm.exists("/home/user/x").await.unwrap());
     let error = vm.read_file("/home/user/x").await.unwrap_err();
-    assert_eq!(error.to_string(), "ENOENT: No such file or directory, readFile '/home/user/x'");
+    assert_eq!(
+        error.to_string(),
+        "ENOENT: No such file or directory, readFile '/home/user/x'"
+    );
     let stat = vm.stat("/home/user").await.unwrap();
     assert_eq!((stat.mode, stat.uid, stat.gid), (0o040_755, 1000, 1000));
 }
 
 #[tokio::test]
 async fn files_move_across_mounts() {
-    let vm = AgentOs::builder().mount(Mount::memory("/scratch")).create().await.unwrap();
-    vm.exec("mkdir d; echo x > d/f; chmod 640 d/f; ln -s f d/l").await.unwrap();
+    let vm = AgentOs::builder()
+        .mount(Mount::memory("/scratch"))
+        .create()
+        .await
+        .unwrap();
+    vm.exec("mkdir d; echo x > d/f; chmod 640 d/f; ln -s f d/l")
+        .await
+        .unwrap();
     // The mount belongs to root; the user gets a directory of its own through the shared sticky one.
     let output = vm.exec("stat -c '%a %U' /scratch").await.unwrap();
     assert_eq!(output.exit_code, 0, "{}", output.stderr_text());
     vm.rename("/home/user/d", "/tmp/d").await.unwrap();
-    let output = vm.exec("stat -c %a /tmp/d/f; readlink /tmp/d/l; cat /tmp/d/l").await.unwrap();
+    let output = vm
+        .exec("stat -c %a /tmp/d/f; readlink /tmp/d/l; cat /tmp/d/l")
+        .await
+        .unwrap();
     assert_eq!(output.stdout_text(), "640\nf\nx\n");
 }
 
@@ -158,16 +229,34 @@ async fn host_directories_are_mounted_read_only_or_read_write() {
     let host = tempfile::tempdir().unwrap();
     std::fs::write(host.path().join("file"), "host").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", host.path().join("out")).unwrap();
-    let vm = AgentOs::builder().mount(Mount::host_dir(host.path(), "/src").read_only()).create().await.unwrap();
+    let vm = AgentOs::builder()
+        .mount(Mount::host_dir(host.path(), "/src").read_only())
+        .create()
+        .await
+        .unwrap();
     assert_eq!(vm.exec("cat /src/file").await.unwrap().stdout_text(), "host");
     // The link leads to the VM's own file, not to the host's.
-    let output = vm.exec("cmp /src/out /etc/passwd && grep -c user:x:1000 /src/out").await.unwrap();
+    let output = vm
+        .exec("cmp /src/out /etc/passwd && grep -c user:x:1000 /src/out")
+        .await
+        .unwrap();
     assert_eq!((output.exit_code, output.stdout_text()), (0, "1\n".into()));
     let output = vm.exec("echo x > /src/new").await.unwrap();
-    assert!(output.stderr_text().contains("Read-only file system"), "{}", output.stderr_text());
-    assert_eq!(vm.write_file("/src/file", "x").await.unwrap_err().errno(), Some(Errno::EROFS));
+    assert!(
+        output.stderr_text().contains("Read-only file system"),
+        "{}",
+        output.stderr_text()
+    );
+    assert_eq!(
+        vm.write_file("/src/file", "x").await.unwrap_err().errno(),
+        Some(Errno::EROFS)
+    );
 
-    let vm = AgentOs::builder().mount(Mount::host_dir(host.path(), "/src")).create().await.unwrap();
+    let vm = AgentOs::builder()
+        .mount(Mount::host_dir(host.path(), "/src"))
+        .create()
+        .await
+        .unwrap();
     assert_eq!(vm.exec("echo guest > /src/new").await.unwrap().exit_code, 0);
     assert_eq!(std::fs::read_to_string(host.path().join("new")).unwrap(), "guest\n");
     vm.unmount("/src").await.unwrap();

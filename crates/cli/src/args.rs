@@ -125,7 +125,11 @@ impl FromStr for MountArg {
         if !guest.starts_with('/') {
             return Err(format!("the guest path must be absolute, got {guest:?}"));
         }
-        Ok(Self { host: host.into(), guest: guest.to_owned(), writable })
+        Ok(Self {
+            host: host.into(),
+            guest: guest.to_owned(),
+            writable,
+        })
     }
 }
 
@@ -141,7 +145,10 @@ impl FromStr for EnvArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            Some((name, value)) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
             _ => Err(format!("expected NAME=VALUE, got {text:?}")),
         }
     }
@@ -159,7 +166,10 @@ impl FromStr for LimitArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            Some((name, value)) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
             _ => Err(format!("expected NAME=VALUE, got {text:?}")),
         }
     }
@@ -168,7 +178,9 @@ impl FromStr for LimitArg {
 /// Parses `500ms`, `30s`, `1.5s`, `5m`, `1h`, or a bare number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a duration such as 500ms, 30s, 5m or 1h, got {text:?}");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let scale = match unit {
         "ms" => 0.001,
@@ -234,7 +246,9 @@ mod tests {
     #[test]
     fn a_command_keeps_its_own_options() {
         let cli = Cli::try_parse_from(["agentos", "run", "--cwd", "/", "ls", "-l", "--json"]).unwrap();
-        let Command::Run(run) = cli.command else { panic!("not run") };
+        let Command::Run(run) = cli.command else {
+            panic!("not run")
+        };
         assert_eq!(run.command, ["ls", "-l", "--json"]);
         assert!(!run.json);
     }

@@ -74,7 +74,10 @@ impl std::fmt::Display for Amount {
 impl Config {
     /// Reads and checks a file; relative host paths are resolved against its folder.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Config { path: path.to_owned(), reason };
+        let wrong = |reason: String| Error::Config {
+            path: path.to_owned(),
+            reason,
+        };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let mut config = Self::parse(&text).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -12,7 +12,9 @@ pub(crate) fn json(value: &Value) -> Result<(), Error> {
 /// Prints text as it is.
 pub(crate) fn text(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::host("standard output"))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::host("standard output"))
 }
 
 /// Tells people what goes on; programs do not see it.

@@ -23,8 +23,17 @@ pub(crate) fn main(args: RunArgs) -> Result<Exit, Error> {
         let vm = builder.create().await?;
         let created = start.elapsed();
         prepare::programs(&vm).await?;
-        let run = Run { vm, argv, timeout, created };
-        if args.json { run.captured().await } else { run.attached(args.stats).await }
+        let run = Run {
+            vm,
+            argv,
+            timeout,
+            created,
+        };
+        if args.json {
+            run.captured().await
+        } else {
+            run.attached(args.stats).await
+        }
     });
     // The thread that reads standard input cannot be interrupted; it must not hold up the end.
     runtime.shutdown_timeout(Duration::ZERO);
@@ -36,7 +45,9 @@ fn argv(args: &RunArgs) -> Result<Vec<String>, Error> {
     match (&args.script, args.command.is_empty()) {
         (Some(script), _) => Ok(["sh", "-c", script].map(str::to_owned).to_vec()),
         (None, false) => Ok(args.command.clone()),
-        (None, true) => Err(Error::Usage("run: give a COMMAND or -c SCRIPT (agentos run --help)".to_owned())),
+        (None, true) => Err(Error::Usage(
+            "run: give a COMMAND or -c SCRIPT (agentos run --help)".to_owned(),
+        )),
     }
 }
 
@@ -83,7 +94,9 @@ impl Run {
         let exit = if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             terminal::attach(&self.vm, &self.argv, self.timeout).await?
         } else {
-            stdio::attach(&self.vm, &self.argv, self.timeout, &mut Sink::streams()).await?.exit()
+            stdio::attach(&self.vm, &self.argv, self.timeout, &mut Sink::streams())
+                .await?
+                .exit()
         };
         if stats {
             print_stats(self.created, start.elapsed(), &self.vm.usage());

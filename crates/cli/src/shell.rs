@@ -18,7 +18,9 @@ pub(crate) fn main(args: ShellArgs) -> Result<Exit, Error> {
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             terminal::attach(&vm, &["bash".to_owned(), "-i".to_owned()], None).await
         } else {
-            Ok(stdio::attach(&vm, &["sh".to_owned()], None, &mut Sink::streams()).await?.exit())
+            Ok(stdio::attach(&vm, &["sh".to_owned()], None, &mut Sink::streams())
+                .await?
+                .exit())
         }
     });
     // The thread that reads the keyboard cannot be interrupted; it must not hold up the end.

@@ -33,7 +33,11 @@ pub(crate) struct Ended {
 impl Ended {
     /// What this program exits with.
     pub(crate) fn exit(self) -> Exit {
-        if self.timed_out { Exit::TIMEOUT } else { Exit::guest(self.code) }
+        if self.timed_out {
+            Exit::TIMEOUT
+        } else {
+            Exit::guest(self.code)
+        }
     }
 }
 
@@ -46,7 +50,11 @@ impl Sink {
     /// Memory, at most `limit` bytes per stream.
     pub(crate) fn memory(limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let empty = || Captured { bytes: Vec::new(), truncated: false, limit };
+        let empty = || Captured {
+            bytes: Vec::new(),
+            truncated: false,
+            limit,
+        };
         Self::Memory(empty(), empty())
     }
 
@@ -77,7 +85,9 @@ pub(crate) async fn attach(
     timeout: Option<Duration>,
     sink: &mut Sink,
 ) -> Result<Ended, Error> {
-    let (command, args) = argv.split_first().ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
+    let (command, args) = argv
+        .split_first()
+        .ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
     let mut process = vm.spawn(command, args).start().await?;
     let input = tokio::spawn(feed(process.stdin()));
     let mut ending = Ending::watch()?;

@@ -14,7 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs `argv` on a terminal and gives its status.
 pub(crate) async fn attach(vm: &AgentOs, argv: &[String], timeout: Option<Duration>) -> Result<Exit, Error> {
-    let (command, args) = argv.split_first().ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
+    let (command, args) = argv
+        .split_first()
+        .ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
     let (cols, rows) = size();
     let mut options = ShellOptions::new(command).args(args).size(cols, rows);
     if let Some(kind) = std::env::var("TERM").ok().filter(|kind| !kind.is_empty()) {
@@ -99,7 +101,9 @@ fn resize(control: &ShellControl) -> Result<(), Error> {
 /// Columns and rows of the host's terminal; what it does not say, or says beyond reason, is 80 by 24.
 fn size() -> (u16, u16) {
     match tcgetwinsize(std::io::stdout()) {
-        Ok(size) if (1..=4096).contains(&size.ws_col) && (1..=4096).contains(&size.ws_row) => (size.ws_col, size.ws_row),
+        Ok(size) if (1..=4096).contains(&size.ws_col) && (1..=4096).contains(&size.ws_row) => {
+            (size.ws_col, size.ws_row)
+        }
         _ => (80, 24),
     }
 }
@@ -111,7 +115,9 @@ struct Raw {
 
 impl Raw {
     fn enter() -> Result<Self, Error> {
-        let mode = Self { before: tcgetattr(std::io::stdin()).map_err(failed)? };
+        let mode = Self {
+            before: tcgetattr(std::io::stdin()).map_err(failed)?,
+        };
         mode.again()?;
         Ok(mode)
     }
@@ -124,7 +130,10 @@ impl Raw {
 }
 
 fn failed(error: rustix::io::Errno) -> Error {
-    Error::Host { what: "terminal", source: error.into() }
+    Error::Host {
+        what: "terminal",
+        source: error.into(),
+    }
 }
 
 impl Drop for Raw {

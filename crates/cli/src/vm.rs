@@ -8,12 +8,18 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The runtime on which the command waits; guests have their own threads.
 pub(crate) fn runtime() -> Result<Runtime, Error> {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Error::host("runtime"))
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Error::host("runtime"))
 }
 
 /// Reads the configuration file, if one is named.
 pub(crate) fn config(args: &VmArgs) -> Result<Config, Error> {
-    args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
+    args.config
+        .as_deref()
+        .map_or_else(|| Ok(Config::default()), Config::load)
 }
 
 /// Options of the VM: those of the file, then those of the command line.
@@ -46,11 +52,15 @@ fn limits(args: &VmArgs, config: &Config) -> Result<Limits, Error> {
     let mut limits = Limits::default();
     for (group, fields) in &config.limits {
         for (name, value) in fields {
-            limits.set_text(&format!("limits.{group}.{name}"), &value.to_string()).map_err(agentos::Error::from)?;
+            limits
+                .set_text(&format!("limits.{group}.{name}"), &value.to_string())
+                .map_err(agentos::Error::from)?;
         }
     }
     for limit in &args.limits {
-        limits.set_text(&limit.name, &limit.value).map_err(agentos::Error::from)?;
+        limits
+            .set_text(&limit.name, &limit.value)
+            .map_err(agentos::Error::from)?;
     }
     Ok(limits)
 }

@@ -26,7 +26,11 @@ fn every_result_has_its_shape() {
     let ran = run(&["bench", "--quick", "--json"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     let value: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
-    assert!(value["machine"]["cpus"].as_u64().is_some_and(|cpus| cpus > 0), "{}", value["machine"]);
+    assert!(
+        value["machine"]["cpus"].as_u64().is_some_and(|cpus| cpus > 0),
+        "{}",
+        value["machine"]
+    );
     let results = value["results"].as_array().expect("an array");
     for name in PROMISED {
         assert!(results.iter().any(|row| row["name"] == *name), "{name} is missing");
@@ -39,7 +43,10 @@ fn every_result_has_its_shape() {
         if row["baseline"].is_null() {
             assert!(row["ratio"].is_null(), "{row}");
         } else {
-            assert!(row["baseline"]["name"].is_string() && row["baseline"]["p50"].is_number(), "{row}");
+            assert!(
+                row["baseline"]["name"].is_string() && row["baseline"]["p50"].is_number(),
+                "{row}"
+            );
             assert!(number("ratio"), "{row}");
         }
     }
@@ -49,8 +56,16 @@ fn every_result_has_its_shape() {
 fn one_result_can_be_asked_for() {
     let ran = run(&["bench", "--quick", "--json", "vm_create"]);
     let value: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
-    let names: Vec<&str> = value["results"].as_array().unwrap().iter().filter_map(|row| row["name"].as_str()).collect();
+    let names: Vec<&str> = value["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["name"].as_str())
+        .collect();
     assert_eq!(names, ["vm_create"]);
     let text = run(&["bench", "--quick", "vm_create"]).stdout;
-    assert!(text.contains("vm_create") && text.contains("bash -c :") && text.contains("goal"), "{text}");
+    assert!(
+        text.contains("vm_create") && text.contains("bash -c :") && text.contains("goal"),
+        "{text}"
+    );
 }

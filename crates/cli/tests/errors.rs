@@ -11,23 +11,70 @@ const CASES: &[(&[&str], i32, &[&str])] = &[
     (&["run", "--mout", "/:/x", "true"], 64, &["--mout", "--mount"]),
     (&["run", "--mount", "/src", "true"], 64, &["HOST:GUEST"]),
     (&["run", "--mount", "/:src", "true"], 64, &["absolute", "src"]),
-    (&["run", "--mount", "/no/such/folder:/src", "true"], 64, &["/no/such/folder", "must exist"]),
-    (&["run", "--mount", "/etc/passwd:/src", "true"], 64, &["/etc/passwd", "not a directory"]),
-    (&["run", "--mount", "/:/proc", "true"], 64, &["/proc", "belongs to the VM"]),
+    (
+        &["run", "--mount", "/no/such/folder:/src", "true"],
+        64,
+        &["/no/such/folder", "must exist"],
+    ),
+    (
+        &["run", "--mount", "/etc/passwd:/src", "true"],
+        64,
+        &["/etc/passwd", "not a directory"],
+    ),
+    (
+        &["run", "--mount", "/:/proc", "true"],
+        64,
+        &["/proc", "belongs to the VM"],
+    ),
     (&["run", "--mount", "/:/a/../b", "true"], 64, &["/a/../b", "normalized"]),
-    (&["run", "--mount", "/:/x", "--mount", "/:/x", "true"], 64, &["/x", "same guest path"]),
+    (
+        &["run", "--mount", "/:/x", "--mount", "/:/x", "true"],
+        64,
+        &["/x", "same guest path"],
+    ),
     (&["run", "--env", "A", "true"], 64, &["NAME=VALUE", "A"]),
     (&["run", "--cwd", "src", "true"], 64, &["absolute", "src"]),
-    (&["run", "--limit", "maxProceses=1", "true"], 64, &["maxProceses", "did you mean maxProcesses"]),
-    (&["run", "--limit", "maxProcesses=-1", "true"], 64, &["maxProcesses", "between 1 and 65536", "-1"]),
-    (&["run", "--limit", "maxProcesses=many", "true"], 64, &["maxProcesses", "many"]),
+    (
+        &["run", "--limit", "maxProceses=1", "true"],
+        64,
+        &["maxProceses", "did you mean maxProcesses"],
+    ),
+    (
+        &["run", "--limit", "maxProcesses=-1", "true"],
+        64,
+        &["maxProcesses", "between 1 and 65536", "-1"],
+    ),
+    (
+        &["run", "--limit", "maxProcesses=many", "true"],
+        64,
+        &["maxProcesses", "many"],
+    ),
     (&["run", "--limit", "maxProcesses", "true"], 64, &["NAME=VALUE"]),
-    (&["run", "--limit", "maxOpenFds=8", "--limit", "maxOpenFdsPerProcess=9", "true"], 64, &["maxOpenFdsPerProcess (9)"]),
+    (
+        &[
+            "run",
+            "--limit",
+            "maxOpenFds=8",
+            "--limit",
+            "maxOpenFdsPerProcess=9",
+            "true",
+        ],
+        64,
+        &["maxOpenFdsPerProcess (9)"],
+    ),
     (&["run", "--timeout", "soon", "true"], 64, &["soon", "500ms"]),
-    (&["run", "--config", "/no/such/file.toml", "true"], 64, &["/no/such/file.toml"]),
+    (
+        &["run", "--config", "/no/such/file.toml", "true"],
+        64,
+        &["/no/such/file.toml"],
+    ),
     (&["run", "-c", "true", "false"], 64, &["-c"]),
     (&["bench", "exec_ecko"], 64, &["exec_ecko", "did you mean exec_echo"]),
-    (&["run", "--cwd", "/no/such/place", "true"], 64, &["/no/such/place", "ENOENT"]),
+    (
+        &["run", "--cwd", "/no/such/place", "true"],
+        64,
+        &["/no/such/place", "ENOENT"],
+    ),
 ];
 
 #[test]
@@ -37,7 +84,11 @@ fn wrong_words_are_named() {
         assert_eq!(ran.status, Some(*status), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{args:?}");
         for word in *words {
-            assert!(ran.stderr.contains(word), "{args:?} does not say {word:?}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains(word),
+                "{args:?} does not say {word:?}: {}",
+                ran.stderr
+            );
         }
     }
 }

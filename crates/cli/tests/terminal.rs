@@ -29,10 +29,23 @@ impl Terminal {
         let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("the slave");
         resize(&master, 100, 30);
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_agentos")]).args(args).env("TERM", "xterm");
+        command
+            .args(["--ctty", env!("CARGO_BIN_EXE_agentos")])
+            .args(args)
+            .env("TERM", "xterm");
         let end = || slave.try_clone().expect("a descriptor");
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("setsid of util-linux");
-        Self { master: File::from(master), slave, child, screen: String::new() }
+        let child = command
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .expect("setsid of util-linux");
+        Self {
+            master: File::from(master),
+            slave,
+            child,
+            screen: String::new(),
+        }
     }
 
     fn keys(&mut self, keys: &str) {
@@ -69,7 +82,12 @@ impl Drop for Terminal {
 }
 
 fn resize(master: &OwnedFd, cols: u16, rows: u16) {
-    let size = Winsize { ws_col: cols, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize {
+        ws_col: cols,
+        ws_row: rows,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     tcsetwinsize(master, size).expect("a terminal");
 }
 
@@ -113,7 +131,11 @@ fn keys_that_signal_do_so_in_the_guest() {
 fn the_terminal_is_as_it_was_afterwards() {
     let ends: [(&[&str], Option<Signal>, i32); 4] = [
         (&["run", "-c", "echo ready; exit 3"], None, 3),
-        (&["run", "--timeout", "200ms", "-c", "echo ready; sleep 1000"], None, 124),
+        (
+            &["run", "--timeout", "200ms", "-c", "echo ready; sleep 1000"],
+            None,
+            124,
+        ),
         (&["run", "-c", "echo ready; sleep 1000"], Some(Signal::TERM), 128 + 15),
         (&["run", "-c", "echo ready; sleep 1000"], Some(Signal::HUP), 128 + 1),
     ];

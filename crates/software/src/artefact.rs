@@ -49,7 +49,12 @@ impl Userland {
         let mut all: Vec<(&str, &str)> = self
             .artefacts
             .iter()
-            .flat_map(|artefact| artefact.commands.iter().map(|command| (command.as_str(), artefact.name.as_str())))
+            .flat_map(|artefact| {
+                artefact
+                    .commands
+                    .iter()
+                    .map(|command| (command.as_str(), artefact.name.as_str()))
+            })
             .collect();
         all.sort_unstable();
         all
@@ -58,8 +63,13 @@ impl Userland {
     fn parse(manifest: &str, packed: &'static [(&'static str, &'static [u8])]) -> Result<Self, Error> {
         let manifest: Manifest =
             serde_json::from_str(manifest).map_err(|error| Error::Damaged(format!("manifest: {error}")))?;
-        let artefacts = manifest.artefacts.into_iter().map(|(name, entry)| entry.into_artefact(name, packed));
-        Ok(Self { artefacts: artefacts.collect::<Result<_, _>>()? })
+        let artefacts = manifest
+            .artefacts
+            .into_iter()
+            .map(|(name, entry)| entry.into_artefact(name, packed));
+        Ok(Self {
+            artefacts: artefacts.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -124,7 +134,12 @@ mod tests {
     #[test]
     fn every_bundled_program_unpacks_to_what_the_manifest_says() {
         for artefact in Userland::bundled().unwrap().artefacts() {
-            assert_eq!(artefact.blob.bytes().len() as u64, artefact.blob.len(), "{}", artefact.name);
+            assert_eq!(
+                artefact.blob.bytes().len() as u64,
+                artefact.blob.len(),
+                "{}",
+                artefact.name
+            );
             assert_eq!(&artefact.blob.bytes()[..8], WASM_HEAD, "{}", artefact.name);
             assert!(!artefact.commands.is_empty(), "{}", artefact.name);
         }
@@ -140,9 +155,8 @@ mod tests {
 
     #[test]
     fn damage_is_noticed() {
-        let entry = |sha256: &str| {
-            format!(r#"{{"artefacts":{{"x":{{"sha256":"{sha256}","size":8,"commands":["x"]}}}}}}"#)
-        };
+        let entry =
+            |sha256: &str| format!(r#"{{"artefacts":{{"x":{{"sha256":"{sha256}","size":8,"commands":["x"]}}}}}}"#);
         static PACKED: &[(&str, &[u8])] = &[("x", b"not xz")];
         assert!(Userland::parse(&entry("00"), PACKED).is_err());
         let userland = Userland::parse(&entry(&"0".repeat(64)), PACKED).unwrap();

@@ -25,15 +25,30 @@ pub enum Content {
 }
 
 const fn dir(path: &'static str, mode: u32) -> Entry {
-    Entry { path, mode, user: false, content: Content::Directory }
+    Entry {
+        path,
+        mode,
+        user: false,
+        content: Content::Directory,
+    }
 }
 
 const fn file(path: &'static str, text: &'static str) -> Entry {
-    Entry { path, mode: 0o644, user: false, content: Content::File(text) }
+    Entry {
+        path,
+        mode: 0o644,
+        user: false,
+        content: Content::File(text),
+    }
 }
 
 const fn link(path: &'static str, target: &'static str) -> Entry {
-    Entry { path, mode: 0o777, user: false, content: Content::Symlink(target) }
+    Entry {
+        path,
+        mode: 0o777,
+        user: false,
+        content: Content::Symlink(target),
+    }
 }
 
 /// Every entry, parents before children.
@@ -64,14 +79,22 @@ pub const TREE: &[Entry] = &[
     link("/var/run", "/run"),
     dir("/root", 0o700),
     dir("/home", 0o755),
-    Entry { path: "/home/user", mode: 0o755, user: true, content: Content::Directory },
+    Entry {
+        path: "/home/user",
+        mode: 0o755,
+        user: true,
+        content: Content::Directory,
+    },
     dir("/etc", 0o755),
     dir("/etc/agentos", 0o755),
     dir("/etc/ssl", 0o755),
     dir("/etc/ssl/certs", 0o755),
     file("/etc/passwd", PASSWD),
     file("/etc/group", GROUP),
-    file("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tagent-os\n"),
+    file(
+        "/etc/hosts",
+        "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tagent-os\n",
+    ),
     file("/etc/hostname", "agent-os\n"),
     file("/etc/resolv.conf", "nameserver 127.0.0.53\n"),
     file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),

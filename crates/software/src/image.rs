@@ -34,7 +34,10 @@ impl FromStr for Package {
     fn from_str(name: &str) -> Result<Self, Error> {
         match name {
             "common" => Ok(Self::Common),
-            _ => Err(Error::UnknownPackage { name: name.to_owned(), known: Self::NAMES.join(", ") }),
+            _ => Err(Error::UnknownPackage {
+                name: name.to_owned(),
+                known: Self::NAMES.join(", "),
+            }),
         }
     }
 }
@@ -69,7 +72,10 @@ impl Image {
     fn build(packages: &[Package], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
         let template = MemoryFs::new(clock.clone(), unlimited());
         for entry in base::TREE {
-            place(&template, entry).map_err(|source| Error::Place { path: entry.path.to_owned(), source })?;
+            place(&template, entry).map_err(|source| Error::Place {
+                path: entry.path.to_owned(),
+                source,
+            })?;
         }
         for package in packages {
             match package {
@@ -91,15 +97,30 @@ fn unlimited() -> Arc<FsQuota> {
 
 fn place(fs: &MemoryFs, entry: &Entry) -> Result<(), KernelError> {
     let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", entry.path));
-    let dir = folder.split('/').filter(|part| !part.is_empty()).try_fold(fs.root(), |dir, part| {
-        fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
-    })?;
-    let owner = if entry.user { (Uid::USER, Gid::USER) } else { (Uid::ROOT, Gid::ROOT) };
-    let node = |kind| NewNode { kind, mode: Mode::new(entry.mode), uid: owner.0, gid: owner.1, rdev: 0 };
+    let dir = folder
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .try_fold(fs.root(), |dir, part| {
+            fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
+        })?;
+    let owner = if entry.user {
+        (Uid::USER, Gid::USER)
+    } else {
+        (Uid::ROOT, Gid::ROOT)
+    };
+    let node = |kind| NewNode {
+        kind,
+        mode: Mode::new(entry.mode),
+        uid: owner.0,
+        gid: owner.1,
+        rdev: 0,
+    };
     let name = name.as_bytes();
     match entry.content {
         Content::Directory => fs.mkdir(dir, name, &node(FileType::Directory)).map(drop),
-        Content::Symlink(target) => fs.symlink(dir, name, target.as_bytes(), &node(FileType::Symlink)).map(drop),
+        Content::Symlink(target) => fs
+            .symlink(dir, name, target.as_bytes(), &node(FileType::Symlink))
+            .map(drop),
         Content::File(text) => {
             let file = fs.create(dir, name, &node(FileType::Regular))?;
             fs.write(file.ino, 0, text.as_bytes()).map(drop)
@@ -108,7 +129,10 @@ fn place(fs: &MemoryFs, entry: &Entry) -> Result<(), KernelError> {
 }
 
 fn place_userland(fs: &MemoryFs, userland: &Userland) -> Result<(), Error> {
-    let bin = find(fs, &["usr", "bin"]).map_err(|source| Error::Place { path: "/usr/bin".to_owned(), source })?;
+    let bin = find(fs, &["usr", "bin"]).map_err(|source| Error::Place {
+        path: "/usr/bin".to_owned(),
+        source,
+    })?;
     let link = NewNode {
         kind: FileType::Symlink,
         mode: Mode::new(0o777),
@@ -120,15 +144,23 @@ fn place_userland(fs: &MemoryFs, userland: &Userland) -> Result<(), Error> {
         let at = |name: &str| format!("/usr/bin/{name}");
         let name = artefact.name.as_bytes();
         fs.insert_blob(bin, name, artefact.blob.clone(), Mode::new(0o755), Uid::ROOT, Gid::ROOT)
-            .map_err(|source| Error::Place { path: at(&artefact.name), source })?;
+            .map_err(|source| Error::Place {
+                path: at(&artefact.name),
+                source,
+            })?;
         for command in artefact.commands.iter().filter(|command| **command != artefact.name) {
             fs.symlink(bin, command.as_bytes(), name, &link)
-                .map_err(|source| Error::Place { path: at(command), source })?;
+                .map_err(|source| Error::Place {
+                    path: at(command),
+                    source,
+                })?;
         }
     }
     Ok(())
 }
 
 fn find(fs: &MemoryFs, path: &[&str]) -> Result<Ino, KernelError> {
-    path.iter().try_fold(fs.root(), |dir, part| fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino))
+    path.iter().try_fold(fs.root(), |dir, part| {
+        fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
+    })
 }

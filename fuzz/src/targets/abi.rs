@@ -17,7 +17,17 @@ const IMPORTS: &str = include_str!("imports.txt");
 
 /// An argument: a value that matters at a boundary, or any.
 fn argument(input: &mut Input<'_>) -> i64 {
-    const EDGES: &[i64] = &[-1, i32::MIN as i64, i32::MAX as i64, i64::MAX, i64::MIN, 65_535, 65_536, -100, 0x4000_0000];
+    const EDGES: &[i64] = &[
+        -1,
+        i32::MIN as i64,
+        i32::MAX as i64,
+        i64::MAX,
+        i64::MIN,
+        65_535,
+        65_536,
+        -100,
+        0x4000_0000,
+    ];
     match input.u8() % 4 {
         0 => i64::from(input.u8() % 8),
         1 => i64::from(input.u16()),
@@ -31,12 +41,19 @@ pub(crate) fn run(bytes: &[u8]) {
     let program = module(Input::new(bytes));
     block_on(async {
         let vm = vm().await;
-        vm.write_file("/tmp/tool.wasm", &program).await.expect("the quota is far larger");
+        vm.write_file("/tmp/tool.wasm", &program)
+            .await
+            .expect("the quota is far larger");
         vm.chmod("/tmp/tool.wasm", 0o755).await.expect("the file is ours");
         // A guest may wait for ever; that is no finding.
-        let run = vm.exec_argv(["/tmp/tool.wasm"]).timeout(std::time::Duration::from_millis(200));
+        let run = vm
+            .exec_argv(["/tmp/tool.wasm"])
+            .timeout(std::time::Duration::from_millis(200));
         run.await.expect("a valid module starts");
-        assert_eq!(vm.exec("echo alive").await.expect("the VM lives").stdout_text(), "alive\n");
+        assert_eq!(
+            vm.exec("echo alive").await.expect("the VM lives").stdout_text(),
+            "alive\n"
+        );
     });
 }
 
@@ -45,9 +62,19 @@ fn imports() -> Vec<(&'static str, &'static str, Vec<ValType>)> {
         let mut words = line.split_whitespace();
         let (module, name) = (words.next()?, words.next()?);
         let params = words.next().unwrap_or("").bytes();
-        Some((module, name, params.map(|p| if p == b'l' { ValType::I64 } else { ValType::I32 }).collect()))
+        Some((
+            module,
+            name,
+            params
+                .map(|p| if p == b'l' { ValType::I64 } else { ValType::I32 })
+                .collect(),
+        ))
     };
-    IMPORTS.lines().filter(|line| !line.starts_with('#')).filter_map(parse).collect()
+    IMPORTS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(parse)
+        .collect()
 }
 
 /// Most calls of one module.
@@ -75,26 +102,46 @@ fn module(mut input: Input<'_>) -> Vec<u8> {
                 _ => body.instructions().i32_const(argument(&mut input) as i32),
             };
         }
-        body.instructions().call(u32::try_from(index).expect("a short list")).drop();
+        body.instructions()
+            .call(u32::try_from(index).expect("a short list"))
+            .drop();
     }
     body.instructions().end();
     let mut functions = FunctionSection::new();
     functions.function(count);
     let mut memory = MemorySection::new();
-    memory.memory(MemoryType { minimum: 1, maximum: Some(4), memory64: false, shared: false, page_size_log2: None });
+    memory.memory(MemoryType {
+        minimum: 1,
+        maximum: Some(4),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
     let mut exports = ExportSection::new();
-    exports.export("_start", ExportKind::Func, count).export("memory", ExportKind::Memory, 0);
+    exports
+        .export("_start", ExportKind::Func, count)
+        .export("memory", ExportKind::Memory, 0);
     let mut code = CodeSection::new();
     code.function(&body);
     let mut module = Module::new();
-    module.section(&types).section(&section).section(&functions).section(&memory).section(&exports).section(&code);
+    module
+        .section(&types)
+        .section(&section)
+        .section(&functions)
+        .section(&memory)
+        .section(&exports)
+        .section(&code);
     module.finish()
 }
 
 /// A small VM.
 pub(crate) async fn vm() -> AgentOs {
     let mut limits = Limits::default();
-    for (name, value) in [("maxProcesses", 32), ("maxFilesystemBytes", 16 << 20), ("maxCpuTimeMs", 2000)] {
+    for (name, value) in [
+        ("maxProcesses", 32),
+        ("maxFilesystemBytes", 16 << 20),
+        ("maxCpuTimeMs", 2000),
+    ] {
         limits.set(name, value).expect("a known limit");
     }
     AgentOs::builder().limits(limits).create().await.expect("a VM")
@@ -103,7 +150,9 @@ pub(crate) async fn vm() -> AgentOs {
 /// Runs a future to its end on the runtime that all inputs share.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime")).block_on(future)
+    RUNTIME
+        .get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime"))
+        .block_on(future)
 }
 
 #[cfg(test)]
@@ -113,14 +162,28 @@ mod tests {
     /// The declarations of `crates/abi` in the form of [`IMPORTS`].
     fn declared() -> Vec<(String, Vec<ValType>)> {
         let source = include_str!("../../../crates/abi/src/imports.rs");
-        let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        let declarations = code.split("pub fn ").skip(1).filter_map(|rest| rest.split_once(") -> u32"));
+        let code: String = source
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let declarations = code
+            .split("pub fn ")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(") -> u32"));
         let parse = |(declaration, _): (&str, &str)| {
             let (name, params) = declaration.split_once('(')?;
-            let kinds = params.split(',').map(str::trim).filter(|param| !param.is_empty()).map(|param| {
-                let kind = param.rsplit(": ").next().unwrap_or_default();
-                if matches!(kind, "u64" | "i64") { ValType::I64 } else { ValType::I32 }
-            });
+            let kinds = params
+                .split(',')
+                .map(str::trim)
+                .filter(|param| !param.is_empty())
+                .map(|param| {
+                    let kind = param.rsplit(": ").next().unwrap_or_default();
+                    if matches!(kind, "u64" | "i64") {
+                        ValType::I64
+                    } else {
+                        ValType::I32
+                    }
+                });
             Some((name.to_owned(), kinds.collect()))
         };
         declarations.filter_map(parse).collect()
@@ -132,10 +195,16 @@ mod tests {
         let declared = declared();
         assert!(declared.len() > 70, "{} declarations", declared.len());
         for (name, params) in &declared {
-            let found = known.iter().find(|(module, known, _)| *module == "agentos_v1" && known == name);
+            let found = known
+                .iter()
+                .find(|(module, known, _)| *module == "agentos_v1" && known == name);
             assert_eq!(found.map(|(_, _, params)| params), Some(params), "{name}");
         }
         let ours = known.iter().filter(|(module, ..)| *module == "agentos_v1").count();
-        assert_eq!(ours, declared.len(), "imports.txt knows an import that the contract does not have");
+        assert_eq!(
+            ours,
+            declared.len(),
+            "imports.txt knows an import that the contract does not have"
+        );
     }
 }

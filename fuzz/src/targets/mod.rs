@@ -17,9 +17,24 @@ pub struct Target {
 
 /// Every target.
 pub const ALL: &[Target] = &[
-    Target { name: "abi", run: abi::run },
-    Target { name: "config", run: config::run },
-    Target { name: "module", run: module::run },
-    Target { name: "path", run: path::run },
-    Target { name: "tty", run: tty::run },
+    Target {
+        name: "abi",
+        run: abi::run,
+    },
+    Target {
+        name: "config",
+        run: config::run,
+    },
+    Target {
+        name: "module",
+        run: module::run,
+    },
+    Target {
+        name: "path",
+        run: path::run,
+    },
+    Target {
+        name: "tty",
+        run: tty::run,
+    },
 ];

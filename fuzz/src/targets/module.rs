@@ -8,18 +8,34 @@ const SEED: &[u8] = include_bytes!("seed.wasm");
 
 /// Loads bytes as a program: it runs, or fails with a typed error; the VM lives either way.
 pub(crate) fn run(bytes: &[u8]) {
-    let program = if bytes.first().is_some_and(|byte| byte % 2 == 0) { mutate(bytes) } else { bytes.to_vec() };
+    let program = if bytes.first().is_some_and(|byte| byte % 2 == 0) {
+        mutate(bytes)
+    } else {
+        bytes.to_vec()
+    };
     block_on(async {
         let vm = vm().await;
-        vm.write_file("/tmp/tool.wasm", &program).await.expect("the quota is far larger");
+        vm.write_file("/tmp/tool.wasm", &program)
+            .await
+            .expect("the quota is far larger");
         vm.chmod("/tmp/tool.wasm", 0o755).await.expect("the file is ours");
-        match vm.exec_argv(["/tmp/tool.wasm"]).timeout(std::time::Duration::from_secs(5)).await {
+        match vm
+            .exec_argv(["/tmp/tool.wasm"])
+            .timeout(std::time::Duration::from_secs(5))
+            .await
+        {
             Ok(_) => {}
             Err(error) => {
-                assert!(matches!(error.errno(), Some(Errno::ENOEXEC | Errno::ENOMEM | Errno::EAGAIN)), "{error}");
+                assert!(
+                    matches!(error.errno(), Some(Errno::ENOEXEC | Errno::ENOMEM | Errno::EAGAIN)),
+                    "{error}"
+                );
             }
         }
-        assert_eq!(vm.exec("echo alive").await.expect("the VM lives").stdout_text(), "alive\n");
+        assert_eq!(
+            vm.exec("echo alive").await.expect("the VM lives").stdout_text(),
+            "alive\n"
+        );
     });
 }
 

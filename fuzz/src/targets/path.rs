@@ -6,7 +6,9 @@ use agentos::{AgentOs, ListOptions};
 
 /// A path of a small alphabet, so that paths meet, or raw text.
 fn path(input: &mut Input<'_>) -> String {
-    const NAMES: &[&str] = &["a", "b", "c", ".", "..", "", "home", "user", "proc", "dev", "self", "fd", "etc"];
+    const NAMES: &[&str] = &[
+        "a", "b", "c", ".", "..", "", "home", "user", "proc", "dev", "self", "fd", "etc",
+    ];
     let shape = input.u8();
     if shape % 16 == 0 {
         return String::from_utf8_lossy(&input.data()).into_owned();
@@ -27,9 +29,13 @@ pub(crate) fn run(bytes: &[u8]) {
             }
             call(&vm, &mut input).await;
         }
-        vm.read_dir_recursive("/tmp", ListOptions::default()).await.expect("the tree can be walked");
+        vm.read_dir_recursive("/tmp", ListOptions::default())
+            .await
+            .expect("the tree can be walked");
         for name in vm.read_dir("/tmp").await.expect("the directory is there") {
-            vm.remove_all(format!("/tmp/{name}")).await.expect("what was made can be removed");
+            vm.remove_all(format!("/tmp/{name}"))
+                .await
+                .expect("what was made can be removed");
         }
     });
 }

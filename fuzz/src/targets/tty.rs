@@ -7,7 +7,8 @@ use agentos_kernel::fd::{File, IoResult, PollEvents};
 use agentos_kernel::id::{Gid, Pid, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::tty::{
-    BUFFER, CONTROLS, InputModes, JobControl, LocalModes, OutputModes, PtyTable, Queue, Slave, Termios, TtySignal, When, WindowSize,
+    BUFFER, CONTROLS, InputModes, JobControl, LocalModes, OutputModes, PtyTable, Queue, Slave, Termios, TtySignal,
+    When, WindowSize,
 };
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -44,7 +45,10 @@ pub(crate) fn run(bytes: &[u8]) {
         let shown = master.available().expect("an open terminal");
         // Echo and expanded output of what was taken may exceed a queue by one write's worth, never by more.
         assert!(shown <= 4 * BUFFER as u64, "{shown} bytes wait to be shown");
-        let _ = (master.poll(PollEvents::all(), None), slave.poll(PollEvents::all(), None));
+        let _ = (
+            master.poll(PollEvents::all(), None),
+            slave.poll(PollEvents::all(), None),
+        );
     }
     master.close();
     assert!(slave.write(b"x", None).is_ready());
@@ -61,13 +65,21 @@ fn step(input: &mut Input<'_>, master: &dyn File, slave: &Slave) {
         5 => return seen(master, input.u16().into()),
         6 => return seen(slave, input.u16().into()),
         7 => {
-            let mut modes = Termios { chars: [0; CONTROLS].map(|_| input.u8()), ..Termios::default() };
+            let mut modes = Termios {
+                chars: [0; CONTROLS].map(|_| input.u8()),
+                ..Termios::default()
+            };
             modes.input = InputModes::from_bits_retain(input.u32());
             modes.output = OutputModes::from_bits_retain(input.u32());
             modes.local = LocalModes::from_bits_retain(input.u32());
             pty.set_attributes(input.pick(&[When::Now, When::Drain, When::Flush]), modes)
         }
-        8 => pty.set_window(WindowSize { rows: input.u16(), columns: input.u16(), width: 0, height: 0 }),
+        8 => pty.set_window(WindowSize {
+            rows: input.u16(),
+            columns: input.u16(),
+            width: 0,
+            height: 0,
+        }),
         9 => pty.flush(input.pick(&[Queue::Input, Queue::Output, Queue::Both])),
         10 => pty.set_output_stopped(input.flag()),
         _ => {

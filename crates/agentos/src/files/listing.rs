@@ -144,13 +144,11 @@ impl AgentOs {
     }
 
     /// Everything below a directory, breadth first, sorted by name within each directory. Links are listed, not followed.
-    pub async fn read_dir_recursive(
-        &self,
-        path: impl AsRef<str>,
-        options: ListOptions,
-    ) -> Result<Vec<DirectoryEntry>> {
+    pub async fn read_dir_recursive(&self, path: impl AsRef<str>, options: ListOptions) -> Result<Vec<DirectoryEntry>> {
         let path = self.readable(path.as_ref())?;
-        self.vm.list_recursive(&path, &options).map_err(Error::file("readdirRecursive", path.text))
+        self.vm
+            .list_recursive(&path, &options)
+            .map_err(Error::file("readdirRecursive", path.text))
     }
 }
 
@@ -182,10 +180,21 @@ impl Vm {
         self.list_up_to(path, "limits.resources.maxReaddirEntries", capacity)
     }
 
-    pub(super) fn list_up_to(&self, path: &[u8], limit: &'static str, capacity: u64) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
-        let options = OpenOptions { read: true, directory: true, ..OpenOptions::default() };
+    pub(super) fn list_up_to(
+        &self,
+        path: &[u8],
+        limit: &'static str,
+        capacity: u64,
+    ) -> Result<Vec<(Vec<u8>, FileType)>, KernelError> {
+        let options = OpenOptions {
+            read: true,
+            directory: true,
+            ..OpenOptions::default()
+        };
         let opened = self.as_user(|cx| self.kernel.vfs().open(cx, None, path, options))?;
-        let Opened::Inode(handle) = opened else { return Err(Errno::ENOTDIR.into()) };
+        let Opened::Inode(handle) = opened else {
+            return Err(Errno::ENOTDIR.into());
+        };
         let mut entries = Vec::new();
         let mut full = false;
         handle.readdir(0, &mut |entry| {
@@ -229,7 +238,11 @@ impl Vm {
                 if is_directory && depth < options.max_depth.unwrap_or(DEPTH_MAX).min(DEPTH_MAX) {
                     queue.push_back((path.clone(), depth + 1));
                 }
-                found.push(DirectoryEntry { path: path::decode(&path), kind: kind.into(), size });
+                found.push(DirectoryEntry {
+                    path: path::decode(&path),
+                    kind: kind.into(),
+                    size,
+                });
             }
         }
         Ok(found)

@@ -34,7 +34,9 @@ impl AgentOs {
     /// Reads `length` bytes from `offset`; fewer at the end of the file.
     pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        self.vm.read(&path, offset, Some(length)).map_err(Error::file("readFile", path.text))
+        self.vm
+            .read(&path, offset, Some(length))
+            .map_err(Error::file("readFile", path.text))
     }
 
     /// Reads many files in the given order; one that fails does not fail the others.
@@ -42,7 +44,10 @@ impl AgentOs {
         let mut outcomes = Vec::new();
         for path in paths {
             let content = self.read_file(path.as_ref()).await;
-            outcomes.push(FileOutcome { path: path.as_ref().to_owned(), content });
+            outcomes.push(FileOutcome {
+                path: path.as_ref().to_owned(),
+                content,
+            });
         }
         outcomes
     }
@@ -50,7 +55,13 @@ impl AgentOs {
 
 impl Vm {
     fn read(&self, path: &[u8], offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
-        let handle = self.open(path, OpenOptions { read: true, ..OpenOptions::default() })?;
+        let handle = self.open(
+            path,
+            OpenOptions {
+                read: true,
+                ..OpenOptions::default()
+            },
+        )?;
         let attr = handle.getattr()?;
         let wanted = length.unwrap_or(attr.size.saturating_sub(offset));
         if wanted > READ_MAX {

@@ -34,7 +34,9 @@ impl AgentOs {
             other => return other.map_err(Error::file("mkdir", path.text)),
         }
         for (end, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
-            self.vm.mkdir_if_absent(&path[..end]).map_err(Error::file("mkdir", path.text))?;
+            self.vm
+                .mkdir_if_absent(&path[..end])
+                .map_err(Error::file("mkdir", path.text))?;
         }
         self.vm.mkdir_if_absent(&path).map_err(Error::file("mkdir", path.text))
     }
@@ -49,7 +51,9 @@ impl AgentOs {
     /// Removes a file, a link, or an empty directory. `ENOTEMPTY`.
     pub async fn remove(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm.remove_one(None, &path).map_err(Error::file("delete", path.text))
+        self.vm
+            .remove_one(None, &path)
+            .map_err(Error::file("delete", path.text))
     }
 
     /// Removes a file, or a directory with everything in it. Links are removed, not followed.
@@ -62,7 +66,9 @@ impl AgentOs {
     pub async fn symlink(&self, target: impl AsRef<str>, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
         let target = path::encode(target.as_ref());
-        let made = self.vm.as_user(|cx| self.vm.kernel.vfs().symlink(cx, &target, None, &path));
+        let made = self
+            .vm
+            .as_user(|cx| self.vm.kernel.vfs().symlink(cx, &target, None, &path));
         made.map(drop).map_err(Error::file("symlink", path.text))
     }
 
@@ -76,14 +82,17 @@ impl AgentOs {
     /// Changes permission bits; links are followed.
     pub async fn chmod(&self, path: impl AsRef<str>, mode: u32) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        let changed = self.vm.as_user(|cx| self.vm.kernel.vfs().chmod(cx, None, &path, Mode::new(mode), true));
+        let changed = self
+            .vm
+            .as_user(|cx| self.vm.kernel.vfs().chmod(cx, None, &path, Mode::new(mode), true));
         changed.map_err(Error::file("chmod", path.text))
     }
 }
 
 impl Vm {
     fn mkdir(&self, path: &[u8]) -> Result<(), KernelError> {
-        self.as_user(|cx| self.kernel.vfs().mkdir(cx, None, path, Mode::new(0o777))).map(drop)
+        self.as_user(|cx| self.kernel.vfs().mkdir(cx, None, path, Mode::new(0o777)))
+            .map(drop)
     }
 
     fn mkdir_if_absent(&self, path: &[u8]) -> Result<(), KernelError> {
@@ -94,7 +103,8 @@ impl Vm {
     }
 
     fn is_directory(&self, path: &[u8]) -> bool {
-        self.stat(path, true).is_ok_and(|stat| stat.kind == super::EntryKind::Directory)
+        self.stat(path, true)
+            .is_ok_and(|stat| stat.kind == super::EntryKind::Directory)
     }
 
     fn relocate(&self, from: &GuestPath<'_>, to: &GuestPath<'_>) -> Result<(), KernelError> {
@@ -171,7 +181,12 @@ impl Vm {
     }
 
     fn open_directory(&self, base: Option<&Location>, path: &[u8]) -> Result<InodeHandle, KernelError> {
-        let options = OpenOptions { read: true, directory: true, no_follow: true, ..OpenOptions::default() };
+        let options = OpenOptions {
+            read: true,
+            directory: true,
+            no_follow: true,
+            ..OpenOptions::default()
+        };
         match self.as_user(|cx| self.kernel.vfs().open(cx, base, path, options))? {
             Opened::Inode(handle) => Ok(handle),
             _ => Err(Errno::ENOTDIR.into()),
@@ -213,7 +228,13 @@ impl Vm {
     }
 
     fn copy_content(&self, from: &[u8], to: &[u8]) -> Result<(), KernelError> {
-        let source = self.open(from, OpenOptions { read: true, ..OpenOptions::default() })?;
+        let source = self.open(
+            from,
+            OpenOptions {
+                read: true,
+                ..OpenOptions::default()
+            },
+        )?;
         let options = OpenOptions {
             write: true,
             create: true,
@@ -245,7 +266,11 @@ fn portion(folder: &InodeHandle) -> Result<Vec<Vec<u8>>, KernelError> {
         if !matches!(entry.name, b"." | b"..") {
             names.push(entry.name.to_vec());
         }
-        if names.len() < 1024 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if names.len() < 1024 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     Ok(names)
 }

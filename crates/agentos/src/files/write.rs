@@ -25,13 +25,17 @@ impl AgentOs {
     /// VM's user may not change, is rewritten in place. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
     pub async fn write_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm.replace(&path, content.as_ref()).map_err(Error::file("writeFile", path.text))
+        self.vm
+            .replace(&path, content.as_ref())
+            .map_err(Error::file("writeFile", path.text))
     }
 
     /// Appends to a file, which is created if it is not there. All or nothing.
     pub async fn append_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm.append(&path, content.as_ref()).map_err(Error::file("writeFile", path.text))
+        self.vm
+            .append(&path, content.as_ref())
+            .map_err(Error::file("writeFile", path.text))
     }
 
     /// Writes many files in the given order, creating missing parents; one that fails does not fail the others.
@@ -43,7 +47,10 @@ impl AgentOs {
         for (path, content) in files {
             let path = path.as_ref();
             let result = self.write_with_parents(path, content.as_ref()).await;
-            outcomes.push(WriteOutcome { path: path.to_owned(), result });
+            outcomes.push(WriteOutcome {
+                path: path.to_owned(),
+                result,
+            });
         }
         outcomes
     }
@@ -73,7 +80,13 @@ impl Vm {
         };
         if let Some(attr) = &existing {
             // Permission to write the old file is needed although a new one takes its place.
-            let old = self.open(&target, OpenOptions { write: true, ..OpenOptions::default() })?;
+            let old = self.open(
+                &target,
+                OpenOptions {
+                    write: true,
+                    ..OpenOptions::default()
+                },
+            )?;
             if attr.uid != Uid::USER {
                 return rewrite(&old, content);
             }
@@ -113,13 +126,22 @@ impl Vm {
     }
 
     fn append(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
-        let options = OpenOptions { write: true, create: true, mode: Mode::new(0o666), ..OpenOptions::default() };
+        let options = OpenOptions {
+            write: true,
+            create: true,
+            mode: Mode::new(0o666),
+            ..OpenOptions::default()
+        };
         let handle = self.open(path, options)?;
         let before = handle.getattr()?.size;
         let (written, _) = handle.append(&Credentials::user(), content)?;
         if written < content.len() {
             handle.truncate(&Credentials::user(), before)?;
-            return Err(self.quota.bytes.exceeded(self.quota.bytes.used() + content.len() as u64, "writeFile").into());
+            return Err(self
+                .quota
+                .bytes
+                .exceeded(self.quota.bytes.used() + content.len() as u64, "writeFile")
+                .into());
         }
         Ok(())
     }

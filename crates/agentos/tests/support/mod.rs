@@ -4,7 +4,7 @@
 use agentos::{AgentOs, Limits};
 
 /// A VM with these limits.
-pub async fn limited(fields: &[(&str, u64)]) -> AgentOs {
+pub(crate) async fn limited(fields: &[(&str, u64)]) -> AgentOs {
     let mut limits = Limits::default();
     for (name, value) in fields {
         limits.set(name, *value).expect("a known limit");
@@ -13,15 +13,17 @@ pub async fn limited(fields: &[(&str, u64)]) -> AgentOs {
 }
 
 /// Puts a module, given as text, at `/home/user/NAME`, executable.
-pub async fn install(vm: &AgentOs, name: &str, module: &str) -> String {
+pub(crate) async fn install(vm: &AgentOs, name: &str, module: &str) -> String {
     let path = format!("/home/user/{name}");
-    vm.write_file(&path, wat::parse_str(module).expect("a module")).await.expect("room");
+    vm.write_file(&path, wat::parse_str(module).expect("a module"))
+        .await
+        .expect("room");
     vm.chmod(&path, 0o755).await.expect("our file");
     path
 }
 
 /// The VM still works.
-pub async fn lives(vm: &AgentOs) {
+pub(crate) async fn lives(vm: &AgentOs) {
     let output = vm.exec("echo alive | cat").await.expect("a shell");
     assert_eq!((output.exit_code, output.stdout_text()), (0, "alive\n".into()));
 }

@@ -29,10 +29,20 @@ fn timed(command: &mut Command, samples: usize) -> Result<Vec<Duration>, Error> 
     let mut times = Vec::with_capacity(samples);
     for _ in 0..samples {
         let start = Instant::now();
-        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        match command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+        {
             Ok(_) => times.push(start.elapsed()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(Error::Host { what: "baseline", source }),
+            Err(source) => {
+                return Err(Error::Host {
+                    what: "baseline",
+                    source,
+                });
+            }
         }
     }
     Ok(times)
@@ -42,7 +52,9 @@ fn timed(command: &mut Command, samples: usize) -> Result<Vec<Duration>, Error> 
 pub(crate) fn killed(script: &str, samples: usize) -> Result<Vec<Duration>, Error> {
     let mut times = Vec::with_capacity(samples);
     for _ in 0..samples {
-        let Some(mut child) = ready(script)? else { return Ok(Vec::new()) };
+        let Some(mut child) = ready(script)? else {
+            return Ok(Vec::new());
+        };
         let start = Instant::now();
         child.kill().and_then(|()| child.wait()).map_err(Error::host("bash"))?;
         times.push(start.elapsed());
@@ -52,7 +64,9 @@ pub(crate) fn killed(script: &str, samples: usize) -> Result<Vec<Duration>, Erro
 
 /// Memory in bytes of a bash that waits for input; `None` where there is no bash.
 pub(crate) fn waiting_bash() -> Result<Option<f64>, Error> {
-    let Some(mut child) = ready("echo ready; read line")? else { return Ok(None) };
+    let Some(mut child) = ready("echo ready; read line")? else {
+        return Ok(None);
+    };
     let memory = super::memory::resident(&child.id().to_string());
     // It ends at the end of its input in any case.
     drop(child.stdin.take());
@@ -63,7 +77,12 @@ pub(crate) fn waiting_bash() -> Result<Option<f64>, Error> {
 /// A bash that has begun to run the script, which prints a line at first.
 fn ready(script: &str) -> Result<Option<Child>, Error> {
     let mut command = Command::new("bash");
-    command.args(OPTIONS).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(OPTIONS)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -13,13 +13,19 @@ pub(crate) async fn burst(scale: Scale) -> Result<Vec<Row>, Error> {
         let tasks: Vec<_> = (0..200).map(|_| tokio::spawn(one())).collect();
         let mut times = Vec::with_capacity(200);
         for task in tasks {
-            let time = task.await.map_err(|error| Error::Usage(format!("bench: a VM panicked: {error}")))?;
+            let time = task
+                .await
+                .map_err(|error| Error::Usage(format!("bench: a VM panicked: {error}")))?;
             times.push(time?);
         }
         p99.push(Row::times("", &times).percentile(99.0));
     }
     let host = baseline::bash(":", scale.of(50))?;
-    Ok(vec![Row::new("burst200_p99", "us", p99).against("bash -c :", &host).goal(5000.0)])
+    Ok(vec![
+        Row::new("burst200_p99", "us", p99)
+            .against("bash -c :", &host)
+            .goal(5000.0),
+    ])
 }
 
 async fn one() -> Result<std::time::Duration, Error> {
@@ -47,9 +53,16 @@ pub(crate) async fn blocked(scale: Scale) -> Result<Vec<Row>, Error> {
             held.push(vm.spawn("cat", [""; 0]).start().await?);
         }
         times.push(start.elapsed());
-        let alive = vm.all_processes().await?.iter().filter(|process| process.command == "cat").count();
+        let alive = vm
+            .all_processes()
+            .await?
+            .iter()
+            .filter(|process| process.command == "cat")
+            .count();
         if alive < 500 {
-            return Err(Error::Usage(format!("bench: only {alive} of 500 blocked processes are alive")));
+            return Err(Error::Usage(format!(
+                "bench: only {alive} of 500 blocked processes are alive"
+            )));
         }
     }
     Ok(vec![Row::times("blocked500", &times)])

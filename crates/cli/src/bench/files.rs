@@ -45,11 +45,20 @@ pub(crate) async fn grep(scale: Scale) -> Result<Vec<Row>, Error> {
     let mut content = line.repeat(100_000 / line.len());
     content.extend_from_slice(b"one needle 42 in the hay\n");
     tree.fill(10, 10, &content)?;
-    tools(scale, "grep_10mb", &tree.path, "grep -rn 'ne[aeiou]dle [0-9]*' . | wc -l").await
+    tools(
+        scale,
+        "grep_10mb",
+        &tree.path,
+        "grep -rn 'ne[aeiou]dle [0-9]*' . | wc -l",
+    )
+    .await
 }
 
 async fn tools(scale: Scale, name: &'static str, tree: &Path, script: &str) -> Result<Vec<Row>, Error> {
-    let vm = AgentOs::builder().mount(Mount::host_dir(tree, "/tree").read_only()).create().await?;
+    let vm = AgentOs::builder()
+        .mount(Mount::host_dir(tree, "/tree").read_only())
+        .create()
+        .await?;
     let mut times: Vec<Duration> = Vec::new();
     for round in 0..=scale.of(20) {
         let start = Instant::now();
@@ -61,7 +70,11 @@ async fn tools(scale: Scale, name: &'static str, tree: &Path, script: &str) -> R
         }
     }
     let host = baseline::bash_in(tree, script, scale.of(20))?;
-    Ok(vec![Row::times(name, &times).against("bash, host tools", &host).goal_ratio(2.0)])
+    Ok(vec![
+        Row::times(name, &times)
+            .against("bash, host tools", &host)
+            .goal_ratio(2.0),
+    ])
 }
 
 /// A folder of the host that goes away with the value.
@@ -71,7 +84,10 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Result<Self, Error> {
-        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
         let path = std::env::temp_dir().join(format!("agentos-bench-{}-{nanos}", std::process::id()));
         std::fs::create_dir(&path).map_err(Error::host("temporary directory"))?;
         Ok(Self { path })

@@ -14,8 +14,12 @@ pub(crate) async fn marginal(scale: Scale) -> Result<Vec<Row>, Error> {
     let host = baseline::waiting_bash()?.into_iter().collect();
     let host = Row::new("bash waiting for input", "bytes", host);
     Ok(vec![
-        Row::new("idle_vm_bytes", "bytes", vec![idle]).against_row(&host).goal(65_536.0),
-        Row::new("blocked_process_bytes", "bytes", vec![blocked]).against_row(&host).goal(524_288.0),
+        Row::new("idle_vm_bytes", "bytes", vec![idle])
+            .against_row(&host)
+            .goal(65_536.0),
+        Row::new("blocked_process_bytes", "bytes", vec![blocked])
+            .against_row(&host)
+            .goal(524_288.0),
     ])
 }
 
@@ -62,7 +66,9 @@ pub(crate) async fn lifecycle(scale: Scale) -> Result<Vec<Row>, Error> {
             points.push((cycle as f64, resident("self")?));
         }
     }
-    Ok(vec![Row::new("lifecycle_slope_bytes", "bytes", vec![slope(&points)]).goal(SLOPE_MAX)])
+    Ok(vec![
+        Row::new("lifecycle_slope_bytes", "bytes", vec![slope(&points)]).goal(SLOPE_MAX),
+    ])
 }
 
 /// What counts as no growth: a page for every few hundred cycles is the noise of the host's allocator.
@@ -70,7 +76,10 @@ const SLOPE_MAX: f64 = 16.0;
 
 fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
-    let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+    let (mx, my) = (
+        points.iter().map(|p| p.0).sum::<f64>() / n,
+        points.iter().map(|p| p.1).sum::<f64>() / n,
+    );
     let top: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
     let bottom: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
     if bottom == 0.0 { 0.0 } else { top / bottom }
@@ -80,7 +89,11 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 pub(crate) fn resident(pid: &str) -> Result<f64, Error> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).map_err(Error::host("smaps_rollup"))?;
     let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default();
-    let kib: f64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(f64::NAN);
+    let kib: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(f64::NAN);
     Ok(kib * 1024.0)
 }
 

@@ -42,22 +42,58 @@ struct Measurement {
 }
 
 const MEASUREMENTS: &[Measurement] = &[
-    Measurement { names: &["vm_create"], run: |scale| Box::pin(vm::create(scale)) },
-    Measurement { names: &["exec_echo"], run: |scale| Box::pin(vm::exec_echo(scale)) },
-    Measurement { names: &["pipeline3"], run: |scale| Box::pin(vm::pipeline(scale)) },
-    Measurement { names: &["spawn50"], run: |scale| Box::pin(vm::spawn50(scale)) },
-    Measurement { names: &["file_write_1k", "file_read_1k"], run: |scale| Box::pin(files::one_kib(scale)) },
-    Measurement { names: &["find_5000"], run: |scale| Box::pin(files::find(scale)) },
-    Measurement { names: &["grep_10mb"], run: |scale| Box::pin(files::grep(scale)) },
+    Measurement {
+        names: &["vm_create"],
+        run: |scale| Box::pin(vm::create(scale)),
+    },
+    Measurement {
+        names: &["exec_echo"],
+        run: |scale| Box::pin(vm::exec_echo(scale)),
+    },
+    Measurement {
+        names: &["pipeline3"],
+        run: |scale| Box::pin(vm::pipeline(scale)),
+    },
+    Measurement {
+        names: &["spawn50"],
+        run: |scale| Box::pin(vm::spawn50(scale)),
+    },
+    Measurement {
+        names: &["file_write_1k", "file_read_1k"],
+        run: |scale| Box::pin(files::one_kib(scale)),
+    },
+    Measurement {
+        names: &["find_5000"],
+        run: |scale| Box::pin(files::find(scale)),
+    },
+    Measurement {
+        names: &["grep_10mb"],
+        run: |scale| Box::pin(files::grep(scale)),
+    },
     Measurement {
         names: &["idle_vm_bytes", "blocked_process_bytes"],
         run: |scale| Box::pin(memory::marginal(scale)),
     },
-    Measurement { names: &["burst200_p99"], run: |scale| Box::pin(burst::burst(scale)) },
-    Measurement { names: &["blocked500"], run: |scale| Box::pin(burst::blocked(scale)) },
-    Measurement { names: &["kill_spinner"], run: |scale| Box::pin(vm::kill(scale)) },
-    Measurement { names: &["pipe_100mb"], run: |scale| Box::pin(vm::pipe(scale)) },
-    Measurement { names: &["cli_start"], run: |scale| Box::pin(vm::start(scale)) },
+    Measurement {
+        names: &["burst200_p99"],
+        run: |scale| Box::pin(burst::burst(scale)),
+    },
+    Measurement {
+        names: &["blocked500"],
+        run: |scale| Box::pin(burst::blocked(scale)),
+    },
+    Measurement {
+        names: &["kill_spinner"],
+        run: |scale| Box::pin(vm::kill(scale)),
+    },
+    Measurement {
+        names: &["pipe_100mb"],
+        run: |scale| Box::pin(vm::pipe(scale)),
+    },
+    Measurement {
+        names: &["cli_start"],
+        run: |scale| Box::pin(vm::start(scale)),
+    },
     Measurement {
         names: &[
             "neighbour_flood_p99",
@@ -68,7 +104,10 @@ const MEASUREMENTS: &[Measurement] = &[
         ],
         run: |scale| Box::pin(neighbour::noisy(scale)),
     },
-    Measurement { names: &["lifecycle_slope_bytes"], run: |scale| Box::pin(memory::lifecycle(scale)) },
+    Measurement {
+        names: &["lifecycle_slope_bytes"],
+        run: |scale| Box::pin(memory::lifecycle(scale)),
+    },
 ];
 
 /// Runs the measurements and prints them.
@@ -81,17 +120,27 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     let runtime = crate::vm::runtime()?;
     runtime.block_on(async { prepare::programs(&AgentOs::create().await?).await })?;
     let mut table = Table::default();
-    for measurement in MEASUREMENTS.iter().filter(|measurement| measurement.names.iter().any(|name| wanted(&name))) {
+    for measurement in MEASUREMENTS
+        .iter()
+        .filter(|measurement| measurement.names.iter().any(|name| wanted(&name)))
+    {
         report::progress(&format!("measuring {}", measurement.names.join(", ")));
         let rows = runtime.block_on((measurement.run)(Scale { quick: args.quick }))?;
         table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name)));
     }
-    if args.json { report::json(&table.to_json(&machine::describe()))? } else { report::text(&table.to_string())? }
+    if args.json {
+        report::json(&table.to_json(&machine::describe()))?
+    } else {
+        report::text(&table.to_string())?
+    }
     Ok(Exit::SUCCESS)
 }
 
 fn unknown(name: &str, known: &[&str]) -> Error {
     let distance = |known: &&&str| strsim::damerau_levenshtein(known, name);
     let nearest = known.iter().min_by_key(distance).copied().unwrap_or_default();
-    Error::Usage(format!("bench: unknown measurement {name:?} (did you mean {nearest}? known: {})", known.join(", ")))
+    Error::Usage(format!(
+        "bench: unknown measurement {name:?} (did you mean {nearest}? known: {})",
+        known.join(", ")
+    ))
 }

@@ -11,7 +11,10 @@ const NOISE: &[(&str, &str)] = &[
     ("neighbour_flood_p99", "while :; do yes | cat > /dev/null; done"),
     ("neighbour_spin_p99", "while :; do :; done"),
     ("neighbour_fork_p99", "f() { f | f & }; while :; do f; sleep 0.01; done"),
-    ("neighbour_hog_p99", "while :; do (x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done); done 2> /dev/null"),
+    (
+        "neighbour_hog_p99",
+        "while :; do (x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done); done 2> /dev/null",
+    ),
 ];
 
 /// The p99 of `echo` in a quiet VM while another floods, spins, forks or hoards memory, and while it does all of it.
@@ -42,5 +45,7 @@ async fn beside(name: &'static str, noise: &[&str], samples: usize) -> Result<Ro
     let p99 = Row::times("", &times).percentile(99.0);
     let host = baseline::bash("echo hello", samples / 10)?;
     loud.dispose().await;
-    Ok(Row::new(name, "us", vec![p99]).against("bash, same noise", &host).goal(20_000.0))
+    Ok(Row::new(name, "us", vec![p99])
+        .against("bash, same noise", &host)
+        .goal(20_000.0))
 }

@@ -17,13 +17,23 @@ pub(crate) struct Row {
 impl Row {
     /// A row of times.
     pub(crate) fn times(name: &'static str, samples: &[Duration]) -> Self {
-        Self::new(name, "us", samples.iter().map(|time| time.as_secs_f64() * 1e6).collect())
+        Self::new(
+            name,
+            "us",
+            samples.iter().map(|time| time.as_secs_f64() * 1e6).collect(),
+        )
     }
 
     /// A row of any unit.
     pub(crate) fn new(name: &'static str, unit: &'static str, mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
-        Self { name, unit, samples, baseline: None, goal: None }
+        Self {
+            name,
+            unit,
+            samples,
+            baseline: None,
+            goal: None,
+        }
     }
 
     /// Names what the host needed for the same work.
@@ -56,7 +66,10 @@ impl Row {
     /// Nearest-rank percentile; NaN without samples.
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         let rank = (percent / 100.0 * self.samples.len() as f64).ceil() as usize;
-        self.samples.get(rank.clamp(1, self.samples.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
+        self.samples
+            .get(rank.clamp(1, self.samples.len().max(1)) - 1)
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 
     fn to_json(&self) -> Value {
@@ -99,7 +112,13 @@ impl fmt::Display for Table {
         )?;
         for row in &self.rows {
             let (p50, p95) = (row.percentile(50.0), row.percentile(95.0));
-            write!(f, "{:<24}{p50:>14.1}{p95:>14.1} {:<6}{:>8}", row.name, row.unit, row.samples.len())?;
+            write!(
+                f,
+                "{:<24}{p50:>14.1}{p95:>14.1} {:<6}{:>8}",
+                row.name,
+                row.unit,
+                row.samples.len()
+            )?;
             match row.baseline {
                 Some((name, baseline)) => write!(f, "  {name:<28}{baseline:>12.1}{:>8.2}", p50 / baseline)?,
                 None => write!(f, "{:50}", "")?,
@@ -119,7 +138,11 @@ pub(crate) fn check(output: &agentos::ExecOutput, script: &str) -> Result<(), cr
     if output.exit_code == 0 {
         return Ok(());
     }
-    let message = format!("bench: {script:?} exited with {}: {}", output.exit_code, output.stderr_text());
+    let message = format!(
+        "bench: {script:?} exited with {}: {}",
+        output.exit_code,
+        output.stderr_text()
+    );
     Err(crate::error::Error::Usage(message))
 }
 
@@ -130,7 +153,10 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_rank() {
         let row = Row::new("x", "us", (1..=100).rev().map(f64::from).collect());
-        assert_eq!((row.percentile(50.0), row.percentile(95.0), row.percentile(99.0)), (50.0, 95.0, 99.0));
+        assert_eq!(
+            (row.percentile(50.0), row.percentile(95.0), row.percentile(99.0)),
+            (50.0, 95.0, 99.0)
+        );
         assert_eq!(Row::new("x", "us", vec![7.0]).percentile(50.0), 7.0);
         assert!(Row::new("x", "us", Vec::new()).percentile(50.0).is_nan());
     }
@@ -141,7 +167,10 @@ mod tests {
         let value = Table { rows: vec![row] }.to_json(&json!({}));
         assert_eq!(value["results"][0]["ratio"], 0.25);
         assert_eq!(value["results"][0]["baseline"]["name"], "bash");
-        let alone = Table { rows: vec![Row::new("slope", "bytes", vec![0.0])] }.to_json(&json!({}));
+        let alone = Table {
+            rows: vec![Row::new("slope", "bytes", vec![0.0])],
+        }
+        .to_json(&json!({}));
         assert!(alone["results"][0]["baseline"].is_null());
     }
 }

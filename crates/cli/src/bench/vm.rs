@@ -16,14 +16,20 @@ pub(crate) async fn create(scale: Scale) -> Result<Vec<Row>, Error> {
         drop(vm);
     }
     let host = baseline::bash(":", scale.of(200))?;
-    Ok(vec![Row::times("vm_create", &times).against("bash -c :", &host).goal(50.0)])
+    Ok(vec![
+        Row::times("vm_create", &times).against("bash -c :", &host).goal(50.0),
+    ])
 }
 
 /// `exec_echo`: `echo hello` through the shell.
 pub(crate) async fn exec_echo(scale: Scale) -> Result<Vec<Row>, Error> {
     let times = exec("echo hello", scale.of(2000)).await?;
     let host = baseline::bash("echo hello", scale.of(300))?;
-    Ok(vec![Row::times("exec_echo", &times).against("bash -c 'echo hello'", &host).goal(150.0)])
+    Ok(vec![
+        Row::times("exec_echo", &times)
+            .against("bash -c 'echo hello'", &host)
+            .goal(150.0),
+    ])
 }
 
 /// `pipeline3`: three tools in a pipeline.
@@ -31,7 +37,11 @@ pub(crate) async fn pipeline(scale: Scale) -> Result<Vec<Row>, Error> {
     let script = "ls / | grep e | sort";
     let times = exec(script, scale.of(1000)).await?;
     let host = baseline::bash(script, scale.of(200))?;
-    Ok(vec![Row::times("pipeline3", &times).against("bash, same pipeline", &host).goal(1000.0)])
+    Ok(vec![
+        Row::times("pipeline3", &times)
+            .against("bash, same pipeline", &host)
+            .goal(1000.0),
+    ])
 }
 
 /// `spawn50`: one spawn and wait out of fifty in a script, the script's own start taken off.
@@ -43,7 +53,11 @@ pub(crate) async fn spawn50(scale: Scale) -> Result<Vec<Row>, Error> {
     let host_with = baseline::bash(&script, scale.of(30))?;
     let host_without = baseline::bash(empty, scale.of(30))?;
     let host = each(&host_with, &host_without, 50);
-    Ok(vec![Row::times("spawn50", &each(&with, &without, 50)).against("bash, same script", &host).goal(60.0)])
+    Ok(vec![
+        Row::times("spawn50", &each(&with, &without, 50))
+            .against("bash, same script", &host)
+            .goal(60.0),
+    ])
 }
 
 /// Share of one of `count` equal steps: each sample less the median of the fixed part.
@@ -68,7 +82,9 @@ pub(crate) async fn kill(scale: Scale) -> Result<Vec<Row>, Error> {
         times.push(start.elapsed());
     }
     let host = baseline::killed(SPIN, scale.of(100))?;
-    Ok(vec![Row::times("kill_spinner", &times).against("bash, same loop", &host)])
+    Ok(vec![
+        Row::times("kill_spinner", &times).against("bash, same loop", &host),
+    ])
 }
 
 /// `pipe_100mb`: 100 MB through two pipes.
@@ -76,7 +92,9 @@ pub(crate) async fn pipe(scale: Scale) -> Result<Vec<Row>, Error> {
     let script = "head -c 100000000 /dev/zero | cat | wc -c";
     let times = exec(script, scale.of(20)).await?;
     let host = baseline::bash(script, scale.of(20))?;
-    Ok(vec![Row::times("pipe_100mb", &times).against("bash, same pipeline", &host)])
+    Ok(vec![
+        Row::times("pipe_100mb", &times).against("bash, same pipeline", &host),
+    ])
 }
 
 /// `cli_start`: the whole of `agentos run true`, a new process of the host.
