@@ -267,7 +267,7 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
         Ok(()) => {
             state.peer = Some(Name::Inet(connecting.peer));
             // The cell is only filled here, under the socket's lock, and a socket with a link never connects again.
-            for link in connecting.link {
+            if let Some(link) = connecting.link {
                 link.inherit_shutdown(state.shut.0, state.shut.1);
                 let _ = socket.link.set(link);
             }

@@ -85,6 +85,12 @@ impl Flow {
         self.held == 0 && self.packets.is_empty()
     }
 
+    /// Whether closing over it is a reset: a packet without content that comes first does not count, as in Linux.
+    fn resets(&self) -> bool {
+        let ignored = self.packets.front().is_some_and(|first| first.is_empty());
+        self.held > 0 || self.packets.len() > usize::from(ignored)
+    }
+
     fn room(&self) -> usize {
         self.capacity.saturating_sub(self.held)
     }
@@ -289,7 +295,7 @@ impl Link {
             return;
         }
         let tcp = self.connection.style == Style::Tcp;
-        let reset = !state.flows[1 - me].is_empty() || abort;
+        let reset = state.flows[1 - me].resets() || abort;
         let mut freed = state.flows[1 - me].clear();
         state.flows[me].finished = true;
         if !tcp || reset {

@@ -109,7 +109,7 @@ impl Inbox {
     /// Takes a UDP datagram or drops it; a sender waits only for buffer space of the VM.
     pub(super) fn deliver(&self, data: &[u8], source: Name, waker: Option<&Waker>) -> Delivery {
         let state = self.state.lock();
-        if state.closed || state.unwanted || state.is_full(data.len(), self.net.queue_len) {
+        if state.closed || state.is_full(data.len(), self.net.queue_len) {
             drop(state);
             self.net.count_dropped();
             return Delivery::Dropped;

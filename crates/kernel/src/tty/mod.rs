@@ -21,9 +21,12 @@
 //! * Job control needs to know the caller: the process layer asks [`Slave::admit`] before it reads, writes or changes a
 //!   terminal for a process. The [`File`](crate::fd::File) methods themselves never check.
 
+mod ctype;
 mod discipline;
+mod input;
 mod job;
 mod pty;
+mod screen;
 mod table;
 mod termios;
 
