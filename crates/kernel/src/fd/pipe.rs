@@ -161,6 +161,20 @@ impl Pipe {
         Ok(fits)
     }
 
+    /// Puts bytes that were read back in front of the rest.
+    fn unread(&self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        for byte in data.iter().rev() {
+            state.buffer.push_front(*byte);
+        }
+        let woken = state.readers.waiting.take();
+        drop(state);
+        woken.wake();
+    }
+
     /// Takes up to `beyond` bytes beyond the capacity, or all of them or none.
     fn grow(&self, beyond: usize, whole: bool) -> Result<usize> {
         let counter = self.limits.grown();
@@ -302,6 +316,12 @@ impl PipeEnd {
         }
         let data = data.get(..self.pipe.limits.max_write()).unwrap_or(data);
         self.pipe.write_growing(data)
+    }
+
+    /// Puts bytes that were just read from this end back, for a caller that could not pass them on. Others may have filled the
+    /// pipe since: it then holds up to that much more than its capacity until somebody reads.
+    pub(crate) fn unread(&self, data: &[u8]) {
+        self.pipe.unread(data);
     }
 
     /// Whether the other side is there, or was since this end was opened; else `waker` waits for it.

@@ -1,6 +1,7 @@
 //! Running, stopping and ending, as the executor sees them; CPU time and memory.
 
 use super::executor::Gate;
+use super::exited::Exited;
 use super::kernel::Kernel;
 use super::process::{Attention, Process};
 use super::signal::{Disposition, SigInfo, Signal};
@@ -77,6 +78,8 @@ impl Process {
         if self.pid() == Pid::INIT || self.status.get().is_some() {
             return;
         }
+        // Decided before anything that could send it a signal.
+        self.doom(ExitStatus::Signaled(Signal::KILL));
         self.release();
         let mut wakes = Wakes::default();
         self.kernel().bury(self, &mut wakes);
@@ -87,6 +90,7 @@ impl Process {
     /// Frees what the process holds, before anybody learns that it has ended.
     fn release(&self) {
         self.timer.lock().stop();
+        drop(self.fifo.lock().take());
         let fds = core::mem::replace(&mut *self.fds.lock(), FdTable::new(0));
         let locks = self.kernel().vfs().locks();
         if !locks.is_empty() {
@@ -240,6 +244,10 @@ impl Kernel {
         let unwanted = table.entry(parent).map_or(true, |parent| {
             parent.is_zombie() || parent.signals.disposition(Signal::CHLD) == Disposition::Ignore
         });
+        if parent == Pid::INIT {
+            let record = Exited::new(process, status);
+            table.exited.push(record, self.limits.max_retained_exited);
+        }
         if unwanted && table.remove(pid).is_some() {
             self.meters.processes.give(1);
         }

@@ -1,6 +1,7 @@
 //! One VM.
 
 use super::executor::Executor;
+use super::exited::Exited;
 use super::jobs::Jobs;
 use super::process::Process;
 use super::table::Table;
@@ -115,6 +116,11 @@ impl Kernel {
     /// Every process in the table, zombies included, by pid; not init.
     pub fn processes(&self) -> Vec<Arc<Process>> {
         self.table.lock().all()
+    }
+
+    /// Processes that init has reaped, oldest first: the latest `maxRetainedExited` of them.
+    pub fn exited(&self) -> Vec<Exited> {
+        self.table.lock().exited.all()
     }
 
     /// The process with this pid.

@@ -21,6 +21,7 @@ mod clone;
 mod exec;
 mod executor;
 mod exit;
+mod exited;
 mod files;
 mod group;
 mod identity;
@@ -45,6 +46,7 @@ mod wait;
 mod wake;
 
 pub use executor::{Executor, Gate, Program};
+pub use exited::Exited;
 pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range};
 pub use image::Image;
 pub use kernel::{HOSTNAME_MAX, Kernel, KernelConfig, PtyPair};

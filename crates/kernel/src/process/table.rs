@@ -3,6 +3,7 @@
 //! Pure state under one lock. Nothing here wakes anybody or frees anything that could call back; changes that others must
 //! notice go into [`Wakes`].
 
+use super::exited::Records;
 use super::process::{Attention, Process};
 use super::signal::{DefaultAction, SigInfo, SigSet, Signal};
 use super::signals::Signals;
@@ -21,6 +22,7 @@ pub(super) struct Table {
     pub(super) init: Weak<Process>,
     /// Everything was killed; nothing may start any more.
     pub(super) disposed: bool,
+    pub(super) exited: Records,
     entries: BTreeMap<Pid, Entry>,
     last_pid: u32,
     /// Stopped processes; with none, nobody cares whether a group becomes orphaned.

@@ -50,6 +50,16 @@ fn opening_a_fifo_waits_for_the_other_side() {
         assert_eq!(sys.kernel().usage().pipes.used(), 1);
         sys.kill(child.0 as i32, Signal::USR1).unwrap();
         assert_eq!(sys.reap(child).await, DONE);
+        let child = sys
+            .fork(|sys| async move { sys.open_read("/tmp/fifo").await.map_or(0, |fd| fd.0) })
+            .unwrap();
+        sys.settle().await;
+        sys.kill(child.0 as i32, Signal::KILL).unwrap();
+        assert_eq!(
+            sys.reap(child).await,
+            WaitEvent::Ended(ExitStatus::Signaled(Signal::KILL))
+        );
+        assert_eq!(sys.kernel().usage().pipes.used(), 0);
     });
     vm.assert_idle();
 }
@@ -193,6 +203,33 @@ fn bytes_move_between_descriptors_without_the_guest() {
         assert_eq!(
             copy(&sys, (read, Some(&mut offset)), (to, None), 1).await.unwrap_err(),
             Errno::ESPIPE
+        );
+    });
+    vm.assert_idle();
+}
+
+#[test]
+fn what_the_output_does_not_take_stays_in_the_pipe() {
+    let vm = Vm::new();
+    vm.check(|sys| async move {
+        let (read, write) = sys.pipe(false, false).unwrap();
+        sys.write(write, b"precious").await.unwrap();
+        let full = sys.open_write("/dev/full").await.unwrap();
+        assert_eq!(
+            copy(&sys, (read, None), (full, None), 100).await.unwrap_err(),
+            Errno::ENOSPC
+        );
+        let (read_out, write_out) = sys.pipe(true, false).unwrap();
+        while sys.write(write_out, &[0; 4096]).await.is_ok_and(|n| n > 0) && sys.available(read_out) != Ok(65536) {}
+        assert_eq!(
+            copy(&sys, (read, None), (write_out, None), 100).await.unwrap_err(),
+            Errno::EAGAIN
+        );
+        assert_eq!(sys.read(read, 100).await.unwrap(), b"precious");
+        let zero = sys.open_read("/dev/zero").await.unwrap();
+        assert_eq!(
+            copy(&sys, (zero, None), (full, None), 1).await.unwrap_err(),
+            Errno::EINVAL
         );
     });
     vm.assert_idle();

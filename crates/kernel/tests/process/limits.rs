@@ -207,3 +207,19 @@ fn everything_returns_to_zero_after_a_crash_in_the_middle_of_everything() {
     vm.advance(5_000_000);
     vm.assert_idle();
 }
+
+#[test]
+fn the_latest_ended_processes_are_remembered() {
+    let vm = Vm::with(|limits| limits.max_retained_exited = 2);
+    vm.program("exit", |sys| async move { sys.argv().len() as u32 });
+    for args in [&["exit"][..], &["exit", "a"], &["exit", "a", "b"]] {
+        vm.status(args);
+    }
+    let exited = vm.kernel.exited();
+    let seen: Vec<_> = exited
+        .iter()
+        .map(|record| (&*record.command, record.status.code()))
+        .collect();
+    assert_eq!(seen, [(&b"exit a"[..], 2), (&b"exit a b"[..], 3)]);
+    vm.assert_idle();
+}

@@ -3,7 +3,7 @@
 use super::super::process::Process;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::fd::{AccessMode, IoResult, OpenFile, SeekFrom, StatusFlags};
+use crate::fd::{AccessMode, IoResult, OpenFile, PIPE_BUF, PollEvents, SeekFrom, StatusFlags};
 use crate::id::Fd;
 use crate::process::signal::{SigInfo, Signal};
 use crate::tty::{Access, Admission, Slave};
@@ -105,7 +105,7 @@ impl Process {
     /// and moved instead of the description's own. Returns how much was moved; 0 is the end of the input.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read) and [`write`](Self::write) if nothing was moved.
+    /// Those of [`read`](Self::read) and [`write`](Self::write); `EINVAL` if the input is neither a file nor a pipe.
     pub fn copy_range(
         &self,
         input: (Fd, Option<&mut u64>),
@@ -133,7 +133,7 @@ impl Process {
                 from.seek(SeekFrom::Start(at.saturating_add(moved)))?;
                 Poll::Ready(Ok(moved))
             }
-            None => self.copy_stream(&from, (&to, output.1), want, waker),
+            None => self.copy_pipe(&from, (&to, output.1), want, waker),
         }
     }
 
@@ -150,28 +150,35 @@ impl Process {
         self.copy_out(buf.get(..got).unwrap_or_default(), to, waker)
     }
 
-    /// From a stream: bytes that were taken cannot be put back, so the output must have room before anything is read.
-    fn copy_stream(
+    /// From a pipe. Nothing is read before the output has room, and what it does not take after all is put back.
+    fn copy_pipe(
         &self,
         from: &Arc<OpenFile>,
         to: (&Arc<OpenFile>, Option<&mut u64>),
         want: usize,
         waker: Option<&Waker>,
     ) -> IoResult<u64> {
-        use crate::fd::PollEvents;
-        let room = to.0.poll(PollEvents::OUT, waker);
-        if room.is_empty() {
-            return self.waiting(waker, |_| Poll::Pending);
-        }
-        // A pipe that is ready has room for at least this much.
-        let want = if to.0.handle().is_some() {
-            want
-        } else {
-            want.min(crate::fd::PIPE_BUF)
+        let Some(end) = from.pipe_end() else {
+            return Poll::Ready(Err(Errno::EINVAL.into()));
         };
-        let mut buf = vec![0; want];
-        let got = ready!(self.waiting(waker, |waker| from.read(&mut buf, waker)))?;
-        self.copy_out(buf.get(..got).unwrap_or_default(), to, waker)
+        if to.0.handle().is_none() && to.0.poll(PollEvents::OUT, waker).is_empty() {
+            return match to.0.flags().contains(StatusFlags::NONBLOCK) {
+                true => Poll::Ready(Err(Errno::EAGAIN.into())),
+                false => self.waiting(waker, |_| Poll::Pending),
+            };
+        }
+        // An output that is a pipe has room for at least this much.
+        let mut buf = [0; PIPE_BUF];
+        let room = buf.get_mut(..want).map_or(PIPE_BUF, |part| part.len());
+        let got = ready!(self.waiting(waker, |waker| from.read(&mut buf[..room], waker)))?;
+        let data = &buf[..got];
+        let result = self.copy_out(data, to, waker);
+        let taken = match &result {
+            Poll::Ready(Ok(count)) => usize::try_from(*count).unwrap_or(got),
+            _ => 0,
+        };
+        end.unread(&data[taken.min(got)..]);
+        result
     }
 
     fn copy_out(&self, data: &[u8], to: (&Arc<OpenFile>, Option<&mut u64>), waker: Option<&Waker>) -> IoResult<u64> {
