@@ -1,5 +1,12 @@
 //! Semantics of processes, driven by a simulated clock and programs that are Rust futures.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    unreachable_pub
+)]
 
 mod harness;
 
