@@ -20,8 +20,10 @@ pub(super) struct Loaded {
 
 /// Where commands are looked up without a `PATH`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
-/// Bytes at the start of a file that decide what it is; also the longest `#!` line, as in Linux.
+/// Bytes at the start of a file that decide what it is.
 const HEAD: usize = 256;
+/// Longest `#!` line, both characters included, as in Linux.
+const LINE: usize = 255;
 /// Most interpreters behind one another.
 const NESTING: usize = 4;
 
@@ -45,7 +47,7 @@ impl Kernel {
                     exe,
                 }));
             };
-            let (interpreter, argument) = shebang(line, head.len() == HEAD)?;
+            let (interpreter, argument) = shebang(line.get(..LINE - 2).unwrap_or(line), head.len() > LINE)?;
             let rest = argv.drain(..).skip(1);
             let front = [interpreter.to_vec()]
                 .into_iter()
@@ -181,6 +183,6 @@ mod tests {
         assert_eq!(read(b"/bin/sh\nrest"), Ok((&b"/bin/sh"[..], &b"-"[..])));
         assert_eq!(read(b" \t/bin/env  sh -e \n"), Ok((&b"/bin/env"[..], &b"sh -e"[..])));
         assert_eq!(read(b"\n").unwrap_err(), Errno::ENOEXEC);
-        assert_eq!(shebang(&[b'x'; 254], true).unwrap_err(), Errno::ENOEXEC);
+        assert_eq!(shebang(&[b'x'; LINE - 2], true).unwrap_err(), Errno::ENOEXEC);
     }
 }

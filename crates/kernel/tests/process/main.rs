@@ -18,3 +18,4 @@ mod programs;
 mod pseudo;
 mod signals;
 mod speed;
+mod threads;

@@ -249,3 +249,69 @@ fn exec_of_a_script_keeps_the_pid_and_the_children() {
     assert_eq!(vm.status(&["first"]), ExitStatus::Exited(0));
     vm.assert_idle();
 }
+
+/// What the host's kernel makes of a script's first line: `echo` as the interpreter says its arguments.
+fn host_says(dir: &std::path::Path, at: usize, line: &[u8]) -> Option<Vec<u8>> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = dir.join(format!("script{at}"));
+    std::fs::write(&path, line).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = std::process::Command::new(&path).arg("arg").output().ok()?;
+    let name = path.to_string_lossy().into_owned();
+    let text = String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end_matches('\n')
+        .replace(&name, "SCRIPT");
+    Some(text.into_bytes())
+}
+
+#[test]
+fn first_lines_mean_what_they_mean_to_the_hosts_kernel() {
+    if !std::path::Path::new("/bin/echo").exists() {
+        return;
+    }
+    let vm = Vm::new();
+    vm.program("echo", |sys| async move {
+        let args: Vec<String> = sys
+            .argv()
+            .iter()
+            .skip(1)
+            .map(|arg| String::from_utf8_lossy(arg).into_owned())
+            .collect();
+        sys.say(&args.join(" ")).await;
+        0
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let long = [b"#!/bin/echo ".as_slice(), &[b'x'; 300], b"\n"].concat();
+    let far = [b"#!".as_slice(), &[b'/'; 300], b"bin/echo\n"].concat();
+    let lines: &[&[u8]] = &[
+        b"#!/bin/echo\n",
+        b"#!/bin/echo",
+        b"#! \t /bin/echo\n",
+        b"#!/bin/echo one two  three  \n",
+        b"#!/bin/echo\tone\n",
+        b"#!/bin/echo  \n",
+        b"#!\n",
+        b"#! ",
+        b"#!/bin/missing\n",
+        b"#!/bin\n",
+        &long,
+        &far,
+    ];
+    for (at, line) in lines.iter().enumerate() {
+        vm.file("/bin/script", line, 0o755);
+        let (out, action) = vm.output(1);
+        let request = SpawnRequest {
+            actions: vec![action],
+            ..Vm::request(&["/bin/script", "arg"])
+        };
+        let ours = spawn(&vm, request).ok().map(|_| {
+            vm.executor.run();
+            crate::harness::drain(&out)
+                .replace("/bin/script", "SCRIPT")
+                .into_bytes()
+        });
+        let shown = String::from_utf8_lossy(line);
+        assert_eq!(ours, host_says(dir.path(), at, line), "{shown}");
+    }
+}
