@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{awk, grep, sed};
+use crate::{awk, grep, rg, sed};
 use std::ffi::OsString;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -22,6 +22,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("fgrep", grep::fgrep),
     ("gawk", awk::awk),
     ("grep", grep::grep),
+    ("rg", rg::rg),
     ("sed", sed::sed),
 ];
 

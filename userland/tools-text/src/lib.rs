@@ -14,6 +14,7 @@ pub mod regex;
 mod applets;
 mod awk;
 mod grep;
+mod rg;
 mod sed;
 
 pub use applets::{Applet, applets, synopses};
