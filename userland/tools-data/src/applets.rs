@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::jq;
+use crate::{compress, jq};
 
 pub use agentos_tools_text::Applet;
 
@@ -14,6 +14,36 @@ pub const fn synopses() -> &'static [(&'static str, &'static str)] {
     SYNOPSES
 }
 
-const APPLETS: &[(&str, Applet)] = &[("jq", jq::jq)];
+macro_rules! tools {
+    ($($name:literal $run:path, $synopsis:literal;)*) => {
+        const APPLETS: &[(&str, Applet)] = &[$(($name, $run)),*];
+        const SYNOPSES: &[(&str, &str)] = &[$(($name, $synopsis)),*];
+    };
+}
 
-const SYNOPSES: &[(&str, &str)] = &[("jq", "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON")];
+tools! {
+    "bunzip2" compress::bunzip2, "[OPTION]... [FILE]...   bzip2 -d";
+    "bzcat" compress::bzcat, "[FILE]...   bzip2 -dc";
+    "bzip2" compress::bzip2, "[-dckftv1-9] [FILE]...   compress or decompress .bz2";
+    "gunzip" compress::gunzip, "[OPTION]... [FILE]...   gzip -d";
+    "gzip" compress::gzip, "[-dckfltnrv1-9] [FILE]...   compress or decompress .gz";
+    "jq" jq::jq, "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON";
+    "lzcat" compress::lzcat, "[FILE]...   lzma -dc";
+    "lzma" compress::lzma, "[-dckftv0-9] [FILE]...   compress or decompress .lzma";
+    "unlzma" compress::unlzma, "[OPTION]... [FILE]...   lzma -d";
+    "unxz" compress::unxz, "[OPTION]... [FILE]...   xz -d";
+    "unzstd" compress::unzstd, "[OPTION]... [FILE]...   zstd -d";
+    "xz" compress::xz, "[-dckftv0-9] [FILE]...   compress or decompress .xz";
+    "xzcat" compress::xzcat, "[FILE]...   xz -dc";
+    "zcat" compress::zcat, "[FILE]...   gzip -dc";
+    "zstd" compress::zstd, "[-dckfv] [--rm] [-o FILE] [FILE]...   compress or decompress .zst";
+    "zstdcat" compress::zstdcat, "[FILE]...   zstd -dc";
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_sorted() {
+        assert!(super::APPLETS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}

@@ -8,6 +8,8 @@
 use agentos_tools_base::{cli, io};
 
 mod applets;
+mod codec;
+mod compress;
 mod jq;
 mod json;
 

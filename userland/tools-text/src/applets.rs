@@ -16,30 +16,27 @@ pub const fn synopses() -> &'static [(&'static str, &'static str)] {
     SYNOPSES
 }
 
-const APPLETS: &[(&str, Applet)] = &[
-    ("awk", awk::awk),
-    ("egrep", grep::egrep),
-    ("fgrep", grep::fgrep),
-    ("gawk", awk::awk),
-    ("grep", grep::grep),
-    ("rg", rg::rg),
-    ("sed", sed::sed),
-];
+macro_rules! tools {
+    ($($name:literal $run:path, $synopsis:literal;)*) => {
+        const APPLETS: &[(&str, Applet)] = &[$(($name, $run)),*];
+        const SYNOPSES: &[(&str, &str)] = &[$(($name, $synopsis)),*];
+    };
+}
 
-const SYNOPSES: &[(&str, &str)] = &[
-    (
-        "awk",
-        "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields",
-    ),
-    ("egrep", "[OPTION]... PATTERN [FILE]...   grep -E"),
-    ("fgrep", "[OPTION]... STRING [FILE]...   grep -F"),
-    ("gawk", "see awk"),
-    (
-        "grep",
-        "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match",
-    ),
-    (
-        "sed",
-        "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines",
-    ),
-];
+tools! {
+    "awk" awk::awk, "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields";
+    "egrep" grep::egrep, "[OPTION]... PATTERN [FILE]...   grep -E";
+    "fgrep" grep::fgrep, "[OPTION]... STRING [FILE]...   grep -F";
+    "gawk" awk::awk, "see awk";
+    "grep" grep::grep, "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match";
+    "rg" rg::rg, "[OPTION]... PATTERN [PATH]...   search directories recursively, honouring ignore files";
+    "sed" sed::sed, "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines";
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_sorted() {
+        assert!(super::APPLETS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}
