@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{compress, jq};
+use crate::{compress, jq, tar};
 
 pub use agentos_tools_text::Applet;
 
@@ -30,6 +30,7 @@ tools! {
     "jq" jq::jq, "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON";
     "lzcat" compress::lzcat, "[FILE]...   lzma -dc";
     "lzma" compress::lzma, "[-dckftv0-9] [FILE]...   compress or decompress .lzma";
+    "tar" tar::tar, "-c|-x|-t|-r [-zjJavpOPk] [-f ARCHIVE] [-C DIR] [FILE]...   archives";
     "unlzma" compress::unlzma, "[OPTION]... [FILE]...   lzma -d";
     "unxz" compress::unxz, "[OPTION]... [FILE]...   xz -d";
     "unzstd" compress::unzstd, "[OPTION]... [FILE]...   zstd -d";

@@ -12,5 +12,6 @@ mod codec;
 mod compress;
 mod jq;
 mod json;
+mod tar;
 
 pub use applets::{Applet, applets, synopses};

@@ -30,7 +30,11 @@ enum State<R: BufRead> {
 impl<R: BufRead> GzipReader<R> {
     /// A reader over `source`.
     pub fn new(source: R) -> Self {
-        Self { state: State::Member(GzDecoder::new(source)), header: None, garbage: false }
+        Self {
+            state: State::Member(GzDecoder::new(source)),
+            header: None,
+            garbage: false,
+        }
     }
 
     /// Looks at what follows a member.
@@ -65,9 +69,10 @@ impl<R: BufRead> Read for GzipReader<R> {
                 State::Member(mut decoder) => {
                     let count = decoder.read(buffer);
                     if self.header.is_none() {
-                        self.header = decoder
-                            .header()
-                            .map(|found| Header { name: found.filename().map(<[u8]>::to_vec), mtime: found.mtime() });
+                        self.header = decoder.header().map(|found| Header {
+                            name: found.filename().map(<[u8]>::to_vec),
+                            mtime: found.mtime(),
+                        });
                     }
                     match count {
                         Ok(0) => self.state = State::Between(decoder.into_inner()),

@@ -42,7 +42,10 @@ impl Format {
 
     /// The format that a file of this name usually has.
     pub fn of_name(name: &[u8]) -> Option<Self> {
-        let suffix = name.rsplit(|&b| b == b'.').next().filter(|suffix| suffix.len() < name.len())?;
+        let suffix = name
+            .rsplit(|&b| b == b'.')
+            .next()
+            .filter(|suffix| suffix.len() < name.len())?;
         Some(match suffix {
             b"gz" | b"tgz" | b"taz" => Self::Gzip,
             b"bz2" | b"tbz" | b"tbz2" | b"tz2" => Self::Bzip2,
@@ -82,11 +85,18 @@ impl<W: Write> Encoder<W> {
     /// What writing the beginning says.
     pub fn new(format: Format, target: W, level: Option<u32>) -> io::Result<Self> {
         Ok(match format {
-            Format::Gzip => Self::Gzip(GzEncoder::new(target, flate2::Compression::new(level.unwrap_or(6).min(9)))),
-            Format::Bzip2 => {
-                Self::Bzip2(BzEncoder::new(target, bzip2::Compression::new(level.unwrap_or(9).clamp(1, 9))))
-            }
-            Format::Xz => Self::Xz(Box::new(XzWriter::new(target, XzOptions::with_preset(level.unwrap_or(6).min(9)))?)),
+            Format::Gzip => Self::Gzip(GzEncoder::new(
+                target,
+                flate2::Compression::new(level.unwrap_or(6).min(9)),
+            )),
+            Format::Bzip2 => Self::Bzip2(BzEncoder::new(
+                target,
+                bzip2::Compression::new(level.unwrap_or(9).clamp(1, 9)),
+            )),
+            Format::Xz => Self::Xz(Box::new(XzWriter::new(
+                target,
+                XzOptions::with_preset(level.unwrap_or(6).min(9)),
+            )?)),
             Format::Lzma => {
                 let options = LzmaOptions::with_preset(level.unwrap_or(6).min(9));
                 Self::Lzma(Box::new(LzmaWriter::new_use_header(target, &options, None)?))

@@ -25,7 +25,11 @@ impl<R: BufRead> ZstdReader<R> {
     pub fn new(source: R) -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(u64::from(WINDOW_LIMIT));
-        Self { source, decoder, inside: false }
+        Self {
+            source,
+            decoder,
+            inside: false,
+        }
     }
 
     /// Goes to the next frame; false at the end.
@@ -35,7 +39,9 @@ impl<R: BufRead> ZstdReader<R> {
                 return Ok(false);
             }
             let mut magic = [0; 4];
-            self.source.read_exact(&mut magic).map_err(|_| bad("unexpected end of file"))?;
+            self.source
+                .read_exact(&mut magic)
+                .map_err(|_| bad("unexpected end of file"))?;
             if u32::from_le_bytes(magic) & 0xffff_fff0 == 0x184d_2a50 {
                 let mut length = [0; 4];
                 self.source.read_exact(&mut length)?;
@@ -46,7 +52,9 @@ impl<R: BufRead> ZstdReader<R> {
             if magic != MAGIC {
                 return Err(bad("unsupported format"));
             }
-            self.decoder.init(MAGIC.as_slice().chain(&mut self.source)).map_err(bad)?;
+            self.decoder
+                .init(MAGIC.as_slice().chain(&mut self.source))
+                .map_err(bad)?;
             self.inside = true;
             return Ok(true);
         }
@@ -55,7 +63,10 @@ impl<R: BufRead> ZstdReader<R> {
     /// A frame that says what its contents sum up to must be right.
     fn end_frame(&mut self) -> io::Result<()> {
         self.inside = false;
-        match (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum()) {
+        match (
+            self.decoder.get_checksum_from_data(),
+            self.decoder.get_calculated_checksum(),
+        ) {
             (Some(claimed), Some(found)) if claimed != found => Err(bad("Restored data doesn't match checksum")),
             _ => Ok(()),
         }
@@ -72,7 +83,9 @@ impl<R: BufRead> Read for ZstdReader<R> {
                 return Ok(0);
             }
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1)).map_err(bad)?;
+                self.decoder
+                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
+                    .map_err(bad)?;
             }
             let count = self.decoder.read(buffer)?;
             if count > 0 {
@@ -93,7 +106,11 @@ pub struct ZstdWriter<W: Write> {
 impl<W: Write> ZstdWriter<W> {
     /// A writer into `target`.
     pub fn new(target: W) -> Self {
-        Self { target, pending: Vec::new(), any: false }
+        Self {
+            target,
+            pending: Vec::new(),
+            any: false,
+        }
     }
 
     fn frame(&mut self) -> io::Result<()> {

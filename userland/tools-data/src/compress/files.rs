@@ -15,7 +15,11 @@ type Source = Box<dyn BufRead>;
 pub fn stdin(options: &Options) -> i32 {
     let source: Source = Box::new(BufReader::with_capacity(BLOCK, io::stdin()));
     let mut out = stdout();
-    let outcome = if options.test { convert(options, source, None, &mut io::sink()) } else { convert(options, source, None, &mut out) };
+    let outcome = if options.test {
+        convert(options, source, None, &mut io::sink())
+    } else {
+        convert(options, source, None, &mut out)
+    };
     let outcome = outcome.and_then(|done| out.flush().map(|()| done).map_err(Trouble::Io));
     settle(options, "stdin", outcome.map(|_| ()))
 }
@@ -42,7 +46,12 @@ struct Done {
 }
 
 /// Compresses or decompresses a stream.
-fn convert(options: &Options, mut source: Source, meta: Option<&Header>, target: &mut dyn Write) -> Result<Done, Trouble> {
+fn convert(
+    options: &Options,
+    mut source: Source,
+    meta: Option<&Header>,
+    target: &mut dyn Write,
+) -> Result<Done, Trouble> {
     if !options.decompress {
         return compress(options, &mut source, meta, target);
     }
@@ -56,7 +65,11 @@ fn convert(options: &Options, mut source: Source, meta: Option<&Header>, target:
     if !accepted {
         if options.force && options.to_stdout {
             let count = codec::copy(&mut source, target)?;
-            return Ok(Done { bytes_in: count, bytes_out: count, header: None });
+            return Ok(Done {
+                bytes_in: count,
+                bytes_out: count,
+                header: None,
+            });
         }
         if head.is_empty() && options.tool.format != Format::Zstd {
             return Err(Trouble::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -71,13 +84,26 @@ fn convert(options: &Options, mut source: Source, meta: Option<&Header>, target:
             target.flush()?;
             return Err(Trouble::Garbage);
         }
-        return Ok(Done { bytes_in: 0, bytes_out, header: reader.header });
+        return Ok(Done {
+            bytes_in: 0,
+            bytes_out,
+            header: reader.header,
+        });
     }
     let bytes_out = codec::copy(&mut codec::decoder(format, source)?, target)?;
-    Ok(Done { bytes_in: 0, bytes_out, header: None })
+    Ok(Done {
+        bytes_in: 0,
+        bytes_out,
+        header: None,
+    })
 }
 
-fn compress(options: &Options, source: &mut Source, meta: Option<&Header>, target: &mut dyn Write) -> Result<Done, Trouble> {
+fn compress(
+    options: &Options,
+    source: &mut Source,
+    meta: Option<&Header>,
+    target: &mut dyn Write,
+) -> Result<Done, Trouble> {
     let mut counted = Counted { target, count: 0 };
     let mut encoder = match (options.tool.format, meta) {
         (Format::Gzip, Some(meta)) => {
@@ -92,7 +118,11 @@ fn compress(options: &Options, source: &mut Source, meta: Option<&Header>, targe
     };
     let bytes_in = codec::copy(source, &mut encoder)?;
     encoder.finish()?.flush()?;
-    Ok(Done { bytes_in, bytes_out: counted.count, header: None })
+    Ok(Done {
+        bytes_in,
+        bytes_out: counted.count,
+        header: None,
+    })
 }
 
 struct Counted<'a> {
@@ -151,7 +181,11 @@ pub fn file(options: &Options, path: &Path) -> i32 {
     let name = path.display().to_string();
     let mut source_path = path.to_owned();
     let mut opened = File::open(&source_path);
-    if options.decompress && opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+    if options.decompress
+        && opened
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
         // The suffix may be left off.
         let mut longer = bytes_of(path.as_os_str()).to_vec();
         longer.extend_from_slice(&options.suffix);
@@ -188,9 +222,16 @@ pub fn file(options: &Options, path: &Path) -> i32 {
             };
         }
     };
-    let details = source.metadata().ok().map(|meta| (meta, header_for(options, &source, &source_path)));
+    let details = source
+        .metadata()
+        .ok()
+        .map(|meta| (meta, header_for(options, &source, &source_path)));
     let mut source: Source = Box::new(BufReader::with_capacity(BLOCK, source));
-    if options.decompress && source.fill_buf().is_ok_and(|head| Format::of_magic(head).is_none() && !head.is_empty()) {
+    if options.decompress
+        && source
+            .fill_buf()
+            .is_ok_and(|head| Format::of_magic(head).is_none() && !head.is_empty())
+    {
         return settle(options, &name, Err(Trouble::Format));
     }
     if !options.force && target.symlink_metadata().is_ok() {
@@ -232,7 +273,10 @@ fn header_for(options: &Options, source: &File, path: &Path) -> Option<Header> {
     let modified = source.metadata().and_then(|found| found.modified()).ok()?;
     let seconds = modified.duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
     let name = path.file_name().map(|name| bytes_of(name).to_vec());
-    Some(Header { name, mtime: u32::try_from(seconds).unwrap_or(0) })
+    Some(Header {
+        name,
+        mtime: u32::try_from(seconds).unwrap_or(0),
+    })
 }
 
 fn target_name(options: &Options, path: &Path) -> Result<PathBuf, String> {
@@ -250,15 +294,20 @@ fn target_name(options: &Options, path: &Path) -> Result<PathBuf, String> {
         return Ok(path_of(&[name, &options.suffix].concat()));
     }
     let own = (std::str::from_utf8(&options.suffix).unwrap_or(""), "");
-    let found = std::iter::once(&own).chain(options.tool.suffixes).find(|(suffix, _)| {
-        name.len() > suffix.len() && !suffix.is_empty() && name.ends_with(suffix.as_bytes())
-    });
+    let found = std::iter::once(&own)
+        .chain(options.tool.suffixes)
+        .find(|(suffix, _)| name.len() > suffix.len() && !suffix.is_empty() && name.ends_with(suffix.as_bytes()));
     match found {
-        Some((suffix, instead)) => Ok(path_of(&[&name[..name.len() - suffix.len()], instead.as_bytes()].concat())),
+        Some((suffix, instead)) => Ok(path_of(
+            &[&name[..name.len() - suffix.len()], instead.as_bytes()].concat(),
+        )),
         None if options.tool.name == "bzip2" => Ok(path_of(&[name, b".out"].concat())),
         None => Err(match options.tool.name {
             "gzip" => format!("{shown}: unknown suffix -- ignored"),
-            "zstd" => format!("{shown}: unknown suffix ({} expected). Can't derive the output file name.", options.tool.suffix),
+            "zstd" => format!(
+                "{shown}: unknown suffix ({} expected). Can't derive the output file name.",
+                options.tool.suffix
+            ),
             _ => format!("{shown}: Filename has an unknown suffix, skipping"),
         }),
     }
@@ -284,7 +333,10 @@ fn replace(
     let output = match create.open(target) {
         Ok(output) => output,
         Err(error) => {
-            complain(options.tool.name, format_args!("{}: {}", target.display(), reason(&error)));
+            complain(
+                options.tool.name,
+                format_args!("{}: {}", target.display(), reason(&error)),
+            );
             return 1;
         }
     };
@@ -330,7 +382,11 @@ fn restore(options: &Options, output: &File, target: &Path, meta: Option<&fs::Me
 }
 
 fn report(options: &Options, name: &str, target: &Path, bytes_in: u64, bytes_out: u64) {
-    let (large, small) = if options.decompress { (bytes_out, bytes_in) } else { (bytes_in, bytes_out) };
+    let (large, small) = if options.decompress {
+        (bytes_out, bytes_in)
+    } else {
+        (bytes_in, bytes_out)
+    };
     let saved = ratio(large, small);
     let verb = if options.keep { "created" } else { "replaced with" };
     match options.tool.name {
@@ -340,7 +396,11 @@ fn report(options: &Options, name: &str, target: &Path, bytes_in: u64, bytes_out
 }
 
 fn ratio(large: u64, small: u64) -> f64 {
-    if large == 0 { 0.0 } else { (large as f64 - small as f64) * 100.0 / large as f64 }
+    if large == 0 {
+        0.0
+    } else {
+        (large as f64 - small as f64) * 100.0 / large as f64
+    }
 }
 
 /// `-l`.
@@ -353,13 +413,21 @@ pub fn list(options: &Options) -> i32 {
         let outcome = File::open(path).map_err(Trouble::Io).and_then(|source| {
             let compressed = source.metadata()?.len();
             let mut source: Source = Box::new(BufReader::with_capacity(BLOCK, source));
-            let Some(format) = Format::of_magic(source.fill_buf()?) else { return Err(Trouble::Format) };
+            let Some(format) = Format::of_magic(source.fill_buf()?) else {
+                return Err(Trouble::Format);
+            };
             let plain = codec::copy(&mut codec::decoder(format, source)?, &mut io::sink())?;
             Ok((compressed, plain))
         });
         match outcome {
             Ok((compressed, plain)) => {
-                let target = target_name(&Options { decompress: true, ..options.clone() }, path);
+                let target = target_name(
+                    &Options {
+                        decompress: true,
+                        ..options.clone()
+                    },
+                    path,
+                );
                 let target = target.map_or(name, |target| target.display().to_string());
                 let saved = ratio(plain, compressed.saturating_sub(18));
                 rows.push_str(&format!("{compressed:>19} {plain:>19} {saved:>5.1}% {target}\n"));

@@ -32,7 +32,15 @@ const GZIP: Tool = Tool {
     name: "gzip",
     format: Format::Gzip,
     suffix: ".gz",
-    suffixes: &[(".gz", ""), (".tgz", ".tar"), (".taz", ".tar"), (".z", ""), ("-gz", ""), ("-z", ""), (".Z", "")],
+    suffixes: &[
+        (".gz", ""),
+        (".tgz", ".tar"),
+        (".taz", ".tar"),
+        (".z", ""),
+        ("-gz", ""),
+        ("-z", ""),
+        (".Z", ""),
+    ],
     keeps: false,
     warning: 2,
 };
@@ -52,7 +60,11 @@ const XZ: Tool = Tool {
     keeps: false,
     warning: 2,
 };
-const LZMA: Tool = Tool { format: Format::Lzma, suffix: ".lzma", ..XZ };
+const LZMA: Tool = Tool {
+    format: Format::Lzma,
+    suffix: ".lzma",
+    ..XZ
+};
 const ZSTD: Tool = Tool {
     name: "zstd",
     format: Format::Zstd,
@@ -100,7 +112,11 @@ fn run(tool: Tool, args: Vec<OsString>, decompress: bool, to_stdout: bool) -> i3
     }
     let mut status = 0;
     for file in options.files.clone() {
-        let outcome = if file == "-" { files::stdin(&options) } else { one(&options, &file) };
+        let outcome = if file == "-" {
+            files::stdin(&options)
+        } else {
+            one(&options, &file)
+        };
         // An error outweighs a warning.
         status = match (status, outcome) {
             (1, _) | (_, 0) => status,
@@ -132,10 +148,16 @@ fn one(options: &Options, file: &OsString) -> i32 {
 
 fn folder(options: &Options, path: &std::path::Path) -> i32 {
     let Ok(entries) = std::fs::read_dir(path) else {
-        complain(options.tool.name, format_args!("{}: cannot read directory", path.display()));
+        complain(
+            options.tool.name,
+            format_args!("{}: cannot read directory", path.display()),
+        );
         return 1;
     };
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     names.sort();
-    names.into_iter().map(|name| one(options, &name.into_os_string())).fold(0, |sum, status| sum.max(status))
+    names
+        .into_iter()
+        .map(|name| one(options, &name.into_os_string()))
+        .fold(0, |sum, status| sum.max(status))
 }

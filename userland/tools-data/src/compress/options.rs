@@ -7,11 +7,52 @@ use crate::io::{complain, shown};
 use std::ffi::OsString;
 
 const SPECS: &[&str] = &[
-    "c,stdout,to-stdout", "d,uncompress,decompress", "z,compress", "k,keep", "f,force", "l,list", "t,test", "n,no-name",
-    "N,name", "r,recursive", "q,quiet", "v,verbose", "S,suffix=", "h,help", "V,version", "1,fast", "2", "3", "4", "5", "6",
-    "7", "8", "9,best", "0", "T,threads=", "e,extreme", "s,small", "F,format=", "rm", "ultra", "long=?", "o,output=",
-    "no-progress", "rsyncable", "synchronous", "memlimit=", "M,memory=", "C,check=", "adapt", "no-check", "D=", "L,license",
-    "no-sparse", "sparse", "single-thread",
+    "c,stdout,to-stdout",
+    "d,uncompress,decompress",
+    "z,compress",
+    "k,keep",
+    "f,force",
+    "l,list",
+    "t,test",
+    "n,no-name",
+    "N,name",
+    "r,recursive",
+    "q,quiet",
+    "v,verbose",
+    "S,suffix=",
+    "h,help",
+    "V,version",
+    "1,fast",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9,best",
+    "0",
+    "T,threads=",
+    "e,extreme",
+    "s,small",
+    "F,format=",
+    "rm",
+    "ultra",
+    "long=?",
+    "o,output=",
+    "no-progress",
+    "rsyncable",
+    "synchronous",
+    "memlimit=",
+    "M,memory=",
+    "C,check=",
+    "adapt",
+    "no-check",
+    "D=",
+    "L,license",
+    "no-sparse",
+    "sparse",
+    "single-thread",
 ];
 
 /// What to do.
@@ -116,9 +157,13 @@ fn zstd_levels(tool: Tool, options: &mut Options, args: Vec<OsString>) -> Vec<Os
     }
     let level = |arg: &OsString| -> Option<u32> {
         let digits = arg.to_str()?.strip_prefix('-')?;
-        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| digits.parse().ok())
+            .flatten()
     };
-    args.into_iter().filter(|arg| level(arg).map(|found| options.level = Some(found)).is_none()).collect()
+    args.into_iter()
+        .filter(|arg| level(arg).map(|found| options.level = Some(found)).is_none())
+        .collect()
 }
 
 impl Options {

@@ -55,10 +55,23 @@ impl Perl {
     ///
     /// The message about the pattern.
     pub fn new(options: &Options) -> Result<Self, String> {
-        let parts: Vec<String> = options.patterns.iter().map(|pattern| format!("(?:{pattern})")).collect();
-        let mut pattern = if parts.len() == 1 { options.patterns[0].clone() } else { parts.join("|") };
+        let parts: Vec<String> = options
+            .patterns
+            .iter()
+            .map(|pattern| format!("(?:{pattern})"))
+            .collect();
+        let mut pattern = if parts.len() == 1 {
+            options.patterns[0].clone()
+        } else {
+            parts.join("|")
+        };
         if options.fixed {
-            pattern = options.patterns.iter().map(|text| literal(text)).collect::<Vec<_>>().join("|");
+            pattern = options
+                .patterns
+                .iter()
+                .map(|text| literal(text))
+                .collect::<Vec<_>>()
+                .join("|");
         }
         if options.line {
             pattern = format!("^(?:{pattern})$");
@@ -79,7 +92,9 @@ impl Perl {
 
 fn literal(text: &str) -> String {
     let special = |c: char| !(c.is_alphanumeric() || c == '_' || c == ' ' || !c.is_ascii());
-    text.chars().map(|c| if special(c) { format!("\\{c}") } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if special(c) { format!("\\{c}") } else { c.to_string() })
+        .collect()
 }
 
 /// Groups of a match.
@@ -91,7 +106,11 @@ impl Captures for PerlCaptures {
     }
 
     fn get(&self, i: usize) -> Option<Match> {
-        self.0.get(i).copied().flatten().map(|(start, end)| Match::new(start, end))
+        self.0
+            .get(i)
+            .copied()
+            .flatten()
+            .map(|(start, end)| Match::new(start, end))
     }
 }
 

@@ -48,8 +48,12 @@ pub fn rg(args: Vec<OsString>) -> i32 {
     let outcome = match options.mode {
         Mode::Types => list_types(&options),
         Mode::Files => list_files(&options),
-        _ if options.perl => matcher::Perl::new(&options).map_err(Failure::Message).and_then(|m| search(&options, &m)),
-        _ => matcher::build(&options).map_err(Failure::Message).and_then(|m| search(&options, &m)),
+        _ if options.perl => matcher::Perl::new(&options)
+            .map_err(Failure::Message)
+            .and_then(|m| search(&options, &m)),
+        _ => matcher::build(&options)
+            .map_err(Failure::Message)
+            .and_then(|m| search(&options, &m)),
     };
     match outcome {
         Ok(status) => status,
@@ -80,7 +84,10 @@ type Outcome = Result<i32, Failure>;
 
 /// Whether standard input is something that data comes from: a pipe, a file or a socket.
 fn stdin_is_readable() -> bool {
-    let found = io::stdin().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    let found = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|fd| File::from(fd).metadata());
     found.is_ok_and(|found| {
         let kind = found.file_type();
         kind.is_file() || kind.is_fifo() || kind.is_socket()
@@ -206,7 +213,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Searches one file; true when a line matched.
-    fn one<M: Matcher>(&mut self, matcher: &M, haystack: &Haystack, sink: impl grep::searcher::Sink<Error = io::Error>) -> io::Result<()> {
+    fn one<M: Matcher>(
+        &mut self,
+        matcher: &M,
+        haystack: &Haystack,
+        sink: impl grep::searcher::Sink<Error = io::Error>,
+    ) -> io::Result<()> {
         let options = self.options;
         let detection = if options.text || options.null_data {
             BinaryDetection::none()
@@ -258,7 +270,11 @@ impl Run<'_> {
 
 fn search<M: Matcher>(options: &Options, matcher: &M) -> Outcome {
     let out = stdout();
-    let sink = if options.color { Sink::Colored(Ansi::new(out)) } else { Sink::Plain(NoColor::new(out)) };
+    let sink = if options.color {
+        Sink::Colored(Ansi::new(out))
+    } else {
+        Sink::Plain(NoColor::new(out))
+    };
     let run = Run {
         options,
         searcher: searcher(options),
@@ -289,7 +305,11 @@ fn colors() -> ColorSpecs {
 }
 
 fn label(haystack: &Haystack) -> &Path {
-    if haystack.stdin { Path::new("<stdin>") } else { &haystack.path }
+    if haystack.stdin {
+        Path::new("<stdin>")
+    } else {
+        &haystack.path
+    }
 }
 
 fn search_lines<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outcome {
@@ -330,20 +350,28 @@ fn search_lines<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outcom
     let mut printer = builder.build(sink);
     let mut outcome = Ok(());
     let mut walk_failed = false;
-    walk::walk(options, |message| warn(options, &mut walk_failed, &message), |haystack| {
-        let mut sink = if names {
-            printer.sink_with_path(matcher, label(&haystack))
-        } else {
-            printer.sink(matcher)
-        };
-        let result = run.one(matcher, &haystack, &mut sink);
-        run.matched |= sink.has_match();
-        if let Some(stats) = sink.stats() {
-            run.stats += stats;
-        }
-        let flushed = if options.line_buffered { printer.get_mut().flush() } else { Ok(()) };
-        settle(&mut run, &haystack, result.and(flushed), &mut outcome)
-    })
+    walk::walk(
+        options,
+        |message| warn(options, &mut walk_failed, &message),
+        |haystack| {
+            let mut sink = if names {
+                printer.sink_with_path(matcher, label(&haystack))
+            } else {
+                printer.sink(matcher)
+            };
+            let result = run.one(matcher, &haystack, &mut sink);
+            run.matched |= sink.has_match();
+            if let Some(stats) = sink.stats() {
+                run.stats += stats;
+            }
+            let flushed = if options.line_buffered {
+                printer.get_mut().flush()
+            } else {
+                Ok(())
+            };
+            settle(&mut run, &haystack, result.and(flushed), &mut outcome)
+        },
+    )
     .map_err(Failure::Message)?;
     outcome?;
     run.failed |= walk_failed;
@@ -405,16 +433,20 @@ fn search_summary<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outc
         .build(sink);
     let mut outcome = Ok(());
     let mut walk_failed = false;
-    walk::walk(options, |message| warn(options, &mut walk_failed, &message), |haystack| {
-        let mut sink = printer.sink_with_path(matcher, label(&haystack));
-        let result = run.one(matcher, &haystack, &mut sink);
-        let matched = sink.has_match();
-        run.matched |= matched != (options.mode == Mode::NamesWithout);
-        if let Some(stats) = sink.stats() {
-            run.stats += stats;
-        }
-        settle(&mut run, &haystack, result, &mut outcome) && !(options.quiet && run.matched && !options.stats)
-    })
+    walk::walk(
+        options,
+        |message| warn(options, &mut walk_failed, &message),
+        |haystack| {
+            let mut sink = printer.sink_with_path(matcher, label(&haystack));
+            let result = run.one(matcher, &haystack, &mut sink);
+            let matched = sink.has_match();
+            run.matched |= matched != (options.mode == Mode::NamesWithout);
+            if let Some(stats) = sink.stats() {
+                run.stats += stats;
+            }
+            settle(&mut run, &haystack, result, &mut outcome) && !(options.quiet && run.matched && !options.stats)
+        },
+    )
     .map_err(Failure::Message)?;
     outcome?;
     run.failed |= walk_failed;
@@ -427,16 +459,23 @@ fn search_summary<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outc
 
 fn search_json<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outcome {
     let options = run.options;
-    let mut printer = JSONBuilder::new().pretty(false).replacement(options.replace.clone()).build(sink);
+    let mut printer = JSONBuilder::new()
+        .pretty(false)
+        .replacement(options.replace.clone())
+        .build(sink);
     let mut outcome = Ok(());
     let mut walk_failed = false;
-    walk::walk(options, |message| warn(options, &mut walk_failed, &message), |haystack| {
-        let mut sink = printer.sink_with_path(matcher, label(&haystack));
-        let result = run.one(matcher, &haystack, &mut sink);
-        run.matched |= sink.has_match();
-        run.stats += sink.stats();
-        settle(&mut run, &haystack, result, &mut outcome)
-    })
+    walk::walk(
+        options,
+        |message| warn(options, &mut walk_failed, &message),
+        |haystack| {
+            let mut sink = printer.sink_with_path(matcher, label(&haystack));
+            let result = run.one(matcher, &haystack, &mut sink);
+            run.matched |= sink.has_match();
+            run.stats += sink.stats();
+            settle(&mut run, &haystack, result, &mut outcome)
+        },
+    )
     .map_err(Failure::Message)?;
     outcome?;
     run.failed |= walk_failed;
@@ -444,7 +483,11 @@ fn search_json<M: Matcher>(mut run: Run<'_>, matcher: &M, sink: Sink) -> Outcome
     let stats = &run.stats;
     let time = |time: Duration| {
         let human = format!("{:.6}s", time.as_secs_f64());
-        format!("{{\"human\":\"{human}\",\"nanos\":{},\"secs\":{}}}", time.subsec_nanos(), time.as_secs())
+        format!(
+            "{{\"human\":\"{human}\",\"nanos\":{},\"secs\":{}}}",
+            time.subsec_nanos(),
+            time.as_secs()
+        )
     };
     writeln!(
         out,

@@ -29,8 +29,11 @@ pub fn walk(
     mut visit: impl FnMut(Haystack) -> bool,
 ) -> Result<(), String> {
     let default = options.paths.is_empty();
-    let paths: Vec<PathBuf> =
-        if default { vec![PathBuf::from("./")] } else { options.paths.iter().map(PathBuf::from).collect() };
+    let paths: Vec<PathBuf> = if default {
+        vec![PathBuf::from("./")]
+    } else {
+        options.paths.iter().map(PathBuf::from).collect()
+    };
     let mut builder = WalkBuilder::from_iter(paths);
     configure(&mut builder, options)?;
     for file in &options.ignore_files {
@@ -38,7 +41,10 @@ pub fn walk(
             complain(format!("{}: {error}", shown(file)));
         }
     }
-    let by_path = options.sort.as_ref().is_none_or(|(by, reverse)| by == "path" && !reverse);
+    let by_path = options
+        .sort
+        .as_ref()
+        .is_none_or(|(by, reverse)| by == "path" && !reverse);
     let mut collected: Vec<Haystack> = Vec::new();
     for entry in builder.build() {
         let entry = match entry {
@@ -48,7 +54,9 @@ pub fn walk(
                 continue;
             }
         };
-        let Some(haystack) = select(entry, default) else { continue };
+        let Some(haystack) = select(entry, default) else {
+            continue;
+        };
         if by_path {
             if !visit(haystack) {
                 return Ok(());
@@ -93,7 +101,9 @@ fn overrides(options: &Options) -> Result<Override, String> {
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let mut builder = OverrideBuilder::new(folder);
     for (glob, fold) in &options.globs {
-        builder.case_insensitive(*fold || options.globs_fold).map_err(|error| error.to_string())?;
+        builder
+            .case_insensitive(*fold || options.globs_fold)
+            .map_err(|error| error.to_string())?;
         builder.add(glob).map_err(|error| error.to_string())?;
     }
     builder.build().map_err(|error| error.to_string())
@@ -114,7 +124,11 @@ pub fn types(options: &Options) -> Result<Types, String> {
         builder.add_def(definition).map_err(|error| error.to_string())?;
     }
     for (name, negated) in &options.types {
-        if *negated { builder.negate(name) } else { builder.select(name) };
+        if *negated {
+            builder.negate(name)
+        } else {
+            builder.select(name)
+        };
     }
     builder.build().map_err(|error| error.to_string())
 }
