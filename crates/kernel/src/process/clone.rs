@@ -1,8 +1,8 @@
 //! A copy of a process (`fork(2)`), of which the executor copies the memory.
 
+use super::enrol::{Relation, Reservation};
 use super::process::{Parts, Process};
 use super::signals::Signals;
-use super::spawn::{Relation, Reservation};
 use crate::error::Result;
 use crate::id::Pid;
 use core::sync::atomic::Ordering;
@@ -32,21 +32,10 @@ impl Process {
         };
         let relation = Relation {
             pgroup: group,
-            setsid: false,
             foreground,
+            ..Relation::default()
         };
-        let own = self.pid();
-        let child = kernel.enrol(
-            self,
-            parts,
-            relation,
-            |table| {
-                table
-                    .entry(own)
-                    .map_or_else(|_| Signals::default(), |entry| entry.signals.forked())
-            },
-            false,
-        )?;
+        let child = kernel.enrol(self, parts, relation, Signals::forked)?;
         reservation.keep();
         kernel.meters.count_start();
         Ok(child)

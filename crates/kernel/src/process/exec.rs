@@ -3,7 +3,7 @@
 use super::executor::Program;
 use super::image::Image;
 use super::process::Process;
-use super::request::{FileAction, SpawnRequest};
+use super::request::SpawnRequest;
 use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::fd::IoResult;
@@ -23,29 +23,14 @@ impl Process {
     pub fn exec(&self, request: &SpawnRequest, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
         let kernel = self.kernel();
         kernel.check_request(request)?;
-        let mut cx = self.cx()?;
-        kernel.prepare_place(&mut cx, request)?;
-        if request.credentials.is_some() && !cx.cred.is_root() {
+        let mut start = self.cx()?;
+        if request.credentials.is_some() && !start.cred.is_root() {
             return Poll::Ready(Err(Errno::EPERM.into()));
         }
-        for action in &request.actions {
-            if let FileAction::Chdir(path) = action {
-                kernel.prepare_place(
-                    &mut cx,
-                    &SpawnRequest {
-                        cwd: Some(path.clone()),
-                        ..SpawnRequest::default()
-                    },
-                )?;
-            }
-        }
-        let loaded = ready!(kernel.load(&cx.fs(), request, waker))?;
-        let all = SpawnRequest {
-            inherit: true,
-            actions: request.actions.clone(),
-            ..SpawnRequest::default()
-        };
-        let fds = ready!(kernel.child_fds(self, &self.cx()?, &all, waker))?;
+        kernel.prepare_place(&mut start, request)?;
+        let mut there = kernel.after_actions(&start, request)?;
+        let loaded = ready!(kernel.load(&there.fs(), request, waker))?;
+        let fds = ready!(kernel.child_fds(self, start, request, true, waker))?;
         if request.setsid {
             self.setsid()?;
         }
@@ -54,11 +39,11 @@ impl Process {
         }
         let image = Image::new(&loaded.path, loaded.argv, request.env.clone());
         self.set_image(Arc::new(image));
-        let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&cx.cred));
+        let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&there.cred));
         (cred.suid, cred.sgid) = (cred.euid, cred.egid);
         self.set_cred(cred);
-        cx.place.exe = Some(loaded.exe);
-        let old = self.place.lock().replace(cx.place);
+        there.place.exe = Some(loaded.exe);
+        let old = self.place.lock().replace(there.place);
         drop(old);
         self.replace_fds(fds);
         self.with_signals(|table| {

@@ -18,6 +18,7 @@
 //!   Deadlines are absolute for that reason.
 
 mod clone;
+mod enrol;
 mod exec;
 mod executor;
 mod exit;
@@ -40,6 +41,9 @@ mod spawn;
 mod status;
 mod system;
 mod table;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
+mod table_tests;
 mod timer;
 mod usage;
 mod wait;

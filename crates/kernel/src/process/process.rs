@@ -121,7 +121,7 @@ pub enum RunState {
 
 /// On whose behalf a path operation runs: a copy of the process's identities and place, so that no lock of the process is
 /// held while a filesystem works (which may be `/proc`, and ask the process).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cx {
     pub(super) cred: Arc<Credentials>,
     pub(super) root: Location,
@@ -198,7 +198,12 @@ impl Process {
             limits: ResourceLimits::new(&kernel.limits),
             nice: 0,
         };
-        let init = Self::new(kernel, parts);
+        let (started, started_at) = (kernel.booted(), kernel.boot_instant());
+        let init = Self {
+            started,
+            started_at,
+            ..Self::new(kernel, parts)
+        };
         init.set_relations(Pid(0), Pid::INIT, Pid::INIT);
         init
     }

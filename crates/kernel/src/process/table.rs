@@ -98,6 +98,11 @@ impl Table {
         self.entries.get_mut(&pid).ok_or_else(|| Errno::ESRCH.into())
     }
 
+    #[cfg(test)]
+    pub(super) fn stopped_count(&self) -> usize {
+        self.stopped
+    }
+
     /// A pid that no process, group or session has.
     pub(super) fn free_pid(&mut self) -> Pid {
         loop {

@@ -213,6 +213,20 @@ fn file_actions_run_in_order_in_the_childs_directory() {
         assert_eq!(sys.cat("/tmp/outer").await.unwrap(), "");
         let stat = sys.stat(Dir::Cwd, b"/tmp/inner/file", Default::default()).unwrap();
         assert_eq!(stat.attr.mode, Mode::new(0o600));
+        let relative = SpawnRequest {
+            path: b"child".to_vec(),
+            search_path: false,
+            actions: vec![
+                FileAction::Chdir(b"/bin".to_vec()),
+                open("/tmp/ignored"),
+                FileAction::Chdir(b"/tmp/inner".to_vec()),
+            ],
+            ..request.clone()
+        };
+        assert_eq!(sys.spawn(&relative).await.unwrap_err(), Errno::ENOENT);
+        sys.symlink(b"/bin/child", Dir::Cwd, b"/tmp/inner/child").unwrap();
+        let pid = sys.spawn(&relative).await.unwrap();
+        assert_eq!(sys.reap(pid).await, WaitEvent::Ended(ExitStatus::Exited(0)));
         let request = SpawnRequest {
             actions: vec![FileAction::Chdir(b"/bin/child".to_vec())],
             ..request
