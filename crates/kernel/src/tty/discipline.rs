@@ -63,6 +63,9 @@ impl Discipline {
 
     /// Takes bytes that were typed. Fewer than given if the queue is full.
     pub(super) fn receive(&mut self, data: &[u8]) -> usize {
+        if data.is_empty() {
+            return 0;
+        }
         let mut taken = 0;
         for &byte in data {
             if !self.can_receive() && !self.acts_when_full(byte) {
@@ -75,7 +78,7 @@ impl Discipline {
             taken += 1;
         }
         if self.local(LocalModes::ECHO) || self.local(LocalModes::ECHONL) {
-            self.screen.flush_echo(&self.termios);
+            self.screen.flush_fresh_echo(&self.termios);
         }
         if !self.termios.canonical() {
             self.input.commit();
@@ -129,12 +132,7 @@ impl Discipline {
 
     /// Bytes for the master.
     pub(super) fn take_output(&mut self, buf: &mut [u8]) -> usize {
-        let taken = self.screen.take(buf);
-        if taken > 0 {
-            // Echo that found no room before.
-            self.screen.flush_echo(&self.termios);
-        }
-        taken
+        self.screen.take(buf)
     }
 
     pub(super) fn can_transmit(&self) -> bool {

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 pub(super) struct Screen {
     output: VecDeque<u8>,
     echo: VecDeque<Echo>,
+    /// Echo was queued and not tried yet.
+    fresh: bool,
     column: usize,
     /// Column in which the line being typed begins.
     line_column: usize,
@@ -82,6 +84,7 @@ impl Screen {
 
     pub(super) fn drop_echo(&mut self) {
         self.echo.clear();
+        self.fresh = false;
     }
 
     pub(super) fn take(&mut self, buf: &mut [u8]) -> usize {
@@ -165,10 +168,20 @@ impl Screen {
             self.echo.pop_front();
         }
         self.echo.push_back(operation);
+        self.fresh = true;
+    }
+
+    /// Carries out what was queued by the keys that just came. What found no room then waits for the next output or start
+    /// character, not for the next key, as in Linux.
+    pub(super) fn flush_fresh_echo(&mut self, termios: &Termios) {
+        if self.fresh {
+            self.flush_echo(termios);
+        }
     }
 
     /// Carries out what fits.
     pub(super) fn flush_echo(&mut self, termios: &Termios) {
+        self.fresh = false;
         while let Some(&operation) = self.echo.front() {
             if !self.carry_out(operation, termios) {
                 return;
@@ -265,10 +278,10 @@ impl Screen {
             b'\x08' => self.column = self.column.saturating_sub(1),
             _ if is_control(byte) => {}
             _ => {
+                let byte = if mode(OutputModes::OLCUC) { to_upper(byte) } else { byte };
                 if !is_continuation(byte, termios) {
                     self.column += 1;
                 }
-                let byte = if mode(OutputModes::OLCUC) { to_upper(byte) } else { byte };
                 self.output.push_back(byte);
                 return true;
             }
