@@ -99,13 +99,13 @@ impl InodeHandle {
     /// Reads at `offset`; 0 at or past the end.
     ///
     /// # Errors
-    /// `EISDIR` for a directory, `EINVAL` for an offset beyond the largest.
+    /// `EISDIR` for a directory, `EINVAL` for a range that ends beyond the largest offset.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        if offset.saturating_add(buf.len() as u64) > SIZE_MAX {
+            return Err(Errno::EINVAL.into());
+        }
         if self.kind() == FileType::Directory {
             return Err(Errno::EISDIR.into());
-        }
-        if offset > SIZE_MAX {
-            return Err(Errno::EINVAL.into());
         }
         if let Some(content) = &self.generated {
             return Ok(copy_from(content, offset, buf));
@@ -117,14 +117,13 @@ impl InodeHandle {
         Ok(count)
     }
 
-    /// Writes at `offset`. A short count means that a quota or the largest size was met in the middle. Set-id bits go, unless
-    /// the superuser writes.
+    /// Writes at `offset`. A short count means that a quota was met in the middle. Set-id bits go, unless the superuser
+    /// writes.
     ///
     /// # Errors
-    /// `EFBIG` at the largest size, `ENOSPC`, `EROFS`.
+    /// `EINVAL` for a range that ends beyond the largest offset, `EFBIG` at it, `ENOSPC`, `EROFS`.
     pub fn write_at(&self, cred: &Credentials, offset: u64, data: &[u8]) -> Result<usize> {
-        let fits = self.before_write(cred, offset, data)?;
-        let data = data.get(..fits).unwrap_or(data);
+        self.before_write(cred, offset, data)?;
         self.location.filesystem().write(self.location.ino(), offset, data)
     }
 
@@ -253,21 +252,22 @@ impl InodeHandle {
         }
     }
 
-    /// How much of a write at `offset` fits, after set-id bits went.
-    fn before_write(&self, cred: &Credentials, offset: u64, data: &[u8]) -> Result<usize> {
+    /// Checks a write at `offset`, and takes set-id bits away.
+    fn before_write(&self, cred: &Credentials, offset: u64, data: &[u8]) -> Result<()> {
         if self.kind() != FileType::Regular {
             return Err(Errno::EINVAL.into());
         }
         self.location.mount().writable()?;
-        if data.is_empty() {
-            return Ok(0);
+        if offset.saturating_add(data.len() as u64) > SIZE_MAX {
+            return Err(Errno::EINVAL.into());
         }
-        let room = SIZE_MAX.saturating_sub(offset);
-        if room == 0 {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if offset == SIZE_MAX {
             return Err(Errno::EFBIG.into());
         }
-        self.drop_set_id(cred)?;
-        Ok(usize::try_from(room).map_or(data.len(), |room| room.min(data.len())))
+        self.drop_set_id(cred)
     }
 
     fn drop_set_id(&self, cred: &Credentials) -> Result<()> {

@@ -80,6 +80,9 @@ impl Content {
 
     /// Stores what the quota allows and returns how much that was. The caller has checked the largest size.
     pub(super) fn write(&mut self, ledger: &mut Ledger, offset: u64, data: &[u8]) -> Result<usize> {
+        if data.is_empty() {
+            return Ok(0);
+        }
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
             let (index, from) = place(offset + done as u64);
@@ -90,7 +93,7 @@ impl Content {
                 break;
             }
         }
-        if done == 0 && !data.is_empty() {
+        if done == 0 {
             return Err(ledger.refuse(data.len() as u64, "write"));
         }
         self.size = self.size.max(offset + done as u64);
@@ -99,7 +102,8 @@ impl Content {
 
     /// Cuts or extends with a hole.
     pub(super) fn resize(&mut self, ledger: &mut Ledger, size: u64) {
-        if size < self.size {
+        // Also when the size stays: what was reserved beyond it goes.
+        if size <= self.size {
             let (index, used) = place(size);
             let first_gone = if used == 0 { index } else { index + 1 };
             self.discard(ledger, first_gone, u64::MAX);
@@ -114,13 +118,8 @@ impl Content {
         self.size = size;
     }
 
-    /// Makes a range a hole; the size stays.
+    /// Makes a range a hole, also where it is beyond the end; the size stays. Pages that are covered in part are kept.
     pub(super) fn punch(&mut self, ledger: &mut Ledger, range: Range<u64>) -> Result<()> {
-        // A last page that is covered up to the end of the page goes as a whole; one that is not is kept, as on Linux.
-        let range = range.start..range.end.min(self.size.next_multiple_of(PAGE));
-        if range.is_empty() {
-            return Ok(());
-        }
         let (first, from) = place(range.start);
         let (last, to) = place(range.end);
         if first == last && to > 0 {

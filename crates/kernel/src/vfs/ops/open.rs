@@ -108,6 +108,9 @@ fn create(cx: &FsContext<'_>, dir: &Node, name: &Name, options: &OpenOptions) ->
 fn open_existing(cx: &FsContext<'_>, node: &Node, options: &OpenOptions) -> Result<Opened> {
     let attr = &node.attr;
     let writes = options.write || options.truncate;
+    if options.create && options.exclusive {
+        return Err(Errno::EEXIST.into());
+    }
     if attr.kind == FileType::Directory && options.create {
         return Err(Errno::EISDIR.into());
     }

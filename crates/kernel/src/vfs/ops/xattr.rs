@@ -40,6 +40,7 @@ impl Vfs {
         name: &[u8],
         follow: bool,
     ) -> Result<Vec<u8>> {
+        check_name(name)?;
         get(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
     }
 
@@ -122,6 +123,7 @@ impl Vfs {
         name: &[u8],
         follow: bool,
     ) -> Result<()> {
+        check_name(name)?;
         remove(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
     }
 
@@ -149,7 +151,7 @@ fn set(cred: &Credentials, node: &Node, name: &[u8], value: &[u8], mode: XattrMo
 fn list(cred: &Credentials, node: &Node) -> Result<Vec<Vec<u8>>> {
     let mut names = node.mount.fs.listxattr(node.attr.ino).map_err(gone)?;
     if !cred.is_root() {
-        names.retain(|name| !matches!(space(name), Ok(Space::Trusted)));
+        names.retain(|name| !matches!(space(name), Some((Space::Trusted, _))));
     }
     Ok(names)
 }
@@ -175,30 +177,30 @@ fn check_value(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn space(name: &[u8]) -> Result<Space> {
+/// The name space, and the rest of the name.
+fn space(name: &[u8]) -> Option<(Space, &[u8])> {
     let spaces: [(&[u8], Space); 3] = [
         (b"user.", Space::User),
         (b"trusted.", Space::Trusted),
         (b"security.", Space::Security),
     ];
-    for (prefix, space) in spaces {
-        if let Some(rest) = name.strip_prefix(prefix) {
-            return if rest.is_empty() {
-                Err(Errno::EINVAL.into())
-            } else {
-                Ok(space)
-            };
-        }
-    }
-    Err(Errno::EOPNOTSUPP.into())
+    spaces
+        .into_iter()
+        .find_map(|(prefix, space)| Some((space, name.strip_prefix(prefix)?)))
 }
 
+/// Checks permissions, and only then whether the name makes sense, as Linux does.
 fn check_access(cred: &Credentials, attr: &Attr, name: &[u8], write: bool) -> Result<()> {
     let refused = |errno: Errno| Err(if write { errno } else { Errno::ENODATA }.into());
-    match space(name)? {
-        Space::Trusted if !cred.is_root() => refused(Errno::EPERM),
-        Space::Security if write && !cred.is_root() => Err(Errno::EPERM.into()),
-        Space::Trusted | Space::Security => Ok(()),
+    let wanted = if write { Access::WRITE } else { Access::READ };
+    let Some((space, rest)) = space(name) else {
+        access::check(cred, attr, wanted)?;
+        return Err(Errno::EOPNOTSUPP.into());
+    };
+    match space {
+        Space::Trusted if !cred.is_root() => return refused(Errno::EPERM),
+        Space::Security if write && !cred.is_root() => return Err(Errno::EPERM.into()),
+        Space::Trusted | Space::Security => {}
         Space::User => {
             if !matches!(attr.kind, FileType::Regular | FileType::Directory) {
                 return refused(Errno::EPERM);
@@ -207,7 +209,11 @@ fn check_access(cred: &Credentials, attr: &Attr, name: &[u8], write: bool) -> Re
             if write && sticky && !access::owns(cred, attr) {
                 return Err(Errno::EPERM.into());
             }
-            access::check(cred, attr, if write { Access::WRITE } else { Access::READ })
+            access::check(cred, attr, wanted)?;
         }
+    }
+    match rest.is_empty() {
+        true => Err(Errno::EINVAL.into()),
+        false => Ok(()),
     }
 }
