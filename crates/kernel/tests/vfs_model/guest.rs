@@ -59,6 +59,10 @@ impl Guest {
     pub fn new(fs: Arc<dyn Filesystem>, cred: Credentials, depth: usize) -> Self {
         let vfs = Vfs::new(fs);
         let top = vfs.root();
+        // The tree belongs to whoever works in it. (A host directory does anyway, and cannot be given away.)
+        let all_rights = Credentials::root();
+        let (uid, gid) = (Some(cred.euid), Some(cred.egid));
+        let _ = vfs.chown(&FsContext::new(&all_rights, &top), None, b"/", uid, gid, true);
         let mut base = top.clone();
         for _ in 0..depth {
             let cx = FsContext::new(&cred, &base);

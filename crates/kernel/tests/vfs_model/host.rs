@@ -109,8 +109,12 @@ impl Host {
             Op::Append(_, len, byte) => {
                 let size = fs::fstat(fd)?.st_size as u64;
                 // As with O_APPEND, where the largest size shortens a write.
-                let len = &(i64::MAX as u64 - size).clamp(1, *len as u64 + 1).min(*len as u64);
-                Ok(Value::Count(rustix::io::pwrite(fd, &vec![*byte; *len as usize], size)? as u64))
+                let room = i64::MAX as u64 - size;
+                if room == 0 && *len > 0 {
+                    return Err(Errno::FBIG);
+                }
+                let len = (*len as u64).min(room) as usize;
+                Ok(Value::Count(rustix::io::pwrite(fd, &vec![*byte; len], size)? as u64))
             }
             Op::Resize(_, size) => fs::ftruncate(fd, *size).map(|()| Value::Done),
             Op::Allocate(_, range, offset, len) => {
@@ -227,7 +231,7 @@ fn list(base: impl AsFd, path: &[u8]) -> Result<Value> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = fs::openat(base, path, flags, Mode::empty())?;
     let mut names = Vec::new();
-    for entry in fs::Dir::read_from(&fd)? {
+    for entry in fs::Dir::new(fd)? {
         let entry = entry?;
         names.push((
             entry.file_name().to_bytes().to_vec(),

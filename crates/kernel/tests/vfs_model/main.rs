@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Operations of each kind of filesystem.
+/// Operations of each kind of filesystem, at least.
 const OPS: u64 = 100_000;
 /// Operations after which the trees are compared, and a new one is begun.
 const ROUND: u64 = 5_000;
@@ -38,6 +38,7 @@ struct Place {
 #[derive(Debug, Clone, Copy, Default)]
 struct Ignore {
     dir_nlink: bool,
+    nlink: bool,
     blocks: bool,
     owner: bool,
     holes: bool,
@@ -65,7 +66,12 @@ impl Place {
             xattr,
             reserve: tmpfs,
         };
-        Self { dir: Arc::new(dir), tmpfs, root, may }
+        Self {
+            dir: Arc::new(dir),
+            tmpfs,
+            root,
+            may,
+        }
     }
 
     fn cred(&self) -> Credentials {
@@ -99,11 +105,12 @@ fn seed() -> u64 {
     given.unwrap_or(20_260_801)
 }
 
-fn ops() -> u64 {
+/// Repetitions of so many rounds that make the wanted number of operations.
+fn repetitions(rounds: u64) -> u64 {
     let given = std::env::var("AGENTOS_MODEL_OPS")
         .ok()
         .and_then(|text| text.parse().ok());
-    given.unwrap_or(OPS)
+    given.unwrap_or(OPS).div_ceil(ROUND * rounds)
 }
 
 /// Runs one round of operations on both sides.
@@ -113,7 +120,7 @@ fn round(random: &mut Random, may: &Abilities, guest: &mut Guest, host: &mut Hos
         let op = random.op(may);
         let (ours, theirs) = (guest.apply(&op), host.apply(&op));
         let (ours, theirs) = (mask(ours, ignore), mask(theirs, ignore));
-        if ours != theirs && !tolerated(&op, &ours, &theirs, ignore) {
+        if ours != theirs && !tolerated(&op, &ours, ignore) {
             for (op, outcome) in &recent {
                 eprintln!("  {op:?} -> {}", short(outcome));
             }
@@ -155,6 +162,9 @@ fn mask_stat(mut stat: Stat, ignore: Ignore) -> Stat {
     if dir && ignore.dir_nlink {
         stat.nlink = stat.nlink.min(1);
     }
+    if ignore.nlink {
+        stat.nlink = stat.nlink.min(1);
+    }
     if ignore.blocks || !regular {
         stat.blocks = 0;
     }
@@ -165,8 +175,11 @@ fn mask_stat(mut stat: Stat, ignore: Ignore) -> Stat {
 }
 
 /// Differences that are the host's choice.
-fn tolerated(op: &Op, _: &Outcome, _: &Outcome, ignore: Ignore) -> bool {
-    matches!(op, Op::SeekData(..) | Op::SeekHole(..)) && ignore.holes
+fn tolerated(op: &Op, ours: &Outcome, ignore: Ignore) -> bool {
+    // Linux does not find the data in the last pages of the largest possible file.
+    const LAST_PAGES: u64 = i64::MAX as u64 - 2 * 4096;
+    let seek = matches!(op, Op::SeekData(..) | Op::SeekHole(..));
+    seek && (ignore.holes || matches!(ours, Ok(Value::Count(at)) if *at > LAST_PAGES))
 }
 
 fn short(outcome: &Outcome) -> String {
@@ -188,10 +201,16 @@ fn the_memory_filesystem_is_like_the_hosts() {
     };
     let mut random = Random(seed());
     println!("seed {}", seed());
-    for index in 0..ops() / ROUND {
+    for index in 0..repetitions(3) {
         // Where room is reserved, data and holes are the host's choice: it may reserve in larger units than pages.
         let reserve = place.may.reserve && index % 2 == 1;
-        let (place, ignore) = (place.with_reserve(reserve), Ignore { holes: ignore.holes || reserve, ..ignore });
+        let (place, ignore) = (
+            place.with_reserve(reserve),
+            Ignore {
+                holes: ignore.holes || reserve,
+                ..ignore
+            },
+        );
         let quota = quota();
         let fs = MemoryFs::new(clock(), quota.clone());
         let mut guest = Guest::new(fs.clone(), place.cred(), DEPTH);
@@ -222,7 +241,7 @@ fn the_overlay_is_like_the_hosts() {
     };
     let mut random = Random(seed() ^ 1);
     println!("seed {}", seed());
-    for index in 0..ops() / ROUND {
+    for index in 0..repetitions(3) {
         let lower = |random: &mut Random, name: &str| {
             let fs = MemoryFs::new(clock(), quota());
             let mut guest = Guest::new(fs.clone(), place.cred(), DEPTH);
@@ -230,7 +249,15 @@ fn the_overlay_is_like_the_hosts() {
             round(random, &place.may, &mut guest, &mut host, ignore, "lower");
             fs as Arc<dyn Filesystem>
         };
-        let lowers = vec![lower(&mut random, "a"), lower(&mut random, "b")];
+        let mut lowers = vec![lower(&mut random, "a")];
+        if index % 2 == 1 {
+            lowers.push(lower(&mut random, "b"));
+        }
+        // Of a lower file's names, one may be hidden by another lower; its count of links does not know that.
+        let ignore = Ignore {
+            nlink: lowers.len() > 1,
+            ..ignore
+        };
         let upper_quota = quota();
         let upper = MemoryFs::new(clock(), upper_quota.clone());
         let overlay = OverlayFs::new(upper.clone(), lowers.clone()).unwrap();
@@ -240,7 +267,8 @@ fn the_overlay_is_like_the_hosts() {
         for _ in 0..2 {
             round(&mut random, &place.may, &mut guest, &mut host, ignore, "overlay");
         }
-        // What is stored in the upper is all there is.
+        // What is stored in the upper is all there is, but for the count of names that lowers have lost.
+        let ignore = Ignore { nlink: true, ..ignore };
         let before = tree::of_guest(&mut guest, ignore);
         drop(guest);
         let again = OverlayFs::new(upper, lowers).unwrap();
@@ -272,7 +300,7 @@ fn a_host_directory_is_like_itself() {
     };
     let mut random = Random(seed() ^ 2);
     println!("seed {}", seed());
-    for index in 0..ops() / ROUND {
+    for index in 0..repetitions(1) {
         let mut host = place.tree(&format!("h{index}"));
         let ours = place.tree(&format!("h{index}g"));
         drop(ours);

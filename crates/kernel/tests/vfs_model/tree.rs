@@ -63,6 +63,7 @@ fn collect(world: &mut impl World, path: &[u8], ignore: Ignore, tree: &mut Tree)
             panic!("{} vanished", String::from_utf8_lossy(&path));
         };
         let kind = stat.mode & 0o170_000;
+        let stat = opened_up(world, &path, stat);
         let content = match kind {
             0o100_000 => content(world, &path, &stat),
             0o120_000 => bytes(world.ask(&Op::Readlink(path.clone()))),
@@ -85,6 +86,19 @@ fn collect(world: &mut impl World, path: &[u8], ignore: Ignore, tree: &mut Tree)
             collect(world, &path, ignore, tree);
         }
     }
+}
+
+/// Gives the owner all rights, on both sides alike, where those are needed to look at everything.
+fn opened_up(world: &mut impl World, path: &[u8], mut stat: Stat) -> Stat {
+    let kind = stat.mode & 0o170_000;
+    let closed = stat.mode & 0o700 != 0o700 && matches!(kind, 0o100_000 | 0o040_000);
+    if closed && !rustix::process::geteuid().is_root() {
+        world
+            .ask(&Op::Chmod(path.to_vec(), stat.mode & 0o7777 | 0o700))
+            .unwrap();
+        stat.mode |= 0o700;
+    }
+    stat
 }
 
 /// The content with holes left out: pieces of data with their offsets.

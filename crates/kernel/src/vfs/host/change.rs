@@ -173,6 +173,9 @@ impl HostDirFs {
         let _turn = self.appending.lock();
         let offset = node::stat_handle(&file)?.size();
         let room = crate::vfs::SIZE_MAX.saturating_sub(offset);
+        if room == 0 && !data.is_empty() {
+            return Err(Errno::EFBIG.into());
+        }
         let fits = usize::try_from(room).map_or(data.len(), |room| room.min(data.len()));
         let count = rustix::io::pwrite(file.fd(), data.get(..fits).unwrap_or(data), offset)?;
         Ok((count, offset + count as u64))

@@ -179,7 +179,7 @@ impl Filesystem for HostDirFs {
     fn readdir(&self, dir: Ino, position: u64, emit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {
         let at = self.dir(dir)?;
         // A descriptor of its own, as the position belongs to the open file.
-        let listing = open::beneath(at.fd(), b".", OPEN_HERE, 0)?;
+        let listing = open::listing(&at)?;
         if position > 0 {
             fs::seek(&listing, fs::SeekFrom::Start(position))?;
         }

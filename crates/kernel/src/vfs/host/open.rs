@@ -45,6 +45,14 @@ fn reopen(handle: &Handle, flags: OFlags) -> Result<OwnedFd> {
     Ok(fs::open(descriptor_path(handle), flags, Mode::empty())?)
 }
 
+/// A descriptor for listing a directory. Walking to `.` takes search permission, which listing does not.
+pub(super) fn listing(dir: &Handle) -> Result<OwnedFd> {
+    match beneath(dir.fd(), b".", OPEN_HERE, 0) {
+        Err(error) if error == Errno::EACCES => reopen(dir, OPEN_HERE),
+        opened => opened,
+    }
+}
+
 /// An absent or different file where one was remembered.
 fn stale(error: Error) -> Error {
     match error.errno() {

@@ -1,8 +1,8 @@
 //! Copying up: what is to be changed gets into the upper first.
 
 use super::PRIVATE;
-use super::lookup::Upper;
-use super::node::Tree;
+use super::lookup::{Upper, WORK};
+use super::node::{Node, Tree};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
@@ -64,94 +64,128 @@ impl Tree {
             return Err(error);
         }
         self.keep_times(above, &times)?;
-        self.adopt(ino, upper, false)?;
+        self.adopt(ino, upper)?;
         Ok(upper)
     }
 
+    /// Copies a file into the index, from where it gets the name of the original. It stays in the index while lowers show
+    /// it under further names.
     fn copy_file(&mut self, ino: Ino, size: u64) -> Result<Ino> {
         let attr = self.attr(ino)?;
+        if attr.nlink == 0 {
+            return self.copy_deleted(ino, &attr, size);
+        }
         let node = self.node(ino)?;
-        let place = match &node.name {
+        let place = match node.name.clone().map(|name| (node.parent, name)) {
             // Only a name that still shows this very file may be taken by the copy.
-            Some(name) => Some((node.parent, name.clone())),
-            None => None,
-        };
-        let place = match place {
-            Some((dir, name)) if self.shows(dir, &name, ino)? => Some((self.copy_up(dir, 0)?, name)),
+            Some((dir, name)) if self.shows(dir, &name, ino) => Some((self.copy_up(dir, 0)?, name)),
             _ => None,
         };
-        match (attr.kind, place) {
-            (FileType::Regular, place) => self.copy_regular(ino, &attr, size, place),
-            (_, Some((dir, name))) => self.copy_special(ino, &attr, dir, &name),
-            (_, None) => Err(Errno::ENOENT.into()),
+        let (root, index) = (self.upper.root(), index_name(ino));
+        let times = self.upper.getattr(root)?;
+        let upper = self.create_like(ino, &attr, root, &index)?;
+        let done = self
+            .fill(ino, upper, &attr, size)
+            .and_then(|()| self.dress(ino, upper, &attr))
+            .and_then(|()| self.give_name(upper, place.as_ref()));
+        if let Err(error) = done {
+            let _ = self.upper.unlink(root, &index);
+            return Err(error);
         }
+        self.adopt(ino, upper)?;
+        self.node_mut(ino)?.indexed = true;
+        if place.is_some() {
+            self.lower_name_gone(ino)?;
+        }
+        self.keep_times(root, &times)?;
+        Ok(upper)
+    }
+
+    /// Copies a file that only holders keep.
+    fn copy_deleted(&mut self, ino: Ino, attr: &Attr, size: u64) -> Result<Ino> {
+        if attr.kind != FileType::Regular {
+            return Err(Errno::ENOENT.into());
+        }
+        let upper = self.upper.create_unnamed(&like(attr))?.ino;
+        if let Err(error) = self
+            .fill(ino, upper, attr, size)
+            .and_then(|()| self.dress(ino, upper, attr))
+        {
+            self.upper.release(upper);
+            return Err(error);
+        }
+        let node = self.node_mut(ino)?;
+        node.upper = Some(upper);
+        node.pinned = true;
+        Ok(upper)
     }
 
     /// Whether a name of a lower shows `ino`.
-    fn shows(&self, dir: Ino, name: &[u8], ino: Ino) -> Result<bool> {
-        let hidden = !matches!(self.upper_entry(dir, name)?, Upper::Nothing);
-        let (layers, _) = self.lower_entries(dir, name)?;
-        Ok(!hidden && layers.first().is_some_and(|top| self.lower_number(*top) == ino))
+    fn shows(&self, dir: Ino, name: &[u8], ino: Ino) -> bool {
+        let hidden = !matches!(self.upper_entry(dir, name), Ok(Upper::Nothing));
+        let top = self
+            .lower_entries(dir, name)
+            .ok()
+            .and_then(|(layers, _)| layers.first().copied());
+        !hidden && top.is_some_and(|top| self.lower_number(top) == ino)
     }
 
-    /// Copies content into a file without a name, which then gets the name of the original if that has one.
-    fn copy_regular(&mut self, ino: Ino, attr: &Attr, size: u64, place: Option<(Ino, Box<[u8]>)>) -> Result<Ino> {
-        let (fs, from) = self.content(ino)?;
-        let upper = self.upper.create_unnamed(&like(attr))?.ino;
-        let copied = copy_content(&fs, from, &self.upper, upper, attr.size.min(size))
-            .and_then(|()| self.dress(ino, upper, attr))
-            .and_then(|()| match &place {
-                Some((dir, name)) => {
-                    let times = self.upper.getattr(*dir)?;
-                    self.upper.link(upper, *dir, name)?;
-                    self.keep_times(*dir, &times)
-                }
-                None => Ok(()),
-            });
-        if let Err(error) = copied {
-            self.upper.release(upper);
-            return Err(error);
-        }
-        let named = place.is_some();
-        if named && !self.node(ino)?.held() {
-            self.upper.release(upper);
-            self.adopt(ino, upper, named)?;
-        } else {
-            self.adopt(ino, upper, named)?;
-            self.node_mut(ino)?.pinned = true;
-        }
-        Ok(upper)
-    }
-
-    fn copy_special(&mut self, ino: Ino, attr: &Attr, dir: Ino, name: &[u8]) -> Result<Ino> {
-        let times = self.upper.getattr(dir)?;
-        let work = self.work_name();
-        let upper = match attr.kind {
+    fn create_like(&self, ino: Ino, attr: &Attr, dir: Ino, name: &[u8]) -> Result<Ino> {
+        let made = match attr.kind {
             FileType::Symlink => {
                 let (fs, from) = self.content(ino)?;
-                self.upper.symlink(dir, &work, &fs.readlink(from)?, &like(attr))?.ino
+                self.upper.symlink(dir, name, &fs.readlink(from)?, &like(attr))
             }
-            _ => self.upper.create(dir, &work, &like(attr))?.ino,
+            _ => self.upper.create(dir, name, &like(attr)),
         };
-        let done = self
-            .dress(ino, upper, attr)
-            .and_then(|()| self.upper.rename(dir, &work, dir, name, RenameFlags::NoReplace));
-        if let Err(error) = done {
-            let _ = self.upper.unlink(dir, &work);
-            return Err(error);
-        }
-        self.keep_times(dir, &times)?;
-        self.adopt(ino, upper, true)?;
-        Ok(upper)
+        Ok(made?.ino)
     }
 
-    /// Notes the copy. `named`: it took one of the names.
-    fn adopt(&mut self, ino: Ino, upper: Ino, named: bool) -> Result<()> {
+    fn fill(&self, ino: Ino, upper: Ino, attr: &Attr, size: u64) -> Result<()> {
+        if attr.kind != FileType::Regular {
+            return Ok(());
+        }
+        let (fs, from) = self.content(ino)?;
+        copy_content(&fs, from, &self.upper, upper, attr.size.min(size))
+    }
+
+    fn give_name(&self, upper: Ino, place: Option<&(Ino, Box<[u8]>)>) -> Result<()> {
+        let Some((dir, name)) = place else {
+            return Ok(());
+        };
+        let times = self.upper.getattr(*dir)?;
+        self.upper.link(upper, *dir, name)?;
+        self.keep_times(*dir, &times)
+    }
+
+    /// A lower shows the file under one name less: that name was removed, or the copy has it now.
+    pub(super) fn lower_name_gone(&mut self, ino: Ino) -> Result<()> {
+        let node = self.node_mut(ino)?;
+        node.lower_names = node.lower_names.saturating_sub(1);
+        if node.lower_names == 0 && core::mem::take(&mut node.indexed) {
+            self.upper.unlink(self.upper.root(), &index_name(ino))?;
+        }
+        Ok(())
+    }
+
+    /// Finds a copy that an earlier overlay over the same upper has left in the index.
+    pub(super) fn find_indexed(&self, number: Ino, node: &mut Node) {
+        let Ok(copy) = self.upper.lookup(self.upper.root(), &index_name(number)) else {
+            return;
+        };
+        let names = self.origin_links(number);
+        node.upper = Some(copy.ino);
+        node.indexed = true;
+        // One of the copy's links is the index; the others have most likely replaced names of the lower.
+        node.lower_names = names.saturating_sub(copy.nlink.saturating_sub(1)).max(1);
+    }
+
+    /// Notes the copy.
+    fn adopt(&mut self, ino: Ino, upper: Ino) -> Result<()> {
         let fs = Arc::clone(&self.upper);
         let node = self.node_mut(ino)?;
         node.upper = Some(upper);
-        node.lower_names = node.lower_names.saturating_sub(u32::from(named));
-        if node.held() && !node.pinned && node.kind != FileType::Regular {
+        if node.held() && !node.pinned {
             fs.retain(upper)?;
             node.pinned = true;
         }
@@ -179,6 +213,11 @@ impl Tree {
         };
         self.upper.setattr(upper, &set).map(drop)
     }
+}
+
+/// Name of a copy in the index, which is the root of the upper.
+fn index_name(ino: Ino) -> Vec<u8> {
+    [WORK, b"index.", ino.0.to_string().as_bytes()].concat()
 }
 
 fn like(attr: &Attr) -> NewNode {

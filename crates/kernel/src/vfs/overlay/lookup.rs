@@ -96,7 +96,10 @@ impl Tree {
             },
             _ => Layers::new(),
         };
-        let seen = Node::new(attr.kind, Some(attr.ino), lowers, dir, name);
+        let mut seen = Node::new(attr.kind, Some(attr.ino), lowers, dir, name);
+        if attr.kind != FileType::Directory && attr.nlink > 1 {
+            self.find_indexed(number, &mut seen);
+        }
         Ok(self.see(number, seen))
     }
 
@@ -109,6 +112,9 @@ impl Tree {
         let mut seen = Node::new(attr.kind, None, layers, dir, name);
         if attr.kind != FileType::Directory {
             seen.lower_names = attr.nlink;
+            if attr.nlink > 1 && self.node(number).is_err() {
+                self.find_indexed(number, &mut seen);
+            }
         }
         Ok(self.see(number, seen))
     }

@@ -9,7 +9,8 @@
 //!   Renaming a directory of a lower therefore moves no content.
 //! * **Copy-up**: the first change of a lower file or directory makes a copy in the upper (with the directories that lead
 //!   there). The copy carries the inode number of the original (`trusted.overlay.origin`), so that the number never changes.
-//!   Hard links of a lower file stay links of one another: all of them show the copy.
+//!   Hard links of a lower file stay links of one another: all of them show the copy, which is kept in an index (hidden
+//!   names in the root of the upper) while a lower shows it under further names.
 //!
 //! Listings show the names of the lowers first, whether or not they were copied up, and then those that only the upper has,
 //! so that a copy-up in the midst of a listing neither hides nor repeats an entry.

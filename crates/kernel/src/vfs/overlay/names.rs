@@ -130,8 +130,10 @@ impl Tree {
 
     /// Notes that a file has one name less. `in_upper`: the upper had it.
     pub(super) fn lost_name(&mut self, ino: Ino, dir: Ino, name: &[u8], in_upper: bool) -> Result<()> {
+        if !in_upper {
+            self.lower_name_gone(ino)?;
+        }
         let node = self.node_mut(ino)?;
-        node.lower_names = node.lower_names.saturating_sub(u32::from(!in_upper));
         if node.is(dir, name) {
             node.name = None;
         }

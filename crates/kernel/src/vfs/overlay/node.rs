@@ -42,6 +42,8 @@ pub(super) struct Node {
     pub(super) name: Option<Box<[u8]>>,
     /// Names in lowers that are visible and that the upper does not have.
     pub(super) lower_names: u32,
+    /// The upper also has the copy in its index, because lowers show further names of it.
+    pub(super) indexed: bool,
     /// A directory that was removed.
     pub(super) dead: bool,
     /// Never had a name, and may be given one.
@@ -132,7 +134,10 @@ impl Tree {
             // Of a merged directory nobody has counted the directories in it; 1 says so to those who count on it.
             FileType::Directory if node.lowers.len() + usize::from(node.upper.is_some()) > 1 => 1,
             FileType::Directory => attr.nlink,
-            _ => node.lower_names + if node.upper.is_some() { attr.nlink } else { 0 },
+            _ => match node.upper {
+                Some(_) => node.lower_names + attr.nlink.saturating_sub(u32::from(node.indexed)),
+                None => node.lower_names,
+            },
         };
         Ok(Attr { ino, nlink, ..attr })
     }
@@ -178,9 +183,7 @@ impl Tree {
             self.nodes.remove(&ino);
             return;
         };
-        // A copy without a name of its own, which lower names still show, lives by the pin alone.
-        let nameless_copy = node.lower_names > 0 && attr.nlink == node.lower_names;
-        if let (true, Some(upper), false) = (node.pinned, node.upper, nameless_copy) {
+        if let (true, Some(upper)) = (node.pinned, node.upper) {
             self.upper.release(upper);
             if let Ok(node) = self.node_mut(ino) {
                 node.pinned = false;
@@ -199,6 +202,16 @@ impl Tree {
     /// Number of a file of a lower.
     pub(super) fn lower_number(&self, layer: Layer) -> Ino {
         number(layer.index + 1, layer.ino)
+    }
+
+    /// Links of the lower file that a number comes from; 1 where that cannot be told.
+    pub(super) fn origin_links(&self, number: Ino) -> u32 {
+        let index = usize::try_from(number.0 & 0xff).unwrap_or(0).checked_sub(1);
+        let fs = index.and_then(|index| self.lowers.get(index));
+        let attr = fs
+            .filter(|_| number.0 >> 63 == 0)
+            .and_then(|fs| fs.getattr(Ino(number.0 >> 8)).ok());
+        attr.map_or(1, |attr| attr.nlink)
     }
 
     /// Number of a file of the upper: that of its origin, if it is a copy.
@@ -242,6 +255,7 @@ impl Node {
             parent,
             name: Some(name.into()),
             lower_names: 0,
+            indexed: false,
             dead: false,
             unnamed: false,
             holders: 0,

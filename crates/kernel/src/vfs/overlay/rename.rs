@@ -128,9 +128,7 @@ impl Tree {
         // Another name of the file was copied, or none.
         let above = self.copy_up(place.0, 0)?;
         self.upper.link(upper, above, place.1)?;
-        let node = self.node_mut(ino)?;
-        node.lower_names = node.lower_names.saturating_sub(1);
-        Ok(())
+        self.lower_name_gone(ino)
     }
 
     /// A directory that moves takes its merged ones along, and must not be merged with what a lower has at the new place.
