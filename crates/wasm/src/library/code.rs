@@ -10,14 +10,14 @@ use agentos_kernel::{Errno, LimitExceeded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmtime::{ExternType, InstancePre, Module, ModuleExport, Mutability};
+use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Mutability, ValType};
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE: u64 = 1 << 16;
 
 /// A loaded program, shared by all processes that run it.
 pub(crate) struct Code {
-    pooled: Option<Form>,
+    pooled: Option<Arc<Form>>,
     on_demand: Mutex<Option<Arc<Form>>>,
     linkers: Arc<Linkers>,
     engines: Arc<Engines>,
@@ -58,13 +58,13 @@ impl Code {
                 "has more than {MEMORIES_MAX} memories or {TABLES_MAX} tables"
             )));
         }
-        let form = Form::new(linkers, &module)?;
+        let form = Arc::new(Form::new(linkers, &module)?);
         let range = module.image_range();
         let on_demand = wasmtime::Engine::same(module.engine(), engines.on_demand());
         let clones = form.clone_entry.is_some();
         let native = module.imports().any(|import| import.module() == abi::MODULE);
         let (pooled, on_demand) = if on_demand {
-            (None, Some(Arc::new(form)))
+            (None, Some(form))
         } else {
             (Some(form), None)
         };
@@ -88,7 +88,7 @@ impl Code {
     }
 
     /// The program in the pool, if it fits there.
-    pub(crate) fn pooled(&self) -> Option<&Form> {
+    pub(crate) fn pooled(&self) -> Option<&Arc<Form>> {
         self.pooled.as_ref()
     }
 
@@ -153,7 +153,7 @@ impl Form {
             _ => None,
         };
         let clone_entry = match module.get_export(abi::CLONE_ENTRY) {
-            Some(ExternType::Func(_)) => module.get_export_index(abi::CLONE_ENTRY),
+            Some(ExternType::Func(ty)) if takes_and_gives_i32(&ty) => module.get_export_index(abi::CLONE_ENTRY),
             _ => None,
         };
         Ok(Self {
@@ -169,4 +169,11 @@ impl Form {
 
 fn is_mutable(ty: &ExternType) -> bool {
     matches!(ty, ExternType::Global(global) if global.mutability() == Mutability::Var)
+}
+
+fn takes_and_gives_i32(ty: &FuncType) -> bool {
+    let one = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
+        types.next().is_some_and(|ty| ty.is_i32()) && types.next().is_none()
+    };
+    one(Box::new(ty.params())) && one(Box::new(ty.results()))
 }

@@ -94,7 +94,7 @@ impl Disk {
         // A draft of this name can only be a leftover of a dead process with our number.
         let _ = fs::unlinkat(&self.folder, draft, AtFlags::empty());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mut file = File::from(fs::openat(&self.folder, draft, flags, Mode::RUSR | Mode::WUSR)?);
+        let mut file = File::from(fs::openat(&self.folder, draft, flags, Mode::RUSR)?);
         file.write_all(code)?;
         file.write_all(MAGIC)?;
         file.write_all(key)?;

@@ -53,13 +53,11 @@ async fn begin(program: Program, vm: &Arc<Vm>, process: &Arc<Process>) -> Outcom
     if pass(process).await == Gate::Die {
         return Outcome::Killed;
     }
-    let state = State::new(&program.core, vm, &program.code, process);
+    let mut state = State::new(&program.core, vm, &program.code, process);
+    crate::preview1::preopen(&mut state);
     match Guest::new(state, program.slot).await {
-        Ok(mut guest) => {
-            crate::preview1::preopen(guest.store.data_mut());
-            guest.run().await
-        }
-        Err(error) => super::outcome::signal_of(&error).map_or(Outcome::Killed, Outcome::Fault),
+        Ok(guest) => guest.run().await,
+        Err(outcome) => outcome,
     }
 }
 

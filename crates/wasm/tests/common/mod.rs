@@ -323,3 +323,110 @@ pub fn program(imports: &[(&str, &str, &str)], body: &str) -> String {
 
 pub const P1: &str = "wasi_snapshot_preview1";
 pub const OS: &str = "agentos_v1";
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).into()
+}
+
+impl Vm {
+    /// Replaces the content of a program in `/bin`.
+    pub fn overwrite(&self, name: &str, content: &[u8]) {
+        let file = self.root.lookup(self.bin(), name.as_bytes()).unwrap();
+        let empty = agentos_kernel::vfs::SetAttr {
+            size: Some(0),
+            ..Default::default()
+        };
+        self.root.setattr(file.ino, &empty).unwrap();
+        self.root.write(file.ino, 0, content).unwrap();
+    }
+}
+
+/// A data segment.
+pub fn data(at: u32, bytes: &[u8]) -> String {
+    let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!("(data (i32.const {at}) \"{text}\")\n")
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A spawn request at `at` in memory, with its strings behind it; it takes 0x400 bytes.
+pub fn spawn_request(at: u32, path: &str, argv: &[&str], flags: u32, actions: &[[u32; 7]]) -> String {
+    let joined: String = argv.iter().map(|arg| format!("{arg}\0")).collect();
+    let (path_at, argv_at, actions_at) = (at + 0x60, at + 0xa0, at + 0x200);
+    let record = words(&[
+        80,
+        flags,
+        path_at,
+        path.len() as u32,
+        argv_at,
+        joined.len() as u32,
+        0,
+        0,
+        0,
+        0,
+        actions_at,
+        actions.len() as u32,
+    ]);
+    data(at, &record)
+        + &data(path_at, path.as_bytes())
+        + &data(argv_at, joined.as_bytes())
+        + &data(actions_at, &words(&actions.concat()))
+}
+
+/// `(call $ok ...)`: exits with the error number if there is one. Needs `proc_exit`.
+pub const OK: &str = "(func $ok (param i32) (if (local.get 0) (then (call $proc_exit (local.get 0)) unreachable)))\n";
+
+pub const IMPORTS: &[(&str, &str, &str)] = &[
+    (P1, "proc_exit", "(param i32)"),
+    (P1, "fd_write", "(param i32 i32 i32 i32) (result i32)"),
+    (P1, "fd_read", "(param i32 i32 i32 i32) (result i32)"),
+    (P1, "fd_close", "(param i32) (result i32)"),
+    (
+        P1,
+        "path_open",
+        "(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)",
+    ),
+    (P1, "poll_oneoff", "(param i32 i32 i32 i32) (result i32)"),
+    (P1, "sched_yield", "(result i32)"),
+    (P1, "random_get", "(param i32 i32) (result i32)"),
+    (OS, "proc_spawn", "(param i32 i32) (result i32)"),
+    (OS, "proc_exec", "(param i32) (result i32)"),
+    (OS, "proc_clone", "(param i32 i32 i32 i32) (result i32)"),
+    (OS, "proc_wait", "(param i32 i32 i32) (result i32)"),
+    (OS, "fd_pipe", "(param i32 i32 i32) (result i32)"),
+    (OS, "fd_dup", "(param i32 i32 i32 i32) (result i32)"),
+    (OS, "fd_poll", "(param i32 i32 i64 i32 i32) (result i32)"),
+    (OS, "fd_flock", "(param i32 i32) (result i32)"),
+    (OS, "fd_record_lock", "(param i32 i32 i32) (result i32)"),
+    (OS, "fd_copy_range", "(param i32 i32 i32 i32 i64 i32) (result i32)"),
+    (OS, "path_open_mode", "(param i32 i32 i32 i32 i32 i32 i32) (result i32)"),
+    (OS, "path_mknod", "(param i32 i32 i32 i32 i64) (result i32)"),
+    (OS, "sig_wait", "(param i64 i64 i32) (result i32)"),
+    (OS, "sig_kill", "(param i32 i32) (result i32)"),
+    (OS, "sig_disposition", "(param i32 i32 i32) (result i32)"),
+    (OS, "sig_take", "(param i64 i32) (result i32)"),
+    (OS, "timer_real", "(param i64 i64 i32) (result i32)"),
+    (OS, "sock_pair", "(param i32 i32 i32 i32) (result i32)"),
+    (OS, "sock_open", "(param i32 i32 i32 i32) (result i32)"),
+    (OS, "sock_bind", "(param i32 i32 i32) (result i32)"),
+    (OS, "sock_listen", "(param i32 i32) (result i32)"),
+    (OS, "sock_accept_from", "(param i32 i32 i32 i32 i32 i32) (result i32)"),
+    (
+        OS,
+        "sock_recv_from",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)",
+    ),
+    (OS, "sock_send_to", "(param i32 i32 i32 i32 i32 i32 i32) (result i32)"),
+];
+
+/// A program with all of [`IMPORTS`], [`OK`] and a `_start` of `body`; `more` stands before it.
+pub fn native(more: &str, body: &str) -> String {
+    program(
+        IMPORTS,
+        &format!("{OK}{more}\n(func (export \"_start\") (local $a i32) (local $b i32) {body})"),
+    )
+}
