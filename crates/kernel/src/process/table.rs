@@ -225,12 +225,13 @@ impl Table {
         let Some(entry) = self.entries.get_mut(&pid) else {
             return Ok(());
         };
-        if entry.signals.drops(signal) {
-            return Ok(());
-        }
-        entry.signals.add(info)?;
+        // Also a signal that leaves no trace itself may have taken others away.
+        let added = match entry.signals.drops(signal) {
+            true => Ok(()),
+            false => entry.signals.add(info),
+        };
         self.act(pid, wakes);
-        Ok(())
+        added
     }
 
     /// Does the default action of every deliverable signal, and tells the process about the caught ones. To be called after
