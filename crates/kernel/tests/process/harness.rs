@@ -250,7 +250,11 @@ impl Vm {
 
     /// Makes and disposes of one more VM on a fork of nothing but a few directories.
     pub fn another(&self) {
-        let kernel = Kernel::new(KernelConfig {
+        self.another_kernel().kill_all();
+    }
+
+    pub fn another_kernel(&self) -> Arc<Kernel> {
+        Kernel::new(KernelConfig {
             limits: self.kernel.limits().clone(),
             clock: self.clock.clone(),
             entropy: self.kernel.entropy().clone(),
@@ -258,8 +262,7 @@ impl Vm {
             fs_quota: self.quota.clone(),
             hostname: b"agent-os".to_vec(),
             executors: vec![self.executor.clone()],
-        });
-        kernel.kill_all();
+        })
     }
 
     /// Installs a program as `/bin/NAME`.

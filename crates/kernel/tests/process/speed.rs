@@ -17,11 +17,21 @@ fn measure(name: &str, rounds: u32, mut work: impl FnMut()) {
     );
 }
 
+/// Resident bytes of this process.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
 #[test]
 #[ignore = "a measurement, not a test"]
 fn costs() {
     let vm = Vm::new();
     measure("vm", 2_000, || vm.another());
+    let before = resident();
+    let idle: Vec<_> = (0..5_000).map(|_| vm.another_kernel()).collect();
+    println!("idle vm: {} bytes", (resident() - before) / 5_000);
+    drop(idle);
     vm.program("nothing", |_| async { 0 });
     measure("host spawn and end", 20_000, || {
         vm.status(&["nothing"]);
