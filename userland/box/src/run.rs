@@ -14,6 +14,7 @@ use crate::{commands, coreutils};
 pub(crate) const TABLES: &[&[(&str, Applet)]] = &[
     agentos_tools_sys::applets(),
     agentos_tools_text::applets(),
+    agentos_tools_data::applets(),
     coreutils::APPLETS,
 ];
 
