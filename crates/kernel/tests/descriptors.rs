@@ -1,4 +1,5 @@
 //! The descriptor table against the simplest possible one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Open descriptions of files, directories and FIFOs.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Pipes against a model, under threads, and at their limits.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod common;
 

@@ -258,7 +258,7 @@ fn datagrams_find_the_best_match_and_filters_hold() {
     let reuse = |socket: &Socket| {
         socket
             .set_option(OptionName::ReuseAddress, OptionValue::Switch(true))
-            .unwrap()
+            .unwrap();
     };
     reuse(&any);
     reuse(&exact);

@@ -86,9 +86,10 @@ fn settings() -> impl Strategy<Value = Termios> {
     )
         .prop_map(|(input, output, local, chars, (fewest, tenths))| {
             let mut termios = Termios::default();
-            termios.input = InputModes::from_bits_retain(input);
-            termios.output = OutputModes::from_bits_retain(output);
-            termios.local = LocalModes::from_bits_retain(local);
+            let input = InputModes::from_bits_retain(input);
+            let output = OutputModes::from_bits_retain(output);
+            let local = LocalModes::from_bits_retain(local);
+            (termios.input, termios.output, termios.local) = (input, output, local);
             if flushes(&termios) {
                 termios.input -= InputModes::IXANY;
             }
@@ -259,7 +260,7 @@ fn read_all(host: &mut Host, ours: &mut Ours, most: usize) -> Result<(), TestCas
 }
 
 /// The host's answer, which may need a moment to become the expected one.
-fn eventually<T: PartialEq>(expected: T, mut ask: impl FnMut() -> T) -> T {
+fn eventually<T: PartialEq + Copy>(expected: T, mut ask: impl FnMut() -> T) -> T {
     let until = Instant::now() + Duration::from_millis(200);
     loop {
         let answer = ask();
