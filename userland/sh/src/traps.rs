@@ -1,0 +1,260 @@
+//! Traps and signals.
+//!
+//! A trapped signal is queued by the kernel; it is taken between commands, and by `wait` and `read` when it interrupts
+//! them.
+
+use crate::parse;
+use crate::shell::{Exec, Flow, Shell};
+use crate::sys;
+
+/// Number of EXIT among traps; signals have their own.
+pub const EXIT: u32 = 0;
+/// Number of DEBUG.
+pub const DEBUG: u32 = 100;
+/// Number of ERR.
+pub const ERR: u32 = 101;
+/// Number of RETURN.
+pub const RETURN: u32 = 102;
+
+/// All traps.
+#[derive(Debug, Default)]
+pub struct Traps {
+    set: Vec<(u32, String)>,
+    /// What the parent of this copy of the shell had, for `trap -p`.
+    inherited: Vec<(u32, String)>,
+    /// Signals that an interactive shell keeps away from itself.
+    own: u64,
+    /// DEBUG is not in force in the present function.
+    debug_hidden: bool,
+}
+
+impl Traps {
+    /// The action of a trap.
+    pub fn get(&self, number: u32) -> Option<&str> {
+        self.set.iter().find(|(n, _)| *n == number).map(|(_, action)| action.as_str())
+    }
+
+    /// Whether a trap is set.
+    pub fn is_set(&self, number: u32) -> bool {
+        self.get(number).is_some()
+    }
+
+    /// Whether any is set.
+    pub fn is_any(&self) -> bool {
+        !self.set.is_empty() || self.own != 0
+    }
+
+    /// Whether none is set that looks at single commands.
+    pub fn is_quiet(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// Whether DEBUG is in force.
+    pub fn has_debug(&self) -> bool {
+        !self.set.is_empty() && !self.debug_hidden && self.is_set(DEBUG)
+    }
+
+    /// All of them, for `trap -p`.
+    pub fn shown(&self) -> Vec<(u32, String)> {
+        let mut all = if self.set.is_empty() { self.inherited.clone() } else { self.set.clone() };
+        all.sort_by_key(|(n, _)| *n);
+        all
+    }
+
+    /// Sets a trap; the empty action ignores.
+    pub fn set(&mut self, number: u32, action: &str) {
+        self.inherited.clear();
+        self.set.retain(|(n, _)| *n != number);
+        self.set.push((number, action.to_owned()));
+        if (1..=64).contains(&number) {
+            if action.is_empty() { sys::ignore_signal(number) } else { sys::catch_signal(number) }
+        }
+    }
+
+    /// Removes a trap.
+    pub fn reset(&mut self, number: u32) {
+        self.inherited.clear();
+        self.set.retain(|(n, _)| *n != number);
+        if (1..=64).contains(&number) {
+            if self.own & bit(number) != 0 { self.protect(number) } else { sys::default_signal(number) }
+        }
+    }
+
+    /// Keeps a signal away from an interactive shell.
+    pub fn protect(&mut self, number: u32) {
+        self.own |= bit(number);
+        if matches!(number, 2 | 28) { sys::catch_signal(number) } else { sys::ignore_signal(number) }
+    }
+
+    /// Signals whose default action a new program gets back.
+    pub fn to_reset(&self) -> u64 {
+        let ignored = self.set.iter().filter(|(n, a)| (1..=64).contains(n) && a.is_empty());
+        self.own & !ignored.fold(0, |set, (n, _)| set | bit(*n))
+    }
+
+    /// This is a copy of the shell: only ignored signals stay as they are.
+    pub fn enter_subshell(&mut self, interactive: bool) {
+        self.inherited = self.set.clone();
+        let set = std::mem::take(&mut self.set);
+        for (number, action) in set {
+            if action.is_empty() && number != EXIT {
+                self.set.push((number, action));
+            } else if (1..=64).contains(&number) {
+                sys::default_signal(number);
+            }
+        }
+        if interactive {
+            (1..=64).filter(|n| self.own & bit(*n) != 0).for_each(sys::default_signal);
+        }
+        self.own = 0;
+    }
+
+    /// Puts DEBUG out of force in a function that does not inherit it.
+    pub fn hide_debug(&mut self, inherits: bool) -> bool {
+        let before = self.debug_hidden;
+        self.debug_hidden |= !inherits;
+        before
+    }
+
+    /// Ends what [`Traps::hide_debug`] began.
+    pub fn show_debug(&mut self, before: bool) {
+        self.debug_hidden = before;
+    }
+}
+
+fn bit(number: u32) -> u64 {
+    number.checked_sub(1).and_then(|n| 1u64.checked_shl(n)).unwrap_or(0)
+}
+
+/// Name of a trap.
+pub fn name(number: u32) -> String {
+    match number {
+        EXIT => "EXIT".to_owned(),
+        DEBUG => "DEBUG".to_owned(),
+        ERR => "ERR".to_owned(),
+        RETURN => "RETURN".to_owned(),
+        _ => format!("SIG{}", agentos_guest::signal::name(number).unwrap_or_else(|| number.to_string())),
+    }
+}
+
+/// Number of a trap from its name or number.
+pub fn number(text: &str) -> Option<u32> {
+    match text.to_ascii_uppercase().as_str() {
+        "DEBUG" => Some(DEBUG),
+        "ERR" => Some(ERR),
+        "RETURN" => Some(RETURN),
+        _ => agentos_guest::signal::parse(text),
+    }
+}
+
+impl Shell {
+    /// Runs the actions of signals that arrived.
+    pub fn run_pending_traps(&mut self) -> Exec<()> {
+        while let Some(signal) = sys::take_signal() {
+            self.run_signal_trap(signal)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the action of one signal; whether there was one.
+    pub fn run_signal_trap(&mut self, signal: u32) -> Exec<bool> {
+        let Some(action) = self.traps.get(signal).map(str::to_owned) else {
+            return Ok(false);
+        };
+        if !action.is_empty() {
+            self.run_action(&action)?;
+        }
+        Ok(true)
+    }
+
+    /// Runs a trap's action; `$?` is as before after it.
+    fn run_action(&mut self, action: &str) -> Exec<()> {
+        let status = self.status;
+        let line = self.line;
+        let pipe_status = self.pipe_status.clone();
+        let result = self.run_text(action);
+        self.line = line;
+        if result != Err(Flow::Exit) {
+            self.status = status;
+        }
+        self.pipe_status = pipe_status;
+        match result {
+            Ok(_) => Ok(()),
+            Err(flow) => Err(flow),
+        }
+    }
+
+    /// Parses and runs a text in the present shell.
+    pub fn run_text(&mut self, text: &str) -> Exec {
+        if self.depth >= 1000 {
+            return Err(self.abort("maximum evaluation nesting level exceeded (1000)"));
+        }
+        self.depth += 1;
+        let result = self.run_text_inner(text);
+        self.depth -= 1;
+        result
+    }
+
+    fn run_text_inner(&mut self, text: &str) -> Exec {
+        let mut input = parse::Input::whole(text.to_owned(), self.line.max(1));
+        let mut status = 0;
+        loop {
+            let mut more = |_| Ok(None);
+            let syntax = self.syntax();
+            match parse::Parser::new(&mut input, &mut more, syntax).next() {
+                Ok(None) => return Ok(status),
+                Ok(Some(list)) => status = self.run_list(&list, false)?,
+                Err(parse::Error::Syntax(line, message) | parse::Error::Eof(line, message)) => {
+                    self.error_at(line, &message);
+                    self.status = 2;
+                    return Ok(2);
+                }
+                Err(parse::Error::Interrupted) => return Ok(130),
+            }
+        }
+    }
+
+    fn run_once(&mut self, number: u32) -> Exec<()> {
+        if self.in_trap {
+            return Ok(());
+        }
+        let Some(action) = self.traps.get(number).map(str::to_owned) else {
+            return Ok(());
+        };
+        self.in_trap = true;
+        let result = self.run_action(&action);
+        self.in_trap = false;
+        result
+    }
+
+    /// DEBUG
+    pub fn run_debug_trap(&mut self) -> Exec<()> {
+        self.run_once(DEBUG)
+    }
+
+    /// ERR
+    pub fn run_err_trap(&mut self, status: i32) -> Exec<()> {
+        if !self.traps.is_set(ERR) || self.in_function() && !self.opts.errtrace {
+            return Ok(());
+        }
+        self.status = status;
+        self.run_once(ERR)
+    }
+
+    /// RETURN
+    pub fn run_return_trap(&mut self) -> Exec<()> {
+        self.run_once(RETURN)
+    }
+
+    /// EXIT, once; `$?` is the status the shell ends with.
+    pub fn run_exit_trap(&mut self) {
+        let Some(action) = self.traps.get(EXIT).map(str::to_owned) else { return };
+        self.traps.reset(EXIT);
+        let status = self.status;
+        self.in_trap = false;
+        match self.run_text(&action) {
+            Err(Flow::Exit) => {}
+            _ => self.status = status,
+        }
+    }
+}
