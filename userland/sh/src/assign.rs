@@ -87,6 +87,20 @@ impl Shell {
         self.index_key(name, &text)
     }
 
+    /// As [`Shell::key`], to read: a subscript before the beginning is a message and no element.
+    pub fn key_to_read(&mut self, name: &str, index: &Word) -> Exec<Option<Key>> {
+        let status = self.status;
+        match self.key(name, index) {
+            Ok(key) => Ok(Some(key)),
+            Err(Flow::Abort) if self.bad_subscript => {
+                self.bad_subscript = false;
+                self.status = status;
+                Ok(None)
+            }
+            Err(flow) => Err(flow),
+        }
+    }
+
     /// As [`Shell::key`], from text that may hold expansions.
     pub fn key_of_text(&mut self, name: &str, index: &str) -> Exec<Key> {
         if index.contains(['$', '`', '"', '\'', '\\']) {
@@ -117,6 +131,7 @@ impl Shell {
             };
             index += end;
             if index < 0 {
+                self.bad_subscript = true;
                 return Err(self.abort(&format!("{name}[{text}]: bad array subscript")));
             }
         }
@@ -195,13 +210,17 @@ impl Shell {
         })
     }
 
+    /// Whether a variable is read-only.
+    pub fn is_readonly(&self, name: &str) -> bool {
+        match self.vars.get(name) {
+            Some(var) => var.has(attr::READONLY),
+            None => crate::special::READONLY.contains(&name),
+        }
+    }
+
     /// Fails, with a message, for a read-only variable.
     pub fn check_writable(&mut self, name: &str) -> Exec<()> {
-        let readonly = match self.vars.get(name) {
-            Some(var) => var.has(attr::READONLY),
-            None => matches!(name, "UID" | "EUID" | "PPID" | "BASHOPTS" | "SHELLOPTS" | "BASH_VERSINFO"),
-        };
-        if readonly {
+        if self.is_readonly(name) {
             return Err(self.abort(&format!("{name}: readonly variable")));
         }
         Ok(())

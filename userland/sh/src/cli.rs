@@ -275,8 +275,7 @@ fn run_input(sh: &mut Shell, input: &mut Input, by_lines: bool) -> i32 {
                 let tail = !by_lines && input.is_spent();
                 match sh.run_list(&list, tail) {
                     Ok(_) => {}
-                    Err(Flow::Abort) if !sh.command_string => {}
-                    Err(Flow::Break(_) | Flow::Continue(_)) => {}
+                    Err(Flow::Abort | Flow::Break(_) | Flow::Continue(_)) => {}
                     Err(_) => break,
                 }
             }

@@ -26,6 +26,13 @@ pub fn function(function: &Function) -> String {
     p.out
 }
 
+/// A simple command on one line.
+pub fn simple(simple: &Simple) -> String {
+    let mut p = Printer::default();
+    p.simple(simple);
+    p.out
+}
+
 #[derive(Default)]
 struct Printer {
     out: String,

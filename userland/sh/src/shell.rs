@@ -133,6 +133,8 @@ pub struct Shell {
     pub in_trap: bool,
     /// Coprocess descriptors to close.
     pub coproc: Option<(String, u32)>,
+    /// The last error was a subscript before the beginning of an array.
+    pub bad_subscript: bool,
     /// Completion specifications, by command.
     pub completions: NameMap<String>,
 }
@@ -183,6 +185,7 @@ impl Shell {
             terminal: None,
             in_trap: false,
             coproc: None,
+            bad_subscript: false,
             completions: NameMap::default(),
         }
     }
@@ -250,6 +253,11 @@ impl Shell {
         self.error(message);
         self.status = status;
         if self.interactive { Flow::Abort } else { Flow::Exit }
+    }
+
+    /// Status of a shell that a parameter ends: bash tells `-c` from scripts.
+    pub fn fatal_status(&self) -> i32 {
+        if self.command_string { 127 } else { 1 }
     }
 
     /// `$-`

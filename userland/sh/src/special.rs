@@ -7,6 +7,9 @@ use crate::shell::{BASH_VERSION, Shell};
 use crate::sys;
 use crate::vars::{Value, Var, attr};
 
+/// Those that cannot be assigned to.
+pub const READONLY: &[&str] = &["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
+
 impl Shell {
     /// The variable of a name, made now if it is one of bash's own.
     pub fn special(&mut self, name: &str) -> Option<Var> {

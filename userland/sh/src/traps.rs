@@ -26,6 +26,8 @@ pub struct Traps {
     own: u64,
     /// DEBUG is not in force in the present function.
     debug_hidden: bool,
+    /// Nor is RETURN.
+    return_hidden: bool,
 }
 
 impl Traps {
@@ -66,6 +68,11 @@ impl Traps {
         self.inherited.clear();
         self.set.retain(|(n, _)| *n != number);
         self.set.push((number, action.to_owned()));
+        match number {
+            DEBUG => self.debug_hidden = false,
+            RETURN => self.return_hidden = false,
+            _ => {}
+        }
         if (1..=64).contains(&number) {
             if action.is_empty() { sys::ignore_signal(number) } else { sys::catch_signal(number) }
         }
@@ -109,16 +116,24 @@ impl Traps {
         self.own = 0;
     }
 
-    /// Puts DEBUG out of force in a function that does not inherit it.
-    pub fn hide_debug(&mut self, inherits: bool) -> bool {
-        let before = self.debug_hidden;
-        self.debug_hidden |= !inherits;
+    /// Puts DEBUG and RETURN out of force in a function that does not inherit them.
+    pub fn enter_function(&mut self, inherits: bool) -> (bool, bool) {
+        let before = (self.debug_hidden, self.return_hidden);
+        if !inherits {
+            self.debug_hidden = true;
+            self.return_hidden = true;
+        }
         before
     }
 
-    /// Ends what [`Traps::hide_debug`] began.
-    pub fn show_debug(&mut self, before: bool) {
-        self.debug_hidden = before;
+    /// Ends what [`Traps::enter_function`] began.
+    pub fn leave_function(&mut self, before: (bool, bool)) {
+        (self.debug_hidden, self.return_hidden) = before;
+    }
+
+    /// Whether RETURN is in force.
+    pub fn has_return(&self) -> bool {
+        !self.set.is_empty() && !self.return_hidden && self.is_set(RETURN)
     }
 }
 

@@ -163,6 +163,9 @@ pub fn run_file(sh: &mut Shell, path: &str, text: String, words: &[String]) -> E
     sh.depth += 1;
     let result = run_text(sh, text);
     sh.depth -= 1;
+    if sh.traps.has_return() {
+        sh.run_return_trap()?;
+    }
     sh.calls.pop();
     sh.source = before;
     sh.line = line;

@@ -412,7 +412,17 @@ fn parse<'a>(sh: &mut Shell, word: &str, literal: Option<&'a crate::ast::Assign>
 
 /// Variables with the attributes asked for.
 fn list(sh: &mut Shell, request: &Request) -> i32 {
-    let names = if request.command == "local" { sh.vars.locals() } else { sh.vars.names() };
+    let mut names = if request.command == "local" { sh.vars.locals() } else { sh.vars.names() };
+    if request.on & attr::READONLY != 0 {
+        for name in crate::special::READONLY {
+            if let Some(mut var) = sh.variable(name).filter(|_| sh.vars.get(name).is_none()) {
+                var.attrs |= attr::READONLY;
+                sh.vars.insert(name, var);
+                names.push((*name).to_owned());
+            }
+        }
+        names.sort_unstable();
+    }
     let mut out = String::new();
     let plain = request.on == 0 && !request.indexed && !request.assoc && !request.print && request.command == "declare";
     for name in names {

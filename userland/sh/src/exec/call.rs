@@ -28,9 +28,8 @@ impl Shell {
         });
         self.depth += 1;
         self.vars.push(false);
-        let debug = self.traps.hide_debug(self.opts.functrace);
+        let traps = self.traps.enter_function(self.opts.functrace);
         let result = self.redirected(&function.redirs, |sh| sh.run_compound(&function.body, false, function.line));
-        self.traps.show_debug(debug);
         let result = match result {
             Err(Flow::Return) => Ok(self.status),
             Err(Flow::Break(_) | Flow::Continue(_)) => Ok(self.status),
@@ -39,7 +38,8 @@ impl Shell {
         if let Ok(status) = result {
             self.status = status;
         }
-        let trapped = if self.opts.functrace { self.run_return_trap() } else { Ok(()) };
+        let trapped = if self.traps.has_return() { self.run_return_trap() } else { Ok(()) };
+        self.traps.leave_function(traps);
         self.vars.pop();
         self.ifs = None;
         self.depth -= 1;

@@ -8,7 +8,12 @@ use crate::sys;
 impl Shell {
     pub(super) fn run_compound(&mut self, compound: &Compound, tail: bool, line: u32) -> Exec {
         match compound {
-            Compound::Subshell(list) => self.run_subshell(list, tail),
+            Compound::Subshell(list) => {
+                self.line = line;
+                let status = self.run_subshell(list, tail);
+                self.line = line;
+                status
+            }
             Compound::Group(list) => self.run_list(list, tail),
             Compound::If(branches, otherwise) => self.run_if(branches, otherwise.as_ref(), tail),
             Compound::While(wanted, condition, body) => self.in_loop(|sh| sh.run_while(*wanted, condition, body)),
@@ -112,7 +117,9 @@ impl Shell {
                     self.trace(&format!("for {name} in {}", crate::text::quote_if_needed(&word)));
                 }
             }
-            self.assign(name, None, word, false)?;
+            if self.assign(name, None, word, false).is_err() {
+                return Ok(1);
+            }
             match self.round(body)? {
                 Some(s) => status = s,
                 None => return Ok(0),

@@ -202,7 +202,11 @@ impl Shell {
         for assign in assigns {
             let name = self.vars.resolve(&assign.name).to_owned();
             self.vars.hide(&name);
-            self.run_assign(assign)?;
+            match self.run_assign(assign) {
+                // The message was written; the command runs all the same.
+                Err(crate::shell::Flow::Abort) if self.is_readonly(&name) => continue,
+                other => other?,
+            }
             self.vars.entry(&name).attrs |= attr::EXPORT;
         }
         Ok(())

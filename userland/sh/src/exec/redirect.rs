@@ -3,6 +3,7 @@
 //! They are carried out on the shell's own descriptors for builtins, functions and compound commands, what they hide
 //! being kept above [`sys::PRIVATE_FD`] until the command ends; a program gets them as spawn actions instead.
 
+use crate::assign::split_subscript;
 use crate::ast::{Redir, RedirFd, RedirKind, Word};
 use crate::shell::{Exec, Shell};
 use crate::sys::{self, Open, PRIVATE_FD};
@@ -104,7 +105,14 @@ impl Shell {
     fn install_named(&mut self, source: Source, name: &str) -> Exec<()> {
         let fd = match source {
             Source::Closed => {
-                if let Some(fd) = self.get(name).and_then(|t| t.parse().ok()) {
+                let text = match split_subscript(name) {
+                    Some((base, index)) => {
+                        let key = self.key_of_text(base, index)?;
+                        self.get_element(base, &key)
+                    }
+                    None => self.get(name),
+                };
+                if let Some(fd) = text.and_then(|t| t.parse().ok()) {
                     sys::close(fd);
                 }
                 return Ok(());
@@ -117,7 +125,13 @@ impl Shell {
                 fd.map_err(|error| self.abort(&format!("{name}: {}", sys::message(&error))))?
             }
         };
-        self.set(name, &fd.to_string())
+        match split_subscript(name) {
+            Some((base, index)) => {
+                let key = self.key_of_text(base, index)?;
+                self.assign(base, Some(key), fd.to_string(), false)
+            }
+            None => self.set(name, &fd.to_string()),
+        }
     }
 
     /// Keeps what a descriptor is until [`Shell::restore_fds`].

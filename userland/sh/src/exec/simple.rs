@@ -22,8 +22,7 @@ impl Shell {
     }
 
     fn before_simple(&mut self, simple: &Simple) -> Exec<()> {
-        let words: Vec<&str> = simple.words.iter().map(|w| &*w.raw).collect();
-        let text = words.join(" ");
+        let text = crate::print::simple(simple);
         self.before_command(&text)
     }
 
@@ -140,10 +139,15 @@ impl Shell {
         } else {
             self.with_assigns(simple, |sh| sh.redirected(&simple.redirs, |sh| builtin(sh, &argv, &args)))
         };
+        // What fails in a builtin is its status; only where it runs commands may that end the line.
+        let runs = matches!(argv[0].as_str(), "." | "builtin" | "command" | "eval" | "exit" | "source" | "trap" | "fc");
         if let Some(last) = argv.into_iter().next_back() {
             self.last_arg = last;
         }
-        status
+        match status {
+            Err(Flow::Abort) if !runs && !self.interactive => Ok(self.status),
+            other => other,
+        }
     }
 
     /// `exec`: its redirections stay.

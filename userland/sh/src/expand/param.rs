@@ -76,7 +76,7 @@ impl Shell {
     }
 
     pub(super) fn bad_substitution(&mut self, text: &str) -> crate::shell::Flow {
-        self.fatal(1, &format!("{text}: bad substitution"))
+        self.abort(&format!("{text}: bad substitution"))
     }
 
     fn emit(&mut self, val: Val, sink: &mut Sink, quoted: bool) {
@@ -107,8 +107,10 @@ impl Shell {
                 one(self.get(&name))
             }
             (Name::Var(name), Some(Subscript::Word(index))) => {
-                let key = self.key(name, index)?;
-                one(self.get_element(name, &key))
+                match self.key_to_read(name, index)? {
+                    Some(key) => one(self.get_element(name, &key)),
+                    None => Val::None,
+                }
             }
             (Name::Var(name), Some(list)) => {
                 let values = self.variable(name).map(|v| v.values()).unwrap_or_default();
@@ -220,7 +222,8 @@ impl Shell {
         }
         let name = Self::shown(param);
         let name = if matches!(param.name, Name::Positional(_)) { format!("${name}") } else { name };
-        Err(self.fatal(1, &format!("{name}: unbound variable")))
+        let status = self.fatal_status();
+        Err(self.fatal(status, &format!("{name}: unbound variable")))
     }
 
     /// `-`, `=`, `?`, `+`
@@ -261,7 +264,8 @@ impl Shell {
                     true if *colon => "parameter null or not set".to_owned(),
                     true => "parameter not set".to_owned(),
                 };
-                Err(self.fatal(127, &format!("{shown}: {text}")))
+                let status = self.fatal_status();
+                Err(self.fatal(status, &format!("{shown}: {text}")))
             }
         }
     }

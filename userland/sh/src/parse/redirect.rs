@@ -3,7 +3,7 @@
 use super::word::{Mode, is_meta};
 use super::{Parser, Result};
 use crate::ast::{Redir, RedirFd, RedirKind, Word};
-use crate::text::{is_name, is_name_byte};
+use crate::text::is_name;
 
 impl Parser<'_> {
     /// The redirection at the current position, if there is one.
@@ -53,10 +53,11 @@ impl Parser<'_> {
 
     fn redirected_name(&mut self) -> Option<String> {
         let rest = &self.input.buf[self.input.pos + 1..];
-        let len = rest.bytes().take_while(|b| is_name_byte(*b)).count();
+        let len = rest.find('}')?;
         let name = &rest[..len];
-        let next = rest.as_bytes().get(len + 1);
-        if !is_name(name) || rest.as_bytes().get(len) != Some(&b'}') || !matches!(next, Some(b'<' | b'>')) {
+        let base = name.split('[').next().unwrap_or_default();
+        let whole = base.len() == len || name.ends_with(']');
+        if !whole || !is_name(base) || !matches!(rest.as_bytes().get(len + 1), Some(b'<' | b'>')) {
             return None;
         }
         let name = name.to_owned();
