@@ -21,6 +21,7 @@ struct Request {
 
 /// Runs the shell; its exit status.
 pub fn run() -> i32 {
+    sys::start();
     let mut args: Vec<String> = std::env::args_os().map(text::from_os).collect();
     if args.is_empty() {
         args.push("sh".to_owned());

@@ -133,6 +133,8 @@ pub struct Shell {
     pub in_trap: bool,
     /// Coprocess descriptors to close.
     pub coproc: Option<(String, u32)>,
+    /// Where messages go.
+    pub error_fd: u32,
     /// The last error was a subscript before the beginning of an array.
     pub bad_subscript: bool,
     /// Completion specifications, by command.
@@ -185,6 +187,7 @@ impl Shell {
             terminal: None,
             in_trap: false,
             coproc: None,
+            error_fd: 2,
             bad_subscript: false,
             completions: NameMap::default(),
         }
@@ -238,7 +241,7 @@ impl Shell {
             format!("{name}: {message}\n")
         };
         // There is nowhere to report a failure of this to.
-        let _ = sys::write_all(2, &text::encode(&text));
+        let _ = sys::write_all(self.error_fd, &text::encode(&text));
     }
 
     /// Sets `$?` and makes the flow that ends the present command line.

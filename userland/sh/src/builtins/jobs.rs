@@ -231,8 +231,9 @@ fn pid_of(sh: &mut Shell, spec: &str) -> Result<u32, i32> {
 /// Waits for one change; the status if a trapped signal came first.
 fn wait_once(sh: &mut Shell) -> Exec<Option<i32>> {
     match sh.wait_any() {
-        Ok(_) => Ok(None),
-        Err(_) => {
+        Ok(_) if !sh.traps.is_any() => Ok(None),
+        // A signal may have come together with the child's end.
+        Ok(_) | Err(_) => {
             let Some(signal) = sys::take_signal() else { return Ok(None) };
             if sh.run_signal_trap(signal)? {
                 return Ok(Some(128 + signal as i32));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Args, Flags};
 use crate::assign::{Key, split_subscript};
-use crate::shell::{Exec, Shell};
+use crate::shell::{Exec, Flow, Shell};
 use crate::sys::{self, Ready};
 use crate::text::{self, is_name};
 
@@ -32,8 +32,10 @@ enum End {
     Eof,
     /// The time passed.
     Timeout,
-    /// A signal with a trap arrived.
+    /// A caught signal arrived; reading goes on after its trap.
     Signal(u32),
+    /// A trap ended more than itself.
+    Flow(Flow),
 }
 
 /// A character of the line; whether a backslash quoted it.
@@ -75,9 +77,8 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         }
     };
     assign(sh, &request, names, line)?;
-    if let End::Signal(signal) = end {
-        sh.run_signal_trap(signal)?;
-        return Ok(128 + signal as i32);
+    if let End::Flow(flow) = end {
+        return Err(flow);
     }
     Ok(match end {
         End::Done => 0,
@@ -254,7 +255,10 @@ fn read_line(sh: &mut Shell, request: &Request) -> std::io::Result<(Vec<Quoted>,
         }
         let byte = match bytes.next()? {
             Ok(byte) => byte,
-            Err(End::Signal(signal)) if !sh.traps.is_set(signal) => continue,
+            Err(End::Signal(signal)) => match sh.run_signal_trap(signal) {
+                Ok(_) => continue,
+                Err(flow) => break End::Flow(flow),
+            },
             Err(end) => break end,
         };
         if escaped {

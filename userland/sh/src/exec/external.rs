@@ -84,7 +84,10 @@ impl Shell {
             plan.opened.into_iter().for_each(sys::close);
             return Err(flow);
         }
+        // What cannot be started is told where the program would have told it.
+        self.error_fd = plan.stderr();
         let result = self.spawn(&argv, &plan, group);
+        self.error_fd = 2;
         if frame {
             self.vars.pop();
             self.changed("PATH");

@@ -43,6 +43,21 @@ pub(super) struct Plan {
     pub opened: Vec<u32>,
 }
 
+impl Plan {
+    /// The present number of what the program's standard error will be.
+    pub(super) fn stderr(&self) -> u32 {
+        let mut now: Vec<(u32, u32)> = Vec::new();
+        let find = |now: &[(u32, u32)], fd: u32| now.iter().rfind(|(to, _)| *to == fd).map_or(fd, |(_, from)| *from);
+        for (from, to) in &self.fds {
+            if let Some(from) = from {
+                let source = find(&now, *from);
+                now.push((*to, source));
+            }
+        }
+        find(&now, 2)
+    }
+}
+
 impl Shell {
     /// Runs `f` with redirections in force.
     pub(super) fn redirected(&mut self, redirs: &[Redir], f: impl FnOnce(&mut Self) -> Exec) -> Exec {

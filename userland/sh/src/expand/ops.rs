@@ -183,7 +183,9 @@ impl Shell {
             return Val::Many(pairs.flat_map(|(k, v)| [k, v]).collect(), true);
         }
         let pairs: Vec<String> = pairs.map(|(k, v)| format!("{k} {}", text::quote_double(&v))).collect();
-        Val::One(pairs.join(" "))
+        // bash ends the pairs of an associative array in a blank.
+        let end = if matches!(var.value, Value::Assoc(_)) { " " } else { "" };
+        Val::One(pairs.join(" ") + end)
     }
 }
 

@@ -236,6 +236,15 @@ impl Parser<'_> {
                 }
                 b.push(Part::Double(parts));
             }
+            b'\'' if mode == Mode::QuotedBrace => {
+                // The quotes are plain, but a brace between two of them does not end the operand.
+                let rest = &self.input.buf[self.input.pos + 1..];
+                let len = rest.find(['\'', '"', '\n']).filter(|n| rest.as_bytes()[*n] == b'\'' && rest[..*n].contains('}'));
+                let end = len.map_or(0, |n| n + 1) + 1;
+                let start = self.input.pos;
+                self.input.pos += end;
+                b.lit.push_str(&self.input.buf[start..start + end]);
+            }
             _ => {
                 let c = self.take_char();
                 b.lit.push(c);

@@ -9,6 +9,11 @@ use std::time::Duration;
 use super::{Group, Open, Program, Ready, Stat, State, Times, Waited};
 use crate::text::to_os;
 
+/// Undoes what Rust's runtime does on a host: a broken pipe ends a process.
+pub fn start() {
+    default_signal(13);
+}
+
 fn check(result: libc::c_int) -> io::Result<u32> {
     u32::try_from(result).map_err(|_| io::Error::last_os_error())
 }

@@ -16,6 +16,9 @@ use agentos_guest::{fd as guest_fd, fs as guest_fs, id, tty};
 use super::{Group, Open, Program, Ready, Stat, State, Times, Waited};
 use crate::text::{from_os, to_os};
 
+/// Nothing to prepare: a guest starts as the kernel made it.
+pub fn start() {}
+
 pub fn is_eperm(error: &io::Error) -> bool {
     agentos_guest::errno(error) == Some(errno::EPERM)
 }
