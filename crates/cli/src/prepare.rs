@@ -2,11 +2,13 @@
 
 use crate::error::Error;
 use crate::report;
-use agentos::AgentOs;
+use agentos::Builder;
 use std::time::Instant;
 
-/// Compiles what is not compiled yet, and says so on standard error; silent when there is nothing to do.
-pub(crate) async fn programs(vm: &AgentOs) -> Result<(), Error> {
+/// Checks the options by creating a VM with them, starts the engine and compiles what is not compiled yet. Says so on
+/// standard error; silent when there is nothing to compile. VMs that are created afterwards show what a VM costs.
+pub(crate) async fn programs(builder: &Builder) -> Result<(), Error> {
+    let vm = builder.clone().create().await?;
     let start = Instant::now();
     vm.prepare(|step| {
         let (done, total, time) = (step.done, step.total, start.elapsed().as_secs_f64());

@@ -19,10 +19,10 @@ pub(crate) fn main(args: RunArgs) -> Result<Exit, Error> {
     let timeout = args.timeout.or(configured);
     let runtime = vm::runtime()?;
     let exit = runtime.block_on(async {
+        prepare::programs(&builder).await?;
         let start = Instant::now();
         let vm = builder.create().await?;
         let created = start.elapsed();
-        prepare::programs(&vm).await?;
         let run = Run {
             vm,
             argv,

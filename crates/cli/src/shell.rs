@@ -13,8 +13,8 @@ pub(crate) fn main(args: ShellArgs) -> Result<Exit, Error> {
     let builder = vm::builder(&args.vm, &config)?;
     let runtime = vm::runtime()?;
     let exit = runtime.block_on(async {
+        prepare::programs(&builder).await?;
         let vm = builder.create().await?;
-        prepare::programs(&vm).await?;
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             terminal::attach(&vm, &["bash".to_owned(), "-i".to_owned()], None).await
         } else {

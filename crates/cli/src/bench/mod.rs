@@ -118,7 +118,7 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     }
     let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let runtime = crate::vm::runtime()?;
-    runtime.block_on(async { prepare::programs(&AgentOs::create().await?).await })?;
+    runtime.block_on(prepare::programs(&AgentOs::builder()))?;
     let mut table = Table::default();
     for measurement in MEASUREMENTS
         .iter()
