@@ -38,6 +38,9 @@ impl AgentOs {
         let mut waiting = Vec::new();
         if !self.vm.options.software.is_empty() {
             for artefact in Userland::bundled()?.artefacts() {
+                if self.vm.engine.has_compiled(&artefact.digest()) {
+                    continue;
+                }
                 let path = format!("/usr/bin/{}", artefact.name);
                 // A VM may have removed it.
                 if let Ok(file) = self.vm.program(&path) {

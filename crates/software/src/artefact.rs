@@ -25,6 +25,13 @@ pub struct Artefact {
     pub blob: Arc<Blob>,
 }
 
+impl Artefact {
+    /// SHA-256 of the program.
+    pub fn digest(&self) -> [u8; 32] {
+        self.blob.digest(|bytes| Sha256::digest(bytes).into())
+    }
+}
+
 /// The bundled userland, package `common`.
 #[derive(Debug)]
 pub struct Userland {

@@ -72,6 +72,12 @@ impl WasmExecutor {
         self.core.library.set_hook(hook);
     }
 
+    /// Whether the program with this SHA-256 was compiled before, by this process or by one that left it in the cache. A
+    /// cached form that turns out to be damaged is compiled again after all.
+    pub fn has_compiled(&self, program: &[u8; 32]) -> bool {
+        self.core.library.holds(program)
+    }
+
     /// Processes that live now, in all VMs.
     pub fn live_processes(&self) -> u32 {
         self.core.live.load(Ordering::Acquire)

@@ -76,6 +76,12 @@ impl Disk {
         Some(file)
     }
 
+    /// Whether there is a file for the program with this digest; its content is not looked at.
+    pub(crate) fn holds(&self, program: &Digest) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        fs::statat(&self.folder, name(&self.key(program)), flags).is_ok()
+    }
+
     /// Stores a compiled form and returns it as a file. `None` if the folder cannot be written to, which is no failure.
     pub(crate) fn put(&self, program: &Digest, code: &[u8]) -> Option<File> {
         let key = self.key(program);

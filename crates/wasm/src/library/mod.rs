@@ -102,6 +102,12 @@ impl Library {
         *self.shared.hook.lock() = hook;
     }
 
+    /// Whether the program with this SHA-256 is in memory or on disk.
+    pub(crate) fn holds(&self, program: &disk::Digest) -> bool {
+        self.shared.index.lock().code(program).is_some()
+            || self.shared.disk.as_ref().is_some_and(|disk| disk.holds(program))
+    }
+
     /// The program in `file`, of at most `limit` bytes.
     pub(crate) fn find(
         &self,
