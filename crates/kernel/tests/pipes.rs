@@ -346,3 +346,37 @@ fn one_waker_watches_many() {
     assert_eq!(poll_all(&mut targets, None), 2);
     assert_eq!(targets[10].ready, PollEvents::NVAL);
 }
+
+/// What a pipe carries in one second, within a thread and between two.
+#[test]
+#[ignore = "measures instead of testing"]
+fn throughput() {
+    const TOTAL: usize = 4 << 30;
+    let limits = limits();
+    for (size, total) in [(65_536, TOTAL), (4096, TOTAL), (64, TOTAL / 64)] {
+        let (read, write) = pipe(&limits);
+        let (data, mut buf) = (vec![1; size], vec![0; size]);
+        let start = std::time::Instant::now();
+        for _ in 0..total / size {
+            ready(write.write(&data, None)).unwrap();
+            ready(read.read(&mut buf, None)).unwrap();
+        }
+        let rate = total as f64 / start.elapsed().as_secs_f64() / 1e9;
+        eprintln!("one thread, {size} bytes a call: {rate:.2} GB/s");
+        let start = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..total / size {
+                    let mut rest = &data[..];
+                    while !rest.is_empty() {
+                        let done = wait(|waker| write.write(rest, waker)).unwrap();
+                        rest = &rest[done..];
+                    }
+                }
+            });
+            while wait(|waker| read.read(&mut buf, waker)).unwrap() > 0 {}
+        });
+        let rate = total as f64 / start.elapsed().as_secs_f64() / 1e9;
+        eprintln!("two threads, {size} bytes a call: {rate:.2} GB/s");
+    }
+}
