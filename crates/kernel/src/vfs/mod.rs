@@ -24,6 +24,7 @@ pub mod context;
 pub mod filesystem;
 pub mod handle;
 pub mod host;
+mod ino_map;
 pub mod location;
 pub mod locks;
 pub mod memory;

@@ -65,47 +65,32 @@ impl Handle {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostStat {
     pub(super) key: Key,
-    pub(super) kind: FileType,
-    statx: fs::Statx,
+    /// As the guest sees them, but for the number.
+    attr: Attr,
 }
 
 impl HostStat {
     /// As the guest sees them; `ino` is the number that the table gave.
     pub(super) fn attr(&self, ino: Ino) -> Attr {
-        let stat = &self.statx;
-        Attr {
-            ino,
-            kind: self.kind,
-            mode: Mode::new(u32::from(stat.stx_mode) & 0o1777),
-            nlink: stat.stx_nlink,
-            uid: Uid::USER,
-            gid: Gid::USER,
-            // Device numbers of the host mean nothing here.
-            rdev: 0,
-            size: stat.stx_size,
-            blocks: stat.stx_blocks,
-            atime: time(stat.stx_atime),
-            mtime: time(stat.stx_mtime),
-            ctime: time(stat.stx_ctime),
-            btime: match stat.stx_mask & StatxFlags::BTIME.bits() {
-                0 => time(stat.stx_ctime),
-                _ => time(stat.stx_btime),
-            },
-        }
+        Attr { ino, ..self.attr }
+    }
+
+    pub(super) fn kind(&self) -> FileType {
+        self.attr.kind
     }
 
     pub(super) fn mode(&self) -> u32 {
-        u32::from(self.statx.stx_mode) & 0o7777
+        self.attr.mode.bits()
     }
 
     pub(super) fn size(&self) -> u64 {
-        self.statx.stx_size
+        self.attr.size
     }
 }
 
 /// Attributes of an open file.
 pub(super) fn stat_handle(handle: &Handle) -> Result<HostStat> {
-    from_statx(fs::statx(handle.fd(), "", AtFlags::EMPTY_PATH, wanted())?)
+    from_statx(&fs::statx(handle.fd(), c"", AtFlags::EMPTY_PATH, wanted())?)
 }
 
 /// Attributes of what has this name in a directory. A mount point is refused.
@@ -115,21 +100,37 @@ pub(super) fn stat_name(dir: &Handle, name: &[u8]) -> Result<HostStat> {
     if statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return Err(Errno::EACCES.into());
     }
-    from_statx(statx)
+    from_statx(&statx)
 }
 
 fn wanted() -> StatxFlags {
     StatxFlags::BASIC_STATS | StatxFlags::BTIME
 }
 
-fn from_statx(statx: fs::Statx) -> Result<HostStat> {
-    let dev = fs::makedev(statx.stx_dev_major, statx.stx_dev_minor);
-    let kind = FileType::from_bits(u32::from(statx.stx_mode)).ok_or(Errno::EIO)?;
-    let key = Key {
-        dev,
-        ino: statx.stx_ino,
+fn from_statx(stat: &fs::Statx) -> Result<HostStat> {
+    let dev = fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+    let btime = match stat.stx_mask & StatxFlags::BTIME.bits() {
+        0 => stat.stx_ctime,
+        _ => stat.stx_btime,
     };
-    Ok(HostStat { key, kind, statx })
+    let attr = Attr {
+        ino: Ino(stat.stx_ino),
+        kind: FileType::from_bits(u32::from(stat.stx_mode)).ok_or(Errno::EIO)?,
+        mode: Mode::new(u32::from(stat.stx_mode) & 0o1777),
+        nlink: stat.stx_nlink,
+        uid: Uid::USER,
+        gid: Gid::USER,
+        // Device numbers of the host mean nothing here.
+        rdev: 0,
+        size: stat.stx_size,
+        blocks: stat.stx_blocks,
+        atime: time(stat.stx_atime),
+        mtime: time(stat.stx_mtime),
+        ctime: time(stat.stx_ctime),
+        btime: time(btime),
+    };
+    let key = Key { dev, ino: stat.stx_ino };
+    Ok(HostStat { key, attr })
 }
 
 fn time(time: fs::StatxTimestamp) -> Timestamp {

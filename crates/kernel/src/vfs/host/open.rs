@@ -72,6 +72,9 @@ impl HostDirFs {
 
     /// A directory, open.
     pub(super) fn dir(&self, dir: Ino) -> Result<Arc<Handle>> {
+        if let Some(open) = self.table.lock().open_dir(dir)? {
+            return Ok(open);
+        }
         for _ in 0..PIECES_MAX {
             let route = match self.table.lock().route(dir) {
                 Ok(route) => route,
@@ -93,10 +96,12 @@ impl HostDirFs {
 
     /// Present attributes of a known file.
     pub(super) fn stat(&self, ino: Ino) -> Result<HostStat> {
-        let known = self.table.lock().get(ino)?;
-        if let Some(handle) = &known.handle {
-            return node::stat_handle(handle);
+        // In an own statement, so that the lock is not held over the call.
+        let handle = self.table.lock().handle(ino)?;
+        if let Some(handle) = handle {
+            return node::stat_handle(&handle);
         }
+        let known = self.table.lock().get(ino)?;
         let (dir, name) = self.place(&known)?;
         let stat = node::stat_name(&dir, &name).map_err(stale)?;
         same(&known, stat)
@@ -247,7 +252,7 @@ impl HostDirFs {
 
 /// The attributes, if they are still those of the file that is known.
 fn same(known: &Known, stat: HostStat) -> Result<HostStat> {
-    match stat.key == known.key && stat.kind == known.kind {
+    match stat.key == known.key && stat.kind() == known.kind {
         true => Ok(stat),
         false => Err(Errno::ESTALE.into()),
     }

@@ -10,7 +10,8 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::attr::FileType;
-use std::collections::{HashMap, VecDeque};
+use crate::vfs::ino_map::InoMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Nodes that are remembered although nobody holds them.
@@ -25,7 +26,7 @@ const PIECE_MAX: usize = 2048;
 const DEPTH_MAX: usize = 1 << 16;
 
 pub(super) struct Table {
-    nodes: HashMap<Ino, Node>,
+    nodes: InoMap<Node>,
     root: Ino,
     root_dev: u64,
     /// Nodes in the order in which they are considered for removal.
@@ -84,7 +85,7 @@ impl Table {
             recent: true,
         };
         let table = Self {
-            nodes: HashMap::from([(root, node)]),
+            nodes: InoMap::from_iter([(root, node)]),
             root,
             root_dev: stat.key.dev,
             queue: VecDeque::new(),
@@ -107,7 +108,7 @@ impl Table {
         match self.nodes.get_mut(&ino) {
             Some(node) if node.key != stat.key => return Err(Errno::EIO.into()),
             Some(node) => {
-                node.kind = stat.kind;
+                node.kind = stat.kind();
                 node.recent = true;
                 if node.parent != parent {
                     self.set_parent(ino, parent);
@@ -118,7 +119,7 @@ impl Table {
                 self.make_room();
                 let node = Node {
                     key: stat.key,
-                    kind: stat.kind,
+                    kind: stat.kind(),
                     parent,
                     name: Some(name.into()),
                     children: 0,
@@ -150,6 +151,16 @@ impl Table {
         let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
         node.recent = true;
         Ok(node.handle.clone())
+    }
+
+    /// A directory, if it is open.
+    pub(super) fn open_dir(&mut self, ino: Ino) -> Result<Option<Arc<Handle>>> {
+        let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
+        node.recent = true;
+        match node.kind {
+            FileType::Directory => Ok(node.handle.clone()),
+            _ => Err(Errno::ENOTDIR.into()),
+        }
     }
 
     pub(super) fn parent(&self, ino: Ino) -> Result<Ino> {

@@ -11,9 +11,8 @@ use crate::id::{Gid, Ino, Uid};
 use crate::vfs::HARD_LINKS_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::filesystem::{NewNode, XattrMode};
-use core::hash::{BuildHasherDefault, Hasher};
+use crate::vfs::ino_map::InoMap;
 use imbl::OrdMap;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The root directory's number.
@@ -23,7 +22,7 @@ pub(super) struct State {
     pub(super) inodes: OrdMap<Ino, Arc<Inode>>,
     pub(super) ledger: Ledger,
     /// Who keeps inodes alive without a name. Not part of copies.
-    holders: HashMap<Ino, u32, BuildHasherDefault<InoHasher>>,
+    holders: InoMap<u32>,
     next: u64,
 }
 
@@ -45,7 +44,7 @@ impl State {
         Self {
             inodes: OrdMap::unit(ROOT, Arc::new(root)),
             ledger: Ledger::new(quota),
-            holders: HashMap::default(),
+            holders: InoMap::default(),
             next: ROOT.0 + 1,
         }
     }
@@ -64,7 +63,7 @@ impl State {
         Self {
             inodes,
             ledger: Ledger::adopt(quota, bytes, count),
-            holders: HashMap::default(),
+            holders: InoMap::default(),
             next: self.next,
         }
     }
@@ -325,24 +324,4 @@ fn inode_mut(inodes: &mut OrdMap<Ino, Arc<Inode>>, ino: Ino) -> Result<&mut Inod
         .get_mut(&ino)
         .map(Arc::make_mut)
         .ok_or_else(|| Errno::ESTALE.into())
-}
-
-/// Spreads inode numbers, which the filesystem itself hands out in sequence.
-#[derive(Default)]
-pub(super) struct InoHasher(u64);
-
-impl Hasher for InoHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::filesystem::{Filesystem, XattrMode};
+use crate::vfs::ino_map::InoMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most lowers: a layer's index takes a byte of the inode number.
@@ -25,7 +25,7 @@ pub(super) type Layers = SmallVec<[Layer; 2]>;
 pub(super) struct Tree {
     pub(super) upper: Arc<dyn Filesystem>,
     pub(super) lowers: Vec<Arc<dyn Filesystem>>,
-    nodes: HashMap<Ino, Node>,
+    nodes: InoMap<Node>,
     root: Ino,
     /// For work names.
     pub(super) serial: u64,
@@ -61,7 +61,7 @@ impl Tree {
         let mut tree = Self {
             upper,
             lowers,
-            nodes: HashMap::new(),
+            nodes: InoMap::default(),
             root: Ino(0),
             serial: 0,
         };
