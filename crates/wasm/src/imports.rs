@@ -16,8 +16,9 @@ use crate::memory::Memory;
 use crate::process::{State, Unwind};
 use agentos_kernel::clock::Instant;
 use agentos_kernel::process::Gate;
+use parking_lot::RwLock;
 use std::future::poll_fn;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 use wasmtime::{Caller, Engine, Extern, Linker};
 
@@ -67,38 +68,28 @@ impl Cx<'_> {
 }
 
 /// The imports, for each engine that runs guests.
-pub(crate) struct Linkers {
-    pooled: Option<Linker<State>>,
-    on_demand: OnceLock<Linker<State>>,
-}
+pub(crate) struct Linkers(RwLock<Vec<Arc<Linker<State>>>>);
 
 impl Linkers {
+    /// The imports for modules of the pool; others are made when they are needed.
     pub(crate) fn new(engines: &Engines) -> HostResult<Self> {
-        let pooled = engines
-            .pooled()
-            .map(|(engine, _)| linker(engine))
-            .transpose()
-            .map_err(Error::engine)?;
-        Ok(Self {
-            pooled,
-            on_demand: OnceLock::new(),
-        })
+        let pooled = engines.pooled().map(|(engine, _)| linker(engine)).transpose();
+        let pooled = pooled.map_err(Error::engine)?.map(Arc::new);
+        Ok(Self(RwLock::new(pooled.into_iter().collect())))
     }
 
     /// The imports for modules of this engine.
-    pub(crate) fn of(&self, engine: &Engine) -> Result<&Linker<State>, Failure> {
-        if let Some(pooled) = self
-            .pooled
-            .as_ref()
-            .filter(|linker| Engine::same(linker.engine(), engine))
-        {
-            return Ok(pooled);
-        }
-        if let Some(linker) = self.on_demand.get() {
+    pub(crate) fn of(&self, engine: &Engine) -> Result<Arc<Linker<State>>, Failure> {
+        let known = |linkers: &Vec<Arc<Linker<State>>>| {
+            let found = linkers.iter().find(|linker| Engine::same(linker.engine(), engine));
+            found.map(Arc::clone)
+        };
+        if let Some(linker) = known(&self.0.read()) {
             return Ok(linker);
         }
-        let linker = linker(engine).map_err(Failure::invalid)?;
-        Ok(self.on_demand.get_or_init(|| linker))
+        let linker = Arc::new(linker(engine).map_err(Failure::invalid)?);
+        self.0.write().push(Arc::clone(&linker));
+        Ok(linker)
     }
 }
 

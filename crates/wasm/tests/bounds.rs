@@ -223,3 +223,24 @@ fn caught_exceptions_do_not_grow_memory() {
     vm.install("uncaught", "(module (tag $e) (func (export \"_start\") (throw $e)))");
     assert_eq!(vm.run(&["uncaught"]).0, ExitStatus::Signaled(Signal::ABRT));
 }
+
+#[test]
+fn a_vm_may_allow_less_stack() {
+    // Goes 10,000 calls deep: too much for 64 KiB, little for a megabyte.
+    let deep = "(module (func $f (param i32) (result i32) (if (result i32) (local.get 0)
+        (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 1))) (else (i32.const 0))))
+        (func (export \"_start\") (drop (call $f (i32.const 10000)))))";
+    for (stack, status) in [
+        (64 << 10, ExitStatus::Signaled(Signal::SEGV)),
+        (1 << 20, ExitStatus::Exited(0)),
+    ] {
+        let vm = Vm::limited(|limits| limits.max_wasm_stack_bytes = stack);
+        vm.install("deep", deep);
+        assert_eq!(vm.run(&["deep"]).0, status, "{stack}");
+        // It can be killed on this engine, too.
+        vm.install("spin", SPIN);
+        let process = vm.spawn(&["spin"]);
+        vm.kill(&process, Signal::KILL);
+        assert_eq!(wait(&process), ExitStatus::Signaled(Signal::KILL));
+    }
+}

@@ -72,7 +72,102 @@ fn costs() {
         vm.kill(&process, Signal::KILL);
         wait(&process);
     });
+    pipes(&vm);
+    clones(&vm);
+    idle_memory();
     artefacts(&vm);
+}
+
+/// Two processes that send one byte to and fro.
+fn pipes(vm: &Vm) {
+    let io = |call: &str, fd: u32| {
+        format!("(call $ok (call ${call} (i32.load (i32.const {fd})) (i32.const 0x48) (i32.const 1) (i32.const 0x20)))")
+    };
+    let (to, from) = ((0x30, 0x34), (0x38, 0x3c));
+    let looped = |body: String| {
+        format!(
+            "(loop $again {body} (global.set $n (i32.add (global.get $n) (i32.const 1))) (br_if $again (i32.lt_u (global.get $n) (i32.const 1000))))"
+        )
+    };
+    let text = native(
+        &(data(0x48, &[0, 0x20, 0, 0, 1, 0, 0, 0]) + &format!("(global $n (mut i32) (i32.const 0))
+            (func (export \"agentos_clone_entry\") (param i32) (result i32) {} (i32.const 0))", looped(io("fd_read", to.0) + &io("fd_write", from.1)))),
+        &format!("(call $ok (call $fd_pipe (i32.const 0) (i32.const {}) (i32.const {}))) (call $ok (call $fd_pipe (i32.const 0) (i32.const {}) (i32.const {})))
+            (call $ok (call $proc_clone (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+            {} (call $ok (call $proc_wait (i32.const -1) (i32.const 0) (i32.const 0x1000)))",
+            to.0, to.1, from.0, from.1, looped(io("fd_write", to.1) + &io("fd_read", from.0))),
+    );
+    vm.install("pingpong", &text);
+    p50("1000 round trips between two processes", 100, || {
+        assert_eq!(wait(&vm.spawn(&["pingpong"])), ExitStatus::Exited(0));
+    });
+}
+
+/// A process of 4 MiB that has written to 1 MiB clones itself 100 times.
+fn clones(vm: &Vm) {
+    let text = native(
+        "(func (export \"agentos_clone_entry\") (param i32) (result i32) (i32.const 0))",
+        "(drop (memory.grow (i32.const 62))) (memory.fill (i32.const 0x10000) (i32.const 1) (i32.const 0x100000))
+         (loop $again
+            (call $ok (call $proc_clone (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+            (call $ok (call $proc_wait (i32.const -1) (i32.const 0) (i32.const 0x1000)))
+            (local.set $a (i32.add (local.get $a) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $a) (i32.const 100))))",
+    );
+    vm.install("clones", &text);
+    p50("100 x clone (1 of 4 MiB written) + wait", 50, || {
+        assert_eq!(wait(&vm.spawn(&["clones"])), ExitStatus::Exited(0));
+    });
+}
+
+fn pss_kib() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .unwrap_or("0 kB");
+    line.trim()
+        .split(' ')
+        .next()
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or(0)
+}
+
+fn idle_memory() {
+    let executor = executor(agentos_wasm::WasmConfig {
+        pool_slots: 600,
+        workers: 2,
+        ..Default::default()
+    });
+    let mut limits = agentos_kernel::limits::Limits::default();
+    limits.max_processes = 600;
+    let vm = Vm::with(executor, limits);
+    vm.install(
+        "wait",
+        &native(
+            "",
+            "(drop (call $sig_wait (i64.const -1) (i64.const -1) (i32.const 0)))",
+        ),
+    );
+    let first = vm.spawn(&["wait"]);
+    let before = pss_kib();
+    let begin = Instant::now();
+    let all: Vec<_> = (0..500).map(|_| vm.spawn(&["wait"])).collect();
+    println!(
+        "500 blocked processes: {} KiB each, started in {:?}",
+        (pss_kib() - before) / 500,
+        begin.elapsed()
+    );
+    let switches = || std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let begin = switches();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    println!(
+        "schedstat of the main thread over 300 ms: {begin:?} -> {:?}",
+        switches()
+    );
+    for process in all.iter().chain([&first]) {
+        vm.kill(process, Signal::KILL);
+    }
 }
 
 fn artefacts(vm: &Vm) {

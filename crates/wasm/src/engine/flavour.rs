@@ -1,10 +1,10 @@
 //! Settings of the engines.
 
-use wasmtime::{Collector, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Collector, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Native stack that a guest may use. The remaining part of the fiber's stack is for imports: what they need is bounded,
 /// because none recurses over anything that a guest controls.
-const WASM_STACK: usize = 1 << 20;
+pub(super) const WASM_STACK: usize = 1 << 20;
 /// Stack of a fiber.
 const ASYNC_STACK: usize = 2 << 20;
 
@@ -14,6 +14,11 @@ const SLOT_MEMORY: usize = 1 << 30;
 const SLOT_TABLE: usize = 20_000;
 /// Largest bookkeeping of an instance in the pool; it grows with the number of functions.
 const SLOT_INSTANCE: usize = 4 << 20;
+
+/// Memory that a free slot keeps, at most.
+const KEPT_MEMORY: usize = 1 << 20;
+/// Part of a table and of a stack that a free slot keeps.
+const KEPT_REST: usize = 64 << 10;
 
 fn base() -> Config {
     let mut config = Config::new();
@@ -39,6 +44,13 @@ pub(super) fn on_demand() -> Config {
     config
 }
 
+/// For processes of VMs that allow less stack.
+pub(super) fn small_stack(bytes: usize) -> Config {
+    let mut config = on_demand();
+    config.max_wasm_stack(bytes);
+    config
+}
+
 /// For compiling only.
 pub(super) fn compiler(parallel: bool) -> Config {
     let mut config = on_demand();
@@ -46,8 +58,10 @@ pub(super) fn compiler(parallel: bool) -> Config {
     config
 }
 
-/// For processes in a pool of `slots`.
-pub(super) fn pooled(slots: u32) -> Config {
+/// For processes in a pool of `slots`. With `keep`, pages that a process wrote stay in its slot and are reset one by one,
+/// which halves the cost of starting the next process: its pages need not be faulted in. That needs a host that says
+/// which pages were written (Linux 6.7); elsewhere all of the kept part would have to be reset, which costs more than it saves.
+pub(super) fn pooled(slots: u32, keep: bool) -> Config {
     // A store that uses exceptions takes a second memory, for their heap.
     let heaps = (slots / 4).max(1);
     let mut pool = PoolingAllocationConfig::new();
@@ -58,10 +72,13 @@ pub(super) fn pooled(slots: u32) -> Config {
         .total_gc_heaps(heaps)
         .max_memory_size(SLOT_MEMORY)
         .table_elements(SLOT_TABLE)
-        .max_core_instance_size(SLOT_INSTANCE)
-        .linear_memory_keep_resident(0)
-        .table_keep_resident(0)
-        .async_stack_keep_resident(0);
+        .max_core_instance_size(SLOT_INSTANCE);
+    if keep {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEPT_MEMORY)
+            .table_keep_resident(KEPT_REST)
+            .async_stack_keep_resident(KEPT_REST);
+    }
     let mut config = base();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config

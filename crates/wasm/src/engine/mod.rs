@@ -3,7 +3,7 @@
 //! | engine | for |
 //! | --- | --- |
 //! | pooled | nearly every process: slots for memory, table and stack are reserved once and reused |
-//! | on demand | when the pool is full or could not be reserved, and for modules that do not fit a slot |
+//! | on demand | when the pool is full or could not be reserved, for modules that do not fit a slot, and one for each smaller stack |
 //! | compiling, serial and parallel | turning wasm into machine code; they never run any |
 //!
 //! All of them accept the same machine code: what differs is not part of `precompile_compatibility_hash`. Modules are bound to
@@ -21,15 +21,22 @@ mod flavour;
 
 use crate::config::WasmConfig;
 use crate::error::{Error, Result};
+use parking_lot::RwLock;
 use std::hash::{Hash, Hasher};
 use wasmtime::Engine;
 
+/// Native stack that a guest may use unless its VM allows less.
+pub(crate) const FULL_STACK: usize = flavour::WASM_STACK;
+/// Sizes of stack that are told apart.
+const STACK_STEP: usize = 64 << 10;
 /// Fewest slots for which a pool is made.
 const MIN_SLOTS: u32 = 64;
 
 pub(crate) struct Engines {
     pooled: Option<Engine>,
     on_demand: Engine,
+    /// By the size of stack that guests may use, in units of [`STACK_STEP`].
+    small_stacks: RwLock<Vec<(usize, Engine)>>,
     serial: Engine,
     parallel: Engine,
     slots: u32,
@@ -44,6 +51,7 @@ impl Engines {
         Ok(Self {
             pooled,
             on_demand,
+            small_stacks: RwLock::default(),
             serial: engine(&flavour::compiler(false))?,
             parallel: engine(&flavour::compiler(true))?,
             slots,
@@ -59,6 +67,28 @@ impl Engines {
         &self.on_demand
     }
 
+    /// An engine on demand whose guests may use at least `stack` bytes of native stack, and at most [`STACK_STEP`] more.
+    pub(crate) fn with_stack(&self, stack: u64) -> wasmtime::Result<Engine> {
+        let steps = usize::try_from(stack).unwrap_or(usize::MAX).div_ceil(STACK_STEP).max(1);
+        if steps >= FULL_STACK / STACK_STEP {
+            return Ok(self.on_demand.clone());
+        }
+        let find = |engines: &Vec<(usize, Engine)>| {
+            let found = engines.iter().find(|(known, _)| *known == steps);
+            found.map(|(_, engine)| engine.clone())
+        };
+        if let Some(engine) = find(&self.small_stacks.read()) {
+            return Ok(engine);
+        }
+        let mut engines = self.small_stacks.write();
+        if let Some(engine) = find(&engines) {
+            return Ok(engine);
+        }
+        let engine = Engine::new(&flavour::small_stack(steps * STACK_STEP))?;
+        engines.push((steps, engine.clone()));
+        Ok(engine)
+    }
+
     /// The engine that compiles: on all CPUs, or on the calling thread only.
     pub(crate) fn compiler(&self, parallel: bool) -> &Engine {
         if parallel { &self.parallel } else { &self.serial }
@@ -70,6 +100,9 @@ impl Engines {
             pooled.increment_epoch();
         }
         self.on_demand.increment_epoch();
+        for (_, engine) in self.small_stacks.read().iter() {
+            engine.increment_epoch();
+        }
     }
 
     /// What machine code must have been made for to run here.
@@ -84,7 +117,8 @@ impl Engines {
 fn pool(wanted: u32) -> (Option<Engine>, u32) {
     let mut slots = wanted;
     while slots > 0 {
-        if let Ok(engine) = Engine::new(&flavour::pooled(slots)) {
+        let made = [true, false].map(|keep| flavour::pooled(slots, keep));
+        if let Some(engine) = made.iter().find_map(|config| Engine::new(config).ok()) {
             return (Some(engine), slots);
         }
         slots = if slots > MIN_SLOTS {

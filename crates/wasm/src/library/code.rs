@@ -10,7 +10,7 @@ use agentos_kernel::{Errno, LimitExceeded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Mutability, ValType};
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport, Mutability, ValType};
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE: u64 = 1 << 16;
@@ -18,7 +18,7 @@ const PAGE: u64 = 1 << 16;
 /// A loaded program, shared by all processes that run it.
 pub(crate) struct Code {
     pooled: Option<Arc<Form>>,
-    on_demand: Mutex<Option<Arc<Form>>>,
+    on_demand: Mutex<Vec<Arc<Form>>>,
     linkers: Arc<Linkers>,
     engines: Arc<Engines>,
     /// Whether it imports our own module, which decides where the root directory is preopened.
@@ -60,13 +60,13 @@ impl Code {
         }
         let form = Arc::new(Form::new(linkers, &module)?);
         let range = module.image_range();
-        let on_demand = wasmtime::Engine::same(module.engine(), engines.on_demand());
+        let on_demand = Engine::same(module.engine(), engines.on_demand());
         let clones = form.clone_entry.is_some();
         let native = module.imports().any(|import| import.module() == abi::MODULE);
         let (pooled, on_demand) = if on_demand {
-            (None, Some(form))
+            (None, vec![form])
         } else {
-            (Some(form), None)
+            (Some(form), Vec::new())
         };
         Ok(Self {
             pooled,
@@ -92,17 +92,25 @@ impl Code {
         self.pooled.as_ref()
     }
 
-    /// The program outside of the pool, made at the first call.
-    pub(crate) fn on_demand(&self) -> Result<Arc<Form>, Failure> {
-        let mut slot = self.on_demand.lock();
-        if let Some(form) = &*slot {
+    /// The program outside of the pool with at least `stack` bytes of native stack, made at the first call.
+    pub(crate) fn on_demand(&self, stack: u64) -> Result<Arc<Form>, Failure> {
+        let engine = self.engines.with_stack(stack).map_err(Failure::invalid)?;
+        let mut forms = self.on_demand.lock();
+        let known = forms
+            .iter()
+            .find(|form| Engine::same(form.pre.module().engine(), &engine));
+        if let Some(form) = known {
             return Ok(Arc::clone(form));
         }
-        let pooled = self.pooled.as_ref().ok_or(Failure::Os(Errno::ENOEXEC))?;
-        let code = pooled.pre.module().serialize().map_err(Failure::invalid)?;
-        let module = super::trusted::from_bytes(self.engines.on_demand(), &code).map_err(Failure::invalid)?;
+        let any = self
+            .pooled
+            .as_ref()
+            .or(forms.first())
+            .ok_or(Failure::Os(Errno::ENOEXEC))?;
+        let code = any.pre.module().serialize().map_err(Failure::invalid)?;
+        let module = super::trusted::from_bytes(&engine, &code).map_err(Failure::invalid)?;
         let form = Arc::new(Form::new(&self.linkers, &module)?);
-        *slot = Some(Arc::clone(&form));
+        forms.push(Arc::clone(&form));
         Ok(form)
     }
 

@@ -3,6 +3,7 @@
 use super::meter;
 use super::outcome::{Outcome, Unwind, signal_of};
 use super::state::State;
+use crate::engine::FULL_STACK;
 use crate::executor::Slot;
 use crate::library::Form;
 use agentos_kernel::process::{Gate, Process, Signal};
@@ -26,7 +27,9 @@ pub(super) struct Guest {
 impl Guest {
     /// Makes an instance: in the pool if there is room, else outside. A start function may end the process already.
     pub(super) async fn new(mut state: State, mut slot: Slot) -> Result<Self, Outcome> {
+        let stack = state.process.kernel().limits().max_wasm_stack_bytes;
         if let Some(form) = state.code.pooled().cloned()
+            && stack >= FULL_STACK as u64
             && slot.enter_pool()
         {
             let (store, made) = instantiate(&form, state).await?;
@@ -36,7 +39,7 @@ impl Guest {
             }
             slot.leave_pool();
         }
-        let form = state.code.on_demand().map_err(|_| Outcome::Fault(Signal::KILL))?;
+        let form = state.code.on_demand(stack).map_err(|_| Outcome::Fault(Signal::KILL))?;
         let (store, made) = instantiate(&form, state).await?;
         Self::finish(store, made, form, slot)
     }
