@@ -36,6 +36,8 @@ mod text;
 mod traps;
 mod vars;
 
+agentos_guest::commands_of!(["sh", "bash"]);
+
 fn main() {
     std::process::exit(cli::run());
 }
