@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{awk, grep, rg, sed};
+use crate::{awk, grep, hexdump, patch, rev, rg, sed, strings, xxd};
 use std::ffi::OsString;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -29,8 +29,14 @@ tools! {
     "fgrep" grep::fgrep, "[OPTION]... STRING [FILE]...   grep -F";
     "gawk" awk::awk, "see awk";
     "grep" grep::grep, "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match";
+    "hd" hexdump::hexdump, "[OPTION]... [FILE]...   hexdump -C";
+    "hexdump" hexdump::hexdump, "[-bcCdoxv] [-e FORMAT] [-n LENGTH] [-s OFFSET] [FILE]...   dump bytes";
+    "patch" patch::patch, "[-pN] [-R] [-N] [--dry-run] [-i FILE] [FILE]   apply a difference to files";
+    "rev" rev::rev, "[FILE]...   reverse each line";
     "rg" rg::rg, "[OPTION]... PATTERN [PATH]...   search directories recursively, honouring ignore files";
     "sed" sed::sed, "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines";
+    "strings" strings::strings, "[-n NUMBER] [-t o|d|x] [FILE]...   printable strings in binary files";
+    "xxd" xxd::xxd, "[-r] [-p] [-i] [-c COLUMNS] [-l LENGTH] [-s OFFSET] [FILE [FILE]]   hexadecimal dump, or back";
 }
 
 #[cfg(test)]

@@ -14,7 +14,12 @@ pub mod regex;
 mod applets;
 mod awk;
 mod grep;
+mod hexdump;
+mod patch;
+mod rev;
 mod rg;
 mod sed;
+mod strings;
+mod xxd;
 
 pub use applets::{Applet, applets, synopses};

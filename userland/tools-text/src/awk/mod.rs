@@ -146,6 +146,13 @@ impl Settings {
     }
 }
 
+/// A number by one format of `printf`, for other tools.
+pub fn format_number(pattern: &str, value: f64) -> Vec<u8> {
+    let mut out = Vec::new();
+    format::number(&mut out, pattern.as_bytes(), value);
+    out
+}
+
 /// `name=value`, escapes carried out.
 fn assignment(text: &[u8]) -> Option<(String, Vec<u8>)> {
     let at = memchr::memchr(b'=', text)?;
