@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{awk, grep, hexdump, patch, rev, rg, sed, strings, xxd};
+use crate::{awk, column, file, grep, hexdump, patch, rev, rg, sed, strings, tree, xxd};
 use std::ffi::OsString;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -25,8 +25,10 @@ macro_rules! tools {
 
 tools! {
     "awk" awk::awk, "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields";
+    "column" column::column, "[-t] [-s CHARS] [-o STRING] [-N NAMES] [FILE]...   lists and tables in columns";
     "egrep" grep::egrep, "[OPTION]... PATTERN [FILE]...   grep -E";
     "fgrep" grep::fgrep, "[OPTION]... STRING [FILE]...   grep -F";
+    "file" file::file, "[-bi] [--mime-type] [-L] FILE...   what a file holds";
     "gawk" awk::awk, "see awk";
     "grep" grep::grep, "[-EFPivnwxcloqrHh] [-A N] [-B N] [-e PATTERN] PATTERN [FILE]...   print lines that match";
     "hd" hexdump::hexdump, "[OPTION]... [FILE]...   hexdump -C";
@@ -36,6 +38,7 @@ tools! {
     "rg" rg::rg, "[OPTION]... PATTERN [PATH]...   search directories recursively, honouring ignore files";
     "sed" sed::sed, "[-nEisz] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]...   edit a stream of lines";
     "strings" strings::strings, "[-n NUMBER] [-t o|d|x] [FILE]...   printable strings in binary files";
+    "tree" tree::tree, "[-adfpshDJ] [-L LEVEL] [-P PATTERN] [-I PATTERN] [DIRECTORY]...   draw a directory tree";
     "xxd" xxd::xxd, "[-r] [-p] [-i] [-c COLUMNS] [-l LENGTH] [-s OFFSET] [FILE [FILE]]   hexadecimal dump, or back";
 }
 

@@ -6,8 +6,21 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
 const SPECS: &[&str] = &[
-    "b,one-byte-octal", "c,one-byte-char", "C,canonical", "d,two-bytes-decimal", "e,format=", "f,format-file=", "L,color=?",
-    "n,length=", "o,two-bytes-octal", "s,skip=", "v,no-squeezing", "x,two-bytes-hex", "X,one-byte-hex", "h,help", "V,version",
+    "b,one-byte-octal",
+    "c,one-byte-char",
+    "C,canonical",
+    "d,two-bytes-decimal",
+    "e,format=",
+    "f,format-file=",
+    "L,color=?",
+    "n,length=",
+    "o,two-bytes-octal",
+    "s,skip=",
+    "v,no-squeezing",
+    "x,two-bytes-hex",
+    "X,one-byte-hex",
+    "h,help",
+    "V,version",
 ];
 
 const HELP: &str = "\
@@ -53,7 +66,12 @@ struct Options {
 /// The applet.
 pub fn hexdump(args: Vec<OsString>) -> i32 {
     let canonical = args.first().is_some_and(|name| bytes_of(name).ends_with(b"hd"));
-    let mut o = Options { formats: Vec::new(), length: u64::MAX, skip: 0, squeeze: true };
+    let mut o = Options {
+        formats: Vec::new(),
+        length: u64::MAX,
+        skip: 0,
+        squeeze: true,
+    };
     let mut files = Vec::new();
     let mut parser = Parser::new(args, SPECS);
     if canonical {
@@ -120,7 +138,11 @@ fn push_fixed(o: &mut Options, address: &[u8], line: &[u8]) {
 }
 
 fn push_canonical(o: &mut Options) {
-    push_fixed(o, b"\"%08.8_Ax\n\"", b"\"%08.8_ax  \" 8/1 \"%02x \" \"  \" 8/1 \"%02x \" ");
+    push_fixed(
+        o,
+        b"\"%08.8_Ax\n\"",
+        b"\"%08.8_ax  \" 8/1 \"%02x \" \"  \" 8/1 \"%02x \" ",
+    );
     o.formats.extend(parse_format(b"\"  |\" 16/1 \"%_p\" \"|\n\"").ok());
 }
 
@@ -193,12 +215,19 @@ fn parse_format(text: &[u8]) -> Result<Vec<Unit>, String> {
         let end = at + 1 + closing(&text[at + 1..]).ok_or_else(bad)?;
         let parts = parse_parts(&text[at + 1..end], size).map_err(|what| format!("{what}: {}", bad()))?;
         at = end + 1;
-        let taken: usize = parts.iter().map(|part| if let Part::Convert(_, _, size) = part { *size } else { 0 }).sum();
+        let taken: usize = parts
+            .iter()
+            .map(|part| if let Part::Convert(_, _, size) = part { *size } else { 0 })
+            .sum();
         let repeat = repeat.unwrap_or(1);
         if repeat > 1 << 16 || taken > 1 << 10 {
             return Err(bad());
         }
-        units.push(Unit { repeat, size: taken, parts });
+        units.push(Unit {
+            repeat,
+            size: taken,
+            parts,
+        });
     }
 }
 
@@ -252,10 +281,18 @@ fn parse_parts(text: &[u8], size: Option<usize>) -> Result<Vec<Part>, String> {
                 Conversion::Character | Conversion::Printable | Conversion::Name => 1,
                 Conversion::Integer(_) => size.unwrap_or(4),
                 Conversion::Float(_) => size.unwrap_or(8),
-                Conversion::Text => spec.rsplit('.').next().and_then(|n| n.parse().ok()).or(size).unwrap_or(1),
+                Conversion::Text => spec
+                    .rsplit('.')
+                    .next()
+                    .and_then(|n| n.parse().ok())
+                    .or(size)
+                    .unwrap_or(1),
             };
             if matches!(conversion, Conversion::Integer(_)) && !matches!(taken, 1 | 2 | 4 | 8) {
-                return Err(format!("bad byte count for conversion character {}", char::from(text[at - 1])));
+                return Err(format!(
+                    "bad byte count for conversion character {}",
+                    char::from(text[at - 1])
+                ));
             }
             if matches!(conversion, Conversion::Float(_)) && !matches!(taken, 4 | 8) {
                 return Err("bad byte count for conversion character".to_owned());
@@ -398,7 +435,10 @@ fn converted(spec: &str, conversion: Conversion, size: usize, bytes: &[u8]) -> V
     }
     let mut padded = bytes.to_vec();
     padded.resize(size, 0);
-    let value = padded.iter().rev().fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
+    let value = padded
+        .iter()
+        .rev()
+        .fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
     match conversion {
         Conversion::Integer(kind) => {
             let bits = size * 8;
@@ -415,7 +455,14 @@ fn converted(spec: &str, conversion: Conversion, size: usize, bytes: &[u8]) -> V
         }
         Conversion::Character => pad(spec, &escape(bytes[0])),
         Conversion::Name => pad(spec, &name(bytes[0])),
-        Conversion::Printable => pad(spec, &[if (b' '..=b'~').contains(&bytes[0]) { bytes[0] } else { b'.' }]),
+        Conversion::Printable => pad(
+            spec,
+            &[if (b' '..=b'~').contains(&bytes[0]) {
+                bytes[0]
+            } else {
+                b'.'
+            }],
+        ),
         Conversion::Text => {
             let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
             pad(spec.split('.').next().unwrap_or_default(), &bytes[..end])
@@ -442,7 +489,12 @@ fn escape(byte: u8) -> Vec<u8> {
 fn name(byte: u8) -> Vec<u8> {
     const NAMES: &str = "nul soh stx etx eot enq ack bel bs ht lf vt ff cr so si dle dcl dc2 dc3 dc4 nak syn etb can em sub esc fs gs rs us";
     match byte {
-        0..=0x1f => NAMES.split(' ').nth(usize::from(byte)).unwrap_or("").as_bytes().to_vec(),
+        0..=0x1f => NAMES
+            .split(' ')
+            .nth(usize::from(byte))
+            .unwrap_or("")
+            .as_bytes()
+            .to_vec(),
         b' '..=b'~' => vec![byte],
         0x7f => b"del".to_vec(),
         _ => format!("{byte:02x}").into_bytes(),
@@ -451,10 +503,20 @@ fn name(byte: u8) -> Vec<u8> {
 
 fn pad(spec: &str, text: &[u8]) -> Vec<u8> {
     let left = spec.starts_with('-');
-    let width: usize = spec.trim_start_matches('-').split('.').next().unwrap_or("").parse().unwrap_or(0);
+    let width: usize = spec
+        .trim_start_matches('-')
+        .split('.')
+        .next()
+        .unwrap_or("")
+        .parse()
+        .unwrap_or(0);
     let fill = width.min(1 << 12).saturating_sub(text.len());
     let blanks = vec![b' '; fill];
-    if left { [text, &blanks].concat() } else { [&blanks, text].concat() }
+    if left {
+        [text, &blanks].concat()
+    } else {
+        [&blanks, text].concat()
+    }
 }
 
 fn number_text(spec: &str, kind: u8, value: u128, negative: bool) -> Vec<u8> {
@@ -466,7 +528,9 @@ fn number_text(spec: &str, kind: u8, value: u128, negative: bool) -> Vec<u8> {
     };
     let flags: String = spec.chars().take_while(|c| "#+- 0".contains(*c)).collect();
     let rest = &spec[flags.len()..];
-    let (width, precision) = rest.split_once('.').map_or((rest, None), |(width, precision)| (width, Some(precision)));
+    let (width, precision) = rest
+        .split_once('.')
+        .map_or((rest, None), |(width, precision)| (width, Some(precision)));
     let width: usize = width.parse::<usize>().unwrap_or(0).min(1 << 12);
     let least: usize = precision.and_then(|text| text.parse().ok()).unwrap_or(0).min(1 << 12);
     let mut body = "0".repeat(least.saturating_sub(digits.len()));
@@ -474,7 +538,13 @@ fn number_text(spec: &str, kind: u8, value: u128, negative: bool) -> Vec<u8> {
         body.insert_str(0, if kind == b'x' { "0x" } else { "0X" });
     }
     body.push_str(&digits);
-    let sign = if negative { "-" } else if flags.contains('+') && matches!(kind, b'd' | b'i') { "+" } else { "" };
+    let sign = if negative {
+        "-"
+    } else if flags.contains('+') && matches!(kind, b'd' | b'i') {
+        "+"
+    } else {
+        ""
+    };
     let fill = width.saturating_sub(sign.len() + body.len());
     let text = if flags.contains('-') {
         format!("{sign}{body}{}", " ".repeat(fill))

@@ -13,6 +13,8 @@ pub mod regex;
 
 mod applets;
 mod awk;
+mod column;
+mod file;
 mod grep;
 mod hexdump;
 mod patch;
@@ -20,6 +22,7 @@ mod rev;
 mod rg;
 mod sed;
 mod strings;
+mod tree;
 mod xxd;
 
 pub use applets::{Applet, applets, synopses};

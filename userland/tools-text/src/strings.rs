@@ -5,9 +5,31 @@ use crate::io::{bytes_of, complain, open, reason, shown, stdout};
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 
-const SPECS: &[&str] =
-    &["a,all", "d,data", "f,print-file-name", "n,bytes=", "t,radix=", "o", "w,include-all-whitespace", "e,encoding=", "s,output-separator=", "U,unicode=", "T,target=", "h,H,help", "v,V,version",
-    "1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
+const SPECS: &[&str] = &[
+    "a,all",
+    "d,data",
+    "f,print-file-name",
+    "n,bytes=",
+    "t,radix=",
+    "o",
+    "w,include-all-whitespace",
+    "e,encoding=",
+    "s,output-separator=",
+    "U,unicode=",
+    "T,target=",
+    "h,H,help",
+    "v,V,version",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+    "0",
+];
 
 const HELP: &str = "\
 Usage: strings [option(s)] [file(s)]
@@ -35,7 +57,16 @@ struct Options {
 /// The applet.
 pub fn strings(args: Vec<OsString>) -> i32 {
     let separator = b"\n".to_vec();
-    let mut o = Options { least: 4, radix: None, names: false, whitespace: false, high: false, width: 1, low: 0, separator };
+    let mut o = Options {
+        least: 4,
+        radix: None,
+        names: false,
+        whitespace: false,
+        high: false,
+        width: 1,
+        low: 0,
+        separator,
+    };
     let mut files = Vec::new();
     let mut digits = String::new();
     let mut parser = Parser::new(args, SPECS);
@@ -62,7 +93,10 @@ pub fn strings(args: Vec<OsString>) -> i32 {
             "bytes" => match shown(&value).parse() {
                 Ok(least) if least > 0 => o.least = least,
                 _ => {
-                    complain("strings", format_args!("invalid minimum string length {}", shown(&value)));
+                    complain(
+                        "strings",
+                        format_args!("invalid minimum string length {}", shown(&value)),
+                    );
                     return 1;
                 }
             },
@@ -98,7 +132,11 @@ pub fn strings(args: Vec<OsString>) -> i32 {
     let mut out = stdout();
     let mut status = 0;
     for file in &files {
-        let label = if file == "-" { "{standard input}".to_owned() } else { shown(file) };
+        let label = if file == "-" {
+            "{standard input}".to_owned()
+        } else {
+            shown(file)
+        };
         let found = open(file);
         let outcome = found.and_then(|mut input| scan(&mut *input, &o, &label, &mut out));
         if let Err(error) = outcome {
@@ -136,7 +174,9 @@ fn scan(input: &mut dyn BufRead, o: &Options, label: &str, out: &mut dyn Write) 
             let wide = character.iter().enumerate().any(|(at, &b)| at != o.low && b != 0);
             character.clear();
             let printable = !wide
-                && (matches!(low, b' '..=b'~' | b'\t') || (o.high && low >= 0x80) || (o.whitespace && low.is_ascii_whitespace()));
+                && (matches!(low, b' '..=b'~' | b'\t')
+                    || (o.high && low >= 0x80)
+                    || (o.whitespace && low.is_ascii_whitespace()));
             if printable {
                 if run.is_empty() {
                     start = offset - o.width as u64;

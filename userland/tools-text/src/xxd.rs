@@ -168,7 +168,10 @@ fn run(o: &Options, input: &OsString, output: Option<&OsString>) -> io::Result<(
             revert(o, &mut *input, &mut sink)?;
             return sink.flush();
         }
-        let mut sink = Sink::Stream { out: crate::io::stdout(), at: 0 };
+        let mut sink = Sink::Stream {
+            out: crate::io::stdout(),
+            at: 0,
+        };
         revert(o, &mut *input, &mut sink)?;
         return sink.flush();
     }
@@ -180,7 +183,11 @@ fn run(o: &Options, input: &OsString, output: Option<&OsString>) -> io::Result<(
     let mut start = 0u64;
     if o.seek != 0 && input != "-" {
         let mut file = File::open(input)?;
-        let from = if o.seek < 0 { SeekFrom::End(o.seek) } else { SeekFrom::Start(o.seek as u64) };
+        let from = if o.seek < 0 {
+            SeekFrom::End(o.seek)
+        } else {
+            SeekFrom::Start(o.seek as u64)
+        };
         start = file.seek(from)?;
         source = Box::new(io::BufReader::with_capacity(crate::io::BLOCK, file));
     } else if o.seek > 0 {
@@ -210,7 +217,13 @@ fn read_full(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn dump(o: &Options, source: &mut dyn Read, start: u64, out: &mut dyn Write) -> io::Result<()> {
     let columns = o.columns.filter(|&n| n > 0).unwrap_or(if o.bits { 6 } else { 16 });
-    let group = o.group.unwrap_or(if o.little { 4 } else if o.bits { 1 } else { 2 });
+    let group = o.group.unwrap_or(if o.little {
+        4
+    } else if o.bits {
+        1
+    } else {
+        2
+    });
     let group = if group == 0 || group > columns { columns } else { group };
     let digits = if o.bits { 8 } else { 2 };
     let groups = columns.div_ceil(group);
@@ -226,12 +239,20 @@ fn dump(o: &Options, source: &mut dyn Read, start: u64, out: &mut dyn Write) -> 
             break;
         }
         line.clear();
-        let address = if o.decimal { format!("{at:08}: ") } else { format!("{at:08x}: ") };
+        let address = if o.decimal {
+            format!("{at:08}: ")
+        } else {
+            format!("{at:08x}: ")
+        };
         line.extend_from_slice(address.as_bytes());
         let body = line.len();
         for first in (0..columns).step_by(group) {
             for offset in 0..group.min(columns - first) {
-                let index = if o.little { first + group - 1 - offset } else { first + offset };
+                let index = if o.little {
+                    first + group - 1 - offset
+                } else {
+                    first + offset
+                };
                 match buffer[..count].get(index) {
                     Some(byte) => push_digits(&mut line, *byte, o),
                     None if o.little => line.extend(std::iter::repeat_n(b' ', digits)),
@@ -243,11 +264,19 @@ fn dump(o: &Options, source: &mut dyn Read, start: u64, out: &mut dyn Write) -> 
         line.resize((body + width).max(line.len().min(body + width)), b' ');
         line.truncate(body + width);
         line.push(b' ');
-        line.extend(buffer[..count].iter().map(|&b| if (b' '..=b'~').contains(&b) { b } else { b'.' }));
+        line.extend(
+            buffer[..count]
+                .iter()
+                .map(|&b| if (b' '..=b'~').contains(&b) { b } else { b'.' }),
+        );
         line.push(b'\n');
         at += count as u64;
         if o.autoskip {
-            zeros = if buffer[..count].iter().all(|&b| b == 0) && count == columns { zeros + 1 } else { 0 };
+            zeros = if buffer[..count].iter().all(|&b| b == 0) && count == columns {
+                zeros + 1
+            } else {
+                0
+            };
             if zeros == 2 {
                 pending = Some(line.clone());
                 continue;
@@ -299,7 +328,11 @@ fn plain(o: &Options, source: &mut dyn Read, out: &mut dyn Write) -> io::Result<
         }
         out.write_all(&line)?;
     }
-    if columns == 0 && any { out.write_all(b"\n") } else { Ok(()) }
+    if columns == 0 && any {
+        out.write_all(b"\n")
+    } else {
+        Ok(())
+    }
 }
 
 fn include(o: &Options, source: &mut dyn Read, input: &OsString, out: &mut dyn Write) -> io::Result<()> {
@@ -309,7 +342,10 @@ fn include(o: &Options, source: &mut dyn Read, input: &OsString, out: &mut dyn W
         None => (input != "-").then(|| shown(input)),
     };
     let name = name.map(|name| {
-        let mut clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let mut clean: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
         if clean.starts_with(|c: char| c.is_ascii_digit()) {
             clean.insert_str(0, "__");
         }
@@ -404,8 +440,12 @@ fn revert(o: &Options, input: &mut dyn BufRead, sink: &mut Sink) -> io::Result<(
             sink.put(&bytes)?;
             continue;
         }
-        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
-        let address = std::str::from_utf8(&line[..colon]).ok().and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+        let Some(colon) = line.iter().position(|&b| b == b':') else {
+            continue;
+        };
+        let address = std::str::from_utf8(&line[..colon])
+            .ok()
+            .and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
         let Some(address) = address else { continue };
         let mut bytes = Vec::new();
         let mut blanks = 0;

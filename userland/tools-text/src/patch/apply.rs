@@ -32,7 +32,14 @@ impl<'a> Patching<'a> {
     /// Starts on `text`.
     pub fn new(text: &'a [u8], ignore_blanks: bool) -> Self {
         let lines = text.split_inclusive(|&b| b == b'\n').collect();
-        Self { lines, done: 0, out: Vec::with_capacity(text.len()), offset: 0, grown: 0, ignore_blanks }
+        Self {
+            lines,
+            done: 0,
+            out: Vec::with_capacity(text.len()),
+            offset: 0,
+            grown: 0,
+            ignore_blanks,
+        }
     }
 
     /// Looks for a hunk, comparing all but `fuzz` lines of its outer context.
@@ -45,7 +52,12 @@ impl<'a> Patching<'a> {
             let said = hunk.old_start.max(1) as isize;
             let line = line.max(1);
             let output_line = (line + self.grown).max(1) as usize;
-            Place { line: line as usize, output_line, offset: line - said, fuzz }
+            Place {
+                line: line as usize,
+                output_line,
+                offset: line - said,
+                fuzz,
+            }
         };
         if pattern.is_empty() {
             let line = guess.clamp(self.done as isize + 1, self.lines.len() as isize + 1);
@@ -55,7 +67,8 @@ impl<'a> Patching<'a> {
         let suffix_fuzz = fuzz as isize + suffix as isize - context as isize;
         let length = pattern.len() as isize;
         let total = self.lines.len() as isize;
-        let matches = |line: isize, before: isize, after: isize| self.matches(&pattern, line, before.max(0), after.max(0));
+        let matches =
+            |line: isize, before: isize, after: isize| self.matches(&pattern, line, before.max(0), after.max(0));
         if prefix_fuzz < 0 {
             // Less context before than behind: this is the beginning of the file.
             let whole = suffix_fuzz < 0 && length != total;
@@ -82,7 +95,10 @@ impl<'a> Patching<'a> {
         let compared = before as usize..pattern.len().saturating_sub(after as usize);
         compared.into_iter().all(|index| {
             let at = line - 1 + index as isize;
-            let found = usize::try_from(at).ok().filter(|&at| at >= self.done).and_then(|at| self.lines.get(at));
+            let found = usize::try_from(at)
+                .ok()
+                .filter(|&at| at >= self.done)
+                .and_then(|at| self.lines.get(at));
             found.is_some_and(|found| self.equal(found, pattern[index]))
         })
     }

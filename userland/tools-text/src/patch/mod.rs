@@ -52,14 +52,22 @@ fn run(options: &Options) -> Result<i32, String> {
         Some(input) => fs::read(input).map(|bytes| text = bytes),
     };
     outcome.map_err(|error| {
-        format!("Can't open patch file {} : {}", input.map_or_else(|| "-".into(), |input| shown(input)), reason(&error))
+        format!(
+            "Can't open patch file {} : {}",
+            input.map_or_else(|| "-".into(), |input| shown(input)),
+            reason(&error)
+        )
     })?;
     if let Some(folder) = &options.directory {
         std::env::set_current_dir(folder)
             .map_err(|error| format!("Can't change to directory {} : {}", shown(folder), reason(&error)))?;
     }
     let patches = parse::parse(&text).map_err(|malformed| {
-        format!("malformed patch at line {}: {}\n", malformed.line, String::from_utf8_lossy(&malformed.text))
+        format!(
+            "malformed patch at line {}: {}\n",
+            malformed.line,
+            String::from_utf8_lossy(&malformed.text)
+        )
     })?;
     if patches.is_empty() {
         if text.is_empty() {
@@ -67,7 +75,11 @@ fn run(options: &Options) -> Result<i32, String> {
         }
         return Err("Only garbage was found in the patch input.".to_owned());
     }
-    let mut session = Session { options, failed: false, out: String::new() };
+    let mut session = Session {
+        options,
+        failed: false,
+        out: String::new(),
+    };
     let mut output = Vec::new();
     for patch in &patches {
         session.one(patch, &mut output)?;
@@ -167,7 +179,11 @@ impl Session<'_> {
         self.failed = true;
         let line = patch.at_line;
         self.say(format!("can't find file to patch at input line {line}"));
-        let hint = if self.options.strip.is_some() { "Perhaps you used the wrong -p or --strip option?" } else { "Perhaps you should have used the -p or --strip option?" };
+        let hint = if self.options.strip.is_some() {
+            "Perhaps you used the wrong -p or --strip option?"
+        } else {
+            "Perhaps you should have used the -p or --strip option?"
+        };
         self.say(hint);
         self.say("The text leading up to this was:\n--------------------------");
         for text in &patch.leading {
@@ -235,7 +251,11 @@ impl Session<'_> {
 
     /// A patch that seems to be applied already: whether to turn it round.
     fn reversed(&mut self, reverse: bool) -> bool {
-        let what = if reverse { "Unreversed" } else { "Reversed (or previously applied)" };
+        let what = if reverse {
+            "Unreversed"
+        } else {
+            "Reversed (or previously applied)"
+        };
         let start = format!("{what} patch detected!");
         if self.options.forward {
             self.say(format!("{start}  Skipping patch."));
@@ -277,7 +297,11 @@ impl Session<'_> {
         let name = match &self.options.rejects {
             Some(name) => PathBuf::from(name),
             None => {
-                let base = self.options.output.as_ref().map_or_else(|| target.path.clone(), PathBuf::from);
+                let base = self
+                    .options
+                    .output
+                    .as_ref()
+                    .map_or_else(|| target.path.clone(), PathBuf::from);
                 path_of(&[bytes_of(base.as_os_str()), b".rej"].concat())
             }
         };
@@ -308,8 +332,16 @@ impl Session<'_> {
                 let _ = fs::set_permissions(&backup, meta.permissions());
             }
         }
-        let deletes = if self.options.reverse { target.creates } else { target.deletes };
-        if result.is_empty() && original.is_some() && (deletes || self.options.remove_empty) && tally.rejected.is_empty() {
+        let deletes = if self.options.reverse {
+            target.creates
+        } else {
+            target.deletes
+        };
+        if result.is_empty()
+            && original.is_some()
+            && (deletes || self.options.remove_empty)
+            && tally.rejected.is_empty()
+        {
             fs::remove_file(&target.source).map_err(error)?;
             target::remove_empty_folders(path);
             return Ok(());

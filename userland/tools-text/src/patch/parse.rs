@@ -22,7 +22,11 @@ impl Hunk {
     /// The lines looked for, or with `new` those put in their place.
     pub fn side(&self, new: bool) -> Vec<&[u8]> {
         let other = if new { Kind::Remove } else { Kind::Add };
-        self.lines.iter().filter(|(kind, _)| *kind != other).map(|(_, line)| line.as_slice()).collect()
+        self.lines
+            .iter()
+            .filter(|(kind, _)| *kind != other)
+            .map(|(_, line)| line.as_slice())
+            .collect()
     }
 
     /// The same backwards.
@@ -32,15 +36,26 @@ impl Hunk {
             Kind::Remove => Kind::Add,
             Kind::Add => Kind::Remove,
         };
-        let mut lines: Vec<(Kind, Vec<u8>)> = self.lines.iter().map(|(kind, line)| (turn(*kind), line.clone())).collect();
+        let mut lines: Vec<(Kind, Vec<u8>)> = self
+            .lines
+            .iter()
+            .map(|(kind, line)| (turn(*kind), line.clone()))
+            .collect();
         // Removals come before additions within a change.
         let mut at = 0;
         while at < lines.len() {
-            let end = lines[at..].iter().position(|(kind, _)| *kind == Kind::Context).map_or(lines.len(), |n| at + n);
+            let end = lines[at..]
+                .iter()
+                .position(|(kind, _)| *kind == Kind::Context)
+                .map_or(lines.len(), |n| at + n);
             lines[at..end].sort_by_key(|(kind, _)| *kind == Kind::Add);
             at = end + 1;
         }
-        Self { old_start: self.new_start, new_start: self.old_start, lines }
+        Self {
+            old_start: self.new_start,
+            new_start: self.old_start,
+            lines,
+        }
     }
 
     /// Lines of context before the first and behind the last change.
@@ -91,7 +106,12 @@ pub struct Malformed {
 /// The first line that breaks a hunk.
 pub fn parse(text: &[u8]) -> Result<Vec<FilePatch>, Malformed> {
     let lines: Vec<&[u8]> = text.split_inclusive(|&b| b == b'\n').collect();
-    let mut parser = Parser { lines, at: 0, out: Vec::new(), pending: FilePatch::default() };
+    let mut parser = Parser {
+        lines,
+        at: 0,
+        out: Vec::new(),
+        pending: FilePatch::default(),
+    };
     parser.run()?;
     Ok(parser.out)
 }
@@ -109,7 +129,10 @@ impl<'a> Parser<'a> {
     }
 
     fn malformed<T>(&self) -> Result<T, Malformed> {
-        Err(Malformed { line: self.at + 1, text: chomp(self.line(0)).to_vec() })
+        Err(Malformed {
+            line: self.at + 1,
+            text: chomp(self.line(0)).to_vec(),
+        })
     }
 
     fn run(&mut self) -> Result<(), Malformed> {
@@ -127,7 +150,10 @@ impl<'a> Parser<'a> {
                     self.unified()?;
                 }
                 self.finish();
-            } else if line.starts_with(b"*** ") && self.line(1).starts_with(b"--- ") && self.line(2).starts_with(b"********") {
+            } else if line.starts_with(b"*** ")
+                && self.line(1).starts_with(b"--- ")
+                && self.line(2).starts_with(b"********")
+            {
                 self.header(b"*** ", b"--- ");
                 self.pending.at_line = self.at + 1;
                 self.pending.is_context = true;
@@ -200,7 +226,15 @@ impl<'a> Parser<'a> {
 
     /// The names of `diff --git a/x b/x`, which stand alone when a patch has no lines.
     fn git_names(&mut self) {
-        let Some(first) = self.pending.leading.iter().rev().find(|line| line.starts_with(b"diff --git ")) else { return };
+        let Some(first) = self
+            .pending
+            .leading
+            .iter()
+            .rev()
+            .find(|line| line.starts_with(b"diff --git "))
+        else {
+            return;
+        };
         let rest = &first[b"diff --git ".len()..];
         // Both names are equal but for their first component.
         let half = rest.len() / 2;
@@ -216,7 +250,11 @@ impl<'a> Parser<'a> {
                 return self.malformed();
             };
             self.at += 1;
-            let mut hunk = Hunk { old_start, new_start, lines: Vec::new() };
+            let mut hunk = Hunk {
+                old_start,
+                new_start,
+                lines: Vec::new(),
+            };
             let (mut old_left, mut new_left) = (old_count, new_count);
             while old_left > 0 || new_left > 0 || self.line(0).starts_with(b"\\") {
                 if self.at >= self.lines.len() {
@@ -241,7 +279,11 @@ impl<'a> Parser<'a> {
                 old_left -= takes.0;
                 new_left -= takes.1;
                 // A blank line of context may have lost its blank.
-                let body = if line[0] == b'\n' || line[0] == b'\t' { line } else { &line[1..] };
+                let body = if line[0] == b'\n' || line[0] == b'\t' {
+                    line
+                } else {
+                    &line[1..]
+                };
                 hunk.lines.push((kind, with_newline(body)));
                 self.at += 1;
             }
@@ -253,13 +295,21 @@ impl<'a> Parser<'a> {
     fn context(&mut self) -> Result<(), Malformed> {
         while self.line(0).starts_with(b"***************") {
             self.at += 1;
-            let Some((old_start, _)) = context_range(self.line(0), b"*** ", b" ****") else { return self.malformed() };
+            let Some((old_start, _)) = context_range(self.line(0), b"*** ", b" ****") else {
+                return self.malformed();
+            };
             self.at += 1;
             let old = self.context_block(b'-')?;
-            let Some((new_start, _)) = context_range(self.line(0), b"--- ", b" ----") else { return self.malformed() };
+            let Some((new_start, _)) = context_range(self.line(0), b"--- ", b" ----") else {
+                return self.malformed();
+            };
             self.at += 1;
             let new = self.context_block(b'+')?;
-            self.pending.hunks.push(Hunk { old_start, new_start, lines: merge(old, new) });
+            self.pending.hunks.push(Hunk {
+                old_start,
+                new_start,
+                lines: merge(old, new),
+            });
         }
         Ok(())
     }
@@ -295,7 +345,11 @@ impl<'a> Parser<'a> {
     fn normal(&mut self) -> Result<(), Malformed> {
         while let Some((old_start, command, new_start)) = normal_range(self.line(0)) {
             self.at += 1;
-            let mut hunk = Hunk { old_start, new_start, lines: Vec::new() };
+            let mut hunk = Hunk {
+                old_start,
+                new_start,
+                lines: Vec::new(),
+            };
             // An addition names the line it goes behind.
             hunk.old_start += usize::from(command == b'a');
             hunk.new_start += usize::from(command == b'd');
@@ -346,7 +400,9 @@ fn name(text: &[u8]) -> Vec<u8> {
     let end = text.iter().position(|&b| b == b'\t').unwrap_or(text.len());
     let name = &text[..end];
     // Without a tab, a time stamp may follow behind blanks.
-    let stamp = name.windows(3).position(|part| part[0] == b' ' && part[1].is_ascii_digit() && part[2].is_ascii_digit());
+    let stamp = name
+        .windows(3)
+        .position(|part| part[0] == b' ' && part[1].is_ascii_digit() && part[2].is_ascii_digit());
     let name = match stamp {
         Some(at) if end == text.len() && text[at..].contains(&b':') => &name[..at],
         _ => name,
@@ -363,9 +419,15 @@ fn unquote(text: &[u8]) -> Vec<u8> {
             at += 1;
             continue;
         }
-        let digits = text[at + 1..].iter().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
+        let digits = text[at + 1..]
+            .iter()
+            .take(3)
+            .take_while(|b| (b'0'..=b'7').contains(b))
+            .count();
         if digits > 0 {
-            let code = text[at + 1..=at + digits].iter().fold(0u32, |sum, d| sum * 8 + u32::from(d - b'0'));
+            let code = text[at + 1..=at + digits]
+                .iter()
+                .fold(0u32, |sum, d| sum * 8 + u32::from(d - b'0'));
             out.push((code & 0xff) as u8);
             at += 1 + digits;
             continue;
@@ -382,7 +444,9 @@ fn unquote(text: &[u8]) -> Vec<u8> {
 
 fn number(text: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(text).ok()?;
-    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// Old start and count, new start and count of `@@ -a,b +c,d @@`.
@@ -425,7 +489,10 @@ fn normal_range(line: &[u8]) -> Option<(usize, u8, usize)> {
 /// Both sides of a context difference as one list; a side that is left out has the other's context.
 fn merge(old: Vec<(bool, Vec<u8>)>, new: Vec<(bool, Vec<u8>)>) -> Vec<(Kind, Vec<u8>)> {
     let side = |lines: Vec<(bool, Vec<u8>)>, kind: Kind| -> Vec<(Kind, Vec<u8>)> {
-        lines.into_iter().map(|(changed, line)| (if changed { kind } else { Kind::Context }, line)).collect()
+        lines
+            .into_iter()
+            .map(|(changed, line)| (if changed { kind } else { Kind::Context }, line))
+            .collect()
     };
     if new.is_empty() {
         return side(old, Kind::Remove);

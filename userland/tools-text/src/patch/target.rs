@@ -27,29 +27,54 @@ pub fn choose(patch: &FilePatch, options: &Options) -> Option<Target> {
     let deletes = nowhere(&patch.new_name) || patch.deletes;
     if let Some(name) = &options.original {
         let path = PathBuf::from(name);
-        return Some(Target { source: path.clone(), path, creates, deletes });
+        return Some(Target {
+            source: path.clone(),
+            path,
+            creates,
+            deletes,
+        });
     }
     if let Some((from, to)) = &patch.rename {
         let strip = options.strip.unwrap_or(1).saturating_sub(1);
         let (from, to) = if options.reverse { (to, from) } else { (from, to) };
         let (from, to) = (stripped(from, Some(strip))?, stripped(to, Some(strip))?);
-        return from.exists().then_some(Target { source: from, path: to, creates: false, deletes: false });
+        return from.exists().then_some(Target {
+            source: from,
+            path: to,
+            creates: false,
+            deletes: false,
+        });
     }
-    let names: Vec<&Vec<u8>> = [&patch.old_name, &patch.new_name, &patch.index_name].into_iter().flatten().collect();
+    let names: Vec<&Vec<u8>> = [&patch.old_name, &patch.new_name, &patch.index_name]
+        .into_iter()
+        .flatten()
+        .collect();
     let names = names.into_iter().filter(|name| name.as_slice() != b"/dev/null");
     let candidates: Vec<PathBuf> = names.filter_map(|name| stripped(name, options.strip)).collect();
     let length = |path: &Path| path.as_os_str().len();
     let key = |path: &PathBuf| {
-        (path.components().count(), path.file_name().map_or(0, |name| name.len()), length(path))
+        (
+            path.components().count(),
+            path.file_name().map_or(0, |name| name.len()),
+            length(path),
+        )
     };
-    let existing = candidates.iter().filter(|path| path.is_file()).min_by_key(|path| key(path));
+    let existing = candidates
+        .iter()
+        .filter(|path| path.is_file())
+        .min_by_key(|path| key(path));
     let makes = if options.reverse { deletes } else { creates };
     let path = match existing {
         Some(path) => path.clone(),
         None if makes => candidates.iter().min_by_key(|path| key(path))?.clone(),
         None => return None,
     };
-    Some(Target { source: path.clone(), path, creates, deletes })
+    Some(Target {
+        source: path.clone(),
+        path,
+        creates,
+        deletes,
+    })
 }
 
 /// A name without its first components, or its last component only; `None` for one that leads elsewhere.
@@ -83,7 +108,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn set_executable(path: &Path, executable: bool) {
     if let Ok(meta) = fs::metadata(path) {
         let mode = meta.permissions().mode();
-        let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
+        let mode = if executable {
+            mode | (mode & 0o444) >> 2
+        } else {
+            mode & !0o111
+        };
         let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
     }
 }
