@@ -2,6 +2,9 @@
 
 mod mkdir;
 mod rm;
+pub(crate) mod times;
+mod touch;
 
 pub(crate) use mkdir::{mkdir, rmdir};
 pub(crate) use rm::rm;
+pub(crate) use touch::touch;

@@ -6,10 +6,19 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod clock;
+mod date;
+mod dates;
 mod duration;
 mod files;
+mod glob;
+mod human;
+mod ls;
 mod mode;
+mod screen;
 pub mod small;
+mod users;
+mod version;
 mod write;
 
 use std::ffi::OsString;
@@ -27,9 +36,14 @@ pub const fn applets() -> &'static [(&'static str, Applet)] {
 }
 
 const APPLETS: &[(&str, Applet)] = &[
+    ("date", date::date),
+    ("dir", ls::dir),
+    ("ls", ls::ls),
     ("mkdir", files::mkdir),
     ("rm", files::rm),
     ("rmdir", files::rmdir),
+    ("touch", files::touch),
+    ("vdir", ls::vdir),
 ];
 
 /// Reports a wrong command line in the words of GNU; returns `status`.

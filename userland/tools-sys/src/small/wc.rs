@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use agentos_tools_base::cli::{Arg, Parser};
 use agentos_tools_base::io::{BLOCK, complain_file, count, shown};
@@ -103,19 +104,21 @@ fn width(names: &[OsString], wanted: Wanted) -> usize {
     if names.len() <= 1 && wanted.number() == 1 {
         return 1;
     }
-    if names.is_empty() {
-        return 7;
-    }
     let (mut least, mut total) = (1, 0_u64);
-    for name in names {
-        match std::fs::metadata(name) {
-            _ if name == "-" => least = 7,
+    let input = [OsString::from("-")];
+    for name in if names.is_empty() { &input } else { names } {
+        let meta = if name == "-" { input_metadata() } else { std::fs::metadata(name) };
+        match meta {
             Ok(meta) if meta.is_file() => total = total.saturating_add(meta.size()),
             Ok(_) => least = 7,
             Err(_) => {}
         }
     }
     total.to_string().len().max(least)
+}
+
+fn input_metadata() -> io::Result<std::fs::Metadata> {
+    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
 }
 
 fn line(counts: Counts, wanted: Wanted, width: usize, name: Option<&str>) -> String {
