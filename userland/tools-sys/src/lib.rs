@@ -6,20 +6,29 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod chmod;
+mod chown;
 mod clock;
 mod date;
 mod dates;
 mod duration;
+mod emacs;
 mod files;
+mod find;
 mod glob;
 mod human;
 mod ls;
 mod mode;
+mod realpath;
 mod screen;
 pub mod small;
+mod stat;
+mod statfs;
 mod users;
 mod version;
+mod walk;
 mod write;
+mod xargs;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -36,15 +45,39 @@ pub const fn applets() -> &'static [(&'static str, Applet)] {
 }
 
 const APPLETS: &[(&str, Applet)] = &[
+    ("chgrp", chown::chgrp),
+    ("chmod", chmod::chmod),
+    ("chown", chown::chown),
+    ("cp", files::cp),
     ("date", date::date),
     ("dir", ls::dir),
+    ("find", find::find),
+    ("link", files::link),
+    ("ln", files::ln),
     ("ls", ls::ls),
     ("mkdir", files::mkdir),
+    ("mkfifo", files::mkfifo),
+    ("mknod", files::mknod),
+    ("mv", files::mv),
+    ("readlink", realpath::readlink),
+    ("realpath", realpath::realpath),
     ("rm", files::rm),
     ("rmdir", files::rmdir),
+    ("stat", stat::stat),
     ("touch", files::touch),
+    ("unlink", files::unlink),
     ("vdir", ls::vdir),
+    ("xargs", xargs::xargs),
 ];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tables_are_sorted() {
+        assert!(super::applets().windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(super::small::NAMES.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}
 
 /// Reports a wrong command line in the words of GNU; returns `status`.
 fn usage(tool: &str, message: impl Display, status: i32) -> i32 {

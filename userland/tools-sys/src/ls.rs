@@ -20,6 +20,9 @@ mod quote;
 
 use std::ffi::OsString;
 
+pub(crate) use long::{major, minor};
+pub(crate) use quote::{Style, quoted};
+
 use options::{Format, Parsed};
 
 /// `ls`.

@@ -42,7 +42,8 @@ pub(crate) fn set(
     }
     let value = |at: Option<Instant>| match at {
         None => SystemTime::now(),
-        Some(at) => UNIX_EPOCH + Duration::new(at.secs.max(0) as u64, at.nanos),
+        Some(at) if at.secs < 0 => UNIX_EPOCH - Duration::from_secs(at.secs.unsigned_abs()) + Duration::new(0, at.nanos),
+        Some(at) => UNIX_EPOCH + Duration::new(at.secs as u64, at.nanos),
     };
     let mut times = FileTimes::new();
     if let Some(at) = access {

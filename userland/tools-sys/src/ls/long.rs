@@ -156,9 +156,8 @@ fn columns(listing: &mut Listing, row: &Row, widths: &Widths) {
     }
     text.push_str(&format!("{} {:>2$} ", row.mode, row.links, widths.links));
     // Numbers stand to the right, names to the left.
-    let mut person = |name: &str, width: usize| {
-        let text = if options.numeric { format!("{name:>width$} ") } else { format!("{name:<width$} ") };
-        text
+    let person = |name: &str, width: usize| {
+        if options.numeric { format!("{name:>width$} ") } else { format!("{name:<width$} ") }
     };
     if options.owner {
         text.push_str(&person(&row.owner, widths.owner));

@@ -6,7 +6,7 @@
 
 mod cat;
 mod echo;
-mod env;
+pub(crate) mod env;
 mod escape;
 mod expression;
 mod head;
@@ -61,6 +61,16 @@ pub const NAMES: [&str; TOOLS.len()] = {
 /// The tool of a name.
 pub fn find(name: &str) -> Option<Tool> {
     TOOLS.iter().find(|(tool, _)| *tool == name).map(|(_, run)| *run)
+}
+
+/// What a backslash escape stands for, as `printf` reads it, and how many bytes it took.
+pub(crate) fn unescape(text: &[u8]) -> (Vec<u8>, usize) {
+    let (escape, taken) = escape::read(text, escape::Octal::Plain);
+    match escape {
+        escape::Escape::Byte(byte) => (vec![byte], taken),
+        escape::Escape::Char(c) => (c.to_string().into_bytes(), taken),
+        escape::Escape::Stop | escape::Escape::None => (vec![b'\\'], 0),
+    }
 }
 
 /// `true` and `false` take no options but `--help` and `--version`, and those only alone.
