@@ -2,6 +2,7 @@
 
 mod commands;
 mod coreutils;
+mod help;
 mod run;
 
 fn main() {

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use agentos_tools_sys::Applet;
 
-use crate::{commands, coreutils};
+use crate::{commands, coreutils, help};
 
 /// The tables, the one that wins first.
 pub(crate) const TABLES: &[&[(&str, Applet)]] = &[
@@ -16,6 +16,7 @@ pub(crate) const TABLES: &[&[(&str, Applet)]] = &[
     agentos_tools_text::applets(),
     agentos_tools_data::applets(),
     coreutils::APPLETS,
+    help::APPLETS,
 ];
 
 /// Runs the tool that the command line names; returns its status.

@@ -1,11 +1,15 @@
 //! The POSIX side of `std::fs` and `std::process`: one name for what the host's and the guest's library call differently.
 
 #[cfg(unix)]
-pub use std::os::unix::fs::{DirBuilderExt, DirEntryExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
+pub use std::os::unix::fs::{
+    DirBuilderExt, DirEntryExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink,
+};
 #[cfg(unix)]
 pub use std::os::unix::process::{CommandExt, ExitStatusExt};
 #[cfg(target_os = "wasi")]
-pub use std::os::wasi::posix::fs::{DirBuilderExt, DirEntryExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
+pub use std::os::wasi::posix::fs::{
+    DirBuilderExt, DirEntryExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink,
+};
 #[cfg(target_os = "wasi")]
 pub use std::os::wasi::posix::process::{CommandExt, ExitStatusExt};
 
