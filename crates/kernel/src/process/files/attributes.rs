@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::id::{Fd, Gid, Uid};
 use crate::process::process::Process;
 use crate::process::signal::{SigInfo, Signal};
-use crate::vfs::{Access, Mode, SetTime, Stat, StatFs};
+use crate::vfs::{Access, Mode, SetTime, Stat, StatFs, access};
 use core::sync::atomic::Ordering;
 
 impl Process {
@@ -121,6 +121,14 @@ impl Process {
     /// # Errors
     /// Those of `faccessat(2)`.
     pub fn access(&self, dir: Dir, path: &[u8], want: Access, flags: AtFlags) -> Result<()> {
+        if let Some(file) = self.itself(dir, path, flags)? {
+            let cred = self.cred();
+            let attr = file.stat()?.attr;
+            return match flags.contains(AtFlags::EACCESS) {
+                true => access::check(&cred, &attr, want),
+                false => access::check(&access::with_real_ids(&cred), &attr, want),
+            };
+        }
         let base = self.base(dir, path)?;
         let (effective, follow) = (flags.contains(AtFlags::EACCESS), flags.contains(AtFlags::FOLLOW));
         self.kernel()

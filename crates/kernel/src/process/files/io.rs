@@ -273,7 +273,7 @@ impl Process {
     }
 
     /// Whether the read that waits has waited too long (`maxBlockingReadMs`).
-    fn read_expired(&self, waker: Option<&Waker>) -> bool {
+    pub(super) fn read_expired(&self, waker: Option<&Waker>) -> bool {
         let limit = self.kernel().limits.max_blocking_read_ms;
         limit > 0 && self.wait_expired(limit.saturating_mul(1_000_000), waker)
     }

@@ -100,7 +100,7 @@ impl Process {
     /// `recvfrom(2)`.
     ///
     /// # Errors
-    /// Those of `recv(2)`.
+    /// Those of `recv(2)`; `ETIMEDOUT` after `maxBlockingReadMs`.
     pub fn receive(&self, fd: Fd, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
         let file = self.file(fd)?;
         let socket = file.object_as::<Socket>().ok_or(Errno::ENOTSOCK)?;
@@ -108,7 +108,11 @@ impl Process {
         let now = flags.contains(MessageFlags::DONTWAIT);
         let result = self.waiting(waker, |waker| {
             let result = not_waiting(&file, now, waker, |waker| socket.receive(buf, flags, waker));
-            self.socket_timeout(result, timeout, Errno::EAGAIN, waker)
+            let result = self.socket_timeout(result, timeout, Errno::EAGAIN, waker);
+            match result.is_pending() && self.read_expired(waker) {
+                true => Poll::Ready(Err(Errno::ETIMEDOUT.into())),
+                false => result,
+            }
         });
         self.settle_wait(result)
     }
