@@ -126,6 +126,10 @@ fn descriptor_links_lead_to_the_very_things() {
             .readlink(Dir::Cwd, format!("/proc/self/fd/{read}").as_bytes())
             .unwrap();
         assert!(text.starts_with(b"pipe:["));
+        let link = sys
+            .stat(Dir::Cwd, format!("/proc/self/fd/{write}").as_bytes(), AtFlags::empty())
+            .unwrap();
+        assert_eq!(link.attr.mode.bits(), 0o300);
         let again = sys.open_write(&format!("/proc/self/fd/{write}")).await.unwrap();
         sys.close(write).unwrap();
         sys.write(again, b"through").await.unwrap();

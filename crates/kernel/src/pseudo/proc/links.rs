@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::fd::{AccessMode, OpenFile, SeekFrom, StatusFlags};
 use crate::id::{Fd, Pid};
 use crate::process::{Kernel, Process};
-use crate::vfs::{FsContext, Jump, Location, Object};
+use crate::vfs::{FsContext, Jump, Location, Mode, Object};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -44,6 +44,12 @@ pub(super) fn jump(kernel: &Kernel, node: Node, caller: Pid) -> Result<Jump> {
             handle: file,
         })),
     }
+}
+
+/// Permissions of the link of a descriptor: how the file was opened.
+pub(super) fn mode(access: AccessMode) -> Mode {
+    let bit = |mode, bits| if access.contains(mode) { bits } else { 0 };
+    Mode::new(0o100 | bit(AccessMode::READ, 0o400) | bit(AccessMode::WRITE, 0o200))
 }
 
 /// What `/proc/<pid>/fdinfo/<n>` says.

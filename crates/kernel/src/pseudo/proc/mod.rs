@@ -60,7 +60,11 @@ impl ProcFs {
         if node.pid.0 != 0 {
             let process = self.process(node.pid)?;
             if matches!(item, Item::Fd | Item::FdInfo) {
-                process.file(node.fd).map_err(|_| Errno::ENOENT)?;
+                let file = process.file(node.fd).map_err(|_| Errno::ENOENT)?;
+                if item == Item::Fd {
+                    attr.mode = links::mode(file.access());
+                    attr.size = 64;
+                }
             }
             let cred = process.cred();
             (attr.uid, attr.gid) = (cred.euid, cred.egid);
