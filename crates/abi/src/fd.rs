@@ -31,7 +31,8 @@ record! {
         pub kind: u32,
         /// Descriptor; or child pid, -1 for any child; ignored for signals.
         pub id: i32,
-        /// Wanted bits of `POLL*`; children and signals report [`POLLIN`].
+        /// Wanted bits of `POLL*`. Of a child, [`POLLIN`] is its end and [`POLLPRI`] that it stopped or continued; signals
+        /// report [`POLLIN`].
         pub events: u32,
         /// Ready bits, written by the kernel.
         pub revents: u32,

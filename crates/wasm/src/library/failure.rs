@@ -53,6 +53,19 @@ impl Failure {
         )))
     }
 
+    /// The programs that wait already are too large together.
+    pub(crate) fn busy_bytes(observed: u64, capacity: u64) -> Self {
+        let path = "wasm.waiting_program_bytes";
+        Self::Limit(Box::new(LimitExceeded::new(
+            path,
+            "bytes",
+            observed,
+            capacity,
+            "exec",
+            Errno::EAGAIN,
+        )))
+    }
+
     /// Whether trying again with the same file can only fail the same way.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Invalid(_))

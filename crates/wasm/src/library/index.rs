@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::disk::Digest;
 use super::failure::Failure;
-use super::key::{Content, Key};
+use super::key::Key;
 use agentos_kernel::wait::WaitQueue;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use std::task::Waker;
 
 /// Answers that are remembered.
 const REQUESTS_MAX: usize = 1024;
+
+/// Bytes of guests' programs that may wait: they are held in memory until they are compiled.
+const WAITING_BYTES: u64 = 512 << 20;
 
 /// Of the programs that may wait, the part that may come from one filesystem.
 const FILESYSTEM_SHARE: usize = 4;
@@ -27,7 +30,8 @@ pub(super) struct Index {
 enum Request {
     Waiting {
         waiters: Arc<WaitQueue>,
-        of_guest: bool,
+        /// Bytes that a guest makes the executor hold meanwhile; none for bundled programs.
+        of_guest: Option<u64>,
     },
     Known {
         answer: Result<Arc<Code>, Failure>,
@@ -81,31 +85,39 @@ impl Index {
     }
 
     /// Notes that the answer is being worked on.
-    pub(super) fn begin(
-        &mut self,
-        key: &Key,
-        content: &Content,
-        waker: Option<&Waker>,
-        max: usize,
-    ) -> Result<(), Failure> {
-        let of_guest = !content.is_bundled();
-        if of_guest {
-            let waiting = |of_same: bool| {
-                let counts = |(other, request): &(&Key, &Request)| {
-                    matches!(request, Request::Waiting { of_guest: true, .. })
-                        && (!of_same || other.same_filesystem(key))
-                };
-                self.requests.iter().filter(counts).count() + 1
-            };
-            let share = (max / FILESYSTEM_SHARE).max(1);
-            if waiting(false) > max || waiting(true) > share {
-                return Err(Failure::busy(waiting(false), max));
-            }
+    pub(super) fn begin(&mut self, key: &Key, waker: Option<&Waker>, max: usize) -> Result<(), Failure> {
+        let of_guest = key.guest_bytes();
+        if let Some(bytes) = of_guest {
+            self.admit(key, bytes, max)?;
         }
         let waiters = Arc::new(WaitQueue::default());
         waiters.register(waker);
         self.requests
             .insert(key.clone(), Request::Waiting { waiters, of_guest });
+        Ok(())
+    }
+
+    /// Whether one more program of a guest may wait. A filesystem's share keeps one VM from taking all places; a single
+    /// program may always wait, however large the VM's limits let it be.
+    fn admit(&self, key: &Key, bytes: u64, max: usize) -> Result<(), Failure> {
+        let (mut count, mut total, mut of_same) = (1, bytes, 1);
+        for (other, request) in &self.requests {
+            if let Request::Waiting {
+                of_guest: Some(bytes), ..
+            } = request
+            {
+                count += 1;
+                total += bytes;
+                of_same += usize::from(other.same_filesystem(key));
+            }
+        }
+        let share = (max / FILESYSTEM_SHARE).max(1);
+        if count > max || of_same > share {
+            return Err(Failure::busy(count, max));
+        }
+        if count > 1 && total > WAITING_BYTES {
+            return Err(Failure::busy_bytes(total, WAITING_BYTES));
+        }
         Ok(())
     }
 

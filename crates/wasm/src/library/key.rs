@@ -62,6 +62,14 @@ impl Key {
         matches!(self, Self::Blob(_) | Self::File { fresh: false, .. })
     }
 
+    /// Bytes of a file that a guest brought; none for a bundled one.
+    pub(super) fn guest_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Blob(_) => None,
+            Self::File { size, .. } => Some(*size),
+        }
+    }
+
     /// Whether both are files of one filesystem.
     pub(super) fn same_filesystem(&self, other: &Self) -> bool {
         match (self, other) {

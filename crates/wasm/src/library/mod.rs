@@ -135,7 +135,7 @@ impl Library {
             Some(blob) => Content::Blob(blob),
             None => Content::of_file(file, limit),
         };
-        if let Err(failure) = index.begin(&key, &content, waker, self.shared.max_waiting) {
+        if let Err(failure) = index.begin(&key, waker, self.shared.max_waiting) {
             return Poll::Ready(Err(failure));
         }
         drop(index);

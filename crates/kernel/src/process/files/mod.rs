@@ -86,10 +86,11 @@ impl Process {
         result
     }
 
-    /// Where a relative `path` starts; none for the working directory.
+    /// Where a relative `path` starts; none for the working directory. An empty path is an error of its own, which the walk
+    /// reports whatever the directory is.
     pub(super) fn base(&self, dir: Dir, path: &[u8]) -> Result<Option<Location>> {
         match dir {
-            Dir::Fd(fd) if path.first() != Some(&b'/') => {
+            Dir::Fd(fd) if !path.is_empty() && path.first() != Some(&b'/') => {
                 let file = self.file(fd)?;
                 let location = file.location().ok_or(Errno::ENOTDIR)?;
                 match location.kind() {
