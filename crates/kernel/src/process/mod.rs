@@ -11,7 +11,7 @@
 //!
 //! * Everything that relates processes to each other (parents, groups, sessions, signals, stopping, ending) changes under the
 //!   table's lock and only there, so that each change is atomic. Nobody is woken, nothing is closed and no terminal is
-//!   called under it; whom to wake is collected in [`wake::Wakes`] and done after unlocking.
+//!   called under it; whom to wake is collected in `Wakes` and done after unlocking.
 //! * A spawn has no effect until it succeeds: the program is loaded and every descriptor opened before a pid exists.
 //! * A process that ends first frees what it holds, then publishes its status, then wakes those who wait for it.
 //! * A blocked system call keeps no state: it is called again, with the same arguments, after its waker was woken.
