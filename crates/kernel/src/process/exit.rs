@@ -225,7 +225,7 @@ impl Kernel {
             .filter_map(|child| table.entry(*child).ok())
             .map(|entry| entry.group);
         let groups: Vec<Pid> = groups.chain([group]).collect();
-        let guarded = table.guarded(groups.into_iter());
+        let guarded = table.guarded(&groups);
         for child in children {
             self.orphan(&mut table, child);
         }

@@ -22,7 +22,7 @@ impl Process {
             let mut table = self.kernel().table.lock();
             self.check_setpgid(&table, pid, group).map(|()| {
                 let affected = Self::affected_by_move(&table, pid);
-                let guarded = table.guarded(affected.into_iter());
+                let guarded = table.guarded(&affected);
                 table.regroup(pid, group, None);
                 table.rescue(guarded, &mut wakes);
             })
@@ -78,7 +78,7 @@ impl Process {
                 Some(_) => Err(Errno::EPERM.into()),
                 None => {
                     let affected = Self::affected_by_move(&table, pid);
-                    let guarded = table.guarded(affected.into_iter());
+                    let guarded = table.guarded(&affected);
                     table.regroup(pid, pid, Some(pid));
                     table.rescue(guarded, &mut wakes);
                     Ok(pid)

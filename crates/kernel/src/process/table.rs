@@ -13,7 +13,7 @@ use super::{PID_MAX, Times};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Pid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 /// All processes of a VM but init, which needs no entry: it has no signals, and its children are reaped as they end.
@@ -171,36 +171,53 @@ impl Table {
     /// Whether nobody could continue a stopped member of the group: no living member has a parent that is in the same session
     /// but another group (`credentials(7)`). Init does not count as a parent.
     pub(super) fn is_orphaned(&self, group: Pid) -> bool {
-        let guarded = |entry: &Entry| {
-            self.entries
-                .get(&entry.parent)
-                .is_some_and(|parent| parent.session == entry.session && parent.group != group && !parent.is_zombie())
-        };
-        !self
+        let mut members = self
             .entries
             .values()
-            .any(|entry| entry.group == group && !entry.is_zombie() && guarded(entry))
+            .filter(|entry| entry.group == group && !entry.is_zombie());
+        !members.any(|entry| self.guards(entry))
     }
 
     /// The groups among `groups` that are not orphaned now. Cheap when nothing is stopped: then nobody needs to know.
-    pub(super) fn guarded(&self, groups: impl Iterator<Item = Pid>) -> Vec<Pid> {
+    pub(super) fn guarded(&self, groups: &[Pid]) -> BTreeSet<Pid> {
         if self.stopped == 0 {
-            return Vec::new();
+            return BTreeSet::new();
         }
-        groups.filter(|group| !self.is_orphaned(*group)).collect()
+        let all = self.guarded_groups();
+        groups.iter().copied().filter(|group| all.contains(group)).collect()
+    }
+
+    /// Every group that is not orphaned, in one pass: a big VM has many.
+    fn guarded_groups(&self) -> BTreeSet<Pid> {
+        let alive = self.entries.values().filter(|entry| !entry.is_zombie());
+        alive
+            .filter(|entry| self.guards(entry))
+            .map(|entry| entry.group)
+            .collect()
+    }
+
+    /// Whether the parent of a process could continue its group.
+    fn guards(&self, entry: &Entry) -> bool {
+        self.entries
+            .get(&entry.parent)
+            .is_some_and(|parent| parent.session == entry.session && parent.group != entry.group && !parent.is_zombie())
     }
 
     /// Hangs up and continues those of `guarded` that are orphaned now and have a stopped member.
-    pub(super) fn rescue(&mut self, guarded: Vec<Pid>, wakes: &mut Wakes) {
-        for group in guarded {
-            let stopped = |entry: &Entry| entry.group == group && entry.state == State::Stopped;
-            if self.is_orphaned(group) && self.entries.values().any(stopped) {
-                for pid in self.members(group) {
-                    // Neither is a real-time signal, which is the only kind that can be refused.
-                    let _ = self.post(pid, SigInfo::kernel(Signal::HUP), wakes);
-                    let _ = self.post(pid, SigInfo::kernel(Signal::CONT), wakes);
-                }
-            }
+    pub(super) fn rescue(&mut self, mut guarded: BTreeSet<Pid>, wakes: &mut Wakes) {
+        if guarded.is_empty() {
+            return;
+        }
+        let still = self.guarded_groups();
+        let stopped = self.entries.values().filter(|entry| entry.state == State::Stopped);
+        let stuck: BTreeSet<Pid> = stopped.map(|entry| entry.group).collect();
+        guarded.retain(|group| !still.contains(group) && stuck.contains(group));
+        let lost = self.entries.iter().filter(|(_, entry)| guarded.contains(&entry.group));
+        let lost: Vec<Pid> = lost.map(|(pid, _)| *pid).collect();
+        for pid in lost {
+            // Neither is a real-time signal, which is the only kind that can be refused.
+            let _ = self.post(pid, SigInfo::kernel(Signal::HUP), wakes);
+            let _ = self.post(pid, SigInfo::kernel(Signal::CONT), wakes);
         }
     }
 

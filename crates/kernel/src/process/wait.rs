@@ -52,17 +52,21 @@ impl Process {
     }
 
     fn try_wait(&self, table: &mut Table, target: WaitTarget, options: WaitOptions) -> Result<Option<Waited>> {
-        let children = match table.entry(self.pid()) {
-            Ok(entry) => &entry.children,
-            // Init has no entry: the host learns of its children through their handles.
-            Err(_) => return Err(Errno::ECHILD.into()),
+        // Init has no entry: the host learns of its children through their handles.
+        let own = table.entry(self.pid()).map_err(|_| Errno::ECHILD)?;
+        let one;
+        let children = match target {
+            WaitTarget::Pid(pid) => {
+                one = [pid];
+                &one[..]
+            }
+            _ => &own.children,
         };
-        let own = self.pgid();
         let mut any = false;
         let mut found = None;
         for child in children {
             let Ok(entry) = table.entry(*child) else { continue };
-            if !matches(target, *child, entry, own) {
+            if entry.parent != self.pid() || !matches(target, entry, own.group) {
                 continue;
             }
             any = true;
@@ -124,10 +128,9 @@ impl Process {
     }
 }
 
-fn matches(target: WaitTarget, pid: Pid, entry: &Entry, own: Pid) -> bool {
+fn matches(target: WaitTarget, entry: &Entry, own: Pid) -> bool {
     match target {
-        WaitTarget::Any => true,
-        WaitTarget::Pid(wanted) => pid == wanted,
+        WaitTarget::Any | WaitTarget::Pid(_) => true,
         WaitTarget::Group(group) => entry.group == group,
         WaitTarget::OwnGroup => entry.group == own,
     }

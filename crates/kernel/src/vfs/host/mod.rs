@@ -13,7 +13,7 @@
 //!
 //! Identity is the host's device and inode number. A file that the guest holds (open, working directory) is held open here
 //! as well, so that it survives renames and removal by either side and its number cannot be reused. For the rest a bounded
-//! [`table`] remembers in which directory they were last seen under which name; every use checks that the same file is still
+//! `table` remembers in which directory they were last seen under which name; every use checks that the same file is still
 //! there (`ESTALE`, which path walks report as `ENOENT`). Directories that are walked through stay open in a small cache.
 //! Files that nobody holds are not kept open: a descriptor that lingers keeps deleted files on the disk, and makes `execve`
 //! on the host fail.
