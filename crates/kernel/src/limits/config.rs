@@ -267,7 +267,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
         let mut diagonal = i;
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x.to_ascii_lowercase() != y.to_ascii_lowercase());
+            let cost = diagonal + usize::from(!x.eq_ignore_ascii_case(y));
             diagonal = row[j + 1];
             row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
         }
