@@ -17,11 +17,15 @@ mod column;
 mod file;
 mod grep;
 mod hexdump;
+mod less;
 mod patch;
 mod rev;
 mod rg;
+mod screen;
 mod sed;
 mod strings;
+mod terminal;
+mod timing;
 mod tree;
 mod xxd;
 
