@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{compress, jq, tar};
+use crate::{compress, jq, tar, zip};
 
 pub use agentos_tools_text::Applet;
 
@@ -33,10 +33,13 @@ tools! {
     "tar" tar::tar, "-c|-x|-t|-r [-zjJavpOPk] [-f ARCHIVE] [-C DIR] [FILE]...   archives";
     "unlzma" compress::unlzma, "[OPTION]... [FILE]...   lzma -d";
     "unxz" compress::unxz, "[OPTION]... [FILE]...   xz -d";
+    "unzip" zip::unzip, "[-lvtpcnoujq] [-d DIR] ARCHIVE [MEMBER]... [-x PATTERN]...   extract zip archives";
     "unzstd" compress::unzstd, "[OPTION]... [FILE]...   zstd -d";
     "xz" compress::xz, "[-dckftv0-9] [FILE]...   compress or decompress .xz";
     "xzcat" compress::xzcat, "[FILE]...   xz -dc";
     "zcat" compress::zcat, "[FILE]...   gzip -dc";
+    "zip" zip::zip, "[-rqjmuyDT0-9] [-x PATTERN]... ARCHIVE [FILE]...   make zip archives";
+    "zipinfo" zip::zipinfo, "[-1] ARCHIVE   list a zip archive";
     "zstd" compress::zstd, "[-dckfv] [--rm] [-o FILE] [FILE]...   compress or decompress .zst";
     "zstdcat" compress::zstdcat, "[FILE]...   zstd -dc";
 }

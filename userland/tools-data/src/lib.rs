@@ -13,5 +13,6 @@ mod compress;
 mod jq;
 mod json;
 mod tar;
+mod zip;
 
 pub use applets::{Applet, applets, synopses};

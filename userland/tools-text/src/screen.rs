@@ -11,7 +11,12 @@ const ECHO: u32 = 0o10;
 
 /// Rows and columns of the terminal on `fd`; 24 by 80 when it does not tell.
 pub fn size(fd: BorrowedFd<'_>) -> (usize, usize) {
-    let known = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok()).filter(|&n: &usize| n > 0);
+    let known = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|&n: &usize| n > 0)
+    };
     let found = tty::size(fd).ok().filter(|size| size.rows > 0 && size.cols > 0);
     let (rows, columns) = found.map_or((24, 80), |size| (usize::from(size.rows), usize::from(size.cols)));
     (known("LINES").unwrap_or(rows), known("COLUMNS").unwrap_or(columns))
@@ -62,7 +67,11 @@ impl Keyboard {
         raw.cc[5] = 0;
         raw.cc[6] = 1;
         tty::set(file.as_fd(), When::Drain, &raw)?;
-        Ok(Self { file, before: Some(before), pending: Vec::new() })
+        Ok(Self {
+            file,
+            before: Some(before),
+            pending: Vec::new(),
+        })
     }
 
     /// Size of the terminal.
@@ -153,6 +162,8 @@ impl Keyboard {
         while bytes.len() < length {
             bytes.push(self.byte()?);
         }
-        Some(Key::Char(String::from_utf8_lossy(&bytes).chars().next().unwrap_or('\u{fffd}')))
+        Some(Key::Char(
+            String::from_utf8_lossy(&bytes).chars().next().unwrap_or('\u{fffd}'),
+        ))
     }
 }

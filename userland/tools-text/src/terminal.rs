@@ -9,7 +9,11 @@ use std::os::fd::AsFd;
 /// `clear`: clears the screen and what was scrolled off.
 pub fn clear(args: Vec<OsString>) -> i32 {
     let keep = args.iter().any(|arg| arg == "-x");
-    print(if keep { b"\x1b[H\x1b[2J" } else { b"\x1b[H\x1b[2J\x1b[3J" });
+    print(if keep {
+        b"\x1b[H\x1b[2J"
+    } else {
+        b"\x1b[H\x1b[2J\x1b[3J"
+    });
     0
 }
 
@@ -70,8 +74,13 @@ pub fn tput(args: Vec<OsString>) -> i32 {
             "-S" => {
                 let mut text = String::new();
                 let _ = io::Read::read_to_string(&mut io::stdin(), &mut text);
-                let lines = text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-                return lines.filter(|line| !line.is_empty()).map(|line| capability(&term, &line)).fold(0, i32::max);
+                let lines = text
+                    .lines()
+                    .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+                return lines
+                    .filter(|line| !line.is_empty())
+                    .map(|line| capability(&term, &line))
+                    .fold(0, i32::max);
             }
             _ if option.len() > 2 && option.starts_with("-T") => term = option[2..].to_owned(),
             _ => {

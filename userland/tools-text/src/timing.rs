@@ -10,8 +10,16 @@ use std::os::fd::AsFd;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-const TIME_SPECS: &[&str] =
-    &["p,portability", "f,format=", "o,output=", "a,append", "v,verbose", "q,quiet", "h,help", "V,version"];
+const TIME_SPECS: &[&str] = &[
+    "p,portability",
+    "f,format=",
+    "o,output=",
+    "a,append",
+    "v,verbose",
+    "q,quiet",
+    "h,help",
+    "V,version",
+];
 
 const TIME_HELP: &str = "\
 Usage: time [-apqv] [-f FORMAT] [-o FILE] COMMAND [ARG]...
@@ -67,8 +75,15 @@ pub fn time(args: Vec<OsString>) -> i32 {
     let status = match outcome {
         Ok(status) => shell_status(status),
         Err(error) => {
-            complain("time", format_args!("cannot run {}: {}", shown(program), reason(&error)));
-            if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
+            complain(
+                "time",
+                format_args!("cannot run {}: {}", shown(program), reason(&error)),
+            );
+            if error.kind() == io::ErrorKind::NotFound {
+                127
+            } else {
+                126
+            }
         }
     };
     let format = format.unwrap_or_else(|| "\nreal\t%M\nuser\t%N\nsys\t%K".to_owned());
@@ -82,7 +97,11 @@ pub fn time(args: Vec<OsString>) -> i32 {
         Some(name) => {
             let mut options = std::fs::OpenOptions::new();
             options.create(true);
-            if append { options.append(true) } else { options.write(true).truncate(true) };
+            if append {
+                options.append(true)
+            } else {
+                options.write(true).truncate(true)
+            };
             options.open(name).and_then(|mut file| writeln!(file, "{text}"))
         }
     };
@@ -119,7 +138,11 @@ fn expand(format: &str, real: Duration, user: Duration, status: i32, command: &s
                 Some('K') => out.push_str(&minutes(Duration::ZERO)),
                 Some('M') => out.push('0'),
                 Some('P') => {
-                    let share = if real.is_zero() { 0.0 } else { user.as_secs_f64() / real.as_secs_f64() * 100.0 };
+                    let share = if real.is_zero() {
+                        0.0
+                    } else {
+                        user.as_secs_f64() / real.as_secs_f64() * 100.0
+                    };
                     out.push_str(&format!("{share:.0}%"));
                 }
                 Some('C') => out.push_str(command),
@@ -144,8 +167,21 @@ fn expand(format: &str, real: Duration, user: Duration, status: i32, command: &s
 }
 
 const WATCH_SPECS: &[&str] = &[
-    "n,interval=", "d,differences=?", "t,no-title", "e,errexit", "g,chgexit", "q,equexit=", "x,exec", "c,color", "b,beep", "p,precise",
-    "w,no-wrap", "C,no-color", "r,no-rerun", "h,help", "v,version",
+    "n,interval=",
+    "d,differences=?",
+    "t,no-title",
+    "e,errexit",
+    "g,chgexit",
+    "q,equexit=",
+    "x,exec",
+    "c,color",
+    "b,beep",
+    "p,precise",
+    "w,no-wrap",
+    "C,no-color",
+    "r,no-rerun",
+    "h,help",
+    "v,version",
 ];
 
 const WATCH_HELP: &str = "\
@@ -221,8 +257,15 @@ impl Watch {
         match key {
             "interval" => {
                 let text = shown(&value.unwrap_or_default());
-                let seconds: f64 = text.replace(',', ".").parse().map_err(|_| format!("failed to parse argument: '{text}'"))?;
-                let seconds = if seconds.is_finite() { seconds.clamp(0.1, 2_678_400.0) } else { 2.0 };
+                let seconds: f64 = text
+                    .replace(',', ".")
+                    .parse()
+                    .map_err(|_| format!("failed to parse argument: '{text}'"))?;
+                let seconds = if seconds.is_finite() {
+                    seconds.clamp(0.1, 2_678_400.0)
+                } else {
+                    2.0
+                };
                 self.interval = Duration::from_secs_f64(seconds);
             }
             "differences" => self.differences = true,
@@ -303,10 +346,17 @@ impl Watch {
             let shown: String = if self.color {
                 line.to_owned()
             } else {
-                line.chars().filter(|c| !c.is_control() || *c == '\t').take(columns).collect()
+                line.chars()
+                    .filter(|c| !c.is_control() || *c == '\t')
+                    .take(columns)
+                    .collect()
             };
             let differs = self.differences && last.is_some() && before.get(index) != Some(&line);
-            let shown = if differs { format!("\x1b[7m{shown}\x1b[27m") } else { shown };
+            let shown = if differs {
+                format!("\x1b[7m{shown}\x1b[27m")
+            } else {
+                shown
+            };
             if index > 0 {
                 frame.extend_from_slice(b"\r\n");
             }

@@ -16,7 +16,11 @@ pub struct Document {
 impl Document {
     /// A document read from `source`.
     pub fn new(name: &str, source: Box<dyn BufRead>) -> Self {
-        Self { name: name.to_owned(), source: Some(source), lines: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            source: Some(source),
+            lines: Vec::new(),
+        }
     }
 
     /// A line without its newline; `None` beyond the end.

@@ -17,13 +17,60 @@ use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 
 const SPECS: &[&str] = &[
-    "N,LINE-NUMBERS", "n,line-numbers", "S,chop-long-lines", "R,RAW-CONTROL-CHARS", "r,raw-control-chars", "F,quit-if-one-screen",
-    "X,no-init", "i,ignore-case", "I,IGNORE-CASE", "E,QUIT-AT-EOF", "e,quit-at-eof", "M,LONG-PROMPT", "m,long-prompt", "s,squeeze-blank-lines",
-    "p,pattern=", "K,quit-on-intr", "q,quiet", "Q,QUIET", "f,force", "x,tabs=", "P,prompt=", "J,status-column", "g,hilite-search", "G,HILITE-SEARCH",
-    "a,search-skip-screen", "c,clear-screen", "C,CLEAR-SCREEN", "d,dumb", "b,buffers=", "B,auto-buffers", "h,max-back-scroll=", "j,jump-target=",
-    "k,lesskey-file=", "L,no-lessopen", "o,log-file=", "O,LOG-FILE=", "t,tag=", "T,tag-file=", "u,underline-special", "U,UNDERLINE-SPECIAL",
-    "w,hilite-unread", "W,HILITE-UNREAD", "y,max-forw-scroll=", "z,window=", "D,color=", "mouse", "use-color", "follow-name", "tilde", "~",
-    "help", "V,version", "l,logical", "number=",
+    "N,LINE-NUMBERS",
+    "n,line-numbers",
+    "S,chop-long-lines",
+    "R,RAW-CONTROL-CHARS",
+    "r,raw-control-chars",
+    "F,quit-if-one-screen",
+    "X,no-init",
+    "i,ignore-case",
+    "I,IGNORE-CASE",
+    "E,QUIT-AT-EOF",
+    "e,quit-at-eof",
+    "M,LONG-PROMPT",
+    "m,long-prompt",
+    "s,squeeze-blank-lines",
+    "p,pattern=",
+    "K,quit-on-intr",
+    "q,quiet",
+    "Q,QUIET",
+    "f,force",
+    "x,tabs=",
+    "P,prompt=",
+    "J,status-column",
+    "g,hilite-search",
+    "G,HILITE-SEARCH",
+    "a,search-skip-screen",
+    "c,clear-screen",
+    "C,CLEAR-SCREEN",
+    "d,dumb",
+    "b,buffers=",
+    "B,auto-buffers",
+    "h,max-back-scroll=",
+    "j,jump-target=",
+    "k,lesskey-file=",
+    "L,no-lessopen",
+    "o,log-file=",
+    "O,LOG-FILE=",
+    "t,tag=",
+    "T,tag-file=",
+    "u,underline-special",
+    "U,UNDERLINE-SPECIAL",
+    "w,hilite-unread",
+    "W,HILITE-UNREAD",
+    "y,max-forw-scroll=",
+    "z,window=",
+    "D,color=",
+    "mouse",
+    "use-color",
+    "follow-name",
+    "tilde",
+    "~",
+    "help",
+    "V,version",
+    "l,logical",
+    "number=",
 ];
 
 const HELP: &str = "\
@@ -43,7 +90,17 @@ pub fn less(args: Vec<OsString>) -> i32 {
 
 /// `more`: the same, and it ends at the end.
 pub fn more(args: Vec<OsString>) -> i32 {
-    run("more", args, Settings { more: true, quit_at_end: true, quit_if_one: true, no_init: true, ..Settings::default() })
+    run(
+        "more",
+        args,
+        Settings {
+            more: true,
+            quit_at_end: true,
+            quit_if_one: true,
+            no_init: true,
+            ..Settings::default()
+        },
+    )
 }
 
 fn run(name: &'static str, args: Vec<OsString>, mut settings: Settings) -> i32 {
@@ -59,7 +116,13 @@ fn run(name: &'static str, args: Vec<OsString>, mut settings: Settings) -> i32 {
         }
         if index == 0 && name == "less" {
             let options = environment.split_whitespace();
-            words.extend(options.map(|word| OsString::from(if word.starts_with('-') { word.to_owned() } else { format!("-{word}") })));
+            words.extend(options.map(|word| {
+                OsString::from(if word.starts_with('-') {
+                    word.to_owned()
+                } else {
+                    format!("-{word}")
+                })
+            }));
         }
     }
     let mut files = Vec::new();
@@ -108,8 +171,11 @@ fn cat(name: &str, files: &[OsString]) -> i32 {
     let mut buffer = vec![0; BLOCK];
     let mut status = 0;
     for file in files {
-        let source: io::Result<Box<dyn Read>> =
-            if file == "-" { Ok(Box::new(io::stdin())) } else { File::open(file).map(|file| Box::new(file) as _) };
+        let source: io::Result<Box<dyn Read>> = if file == "-" {
+            Ok(Box::new(io::stdin()))
+        } else {
+            File::open(file).map(|file| Box::new(file) as _)
+        };
         let outcome = source.and_then(|mut source| {
             loop {
                 match source.read(&mut buffer)? {
@@ -148,7 +214,10 @@ fn page(name: &str, files: &[OsString], settings: Settings, commands: Vec<String
             }
         };
         match source {
-            Ok(source) => documents.push(Document::new(&shown(file), Box::new(BufReader::with_capacity(BLOCK, source)))),
+            Ok(source) => documents.push(Document::new(
+                &shown(file),
+                Box::new(BufReader::with_capacity(BLOCK, source)),
+            )),
             Err(error) => complain_file(name, file, &error),
         }
     }

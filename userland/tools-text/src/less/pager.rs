@@ -87,7 +87,11 @@ impl<W: Write, K: Keys> Pager<W, K> {
                 break;
             }
         }
-        let end: &[u8] = if self.settings.no_init { b"\r\x1b[K" } else { b"\r\x1b[K\x1b[?1049l" };
+        let end: &[u8] = if self.settings.no_init {
+            b"\r\x1b[K"
+        } else {
+            b"\r\x1b[K\x1b[?1049l"
+        };
         self.out.write_all(end)?;
         self.out.flush()
     }
@@ -149,7 +153,11 @@ impl<W: Write, K: Keys> Pager<W, K> {
         };
         if self.settings.numbers {
             for (index, row) in rows.iter_mut().enumerate() {
-                let lead = if index == 0 { format!("{:>7} ", line + 1) } else { " ".repeat(8) };
+                let lead = if index == 0 {
+                    format!("{:>7} ", line + 1)
+                } else {
+                    " ".repeat(8)
+                };
                 row.splice(0..0, lead.into_bytes());
             }
         }
@@ -169,7 +177,10 @@ impl<W: Write, K: Keys> Pager<W, K> {
         if self.document().line(place.line + 1).is_none() {
             return false;
         }
-        *place = Place { line: place.line + 1, row: 0 };
+        *place = Place {
+            line: place.line + 1,
+            row: 0,
+        };
         true
     }
 
@@ -189,7 +200,10 @@ impl<W: Write, K: Keys> Pager<W, K> {
     /// The last place at which the screen is full.
     fn last_top(&mut self) -> Place {
         let count = self.document().count();
-        let mut place = Place { line: count.saturating_sub(1), row: 0 };
+        let mut place = Place {
+            line: count.saturating_sub(1),
+            row: 0,
+        };
         place.row = self.height(place.line).saturating_sub(1);
         for _ in 0..self.rows.saturating_sub(2) {
             if !self.step_up(&mut place) {
@@ -225,7 +239,11 @@ impl<W: Write, K: Keys> Pager<W, K> {
 
     fn goto(&mut self, line: usize) {
         let last = self.last_top();
-        self.top = if line >= last.line { last } else { Place { line, row: 0 } };
+        self.top = if line >= last.line {
+            last
+        } else {
+            Place { line, row: 0 }
+        };
     }
 
     // Keys.
@@ -282,7 +300,9 @@ impl<W: Write, K: Keys> Pager<W, K> {
             Key::Char('-') => self.toggle(),
             Key::Char(':') => return self.colon(),
             Key::Char('=') | Key::Control('g') => self.tell(),
-            Key::Char('h' | 'H') => self.message = Some("q quit  space b page  j k line  g G ends  /? search  n N again".into()),
+            Key::Char('h' | 'H') => {
+                self.message = Some("q quit  space b page  j k line  g G ends  /? search  n N again".into())
+            }
             _ => {}
         }
         true
@@ -311,7 +331,11 @@ impl<W: Write, K: Keys> Pager<W, K> {
     }
 
     fn change_file(&mut self, step: isize) {
-        match self.current.checked_add_signed(step).filter(|&next| next < self.documents.len()) {
+        match self
+            .current
+            .checked_add_signed(step)
+            .filter(|&next| next < self.documents.len())
+        {
             Some(next) => {
                 self.current = next;
                 self.top = Place::default();
@@ -347,7 +371,12 @@ impl<W: Write, K: Keys> Pager<W, K> {
         let mut pattern = String::new();
         loop {
             let prompt = format!("\r\x1b[K{}{pattern}", if forward { '/' } else { '?' });
-            if self.out.write_all(prompt.as_bytes()).and_then(|()| self.out.flush()).is_err() {
+            if self
+                .out
+                .write_all(prompt.as_bytes())
+                .and_then(|()| self.out.flush())
+                .is_err()
+            {
                 return;
             }
             match self.keys.key() {
@@ -370,7 +399,10 @@ impl<W: Write, K: Keys> Pager<W, K> {
 
     fn start_search(&mut self, pattern: &str, forward: bool) {
         let lower = !pattern.chars().any(char::is_uppercase);
-        let options = RegexOptions { ignore_case: self.settings.fold_case && lower, ..RegexOptions::new(Syntax::Extended) };
+        let options = RegexOptions {
+            ignore_case: self.settings.fold_case && lower,
+            ..RegexOptions::new(Syntax::Extended)
+        };
         match Regex::new(pattern.as_bytes(), &options) {
             Ok(regex) => {
                 self.search = Some((regex, forward));
@@ -424,7 +456,10 @@ impl<W: Write, K: Keys> Pager<W, K> {
             if ended {
                 frame.extend_from_slice(b"~");
             } else {
-                let text = self.wrapped(place.line).and_then(|rows| rows.get(place.row).cloned()).unwrap_or_default();
+                let text = self
+                    .wrapped(place.line)
+                    .and_then(|rows| rows.get(place.row).cloned())
+                    .unwrap_or_default();
                 let blank = text.is_empty();
                 if !(self.settings.squeeze && blank && blank_before) {
                     self.highlighted(&text, &mut frame);
@@ -473,7 +508,10 @@ impl<W: Write, K: Keys> Pager<W, K> {
         }
         let top = self.top.line;
         let document = self.document();
-        let percent = document.known_count().filter(|&count| count > 0).map(|count| top * 100 / count);
+        let percent = document
+            .known_count()
+            .filter(|&count| count > 0)
+            .map(|count| top * 100 / count);
         let name = document.name.clone();
         if self.settings.more {
             return percent.map_or_else(|| "--More--".to_owned(), |percent| format!("--More--({percent}%)"));
@@ -481,7 +519,11 @@ impl<W: Write, K: Keys> Pager<W, K> {
         if ended {
             return "(END)".to_owned();
         }
-        if self.top == Place::default() && name != "-" { name } else { ":".to_owned() }
+        if self.top == Place::default() && name != "-" {
+            name
+        } else {
+            ":".to_owned()
+        }
     }
 }
 
@@ -498,7 +540,10 @@ fn cells(text: &[u8], raw: bool) -> Vec<(Vec<u8>, usize)> {
                 (vec![b' '; width], width, 1)
             }
             0x1b if raw => {
-                let end = text[at..].iter().position(u8::is_ascii_alphabetic).map_or(text.len(), |end| at + end + 1);
+                let end = text[at..]
+                    .iter()
+                    .position(u8::is_ascii_alphabetic)
+                    .map_or(text.len(), |end| at + end + 1);
                 (text[at..end].to_vec(), 0, end - at)
             }
             0..=0x1f => (vec![b'^', byte + 64], 2, 1),
@@ -506,7 +551,11 @@ fn cells(text: &[u8], raw: bool) -> Vec<(Vec<u8>, usize)> {
             _ => {
                 let (_, length) = crate::regex::literal_at(&text[at..]);
                 match std::str::from_utf8(&text[at..at + length]) {
-                    Ok(valid) => (valid.as_bytes().to_vec(), if valid >= "\u{1100}" && is_wide(valid) { 2 } else { 1 }, length),
+                    Ok(valid) => (
+                        valid.as_bytes().to_vec(),
+                        if valid >= "\u{1100}" && is_wide(valid) { 2 } else { 1 },
+                        length,
+                    ),
                     Err(_) => (format!("<{byte:02X}>").into_bytes(), 4, 1),
                 }
             }
@@ -564,11 +613,23 @@ mod tests {
     /// What the last frame shows after `keys`.
     fn last_frame(text: &str, settings: Settings, keys: &str) -> Vec<String> {
         let document = Document::new("f", Box::new(io::Cursor::new(text.as_bytes().to_vec())));
-        let keys = keys.chars().map(|c| if c == '\n' { Key::Enter } else { Key::Char(c) }).collect();
+        let keys = keys
+            .chars()
+            .map(|c| if c == '\n' { Key::Enter } else { Key::Char(c) })
+            .collect();
         let mut out = Vec::new();
-        Pager::new(vec![document], settings, 4, 20, &mut out, Script(keys)).run(&[]).unwrap();
+        Pager::new(vec![document], settings, 4, 20, &mut out, Script(keys))
+            .run(&[])
+            .unwrap();
         let shown = String::from_utf8(out).unwrap();
-        let frame = shown.rsplit("\x1b[H").next().unwrap().split("\r\x1b[K").next().unwrap().to_owned();
+        let frame = shown
+            .rsplit("\x1b[H")
+            .next()
+            .unwrap()
+            .split("\r\x1b[K")
+            .next()
+            .unwrap()
+            .to_owned();
         let mut plain = frame;
         for code in ["\x1b[7m", "\x1b[27m", "\x1b[K", "\x1b[m"] {
             plain = plain.replace(code, "");
@@ -599,8 +660,14 @@ mod tests {
     #[test]
     fn long_lines_wrap_or_are_chopped() {
         let text = "abcdefghijklmnopqrstuvwxyz\nx\n";
-        assert_eq!(last_frame(text, Settings::default(), ""), ["abcdefghijklmnopqrst", "uvwxyz", "x", "(END)"]);
-        let chop = Settings { chop: true, ..Settings::default() };
+        assert_eq!(
+            last_frame(text, Settings::default(), ""),
+            ["abcdefghijklmnopqrst", "uvwxyz", "x", "(END)"]
+        );
+        let chop = Settings {
+            chop: true,
+            ..Settings::default()
+        };
         assert_eq!(last_frame(text, chop, ""), ["abcdefghijklmnopqrst", "x", "~", "(END)"]);
     }
 }
