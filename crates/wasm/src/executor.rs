@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker, ready};
+use wasmtime::Engine;
 
 /// Runs WebAssembly programs for any number of VMs.
 ///
@@ -32,7 +33,6 @@ pub(crate) struct Core {
     scheduler: Scheduler,
     vms: Mutex<HashMap<usize, Share>>,
     live: AtomicU32,
-    pooled: AtomicU32,
     max_live: u32,
 }
 
@@ -56,12 +56,11 @@ impl WasmExecutor {
             given => given,
         };
         let core = Core {
-            library: Library::new(&config, &engines, &linkers),
+            library: Library::new(&config, &engines, &linkers)?,
             scheduler: Scheduler::new(&engines, workers, config.tick)?,
             engines,
             vms: Mutex::default(),
             live: AtomicU32::new(0),
-            pooled: AtomicU32::new(0),
             max_live: config.max_live_processes,
         };
         Ok(Arc::new(Self { core: Arc::new(core) }))
@@ -128,7 +127,7 @@ impl Core {
         match taken {
             Ok(_) => Ok(Slot {
                 core: Arc::clone(self),
-                pooled: false,
+                pool: None,
             }),
             Err(live) => {
                 let (observed, capacity) = (u64::from(live) + 1, u64::from(self.max_live));
@@ -165,27 +164,22 @@ impl Core {
 /// A process's claim to resources of the host.
 pub(crate) struct Slot {
     core: Arc<Core>,
-    pooled: bool,
+    /// Engine of the pool in which it holds a slot.
+    pool: Option<Engine>,
 }
 
 impl Slot {
-    /// Claims an instance of the pool; false if all are taken.
-    pub(crate) fn enter_pool(&mut self) -> bool {
-        let size = self.core.engines.pooled().map_or(0, |(_, slots)| slots);
-        let taken = self
-            .core
-            .pooled
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-                (used < size).then(|| used + 1)
-            });
-        self.pooled = taken.is_ok();
-        self.pooled
+    /// Claims an instance of a pool, and says on which engine; none if all are taken.
+    pub(crate) fn enter_pool(&mut self) -> Option<Engine> {
+        self.leave_pool();
+        self.pool = self.core.engines.claim().map(|pool| pool.engine.clone());
+        self.pool.clone()
     }
 
     /// Gives the claim to the pool up.
     pub(crate) fn leave_pool(&mut self) {
-        if std::mem::take(&mut self.pooled) {
-            self.core.pooled.fetch_sub(1, Ordering::AcqRel);
+        if let Some(engine) = self.pool.take() {
+            self.core.engines.give_back(&engine);
         }
     }
 }

@@ -71,11 +71,10 @@ impl Cx<'_> {
 pub(crate) struct Linkers(RwLock<Vec<Arc<Linker<State>>>>);
 
 impl Linkers {
-    /// The imports for modules of the pool; others are made when they are needed.
+    /// The imports for modules of the first engine; others are made when they are needed.
     pub(crate) fn new(engines: &Engines) -> HostResult<Self> {
-        let pooled = engines.pooled().map(|(engine, _)| linker(engine)).transpose();
-        let pooled = pooled.map_err(Error::engine)?.map(Arc::new);
-        Ok(Self(RwLock::new(pooled.into_iter().collect())))
+        let first = engines.home().and_then(|engine| linker(&engine));
+        Ok(Self(RwLock::new(vec![Arc::new(first.map_err(Error::engine)?)])))
     }
 
     /// The imports for modules of this engine.

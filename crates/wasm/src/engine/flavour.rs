@@ -37,23 +37,18 @@ fn base() -> Config {
     config
 }
 
-/// For processes beyond the pool.
-pub(super) fn on_demand() -> Config {
+/// For processes beyond the pool, which may use `stack` bytes of native stack.
+pub(super) fn on_demand(stack: usize) -> Config {
     let mut config = base();
-    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     config
-}
-
-/// For processes of VMs that allow less stack.
-pub(super) fn small_stack(bytes: usize) -> Config {
-    let mut config = on_demand();
-    config.max_wasm_stack(bytes);
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .max_wasm_stack(stack);
     config
 }
 
 /// For compiling only.
 pub(super) fn compiler(parallel: bool) -> Config {
-    let mut config = on_demand();
+    let mut config = on_demand(WASM_STACK);
     config.parallel_compilation(parallel);
     config
 }

@@ -1,6 +1,7 @@
 //! A program that can be instantiated.
 
 use super::failure::Failure;
+use super::trusted;
 use crate::engine::Engines;
 use crate::imports::Linkers;
 use crate::process::State;
@@ -8,6 +9,7 @@ use crate::process::{MEMORIES_MAX, TABLES_MAX};
 use agentos_abi as abi;
 use agentos_kernel::{Errno, LimitExceeded};
 use parking_lot::Mutex;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport, Mutability, ValType};
@@ -17,8 +19,13 @@ const PAGE: u64 = 1 << 16;
 
 /// A loaded program, shared by all processes that run it.
 pub(crate) struct Code {
-    pooled: Option<Arc<Form>>,
-    on_demand: Mutex<Vec<Arc<Form>>>,
+    home: Arc<Form>,
+    /// The program on other engines than the one it was loaded for first.
+    others: Mutex<Vec<Arc<Form>>>,
+    /// Where its machine code is mapped from.
+    file: Option<File>,
+    /// Whether an instance fits a slot of a pool.
+    pub(crate) fits_pool: bool,
     linkers: Arc<Linkers>,
     engines: Arc<Engines>,
     /// Whether it imports our own module, which decides where the root directory is preopened.
@@ -35,6 +42,15 @@ pub(crate) struct Code {
     used: AtomicU64,
 }
 
+/// Machine code on its first engine.
+pub(super) struct Loaded {
+    pub(super) module: Module,
+    /// Where it is mapped from, if that is a file.
+    pub(super) file: Option<File>,
+    /// Whether an instance fits a slot of a pool.
+    pub(super) fits_pool: bool,
+}
+
 /// The program on one engine.
 pub(crate) struct Form {
     pub(crate) pre: InstancePre<State>,
@@ -44,14 +60,18 @@ pub(crate) struct Form {
 }
 
 impl Code {
-    /// Checks what the program imports and exports and binds it. `module` belongs to the pooled engine if there is one and
-    /// the program fits, else to the one on demand.
-    pub(crate) fn new(
+    /// Checks what the program imports and exports and binds it.
+    pub(super) fn new(
         engines: &Arc<Engines>,
         linkers: &Arc<Linkers>,
-        module: Module,
+        loaded: Loaded,
         bundled: bool,
     ) -> Result<Self, Failure> {
+        let Loaded {
+            module,
+            file,
+            fits_pool,
+        } = loaded;
         let needed = module.resources_required();
         if needed.num_memories as usize > MEMORIES_MAX || needed.num_tables as usize > TABLES_MAX {
             return Err(Failure::Invalid(format!(
@@ -60,17 +80,13 @@ impl Code {
         }
         let form = Arc::new(Form::new(linkers, &module)?);
         let range = module.image_range();
-        let on_demand = Engine::same(module.engine(), engines.on_demand());
         let clones = form.clone_entry.is_some();
         let native = module.imports().any(|import| import.module() == abi::MODULE);
-        let (pooled, on_demand) = if on_demand {
-            (None, vec![form])
-        } else {
-            (Some(form), Vec::new())
-        };
         Ok(Self {
-            pooled,
-            on_demand: Mutex::new(on_demand),
+            home: form,
+            others: Mutex::default(),
+            file,
+            fits_pool,
             linkers: Arc::clone(linkers),
             engines: Arc::clone(engines),
             native,
@@ -87,31 +103,35 @@ impl Code {
         })
     }
 
-    /// The program in the pool, if it fits there.
-    pub(crate) fn pooled(&self) -> Option<&Arc<Form>> {
-        self.pooled.as_ref()
-    }
-
-    /// The program outside of the pool with at least `stack` bytes of native stack, made at the first call.
-    pub(crate) fn on_demand(&self, stack: u64) -> Result<Arc<Form>, Failure> {
-        let engine = self.engines.with_stack(stack).map_err(Failure::invalid)?;
-        let mut forms = self.on_demand.lock();
-        let known = forms
-            .iter()
-            .find(|form| Engine::same(form.pre.module().engine(), &engine));
-        if let Some(form) = known {
+    /// The program on this engine, loaded at the first call.
+    pub(crate) fn on(&self, engine: &Engine) -> Result<Arc<Form>, Failure> {
+        if self.home.is_on(engine) {
+            return Ok(Arc::clone(&self.home));
+        }
+        let mut others = self.others.lock();
+        if let Some(form) = others.iter().find(|form| form.is_on(engine)) {
             return Ok(Arc::clone(form));
         }
-        let any = self
-            .pooled
-            .as_ref()
-            .or(forms.first())
-            .ok_or(Failure::Os(Errno::ENOEXEC))?;
-        let code = any.pre.module().serialize().map_err(Failure::invalid)?;
-        let module = super::trusted::from_bytes(&engine, &code).map_err(Failure::invalid)?;
-        let form = Arc::new(Form::new(&self.linkers, &module)?);
-        forms.push(Arc::clone(&form));
+        let module = match &self.file {
+            Some(file) => file
+                .try_clone()
+                .map_err(Into::into)
+                .and_then(|file| trusted::from_file(engine, file)),
+            None => self
+                .home
+                .pre
+                .module()
+                .serialize()
+                .and_then(|code| trusted::from_bytes(engine, &code)),
+        };
+        let form = Arc::new(Form::new(&self.linkers, &module.map_err(Failure::invalid)?)?);
+        others.push(Arc::clone(&form));
         Ok(form)
+    }
+
+    /// The program outside of the pools, with at least `stack` bytes of native stack.
+    pub(crate) fn on_demand(&self, stack: u64) -> Result<Arc<Form>, Failure> {
+        self.on(&self.engines.on_demand(stack).map_err(Failure::invalid)?)
     }
 
     /// Whether the memory that it begins with is within what the VM allows a process.
@@ -145,6 +165,10 @@ impl Code {
 }
 
 impl Form {
+    fn is_on(&self, engine: &Engine) -> bool {
+        Engine::same(self.pre.module().engine(), engine)
+    }
+
     fn new(linkers: &Linkers, module: &Module) -> Result<Self, Failure> {
         let pre = linkers
             .of(module.engine())?

@@ -1,17 +1,19 @@
 //! The work of the lanes: digest, disk, compiler.
 
-use super::code::Code;
+use super::code::{Code, Loaded};
 use super::disk::Digest;
 use super::failure::Failure;
 use super::key::{Content, Key};
 use super::{Compiling, Shared, trusted};
+use crate::engine::FULL_STACK;
 use agentos_kernel::Errno;
 use agentos_kernel::vfs::InodeHandle;
 use bytes::Bytes;
 use sha2::Digest as _;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use wasmtime::{Engine, Module};
+use wasmtime::Engine;
 
 impl Shared {
     /// Finds or makes the code and answers everybody who waits for it.
@@ -58,10 +60,8 @@ impl Shared {
         let bundled = content.is_bundled();
         let stored = self.disk.as_ref().and_then(|disk| disk.get(&digest));
         // A stored form that the engine refuses after all is made again.
-        if let Some(module) =
-            stored.and_then(|file| self.load(|engine| trusted::from_file(engine, file.try_clone()?)).ok())
-        {
-            return self.bind(digest, module, bundled).map(Found::Code);
+        if let Some(loaded) = stored.and_then(|file| self.load(Some(file), &[]).ok()) {
+            return self.bind(digest, loaded, bundled).map(Found::Code);
         }
         let wasm = match content {
             Content::Blob(blob) if blob.bytes().len() as u64 != blob.len() => return Err(Failure::Os(Errno::EIO)),
@@ -83,32 +83,39 @@ impl Shared {
             finished: false,
         };
         self.tell(event);
-        let code = self.engines.compiler(bundled).precompile_module(wasm);
+        let code = self
+            .engines
+            .compiler(bundled)
+            .and_then(|engine| engine.precompile_module(wasm));
         self.tell(Compiling {
             finished: true,
             ..event
         });
         let code = code.map_err(Failure::invalid)?;
         let stored = self.disk.as_ref().and_then(|disk| disk.put(&digest, &code));
-        let module = self.load(|engine| match &stored {
+        let loaded = self.load(stored, &code).map_err(Failure::invalid)?;
+        self.bind(digest, loaded, bundled)
+    }
+
+    /// Loads machine code, mapped from `file` or else copied from `code`, for a pool if it fits there.
+    fn load(&self, file: Option<File>, code: &[u8]) -> wasmtime::Result<Loaded> {
+        let on = |engine: &Engine| match &file {
             Some(file) => trusted::from_file(engine, file.try_clone()?),
-            None => trusted::from_bytes(engine, &code),
-        });
-        self.bind(digest, module.map_err(Failure::invalid)?, bundled)
+            None => trusted::from_bytes(engine, code),
+        };
+        let (module, fits_pool) = match on(&self.engines.home()?) {
+            Ok(module) => (module, true),
+            Err(_) => (on(&self.engines.on_demand(FULL_STACK as u64)?)?, false),
+        };
+        Ok(Loaded {
+            module,
+            file,
+            fits_pool,
+        })
     }
 
-    /// Loads into the pool, or outside if it does not fit there.
-    fn load(&self, load: impl Fn(&Engine) -> wasmtime::Result<Module>) -> wasmtime::Result<Module> {
-        if let Some((pooled, _)) = self.engines.pooled()
-            && let Ok(module) = load(pooled)
-        {
-            return Ok(module);
-        }
-        load(self.engines.on_demand())
-    }
-
-    fn bind(&self, digest: Digest, module: Module, bundled: bool) -> Result<Arc<Code>, Failure> {
-        let code = Arc::new(Code::new(&self.engines, &self.linkers, module, bundled)?);
+    fn bind(&self, digest: Digest, loaded: Loaded, bundled: bool) -> Result<Arc<Code>, Failure> {
+        let code = Arc::new(Code::new(&self.engines, &self.linkers, loaded, bundled)?);
         self.index.lock().keep(digest, &code);
         Ok(code)
     }

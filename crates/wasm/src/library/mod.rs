@@ -76,11 +76,12 @@ struct Shared {
 const COMPILER_NICE: i32 = 10;
 
 impl Library {
-    pub(crate) fn new(config: &WasmConfig, engines: &Arc<Engines>, linkers: &Arc<Linkers>) -> Self {
+    pub(crate) fn new(config: &WasmConfig, engines: &Arc<Engines>, linkers: &Arc<Linkers>) -> crate::Result<Self> {
+        let compatibility = engines.compatibility().map_err(crate::Error::engine)?;
         let disk = config
             .cache_dir
             .as_deref()
-            .and_then(|dir| Disk::open(dir, engines.compatibility(), config.cache_bytes));
+            .and_then(|dir| Disk::open(dir, compatibility, config.cache_bytes));
         let shared = Shared {
             engines: Arc::clone(engines),
             linkers: Arc::clone(linkers),
@@ -90,11 +91,11 @@ impl Library {
             compiler: Lane::new("agentos-compile", COMPILER_NICE),
             max_waiting: config.max_queued_programs,
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
             bundled: Lane::new("agentos-bundle", 0),
             reader: Lane::new("agentos-load", 0),
-        }
+        })
     }
 
     /// Sets who is told about compilations.

@@ -28,17 +28,18 @@ impl Guest {
     /// Makes an instance: in the pool if there is room, else outside. A start function may end the process already.
     pub(super) async fn new(mut state: State, mut slot: Slot) -> Result<Self, Outcome> {
         let stack = state.process.kernel().limits().max_wasm_stack_bytes;
-        if let Some(form) = state.code.pooled().cloned()
-            && stack >= FULL_STACK as u64
-            && slot.enter_pool()
+        let poolable = state.code.fits_pool && stack >= FULL_STACK as u64;
+        if poolable
+            && let Some(engine) = slot.enter_pool()
+            && let Ok(form) = state.code.on(&engine)
         {
             let (store, made) = instantiate(&form, state).await?;
             match made {
                 Err(error) if error.is::<PoolConcurrencyLimitError>() => state = store.into_data(),
                 made => return Self::finish(store, made, form, slot),
             }
-            slot.leave_pool();
         }
+        slot.leave_pool();
         let form = state.code.on_demand(stack).map_err(|_| Outcome::Fault(Signal::KILL))?;
         let (store, made) = instantiate(&form, state).await?;
         Self::finish(store, made, form, slot)
