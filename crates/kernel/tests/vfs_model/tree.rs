@@ -159,6 +159,20 @@ pub fn difference(ours: &Tree, theirs: &Tree) -> Option<String> {
     None
 }
 
+/// Removes everything.
+pub fn clear(guest: &mut Guest) {
+    let tree = of_guest(guest, Ignore::default());
+    guest.flip();
+    for (path, item) in tree.iter().rev() {
+        let op = match item.stat.mode & 0o170_000 {
+            0o040_000 => Op::Rmdir(path.clone()),
+            _ => Op::Unlink(path.clone()),
+        };
+        guest.ask(&op).unwrap();
+    }
+    guest.flip();
+}
+
 /// Makes a real directory like the guest's tree, hard links included.
 pub fn materialise(guest: &mut Guest, host: &mut Host, owners: bool) {
     let tree = of_guest(guest, Ignore::default());

@@ -18,8 +18,9 @@ use std::sync::Arc;
 const NODES_MAX: usize = 16_384;
 /// Directories that are kept open although nobody holds them.
 const DIRS_MAX: usize = 64;
-/// Files and directories that guests hold, each of which is an open descriptor of this process.
-const HELD_MAX: usize = 4096;
+/// Files and directories that guests hold, each of which is an open descriptor of this process: at most so many, and at most
+/// a quarter of what this process may have, which has other uses for them.
+const HELD_MAX: u64 = 4096;
 /// Longest path that is formed at once, in bytes; more than that is walked in pieces.
 const PIECE_MAX: usize = 2048;
 /// Steps after which a chain of directories is given up.
@@ -33,7 +34,8 @@ pub(super) struct Table {
     queue: VecDeque<Ino>,
     /// Open directories in the order in which they are considered for closing.
     dirs: VecDeque<Ino>,
-    held: usize,
+    held: u64,
+    held_max: u64,
     /// The file that was created last, open until somebody holds it or another one is created.
     fresh: Option<(Ino, Arc<Handle>)>,
 }
@@ -91,6 +93,7 @@ impl Table {
             queue: VecDeque::new(),
             dirs: VecDeque::new(),
             held: 0,
+            held_max: held_max(),
             fresh: None,
         };
         (table, root)
@@ -245,7 +248,7 @@ impl Table {
             return Ok(false);
         }
         if node.holders == 0 {
-            if self.held >= HELD_MAX {
+            if self.held >= self.held_max {
                 return Err(Errno::ENFILE.into());
             }
             self.held += 1;
@@ -383,4 +386,9 @@ impl Table {
             self.count_child(parent, -1);
         }
     }
+}
+
+fn held_max() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(HELD_MAX, |limit| (limit / 4).min(HELD_MAX))
 }
