@@ -1,0 +1,1 @@
+mkdir d; touch d/a d/b d/c; tar cf x.tar --exclude='d/b' d; tar tf x.tar | sort; tar xf x.tar -O d/a; tar rf x.tar d/b; tar tf x.tar | sort; mkdir o; tar xf x.tar -C o --strip-components=1 d/c; ls o; tar cf - d | tar tf - | sort

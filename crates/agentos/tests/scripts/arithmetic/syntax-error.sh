@@ -1,0 +1,2 @@
+( eval 'echo $((1+))' ); echo "status $?"
+( eval '((1 2))' ); echo "status $?"

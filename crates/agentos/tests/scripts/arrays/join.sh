@@ -1,0 +1,3 @@
+a=(a b c)
+(IFS=,; echo "${a[*]}")
+printf -v joined '%s-' "${a[@]}"; echo "${joined%-}"

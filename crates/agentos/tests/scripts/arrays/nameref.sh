@@ -1,0 +1,2 @@
+f() { local -n r=$1; r+=(new); echo "${r[0]}"; }
+list=(old); f list; echo "${list[@]}"

@@ -1,0 +1,2 @@
+readarray -d : -t parts < <(printf 'a:b:c')
+printf '<%s>' "${parts[@]}"; echo

@@ -1,0 +1,3 @@
+a=(pear apple fig)
+IFS=$'\n' sorted=($(sort <<< "${a[*]}")); unset IFS
+echo "${sorted[@]}"

@@ -1,0 +1,3 @@
+a=(a 'b c' d); IFS=-
+echo "${a[*]}"
+echo ${a[*]}

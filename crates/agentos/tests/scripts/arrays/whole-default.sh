@@ -1,0 +1,2 @@
+unset a; echo "${a[@]:-none}"
+a=(); echo "${a[@]:-none}" "${#a[@]}"

@@ -1,0 +1,1 @@
+printf '1\n2\n' > f; awk 'BEGIN{while((getline l < "f")>0) s+=l; print s}'; awk 'BEGIN{"echo hi" | getline x; print x}'; awk 'BEGIN{print "b\na" | "sort"; close("sort"); print "end"}'; awk 'BEGIN{print "x" > "o"; close("o"); while((getline y < "o")>0) print y}'

@@ -1,0 +1,1 @@
+awk 'BEGIN{s="Hello World"; print length(s), substr(s,7), substr(s,1,4), index(s,"o"), toupper(s), tolower(s)}'; awk 'BEGIN{n=split("a:b:c",p,":"); print n, p[2]; s="aaa"; print gsub(/a/,"b",s), s; print match("foobar",/o+/), RSTART, RLENGTH}'

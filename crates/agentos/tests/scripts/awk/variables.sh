@@ -1,0 +1,1 @@
+echo x | awk -v a=5 '{print a+1, NR, FNR}'; printf 'a;b\nc;d' | awk 'BEGIN{FS=";"; RS="\n"; ORS="|"} {print $2}'; echo; awk 'BEGIN{print ENVIRON["HOME"]!=""; print ARGC, ARGV[1]}' arg; printf 'p1\n\np2l1\np2l2\n' | awk 'BEGIN{RS=""}{print NR": "$1}'

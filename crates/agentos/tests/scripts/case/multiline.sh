@@ -1,0 +1,7 @@
+case hello in
+  h*o)
+    echo first
+    echo second
+    ;;
+  *) echo no ;;
+esac

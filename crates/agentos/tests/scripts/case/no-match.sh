@@ -1,0 +1,2 @@
+case x in y) echo y;; esac; echo $?
+false; case x in x) ;; esac; echo $?

@@ -1,0 +1,1 @@
+v='a b'; [[ $v == 'a b' ]] && echo yes; e=; [[ $e == '' ]] && echo empty; [[ -z $e ]] && echo z

@@ -1,0 +1,1 @@
+set -o noclobber; [[ -o noclobber ]] && echo on; set +o noclobber; [[ -o noclobber ]] || echo off

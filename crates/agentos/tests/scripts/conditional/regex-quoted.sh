@@ -1,0 +1,1 @@
+[[ a.c =~ a"."c ]] && echo dot; [[ abc =~ a"."c ]] || echo nodot; [[ 'a b' =~ a\ b ]] && echo space

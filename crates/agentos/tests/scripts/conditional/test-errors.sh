@@ -1,0 +1,3 @@
+[ 1 -eq x ]; echo $?
+[ a b c ]; echo $?
+[[ 1 -eq 1 ]]; echo $?

@@ -1,0 +1,2 @@
+x=; unset y
+[[ -v x ]] && echo x; [[ -v y ]] || echo y

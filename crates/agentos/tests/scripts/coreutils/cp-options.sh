@@ -1,0 +1,1 @@
+echo new > a; echo old > b; cp -n a b 2>/dev/null; cat b; cp -b a b 2>/dev/null; ls; chmod 600 a; cp -p a c; stat -c %a c; ln -s a l; cp -P l m; readlink m; cp -L l n; [ -L n ] || echo file; cp a none/x; echo $?

@@ -1,0 +1,1 @@
+echo 'a:b:c:d' | cut -d: -f2,4; echo 'a:b:c:d' | cut -d: -f2-; echo abcdef | cut -c1-3,5; echo 'no delim' | cut -d: -f2; echo 'no delim' | cut -s -d: -f2; echo a:b:c | cut -d: -f1,3 --output-delimiter=-; echo abc | cut -b2; echo a:b:c | cut -d: --complement -f2

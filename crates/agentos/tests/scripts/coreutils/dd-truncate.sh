@@ -1,0 +1,1 @@
+printf 0123456789 > f; dd if=f bs=2 skip=1 count=2 2>/dev/null; echo; dd if=f of=g bs=5 count=1 2>/dev/null; cat g; echo; printf XX | dd of=f bs=1 seek=3 conv=notrunc 2>/dev/null; cat f; echo; truncate -s 3 f; cat f; echo; truncate -s +2 f; wc -c < f

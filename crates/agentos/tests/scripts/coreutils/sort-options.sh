@@ -1,0 +1,1 @@
+printf 'b\nA\na\nB\n' | sort -f; printf '1.5\n-2\n1e3\n' | sort -g; printf '2K\n1M\n500\n' | sort -h; printf 'v1.10\nv1.9\n' | sort -V; printf 'Mar\nJan\n' | sort -M; printf 'b\na\n' | sort -c; echo $?

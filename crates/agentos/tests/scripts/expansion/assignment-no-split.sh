@@ -1,0 +1,3 @@
+v='a b  c *'
+w=$v; x=$w$w
+echo "$x"

@@ -1,0 +1,1 @@
+echo {a,'b c',"d,e"} {a\,b} \{a,b} '{a,b}' {a,b

@@ -1,0 +1,4 @@
+unset v
+set -- ${v:-a b c}; echo $#
+set -- "${v:-a b c}"; echo $#
+set -- ${v:-"a b" c}; echo $#

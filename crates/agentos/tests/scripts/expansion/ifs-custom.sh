@@ -1,0 +1,3 @@
+IFS=:; v='a:b::c:'
+set -- $v; echo "$#"; printf '<%s>' "$@"; echo
+echo "$*"

@@ -1,0 +1,3 @@
+IFS=' ,'
+v='a , b,c  d,,e'
+set -- $v; printf '<%s>' "$@"; echo

@@ -1,0 +1,4 @@
+unset a; b=
+echo "${a=first}" "$a"
+echo "${b:=second}" "$b"
+: "${c:=$((1+2))}"; echo "$c"

@@ -1,0 +1,2 @@
+( unset a; echo "${a?must be set}"; echo not reached ); echo "status $?"
+( b=; echo "${b:?}" ); echo "status $?"

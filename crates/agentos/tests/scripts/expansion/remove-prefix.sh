@@ -1,0 +1,2 @@
+f=/usr/local/lib/file.tar.gz
+echo "${f#*/}" "${f##*/}" "${f#/usr}" "${f#nothing}"

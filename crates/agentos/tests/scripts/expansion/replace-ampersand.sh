@@ -1,0 +1,2 @@
+s=path/to/file
+echo "${s//\//:}" "${s//o/[o]}" "${s/to/"&"}"

@@ -1,0 +1,3 @@
+echo a b c
+echo "$_"
+: x y z; echo $_

@@ -1,0 +1,1 @@
+touch a b c; find . -type f \( -name a -o -name b \) | sort; find . -type f -not -name a -and -not -name b; find . -name a -printf '%f %s %y\n'; find . -name a -print0 | tr '\0' '\n'; find none; echo $?

@@ -1,0 +1,1 @@
+head -c 2000 /dev/zero > big; echo x > small; touch -d '2001-01-01' old; find . -size +1k -type f; find . -size -1k -type f; find . -type f -mtime +1000; find . -newer old -type f | sort; find . -perm -u=r -name small

@@ -1,0 +1,1 @@
+printf 'a\nb c\n' | xargs echo; printf 'a\nb c\n' | xargs -n1 echo; printf '1\n2\n3\n' | xargs -n2 echo; printf 'x\n' | xargs -I{} echo '<{}>'; printf 'a b\0c\0' | xargs -0 -n1 echo; xargs -r echo none < /dev/null; printf '1\n' | xargs false; echo $?

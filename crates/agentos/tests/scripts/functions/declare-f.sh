@@ -1,0 +1,2 @@
+greet() { echo "hi $1"; if true; then echo x; fi; }
+declare -f greet

@@ -1,0 +1,1 @@
+a() { local v=a; b; }; b() { local v=b$v; c; }; c() { echo $v; }; v=top; a; echo $v

@@ -1,0 +1,1 @@
+f() { echo "${FUNCNAME[0]} ${FUNCNAME[1]}"; }; g() { f; }; g

@@ -1,0 +1,1 @@
+function hello { echo hi $1; }; hello there; function bye() { echo bye; }; bye

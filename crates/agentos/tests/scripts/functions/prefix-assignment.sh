@@ -1,0 +1,1 @@
+f() { echo "[$v]"; }; v=old; v=new f; f; v=env sh -c 'echo $v'; echo $v

@@ -1,0 +1,1 @@
+f() { unset -f f; echo once; }; f; f 2>/dev/null || echo gone

@@ -1,0 +1,1 @@
+OPTIND=1; while getopts ':ab:' o -z -a -b; do echo "$o [$OPTARG]"; done

@@ -1,0 +1,1 @@
+touch a.c b.c a.h; echo {a,b}.c *.{c,h} {a,z}*

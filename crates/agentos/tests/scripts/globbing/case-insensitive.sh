@@ -1,0 +1,1 @@
+touch Abc aBC xyz; shopt -s nocaseglob; echo a*

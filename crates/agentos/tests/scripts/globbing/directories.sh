@@ -1,0 +1,1 @@
+mkdir d1 d2; touch f d1/x d2/y; echo */ */* d?/x

@@ -1,0 +1,1 @@
+touch a b c; GLOBIGNORE=b; echo *; unset GLOBIGNORE; echo *

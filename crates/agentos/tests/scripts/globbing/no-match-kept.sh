@@ -1,0 +1,1 @@
+echo *.nothing [z-a]x 'lit'*

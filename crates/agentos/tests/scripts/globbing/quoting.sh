@@ -1,0 +1,1 @@
+touch 'a b' 'c*d' 'e?f'; for f in *; do echo "<$f>"; done; echo 'c*'* "a "*

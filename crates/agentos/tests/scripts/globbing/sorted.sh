@@ -1,0 +1,1 @@
+touch B a C b 10 9; echo *

@@ -1,0 +1,1 @@
+touch a ab abc b; echo a* ?? [ab] *c; echo none*

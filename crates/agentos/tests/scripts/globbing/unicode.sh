@@ -1,0 +1,1 @@
+touch é ü a; echo ?; echo *

@@ -1,0 +1,5 @@
+cat <<EOF
+line 1
+  indented
+line 3
+EOF

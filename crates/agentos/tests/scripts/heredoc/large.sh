@@ -1,0 +1,3 @@
+cat <<EOF | wc -lc
+$(seq 1 2000)
+EOF

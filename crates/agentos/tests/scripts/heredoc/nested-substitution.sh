@@ -1,0 +1,6 @@
+cat <<EOF
+$(cat <<INNER
+inner $((2*3))
+INNER
+)
+EOF

@@ -1,0 +1,6 @@
+v=val; cat <<'EOF'
+$v $(echo sub) \$v \\
+EOF
+cat <<"E F"
+$v
+E F

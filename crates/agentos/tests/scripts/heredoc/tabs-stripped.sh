@@ -1,0 +1,6 @@
+if true; then
+	cat <<-EOF
+		two tabs
+	one tab
+	EOF
+fi

@@ -1,0 +1,6 @@
+x=$(cat <<'EOF'
+multi $line
+text
+EOF
+)
+echo "$x"

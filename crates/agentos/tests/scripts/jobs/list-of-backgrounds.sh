@@ -1,0 +1,1 @@
+true & false & p=$!; wait $p; echo $?; { echo x; } & wait; echo done

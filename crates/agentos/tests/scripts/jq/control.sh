@@ -1,0 +1,1 @@
+jq -n -c '[1,2,3]|map(if .>1 then "big" else "small" end)'; jq -n -c 'reduce range(5) as $i (0; .+$i)'; jq -n -c '[.[]?], (try error("x") catch .), (null // "d")'; jq -n -c 'def f(x): x*2; f(4)'; echo '[{"k":1},{"k":2},{"k":1}]' | jq -c 'group_by(.k)|map(length), ([.[]|.k]|unique)'

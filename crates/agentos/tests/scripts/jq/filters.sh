@@ -1,0 +1,1 @@
+echo '[3,1,2]' | jq -c 'sort, map(.*2), add, min, max, reverse, .[1:], first, last'; echo '[{"n":"a","v":1},{"n":"b","v":2}]' | jq -r '.[]|select(.v>1)|.n'; echo '{"a":{"b":5}}' | jq '.a.b, .["a"]["b"]'

@@ -1,0 +1,1 @@
+printf '1\n2\n' | jq -s add; printf 'l1\nl2\n' | jq -R .; printf 'l1\nl2\n' | jq -Rs 'split("\n")|length'; echo '{"b":1,"a":2}' | jq -S -c .; echo '[1,[2]]' | jq -c 'flatten'; echo '{bad' | jq . 2>/dev/null || echo failed

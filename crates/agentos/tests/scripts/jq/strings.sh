@@ -1,0 +1,1 @@
+jq -n -r '"a,b"|split(",")|join("-")'; jq -n '"abc"|length, ascii_upcase, test("b"), sub("b";"X")'; jq -n -r '"\(1+2) is three"'; echo '"x y"' | jq -r '@uri, @json, @base64'; jq -n -r '["a","b c"]|@csv, @sh, @tsv'

@@ -1,0 +1,1 @@
+for ((;;)); do ((++n > 3)) && break; echo $n; done

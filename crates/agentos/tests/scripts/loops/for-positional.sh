@@ -1,0 +1,1 @@
+set -- 1 2 3; for x; do printf '%s ' $x; done; echo

@@ -1,0 +1,1 @@
+for x in a 'b c' $(echo d e); do echo "[$x]"; done

@@ -1,0 +1,2 @@
+n=0; printf '1\n2\n' | while read x; do n=$((n+x)); done; echo $n
+while read x; do n=$((n+x)); done < <(printf '1\n2\n'); echo $n

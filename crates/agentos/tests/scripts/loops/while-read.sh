@@ -1,0 +1,1 @@
+printf 'a 1\nb 2\n' | while read -r k v; do echo "$v-$k"; done

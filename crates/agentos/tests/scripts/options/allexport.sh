@@ -1,0 +1,1 @@
+set -a; v=exported; set +a; w=not; sh -c 'echo "$v [$w]"'

@@ -1,0 +1,1 @@
+f() { false; echo continued; }; (set -e; f); echo $?; (set -e; f || echo guarded); echo $?

@@ -1,0 +1,1 @@
+(set -e; false | true; echo yes); echo $?; (set -eo pipefail; false | true; echo no); echo $?

@@ -1,0 +1,1 @@
+set -o nosuch; echo $?; shopt -s nosuch; echo $?

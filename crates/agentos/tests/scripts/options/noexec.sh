@@ -1,0 +1,1 @@
+sh -n -c 'echo never; if'; echo $?; sh -n -c 'echo never'; echo $?

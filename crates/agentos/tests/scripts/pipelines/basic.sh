@@ -1,0 +1,1 @@
+printf 'b\na\nc\n' | sort | head -2 | tail -1

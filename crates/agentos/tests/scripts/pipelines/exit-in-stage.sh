@@ -1,0 +1,1 @@
+echo x | { cat; exit 9; }; echo "$? still here"

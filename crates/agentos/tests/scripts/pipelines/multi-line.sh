@@ -1,0 +1,3 @@
+printf 'x\ny\n' |
+  sort -r |
+  cat -n | tr -s ' '

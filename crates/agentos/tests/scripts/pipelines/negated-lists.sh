@@ -1,0 +1,1 @@
+! false && echo a; if ! grep -q x <<< y; then echo nox; fi

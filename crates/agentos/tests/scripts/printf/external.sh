@@ -1,0 +1,1 @@
+command printf '%s %d\n' a 1; env printf '%5s|\n' x; env printf '%b' 'a\nb\n'

@@ -1,0 +1,1 @@
+printf '%d\n' abc; echo $?; printf '%d\n' 12x; echo $?

@@ -1,0 +1,1 @@
+printf '%q %q\n' 'a b' '$x'; printf '%s\n' "$(printf '%q' "it's")"

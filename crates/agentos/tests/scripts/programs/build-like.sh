@@ -1,0 +1,1 @@
+printf 'int a;\n' > a.c; printf 'int b;\n' > b.c; build() { local s o; for s in *.c; do o=${s%.c}.o; if [ ! -e $o ] || [ $s -nt $o ]; then echo "CC $s"; cp $s $o; touch -d '2030-01-01' $o; fi; done; }; build; build; touch -d '2031-01-01' a.c; build

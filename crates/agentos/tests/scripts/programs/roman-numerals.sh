@@ -1,0 +1,1 @@
+roman() { local n=$1 r= v=(1000 900 500 400 100 90 50 40 10 9 5 4 1) s=(M CM D CD C XC L XL X IX V IV I) i; for i in "${!v[@]}"; do while ((n >= v[i])); do r+=${s[i]}; ((n -= v[i])); done; done; echo $r; }; roman 1994; roman 2024; roman 4

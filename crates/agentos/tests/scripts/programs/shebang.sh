@@ -1,0 +1,1 @@
+printf '#!/usr/bin/env bash\na=(1 2); echo ${#a[@]} "$1"\n' > b; printf '#!/bin/sh -e\nfalse\necho no\n' > e; printf 'echo plain $1\n' > p; printf '#!/usr/bin/awk -f\nBEGIN{print "awk script"}\n' > w; chmod +x b e p w; ./b x; ./e; echo $?; ./p y; ./w

@@ -1,0 +1,1 @@
+name=World; items=(a b); sed "s/{{name}}/$name/" <<< 'Hello {{name}}'; printf -- '- %s\n' "${items[@]}"

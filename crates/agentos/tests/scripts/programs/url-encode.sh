@@ -1,0 +1,1 @@
+enc() { local s=$1 o= c i; for ((i=0;i<${#s};i++)); do c=${s:i:1}; case $c in [a-zA-Z0-9.~_-]) o+=$c;; *) printf -v c '%%%02X' "'$c"; o+=$c;; esac; done; echo "$o"; }; enc 'a b&c=d/é' | cut -c1-20; printf '%b\n' "$(sed 's/%/\\x/g' <<< 'a%20b%26c')"

@@ -1,0 +1,3 @@
+v=x
+echo "a"'b'c"$v"'$v'
+echo ""''""

@@ -1,0 +1,3 @@
+set -- "a b" 'c"d' "e'f"
+printf '[%s]' "$@"; echo
+eval "printf '[%s]' $(printf '%q ' "$@")"; echo

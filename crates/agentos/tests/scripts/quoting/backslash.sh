@@ -1,0 +1,4 @@
+echo a\ b \$x \\ \' \" a\
+b
+echo "a\
+b" "\a" "\n"

@@ -1,0 +1,2 @@
+echo `echo a \`echo b\` c`
+echo "`echo "quoted inside"`"

@@ -1,0 +1,4 @@
+echo a # comment
+echo b#not '#' \# "#"
+# whole line
+echo c;# after semicolon

@@ -1,0 +1,2 @@
+f() { echo $#; }
+f "" '' $'' ; f "$undefined" ; f $undefined

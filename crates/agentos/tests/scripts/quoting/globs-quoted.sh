@@ -1,0 +1,2 @@
+touch a1 a2
+echo a* "a*" 'a*' a\* "a"* a"*"

@@ -1,0 +1,5 @@
+x=$(cat <<E
+a "b" 'c'
+E
+)
+echo "$x"

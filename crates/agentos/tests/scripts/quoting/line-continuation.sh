@@ -1,0 +1,5 @@
+echo one \
+  two \
+  three
+if true && \
+   true; then echo joined; fi

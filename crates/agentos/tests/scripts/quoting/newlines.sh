@@ -1,0 +1,4 @@
+v='line one
+line two'
+echo "$v"
+echo $v

@@ -1,0 +1,1 @@
+read -p 'prompt> ' x < /dev/null; echo "$? [$x]"

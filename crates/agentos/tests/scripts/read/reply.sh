@@ -1,0 +1,1 @@
+echo '  whole line ' | { read; echo "[$REPLY]"; }

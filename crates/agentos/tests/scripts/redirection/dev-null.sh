@@ -1,0 +1,1 @@
+echo gone > /dev/null; cat < /dev/null; ls none 2> /dev/null; echo $?

@@ -1,0 +1,1 @@
+> created; [ -e created ] && echo yes; < none; echo $?

@@ -1,0 +1,1 @@
+cat < none; echo $?; : > none/dir; echo $?; { echo x; } > none/y; echo $?

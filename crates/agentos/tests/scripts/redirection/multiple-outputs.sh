@@ -1,0 +1,1 @@
+echo x > a > b; [ -s a ] || echo empty; cat b

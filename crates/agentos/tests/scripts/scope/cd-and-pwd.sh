@@ -1,0 +1,1 @@
+mkdir -p a/b; cd a/b; echo ${PWD##*/}; cd ..; echo ${PWD##*/}; cd - > /dev/null; echo ${PWD##*/}; cd ../..; cd none; echo $?; pushd a > /dev/null; echo ${PWD##*/}; popd > /dev/null; echo ${#DIRSTACK[@]}

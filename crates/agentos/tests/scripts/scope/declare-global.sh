@@ -1,0 +1,1 @@
+f() { declare -g g=global; declare l=local; }; f; echo "$g [$l]"

@@ -1,0 +1,1 @@
+(exec echo replaced; echo never); (exec sh -c 'exit 6'); echo $?

@@ -1,0 +1,1 @@
+echo 'echo "$# $1"' > s.sh; set -- outer; . ./s.sh a b; . ./s.sh; echo $1

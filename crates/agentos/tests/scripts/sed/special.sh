@@ -1,0 +1,1 @@
+echo 'a/b' | sed 's/\//:/'; echo 'a.b' | sed 's/\./!/'; echo '$5' | sed 's/\$5/five/'; echo 'tab' | sed 's/a/\t/' ; echo 'x&y' | sed 's/&/and/'; echo aXb | sed 's/[[:upper:]]/_/'; printf 'a\n' | sed 's/$/\r/' | od -c | head -1

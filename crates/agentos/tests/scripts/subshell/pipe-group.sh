@@ -1,0 +1,1 @@
+(echo a; echo b) | (read x; read y; echo $y$x)

@@ -1,0 +1,1 @@
+trap 'echo outer' EXIT; (trap; echo sub); echo main

@@ -1,0 +1,1 @@
+echo $( (echo sub) ) $((1)) $( ( (echo x) ) )

@@ -1,0 +1,1 @@
+echo `echo \$HOME | sed s/./x/` `echo a\\\\b` "`echo "q"`"

@@ -1,0 +1,1 @@
+x=$(echo hi); echo "$x" `echo old` $(echo a; echo b)

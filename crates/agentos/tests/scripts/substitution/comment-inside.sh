@@ -1,0 +1,3 @@
+echo $(echo a # comment )
+echo b
+)

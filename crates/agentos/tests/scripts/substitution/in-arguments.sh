@@ -1,0 +1,1 @@
+printf '[%s]' "$(echo a)"b$(echo c)"$(echo 'd e')"; echo

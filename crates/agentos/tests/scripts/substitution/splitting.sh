@@ -1,0 +1,1 @@
+set -- $(echo 'a  b'; echo c); echo $#; set -- "$(echo 'a  b'; echo c)"; echo $#

@@ -1,0 +1,1 @@
+set -E; trap 'echo E' ERR; f() { false; echo in; }; f; echo out
