@@ -4,7 +4,7 @@
 //!
 //! * the folder is private (mode 0700, ours); a folder that is somebody else's or open to others is not used at all;
 //! * a file appears by `rename(2)`, complete or not at all, so any number of processes may share a folder;
-//! * a file ends with a seal: its key (program, engine, format) and a SHA-256 over key and content. A file that is cut,
+//! * a file ends with a seal: its key (program, engine, format) and a checksum of key and content. A file that is cut,
 //!   damaged, of another version, another owner or writable by others reads as a miss. A miss only costs compiling.
 //!
 //! The seal comes last because the content is mapped from the beginning of the file. What is verified is the open file that
@@ -12,6 +12,7 @@
 //!
 //! Guests cannot reach the folder; someone who can write to it as the user who runs agentOS could as well replace agentOS.
 
+use super::checksum::{Checksum, Sum};
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -27,8 +28,8 @@ pub(crate) type Digest = [u8; 32];
 
 /// Name of the folder inside the cache directory, and format of its files.
 const FOLDER: &str = "compiled-1";
-const MAGIC: &[u8; 8] = b"agosCWM1";
-const SEAL: usize = MAGIC.len() + 2 * size_of::<Digest>();
+const MAGIC: &[u8; 8] = b"agosCWM2";
+const SEAL: usize = MAGIC.len() + size_of::<Digest>() + size_of::<Sum>();
 
 /// Bits by which group and others could write.
 const FOREIGN_WRITE: u32 = 0o022;
@@ -184,29 +185,28 @@ fn verify(file: &mut File, key: &Digest) -> std::io::Result<bool> {
         return Ok(false);
     };
     file.rewind()?;
-    let mut hash = start_seal(key);
+    let mut checksum = Checksum::new();
+    checksum.update(key);
     let mut left = code;
-    let mut chunk = vec![0; 1 << 18];
+    let mut chunk = vec![0; CHUNK];
     while left > 0 {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
         let part = chunk.get_mut(..wanted).unwrap_or_default();
         file.read_exact(part)?;
-        hash.update(&*part);
+        checksum.update(part);
         left -= wanted as u64;
     }
-    Ok(sum == hash.finalize().as_slice())
+    Ok(sum == checksum.finish())
 }
 
-fn start_seal(key: &Digest) -> Sha256 {
-    let mut hash = Sha256::new();
-    hash.update(key);
-    hash
-}
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
 
-fn seal(key: &Digest, code: &[u8]) -> Digest {
-    let mut hash = start_seal(key);
-    hash.update(code);
-    hash.finalize().into()
+fn seal(key: &Digest, code: &[u8]) -> Sum {
+    let mut checksum = Checksum::new();
+    checksum.update(key);
+    checksum.update(code);
+    checksum.finish()
 }
 
 fn name(key: &Digest) -> String {

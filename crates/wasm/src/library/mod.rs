@@ -16,6 +16,7 @@
 //! Bounds: size of a file (`limits.wasm.maxModuleFileBytes`), number of waiting programs of all VMs and of one filesystem,
 //! bytes of idle machine code, number of remembered answers.
 
+mod checksum;
 mod code;
 mod disk;
 mod failure;
