@@ -138,7 +138,7 @@ fn seeking_follows_lseek() {
     assert!((10..=1 << 20).contains(&hole) && (hole..=(1 << 20) + 10).contains(&data));
     assert_eq!(file.seek(SeekFrom::Hole(data)).unwrap(), (1 << 20) + 13);
     assert_eq!(file.seek(SeekFrom::Start(i64::MAX as u64)).unwrap(), i64::MAX as u64);
-    assert_eq!(ready(file.write(b"x", None)).unwrap_err(), Errno::EFBIG);
+    assert_eq!(ready(file.write(b"x", None)).unwrap_err(), Errno::EINVAL);
 }
 
 #[test]
@@ -367,4 +367,16 @@ fn openings_never_miss_each_other() {
         (world.limits.pipes().used(), world.limits.descriptions().used()),
         (0, 0)
     );
+}
+
+#[test]
+fn a_reader_that_found_a_writer_is_hung_up_on_when_that_one_leaves() {
+    let world = World::with_fifo();
+    let both = world.open_fifo(AccessMode::READ_WRITE, StatusFlags::empty()).unwrap();
+    let both_file = ready(both.poll(None)).unwrap();
+    let late = world.open_fifo(AccessMode::READ, StatusFlags::empty()).unwrap();
+    let reader = ready(late.poll(None)).unwrap();
+    assert!(reader.poll(PollEvents::IN, None).is_empty());
+    drop((both, both_file));
+    assert_eq!(reader.poll(PollEvents::IN, None), PollEvents::HUP);
 }

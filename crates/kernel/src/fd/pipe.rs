@@ -50,6 +50,9 @@ struct State {
     writers: Side,
 }
 
+/// Stands for a number of ends that no side ever reaches.
+const MET: u64 = u64::MAX;
+
 /// The ends of one direction.
 #[derive(Default)]
 struct Side {
@@ -200,7 +203,7 @@ impl Pipe {
         }
     }
 
-    /// Conditions for an end with this access; `seen` is how many writers there had been when it was opened.
+    /// Conditions for an end with this access; `seen` is what it met when it was opened.
     fn poll(&self, access: AccessMode, seen: u64, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
         let mut state = self.state.lock();
         let mut ready = PollEvents::empty();
@@ -229,10 +232,12 @@ impl Pipe {
         ready
     }
 
-    /// Adds an end and returns how many ends of the other directions there had ever been: of writers, of readers.
+    /// Adds an end and returns what it met on the other side, of writers and of readers: how many there had ever been, or
+    /// [`MET`] if one is there now.
     fn open_end(&self, access: AccessMode) -> (u64, u64) {
         let mut state = self.state.lock();
-        let seen = (state.writers.opened, state.readers.opened);
+        // An end that finds somebody on the other side has no arrival to wait for: it is hung up on once they leave.
+        let seen = [&state.writers, &state.readers].map(|side| if side.open > 0 { MET } else { side.opened });
         if access.contains(AccessMode::READ) {
             state.readers.open += 1;
             state.readers.opened += 1;
@@ -245,7 +250,7 @@ impl Pipe {
         let woken = [state.readers.waiting.take(), state.writers.waiting.take()];
         drop(state);
         woken.into_iter().for_each(Woken::wake);
-        seen
+        (seen[0], seen[1])
     }
 
     fn close_end(&self, access: AccessMode) {
