@@ -33,14 +33,18 @@ impl<'a> Place<'a> {
         };
         let at_root = dir == Dir::Fd(Fd(ROOT_PREOPEN_FD));
         let empty = path.is_empty() && !flags.contains(AtFlags::EMPTY_PATH);
-        if !at_root || path.starts_with(b"/") || empty {
-            // An absolute path starts at the root wherever it is given to.
-            let dir = if at_root { Dir::Cwd } else { dir };
-            return Self {
-                dir,
-                path: Bytes::Guest(path),
-            };
+        if at_root && !path.starts_with(b"/") && !empty {
+            return Self::from_root(path);
         }
+        Self {
+            // An absolute path starts at the root wherever it is given to.
+            dir: if at_root { Dir::Cwd } else { dir },
+            path: Bytes::Guest(path),
+        }
+    }
+
+    /// A relative path that starts at the root directory.
+    pub(crate) fn from_root(path: &[u8]) -> Self {
         let mut rooted = SmallVec::from_slice(b"/");
         rooted.extend_from_slice(path);
         Self {

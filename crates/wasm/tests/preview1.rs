@@ -83,7 +83,7 @@ fn status_in(vm: &Vm, actions: &[FileAction], body: &str) -> u8 {
     let more = strings() + OK + "
         (func $is (param i32 i32) (if (i32.ne (local.get 0) (local.get 1)) (then (call $proc_exit (local.get 0)) unreachable)))
         (func $open (param $path i32) (param $len i32) (param $oflags i32) (param $rights i64) (result i32)
-            (call $ok (call $path_open (i32.const 4) (i32.const 1) (local.get $path) (local.get $len) (local.get $oflags) (local.get $rights) (i64.const 0) (i32.const 0) (i32.const 0)))
+            (call $ok (call $path_open (i32.const 3) (i32.const 1) (local.get $path) (local.get $len) (local.get $oflags) (local.get $rights) (i64.const 0) (i32.const 0) (i32.const 0)))
             (i32.load (i32.const 0)))";
     let name = format!("p{}", vm.kernel.clock().instant().0);
     vm.install(
@@ -121,7 +121,7 @@ fn arguments_and_environment() {
 }
 
 #[test]
-fn preopens_are_the_root_and_the_working_directory() {
+fn the_root_is_preopened() {
     assert_eq!(
         status(
             "
@@ -129,13 +129,9 @@ fn preopens_are_the_root_and_the_working_directory() {
         (call $is (i32.load (i32.const 0)) (i32.const 0)) (call $is (i32.load (i32.const 4)) (i32.const 1))
         (call $ok (call $fd_prestat_dir_name (i32.const 3) (i32.const 8) (i32.const 1)))
         (call $is (i32.load8_u (i32.const 8)) (i32.const 47))
-        (call $ok (call $fd_prestat_get (i32.const 4) (i32.const 0)))
-        (call $ok (call $fd_prestat_dir_name (i32.const 4) (i32.const 8) (i32.const 1)))
-        (call $is (i32.load8_u (i32.const 8)) (i32.const 46))
-        (call $is (call $fd_prestat_get (i32.const 5) (i32.const 0)) (i32.const 8))
+        (call $is (call $fd_prestat_get (i32.const 4) (i32.const 0)) (i32.const 8))
         (call $is (call $fd_prestat_get (i32.const 1) (i32.const 0)) (i32.const 8))
         (call $is (call $fd_prestat_dir_name (i32.const 3) (i32.const 8) (i32.const 0)) (i32.const 37))
-        (call $ok (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 3)))
         (call $ok (call $fd_close (i32.const 3)))
         (call $is (call $fd_prestat_get (i32.const 3) (i32.const 0)) (i32.const 8))"
         ),
@@ -144,7 +140,7 @@ fn preopens_are_the_root_and_the_working_directory() {
 }
 
 #[test]
-fn a_descriptor_at_3_does_not_hide_the_preopens() {
+fn a_descriptor_at_3_does_not_hide_the_preopen() {
     let vm = Vm::new();
     let (read, _write) = vm.pipe();
     let actions = [FileAction::Inherit(Fd(3), read)];
@@ -156,23 +152,50 @@ fn a_descriptor_at_3_does_not_hide_the_preopens() {
         (call $ok (call $fd_prestat_get (i32.const 3) (i32.const 0)))
         (call $is (i32.load (i32.const 0)) (i32.const 1))
         (call $ok (call $fd_prestat_get (i32.const 4) (i32.const 0)))
-        (call $is (i32.load (i32.const 0)) (i32.const 0))"
+        (call $is (i32.load (i32.const 0)) (i32.const 0))
+        (call $is (call $fd_prestat_get (i32.const 5) (i32.const 0)) (i32.const 8))"
         ),
         0
     );
 }
 
 #[test]
+fn paths_are_looked_for_here_and_below_the_root() {
+    // In /tmp: "dir" is made here, "tmp/file" is found below the root, "bin" is found there too, "../tmp/dir" is the one here.
+    assert_eq!(
+        status(&format!(
+            "
+        (call $ok (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))
+        (call $ok (call $fd_close (call $open (i32.const 0x108) (i32.const 8) (i32.const 1) {ALL})))
+        {} {} {} {}",
+            stat("tmp/dir/file", 4),
+            stat("dir/file", 4),
+            stat("bin", 3),
+            stat("../tmp/dir", 3)
+        )),
+        0
+    );
+}
+
+/// Instructions that check the type of what is at a path.
+fn stat(path: &str, kind: u8) -> String {
+    format!("{} (call $ok (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 0x700) (i32.const {}) (i32.const 0x400)))
+        (call $is (i32.load8_u (i32.const 0x410)) (i32.const {kind}))", store(0x700, path), path.len())
+}
+
+#[test]
 fn paths_stay_below_their_directory() {
     assert_eq!(
-        status(
+        status(&format!(
             "
-        (call $is (call $path_create_directory (i32.const 4) (i32.const 0x128) (i32.const 11)) (i32.const 76))
-        (call $is (call $path_create_directory (i32.const 4) (i32.const 0x138) (i32.const 4)) (i32.const 76))
+        (call $is (call $path_create_directory (i32.const 3) (i32.const 0x138) (i32.const 4)) (i32.const 76))
         (call $is (call $path_create_directory (i32.const 9) (i32.const 0x100) (i32.const 3)) (i32.const 8))
-        (call $is (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 5000)) (i32.const 37))
-        (call $is (call $path_create_directory (i32.const 4) (i32.const -1) (i32.const 3)) (i32.const 21))"
-        ),
+        (call $is (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 5000)) (i32.const 37))
+        (call $is (call $path_create_directory (i32.const 3) (i32.const -1) (i32.const 3)) (i32.const 21))
+        (call $ok (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))
+        (local.set $a (call $open (i32.const 0x100) (i32.const 3) (i32.const 2) {ALL}))
+        (call $is (call $path_create_directory (local.get $a) (i32.const 0x128) (i32.const 11)) (i32.const 76))"
+        )),
         0
     );
 }
@@ -182,9 +205,9 @@ const ALL: &str = "(i64.const 0x3fffffff)";
 #[test]
 fn files_are_written_read_and_measured() {
     assert_eq!(status(&format!("
-        (call $ok (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 3)))
+        (call $ok (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))
         (local.set $a (call $open (i32.const 0x108) (i32.const 8) (i32.const 1) {ALL}))
-        (call $is (local.get $a) (i32.const 5))
+        (call $is (local.get $a) (i32.const 4))
         (call $ok (call $fd_write (local.get $a) (i32.const 0x180) (i32.const 2) (i32.const 0)))
         (call $is (i32.load (i32.const 0)) (i32.const 11))
         (call $ok (call $fd_tell (local.get $a) (i32.const 0))) (call $is (i32.load (i32.const 0)) (i32.const 11))
@@ -197,7 +220,7 @@ fn files_are_written_read_and_measured() {
         (call $is (i32.load8_u (i32.const 0x410)) (i32.const 4)) (call $is (i32.load (i32.const 0x420)) (i32.const 31)) (call $is (i32.load (i32.const 0x418)) (i32.const 1))
         (call $ok (call $fd_filestat_set_size (local.get $a) (i64.const 3)))
         (call $ok (call $fd_filestat_set_times (local.get $a) (i64.const 7) (i64.const 9) (i32.const 5)))
-        (call $ok (call $path_filestat_get (i32.const 4) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 0x400)))
+        (call $ok (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 0x400)))
         (call $is (i32.load (i32.const 0x420)) (i32.const 3)) (call $is (i32.load (i32.const 0x428)) (i32.const 7)) (call $is (i32.load (i32.const 0x430)) (i32.const 9))
         (call $ok (call $fd_sync (local.get $a))) (call $ok (call $fd_datasync (local.get $a)))
         (call $ok (call $fd_advise (local.get $a) (i64.const 0) (i64.const 9) (i32.const 3)))
@@ -214,33 +237,33 @@ fn files_are_written_read_and_measured() {
 #[test]
 fn names_come_and_go() {
     assert_eq!(status(&format!("
-        (call $ok (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 3)))
-        (call $is (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 3)) (i32.const 20))
+        (call $ok (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))
+        (call $is (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)) (i32.const 20))
         (call $ok (call $fd_close (call $open (i32.const 0x108) (i32.const 8) (i32.const 5) {ALL})))
-        (call $is (call $path_open (i32.const 4) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 5) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 20))
-        (call $is (call $path_open (i32.const 4) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 2) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 54))
-        (call $is (call $path_open (i32.const 4) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 16) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 28))
-        (call $ok (call $path_symlink (i32.const 0x150) (i32.const 4) (i32.const 4) (i32.const 0x118) (i32.const 8)))
-        (call $ok (call $path_readlink (i32.const 4) (i32.const 0x118) (i32.const 8) (i32.const 0x400) (i32.const 3) (i32.const 0))) (call $is (i32.load (i32.const 0)) (i32.const 3))
-        (call $ok (call $path_filestat_get (i32.const 4) (i32.const 0) (i32.const 0x118) (i32.const 8) (i32.const 0x400))) (call $is (i32.load8_u (i32.const 0x410)) (i32.const 7))
-        (call $ok (call $path_filestat_get (i32.const 4) (i32.const 1) (i32.const 0x118) (i32.const 8) (i32.const 0x400))) (call $is (i32.load8_u (i32.const 0x410)) (i32.const 4))
-        (call $is (call $path_open (i32.const 4) (i32.const 0) (i32.const 0x118) (i32.const 8) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 32))
-        (call $ok (call $path_link (i32.const 4) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 4) (i32.const 0x140) (i32.const 9)))
-        (call $ok (call $path_unlink_file (i32.const 4) (i32.const 0x108) (i32.const 8)))
-        (call $is (call $path_filestat_get (i32.const 4) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 0x400)) (i32.const 44))
-        (call $ok (call $path_rename (i32.const 4) (i32.const 0x140) (i32.const 9) (i32.const 4) (i32.const 0x150) (i32.const 4)))
-        (call $ok (call $path_filestat_set_times (i32.const 4) (i32.const 0) (i32.const 0x150) (i32.const 4) (i64.const 1) (i64.const 2) (i32.const 5)))
-        (call $is (call $path_remove_directory (i32.const 4) (i32.const 0x100) (i32.const 3)) (i32.const 55))
-        (call $is (call $path_unlink_file (i32.const 4) (i32.const 0x100) (i32.const 3)) (i32.const 31))
-        (call $ok (call $path_unlink_file (i32.const 4) (i32.const 0x118) (i32.const 8)))
-        (call $ok (call $path_remove_directory (i32.const 4) (i32.const 0x100) (i32.const 3)))")), 0);
+        (call $is (call $path_open (i32.const 3) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 5) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 20))
+        (call $is (call $path_open (i32.const 3) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 2) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 54))
+        (call $is (call $path_open (i32.const 3) (i32.const 1) (i32.const 0x108) (i32.const 8) (i32.const 16) {ALL} (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 28))
+        (call $ok (call $path_symlink (i32.const 0x150) (i32.const 4) (i32.const 3) (i32.const 0x118) (i32.const 8)))
+        (call $ok (call $path_readlink (i32.const 3) (i32.const 0x118) (i32.const 8) (i32.const 0x400) (i32.const 3) (i32.const 0))) (call $is (i32.load (i32.const 0)) (i32.const 3))
+        (call $ok (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 0x118) (i32.const 8) (i32.const 0x400))) (call $is (i32.load8_u (i32.const 0x410)) (i32.const 7))
+        (call $ok (call $path_filestat_get (i32.const 3) (i32.const 1) (i32.const 0x118) (i32.const 8) (i32.const 0x400))) (call $is (i32.load8_u (i32.const 0x410)) (i32.const 4))
+        (call $is (call $path_open (i32.const 3) (i32.const 0) (i32.const 0x118) (i32.const 8) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)) (i32.const 32))
+        (call $ok (call $path_link (i32.const 3) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 3) (i32.const 0x140) (i32.const 9)))
+        (call $ok (call $path_unlink_file (i32.const 3) (i32.const 0x108) (i32.const 8)))
+        (call $is (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 0x108) (i32.const 8) (i32.const 0x400)) (i32.const 44))
+        (call $ok (call $path_rename (i32.const 3) (i32.const 0x140) (i32.const 9) (i32.const 3) (i32.const 0x150) (i32.const 4)))
+        (call $ok (call $path_filestat_set_times (i32.const 3) (i32.const 0) (i32.const 0x150) (i32.const 4) (i64.const 1) (i64.const 2) (i32.const 5)))
+        (call $is (call $path_remove_directory (i32.const 3) (i32.const 0x100) (i32.const 3)) (i32.const 55))
+        (call $is (call $path_unlink_file (i32.const 3) (i32.const 0x100) (i32.const 3)) (i32.const 31))
+        (call $ok (call $path_unlink_file (i32.const 3) (i32.const 0x118) (i32.const 8)))
+        (call $ok (call $path_remove_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))")), 0);
 }
 
 #[test]
 fn directories_are_listed_in_pieces() {
     // 40 bytes hold "." and the beginning of "..": the listing is cut and goes on from the last whole entry.
     assert_eq!(status(&format!("
-        (call $ok (call $path_create_directory (i32.const 4) (i32.const 0x100) (i32.const 3)))
+        (call $ok (call $path_create_directory (i32.const 3) (i32.const 0x100) (i32.const 3)))
         (call $ok (call $fd_close (call $open (i32.const 0x108) (i32.const 8) (i32.const 1) {ALL})))
         (local.set $a (call $open (i32.const 0x100) (i32.const 3) (i32.const 2) {ALL}))
         (call $ok (call $fd_readdir (local.get $a) (i32.const 0x400) (i32.const 40) (i64.const 0) (i32.const 0)))

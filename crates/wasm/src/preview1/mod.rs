@@ -1,8 +1,8 @@
 //! The imports of WASI preview 1, all of them.
 //!
 //! A program that imports `agentos_v1` too has the root directory preopened at a number that no descriptor has, and may pass
-//! `AT_FDCWD` and absolute paths. A pure preview-1 program finds two preopens from descriptor 3 on: `/`, and `.` for the
-//! working directory; its paths are relative and may not lead above the directory that they start from.
+//! `AT_FDCWD` and absolute paths. A pure preview-1 program finds the root at descriptor 3; what it asks for there is looked for
+//! below the working directory too ([`paths`]).
 
 mod args;
 mod clock;

@@ -6,8 +6,10 @@ use crate::abi::{STATUS_KNOWN, status_flags};
 use crate::imports::Cx;
 use crate::memory::Memory;
 use crate::path::Place;
+use crate::process::State;
+use agentos_abi::AT_FDCWD;
 use agentos_kernel::clock::Timestamp;
-use agentos_kernel::process::{AtFlags, OpenHow};
+use agentos_kernel::process::{AtFlags, Dir, OpenHow, Process};
 use agentos_kernel::vfs::{FileType, Mode, OpenOptions, RenameFlags, SetTime};
 use agentos_kernel::{Errno, Result};
 use std::task::{Poll, Waker, ready};
@@ -21,17 +23,46 @@ const FILE_MODE: u32 = 0o666;
 const DIRECTORY_MODE: u32 = 0o777;
 
 /// Reads a path under the rules of the calling program.
-fn place<'a>(memory: &'a Memory<'_>, native: bool, fd: u32, path: u32, len: u32) -> Result<Place<'a>, Fault> {
-    let place = Place::read(memory, fd.cast_signed(), path, len, AtFlags::empty())?;
-    if native || stays_below(place.path()) {
-        Ok(place)
+fn place<'a>(memory: &'a Memory<'_>, state: &State, fd: u32, path: u32, len: u32) -> Result<Place<'a>, Fault> {
+    if state.code.native {
+        return Ok(Place::read(memory, fd.cast_signed(), path, len, AtFlags::empty())?);
+    }
+    let bytes = memory.path(path, len)?;
+    if bytes.starts_with(b"/") {
+        return Err(Fault::NotCapable);
+    }
+    if state.preopen == Some(fd) {
+        return Ok(below_preopen(&state.process, bytes));
+    }
+    if stays_below(bytes) {
+        Ok(Place::new(fd.cast_signed(), bytes, AtFlags::empty()))
     } else {
         Err(Fault::NotCapable)
     }
 }
 
-/// Whether a path is relative and nowhere above its start. Links may lead anywhere: the root is preopened, so the rule guides
-/// programs and protects nothing.
+/// What a path under the preopen means. Libc has no working directory of the kernel's and cuts the first slash off, so that
+/// `/a` and `a` look alike here. What exists below the working directory is taken first, then what exists below the root; a
+/// new name goes where its directory is.
+fn below_preopen<'a>(process: &Process, path: &'a [u8]) -> Place<'a> {
+    let here = Place::new(AT_FDCWD, path, AtFlags::empty());
+    let rooted = Place::from_root(path);
+    let exists = |path: &[u8]| process.stat(Dir::Cwd, path, AtFlags::empty()).is_ok();
+    let parent = |path: &[u8]| {
+        let end = path.iter().rposition(|byte| *byte == b'/');
+        exists(end.and_then(|end| path.get(..end.max(1))).unwrap_or(b"."))
+    };
+    if path.is_empty() || exists(path) {
+        here
+    } else if exists(rooted.path()) || (!parent(path) && parent(rooted.path())) {
+        rooted
+    } else {
+        here
+    }
+}
+
+/// Whether a path is nowhere above its start. Links may lead anywhere: the root is preopened, so the rule guides programs and
+/// protects nothing.
 fn stays_below(path: &[u8]) -> bool {
     let mut depth: i64 = 0;
     for component in path.split(|byte| *byte == b'/') {
@@ -44,7 +75,7 @@ fn stays_below(path: &[u8]) -> bool {
             return false;
         }
     }
-    !path.starts_with(b"/")
+    true
 }
 
 fn lookup(flags: u32) -> Result<AtFlags, Errno> {
@@ -56,7 +87,7 @@ fn lookup(flags: u32) -> Result<AtFlags, Errno> {
 }
 
 pub(super) fn create_directory(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u32) -> Answer {
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     Poll::Ready(Ok(cx.state.process.mkdir(
         place.dir,
         place.path(),
@@ -66,7 +97,7 @@ pub(super) fn create_directory(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, l
 
 pub(super) fn filestat_get(cx: &mut Cx<'_>, _: &Waker, fd: u32, flags: u32, path: u32, len: u32, out: u32) -> Answer {
     let flags = lookup(flags)?;
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     let stat = cx.state.process.stat(place.dir, place.path(), flags)?;
     Poll::Ready(Ok(put_filestat(&mut cx.memory, out, &stat, file_type(stat.attr.kind))?))
 }
@@ -109,7 +140,7 @@ pub(super) fn filestat_set_times(
 ) -> Answer {
     let flags = lookup(flags)?;
     let (atime, mtime) = set_times(atim, mtim, fst_flags)?;
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     Poll::Ready(Ok(cx.state.process.set_times(
         place.dir,
         place.path(),
@@ -132,9 +163,8 @@ pub(super) fn link(
     new_len: u32,
 ) -> Answer {
     let flags = lookup(flags)?;
-    let native = cx.state.code.native;
-    let old = place(&cx.memory, native, old_fd, old_path, old_len)?;
-    let new = place(&cx.memory, native, new_fd, new_path, new_len)?;
+    let old = place(&cx.memory, cx.state, old_fd, old_path, old_len)?;
+    let new = place(&cx.memory, cx.state, new_fd, new_path, new_len)?;
     Poll::Ready(Ok(cx.state.process.link(old.pair(), new.pair(), flags)?))
 }
 
@@ -163,7 +193,7 @@ pub(super) fn open(
     }
     let follow = lookup(dirflags)?.contains(AtFlags::FOLLOW);
     cx.memory.check::<u32>(out)?;
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     let has = |flag| oflags & flag != 0;
     let options = OpenOptions {
         // The rights of reading and of writing always come together.
@@ -208,7 +238,7 @@ pub(super) fn readlink(
     out: u32,
 ) -> Answer {
     cx.memory.check::<u32>(out)?;
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     let target = cx.state.process.readlink(place.dir, place.path())?;
     // As in POSIX, a short buffer gets the beginning.
     let fits = target.len().min(cap as usize);
@@ -219,7 +249,7 @@ pub(super) fn readlink(
 }
 
 pub(super) fn remove_directory(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u32) -> Answer {
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     Poll::Ready(Ok(cx.state.process.rmdir(place.dir, place.path())?))
 }
 
@@ -234,9 +264,8 @@ pub(super) fn rename(
     new_path: u32,
     new_len: u32,
 ) -> Answer {
-    let native = cx.state.code.native;
-    let old = place(&cx.memory, native, old_fd, old_path, old_len)?;
-    let new = place(&cx.memory, native, new_fd, new_path, new_len)?;
+    let old = place(&cx.memory, cx.state, old_fd, old_path, old_len)?;
+    let new = place(&cx.memory, cx.state, new_fd, new_path, new_len)?;
     Poll::Ready(Ok(cx.state.process.rename(
         old.pair(),
         new.pair(),
@@ -253,13 +282,13 @@ pub(super) fn symlink(
     path: u32,
     len: u32,
 ) -> Answer {
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     let target = cx.memory.path(target, target_len)?;
     Poll::Ready(Ok(cx.state.process.symlink(target, place.dir, place.path())?))
 }
 
 pub(super) fn unlink_file(cx: &mut Cx<'_>, _: &Waker, fd: u32, path: u32, len: u32) -> Answer {
-    let place = place(&cx.memory, cx.state.code.native, fd, path, len)?;
+    let place = place(&cx.memory, cx.state, fd, path, len)?;
     let process = &cx.state.process;
     let removed = process.unlink(place.dir, place.path());
     // Linux says EISDIR, POSIX and other hosts EPERM; preview 1's programs know the former.
@@ -283,7 +312,7 @@ mod tests {
         for good in [&b"a"[..], b"a/../b", b"./a", b"a/b/../..", b"a//b", b""] {
             assert!(stays_below(good));
         }
-        for bad in [&b"/a"[..], b"..", b"a/../../b", b"../a", b"./.."] {
+        for bad in [&b".."[..], b"a/../../b", b"../a", b"./.."] {
             assert!(!stays_below(bad));
         }
     }

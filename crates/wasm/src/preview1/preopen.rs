@@ -1,9 +1,9 @@
-//! Directories that programs find open.
+//! The directory that programs find open.
 
 use super::descriptor::is_root;
 use crate::imports::Cx;
 use crate::process::State;
-use agentos_abi::{ROOT_PREOPEN_FD, Record};
+use agentos_abi::Record;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Dir, OpenHow};
 use agentos_kernel::vfs::OpenOptions;
@@ -18,20 +18,14 @@ const TAG_DIRECTORY: u32 = 0;
 /// has to answer something; libc skips what it does not know.
 const TAG_OTHER: u32 = 1;
 
-/// Opens the preopens of a pure preview-1 program: the root, and the working directory as `.`. What cannot be opened is left
-/// out.
+/// Opens the preopen of a pure preview-1 program, the root. Without it the program runs all the same, and finds no files.
 pub(crate) fn preopen(state: &mut State) {
-    if state.code.native {
-        return;
-    }
-    for (path, name) in [(&b"/"[..], &b"/"[..]), (b".", b".")] {
-        if let Ok(fd) = open(state, path) {
-            state.preopens.push((fd, name));
-        }
+    if !state.code.native {
+        state.preopen = open(state).ok();
     }
 }
 
-fn open(state: &State, path: &[u8]) -> Result<u32> {
+fn open(state: &State) -> Result<u32> {
     let options = OpenOptions {
         read: true,
         directory: true,
@@ -45,7 +39,7 @@ fn open(state: &State, path: &[u8]) -> Result<u32> {
     };
     let process = &state.process;
     // A directory never makes the caller wait.
-    let Poll::Ready(opened) = process.open(Dir::Cwd, path, &how, None) else {
+    let Poll::Ready(opened) = process.open(Dir::Cwd, b"/", &how, None) else {
         return Err(Errno::EAGAIN.into());
     };
     let fd = opened?;
@@ -57,23 +51,21 @@ fn open(state: &State, path: &[u8]) -> Result<u32> {
     moved.map(|fd| fd.0)
 }
 
-/// The name of a preopen.
-fn name(cx: &Cx<'_>, fd: u32) -> Option<&'static [u8]> {
-    if is_root(cx, fd) {
-        return Some(b"/");
-    }
-    cx.state
-        .preopens
-        .iter()
-        .find(|(preopen, _)| *preopen == fd)
-        .map(|(_, name)| *name)
+/// Whether a number is a preopen.
+fn is_preopen(cx: &Cx<'_>, fd: u32) -> bool {
+    is_root(cx, fd) || cx.state.preopen == Some(fd)
 }
 
+/// What every preopen is called.
+const NAME: &[u8] = b"/";
+
 pub(super) fn prestat_get(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {
-    let (tag, len) = match name(cx, fd) {
-        Some(name) => (TAG_DIRECTORY, name.len() as u32),
-        None if hides_a_preopen(cx, fd) => (TAG_OTHER, 0),
-        None => return Err(Errno::EBADF.into()),
+    let (tag, len) = if is_preopen(cx, fd) {
+        (TAG_DIRECTORY, NAME.len() as u32)
+    } else if hides_the_preopen(cx, fd) {
+        (TAG_OTHER, 0)
+    } else {
+        return Err(Errno::EBADF.into());
     };
     let record = cx.memory.bytes_mut(out, PRESTAT)?;
     for (slot, field) in record.chunks_exact_mut(u32::SIZE).zip([tag, len]) {
@@ -82,17 +74,19 @@ pub(super) fn prestat_get(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {
     Ok(())
 }
 
-/// Whether libc would not find a preopen if this number were said not to be open.
-fn hides_a_preopen(cx: &Cx<'_>, fd: u32) -> bool {
-    let behind = cx.state.preopens.iter().any(|(preopen, _)| *preopen > fd);
-    fd >= FIRST && fd != ROOT_PREOPEN_FD && behind && cx.state.process.file(Fd(fd)).is_ok()
+/// Whether libc would not find the preopen if this number were said not to be open.
+fn hides_the_preopen(cx: &Cx<'_>, fd: u32) -> bool {
+    let before = cx.state.preopen.is_some_and(|preopen| (FIRST..preopen).contains(&fd));
+    before && cx.state.process.file(Fd(fd)).is_ok()
 }
 
 pub(super) fn prestat_dir_name(cx: &mut Cx<'_>, fd: u32, path: u32, len: u32) -> Result<()> {
-    let name = name(cx, fd).ok_or(Errno::EBADF)?;
-    if name.len() > len as usize {
+    if !is_preopen(cx, fd) {
+        return Err(Errno::EBADF.into());
+    }
+    if NAME.len() > len as usize {
         return Err(Errno::ENAMETOOLONG.into());
     }
-    cx.memory.bytes_mut(path, name.len() as u32)?.copy_from_slice(name);
+    cx.memory.bytes_mut(path, NAME.len() as u32)?.copy_from_slice(NAME);
     Ok(())
 }

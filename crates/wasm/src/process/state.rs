@@ -4,7 +4,6 @@ use crate::executor::Core;
 use crate::library::Code;
 use crate::scheduler::Vm;
 use agentos_kernel::process::{Process, Program};
-use smallvec::SmallVec;
 use std::sync::Arc;
 use wasmtime::{Instance, Memory};
 
@@ -17,8 +16,8 @@ pub(crate) struct State {
     /// The instance and its memory, once it exists.
     pub(crate) instance: Option<Instance>,
     pub(crate) memory: Option<Memory>,
-    /// Descriptors of a pure preview-1 program that stand for directories, with their names.
-    pub(crate) preopens: SmallVec<[(u32, &'static [u8]); 2]>,
+    /// Descriptor of a pure preview-1 program at which it found the root directory, until it is closed.
+    pub(crate) preopen: Option<u32>,
     /// What `proc_exec` found, to run when this instance has unwound.
     pub(crate) next: Option<Box<dyn Program>>,
     pub(super) memory_max: u64,
@@ -34,14 +33,14 @@ impl State {
             code: Arc::clone(code),
             instance: None,
             memory: None,
-            preopens: SmallVec::new(),
+            preopen: None,
             next: None,
         }
     }
 
     /// A descriptor now means something else.
     pub(crate) fn forget_preopen(&mut self, fd: u32) {
-        self.preopens.retain(|(preopened, _)| *preopened != fd);
+        self.preopen = self.preopen.filter(|preopen| *preopen != fd);
     }
 
     /// Takes memory of the VM; it is given back when the process ends.
