@@ -47,7 +47,11 @@ type Outcomes = BTreeMap<String, Outcome>;
 async fn scripts_behave_as_in_bash() {
     let scripts = scripts();
     let only = std::env::var("AGENTOS_SCRIPTS").unwrap_or_default();
-    assert!(!only.is_empty() || scripts.len() >= 400, "only {} scripts were found", scripts.len());
+    assert!(
+        !only.is_empty() || scripts.len() >= 400,
+        "only {} scripts were found",
+        scripts.len()
+    );
     if only.is_empty() && std::env::var_os("AGENTOS_BLESS").is_some() {
         bless(&scripts);
     }
@@ -69,7 +73,10 @@ async fn scripts_behave_as_in_bash() {
             (false, None) => describe(&mut report, &name, &scripts[&name], wanted, &found),
         }
     }
-    for name in known.keys().filter(|name| only.is_empty() && !scripts.contains_key(*name)) {
+    for name in known
+        .keys()
+        .filter(|name| only.is_empty() && !scripts.contains_key(*name))
+    {
         let _ = writeln!(report, "{name}: is listed as different, and does not exist");
     }
     println!("{} scripts, {differ} known differences", scripts.len());
@@ -278,5 +285,8 @@ fn describe(report: &mut String, name: &str, script: &str, wanted: &Outcome, fou
     };
     let stderr = String::from_utf8_lossy(&found.stderr);
     let (wanted, found) = (text(wanted), text(found));
-    let _ = writeln!(report, "=== {name}\n{script}--- wanted {wanted}--- found {found}--- stderr\n{stderr}");
+    let _ = writeln!(
+        report,
+        "=== {name}\n{script}--- wanted {wanted}--- found {found}--- stderr\n{stderr}"
+    );
 }

@@ -263,14 +263,29 @@ impl Shell {
     }
 
     /// Waits for the processes of a foreground job; their statuses. A job that stops becomes a background job.
-    pub fn wait_foreground(&mut self, mut procs: Vec<Proc>, pgid: Option<u32>) -> Exec<Vec<i32>> {
+    pub fn wait_foreground(&mut self, procs: Vec<Proc>, pgid: Option<u32>) -> Exec<Vec<i32>> {
+        let mut signals = Vec::new();
+        let result = self.wait_job(procs, pgid, &mut signals);
+        for signal in signals {
+            self.run_signal_trap(signal)?;
+        }
+        result
+    }
+
+    /// Waits for a foreground job; `signals` are those that came for an interactive shell meanwhile.
+    fn wait_job(&mut self, mut procs: Vec<Proc>, pgid: Option<u32>, signals: &mut Vec<u32>) -> Exec<Vec<i32>> {
         let mut stopped = false;
+        let job = pgid.filter(|pgid| *pgid > 0 && self.interactive && self.opts.monitor);
+        signals.extend(job.map(|pgid| self.pass_interrupts(pgid)).unwrap_or_default());
         for i in 0..procs.len() {
             while procs[i].pid != 0 && !procs[i].is_over() {
                 match sys::wait(Some(procs[i].pid), true) {
                     Ok(Some(waited)) => procs[i].state = Some(waited.state),
                     Ok(None) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                        signals.extend(job.map(|pgid| self.pass_interrupts(pgid)).unwrap_or_default());
+                        continue;
+                    }
                     Err(_) => procs[i].state = Some(State::Exited(127)),
                 }
                 if self.opts.monitor && matches!(procs[i].state, Some(State::Stopped(_))) {

@@ -7,6 +7,8 @@ use crate::parse;
 use crate::shell::{Exec, Flow, Shell};
 use crate::sys;
 
+/// The signal of the interrupt key.
+const INTERRUPT: u32 = 2;
 /// Number of EXIT among traps; signals have their own.
 pub const EXIT: u32 = 0;
 /// Number of DEBUG.
@@ -163,12 +165,30 @@ pub fn number(text: &str) -> Option<u32> {
 }
 
 impl Shell {
-    /// Runs the actions of signals that arrived.
+    /// Runs the actions of signals that arrived. An interrupt that an interactive shell has no trap for ends the command line.
     pub fn run_pending_traps(&mut self) -> Exec<()> {
         while let Some(signal) = sys::take_signal() {
-            self.run_signal_trap(signal)?;
+            if !self.run_signal_trap(signal)? && signal == INTERRUPT && self.interactive {
+                let _ = sys::write_all(2, b"\n");
+                self.status = 130;
+                return Err(Flow::Abort);
+            }
         }
         Ok(())
+    }
+
+    /// Takes the signals that arrived for an interactive shell while a job has the terminal. An interrupt was typed before the
+    /// job had it, and was meant for the job. The others are given back, for after the job.
+    pub fn pass_interrupts(&self, pgid: u32) -> Vec<u32> {
+        let mut others = Vec::new();
+        while let Some(signal) = sys::take_signal() {
+            if signal == INTERRUPT && !self.traps.is_set(INTERRUPT) {
+                let _ = sys::kill(-(pgid as i32), INTERRUPT);
+            } else {
+                others.push(signal);
+            }
+        }
+        others
     }
 
     /// Runs the action of one signal; whether there was one.
