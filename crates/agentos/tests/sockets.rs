@@ -1,4 +1,5 @@
 //! Sockets among guest programs, called as compiled programs call them: by the imports.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod support;
 

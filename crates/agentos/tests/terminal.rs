@@ -1,4 +1,5 @@
 //! An interactive shell on a terminal of the VM, used as a person would: by keys, watching the screen.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use agentos::{AgentOs, Shell, ShellOptions};
 use std::time::Duration;
@@ -111,8 +112,7 @@ async fn commands_run_and_ctrl_d_leaves() {
     assert_eq!(terminal.run("printf 'b\\na\\n' | sort").await, "a\nb\n");
     assert_eq!(terminal.run("x=kept; false").await, "");
     assert_eq!(terminal.run("echo $? $x").await, "1 kept\n");
-    terminal.keys("(exit 3)\r").await;
-    terminal.until(PROMPT).await;
+    assert_eq!(terminal.run("(exit 3)").await, "");
     terminal.keys("\x04").await;
     assert_eq!(terminal.end().await, 3);
 }
@@ -122,10 +122,7 @@ async fn a_line_is_edited_before_it_runs() {
     let vm = AgentOs::create().await.unwrap();
     let mut terminal = Terminal::open(&vm).await;
     // Erase, kill a word, kill the line.
-    assert_eq!(
-        terminal.run("echo wrongx\x7f\x7f").await,
-        "wrong\n".replace("wrong", "wron")
-    );
+    assert_eq!(terminal.run("echo wrongx\x7f\x7f").await, "wron\n");
     assert_eq!(terminal.run("echo one two\x17three").await, "one three\n");
     assert_eq!(terminal.run("echo nothing of this\x15echo that").await, "that\n");
     // A line that goes on.

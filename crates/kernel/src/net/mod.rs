@@ -14,7 +14,8 @@
 //! Invariants:
 //!
 //! * Behaviour is Linux's, down to the errors; a test runs the same calls on the host's sockets.
-//! * Locks are taken in the order socket, names, listener or inbox, attempt, connection; never those of two sockets at once.
+//! * Locks are taken in the order socket, names, listener or inbox, attempt, connection; never those of two sockets at once,
+//!   but for a pair that nobody else knows yet.
 //! * A name ends with its socket (a unix node then refuses connections), a connection's count with both its ends, a queued
 //!   byte's with being read or with the queue.
 
