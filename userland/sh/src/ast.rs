@@ -401,6 +401,20 @@ pub enum Op {
     Bad(String),
 }
 
+impl Item {
+    /// Whether it is a pipeline with nothing about it.
+    pub fn is_plain(&self) -> bool {
+        !self.background && !self.and_or.first.negated && self.and_or.first.timed.is_none()
+    }
+}
+
+impl Compound {
+    /// Whether `PIPESTATUS` stays as its last command set it.
+    pub fn keeps_pipe_status(&self) -> bool {
+        matches!(self, Self::Group(_) | Self::If(..) | Self::While(..) | Self::For(..) | Self::Case(..))
+    }
+}
+
 impl Word {
     /// A word of plain unquoted text.
     pub fn literal(text: &str) -> Self {

@@ -1,10 +1,10 @@
 //! Shell patterns: `* ? [...]` and, with `extglob`, `?( *( +( @( !(`.
 //!
-//! A pattern is compiled to a tree and matched with backtracking over characters. Runs of `*` are tried greedily with
-//! a step limit, so that a hostile pattern costs bounded time.
+//! A pattern is compiled to a tree and matched over characters: stars by going on from the last one, extended patterns
+//! by backtracking. The steps are limited, so that a hostile pattern costs bounded time.
 
 /// Most steps of one match.
-const MAX_STEPS: u64 = 20_000_000;
+const MAX_STEPS: u64 = 50_000_000;
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,40 +305,50 @@ struct Matcher<'a> {
 }
 
 impl Matcher<'_> {
+    /// Matches what is left. Only the last star is gone back to: an earlier one could not do better.
     fn run(&mut self, cont: &Cont<'_>, mut at: usize) -> bool {
         let mut nodes = cont.nodes;
+        let mut star: Option<(&[Node], usize)> = None;
         loop {
             *self.steps += 1;
             if *self.steps > MAX_STEPS {
                 return false;
             }
-            let Some((node, rest)) = nodes.split_first() else {
-                return self.after(cont, at);
-            };
-            match node {
-                Node::Star => {
-                    let next = Cont { nodes: rest, ..*cont };
+            let fits = match nodes.split_first() {
+                None if self.after(cont, at) => return true,
+                None => false,
+                Some((Node::Star, rest)) => {
                     if rest.is_empty() && cont.then.is_none() && cont.repeat.is_none() {
                         return true;
                     }
-                    if let (Some(Node::Char(c)), false) = (rest.first(), self.fold) {
-                        return (at..self.text.len()).any(|i| self.text[i] == *c && self.run(&next, i));
-                    }
-                    return (at..=self.text.len()).any(|i| self.run(&next, i));
-                }
-                Node::Ext(kind, alternatives) => {
-                    let next = Cont { nodes: rest, ..*cont };
-                    return self.extended(*kind, alternatives, &next, at);
-                }
-                single => {
-                    let Some(&c) = self.text.get(at) else { return false };
-                    if !self.single(single, c) {
-                        return false;
-                    }
-                    at += 1;
+                    star = Some((rest, at));
                     nodes = rest;
+                    continue;
                 }
+                Some((Node::Ext(kind, alternatives), rest)) => {
+                    let next = Cont { nodes: rest, ..*cont };
+                    if self.extended(*kind, alternatives, &next, at) {
+                        return true;
+                    }
+                    false
+                }
+                Some((single, rest)) => {
+                    let fits = self.text.get(at).is_some_and(|c| self.single(single, *c));
+                    nodes = rest;
+                    fits
+                }
+            };
+            if fits {
+                at += 1;
+                continue;
             }
+            let Some((after, from)) = &mut star else { return false };
+            if *from >= self.text.len() {
+                return false;
+            }
+            *from += 1;
+            nodes = after;
+            at = *from;
         }
     }
 

@@ -8,7 +8,7 @@ use crate::pattern::in_class;
 /// Most steps of one search.
 const MAX_STEPS: u64 = 5_000_000;
 /// Deepest nesting of the matcher, whose stack is the guest's.
-const MAX_DEPTH: u32 = 2_000;
+const MAX_DEPTH: u32 = 1_000;
 /// Largest count in braces.
 const MAX_REPEAT: u32 = 32_767;
 

@@ -133,6 +133,8 @@ pub struct Shell {
     pub in_trap: bool,
     /// Coprocess descriptors to close.
     pub coproc: Option<(String, u32)>,
+    /// Bytes of stack that the present commands take, as estimated.
+    pub stack: u32,
     /// Where messages go.
     pub error_fd: u32,
     /// The last error was a subscript before the beginning of an array.
@@ -187,6 +189,7 @@ impl Shell {
             terminal: None,
             in_trap: false,
             coproc: None,
+            stack: 0,
             error_fd: 2,
             bad_subscript: false,
             completions: NameMap::default(),

@@ -221,13 +221,7 @@ impl Shell {
 
     /// Parses and runs a text in the present shell.
     pub fn run_text(&mut self, text: &str) -> Exec {
-        if self.depth >= 1000 {
-            return Err(self.abort("maximum evaluation nesting level exceeded (1000)"));
-        }
-        self.depth += 1;
-        let result = self.run_text_inner(text);
-        self.depth -= 1;
-        result
+        self.in_text(|sh| sh.run_text_inner(text))
     }
 
     fn run_text_inner(&mut self, text: &str) -> Exec {

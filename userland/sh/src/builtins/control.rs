@@ -147,9 +147,6 @@ fn source_path(sh: &Shell, name: &str) -> String {
 
 /// Runs a file's text as `source` does.
 pub fn run_file(sh: &mut Shell, path: &str, text: String, words: &[String]) -> Exec {
-    if sh.depth >= 1000 {
-        return Err(sh.abort("maximum source nesting level exceeded (1000)"));
-    }
     let params = if words.is_empty() { None } else { Some(std::mem::replace(&mut sh.params, words.to_vec())) };
     let source: Rc<str> = Rc::from(path);
     let before = std::mem::replace(&mut sh.source, Rc::clone(&source));
@@ -160,9 +157,7 @@ pub fn run_file(sh: &mut Shell, path: &str, text: String, words: &[String]) -> E
         line,
         function: false,
     });
-    sh.depth += 1;
-    let result = run_text(sh, text);
-    sh.depth -= 1;
+    let result = sh.in_text(|sh| run_text(sh, text));
     if sh.traps.has_return() {
         sh.run_return_trap()?;
     }

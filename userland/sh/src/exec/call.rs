@@ -29,7 +29,11 @@ impl Shell {
         self.depth += 1;
         self.vars.push(false);
         let traps = self.traps.enter_function(self.opts.functrace);
-        let result = self.redirected(&function.redirs, |sh| sh.run_compound(&function.body, false, function.line));
+        let result = if function.redirs.is_empty() {
+            self.run_compound(&function.body, false, function.line)
+        } else {
+            self.redirected(&function.redirs, |sh| sh.run_compound(&function.body, false, function.line))
+        };
         let result = match result {
             Err(Flow::Return) => Ok(self.status),
             Err(Flow::Break(_) | Flow::Continue(_)) => Ok(self.status),

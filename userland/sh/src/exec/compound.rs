@@ -78,6 +78,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_while(&mut self, wanted: bool, condition: &List, body: &List) -> Exec {
         let mut status = 0;
         loop {
@@ -103,6 +104,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_for(&mut self, name: &str, words: Vec<String>, body: &List, line: u32) -> Exec {
         if !crate::text::is_name(name) {
             self.error(&format!("`{name}': not a valid identifier"));
@@ -128,6 +130,7 @@ impl Shell {
         Ok(status)
     }
 
+    #[inline(never)]
     fn run_arith_for(&mut self, clauses: &[Arith; 3], body: &List) -> Exec {
         let [init, test, step] = clauses;
         self.clause(init, 0)?;
@@ -163,6 +166,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_case(&mut self, word: &Word, items: &[CaseItem], tail: bool) -> Exec {
         let text = self.expand_text(word)?;
         let mut status = 0;
@@ -203,6 +207,7 @@ impl Shell {
         Ok(false)
     }
 
+    #[inline(never)]
     fn run_select(&mut self, name: &str, words: &[String], body: &List) -> Exec {
         if words.is_empty() {
             return Ok(0);

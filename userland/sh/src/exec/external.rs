@@ -73,7 +73,7 @@ impl Shell {
 
     /// Starts a program as a stage or a foreground command. One that cannot be started has its status already.
     pub(super) fn start_program(&mut self, simple: &Simple, argv: Vec<String>, fds: &[(Option<u32>, u32)], group: Group) -> Exec<Proc> {
-        self.trace_argv(simple, &argv);
+        self.trace_argv(&argv);
         let Some(mut plan) = self.plan_redirs(&simple.redirs)? else {
             return Ok(Proc::done(1));
         };
@@ -237,7 +237,7 @@ impl Shell {
     }
 
     fn exec_in_place(&mut self, simple: &Simple, argv: &[String]) -> Exec {
-        self.trace_argv(simple, argv);
+        self.trace_argv(argv);
         if !self.apply_redirs(&simple.redirs)? {
             return Ok(1);
         }
@@ -248,10 +248,9 @@ impl Shell {
         Err(Flow::Exit)
     }
 
-    pub(super) fn trace_argv(&mut self, simple: &Simple, argv: &[String]) {
+    pub(super) fn trace_argv(&mut self, argv: &[String]) {
         if self.opts.xtrace {
             let words: Vec<String> = argv.iter().map(|a| crate::text::quote_if_needed(a)).collect();
-            let _ = simple;
             self.trace(&words.join(" "));
         }
     }

@@ -19,6 +19,8 @@ impl Shell {
     fn enter_subshell(&mut self) {
         let stopped = self.interactive;
         self.subshell += 1;
+        // A copy begins on a stack of its own.
+        self.stack = 0;
         self.interactive = false;
         self.terminal = None;
         self.opts.monitor = false;

@@ -22,41 +22,44 @@ impl Shell {
     fn run_stages(&mut self, pipeline: &Pipeline, tail: bool) -> Exec {
         if pipeline.negated {
             let status = self.ignoring(|sh| sh.run_plain(pipeline, false))?;
+            if let [_] = pipeline.stages.as_slice() {
+                self.set_pipe_status(status);
+            }
             self.status = i32::from(status == 0);
             return Ok(self.status);
         }
         let status = self.run_plain(pipeline, tail)?;
-        self.status = status;
-        if status != 0 && (pipeline.stages.len() > 1 || pipeline.stages.first().is_some_and(Self::counts)) {
-            self.failed(status)?;
+        match pipeline.stages.as_slice() {
+            [command] => self.finish_command(command, status),
+            stages => {
+                self.status = status;
+                if status != 0 && !stages.is_empty() {
+                    self.failed(status)?;
+                }
+                if self.traps.is_any() {
+                    self.run_pending_traps()?;
+                }
+                Ok(self.status)
+            }
         }
-        if self.traps.is_any() {
-            self.run_pending_traps()?;
-        }
-        Ok(self.status)
     }
 
     fn run_plain(&mut self, pipeline: &Pipeline, tail: bool) -> Exec {
         match pipeline.stages.as_slice() {
             [] => Ok(0),
-            [command] => {
-                let status = self.run_command(command, tail)?;
-                if !matches!(command, Command::Compound(compound, ..) if keeps_pipe_status(compound)) {
-                    self.set_pipe_status(status);
-                }
-                Ok(status)
-            }
+            [command] => self.run_command(command, tail),
             stages => self.run_piped(stages),
         }
     }
 
-    fn set_pipe_status(&mut self, status: i32) {
+    pub(super) fn set_pipe_status(&mut self, status: i32) {
         match self.pipe_status.as_mut_slice() {
             [only] => *only = status,
             _ => self.pipe_status = vec![status],
         }
     }
 
+    #[inline(never)]
     fn run_piped(&mut self, stages: &[Command]) -> Exec {
         let lastpipe = self.shopts.lastpipe && !self.opts.monitor;
         let mut procs = Vec::with_capacity(stages.len());
@@ -180,6 +183,7 @@ impl Shell {
         Ok(Some(status))
     }
 
+    #[inline(never)]
     fn timed(&mut self, pipeline: &Pipeline, how: Timed) -> Exec {
         let (before, began) = (sys::times(), Instant::now());
         let result = self.run_stages(pipeline, false);
@@ -274,12 +278,6 @@ impl Shell {
             Group::default()
         }
     }
-}
-
-/// Groups leave `PIPESTATUS` as their last command set it.
-fn keeps_pipe_status(compound: &crate::ast::Compound) -> bool {
-    use crate::ast::Compound;
-    matches!(compound, Compound::Group(_) | Compound::If(..) | Compound::While(..) | Compound::For(..) | Compound::Case(..))
 }
 
 /// `TIMEFORMAT`

@@ -61,6 +61,7 @@ impl Plan {
 impl Shell {
     /// Runs `f` with redirections in force.
     pub(super) fn redirected(&mut self, redirs: &[Redir], f: impl FnOnce(&mut Self) -> Exec) -> Exec {
+        self.enter(super::cost::REDIRECTED)?;
         let mark = self.saved_fds.len();
         let result = match self.apply_redirs(redirs) {
             Ok(true) => f(self),
@@ -68,6 +69,7 @@ impl Shell {
             Err(flow) => Err(flow),
         };
         self.restore_fds(mark);
+        self.stack -= super::cost::REDIRECTED;
         result
     }
 

@@ -49,14 +49,27 @@ impl Shell {
             && let Some(function) = self.functions.get(name.as_str())
         {
             let function = Rc::clone(function);
-            self.trace_argv(simple, &argv);
-            return self.with_assigns(simple, |sh| sh.redirected(&simple.redirs, |sh| sh.call(&function, argv)));
+            return self.run_function(simple, &function, argv);
         }
         if let Some(builtin) = self.builtin(name) {
             return self.run_builtin(simple, builtin, argv, args);
         }
-        if self.interactive && self.shopts.autocd && crate::sys::stat(name, true).is_ok_and(|s| s.is_dir()) {
-            let argv = vec!["cd".to_owned(), "--".to_owned(), name.clone()];
+        self.run_named(simple, argv, tail)
+    }
+
+    fn run_function(&mut self, simple: &Simple, function: &Rc<crate::ast::Function>, argv: Vec<String>) -> Exec {
+        self.trace_argv(&argv);
+        if simple.assigns.is_empty() && simple.redirs.is_empty() {
+            return self.call(function, argv);
+        }
+        self.with_assigns(simple, |sh| sh.redirected(&simple.redirs, |sh| sh.call(function, argv)))
+    }
+
+    /// A command that is neither function nor builtin.
+    #[inline(never)]
+    fn run_named(&mut self, simple: &Simple, argv: Vec<String>, tail: bool) -> Exec {
+        if self.interactive && self.shopts.autocd && crate::sys::stat(&argv[0], true).is_ok_and(|s| s.is_dir()) {
+            let argv = vec!["cd".to_owned(), "--".to_owned(), argv[0].clone()];
             return builtins::run(self, "cd", &argv);
         }
         self.run_program(simple, argv, tail)
@@ -101,6 +114,7 @@ impl Shell {
     }
 
     /// A command without a name: its assignments are the shell's.
+    #[inline(never)]
     fn run_assigns(&mut self, simple: &Simple) -> Exec {
         if !simple.redirs.is_empty() {
             let status = self.redirected(&simple.redirs, |_| Ok(0))?;
@@ -129,8 +143,9 @@ impl Shell {
         result
     }
 
+    #[inline(never)]
     fn run_builtin(&mut self, simple: &Simple, builtin: builtins::Builtin, argv: Vec<String>, args: Args<'_>) -> Exec {
-        self.trace_argv(simple, &argv);
+        self.trace_argv(&argv);
         if argv[0] == "exec" {
             return self.run_exec(simple, &argv);
         }
