@@ -171,6 +171,9 @@ fn import_function(sh: &mut Shell, name: &str, value: &str) {
         && sh.run_list(&list, false).is_ok()
     {
         sh.function_attrs.insert(name.to_owned(), attr::EXPORT);
+        let mut var = Var::scalar(value);
+        var.attrs = attr::EXPORT;
+        sh.vars.insert(&format!("BASH_FUNC_{name}%%"), var);
     }
 }
 

@@ -122,6 +122,8 @@ pub struct Jobs {
     /// Running children that are in no job but may be waited for.
     others: Vec<u32>,
     clock: u64,
+    /// Jobs of the shell that this is a copy of.
+    inherited: Vec<Job>,
 }
 
 impl Jobs {
@@ -161,9 +163,16 @@ impl Jobs {
         self.others.push(pid);
     }
 
-    /// Forgets everything: this is a copy of the shell, and they are not its children.
+    /// This is a copy of the shell, and the jobs are not its children: they can be listed and sent signals, no more.
     pub fn forget(&mut self) {
+        let inherited = std::mem::take(&mut self.list);
         *self = Self::default();
+        self.inherited = inherited;
+    }
+
+    /// The jobs to list: those of the parent where there are none of this copy's own.
+    pub fn shown(&self) -> &[Job] {
+        if self.list.is_empty() { &self.inherited } else { &self.list }
     }
 
     /// Removes a job.
@@ -182,7 +191,7 @@ impl Jobs {
 
     /// Numbers of the current job and of the one before.
     pub fn current(&self) -> (Option<usize>, Option<usize>) {
-        let mut order: Vec<&Job> = self.list.iter().collect();
+        let mut order: Vec<&Job> = self.shown().iter().collect();
         order.sort_by_key(|j| std::cmp::Reverse((j.is_stopped(), j.order)));
         (order.first().map(|j| j.id), order.get(1).map(|j| j.id))
     }
@@ -197,12 +206,12 @@ impl Jobs {
             _ => match spec.parse() {
                 Ok(id) => Some(id),
                 Err(_) => match spec.strip_prefix('?') {
-                    Some(text) => self.list.iter().find(|j| j.text.contains(text)).map(|j| j.id),
-                    None => self.list.iter().find(|j| j.text.starts_with(spec)).map(|j| j.id),
+                    Some(text) => self.shown().iter().find(|j| j.text.contains(text)).map(|j| j.id),
+                    None => self.shown().iter().find(|j| j.text.starts_with(spec)).map(|j| j.id),
                 },
             },
         };
-        self.list.iter().find(|j| Some(j.id) == id)
+        self.shown().iter().find(|j| Some(j.id) == id)
     }
 
     /// Notes a change of a child.

@@ -264,7 +264,7 @@ impl Vars {
 
     /// Names in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.table.keys().cloned().collect();
+        let mut names: Vec<String> = self.table.keys().filter(|n| !n.ends_with('%')).cloned().collect();
         names.sort_unstable();
         names
     }

@@ -493,6 +493,7 @@ fn functions(sh: &mut Shell, names: &[String], request: &Request) -> i32 {
             continue;
         };
         if request.on | request.off != 0 {
+            export_function(&mut sh.vars, function, request);
             let attrs = sh.function_attrs.entry(name.clone()).or_default();
             *attrs = *attrs & !request.off | request.on;
         } else if !request.names_only {
@@ -510,3 +511,16 @@ fn functions(sh: &mut Shell, names: &[String], request: &Request) -> i32 {
     }
 }
 
+/// Keeps what programs get of an exported function: a variable that no name can be.
+fn export_function(vars: &mut crate::vars::Vars, function: &crate::ast::Function, request: &Request) {
+    let variable = format!("BASH_FUNC_{}%%", function.name);
+    if request.on & attr::EXPORT != 0 {
+        let text = crate::print::function(function);
+        let body = text.split_once("() ").map_or("", |(_, body)| body).trim_start().to_owned();
+        let mut var = Var::scalar(format!("() {body}"));
+        var.attrs = attr::EXPORT;
+        vars.insert(&variable, var);
+    } else if request.off & attr::EXPORT != 0 {
+        vars.unset(&variable);
+    }
+}

@@ -25,7 +25,7 @@ pub fn jobs(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     let mut out = String::new();
     let mut shown: Vec<Job> = Vec::new();
     if flags.rest().is_empty() {
-        shown = sh.jobs.all().to_vec();
+        shown = sh.jobs.shown().to_vec();
     }
     for spec in flags.rest() {
         match sh.jobs.find(spec) {

@@ -65,12 +65,13 @@ fn show(sh: &mut Shell, names: &[String]) -> i32 {
             }
         }
     }
-    let mut out = String::new();
-    for (number, action) in sh.traps.shown() {
-        if names.is_empty() || wanted.contains(&number) {
-            out.push_str(&format!("trap -- {} {}\n", text::quote_single(&action), traps::name(number)));
-        }
-    }
+    let shown = sh.traps.shown();
+    let line = |(number, action): &(u32, String)| format!("trap -- {} {}\n", text::quote_single(action), traps::name(*number));
+    let out: String = if names.is_empty() {
+        shown.iter().map(line).collect()
+    } else {
+        wanted.iter().filter_map(|n| shown.iter().find(|(number, _)| number == n)).map(line).collect()
+    };
     match sh.print("trap", &out) {
         0 => status,
         failed => failed,

@@ -213,7 +213,6 @@ impl Shell {
             return Ok(0);
         }
         let mut show = true;
-        let mut status = 0;
         loop {
             if show {
                 self.select_menu(words);
@@ -235,8 +234,8 @@ impl Shell {
             let chosen = chosen.cloned().unwrap_or_default();
             self.set(name, &chosen)?;
             match self.round(body)? {
-                Some(s) => status = s,
-                None => return Ok(status),
+                Some(_) => {}
+                None => return Ok(0),
             }
             show = self.vars.text("REPLY").is_none_or(str::is_empty);
         }
