@@ -136,14 +136,15 @@ impl Blob {
     pub fn lazy(
         len: u64,
         digest: [u8; 32],
-        head: Bytes,
+        mut head: Bytes,
         load: impl Fn() -> Bytes + Send + Sync + 'static,
     ) -> Arc<Self> {
+        head.truncate(HEAD);
         Arc::new(Self {
             id: Self::next_id(),
             len,
             digest: OnceLock::from(digest),
-            head: head.slice(..head.len().min(HEAD)),
+            head,
             bytes: OnceLock::new(),
             load: Some(Box::new(load)),
         })

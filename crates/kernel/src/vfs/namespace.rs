@@ -76,8 +76,11 @@ pub struct Mount {
     source: String,
     /// Bit `ino % 64` is set if a directory with such a number may be covered.
     covers: AtomicU64,
-    children: RwLock<SmallVec<[(Ino, Arc<Mount>); 2]>>,
+    children: RwLock<Children>,
 }
+
+/// Mounts by the directories that they cover.
+type Children = SmallVec<[(Ino, Arc<Mount>); 2]>;
 
 impl Vfs {
     /// A tree of one filesystem.

@@ -93,12 +93,12 @@ pub(super) fn resolve(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], 
 /// Like [`resolve`], for callers that know what to do with an object behind a magic link.
 pub(super) fn find(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], follow: bool) -> Result<Target> {
     let mut walker = Walker::start(cx, base, path)?;
-    let mut last = walker.to_last()?;
+    let mut last = walker.up_to_last()?;
     while let Some(link) = walker.look(&last)? {
         // A trailing slash asks for a directory, so it follows even where links are not.
         if link.kind == FileType::Symlink && (follow || walker.slash) {
             walker.follow(&link)?;
-            last = walker.to_last()?;
+            last = walker.up_to_last()?;
             continue;
         }
         walker.land(link)?;
@@ -110,7 +110,7 @@ pub(super) fn find(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], fol
 /// Walks to the directory that holds the last component, which is not looked up.
 pub(super) fn parent<'a>(cx: &'a FsContext<'a>, base: Option<&Location>, path: &'a [u8]) -> Result<Parent> {
     let mut walker = Walker::start(cx, base, path)?;
-    let last = walker.to_last()?;
+    let last = walker.up_to_last()?;
     Ok(Parent {
         slash: walker.slash,
         dir: walker.node,
@@ -215,7 +215,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Walks on until one component is left.
-    pub(super) fn to_last(&mut self) -> Result<Last> {
+    pub(super) fn up_to_last(&mut self) -> Result<Last> {
         loop {
             if self.object.is_some() {
                 return Ok(Last::Object);

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Directories between the root and the tree under test, so that no `..` gets to the root.
-pub const DEPTH: usize = 45;
+pub(crate) const DEPTH: usize = 45;
 
 /// A clock that ticks at every look.
-pub struct Ticks(pub AtomicI64);
+pub(crate) struct Ticks(pub AtomicI64);
 
 impl Clock for Ticks {
     fn now(&self) -> Timestamp {
@@ -32,12 +32,12 @@ impl Clock for Ticks {
     fn wake_at(&self, _: Instant, _: &core::task::Waker) {}
 }
 
-pub fn clock() -> Arc<dyn Clock> {
+pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(Ticks(AtomicI64::new(1)))
 }
 
 /// A quota that is counted, and never met.
-pub fn quota() -> Arc<FsQuota> {
+pub(crate) fn quota() -> Arc<FsQuota> {
     let counter = |path| Counter::new(path, "", 1 << 50, Errno::ENOSPC);
     Arc::new(FsQuota {
         bytes: counter("limits.resources.maxFilesystemBytes"),
@@ -45,8 +45,8 @@ pub fn quota() -> Arc<FsQuota> {
     })
 }
 
-pub struct Guest {
-    pub vfs: Vfs,
+pub(crate) struct Guest {
+    pub(crate) vfs: Vfs,
     cred: Credentials,
     base: Location,
     /// The other place where paths may start: the root.
@@ -56,7 +56,7 @@ pub struct Guest {
 
 impl Guest {
     /// `fs` as the root; the tree under test is `depth` directories down, which are made if they are not there.
-    pub fn new(fs: Arc<dyn Filesystem>, cred: Credentials, depth: usize) -> Self {
+    pub(crate) fn new(fs: Arc<dyn Filesystem>, cred: Credentials, depth: usize) -> Self {
         let vfs = Vfs::new(fs);
         let top = vfs.root();
         // The tree belongs to whoever works in it. (A host directory does anyway, and cannot be given away.)
@@ -79,24 +79,24 @@ impl Guest {
         }
     }
 
-    pub fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self) {
         self.slots = Default::default();
     }
 
     /// Lets paths start at the root, and back.
-    pub fn flip(&mut self) {
+    pub(crate) fn flip(&mut self) {
         std::mem::swap(&mut self.base, &mut self.top);
     }
 
     /// The inode number behind a path; links are not followed.
-    pub fn ino(&self, path: &[u8]) -> u64 {
+    pub(crate) fn ino(&self, path: &[u8]) -> u64 {
         let root = self.vfs.root();
         let mut cx = FsContext::new(&self.cred, &root);
         cx.cwd = &self.base;
         self.vfs.attr(&cx, None, path, false).unwrap().ino.0
     }
 
-    pub fn apply(&mut self, op: &Op) -> Outcome {
+    pub(crate) fn apply(&mut self, op: &Op) -> Outcome {
         self.run(op).map_err(|error| error.errno().raw())
     }
 
@@ -270,7 +270,7 @@ impl Guest {
     }
 }
 
-pub fn stat(attr: &Attr) -> Stat {
+pub(crate) fn stat(attr: &Attr) -> Stat {
     Stat {
         mode: attr.kind.bits() | attr.mode.bits(),
         nlink: u64::from(attr.nlink),

@@ -5,15 +5,15 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, SeekFrom, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 
-pub struct Host {
-    pub base: OwnedFd,
+pub(crate) struct Host {
+    pub(crate) base: OwnedFd,
     /// The other place where paths may start: what corresponds to the root.
     top: OwnedFd,
     slots: [Option<(OwnedFd, bool)>; SLOTS],
 }
 
 impl Host {
-    pub fn new(base: OwnedFd, top: OwnedFd) -> Self {
+    pub(crate) fn new(base: OwnedFd, top: OwnedFd) -> Self {
         Self {
             base,
             top,
@@ -21,16 +21,16 @@ impl Host {
         }
     }
 
-    pub fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self) {
         self.slots = Default::default();
     }
 
     /// Lets paths start at the root, and back.
-    pub fn flip(&mut self) {
+    pub(crate) fn flip(&mut self) {
         std::mem::swap(&mut self.base, &mut self.top);
     }
 
-    pub fn set_xattr(&self, path: &[u8], name: &[u8], value: &[u8]) {
+    pub(crate) fn set_xattr(&self, path: &[u8], name: &[u8], value: &[u8]) {
         fs::setxattr(self.whole(path), name, value, XattrFlags::empty()).unwrap();
     }
 
@@ -42,7 +42,7 @@ impl Host {
         }
     }
 
-    pub fn apply(&mut self, op: &Op) -> Outcome {
+    pub(crate) fn apply(&mut self, op: &Op) -> Outcome {
         self.run(op).map_err(Errno::raw_os_error)
     }
 
@@ -245,7 +245,7 @@ fn list(base: impl AsFd, path: &[u8]) -> Result<Value> {
 fn stat(stat: &fs::Stat) -> Stat {
     Stat {
         mode: stat.st_mode,
-        nlink: stat.st_nlink as u64,
+        nlink: stat.st_nlink,
         size: stat.st_size as u64,
         blocks: stat.st_blocks as u64,
         uid: stat.st_uid,

@@ -3,7 +3,7 @@
 //!
 //! The host's directory is on `/dev/shm` where that is a `tmpfs`, so that holes and block counts can be compared as well.
 //! `AGENTOS_MODEL_SEED` repeats a run, `AGENTOS_MODEL_OPS` sets its length.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod guest;
 mod host;
@@ -49,7 +49,7 @@ impl Place {
         const TMPFS: i64 = 0x0102_1994;
         rustix::process::umask(Mode::from_raw_mode(0o022));
         let shm = PathBuf::from("/dev/shm");
-        let tmpfs = fs::statfs("/dev/shm").is_ok_and(|stat| stat.f_type as i64 == TMPFS);
+        let tmpfs = fs::statfs("/dev/shm").is_ok_and(|stat| stat.f_type == TMPFS);
         let dir = if tmpfs { tempfile::tempdir_in(shm).ok() } else { None };
         let tmpfs = dir.is_some();
         let dir = dir.unwrap_or_else(|| tempfile::tempdir().unwrap());

@@ -2,7 +2,7 @@
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     Read,
     ReadWrite,
     Create,
@@ -16,24 +16,24 @@ pub enum How {
 
 /// How a range is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
+pub(crate) enum Range {
     Reserve,
     ReserveKeepingSize,
     Punch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Move {
+pub(crate) enum Move {
     Replace,
     NoReplace,
     Exchange,
 }
 
-pub type Path = Vec<u8>;
+pub(crate) type Path = Vec<u8>;
 
 /// One system call. Slots are open files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     Open(usize, Path, How, u32),
     Close(usize),
     Read(usize, u64, usize),
@@ -66,7 +66,7 @@ pub enum Op {
 
 /// What an operation returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     Done,
     Count(u64),
     Bytes(Vec<u8>),
@@ -76,38 +76,38 @@ pub enum Value {
 
 /// What is compared of an inode.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stat {
+pub(crate) struct Stat {
     /// Type and permissions.
-    pub mode: u32,
-    pub nlink: u64,
-    pub size: u64,
-    pub blocks: u64,
-    pub uid: u32,
-    pub gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) nlink: u64,
+    pub(crate) size: u64,
+    pub(crate) blocks: u64,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// A value or the number of an error.
-pub type Outcome = Result<Value, i32>;
+pub(crate) type Outcome = Result<Value, i32>;
 
 /// What may be generated.
 #[derive(Debug, Clone, Copy)]
-pub struct Abilities {
-    pub chown: bool,
-    pub special: bool,
-    pub set_id: bool,
-    pub unnamed: bool,
-    pub xattr: bool,
-    pub reserve: bool,
+pub(crate) struct Abilities {
+    pub(crate) chown: bool,
+    pub(crate) special: bool,
+    pub(crate) set_id: bool,
+    pub(crate) unnamed: bool,
+    pub(crate) xattr: bool,
+    pub(crate) reserve: bool,
 }
 
 /// Open files at once.
-pub const SLOTS: usize = 6;
+pub(crate) const SLOTS: usize = 6;
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -115,7 +115,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
@@ -137,7 +137,7 @@ impl Random {
         }
     }
 
-    pub fn path(&mut self) -> Path {
+    pub(crate) fn path(&mut self) -> Path {
         match self.below(400) {
             0 => return Vec::new(),
             1 => return b"a/".repeat(2100),
@@ -229,7 +229,7 @@ impl Random {
     }
 
     /// The next operation.
-    pub fn op(&mut self, may: &Abilities) -> Op {
+    pub(crate) fn op(&mut self, may: &Abilities) -> Op {
         loop {
             let op = self.any(may);
             let possible = match &op {

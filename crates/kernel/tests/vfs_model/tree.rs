@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 
 /// A file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    pub stat: Stat,
-    pub content: Vec<u8>,
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+pub(crate) struct Item {
+    pub(crate) stat: Stat,
+    pub(crate) content: Vec<u8>,
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-pub type Tree = BTreeMap<Vec<u8>, Item>;
+pub(crate) type Tree = BTreeMap<Vec<u8>, Item>;
 
 /// Slot that the walk uses.
 const SLOT: usize = 0;
@@ -37,7 +37,7 @@ impl World for Host {
     }
 }
 
-pub fn of_guest(guest: &mut Guest, ignore: Ignore) -> Tree {
+pub(crate) fn of_guest(guest: &mut Guest, ignore: Ignore) -> Tree {
     let mut tree = Tree::new();
     guest.flip();
     collect(guest, b".", ignore, &mut tree);
@@ -45,7 +45,7 @@ pub fn of_guest(guest: &mut Guest, ignore: Ignore) -> Tree {
     tree
 }
 
-pub fn of_host(host: &mut Host, ignore: Ignore) -> Tree {
+pub(crate) fn of_host(host: &mut Host, ignore: Ignore) -> Tree {
     let mut tree = Tree::new();
     host.flip();
     collect(host, b".", ignore, &mut tree);
@@ -146,7 +146,7 @@ fn bytes(outcome: Result<Value, i32>) -> Vec<u8> {
 }
 
 /// The first difference, in words.
-pub fn difference(ours: &Tree, theirs: &Tree) -> Option<String> {
+pub(crate) fn difference(ours: &Tree, theirs: &Tree) -> Option<String> {
     for path in ours.keys().chain(theirs.keys()) {
         let (here, there) = (ours.get(path), theirs.get(path));
         if here != there {
@@ -160,7 +160,7 @@ pub fn difference(ours: &Tree, theirs: &Tree) -> Option<String> {
 }
 
 /// Removes everything.
-pub fn clear(guest: &mut Guest) {
+pub(crate) fn clear(guest: &mut Guest) {
     let tree = of_guest(guest, Ignore::default());
     guest.flip();
     for (path, item) in tree.iter().rev() {
@@ -174,7 +174,7 @@ pub fn clear(guest: &mut Guest) {
 }
 
 /// Makes a real directory like the guest's tree, hard links included.
-pub fn materialise(guest: &mut Guest, host: &mut Host, owners: bool) {
+pub(crate) fn materialise(guest: &mut Guest, host: &mut Host, owners: bool) {
     let tree = of_guest(guest, Ignore::default());
     guest.flip();
     host.flip();

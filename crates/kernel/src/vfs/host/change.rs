@@ -162,10 +162,11 @@ impl HostDirFs {
             let (dir, name) = self.place(&known)?;
             return Ok(fs::utimensat(dir.fd(), &*name, &times, AtFlags::SYMLINK_NOFOLLOW)?);
         }
-        Ok(match handle.is_path() {
-            true => fs::utimensat(fs::CWD, descriptor_path(&handle), &times, AtFlags::empty())?,
-            false => fs::futimens(handle.fd(), &times)?,
-        })
+        let done = match handle.is_path() {
+            true => fs::utimensat(fs::CWD, descriptor_path(&handle), &times, AtFlags::empty()),
+            false => fs::futimens(handle.fd(), &times),
+        };
+        Ok(done?)
     }
 
     pub(super) fn append_data(&self, ino: Ino, data: &[u8]) -> Result<(usize, u64)> {

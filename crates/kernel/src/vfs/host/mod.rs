@@ -248,10 +248,11 @@ impl Filesystem for HostDirFs {
 
     fn fsync(&self, ino: Ino, data_only: bool) -> Result<()> {
         let file = self.reader(ino)?;
-        Ok(match data_only {
-            true => fs::fdatasync(file.fd())?,
-            false => fs::fsync(file.fd())?,
-        })
+        let done = match data_only {
+            true => fs::fdatasync(file.fd()),
+            false => fs::fsync(file.fd()),
+        };
+        Ok(done?)
     }
 
     fn sync(&self) -> Result<()> {

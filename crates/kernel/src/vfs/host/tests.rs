@@ -291,6 +291,64 @@ fn a_directory_moved_out_does_not_lead_out() {
     });
 }
 
+/// Says so when it goes.
+struct Done<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn racing_swaps_never_lead_out() {
+    let bench = Bench::new(false);
+    std::fs::create_dir(bench.path("d")).unwrap();
+    std::fs::write(bench.path("d/f"), "inside").unwrap();
+    let outside = bench.host.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("f"), "outside").unwrap();
+    symlink(&outside, bench.path("link")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (d, link) = (bench.path("d"), bench.path("link"));
+    std::thread::scope(|scope| {
+        // The host exchanges the directory and a link that leads out, as fast as it can.
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::renameat_with(fs::CWD, &d, fs::CWD, &link, fs::RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        // The other thread ends with this one, also if a check fails.
+        let _done = Done(&done);
+        let mut seen = 0;
+        for round in 0..20_000 {
+            match bench.read("/mnt/d/f") {
+                Ok(content) => {
+                    assert_eq!(content, b"inside");
+                    seen += 1;
+                }
+                Err(error) => assert!(
+                    matches!(
+                        error.errno(),
+                        Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP
+                    ),
+                    "{error}"
+                ),
+            }
+            if let Ok(file) = bench.open("/mnt/d/f", create()) {
+                file.write_at(&bench.cred, 0, b"inside").unwrap();
+            }
+            let _ =
+                bench.with(|vfs, cx| vfs.mkdir(cx, None, format!("/mnt/d/new{round}").as_bytes(), Mode::new(0o755)));
+            if seen > 200 && round > 2000 {
+                break;
+            }
+        }
+    });
+    assert_eq!(std::fs::read(outside.join("f")).unwrap(), b"outside");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+}
+
 #[test]
 fn special_files_are_shown_and_never_opened() {
     let bench = Bench::new(false);

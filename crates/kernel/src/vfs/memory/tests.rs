@@ -328,3 +328,43 @@ fn names_of_inodes_follow_links_and_renames() {
     fs.rename(root, b"x", dir, b"b", RenameFlags::Exchange).unwrap();
     assert_eq!(fs.name_of(ino).unwrap(), (root, b"x".to_vec()));
 }
+
+#[test]
+fn many_threads_lose_nothing() {
+    let own = quota(64 << 20, 10_000);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let log = file(&fs, "log");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let fs = &fs;
+            scope.spawn(move || {
+                let dir = fs
+                    .mkdir(fs.root(), format!("d{thread}").as_bytes(), &node(FileType::Directory))
+                    .unwrap()
+                    .ino;
+                for index in 0..500 {
+                    fs.append(log, b"0123456789").unwrap();
+                    let name = format!("f{}", index % 20);
+                    let made = fs.create(dir, name.as_bytes(), &node(FileType::Regular));
+                    if let Ok(made) = made {
+                        fs.retain(made.ino).unwrap();
+                        fs.write(made.ino, 0, &[1; 5000]).unwrap();
+                        fs.link(made.ino, fs.root(), format!("{thread}-{index}").as_bytes())
+                            .unwrap();
+                        fs.rename(dir, name.as_bytes(), fs.root(), name.as_bytes(), RenameFlags::Replace)
+                            .unwrap();
+                        fs.release(made.ino);
+                        drop(fs.fork(clock(), quota(64 << 20, 10_000)));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(content(&fs, log), b"0123456789".repeat(2000));
+    for name in names(&fs, fs.root()) {
+        let _ = fs
+            .unlink(fs.root(), name.as_bytes())
+            .or_else(|_| fs.rmdir(fs.root(), name.as_bytes()));
+    }
+    assert_eq!((own.bytes.used(), own.inodes.used()), (0, 0));
+}

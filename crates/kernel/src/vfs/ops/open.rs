@@ -34,7 +34,7 @@ impl Vfs {
         }
         let mut walker = Walker::start(cx, base, path)?;
         loop {
-            let last = walker.to_last()?;
+            let last = walker.up_to_last()?;
             if options.create
                 && let Last::Name(name) = &last
             {

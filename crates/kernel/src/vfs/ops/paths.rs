@@ -41,7 +41,7 @@ impl Vfs {
     pub fn realpath(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
         let mut walker = Walker::start(cx, base, path)?;
         loop {
-            let last = walker.to_last()?;
+            let last = walker.up_to_last()?;
             let Last::Name(name) = &last else {
                 walker.look(&last)?;
                 return self.path_of(cx, &walker.node().hold()?);
