@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{compress, jq, tar, zip};
+use crate::{compress, jq, tar, yq, zip};
 
 pub use agentos_tools_text::Applet;
 
@@ -37,6 +37,7 @@ tools! {
     "unzstd" compress::unzstd, "[OPTION]... [FILE]...   zstd -d";
     "xz" compress::xz, "[-dckftv0-9] [FILE]...   compress or decompress .xz";
     "xzcat" compress::xzcat, "[FILE]...   xz -dc";
+    "yq" yq::yq, "[eval] [-i] [-o json|yaml] [-n] [-e] [EXPRESSION] [FILE]...   jq filters over YAML";
     "zcat" compress::zcat, "[FILE]...   gzip -dc";
     "zip" zip::zip, "[-rqjmuyDT0-9] [-x PATTERN]... ARCHIVE [FILE]...   make zip archives";
     "zipinfo" zip::zipinfo, "[-1] ARCHIVE   list a zip archive";

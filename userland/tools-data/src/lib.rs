@@ -13,6 +13,7 @@ mod compress;
 mod jq;
 mod json;
 mod tar;
+mod yq;
 mod zip;
 
 pub use applets::{Applet, applets, synopses};

@@ -15,7 +15,7 @@ mod output;
 mod paths;
 mod table;
 
-pub use filter::{Program, compile};
+pub use filter::{Event, Next, Program, compile};
 
 use crate::cli;
 use crate::io::{complain, is_closed_pipe, reason, stdout};
@@ -23,6 +23,11 @@ use options::{Options, Parsed};
 use output::Output;
 use std::ffi::OsString;
 use std::io::Write;
+
+/// What an error says, in jq's words.
+pub fn error_text(error: jaq_json::Error) -> String {
+    errors::message(error).0
+}
 
 /// The applet.
 pub fn jq(args: Vec<OsString>) -> i32 {
