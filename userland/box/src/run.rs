@@ -15,6 +15,7 @@ pub(crate) const TABLES: &[&[(&str, Applet)]] = &[
     agentos_tools_sys::applets(),
     agentos_tools_text::applets(),
     agentos_tools_data::applets(),
+    agentos_tools_sqlite::applets(),
     coreutils::APPLETS,
     help::APPLETS,
 ];
