@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{compress, jq, tar, yq, zip};
+use crate::{compress, jq, net, tar, yq, zip};
 
 pub use agentos_tools_text::Applet;
 
@@ -27,9 +27,11 @@ tools! {
     "bzip2" compress::bzip2, "[-dckftv1-9] [FILE]...   compress or decompress .bz2";
     "gunzip" compress::gunzip, "[OPTION]... [FILE]...   gzip -d";
     "gzip" compress::gzip, "[-dckfltnrv1-9] [FILE]...   compress or decompress .gz";
+    "httpd" net::httpd, "[-p PORT] [-b ADDR] [-h DIR]   serve files over HTTP";
     "jq" jq::jq, "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON";
     "lzcat" compress::lzcat, "[FILE]...   lzma -dc";
     "lzma" compress::lzma, "[-dckftv0-9] [FILE]...   compress or decompress .lzma";
+    "nc" net::nc, "[-lkuvz] [-w SECS] [HOST] PORT   standard input and output over a connection";
     "tar" tar::tar, "-c|-x|-t|-r [-zjJavpOPk] [-f ARCHIVE] [-C DIR] [FILE]...   archives";
     "unlzma" compress::unlzma, "[OPTION]... [FILE]...   lzma -d";
     "unxz" compress::unxz, "[OPTION]... [FILE]...   xz -d";

@@ -12,6 +12,7 @@ mod codec;
 mod compress;
 mod jq;
 mod json;
+mod net;
 mod tar;
 mod yq;
 mod zip;

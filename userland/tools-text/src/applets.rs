@@ -1,6 +1,6 @@
 //! The table of tools.
 
-use crate::{awk, column, file, grep, hexdump, less, patch, rev, rg, sed, strings, terminal, timing, tree, xxd};
+use crate::{awk, bc, column, file, grep, hexdump, less, patch, rev, rg, sed, strings, terminal, timing, tree, xxd};
 use std::ffi::OsString;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -25,6 +25,7 @@ macro_rules! tools {
 
 tools! {
     "awk" awk::awk, "[-F FS] [-v VAR=VALUE] [-f FILE | PROGRAM] [FILE]...   scan records and process fields";
+    "bc" bc::bc, "[-lq] [-e EXPRESSION] [FILE]...   calculate with any precision";
     "clear" terminal::clear, "clear the screen";
     "column" column::column, "[-t] [-s CHARS] [-o STRING] [-N NAMES] [FILE]...   lists and tables in columns";
     "egrep" grep::egrep, "[OPTION]... PATTERN [FILE]...   grep -E";

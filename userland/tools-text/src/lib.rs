@@ -13,6 +13,7 @@ pub mod regex;
 
 mod applets;
 mod awk;
+mod bc;
 mod column;
 mod file;
 mod grep;
