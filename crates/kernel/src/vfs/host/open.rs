@@ -232,7 +232,11 @@ impl HostDirFs {
             Some(handle) => fs::readlinkat(handle.fd(), "", Vec::new()),
             None => {
                 let (dir, name) = self.place(&known)?;
-                fs::readlinkat(dir.fd(), &*name, Vec::new())
+                match fs::readlinkat(dir.fd(), &*name, Vec::new()) {
+                    // Something else has the name by now.
+                    Err(rustix::io::Errno::INVAL) => return Err(Errno::ESTALE.into()),
+                    text => text,
+                }
             }
         };
         text.map(std::ffi::CString::into_bytes)
