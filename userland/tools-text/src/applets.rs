@@ -1,6 +1,8 @@
 //! The table of tools.
 
-use crate::{awk, bc, column, file, grep, hexdump, less, patch, rev, rg, sed, strings, terminal, timing, tree, xxd};
+use crate::{
+    awk, bc, column, ed, file, grep, hexdump, less, patch, rev, rg, sed, strings, terminal, timing, tree, xxd,
+};
 use std::ffi::OsString;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -28,6 +30,7 @@ tools! {
     "bc" bc::bc, "[-lq] [-e EXPRESSION] [FILE]...   calculate with any precision";
     "clear" terminal::clear, "clear the screen";
     "column" column::column, "[-t] [-s CHARS] [-o STRING] [-N NAMES] [FILE]...   lists and tables in columns";
+    "ed" ed::ed, "[-s] [-E] [-p PROMPT] [FILE]   edit a file line by line";
     "egrep" grep::egrep, "[OPTION]... PATTERN [FILE]...   grep -E";
     "fgrep" grep::fgrep, "[OPTION]... STRING [FILE]...   grep -F";
     "file" file::file, "[-bi] [--mime-type] [-L] FILE...   what a file holds";

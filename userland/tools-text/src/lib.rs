@@ -15,6 +15,7 @@ mod applets;
 mod awk;
 mod bc;
 mod column;
+mod ed;
 mod file;
 mod grep;
 mod hexdump;
