@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use agentos_tools_base::cli::{Arg, Parser};
 use agentos_tools_base::io::{BLOCK, bytes_of, complain, reason, shown};
@@ -60,7 +61,7 @@ fn files(names: &[OsString], count: Count, headers: bool, end: u8) -> i32 {
     let mut first = true;
     for name in names {
         let mut input: Box<dyn Read> = if name == "-" {
-            Box::new(io::stdin().lock())
+            standard_input()
         } else {
             match File::open(name) {
                 Ok(file) => Box::new(file),
@@ -90,6 +91,15 @@ fn files(names: &[OsString], count: Count, headers: bool, end: u8) -> i32 {
         }
     }
     status
+}
+
+/// Standard input without a buffer, which would take more from a pipe than is asked for: what comes after the head belongs to
+/// the next program.
+fn standard_input() -> Box<dyn Read> {
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(fd) => Box::new(File::from(fd)),
+        Err(_) => Box::new(io::stdin().lock()),
+    }
 }
 
 /// Copies the head of `input`: the outer error is of reading, the inner of writing.
