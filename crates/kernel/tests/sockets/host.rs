@@ -9,6 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno as HostErrno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::time::Timespec;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub struct Host {
@@ -135,10 +136,18 @@ fn kind_of(kind: Kind) -> SocketType {
     }
 }
 
-/// Ports that were free a moment ago, for TCP and UDP alike.
+/// Ports that were free a moment ago, for TCP and UDP alike, and that the host gives to nobody who asks for any port.
 fn free_ports(any: SocketAddr) -> Vec<SocketAddrAny> {
-    let held: Vec<_> = (0..NAMES).map(|_| std::net::TcpListener::bind(any).unwrap()).collect();
-    held.iter()
-        .map(|listener| listener.local_addr().unwrap().into())
-        .collect()
+    let mut random = RandomState::new().hash_one(0);
+    let mut candidates = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        SocketAddr::new(any.ip(), 10_000 + (random >> 40) as u16 % 20_000)
+    });
+    let free = |at: &SocketAddr| std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok();
+    let mut found: Vec<SocketAddr> = Vec::new();
+    while found.len() < NAMES {
+        let next = candidates.find(|at| !found.contains(at) && free(at));
+        found.extend(next);
+    }
+    found.into_iter().map(SocketAddrAny::from).collect()
 }

@@ -261,7 +261,7 @@ fn read_all(host: &mut Host, ours: &mut Ours, most: usize) -> Result<(), TestCas
 
 /// The host's answer, which may need a moment to become the expected one.
 fn eventually<T: PartialEq + Copy>(expected: T, mut ask: impl FnMut() -> T) -> T {
-    let until = Instant::now() + Duration::from_millis(200);
+    let until = Instant::now() + Duration::from_secs(2);
     loop {
         let answer = ask();
         if answer == expected || Instant::now() > until {
