@@ -6,16 +6,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Reads until `text` was printed; gives everything up to its end.
 async fn until(shell: &mut Shell, text: &str) -> String {
     let mut screen = Vec::new();
-    loop {
+    while !screen.ends_with(text.as_bytes()) {
         let mut byte = [0];
-        let n = shell.read(&mut byte).await.expect("the terminal is open");
-        assert_eq!(n, 1, "ended before {text:?}: {}", String::from_utf8_lossy(&screen));
+        let read = tokio::time::timeout(PATIENCE, shell.read(&mut byte)).await;
+        let shown = String::from_utf8_lossy(&screen);
+        let n = read
+            .unwrap_or_else(|_| panic!("{text:?} does not come: {shown}"))
+            .expect("the terminal is open");
+        assert_eq!(n, 1, "ended before {text:?}: {shown}");
         screen.push(byte[0]);
-        if screen.ends_with(text.as_bytes()) {
-            return String::from_utf8_lossy(&screen).into_owned();
-        }
     }
+    String::from_utf8_lossy(&screen).into_owned()
 }
+
+/// So that a text that does not come fails instead of hanging.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn script(text: &str) -> ShellOptions {
     ShellOptions::new("sh").args(&["-c", text])
@@ -81,9 +86,9 @@ async fn a_dropped_terminal_hangs_up() {
 #[tokio::test]
 async fn an_interactive_shell_keeps_jobs() {
     let vm = AgentOs::create().await.unwrap();
-    let options = ShellOptions::new("bash").args(&["-i"]).env("PS1", "ready> ");
+    let options = ShellOptions::new("bash").args(&["-i"]);
     let mut shell = vm.open_shell(options).await.unwrap();
-    until(&mut shell, "ready> ").await;
+    until(&mut shell, "user@agent-os:~$ ").await;
     shell
         .write_all(b"sh -c 'echo be\"\"gun; exec sleep 1000'\r")
         .await
@@ -91,11 +96,11 @@ async fn an_interactive_shell_keeps_jobs() {
     until(&mut shell, "begun\r\n").await;
     shell.write_all(b"\x1a").await.unwrap();
     until(&mut shell, "topped").await;
-    until(&mut shell, "ready> ").await;
+    until(&mut shell, "user@agent-os:~$ ").await;
     shell.write_all(b"jobs\r").await.unwrap();
     until(&mut shell, "topped").await;
     shell.control().signal_group(Signal::Cont).unwrap();
-    shell.write_all(b"kill %1; exit 5\r").await.unwrap();
+    shell.write_all(b"kill %1; wait; exit 5\r").await.unwrap();
     assert_eq!(shell.wait().await.unwrap(), 5);
 }
 

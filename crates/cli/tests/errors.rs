@@ -7,7 +7,7 @@ use support::run;
 /// Arguments, exit status, and words that the message must hold.
 const CASES: &[(&[&str], i32, &[&str])] = &[
     (&["run"], 64, &["COMMAND", "-c SCRIPT"]),
-    (&["rnu", "true"], 64, &["rnu", "run"]),
+    (&["runn", "true"], 64, &["runn", "'run'"]),
     (&["run", "--mout", "/:/x", "true"], 64, &["--mout", "--mount"]),
     (&["run", "--mount", "/src", "true"], 64, &["HOST:GUEST"]),
     (&["run", "--mount", "/:src", "true"], 64, &["absolute", "src"]),

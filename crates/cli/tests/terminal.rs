@@ -10,12 +10,15 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 /// The binary on a terminal of its own, of which this is the other side.
 struct Terminal {
     master: File,
     slave: OwnedFd,
     child: Child,
+    shown: Receiver<Vec<u8>>,
     /// What was read and not looked at yet.
     screen: String,
 }
@@ -54,14 +57,15 @@ impl Terminal {
 
     /// Reads until this text was printed; gives all that was printed up to its end.
     fn until(&mut self, text: &str) -> String {
-        let mut chunk = [0; 4096];
         loop {
             if let Some(at) = self.screen.find(text) {
                 let rest = self.screen.split_off(at + text.len());
                 return std::mem::replace(&mut self.screen, rest);
             }
-            let n = self.master.read(&mut chunk).expect("the terminal is open");
-            self.screen.push_str(&String::from_utf8_lossy(&chunk[..n]));
+            match self.shown.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.screen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("{text:?} does not come: {:?}", self.screen),
+            }
         }
     }
 
@@ -79,6 +83,23 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// So that a text that does not come fails instead of hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads what is printed until the terminal is gone.
+fn watch(mut master: File) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = master.read(&mut chunk) {
+            if sender.send(chunk[..n].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
 }
 
 fn resize(master: &OwnedFd, cols: u16, rows: u16) {
@@ -166,6 +187,6 @@ fn a_shell_edits_lines_and_keeps_jobs() {
     terminal.until("topped");
     terminal.keys("jobs\r");
     terminal.until("sleep 1000");
-    terminal.keys("kill %1; exit 5\r");
+    terminal.keys("kill %1; wait; exit 5\r");
     assert_eq!(terminal.child.wait().unwrap().code(), Some(5));
 }
