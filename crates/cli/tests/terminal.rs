@@ -43,10 +43,13 @@ impl Terminal {
             .stderr(end())
             .spawn()
             .expect("setsid of util-linux");
+        let master = File::from(master);
+        let shown = watch(master.try_clone().expect("a descriptor"));
         Self {
-            master: File::from(master),
+            master,
             slave,
             child,
+            shown,
             screen: String::new(),
         }
     }
