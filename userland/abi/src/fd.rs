@@ -97,6 +97,11 @@ pub fn flock(fd: BorrowedFd<'_>, op: u32) -> io::Result<()> {
     call!(fd_flock(number(fd), op))
 }
 
+/// As [`flock`], on a bare descriptor number.
+pub fn flock_raw(fd: u32, op: u32) -> io::Result<()> {
+    call!(fd_flock(fd, op))
+}
+
 /// Record locks as `fcntl(2)`; `cmd` is one of `RLOCK_*` of [`crate::raw::fd`].
 pub fn record_lock(fd: BorrowedFd<'_>, cmd: u32, lock: &mut RecordLock) -> io::Result<()> {
     call!(fd_record_lock(number(fd), cmd, lock))

@@ -39,6 +39,26 @@ pub(crate) fn compile(pattern: &str, syntax: Syntax, fold: bool) -> Result<Regex
         .map_err(|_| format!("failed to compile regular expression '{pattern}'"))
 }
 
+/// Compiles a basic expression that is searched for.
+pub(crate) fn search(pattern: &str) -> Result<Regex, String> {
+    let inner = translate(pattern, Syntax::Basic)?;
+    Regex::builder()
+        .configure(Regex::config().nfa_size_limit(Some(LIMIT)).utf8_empty(false))
+        .syntax(syntax::Config::new().multi_line(true).utf8(false))
+        .build(&inner)
+        .map_err(|_| format!("failed to compile regular expression '{pattern}'"))
+}
+
+/// Compiles an extended expression that is searched for.
+pub(crate) fn extended(pattern: &str, fold: bool) -> Result<Regex, String> {
+    let inner = translate(pattern, Syntax::Extended)?;
+    Regex::builder()
+        .configure(Regex::config().nfa_size_limit(Some(LIMIT)).utf8_empty(false))
+        .syntax(syntax::Config::new().case_insensitive(fold).utf8(false))
+        .build(&inner)
+        .map_err(|_| format!("failed to compile regular expression '{pattern}'"))
+}
+
 fn translate(pattern: &str, syntax: Syntax) -> Result<String, String> {
     let chars: Vec<char> = pattern.chars().collect();
     let mut out = String::new();

@@ -4,8 +4,10 @@
 
 mod copy;
 mod cp;
+mod install;
 mod ln;
 mod mkdir;
+mod mktemp;
 mod mv;
 mod node;
 mod rm;
@@ -14,8 +16,10 @@ pub(crate) mod times;
 mod touch;
 
 pub(crate) use cp::cp;
+pub(crate) use install::install;
 pub(crate) use ln::{between, link, ln, unlink};
 pub(crate) use mkdir::{mkdir, rmdir};
+pub(crate) use mktemp::mktemp;
 pub(crate) use mv::mv;
 pub(crate) use node::{mkfifo, mknod};
 pub(crate) use rm::rm;

@@ -21,7 +21,7 @@ mod quote;
 use std::ffi::OsString;
 
 pub(crate) use long::{major, minor};
-pub(crate) use quote::{Style, quoted};
+pub(crate) use quote::{Style, columns, quoted};
 
 use options::{Format, Parsed};
 
