@@ -91,7 +91,6 @@ tools! {
     "tac" tail::tac, "[-br] [-s STRING] [FILE]...   lines in reverse order";
     "tail" tail::tail, "[-n N|-c N] [-fFq] [FILE]...   the last part of files";
     "test" complete, "EXPRESSION   evaluate a conditional expression";
-    "time" process::time, "[-p] [-f FORMAT] COMMAND [ARG]...   run and time";
     "timeout" process::timeout, "[-s SIGNAL] [-k TIME] TIME COMMAND [ARG]...   run for a limited time";
     "top" process::top, "[-b] [-n N] [-d SECS]   show what processes do";
     "touch" files::touch, "[-acmh] [-d STRING] [-r FILE] [-t STAMP] FILE...   set times, make empty files";
@@ -104,7 +103,6 @@ tools! {
     "users" process::users, "   print who is logged in";
     "vdir" ls::vdir, "[OPTION]... [FILE]...   ls -l -b";
     "w" process::w, "[-h] [USER]   who is logged in and what they do";
-    "watch" process::watch, "[-n SECS] [-td] COMMAND   run again and again";
     "which" which::which, "[-a] COMMAND...   find programs in PATH";
     "who" process::who, "[-bHq]   print who is logged in";
     "whoami" identity::whoami, "   print the user's name";

@@ -137,7 +137,6 @@ impl Options {
                 }
                 good = false;
             }
-            Step::Leave(_) => {}
         });
         good
     }

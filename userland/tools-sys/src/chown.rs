@@ -172,7 +172,6 @@ impl Options {
         walk::tree(path, |step| match step {
             Step::Enter(path) | Step::File(path, _) => good &= self.one(path, false),
             Step::Failed(path, error) => good = self.fail("cannot access", path, &error),
-            Step::Leave(_) => {}
         });
         good
     }

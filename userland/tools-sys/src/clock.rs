@@ -28,6 +28,7 @@ impl Instant {
     }
 
     /// Nanoseconds since the epoch, as far as they fit.
+    #[cfg(target_family = "wasm")]
     pub(crate) fn as_nanos(self) -> i64 {
         self.secs.saturating_mul(1_000_000_000).saturating_add(i64::from(self.nanos))
     }

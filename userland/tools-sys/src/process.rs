@@ -3,9 +3,9 @@
 //! ```text
 //! table    reading /proc
 //! ps       ps
-//! top      top, watch
+//! top      top
 //! kill     kill, pkill, pgrep, pidof, killall
-//! run      nohup, nice, renice, setsid, time, flock
+//! run      nohup, nice, renice, setsid, flock
 //! timeout  timeout
 //! load     free, uptime, w, who, users
 //! ```
@@ -21,6 +21,6 @@ mod top;
 pub(crate) use kill::{kill, killall, pgrep, pidof, pkill};
 pub(crate) use load::{free, uptime, users, w, who};
 pub(crate) use ps::ps;
-pub(crate) use run::{flock, nice, nohup, renice, setsid, time};
+pub(crate) use run::{flock, nice, nohup, renice, setsid};
 pub(crate) use timeout::timeout;
-pub(crate) use top::{top, watch};
+pub(crate) use top::top;

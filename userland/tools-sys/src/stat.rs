@@ -11,7 +11,6 @@ use agentos_tools_base::platform::{FileTypeExt, MetadataExt};
 
 use crate::clock::{self, Instant, Zone};
 use crate::ls::{Style, major, minor, quoted};
-use crate::users::Names;
 use crate::{mode, statfs, usage, write};
 
 const SPECS: &[&str] =
@@ -68,13 +67,12 @@ pub(crate) fn stat(args: Vec<OsString>) -> i32 {
     if names.is_empty() {
         return usage("stat", "missing operand", 1);
     }
-    let mut context = Context { zone: Zone::local(), names: Names::default() };
+    let mut context = Context { zone: Zone::local() };
     names.iter().fold(0, |status, name| status | i32::from(!options.one(name, &mut context)))
 }
 
 struct Context {
     zone: Zone,
-    names: Names,
 }
 
 impl Options {

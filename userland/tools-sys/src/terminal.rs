@@ -211,6 +211,12 @@ fn sane(termios: &mut Termios) {
     }
 }
 
+fn crt(termios: &mut Termios) {
+    for name in ["echoe", "echoctl", "echoke"] {
+        set(termios, name, true);
+    }
+}
+
 fn raw(termios: &mut Termios) {
     (termios.iflag, termios.oflag) = (0, termios.oflag & !1);
     termios.lflag &= !(ICANON | 1 | 4);
@@ -248,9 +254,9 @@ fn apply(settings: &[String], termios: &mut Termios, size: &mut Winsize, out: &m
                     set(termios, name, !on);
                 }
             }
-            (true, "crt") => ["echoe", "echoctl", "echoke"].iter().for_each(|name| drop(set(termios, name, true))),
+            (true, "crt") => crt(termios),
             (true, "dec") => {
-                ["echoe", "echoctl", "echoke"].iter().for_each(|name| drop(set(termios, name, true)));
+                crt(termios);
                 (termios.cc[0], termios.cc[2], termios.cc[3]) = (3, 127, 21);
             }
             (true, "ek") => (termios.cc[2], termios.cc[3]) = (127, 21),

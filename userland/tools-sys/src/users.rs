@@ -9,8 +9,6 @@ pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    pub(crate) home: String,
-    pub(crate) shell: String,
 }
 
 /// A line of `/etc/group`.
@@ -40,13 +38,11 @@ fn read<T>(path: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
 
 fn user(line: &str) -> Option<User> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, shell] = fields.as_slice() else { return None };
+    let [name, _, uid, gid, _, _, _] = fields.as_slice() else { return None };
     Some(User {
         name: (*name).to_owned(),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
-        home: (*home).to_owned(),
-        shell: (*shell).to_owned(),
     })
 }
 

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// What a walk meets.
 pub(crate) enum Step<'a> {
-    /// A directory, before what is in it.
+    /// A directory; what is in it follows.
     Enter(&'a Path),
-    /// A directory, after what is in it.
-    Leave(&'a Path),
     /// Anything else, links to directories included.
     File(&'a Path, &'a Metadata),
     /// Something that could not be looked at.
@@ -18,21 +16,17 @@ pub(crate) enum Step<'a> {
 
 /// Visits `root` and all below it; entries of a directory in the order of their names.
 pub(crate) fn tree(root: &Path, mut visit: impl FnMut(Step<'_>)) {
-    let mut stack: Vec<(PathBuf, Vec<PathBuf>)> = Vec::new();
+    let mut stack: Vec<Vec<PathBuf>> = Vec::new();
     enter(root, &mut stack, &mut visit);
-    while let Some((dir, entries)) = stack.last_mut() {
+    while let Some(entries) = stack.last_mut() {
         match entries.pop() {
             Some(path) => enter(&path, &mut stack, &mut visit),
-            None => {
-                let dir = std::mem::take(dir);
-                stack.pop();
-                visit(Step::Leave(&dir));
-            }
+            None => drop(stack.pop()),
         }
     }
 }
 
-fn enter(path: &Path, stack: &mut Vec<(PathBuf, Vec<PathBuf>)>, visit: &mut impl FnMut(Step<'_>)) {
+fn enter(path: &Path, stack: &mut Vec<Vec<PathBuf>>, visit: &mut impl FnMut(Step<'_>)) {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
         Err(error) => return visit(Step::Failed(path, error)),
@@ -45,7 +39,7 @@ fn enter(path: &Path, stack: &mut Vec<(PathBuf, Vec<PathBuf>)>, visit: &mut impl
     match list() {
         Ok(mut entries) => {
             entries.sort_unstable_by(|a, b| b.cmp(a));
-            stack.push((path.to_path_buf(), entries));
+            stack.push(entries);
         }
         Err(error) => visit(Step::Failed(path, error)),
     }

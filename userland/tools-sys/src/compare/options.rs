@@ -123,12 +123,7 @@ pub(super) fn parse(args: Vec<OsString>) -> Parsed {
         color: false,
         words: Vec::new(),
     };
-    for word in args.iter().skip(1) {
-        let text = shown(word);
-        if text.starts_with('-') && text.len() > 1 {
-            options.words.push(text);
-        }
-    }
+    options.words = args.iter().skip(1).map(|word| shown(word)).collect();
     let mut names = Vec::new();
     // -C and -U take their number as a word of its own too, unlike the long forms.
     let mut parser = Parser::new(numbers_attached(args), SPECS);
@@ -144,6 +139,12 @@ pub(super) fn parse(args: Vec<OsString>) -> Parsed {
             }
             Ok(Some(Arg::Operand(name))) => names.push(name),
             Err(message) => return Parsed::Done(usage("diff", message, TROUBLE)),
+        }
+    }
+    for name in names.iter().rev() {
+        let name = shown(name);
+        if let Some(at) = options.words.iter().rposition(|word| *word == name) {
+            options.words.remove(at);
         }
     }
     let mut names = names.into_iter();

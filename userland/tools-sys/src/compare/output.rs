@@ -146,17 +146,26 @@ impl Writer<'_> {
         if change.inserted == 0 {
             return;
         }
-        for at in change.to..change.to + change.inserted {
+        let end = change.to + change.inserted;
+        let mut open = true;
+        for at in change.to..end {
+            if !open {
+                out.extend_from_slice(b"a\n");
+                open = true;
+            }
             let line = self.to.text.line(at);
-            // A lone point would end the insertion.
+            // A lone point would end the insertion: two are written and one is taken off again.
             if line == b".\n" {
-                out.extend_from_slice(b"..\n.\ns/.//\na\n");
+                out.extend_from_slice(b"..\n.\ns/.//\n");
+                open = false;
             } else {
                 out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
                 out.push(b'\n');
             }
         }
-        out.extend_from_slice(b".\n");
+        if open {
+            out.extend_from_slice(b".\n");
+        }
     }
 
     /// Changes that stand close enough to be shown together; those in which nothing counts are left out.

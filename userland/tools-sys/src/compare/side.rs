@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::script::Change;
-use super::text::{Text, expanded};
+use super::text::Text;
 use crate::ls::columns;
 
 /// Writes both texts side by side.
@@ -53,23 +53,7 @@ impl Page {
     }
 
     fn row(&self, left: Option<&[u8]>, mark: char, right: Option<&[u8]>, out: &mut Vec<u8>) {
-        let cut = |line: &[u8]| -> Vec<u8> {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let text = expanded(line, TAB);
-            let mut kept = Vec::new();
-            for c in String::from_utf8_lossy(&text).chars() {
-                let mut next = kept.clone();
-                next.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                if columns(&next) > self.half {
-                    break;
-                }
-                kept = next;
-            }
-            kept
-        };
-        let text = left.map(cut).unwrap_or_default();
-        let mut column = columns(&text);
-        out.extend_from_slice(&text);
+        let mut column = left.map_or(0, |line| self.half_line(line, out));
         if mark != ' ' {
             let place = (self.half + self.right - 1) / 2;
             self.go(column, place, out);
@@ -81,14 +65,32 @@ impl Page {
                 out.push(if left.is_some_and(|l| l.ends_with(b"\n")) { b'\\' } else { b'/' });
             }
         }
-        if let Some(right) = right {
-            let text = cut(right);
-            if !text.is_empty() {
-                self.go(column, self.right, out);
-                out.extend_from_slice(&text);
-            }
+        if let Some(right) = right.filter(|line| *line != b"\n" && !line.is_empty()) {
+            self.go(column, self.right, out);
+            self.half_line(right, out);
         }
         out.push(b'\n');
+    }
+
+    /// As much of a line as fits a half; returns the columns that it takes.
+    fn half_line(&self, line: &[u8], out: &mut Vec<u8>) -> usize {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let mut column = 0;
+        for c in String::from_utf8_lossy(line).chars() {
+            let mut bytes = [0; 4];
+            let text = c.encode_utf8(&mut bytes).as_bytes();
+            let width = if c == '\t' { TAB - column % TAB } else { columns(text) };
+            if column + width > self.half {
+                break;
+            }
+            if c == '\t' && self.expand {
+                out.resize(out.len() + width, b' ');
+            } else {
+                out.extend_from_slice(text);
+            }
+            column += width;
+        }
+        column
     }
 
     fn go(&self, mut from: usize, to: usize, out: &mut Vec<u8>) {

@@ -80,9 +80,17 @@ Send signals to processes, or list signals.
 fn list(words: &[String]) -> i32 {
     let mut out = String::new();
     if words.is_empty() {
-        for number in (1..=31).chain(signal::SIGRTMIN..=signal::SIGRTMAX) {
-            out.push_str(&format!("{}\n", signal::name(number).unwrap_or_default()));
+        let mut line = String::new();
+        for number in 1..=31 {
+            let name = signal::name(number).unwrap_or_default();
+            if line.len() + 1 + name.len() > 78 {
+                out.push_str(&format!("{line}\n"));
+                line.clear();
+            }
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(&name);
         }
+        out.push_str(&format!("{line}\n"));
     }
     let mut status = 0;
     for word in words {

@@ -1,8 +1,8 @@
-//! Tools that start a command in some way: `nohup`, `nice`, `setsid`, `time`, `flock`; and `renice`.
+//! Tools that start a command in some way: `nohup`, `nice`, `setsid`, `flock`; and `renice`.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -228,102 +228,6 @@ fn session(command: &mut Command) {
 #[cfg(not(target_os = "wasi"))]
 fn session(command: &mut Command) {
     command.process_group(0);
-}
-
-pub(crate) fn time(args: Vec<OsString>) -> i32 {
-    const HELP: &str = "Usage: time [-apqvV] [-f FORMAT] [-o FILE] COMMAND [ARG]...\nRun COMMAND, then print a summary of its real, user and system time.\n";
-    const SPECS: &[&str] = &["a,append", "f,format=", "o,output=", "p,portability", "q,quiet", "v,verbose", "help", "V,version"];
-    let mut parser = Parser::new(args, SPECS).in_order();
-    let (mut append, mut format, mut file, mut words) = (false, None, None, Vec::new());
-    let mut quiet = false;
-    loop {
-        match parser.next() {
-            Ok(None) => break,
-            Ok(Some(Arg::Opt(key, value))) => match key {
-                "help" => return cli::help(HELP),
-                "version" => return cli::version("time"),
-                "append" => append = true,
-                "format" => format = value.as_deref().map(shown),
-                "output" => file = value,
-                "portability" => format = Some("real %e\nuser %U\nsys %S".to_owned()),
-                "quiet" => quiet = true,
-                _ => format = Some("\tCommand being timed: \"%C\"\n\tUser time (seconds): %U\n\tSystem time (seconds): %S\n\tPercent of CPU this job got: %P\n\tElapsed (wall clock) time (h:mm:ss or m:ss): %E\n\tMaximum resident set size (kbytes): %M\n\tExit status: %x".to_owned()),
-            },
-            Ok(Some(Arg::Operand(word))) => words.push(word),
-            Err(message) => return usage("time", message, OWN_FAILURE),
-        }
-    }
-    if words.is_empty() {
-        return usage("time", "missing program to run", OWN_FAILURE);
-    }
-    let format = format.or_else(|| std::env::var("TIME").ok()).unwrap_or_else(|| {
-        "%Uuser %Ssystem %Eelapsed %PCPU (0avgtext+0avgdata %Mmaxresident)k\n0inputs+0outputs (0major+0minor)pagefaults 0swaps".to_owned()
-    });
-    let begin = Instant::now();
-    let status = match Command::new(&words[0]).args(&words[1..]).status() {
-        Ok(status) => shell_status(status),
-        Err(error) => {
-            complain("time", format_args!("cannot run {}: {}", shown(&words[0]), reason(&error)));
-            return if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
-        }
-    };
-    let command: Vec<String> = words.iter().map(|word| shown(word)).collect();
-    let mut text = String::new();
-    if status != 0 && !quiet {
-        text.push_str(&format!("Command exited with non-zero status {status}\n"));
-    }
-    text.push_str(&summary(&format, begin.elapsed(), status, &command.join(" ")));
-    text.push('\n');
-    let written = match file {
-        Some(name) => File::options().create(true).append(append).write(true).truncate(!append).open(name).and_then(|mut f| f.write_all(text.as_bytes())),
-        None => std::io::stderr().write_all(text.as_bytes()),
-    };
-    if let Err(error) = written {
-        complain("time", reason(&error));
-        return OWN_FAILURE;
-    }
-    status
-}
-
-fn summary(format: &str, elapsed: Duration, status: i32, command: &str) -> String {
-    let times = guest::times().unwrap_or_default();
-    let (user, system) = (times.children_user.as_secs_f64(), times.children_sys.as_secs_f64());
-    let real = elapsed.as_secs_f64();
-    let mut text = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('n') => text.push('\n'),
-                Some('t') => text.push('\t'),
-                Some(other) => text.push(other),
-                None => text.push('\\'),
-            },
-            '%' => match chars.next() {
-                Some('e') => text.push_str(&format!("{real:.2}")),
-                Some('E') => {
-                    let whole = elapsed.as_secs();
-                    text.push_str(&if whole >= 3600 {
-                        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-                    } else {
-                        format!("{}:{:05.2}", whole / 60, real - (whole / 60 * 60) as f64)
-                    });
-                }
-                Some('U') => text.push_str(&format!("{user:.2}")),
-                Some('S') => text.push_str(&format!("{system:.2}")),
-                Some('P') => text.push_str(&format!("{}%", if real > 0.0 { ((user + system) * 100.0 / real) as u64 } else { 0 })),
-                Some('x') => text.push_str(&status.to_string()),
-                Some('C') => text.push_str(command),
-                Some('%') => text.push('%'),
-                Some('M' | 'K' | 't' | 'D' | 'p' | 'X' | 'I' | 'O' | 'F' | 'R' | 'W' | 'r' | 's' | 'k' | 'c' | 'w') => text.push('0'),
-                Some('Z') => text.push_str("4096"),
-                Some(other) => text.push_str(&format!("?{other}")),
-                None => text.push('?'),
-            },
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 pub(crate) fn flock(args: Vec<OsString>) -> i32 {

@@ -1,19 +1,17 @@
-//! `top` and `watch`: what changes, again and again.
+//! `top`: what processes do, again and again.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use agentos_guest::tty;
 use agentos_tools_base::cli::{self, Arg, Parser};
-use agentos_tools_base::io::{complain, reason, shown};
+use agentos_tools_base::io::shown;
 
 use super::load::headline;
 use super::table::{self, Process, TICKS};
-use crate::clock::{self, Zone};
 use crate::users::{self, Names};
 use crate::{duration, screen, usage, write};
 
@@ -258,110 +256,4 @@ impl Drop for RawInput {
     fn drop(&mut self) {
         let _ = tty::set(std::io::stdin().as_fd(), tty::When::Now, &self.before);
     }
-}
-
-pub(crate) fn watch(args: Vec<OsString>) -> i32 {
-    const HELP: &str = "Usage: watch [OPTION]... COMMAND
-Execute a program periodically, showing output fullscreen.
-
-  -b, --beep             beep if command has a non-zero exit
-  -c, --color            interpret ANSI color and style sequences
-  -d, --differences      highlight changes between updates
-  -e, --errexit          exit if command has a non-zero exit
-  -g, --chgexit          exit when output from command changes
-  -n, --interval SECS    seconds to wait between updates
-  -t, --no-title         turn off header
-  -x, --exec             pass command to exec instead of \"sh -c\"
-";
-    const SPECS: &[&str] = &[
-        "b,beep", "c,color", "d,differences=?", "e,errexit", "g,chgexit", "n,interval=", "p,precise", "q,equexit=",
-        "t,no-title", "w,no-wrap", "x,exec", "help", "v,version",
-    ];
-    let (mut beep, mut on_error, mut on_change, mut title, mut direct) = (false, false, false, true, false);
-    let (mut interval, mut equal, mut words) = (Duration::from_secs(2), None, Vec::new());
-    let mut parser = Parser::new(args, SPECS).in_order();
-    loop {
-        match parser.next() {
-            Ok(None) => break,
-            Ok(Some(Arg::Opt(key, value))) => match key {
-                "help" => return cli::help(HELP),
-                "version" => return cli::version("watch"),
-                "beep" => beep = true,
-                "errexit" => on_error = true,
-                "chgexit" => on_change = true,
-                "no-title" => title = false,
-                "exec" => direct = true,
-                "interval" => match value.as_deref().and_then(duration::parse) {
-                    Some(time) => interval = time.max(Duration::from_millis(100)),
-                    None => return usage("watch", "failed to parse argument", 1),
-                },
-                "equexit" => equal = value.and_then(|text| shown(&text).parse::<u64>().ok()),
-                _ => {}
-            },
-            Ok(Some(Arg::Operand(word))) => words.push(word),
-            Err(message) => return usage("watch", message, 1),
-        }
-    }
-    if words.is_empty() {
-        return usage("watch", "missing command", 1);
-    }
-    let text: Vec<String> = words.iter().map(|word| shown(word)).collect();
-    let text = text.join(" ");
-    let (mut last, mut same): (Option<Vec<u8>>, u64) = (None, 0);
-    loop {
-        let mut command = if direct {
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]);
-            command
-        } else {
-            let mut command = Command::new("sh");
-            command.arg("-c").arg(&text);
-            command
-        };
-        let output = match command.stdin(Stdio::null()).output() {
-            Ok(output) => output,
-            Err(error) => {
-                complain("watch", format_args!("unable to execute '{text}': {}", reason(&error)));
-                return 1;
-            }
-        };
-        let mut shown_text = output.stdout;
-        shown_text.extend_from_slice(&output.stderr);
-        if draw(&shown_text, title.then_some((interval, text.as_str()))).is_err() {
-            return 1;
-        }
-        let failed = !output.status.success();
-        if failed && beep {
-            let _ = write::raw(b"\x07");
-        }
-        if failed && on_error {
-            return output.status.code().unwrap_or(1);
-        }
-        let changed = last.as_ref().is_some_and(|last| *last != shown_text);
-        same = if changed || last.is_none() { 0 } else { same + 1 };
-        if (on_change && changed) || equal.is_some_and(|limit| same >= limit) {
-            return 0;
-        }
-        last = Some(shown_text);
-        duration::wait(interval);
-    }
-}
-
-fn draw(text: &[u8], title: Option<(Duration, &str)>) -> std::io::Result<()> {
-    let (rows, columns) = screen::size().unwrap_or((24, 80));
-    let mut page = HOME.as_bytes().to_vec();
-    let mut left = rows;
-    if let Some((interval, command)) = title {
-        let mut right = Vec::new();
-        clock::format(b"%a %b %e %H:%M:%S %Y", &Zone::local().civil(clock::Instant::now()), &mut right);
-        let head = format!("Every {:.1}s: {command}", interval.as_secs_f64());
-        let fill = columns.saturating_sub(head.chars().count() + right.len());
-        page.extend_from_slice(format!("{head}{:fill$}", "").as_bytes());
-        page.extend_from_slice(&right);
-        page.extend_from_slice(b"\r\n\r\n");
-        left = left.saturating_sub(2);
-    }
-    let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').take(left).collect();
-    page.extend_from_slice(&lines.join(b"\r\n".as_slice()));
-    write::raw(&page)
 }
