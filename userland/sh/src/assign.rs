@@ -347,6 +347,7 @@ impl Shell {
             return Err(Flow::Abort);
         }
         match key {
+            None if self.vars.get(&name).is_none() && self.special(&name).is_some() => self.ordinary.push(name.clone()),
             None => self.vars.unset(&name),
             Some(key) => {
                 if let Some(var) = self.vars.get_mut(&name) {

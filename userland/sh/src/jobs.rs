@@ -260,13 +260,29 @@ impl Jobs {
 
 impl Shell {
     /// Waits for one child of no job, whatever interrupts.
-    pub fn wait_child(&mut self, pid: u32) -> i32 {
+    pub fn wait_child(&mut self, pid: u32) -> Exec {
         loop {
             match sys::wait(Some(pid), true) {
-                Ok(Some(waited)) if matches!(waited.state, State::Exited(_) | State::Signaled(_)) => return waited.state.status(),
+                Ok(Some(waited)) if matches!(waited.state, State::Exited(_) | State::Signaled(_)) => {
+                    return Ok(waited.state.status());
+                }
                 Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return 127,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.interrupted()?,
+                Err(_) => return Ok(127),
+            }
+        }
+    }
+
+    /// Reads what a child writes to the end, whatever interrupts.
+    pub fn read_child(&mut self, fd: u32) -> Exec<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut buf = [0; 4096];
+        loop {
+            match sys::read(fd, &mut buf) {
+                Ok(0) => return Ok(all),
+                Ok(n) => all.extend_from_slice(&buf[..n]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.interrupted()?,
+                Err(_) => return Ok(all),
             }
         }
     }
@@ -292,7 +308,10 @@ impl Shell {
                     Ok(Some(waited)) => procs[i].state = Some(waited.state),
                     Ok(None) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
-                        signals.extend(job.map(|pgid| self.pass_interrupts(pgid)).unwrap_or_default());
+                        match job {
+                            Some(pgid) => signals.extend(self.pass_interrupts(pgid)),
+                            None => self.interrupted()?,
+                        }
                         continue;
                     }
                     Err(_) => procs[i].state = Some(State::Exited(127)),
@@ -315,6 +334,7 @@ impl Shell {
         let interrupted = procs.iter().any(|p| p.state == Some(State::Signaled(2)));
         if interrupted && self.interactive {
             let _ = sys::write_all(2, b"\n");
+            self.pipe_status = statuses;
             self.status = 130;
             return Err(Flow::Abort);
         }

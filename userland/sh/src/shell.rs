@@ -133,6 +133,8 @@ pub struct Shell {
     pub in_trap: bool,
     /// Coprocess descriptors to close.
     pub coproc: Option<(String, u32)>,
+    /// Variables of bash's own that lost their meaning by `unset`.
+    pub ordinary: Vec<String>,
     /// Bytes of stack that the present commands take, as estimated.
     pub stack: u32,
     /// Where messages go.
@@ -189,6 +191,7 @@ impl Shell {
             terminal: None,
             in_trap: false,
             coproc: None,
+            ordinary: Vec::new(),
             stack: 0,
             error_fd: 2,
             bad_subscript: false,
@@ -261,9 +264,9 @@ impl Shell {
         if self.interactive { Flow::Abort } else { Flow::Exit }
     }
 
-    /// Status of a shell that a parameter ends: bash tells `-c` from scripts.
+    /// Status of a shell that a parameter ends: bash tells the shell of `-c` from others.
     pub fn fatal_status(&self) -> i32 {
-        if self.command_string { 127 } else { 1 }
+        if self.command_string && self.subshell == 0 { 127 } else { 1 }
     }
 
     /// `$-`

@@ -13,6 +13,9 @@ pub const READONLY: &[&str] = &["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SH
 impl Shell {
     /// The variable of a name, made now if it is one of bash's own.
     pub fn special(&mut self, name: &str) -> Option<Var> {
+        if !self.ordinary.is_empty() && self.ordinary.iter().any(|n| n == name) {
+            return None;
+        }
         let text = match name.as_bytes().first()? {
             b'A'..=b'Z' => self.special_text(name)?,
             b'_' if name == "_" => self.last_arg.clone(),
@@ -101,6 +104,9 @@ impl Shell {
 
     /// Carries out an assignment to one of these; `false` if the name is an ordinary one.
     pub fn set_special(&mut self, name: &str, text: &str) -> bool {
+        if self.ordinary.iter().any(|n| n == name) {
+            return false;
+        }
         match name {
             "RANDOM" => self.random = text.trim().parse::<i64>().unwrap_or(0) as u32 | 1 << 31,
             "SECONDS" => {

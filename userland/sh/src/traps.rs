@@ -18,6 +18,9 @@ pub const ERR: u32 = 101;
 /// Number of RETURN.
 pub const RETURN: u32 = 102;
 
+/// Signals that end a shell after its EXIT trap: HUP, INT, QUIT, ILL, TRAP, ABRT, USR1, USR2, PIPE, ALRM, TERM.
+const FATAL: [u32; 11] = [1, 2, 3, 4, 5, 6, 10, 12, 13, 14, 15];
+
 /// All traps.
 #[derive(Debug, Default)]
 pub struct Traps {
@@ -26,6 +29,10 @@ pub struct Traps {
     inherited: Vec<(u32, String)>,
     /// Signals that an interactive shell keeps away from itself.
     own: u64,
+    /// Signals caught only so that EXIT runs before they end the shell.
+    fatal: u64,
+    /// Signals taken whose traps are yet to run.
+    taken: Vec<u32>,
     /// DEBUG is not in force in the present function.
     debug_hidden: bool,
     /// Nor is RETURN.
@@ -76,8 +83,37 @@ impl Traps {
             _ => {}
         }
         if (1..=64).contains(&number) {
+            self.fatal &= !bit(number);
             if action.is_empty() { sys::ignore_signal(number) } else { sys::catch_signal(number) }
         }
+        if number == EXIT && !action.is_empty() {
+            self.watch_fatal();
+        }
+    }
+
+    /// Catches the signals that would end the shell without its EXIT trap.
+    fn watch_fatal(&mut self) {
+        for number in FATAL {
+            if !self.is_set(number) && (self.own | self.fatal) & bit(number) == 0 && !sys::is_ignored(number) {
+                self.fatal |= bit(number);
+                sys::catch_signal(number);
+            }
+        }
+    }
+
+    /// Whether a signal is to end the shell after its EXIT trap.
+    pub fn is_fatal(&self, number: u32) -> bool {
+        self.fatal & bit(number) != 0
+    }
+
+    /// Puts a signal back whose trap runs later.
+    pub fn defer(&mut self, number: u32) {
+        self.taken.push(number);
+    }
+
+    /// The next signal that arrived.
+    pub fn take(&mut self) -> Option<u32> {
+        if self.taken.is_empty() { sys::take_signal() } else { Some(self.taken.remove(0)) }
     }
 
     /// Removes a trap.
@@ -86,6 +122,13 @@ impl Traps {
         self.set.retain(|(n, _)| *n != number);
         if (1..=64).contains(&number) {
             if self.own & bit(number) != 0 { self.protect(number) } else { sys::default_signal(number) }
+            if self.is_set(EXIT) {
+                self.watch_fatal();
+            }
+        }
+        if number == EXIT {
+            (1..=64).filter(|n| self.fatal & bit(*n) != 0).for_each(sys::default_signal);
+            self.fatal = 0;
         }
     }
 
@@ -98,7 +141,7 @@ impl Traps {
     /// Signals whose default action a new program gets back.
     pub fn to_reset(&self) -> u64 {
         let ignored = self.set.iter().filter(|(n, a)| (1..=64).contains(n) && a.is_empty());
-        self.own & !ignored.fold(0, |set, (n, _)| set | bit(*n))
+        (self.own | self.fatal) & !ignored.fold(0, |set, (n, _)| set | bit(*n))
     }
 
     /// This is a copy of the shell: only ignored signals stay as they are.
@@ -112,6 +155,9 @@ impl Traps {
                 sys::default_signal(number);
             }
         }
+        (1..=64).filter(|n| self.fatal & bit(*n) != 0).for_each(sys::default_signal);
+        self.fatal = 0;
+        self.taken.clear();
         if interactive {
             (1..=64).filter(|n| self.own & bit(*n) != 0).for_each(sys::default_signal);
         }
@@ -167,7 +213,7 @@ pub fn number(text: &str) -> Option<u32> {
 impl Shell {
     /// Runs the actions of signals that arrived. An interrupt that an interactive shell has no trap for ends the command line.
     pub fn run_pending_traps(&mut self) -> Exec<()> {
-        while let Some(signal) = sys::take_signal() {
+        while let Some(signal) = self.traps.take() {
             if !self.run_signal_trap(signal)? && signal == INTERRUPT && self.interactive {
                 let _ = sys::write_all(2, b"\n");
                 self.status = 130;
@@ -175,6 +221,27 @@ impl Shell {
             }
         }
         Ok(())
+    }
+
+    /// A wait for a child was interrupted: signals that end the shell do so now, traps run after the wait.
+    pub fn interrupted(&mut self) -> Exec<()> {
+        while let Some(signal) = sys::take_signal() {
+            if self.traps.is_fatal(signal) && signal != INTERRUPT {
+                return Err(self.die(signal));
+            }
+            self.traps.defer(signal);
+        }
+        Ok(())
+    }
+
+    /// Ends the shell by a signal, after its EXIT trap.
+    fn die(&mut self, signal: u32) -> Flow {
+        self.status = 128 + signal as i32;
+        self.run_exit_trap();
+        sys::default_signal(signal);
+        let _ = sys::kill(sys::pid() as i32, signal);
+        self.status = 128 + signal as i32;
+        Flow::Exit
     }
 
     /// Takes the signals that arrived for an interactive shell while a job has the terminal. An interrupt was typed before the
@@ -194,7 +261,7 @@ impl Shell {
     /// Runs the action of one signal; whether there was one.
     pub fn run_signal_trap(&mut self, signal: u32) -> Exec<bool> {
         let Some(action) = self.traps.get(signal).map(str::to_owned) else {
-            return Ok(false);
+            return if self.traps.is_fatal(signal) { Err(self.die(signal)) } else { Ok(false) };
         };
         if !action.is_empty() {
             self.run_action(&action)?;

@@ -234,7 +234,7 @@ fn wait_once(sh: &mut Shell) -> Exec<Option<i32>> {
         Ok(_) if !sh.traps.is_any() => Ok(None),
         // A signal may have come together with the child's end.
         Ok(_) | Err(_) => {
-            let Some(signal) = sys::take_signal() else { return Ok(None) };
+            let Some(signal) = sh.traps.take() else { return Ok(None) };
             if sh.run_signal_trap(signal)? {
                 return Ok(Some(128 + signal as i32));
             }

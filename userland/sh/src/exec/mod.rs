@@ -33,6 +33,7 @@ pub(crate) mod cost {
     pub const ITEM: u32 = 350;
     pub const REDIRECTED: u32 = 300;
     pub const TEXT: u32 = 700;
+    pub const SUBSTITUTION: u32 = 1500;
 }
 
 impl Shell {

@@ -36,6 +36,7 @@ impl Shell {
             }
             if self.is_builtin(name) {
                 return match name {
+                    _ if !simple.redirs.iter().all(keeps_output) => Stage::Fork,
                     "command" => self.classify_command(simple),
                     _ if OUTPUT.contains(&name) && simple.assigns.is_empty() && !sets_variable(simple) => Stage::Output,
                     _ => Stage::Fork,
@@ -138,6 +139,15 @@ impl Shell {
             RedirKind::Dup(word, _) | RedirKind::HereString(word) => self.is_pure(word, nested),
             RedirKind::HereDoc(doc) => doc.body.get().is_none_or(|word| self.is_pure(word, nested)),
         }
+    }
+}
+
+/// Whether a redirection leaves what a builtin writes to standard output alone, as its being captured wants.
+fn keeps_output(redir: &crate::ast::Redir) -> bool {
+    match (&redir.fd, &redir.kind) {
+        (RedirFd::Number(0), RedirKind::Read(_) | RedirKind::HereDoc(_) | RedirKind::HereString(_)) => true,
+        (RedirFd::Number(2), RedirKind::Write(..) | RedirKind::Append(_)) => true,
+        _ => false,
     }
 }
 

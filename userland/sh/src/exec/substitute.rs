@@ -9,6 +9,13 @@ use crate::text;
 impl Shell {
     /// `$( )`: what the commands write, without newlines at its end.
     pub fn substitute(&mut self, body: &Substitution) -> Exec<String> {
+        self.enter(super::cost::SUBSTITUTION)?;
+        let result = self.substitute_inner(body);
+        self.stack -= super::cost::SUBSTITUTION;
+        result
+    }
+
+    fn substitute_inner(&mut self, body: &Substitution) -> Exec<String> {
         if let Some(simple) = only_simple(&body.body) {
             if let Some(text) = self.file_substitution(simple)? {
                 return Ok(text);
@@ -82,12 +89,13 @@ impl Shell {
         let proc = self.start_program(simple, argv, &[(Some(write), 1)], Group::default());
         self.line = line;
         sys::close(write);
-        let text = sys::read_to_end(read);
+        let text = self.read_child(read);
         sys::close(read);
         let proc = proc?;
-        let status = if proc.pid == 0 { proc.status() } else { self.wait_child(proc.pid) };
+        let text = text?;
+        let status = if proc.pid == 0 { proc.status() } else { self.wait_child(proc.pid)? };
         self.finish_substitution(status);
-        Ok(trimmed(text.unwrap_or_default()))
+        Ok(trimmed(text))
     }
 
     fn substitute_forked(&mut self, list: &List) -> Exec<String> {
@@ -99,16 +107,16 @@ impl Shell {
             if !sh.shopts.inherit_errexit && !sh.opts.posix {
                 sh.opts.errexit = false;
             }
-            sh.ignoring = 0;
             sh.run_list(list, true)
         });
         sys::close(write);
-        let text = sys::read_to_end(read);
+        let text = self.read_child(read);
         sys::close(read);
         let proc = self.forked(forked)?;
-        let status = self.wait_child(proc.pid);
+        let text = text?;
+        let status = self.wait_child(proc.pid)?;
         self.finish_substitution(status);
-        Ok(trimmed(text.unwrap_or_default()))
+        Ok(trimmed(text))
     }
 
     /// `<( )` (`read`) and `>( )`: a path under which the commands' output or input is found.
@@ -122,7 +130,6 @@ impl Shell {
             sys::close(ours);
             let _ = sys::dup_to(theirs, number);
             sys::close(theirs);
-            sh.ignoring = 0;
             sh.run_list(&body.body, true)
         });
         sys::close(theirs);

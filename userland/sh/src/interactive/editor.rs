@@ -112,7 +112,7 @@ impl Editor<'_> {
                 self.row = 0;
             }
             Key::Signal => {
-                while let Some(signal) = sys::take_signal() {
+                while let Some(signal) = self.sh.traps.take() {
                     if signal != 28 {
                         let _ = self.sh.run_signal_trap(signal);
                     }

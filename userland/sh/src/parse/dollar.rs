@@ -332,7 +332,8 @@ impl Parser<'_> {
         pattern.parts.extend(rest.parts);
         let string = if self.peek()? == Some(b'/') {
             self.bump();
-            Some(self.word(operand)?)
+            let mode = if operand == Mode::QuotedBrace { Mode::QuotedReplacement } else { operand };
+            Some(self.word(mode)?)
         } else {
             None
         };

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use crate::ast::{HereDoc, List, Word};
 
 /// Deepest nesting of commands, substitutions and words.
-const MAX_DEPTH: usize = 120;
+const MAX_DEPTH: usize = 400;
 
 /// Why a text was not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]

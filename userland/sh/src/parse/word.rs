@@ -21,6 +21,8 @@ pub(super) enum Mode {
     Replace,
     /// An operand in `"${...}"`: ends at `}`, single quotes are plain.
     QuotedBrace,
+    /// The replacement of `"${x/...}"`: as `QuotedBrace`, and a backslash quotes a slash.
+    QuotedReplacement,
     /// Inside double quotes: ends at `"`.
     Double,
     /// To the end of the text, as in double quotes, `"` being plain.
@@ -33,7 +35,12 @@ pub(super) enum Mode {
 
 impl Mode {
     fn quoted(self) -> bool {
-        matches!(self, Self::QuotedBrace | Self::Double | Self::Here | Self::Arith)
+        matches!(self, Self::QuotedBrace | Self::QuotedReplacement | Self::Double | Self::Here | Self::Arith)
+    }
+
+    /// Whether it is an operand in `"${...}"`.
+    fn quoted_operand(self) -> bool {
+        matches!(self, Self::QuotedBrace | Self::QuotedReplacement)
     }
 
     fn command(self) -> bool {
@@ -99,7 +106,7 @@ impl Parser<'_> {
 
     fn parts(&mut self, mode: Mode) -> Result<(Vec<Part>, bool)> {
         let mut b = Builder::default();
-        if !mode.quoted() || mode == Mode::QuotedBrace {
+        if !mode.quoted() {
             self.tilde(mode, &mut b)?;
         }
         while let Some(byte) = self.peek()? {
@@ -131,7 +138,7 @@ impl Parser<'_> {
             Mode::Normal | Mode::Assign => {
                 b.parens == 0 && is_meta(byte) && !(matches!(byte, b'<' | b'>') && self.at(1) == Some(b'('))
             }
-            Mode::Brace | Mode::QuotedBrace => byte == b'}',
+            Mode::Brace | Mode::QuotedBrace | Mode::QuotedReplacement => byte == b'}',
             Mode::Replace => byte == b'}' || byte == b'/',
             Mode::Double => byte == b'"',
             Mode::Here | Mode::Arith | Mode::All => false,
@@ -212,7 +219,8 @@ impl Parser<'_> {
                 let special = match self.raw()? {
                     Some(b'$' | b'`' | b'\\') => true,
                     Some(b'"') => mode != Mode::Here,
-                    Some(b'}') => mode == Mode::QuotedBrace,
+                    Some(b'}') => mode.quoted_operand(),
+                    Some(b'/') => mode == Mode::QuotedReplacement,
                     _ => false,
                 };
                 if special {
@@ -228,7 +236,7 @@ impl Parser<'_> {
                 b.push(part);
             }
             b'"' if mode == Mode::Arith => self.bump(),
-            b'"' if mode == Mode::QuotedBrace => {
+            b'"' if mode.quoted_operand() => {
                 self.bump();
                 let (parts, _) = self.deeper(|p| p.parts(Mode::Double))?;
                 if !self.eat("\"")? {
@@ -236,7 +244,7 @@ impl Parser<'_> {
                 }
                 b.push(Part::Double(parts));
             }
-            b'\'' if mode == Mode::QuotedBrace => {
+            b'\'' if mode.quoted_operand() => {
                 // The quotes are plain, but a brace between two of them does not end the operand.
                 let rest = &self.input.buf[self.input.pos + 1..];
                 let len = rest.find(['\'', '"', '\n']).filter(|n| rest.as_bytes()[*n] == b'\'' && rest[..*n].contains('}'));
@@ -324,10 +332,10 @@ impl Parser<'_> {
         let ended = match rest.get(len) {
             None | Some(b'/') => true,
             Some(b':') => mode == Mode::Assign,
-            Some(b'}') => matches!(mode, Mode::Brace | Mode::QuotedBrace),
+            Some(b'}') => mode == Mode::Brace,
             Some(b) => mode.command() && is_meta(*b),
         };
-        if ended && mode != Mode::QuotedBrace {
+        if ended {
             let start = self.input.pos + 1;
             let name = self.input.buf[start..start + len].to_owned();
             self.input.pos = start + len;
