@@ -107,6 +107,11 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip_blanks(&mut self) -> Parsed<Option<u8>> {
+        if let Some(&next) = self.buffer[self.at..self.end].first() {
+            if next > b' ' && next < 0x80 {
+                return Ok(Some(next));
+            }
+        }
         loop {
             match self.peek()? {
                 Some(b' ' | b'\t' | b'\n' | b'\r' | 0x1e) => self.advance(),
@@ -215,9 +220,19 @@ impl<R: Read> Reader<R> {
         if first == b'"' {
             return Ok(Val::utf8_str(self.string()?));
         }
+        let rest = &self.buffer[self.at..self.end];
+        let length = rest.iter().position(|&byte| !in_word(byte)).unwrap_or(rest.len());
+        if length < rest.len() && length <= 17 {
+            // A short word that ends in the buffer.
+            let mut word = [0; 17];
+            word[..length].copy_from_slice(&rest[..length]);
+            self.at += length;
+            self.column += length;
+            return self.word(&word[..length]);
+        }
         let mut word = Vec::new();
         while let Some(byte) = self.peek()? {
-            if !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'_')) {
+            if !in_word(byte) {
                 break;
             }
             word.push(byte);
@@ -226,7 +241,12 @@ impl<R: Read> Reader<R> {
                 return self.error("Invalid numeric literal");
             }
         }
-        match word.as_slice() {
+        self.word(&word)
+    }
+
+    /// A literal or a number.
+    fn word(&mut self, word: &[u8]) -> Parsed<Val> {
+        match word {
             b"null" => return Ok(Val::Null),
             b"true" => return Ok(Val::Bool(true)),
             b"false" => return Ok(Val::Bool(false)),
@@ -234,7 +254,7 @@ impl<R: Read> Reader<R> {
             b"" => self.advance(),
             _ => {}
         }
-        match number(&word) {
+        match number(word) {
             Some(number) => Ok(Val::Num(number)),
             None => match self.peek()? {
                 Some(b'\n') | None => {
@@ -253,6 +273,17 @@ impl<R: Read> Reader<R> {
 
     fn string(&mut self) -> Parsed<Vec<u8>> {
         self.advance();
+        // Most strings are plain and lie in the buffer as a whole: they are copied once, into just enough room.
+        let rest = &self.buffer[self.at..self.end];
+        if let Some(length) = memchr::memchr3(b'"', b'\\', b'\n', rest).filter(|&length| rest[length] == b'"') {
+            let text = &rest[..length];
+            if std::str::from_utf8(text).is_ok() {
+                let out = text.to_vec();
+                self.at += length + 1;
+                self.column += length + 1;
+                return Ok(out);
+            }
+        }
         let mut out = Vec::new();
         loop {
             if self.peek()?.is_none() {
@@ -360,6 +391,10 @@ impl<R: Read> Iterator for Reader<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_value()
     }
+}
+
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'_')
 }
 
 /// A number; integers are exact, others keep their value as a double.

@@ -153,6 +153,11 @@ impl Writer<'_> {
     }
 
     fn characters(&mut self, text: &str) {
+        let special = |b: &u8| *b < 0x20 || matches!(*b, b'"' | b'\\' | 0x7f) || (self.style.ascii && *b >= 0x80);
+        if !text.as_bytes().iter().any(special) {
+            self.push(text);
+            return;
+        }
         let mut plain = 0;
         for (at, character) in text.char_indices() {
             let escape: Option<&str> = match character {
