@@ -117,6 +117,10 @@ fn run(o: &mut Options) -> io::Result<()> {
             listener.port().unwrap_or(o.port)
         );
     }
+    serve_all(o, &listener)
+}
+
+fn serve_all(o: &Options, listener: &Listener) -> io::Result<()> {
     let mut clients: Vec<Client> = Vec::new();
     loop {
         // Clients that are slow to send wait beside the listener; one that has sent is served to its end.
@@ -565,6 +569,57 @@ mod tests {
         ] {
             assert!(locate(&root, bad).is_none(), "{bad}");
         }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    /// The answer to one request.
+    fn ask(root: &Path, request: &str) -> String {
+        use std::net::TcpStream;
+        let listener = Listener::bind("127.0.0.1", 0).unwrap();
+        let port = listener.port().unwrap();
+        let o = Options {
+            host: String::new(),
+            port,
+            root: root.to_owned(),
+            quiet: true,
+            once: true,
+        };
+        let server = std::thread::spawn(move || serve_all(&o, &listener).unwrap());
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        server.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn answers_requests() {
+        let root = std::env::temp_dir().join(format!("httpd-serve-{}", std::process::id()));
+        fs::create_dir_all(root.join("d")).unwrap();
+        fs::write(root.join("d/x.txt"), "0123456789").unwrap();
+        let root = fs::canonicalize(root).unwrap();
+        let get = |target: &str, more: &str| ask(&root, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n{more}\r\n"));
+        let full = get("/d/x.txt", "");
+        assert!(
+            full.starts_with("HTTP/1.1 200 OK\r\n") && full.ends_with("\r\n\r\n0123456789"),
+            "{full}"
+        );
+        assert!(
+            full.contains("Content-Type: text/plain; charset=utf-8\r\n") && full.contains("Content-Length: 10\r\n")
+        );
+        let part = get("/d/x.txt", "Range: bytes=2-4\r\n");
+        assert!(
+            part.starts_with("HTTP/1.1 206 ") && part.ends_with("\r\n\r\n234"),
+            "{part}"
+        );
+        assert!(get("/d", "").starts_with("HTTP/1.1 301 "));
+        assert!(get("/d/", "").contains("<a href=\"x.txt\">x.txt</a>"));
+        assert!(get("/nosuch", "").starts_with("HTTP/1.1 404 "));
+        assert!(get("/../etc/passwd", "").starts_with("HTTP/1.1 404 "));
+        assert!(ask(&root, "POST / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+        assert!(ask(&root, "nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        assert!(ask(&root, "HEAD /d/x.txt HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -525,7 +525,11 @@ fn arithmetic(op: Arith, left: f64, right: f64) -> Run<f64> {
         // Whole numbers are the usual case, and much quicker as such.
         Arith::Mod if whole(left) && whole(right) => {
             let rest = (left as i64 % right as i64) as f64;
-            if rest == 0.0 && left.is_sign_negative() { -0.0 } else { rest }
+            if rest == 0.0 && left.is_sign_negative() {
+                -0.0
+            } else {
+                rest
+            }
         }
         Arith::Mod => left % right,
         Arith::Pow => power(left, right),

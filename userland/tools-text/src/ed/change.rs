@@ -1,7 +1,8 @@
 //! Substitution and global commands.
 
 use super::Input;
-use super::command::{Cursor, Editor, Outcome, Range, Run};
+use super::address::{Cursor, Range};
+use super::command::{Editor, Outcome, Run};
 use crate::regex::{Groups, Regex};
 
 impl Editor {

@@ -1,5 +1,6 @@
 //! `ed`: the line editor, as POSIX has it, with GNU's words for errors.
 
+mod address;
 mod buffer;
 mod change;
 mod command;
