@@ -67,6 +67,7 @@ impl Parser {
     /// # Errors
     ///
     /// A message in the words of `getopt_long` for an unknown or ambiguous option or a missing argument.
+    #[allow(clippy::should_implement_trait)] // This one may fail.
     pub fn next(&mut self) -> Result<Option<Arg>, String> {
         if self.at < self.cluster.len() {
             return self.short().map(Some);

@@ -344,7 +344,7 @@ fn databases(connection: &rusqlite::Connection) -> Found {
         let (name, file) = row?;
         let file = file
             .filter(|file| !file.is_empty())
-            .map_or_else(|| "\"\"".to_owned(), |file| file);
+            .unwrap_or_else(|| "\"\"".to_owned());
         let access = if connection.is_readonly(name.as_str()).unwrap_or(false) {
             "r/o"
         } else {

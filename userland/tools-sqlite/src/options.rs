@@ -65,13 +65,34 @@ pub fn parse(args: Vec<OsString>) -> Parsed {
         }
         let mut value = || words.next();
         let missing = match name {
-            "header" => Some(o.settings.headers = Some(true)),
-            "noheader" => Some(o.settings.headers = Some(false)),
-            "bail" => Some(o.bail = true),
-            "echo" => Some(o.echo = true),
-            "batch" => Some(o.interactive = Some(false)),
-            "interactive" => Some(o.interactive = Some(true)),
-            "readonly" => Some(o.read_only = true),
+            "header" => {
+                let _: () = o.settings.headers = Some(true);
+                Some(())
+            }
+            "noheader" => {
+                let _: () = o.settings.headers = Some(false);
+                Some(())
+            }
+            "bail" => {
+                let _: () = o.bail = true;
+                Some(())
+            }
+            "echo" => {
+                let _: () = o.echo = true;
+                Some(())
+            }
+            "batch" => {
+                let _: () = o.interactive = Some(false);
+                Some(())
+            }
+            "interactive" => {
+                let _: () = o.interactive = Some(true);
+                Some(())
+            }
+            "readonly" => {
+                let _: () = o.read_only = true;
+                Some(())
+            }
             "cmd" => value().map(|value| o.before.push(value)),
             "init" => value().map(|value| o.init = Some(value)),
             "separator" => value().map(|value| o.settings.separator = unescape(&value)),

@@ -331,7 +331,7 @@ fn run_all(connection: &Connection, sql: &str, settings: &Settings, out: &mut dy
         let mut statement = connection
             .prepare(&rest[..length])
             .map_err(|error| Failure::Prepare(error, rest.to_owned()))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let count = names.len();
         let mut printer = Printer::new(settings, names);
         let mut rows = statement.raw_query();

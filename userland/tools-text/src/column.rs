@@ -330,7 +330,7 @@ fn json(o: &Options, rows: &[Vec<String>], order: &[usize], out: &mut dyn Write)
     };
     write!(out, "{{\n   {}: [", quoted(&o.title))?;
     for (index, row) in rows.iter().enumerate() {
-        write!(out, "{}{{\n", if index > 0 { "," } else { "\n      " })?;
+        writeln!(out, "{}{{", if index > 0 { "," } else { "\n      " })?;
         for (at, &column) in order.iter().enumerate() {
             let name = o.names.get(column).map(|name| name.to_lowercase()).unwrap_or_default();
             let value = match row.get(column) {

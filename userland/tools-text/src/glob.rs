@@ -24,11 +24,12 @@ pub fn matches(pattern: &[u8], text: &[u8], flags: Flags) -> bool {
         if t == text.len() && p == pattern.len() {
             return true;
         }
-        if t < text.len() && p < pattern.len() {
-            if let Some((next_p, next_t)) = step(pattern, p, text, t, flags) {
-                (p, t) = (next_p, next_t);
-                continue;
-            }
+        if t < text.len()
+            && p < pattern.len()
+            && let Some((next_p, next_t)) = step(pattern, p, text, t, flags)
+        {
+            (p, t) = (next_p, next_t);
+            continue;
         }
         let Some((after_star, from)) = retry else { return false };
         if from >= text.len() || (flags.pathname && text[from] == b'/') {

@@ -122,7 +122,7 @@ fn parse(args: Vec<OsString>) -> Result<(Options, Vec<OsString>), i32> {
             [b'o', rest @ ..] => o.offset = value(rest)?.max(0) as u64,
             [b's', rest @ ..] => o.seek = value(rest)?,
             letters if letters.iter().all(|b| b"rpiubeda".contains(b)) => {
-                for letter in letters.to_vec() {
+                for letter in letters.iter().copied() {
                     match letter {
                         b'r' => o.reverse = true,
                         b'p' => o.plain = true,
@@ -286,10 +286,11 @@ fn dump(o: &Options, source: &mut dyn Read, start: u64, out: &mut dyn Write) -> 
                 }
                 pending = Some(line.clone());
                 continue;
-            } else if let Some(last) = pending.take() {
-                if zeros == 0 && !last.is_empty() {
-                    // A single repeated line is printed, not skipped.
-                }
+            } else if let Some(last) = pending.take()
+                && zeros == 0
+                && !last.is_empty()
+            {
+                // A single repeated line is printed, not skipped.
             }
         }
         out.write_all(&line)?;

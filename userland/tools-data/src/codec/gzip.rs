@@ -22,7 +22,7 @@ pub struct GzipReader<R: BufRead> {
 }
 
 enum State<R: BufRead> {
-    Member(GzDecoder<R>),
+    Member(Box<GzDecoder<R>>),
     Between(R),
     Done,
 }
@@ -31,7 +31,7 @@ impl<R: BufRead> GzipReader<R> {
     /// A reader over `source`.
     pub fn new(source: R) -> Self {
         Self {
-            state: State::Member(GzDecoder::new(source)),
+            state: State::Member(Box::new(GzDecoder::new(source))),
             header: None,
             garbage: false,
         }
@@ -43,7 +43,7 @@ impl<R: BufRead> GzipReader<R> {
             let available = source.fill_buf()?;
             match available.first() {
                 None => return Ok(State::Done),
-                Some(0x1f) => return Ok(State::Member(GzDecoder::new(source))),
+                Some(0x1f) => return Ok(State::Member(Box::new(GzDecoder::new(source)))),
                 Some(0) => {
                     let zeros = available.iter().take_while(|&&b| b == 0).count();
                     source.consume(zeros);

@@ -358,11 +358,11 @@ fn replace(
     let status = settle(options, name, outcome.map(|_| ()));
     if !complete {
         let _ = fs::remove_file(target);
-    } else if !options.keep {
-        if let Err(error) = fs::remove_file(path) {
-            complain(options.tool.name, format_args!("{name}: {}", reason(&error)));
-            return 1;
-        }
+    } else if !options.keep
+        && let Err(error) = fs::remove_file(path)
+    {
+        complain(options.tool.name, format_args!("{name}: {}", reason(&error)));
+        return 1;
     }
     status
 }

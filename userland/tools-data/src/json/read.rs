@@ -107,10 +107,11 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip_blanks(&mut self) -> Parsed<Option<u8>> {
-        if let Some(&next) = self.buffer[self.at..self.end].first() {
-            if next > b' ' && next < 0x80 {
-                return Ok(Some(next));
-            }
+        if let Some(&next) = self.buffer[self.at..self.end].first()
+            && next > b' '
+            && next < 0x80
+        {
+            return Ok(Some(next));
         }
         loop {
             match self.peek()? {
@@ -408,10 +409,8 @@ fn number(word: &[u8]) -> Option<Num> {
     {
         return None;
     }
-    if digits.bytes().all(|b| b.is_ascii_digit()) && digits != "0" {
-        if digits.len() <= EXACT_DIGITS {
-            return Num::from_str_radix(text, 10);
-        }
+    if digits.bytes().all(|b| b.is_ascii_digit()) && digits != "0" && digits.len() <= EXACT_DIGITS {
+        return Num::from_str_radix(text, 10);
     }
     if text == "0" {
         return Some(Num::Int(0));

@@ -86,7 +86,7 @@ pub fn nc(args: Vec<OsString>) -> i32 {
                     "shutdown" | "quit" => o.half_close = true,
                     "port" => o.port = Some(text),
                     "timeout" => match text.parse::<f64>() {
-                        Ok(seconds) if seconds >= 0.0 && seconds < 1e9 => {
+                        Ok(seconds) if (0.0..1e9).contains(&seconds) => {
                             o.timeout = Some(Duration::from_secs_f64(seconds))
                         }
                         _ => {

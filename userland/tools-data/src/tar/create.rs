@@ -107,11 +107,11 @@ impl<'a, W: Write> Creator<'a, W> {
             return Ok(());
         }
         self.add_file(name, &path, &meta)?;
-        if self.options.remove {
-            if let Err(error) = fs::remove_file(&path) {
-                self.run
-                    .fail(format_args!("{}: Cannot unlink: {}", path.display(), reason(&error)));
-            }
+        if self.options.remove
+            && let Err(error) = fs::remove_file(&path)
+        {
+            self.run
+                .fail(format_args!("{}: Cannot unlink: {}", path.display(), reason(&error)));
         }
         Ok(())
     }

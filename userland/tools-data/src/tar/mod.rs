@@ -165,13 +165,13 @@ fn create(options: &Options, run: &mut Run) -> Outcome {
 }
 
 fn read(options: &Options, run: &mut Run) -> Outcome {
-    if let Some(folder) = &options.folder {
-        if !std::path::Path::new(folder).is_dir() {
-            let error = std::fs::read_dir(folder)
-                .err()
-                .map_or_else(String::new, |error| reason(&error));
-            return Err(Failure::Message(format!("{}: Cannot open: {error}", shown(folder))));
-        }
+    if let Some(folder) = &options.folder
+        && !std::path::Path::new(folder).is_dir()
+    {
+        let error = std::fs::read_dir(folder)
+            .err()
+            .map_or_else(String::new, |error| reason(&error));
+        return Err(Failure::Message(format!("{}: Cannot open: {error}", shown(folder))));
     }
     let source: Box<dyn Read> = if options.archive == "-" {
         Box::new(io::stdin())

@@ -324,8 +324,7 @@ fn rewrite(
     let mut done = vec![false; found.len()];
     if let Some(old) = old {
         comment = old.comment().to_vec();
-        for index in 0..old.len() {
-            let name = &known[index];
+        for (index, name) in known.iter().enumerate() {
             match found.iter().position(|file| file.stored == *name) {
                 Some(at) => {
                     add(o, &mut writer, &found[at], "updating")?;
@@ -570,7 +569,7 @@ fn delete(o: &Options, name: &Path, old: Option<ZipArchive<BufReader<File>>>, kn
         left += 1;
         keep(&mut writer, &mut old, index)?;
     }
-    writer.finish(&old.comment().to_vec())?;
+    writer.finish(old.comment())?;
     if left == 0 {
         warn(o, "zip file empty");
         fs::remove_file(&temporary)?;

@@ -30,11 +30,8 @@ pub struct Entry {
 impl Entry {
     /// How much smaller it became, in percent.
     pub fn saved(&self) -> u64 {
-        if self.size == 0 {
-            0
-        } else {
-            (self.size.saturating_sub(self.compressed) * 200 / self.size).div_ceil(2)
-        }
+        let doubled = self.size.saturating_sub(self.compressed) * 200;
+        doubled.checked_div(self.size).unwrap_or(0).div_ceil(2)
     }
 }
 

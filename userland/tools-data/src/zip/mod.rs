@@ -15,10 +15,7 @@ use std::io::Read;
 use zip_crate::read::ZipFile;
 
 /// What the directory of an archive says about a member.
-fn entry_of<R: Read + ?Sized>(member: &ZipFile<'_, R>) -> format::Entry
-where
-    R: Sized,
-{
+fn entry_of<R: Read>(member: &ZipFile<'_, R>) -> format::Entry {
     let directory = member.name_raw().ends_with(b"/");
     let default = if directory { 0o040_755 } else { 0o100_644 };
     let mode = member.unix_mode().unwrap_or(default);

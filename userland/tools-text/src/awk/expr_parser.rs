@@ -345,11 +345,11 @@ impl Parser {
 
     /// An argument; a name by itself may be an array.
     fn argument(&mut self, function: usize, position: usize) -> Parsed<Expr> {
-        if let Token::Name(name) = self.token().clone() {
-            if matches!(self.peek(1), Token::Op("," | ")")) {
-                self.advance();
-                return Ok(Expr::Var(self.pass(&name, function, position)?));
-            }
+        if let Token::Name(name) = self.token().clone()
+            && matches!(self.peek(1), Token::Op("," | ")"))
+        {
+            self.advance();
+            return Ok(Expr::Var(self.pass(&name, function, position)?));
         }
         self.expr(Context::default())
     }

@@ -200,7 +200,7 @@ fn sign(negative: bool, spec: Spec) -> &'static [u8] {
 fn grouped(digits: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.iter().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(b',');
         }
         out.push(*digit);

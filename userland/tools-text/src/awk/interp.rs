@@ -456,10 +456,10 @@ impl<'p> Interp<'p> {
             self.exec(start)?;
         }
         loop {
-            if let Some(condition) = condition {
-                if !self.truth(condition)? {
-                    return Ok(Flow::Normal);
-                }
+            if let Some(condition) = condition
+                && !self.truth(condition)?
+            {
+                return Ok(Flow::Normal);
             }
             match self.exec(body)? {
                 Flow::Break => return Ok(Flow::Normal),

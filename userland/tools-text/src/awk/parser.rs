@@ -457,14 +457,13 @@ impl Parser {
         self.advance();
         self.expect("(")?;
         if let (Token::Name(key), Token::Keyword("in"), Token::Name(array)) = (self.peek(0), self.peek(1), self.peek(2))
+            && *self.peek(3) == Token::Op(")")
         {
-            if *self.peek(3) == Token::Op(")") {
-                let (key, array) = (key.clone(), array.clone());
-                self.at += 4;
-                let key = self.name(&key, Use::Scalar)?;
-                let array = self.name(&array, Use::Array)?;
-                return Ok(Stmt::ForIn(key, array, self.loop_body()?));
-            }
+            let (key, array) = (key.clone(), array.clone());
+            self.at += 4;
+            let key = self.name(&key, Use::Scalar)?;
+            let array = self.name(&array, Use::Array)?;
+            return Ok(Stmt::ForIn(key, array, self.loop_body()?));
         }
         let start = if self.is_op(";") {
             None
@@ -603,10 +602,10 @@ impl Parser {
                 items.push(self.expr(context)?);
             }
         }
-        if let [Expr::Group(_)] = items.as_slice() {
-            if let Some(Expr::Group(inner)) = items.pop() {
-                items = inner;
-            }
+        if let [Expr::Group(_)] = items.as_slice()
+            && let Some(Expr::Group(inner)) = items.pop()
+        {
+            items = inner;
         }
         if formatted && items.is_empty() {
             return self.error("syntax error: printf needs a format");

@@ -144,10 +144,10 @@ impl<W: Write> Machine<W> {
                     self.eval(start)?;
                 }
                 loop {
-                    if let Some(condition) = condition {
-                        if self.eval(condition)?.is_zero() {
-                            break;
-                        }
+                    if let Some(condition) = condition
+                        && self.eval(condition)?.is_zero()
+                    {
+                        break;
                     }
                     match self.exec(body)? {
                         Flow::Break => break,

@@ -38,23 +38,20 @@ impl Editor {
         let mut end = to;
         let mut saved = false;
         while line <= end {
-            match replace(&regex, self.buffer.text(line), &replacement, which) {
-                Some(text) => {
-                    if !saved {
-                        self.save_undo();
-                        saved = true;
-                    }
-                    let mut lines: Vec<Vec<u8>> = text.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
-                    let added = lines.len() - 1;
-                    self.buffer.set(line, lines.remove(0));
-                    if added > 0 {
-                        self.buffer.insert(line, lines);
-                    }
-                    line += added;
-                    end += added;
-                    changed = Some(line);
+            if let Some(text) = replace(&regex, self.buffer.text(line), &replacement, which) {
+                if !saved {
+                    self.save_undo();
+                    saved = true;
                 }
-                None => {}
+                let mut lines: Vec<Vec<u8>> = text.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+                let added = lines.len() - 1;
+                self.buffer.set(line, lines.remove(0));
+                if added > 0 {
+                    self.buffer.insert(line, lines);
+                }
+                line += added;
+                end += added;
+                changed = Some(line);
             }
             line += 1;
         }
@@ -70,22 +67,21 @@ impl Editor {
     /// The replacement up to the delimiter, over lines that end in a backslash; and whether the delimiter was there.
     fn replacement_text(&mut self, cursor: &mut Cursor<'_>, delimiter: u8, input: &mut Input) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
-        loop {
-            while let Some(byte) = cursor.next() {
-                if byte == delimiter {
-                    return (out, true);
-                }
-                if byte != b'\\' {
-                    out.push(byte);
-                    continue;
-                }
-                match cursor.next() {
-                    Some(next) if next == delimiter && next != b'&' => out.push(next),
-                    Some(next) => out.extend_from_slice(&[b'\\', next]),
-                    None => {
-                        // A line break in the replacement.
-                        out.extend_from_slice(b"\\\n");
-                        let Some(line) = input.line() else { return (out, true) };
+        while let Some(byte) = cursor.next() {
+            if byte == delimiter {
+                return (out, true);
+            }
+            if byte != b'\\' {
+                out.push(byte);
+                continue;
+            }
+            match cursor.next() {
+                Some(next) if next == delimiter && next != b'&' => out.push(next),
+                Some(next) => out.extend_from_slice(&[b'\\', next]),
+                None => {
+                    // A line break in the replacement, and what follows it.
+                    out.extend_from_slice(b"\\\n");
+                    while let Some(line) = input.line() {
                         let (rest, flags, ended) = split_replacement(&line, delimiter);
                         out.extend_from_slice(&rest);
                         if ended {
@@ -96,10 +92,11 @@ impl Editor {
                             return (out, false);
                         }
                     }
+                    return (out, true);
                 }
             }
-            return (out, false);
         }
+        (out, false)
     }
 
     /// Flags that stood on a later line than the command.

@@ -26,10 +26,10 @@ pub fn of(head: &[u8]) -> Option<Kind> {
 
 /// Encoding in words and as a name; `None` when it is no text.
 fn encoding(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    if head.starts_with(&[0xff, 0xfe]) && head.len() % 2 == 0 {
+    if head.starts_with(&[0xff, 0xfe]) && head.len().is_multiple_of(2) {
         return Some(("Unicode text, UTF-16, little-endian", "utf-16le"));
     }
-    if head.starts_with(&[0xfe, 0xff]) && head.len() % 2 == 0 {
+    if head.starts_with(&[0xfe, 0xff]) && head.len().is_multiple_of(2) {
         return Some(("Unicode text, UTF-16, big-endian", "utf-16be"));
     }
     let control = |b: &u8| matches!(b, 0..=6 | 14..=26 | 28..=31 | 127);

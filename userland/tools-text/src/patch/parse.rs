@@ -384,10 +384,10 @@ fn with_newline(body: &[u8]) -> Vec<u8> {
 }
 
 fn drop_newline(lines: &mut [(Kind, Vec<u8>)]) {
-    if let Some((_, last)) = lines.last_mut() {
-        if last.ends_with(b"\n") {
-            last.pop();
-        }
+    if let Some((_, last)) = lines.last_mut()
+        && last.ends_with(b"\n")
+    {
+        last.pop();
     }
 }
 

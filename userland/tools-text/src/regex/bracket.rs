@@ -60,14 +60,14 @@ fn element(text: &[u8], at: usize, escapes: Escapes) -> Result<(u32, usize), Reg
         }
         return Ok((found, end + 2));
     }
-    if byte == b'\\' {
-        if let Some(&next) = text.get(at + 1) {
-            if let Some(control) = escapes.control(next) {
-                return Ok((u32::from(control), at + 2));
-            }
-            if escapes.is_awk() && !next.is_ascii_alphanumeric() {
-                return character(text, at + 1);
-            }
+    if byte == b'\\'
+        && let Some(&next) = text.get(at + 1)
+    {
+        if let Some(control) = escapes.control(next) {
+            return Ok((u32::from(control), at + 2));
+        }
+        if escapes.is_awk() && !next.is_ascii_alphanumeric() {
+            return character(text, at + 1);
         }
     }
     character(text, at)

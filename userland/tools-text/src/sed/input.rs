@@ -106,10 +106,10 @@ impl Input {
 
     /// Whether no line at all is left, in any file.
     pub fn exhausted(&mut self) -> bool {
-        if let Some(reader) = &mut self.current {
-            if matches!(reader.fill_buf(), Ok(rest) if !rest.is_empty()) {
-                return false;
-            }
+        if let Some(reader) = &mut self.current
+            && matches!(reader.fill_buf(), Ok(rest) if !rest.is_empty())
+        {
+            return false;
         }
         !self
             .files

@@ -270,10 +270,10 @@ impl<'a> Machine<'a> {
                 Queued::Text(text) => self.write_raw(&text)?,
                 Queued::File(name) => {
                     let name = if name == b"/dev/stdin" { b"-".to_vec() } else { name };
-                    if let Ok(text) = crate::io::read_all(&crate::io::os(name)) {
-                        if !text.is_empty() {
-                            self.write_raw(&text)?;
-                        }
+                    if let Ok(text) = crate::io::read_all(&crate::io::os(name))
+                        && !text.is_empty()
+                    {
+                        self.write_raw(&text)?;
                     }
                 }
             }
@@ -486,7 +486,7 @@ impl<'a> Machine<'a> {
         Ok(match address {
             Address::Line(number) => line == *number,
             Address::Step(first, 0) => line == *first,
-            Address::Step(first, step) => line >= *first && (line - first) % step == 0,
+            Address::Step(first, step) => line >= *first && (line - first).is_multiple_of(*step),
             Address::Last => self.input.at_end(),
             Address::Match(pattern) => self.matches(pattern)?,
             Address::Plus(_) | Address::Multiple(_) => false,
@@ -501,10 +501,10 @@ impl<'a> Machine<'a> {
 
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        if let Some(edited) = self.edited.take() {
-            if let Err(error) = fs::remove_file(&edited.temporary) {
-                complain("sed", reason(&error));
-            }
+        if let Some(edited) = self.edited.take()
+            && let Err(error) = fs::remove_file(&edited.temporary)
+        {
+            complain("sed", reason(&error));
         }
     }
 }
