@@ -4,7 +4,7 @@ use crate::config::WasmConfig;
 use crate::engine::Engines;
 use crate::error::Result;
 use crate::imports::Linkers;
-use crate::library::{CompileHook, Library};
+use crate::library::{CompileHook, Failure, Library};
 use crate::process::Program;
 use crate::scheduler::{Scheduler, Vm};
 use agentos_kernel::fd::IoResult;
@@ -48,6 +48,7 @@ impl WasmExecutor {
     ///
     /// # Errors
     /// The host supports no engine, or starts no threads.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn new(config: WasmConfig) -> Result<Arc<Self>> {
         let engines = Arc::new(Engines::new(&config)?);
         let linkers = Arc::new(Linkers::new(&engines)?);
@@ -95,7 +96,7 @@ impl Executor for WasmExecutor {
     fn load(&self, kernel: &Kernel, file: &InodeHandle, waker: Option<&Waker>) -> IoResult<Box<dyn process::Program>> {
         let limits = kernel.limits();
         let found = ready!(self.core.library.find(file, limits.max_module_file_bytes, waker));
-        let loaded = found.map_err(|failure| failure.into_error()).and_then(|code| {
+        let loaded = found.map_err(Failure::into_error).and_then(|code| {
             code.check_memory(limits.max_wasm_memory_bytes)?;
             Ok(Box::new(Program {
                 slot: self.core.slot()?,

@@ -1,4 +1,5 @@
 //! SIGKILL ends a process wherever it is: running, waiting in any import, or not yet loaded.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Starting, ending, trapping, dying.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! From a file to a program: what is refused and why, and the cache of compiled programs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What things cost. Prints; asserts nothing about time. `cargo test --release -p agentos-wasm --test measure -- --ignored --nocapture`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! WASI preview 1, as a program finds it that knows nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

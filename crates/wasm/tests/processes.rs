@@ -1,4 +1,5 @@
 //! Spawning, replacing, copying and waiting, as guests do it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

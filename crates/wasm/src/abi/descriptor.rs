@@ -143,6 +143,7 @@ pub(super) fn record_lock(cx: &mut Cx<'_>, waker: &Waker, fd: u32, cmd: u32, loc
     Poll::Ready(Ok(cx.memory.put(lock, &answer)?))
 }
 
+#[allow(clippy::too_many_arguments)]
 pub(super) fn copy_range(
     cx: &mut Cx<'_>,
     waker: &Waker,

@@ -242,6 +242,7 @@ pub(super) fn access(
     Poll::Ready(cx.state.process.access(place.dir, place.path(), want, flags))
 }
 
+#[allow(clippy::too_many_arguments)]
 pub(super) fn set_times(
     cx: &mut Cx<'_>,
     _: &Waker,

@@ -17,21 +17,21 @@ use wasmtime::Engine;
 
 impl Shared {
     /// Finds or makes the code and answers everybody who waits for it.
-    pub(super) fn make(self: &Arc<Self>, key: Key, content: Content) {
+    pub(super) fn make(self: &Arc<Self>, key: &Key, content: &Content) {
         let bundled = content.is_bundled();
-        let found = guarded(|| self.look_up(&content));
+        let found = guarded(|| self.look_up(content));
         match found {
-            Ok(Found::Code(code)) => self.answer(&key, &Ok(code)),
-            Err(failure) => self.answer(&key, &Err(failure)),
+            Ok(Found::Code(code)) => self.answer(key, &Ok(code)),
+            Err(failure) => self.answer(key, &Err(failure)),
             Ok(Found::Source(digest, wasm)) if bundled => {
-                self.answer(&key, &guarded(|| self.compile(digest, &wasm, true)))
+                self.answer(key, &guarded(|| self.compile(digest, &wasm, true)));
             }
             Ok(Found::Source(digest, wasm)) => {
                 let shared = Arc::clone(self);
                 let request = key.clone();
                 let job = move || shared.answer(&request, &guarded(|| shared.compile(digest, &wasm, false)));
                 if self.compiler.push(Box::new(job)).is_err() {
-                    self.answer(&key, &Err(Failure::Os(Errno::EAGAIN)));
+                    self.answer(key, &Err(Failure::Os(Errno::EAGAIN)));
                 }
             }
         }

@@ -148,7 +148,7 @@ impl Library {
         };
         let shared = Arc::clone(&self.shared);
         let request = key.clone();
-        match lane.push(Box::new(move || shared.make(request, content))) {
+        match lane.push(Box::new(move || shared.make(&request, &content))) {
             Ok(()) => Poll::Pending,
             Err(_) => {
                 let failure = Failure::Os(agentos_kernel::Errno::EAGAIN);

@@ -227,6 +227,7 @@ fn plausible(mut options: OpenOptions) -> OpenOptions {
     options
 }
 
+#[allow(clippy::too_many_arguments)]
 pub(super) fn readlink(
     cx: &mut Cx<'_>,
     _: &Waker,

@@ -30,6 +30,7 @@ pub(super) fn accept(cx: &mut Cx<'_>, waker: &Waker, fd: u32, flags: u32, out: u
     Poll::Ready(Ok(cx.memory.put(out, &accepted.0)?))
 }
 
+#[allow(clippy::too_many_arguments)]
 pub(super) fn recv(
     cx: &mut Cx<'_>,
     waker: &Waker,

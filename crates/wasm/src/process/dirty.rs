@@ -79,9 +79,11 @@ mod tests {
         memory[10 * page] = 1;
         memory[11 * page] = 1;
         memory[40 * page + 1] = 1;
-        let mut seen = vec![false; 60];
+        let mut seen = [false; 60];
         for_each(memory, |range| {
-            range.step_by(page).for_each(|at| seen[at / page] = true)
+            for at in range.step_by(page) {
+                seen[at / page] = true;
+            }
         });
         assert!(seen[10] && seen[11] && seen[40]);
     }

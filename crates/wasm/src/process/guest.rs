@@ -116,6 +116,7 @@ async fn instantiate(form: &Form, state: State) -> Result<(Store<State>, wasmtim
 }
 
 /// What a running guest does at the end of a tick.
+#[allow(clippy::needless_pass_by_value)] // as wasmtime calls it
 fn at_tick(cx: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let state = cx.data();
     meter::charge(&state.process);

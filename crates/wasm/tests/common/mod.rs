@@ -1,5 +1,5 @@
 //! A VM on a real clock, with guests written in WebAssembly text.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::needless_pass_by_value)]
 
 use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::cred::Credentials;
