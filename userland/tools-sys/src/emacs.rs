@@ -39,9 +39,18 @@ pub(crate) fn compile(pattern: &str, syntax: Syntax, fold: bool) -> Result<Regex
         .map_err(|_| format!("failed to compile regular expression '{pattern}'"))
 }
 
+/// Compiles an expression that separates records, in the syntax of Emacs.
+pub(crate) fn separator(pattern: &str) -> Result<Regex, String> {
+    searched(pattern, Syntax::Emacs)
+}
+
 /// Compiles a basic expression that is searched for.
 pub(crate) fn search(pattern: &str) -> Result<Regex, String> {
-    let inner = translate(pattern, Syntax::Basic)?;
+    searched(pattern, Syntax::Basic)
+}
+
+fn searched(pattern: &str, kind: Syntax) -> Result<Regex, String> {
+    let inner = translate(pattern, kind)?;
     Regex::builder()
         .configure(Regex::config().nfa_size_limit(Some(LIMIT)).utf8_empty(false))
         .syntax(syntax::Config::new().multi_line(true).utf8(false))

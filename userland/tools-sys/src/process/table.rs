@@ -50,7 +50,9 @@ impl Process {
         }
         let words = fs::read(format!("{dir}/cmdline")).unwrap_or_default();
         let text = String::from_utf8_lossy(&words);
-        let text = text.trim_end_matches('\0').replace('\0', " ");
+        // A line of a listing is a process.
+        let plain = |c: char| if c == '\0' || c.is_whitespace() { ' ' } else if c.is_control() { '?' } else { c };
+        let text: String = text.trim_end_matches('\0').chars().map(plain).collect();
         found.command = if text.is_empty() { format!("[{}]", found.name) } else { text };
         Some(found)
     }

@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use agentos_tools_base::cli::{self, Arg, Parser};
 use agentos_tools_base::io::{bytes_of, complain, read_all, reason, shown};
 
+use regex_automata::meta::Regex;
+use regex_automata::{Anchored, Input};
+
 use crate::{emacs, usage, write};
 
 const HELP: &str = "Usage: tac [OPTION]... [FILE]...
@@ -34,7 +37,7 @@ pub(crate) fn tac(args: Vec<OsString>) -> i32 {
         separator.push(0);
     }
     let engine = if regex {
-        match emacs::search(&String::from_utf8_lossy(&separator)) {
+        match emacs::separator(&String::from_utf8_lossy(&separator)) {
             Ok(engine) => Some(engine),
             Err(message) => {
                 complain("tac", message);
@@ -63,7 +66,7 @@ pub(crate) fn tac(args: Vec<OsString>) -> i32 {
             }
         };
         let separators: Vec<(usize, usize)> = match &engine {
-            Some(engine) => engine.find_iter(&text).map(|found| (found.start(), found.end())).collect(),
+            Some(engine) => matched(&text, engine),
             None => plain(&text, &separator),
         };
         if write::all("tac", &reversed(&text, &separators, before)) != 0 {
@@ -71,6 +74,24 @@ pub(crate) fn tac(args: Vec<OsString>) -> i32 {
         }
     }
     status
+}
+
+/// Places of a regular expression. Each is looked for from the end on, as the original does: it begins as late as it can
+/// and ends before the one found last.
+fn matched(text: &[u8], engine: &Regex) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut end = text.len();
+    let mut start = end;
+    while start > 0 {
+        start -= 1;
+        let input = Input::new(text).span(start..end).anchored(Anchored::Yes);
+        if let Some(place) = engine.find(input).filter(|place| !place.is_empty()) {
+            found.push((place.start(), place.end()));
+            end = start;
+        }
+    }
+    found.reverse();
+    found
 }
 
 /// Places of a separator. They are found from the end, as overlapping ones would have it.
