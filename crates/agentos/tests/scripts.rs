@@ -7,7 +7,7 @@
 //!
 //! `AGENTOS_SCRIPTS=array` runs only the scripts whose names hold "array". Where the host's bash is 5.2, the recordings are compared with it as well (all of them with `AGENTOS_SCRIPTS_HOST=all`;
 //! otherwise those of the shell itself, as other hosts have other versions of the tools).
-#![allow(clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use agentos::{AgentOs, Snapshot};
 use std::collections::BTreeMap;
