@@ -303,16 +303,17 @@ impl Table {
         Some(handle)
     }
 
-    /// The file has lost this name.
+    /// The file has lost this name; returns a descriptor that nobody needs any more.
     pub(super) fn lost(&mut self, ino: Ino, parent: Ino, name: &[u8]) -> Option<Arc<Handle>> {
+        let created = self.take_created(ino);
         let node = self.nodes.get_mut(&ino)?;
         if node.parent == parent && node.name.as_deref() == Some(name) {
             node.name = None;
             if node.holders == 0 {
-                return node.handle.take();
+                return created.or(node.handle.take());
             }
         }
-        None
+        created
     }
 
     /// Number of a file that is listed in `dir` with the host's number `ino`. Listings do not tell the device, which is

@@ -133,7 +133,8 @@ fn check_rights(
 fn is_ancestor(dir: &Node, ancestor: Ino) -> Result<bool> {
     let fs = &dir.mount.fs;
     let mut at = dir.attr.ino;
-    loop {
+    // Bounded, because a filesystem of the user's may have circles.
+    for _ in 0..DEPTH_MAX {
         if at == ancestor {
             return Ok(true);
         }
@@ -143,4 +144,8 @@ fn is_ancestor(dir: &Node, ancestor: Ino) -> Result<bool> {
         }
         at = parent;
     }
+    Err(Errno::ELOOP.into())
 }
+
+/// Directories above one another that a rename looks through.
+const DEPTH_MAX: u32 = 1 << 20;
