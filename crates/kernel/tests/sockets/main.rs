@@ -6,6 +6,7 @@
     reason = "a test is one crate, and may fail"
 )]
 
+mod chaos;
 #[path = "../common/mod.rs"]
 mod common;
 mod differential;
