@@ -70,7 +70,9 @@ impl Shell {
             return find(var);
         }
         let name = name.to_owned();
-        self.special_array(&name).or_else(|| self.special(&name)).and_then(|var| find(&var))
+        self.special_array(&name)
+            .or_else(|| self.special(&name))
+            .and_then(|var| find(&var))
     }
 
     fn is_assoc(&self, name: &str) -> bool {
@@ -104,7 +106,8 @@ impl Shell {
     /// As [`Shell::key`], from text that may hold expansions.
     pub fn key_of_text(&mut self, name: &str, index: &str) -> Exec<Key> {
         if index.contains(['$', '`', '"', '\'', '\\']) {
-            let word = parse::plain_word(index, self.syntax()).map_err(|_| self.abort(&format!("{name}[{index}]: bad array subscript")))?;
+            let word = parse::plain_word(index, self.syntax())
+                .map_err(|_| self.abort(&format!("{name}[{index}]: bad array subscript")))?;
             return self.key(name, &word);
         }
         if self.is_assoc(name) {
@@ -204,7 +207,9 @@ impl Shell {
             text.to_uppercase()
         } else if attrs & attr::CAPITAL != 0 {
             let mut chars = text.chars();
-            chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect())
+            chars.next().map_or(String::new(), |c| {
+                c.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect()
+            })
         } else {
             text
         })
@@ -258,7 +263,11 @@ impl Shell {
                 if self.opts.xtrace {
                     let op = if assign.append { "+=" } else { "=" };
                     let index = assign.index.as_ref().map_or(String::new(), |i| format!("[{}]", i.raw));
-                    self.trace(&format!("{}{index}{op}{}", assign.name, crate::text::quote_if_needed_value(&text)));
+                    self.trace(&format!(
+                        "{}{index}{op}{}",
+                        assign.name,
+                        crate::text::quote_if_needed_value(&text)
+                    ));
                 }
                 self.assign(&assign.name, key, text, assign.append)
             }
@@ -295,7 +304,9 @@ impl Shell {
                 }
                 continue;
             };
-            let Key::Index(at) = self.key(&name, index)? else { continue };
+            let Key::Index(at) = self.key(&name, index)? else {
+                continue;
+            };
             let text = self.expand_assigned(&element.value)?;
             let old = if element.append { map.get(&at).cloned() } else { None };
             let text = self.with_attributes(attrs, old, text)?;
@@ -385,7 +396,10 @@ impl Shell {
         let error = if error.contains("error token") {
             error.to_owned()
         } else {
-            format!("{error} (error token is \"{}\")", text.rsplit(['/', '%', ' ']).next().unwrap_or(""))
+            format!(
+                "{error} (error token is \"{}\")",
+                text.rsplit(['/', '%', ' ']).next().unwrap_or("")
+            )
         };
         self.abort(&format!("{text}: {error}"))
     }
@@ -441,6 +455,7 @@ impl arith::Context for Shell {
             None => None,
             Some(index) => Some(self.key_of_text(&place.name, index).map_err(|_| String::new())?),
         };
-        self.assign(&place.name, key, value.to_string(), false).map_err(|_| String::new())
+        self.assign(&place.name, key, value.to_string(), false)
+            .map_err(|_| String::new())
     }
 }

@@ -411,7 +411,10 @@ impl Item {
 impl Compound {
     /// Whether `PIPESTATUS` stays as its last command set it.
     pub fn keeps_pipe_status(&self) -> bool {
-        matches!(self, Self::Group(_) | Self::If(..) | Self::While(..) | Self::For(..) | Self::Case(..))
+        matches!(
+            self,
+            Self::Group(_) | Self::If(..) | Self::While(..) | Self::For(..) | Self::Case(..)
+        )
     }
 }
 

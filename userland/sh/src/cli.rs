@@ -74,7 +74,9 @@ fn options(sh: &mut Shell, args: &[String], request: &mut Request) -> Result<usi
                 request.startup.rc_file = args.get(at).cloned();
             }
             "--version" => {
-                let text = format!("agentOS sh, the language of GNU bash, version {BASH_VERSION} (wasm32-agentos-linux-gnu)\n");
+                let text = format!(
+                    "agentOS sh, the language of GNU bash, version {BASH_VERSION} (wasm32-agentos-linux-gnu)\n"
+                );
                 let _ = sh.write(&text);
                 return Err(0);
             }
@@ -182,11 +184,12 @@ fn import_directory(sh: &mut Shell) {
     let real = sys::getcwd().unwrap_or_default();
     let claimed = sh.vars.text("PWD").map(str::to_owned);
     let kept = claimed.filter(|pwd| {
-        *pwd == real || pwd.starts_with('/') && {
-            let here = sys::stat(".", true).ok();
-            let there = sys::stat(pwd, true).ok();
-            matches!((here, there), (Some(a), Some(b)) if a.dev == b.dev && a.ino == b.ino)
-        }
+        *pwd == real
+            || pwd.starts_with('/') && {
+                let here = sys::stat(".", true).ok();
+                let there = sys::stat(pwd, true).ok();
+                matches!((here, there), (Some(a), Some(b)) if a.dev == b.dev && a.ino == b.ino)
+            }
     });
     let mut pwd = Var::scalar(kept.unwrap_or(real));
     pwd.attrs = attr::EXPORT;
@@ -233,11 +236,22 @@ fn run_script(sh: &mut Shell, request: &Request) -> i32 {
         let line = format!("{shell}: {name}: {message}\n");
         let _ = sys::write_all(2, &text::encode(&line));
     };
-    let fd = match sys::open(&path, sys::Open { read: true, ..Default::default() }, 0) {
+    let fd = match sys::open(
+        &path,
+        sys::Open {
+            read: true,
+            ..Default::default()
+        },
+        0,
+    ) {
         Ok(fd) => fd,
         Err(error) => {
             complain(&sys::message(&error));
-            return if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+            return if error.kind() == std::io::ErrorKind::NotFound {
+                127
+            } else {
+                126
+            };
         }
     };
     if sys::fstat(fd).is_ok_and(|s| s.is_dir()) {

@@ -21,9 +21,28 @@ pub struct Date {
     pub yearday: u32,
 }
 
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// The date of a time in s since the epoch.
@@ -38,7 +57,11 @@ pub fn date(seconds: i64) -> Date {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    } as u32;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334][(month - 1) as usize];
@@ -98,9 +121,23 @@ fn field(c: char, d: &Date, seconds: i64) -> String {
         'F' => format!("{}-{:02}-{:02}", d.year, d.month, d.day),
         'T' | 'X' => format!("{:02}:{:02}:{:02}", d.hour, d.minute, d.second),
         'R' => format!("{:02}:{:02}", d.hour, d.minute),
-        'r' => format!("{hour12:02}:{:02}:{:02} {}", d.minute, d.second, if d.hour < 12 { "AM" } else { "PM" }),
+        'r' => format!(
+            "{hour12:02}:{:02}:{:02} {}",
+            d.minute,
+            d.second,
+            if d.hour < 12 { "AM" } else { "PM" }
+        ),
         'D' | 'x' => format!("{:02}/{:02}/{:02}", d.month, d.day, d.year.rem_euclid(100)),
-        'c' => format!("{} {} {:2} {:02}:{:02}:{:02} {}", &day[..3], &month[..3], d.day, d.hour, d.minute, d.second, d.year),
+        'c' => format!(
+            "{} {} {:2} {:02}:{:02}:{:02} {}",
+            &day[..3],
+            &month[..3],
+            d.day,
+            d.hour,
+            d.minute,
+            d.second,
+            d.year
+        ),
         's' => seconds.to_string(),
         'z' => "+0000".to_owned(),
         'Z' => "UTC".to_owned(),

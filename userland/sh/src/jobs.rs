@@ -172,7 +172,11 @@ impl Jobs {
 
     /// The jobs to list: those of the parent where there are none of this copy's own.
     pub fn shown(&self) -> &[Job] {
-        if self.list.is_empty() { &self.inherited } else { &self.list }
+        if self.list.is_empty() {
+            &self.inherited
+        } else {
+            &self.list
+        }
     }
 
     /// Removes a job.
@@ -235,7 +239,11 @@ impl Jobs {
 
     /// The status of a child that ended, forgetting it.
     pub fn take_finished(&mut self, pid: u32) -> Option<i32> {
-        if let Some(job) = self.list.iter().find(|j| j.procs.iter().any(|p| p.pid == pid && p.is_over())) {
+        if let Some(job) = self
+            .list
+            .iter()
+            .find(|j| j.procs.iter().any(|p| p.pid == pid && p.is_over()))
+        {
             let status = job.procs.iter().find(|p| p.pid == pid).map(Proc::status);
             if job.is_done() {
                 let id = job.id;
@@ -249,7 +257,11 @@ impl Jobs {
 
     /// Whether a number is that of a child not known to have ended.
     pub fn is_running(&self, pid: u32) -> bool {
-        self.others.contains(&pid) || self.list.iter().any(|j| j.procs.iter().any(|p| p.pid == pid && !p.is_over()))
+        self.others.contains(&pid)
+            || self
+                .list
+                .iter()
+                .any(|j| j.procs.iter().any(|p| p.pid == pid && !p.is_over()))
     }
 
     /// Any child not known to have ended.
@@ -348,7 +360,9 @@ impl Shell {
     /// Tells of children killed by a signal, but not of those that the user or a pipe ended.
     fn report_deaths(&mut self, procs: &[Proc]) {
         for proc in procs {
-            let Some(State::Signaled(signal)) = proc.state else { continue };
+            let Some(State::Signaled(signal)) = proc.state else {
+                continue;
+            };
             if matches!(signal, 2 | 13) || self.subshell > 0 && procs.len() == 1 && signal == 15 {
                 continue;
             }
@@ -404,13 +418,20 @@ impl Shell {
         let state = job.state_text();
         let running = if state == "Running" { " &" } else { "" };
         if long {
-            return format!("[{}]{mark} {:>5} {state:<23} {}{running}\n", job.id, job.last_pid(), job.text);
+            return format!(
+                "[{}]{mark} {:>5} {state:<23} {}{running}\n",
+                job.id,
+                job.last_pid(),
+                job.text
+            );
         }
         format!("[{}]{mark}  {state:<23} {}{running}\n", job.id, job.text)
     }
 
     fn show_job(&mut self, id: usize, before: &str) {
-        let Some(job) = self.jobs.list.iter().find(|j| j.id == id) else { return };
+        let Some(job) = self.jobs.list.iter().find(|j| j.id == id) else {
+            return;
+        };
         let line = format!("{before}{}", self.job_line(job, false));
         let _ = sys::write_all(2, &crate::text::encode(&line));
         if let Some(job) = self.jobs.list.iter_mut().find(|j| j.id == id) {
@@ -421,7 +442,13 @@ impl Shell {
     /// Tells an interactive user of jobs that changed, and forgets those that ended.
     pub fn notify_jobs(&mut self) {
         self.reap();
-        let changed: Vec<usize> = self.jobs.list.iter().filter(|j| !j.notified || j.is_done()).map(|j| j.id).collect();
+        let changed: Vec<usize> = self
+            .jobs
+            .list
+            .iter()
+            .filter(|j| !j.notified || j.is_done())
+            .map(|j| j.id)
+            .collect();
         for id in changed {
             if self.interactive {
                 self.show_job(id, "");

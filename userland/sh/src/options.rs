@@ -165,6 +165,10 @@ impl Shopts {
 }
 
 fn on(names: &[(&'static str, char)], get: impl Fn(&str) -> Option<bool>) -> String {
-    let names: Vec<&str> = names.iter().map(|(name, _)| *name).filter(|name| get(name) == Some(true)).collect();
+    let names: Vec<&str> = names
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| get(name) == Some(true))
+        .collect();
     names.join(":")
 }

@@ -44,7 +44,10 @@ pub fn is_special(text: &str, extglob: bool) -> bool {
 /// Text with every special character escaped, to stand for itself in a pattern.
 pub fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '(' | ')' | '|' | '+' | '@' | '!' | '-' | '^') {
+        if matches!(
+            c,
+            '*' | '?' | '[' | ']' | '\\' | '(' | ')' | '|' | '+' | '@' | '!' | '-' | '^'
+        ) {
             out.push('\\');
         }
         out.push(c);
@@ -121,7 +124,11 @@ impl Pattern {
 }
 
 fn pick(range: std::ops::RangeInclusive<usize>, from_end: bool, mut f: impl FnMut(usize) -> bool) -> Option<usize> {
-    if from_end { range.rev().find(|n| f(*n)) } else { range.into_iter().find(|n| f(*n)) }
+    if from_end {
+        range.rev().find(|n| f(*n))
+    } else {
+        range.into_iter().find(|n| f(*n))
+    }
 }
 
 fn begins_with_dot(nodes: &[Node]) -> bool {
@@ -237,7 +244,8 @@ impl Compiler<'_> {
                 self.pos += 1;
                 return Some(set);
             }
-            if c == '[' && matches!(self.chars.get(self.pos + 1), Some(':' | '.' | '='))
+            if c == '['
+                && matches!(self.chars.get(self.pos + 1), Some(':' | '.' | '='))
                 && let Some(name) = self.class()
             {
                 match name {
@@ -247,7 +255,8 @@ impl Compiler<'_> {
                 continue;
             }
             let low = self.set_char()?;
-            let dash = self.chars.get(self.pos) == Some(&'-') && self.chars.get(self.pos + 1).is_some_and(|c| *c != ']');
+            let dash =
+                self.chars.get(self.pos) == Some(&'-') && self.chars.get(self.pos + 1).is_some_and(|c| *c != ']');
             if dash {
                 self.pos += 1;
                 let high = self.set_char()?;
@@ -275,7 +284,11 @@ impl Compiler<'_> {
         let len = rest.windows(2).position(|w| w == [kind, ']'])?;
         let name: String = rest[..len].iter().collect();
         self.pos += len + 4;
-        Some(if kind == ':' { Ok(name) } else { Err(name.chars().next()?) })
+        Some(if kind == ':' {
+            Ok(name)
+        } else {
+            Err(name.chars().next()?)
+        })
     }
 }
 
@@ -421,7 +434,8 @@ impl Matcher<'_> {
 
 impl Set {
     fn holds(&self, c: char) -> bool {
-        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) || self.classes.iter().any(|name| in_class(name, c))
+        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c))
+            || self.classes.iter().any(|name| in_class(name, c))
     }
 }
 
@@ -503,8 +517,14 @@ mod tests {
     fn prefixes_and_suffixes() {
         let chars: Vec<char> = "a/b/c".chars().collect();
         let pattern = Pattern::new("*/", false, false);
-        assert_eq!((pattern.prefix(&chars, false), pattern.prefix(&chars, true)), (Some(2), Some(4)));
+        assert_eq!(
+            (pattern.prefix(&chars, false), pattern.prefix(&chars, true)),
+            (Some(2), Some(4))
+        );
         let pattern = Pattern::new("/*", false, false);
-        assert_eq!((pattern.suffix(&chars, false), pattern.suffix(&chars, true)), (Some(3), Some(1)));
+        assert_eq!(
+            (pattern.suffix(&chars, false), pattern.suffix(&chars, true)),
+            (Some(3), Some(1))
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The syntax tree as text, in the layout of `declare -f`.
 
 use crate::ast::{
-    AndOr, Assign, AssignValue, CaseEnd, Command, Compound, Cond, Function, HereDoc, Item, List, Pipeline, Redir, RedirFd,
-    RedirKind, Simple, Timed, Word,
+    AndOr, Assign, AssignValue, CaseEnd, Command, Compound, Cond, Function, HereDoc, Item, List, Pipeline, Redir,
+    RedirFd, RedirKind, Simple, Timed, Word,
 };
 
 /// A function's definition.
@@ -174,7 +174,11 @@ impl Printer {
             self.text(&format!("{number}{op}"));
             match &redir.kind {
                 RedirKind::HereDoc(doc) => {
-                    let delimiter = if doc.quoted { format!("'{}'", doc.delimiter) } else { doc.delimiter.clone() };
+                    let delimiter = if doc.quoted {
+                        format!("'{}'", doc.delimiter)
+                    } else {
+                        doc.delimiter.clone()
+                    };
                     self.text(&delimiter);
                     self.pending.push(std::rc::Rc::clone(doc));
                 }
@@ -208,7 +212,12 @@ impl Printer {
             Compound::Select(name, words, body) => self.for_("select", name, words.as_deref(), body),
             Compound::ArithFor(clauses, body) => {
                 let [a, b, c] = &**clauses;
-                self.text(&format!("for (({}; {}; {}))\n", a.word.raw.trim(), b.word.raw.trim(), c.word.raw.trim()));
+                self.text(&format!(
+                    "for (({}; {}; {}))\n",
+                    a.word.raw.trim(),
+                    b.word.raw.trim(),
+                    c.word.raw.trim()
+                ));
                 self.start();
                 self.text("do\n");
                 self.closed_block(body);
@@ -249,7 +258,9 @@ impl Printer {
     }
 
     fn if_(&mut self, branches: &[(List, List)], otherwise: Option<&List>) {
-        let Some(((condition, body), rest)) = branches.split_first() else { return };
+        let Some(((condition, body), rest)) = branches.split_first() else {
+            return;
+        };
         self.text("if ");
         self.inline(condition);
         self.text("; then\n");
@@ -293,7 +304,13 @@ fn parts(redir: &Redir) -> (String, &'static str, String) {
         RedirKind::Dup(w, true) => ("<&", 0, w),
         RedirKind::Dup(w, false) => (">&", 1, w),
         RedirKind::HereString(w) => ("<<<", 0, w),
-        RedirKind::HereDoc(doc) => return (number(&redir.fd, 0), if doc.strip { "<<-" } else { "<<" }, String::new()),
+        RedirKind::HereDoc(doc) => {
+            return (
+                number(&redir.fd, 0),
+                if doc.strip { "<<-" } else { "<<" },
+                String::new(),
+            );
+        }
     };
     let always = matches!(redir.kind, RedirKind::Dup(..));
     let number = match &redir.fd {

@@ -125,7 +125,11 @@ impl Compiler<'_> {
             all.push(self.sequence()?);
         }
         self.depth -= 1;
-        if all.len() == 1 { all.pop() } else { Some(Node::Alt(all)) }
+        if all.len() == 1 {
+            all.pop()
+        } else {
+            Some(Node::Alt(all))
+        }
     }
 
     fn sequence(&mut self) -> Option<Node> {
@@ -372,7 +376,10 @@ impl<'m> Matcher<'m> {
     }
 
     fn at_edge(&self, at: usize) -> bool {
-        let word = |i: Option<usize>| i.and_then(|i| self.text.get(i)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+        let word = |i: Option<usize>| {
+            i.and_then(|i| self.text.get(i))
+                .is_some_and(|c| c.is_alphanumeric() || *c == '_')
+        };
         word(at.checked_sub(1)) != word(Some(at))
     }
 
@@ -407,13 +414,22 @@ mod tests {
     fn groups(expression: &str, text: &str) -> Option<Vec<String>> {
         let chars: Vec<char> = text.chars().collect();
         let found = Regex::new(expression, false)?.find(&chars)?;
-        Some(found.iter().map(|span| span.map_or(String::new(), |(a, b)| chars[a..b].iter().collect())).collect())
+        Some(
+            found
+                .iter()
+                .map(|span| span.map_or(String::new(), |(a, b)| chars[a..b].iter().collect()))
+                .collect(),
+        )
     }
 
     #[test]
     fn expressions() {
         for (expression, text, expected) in [
-            ("^([a-z]+)-([0-9]{2,3})$", "abc-123", Some(vec!["abc-123", "abc", "123"])),
+            (
+                "^([a-z]+)-([0-9]{2,3})$",
+                "abc-123",
+                Some(vec!["abc-123", "abc", "123"]),
+            ),
             ("a|ab", "xab", Some(vec!["ab"])),
             ("(a|ab)(c|bcd)", "abcd", Some(vec!["abcd", "a", "bcd"])),
             ("[[:space:]]+", "a  b", Some(vec!["  "])),
@@ -427,6 +443,8 @@ mod tests {
             let expected = expected.map(|all| all.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(groups(expression, text), expected, "{expression} {text}");
         }
-        assert!(Regex::new("(", false).is_none() && Regex::new("[a", false).is_none() && Regex::new("*a", false).is_none());
+        assert!(
+            Regex::new("(", false).is_none() && Regex::new("[a", false).is_none() && Regex::new("*a", false).is_none()
+        );
     }
 }

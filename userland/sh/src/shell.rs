@@ -240,7 +240,11 @@ impl Shell {
     /// As [`Shell::error`], for a given line.
     pub fn error_at(&mut self, line: u32, message: &str) {
         let numbered = !self.interactive && line > 0 && !(self.command_string && line == 1);
-        let name = self.calls.last().filter(|c| !self.interactive && !c.source.is_empty()).map_or(&*self.arg0, |c| &c.source);
+        let name = self
+            .calls
+            .last()
+            .filter(|c| !self.interactive && !c.source.is_empty())
+            .map_or(&*self.arg0, |c| &c.source);
         let text = if numbered {
             format!("{name}: line {line}: {message}\n")
         } else {
@@ -266,7 +270,11 @@ impl Shell {
 
     /// Status of a shell that a parameter ends: bash tells the shell of `-c` from others.
     pub fn fatal_status(&self) -> i32 {
-        if self.command_string && self.subshell == 0 { 127 } else { 1 }
+        if self.command_string && self.subshell == 0 {
+            127
+        } else {
+            1
+        }
     }
 
     /// `$-`

@@ -52,7 +52,11 @@ impl Shell {
             "MACHTYPE" => "wasm32-agentos-linux-gnu".to_owned(),
             "COLUMNS" | "LINES" if self.interactive => {
                 let (columns, rows) = self.terminal.and_then(sys::tty_size).unwrap_or((80, 24));
-                if name == "LINES" { rows.to_string() } else { columns.to_string() }
+                if name == "LINES" {
+                    rows.to_string()
+                } else {
+                    columns.to_string()
+                }
             }
             _ => return None,
         })
@@ -92,7 +96,9 @@ impl Shell {
                 all
             }
             "GROUPS" => sys::groups().iter().map(u32::to_string).collect(),
-            "BASH_VERSINFO" => ["5", "2", "37", "1", "release", "wasm32-agentos-linux-gnu"].map(str::to_owned).to_vec(),
+            "BASH_VERSINFO" => ["5", "2", "37", "1", "release", "wasm32-agentos-linux-gnu"]
+                .map(str::to_owned)
+                .to_vec(),
             _ => return None,
         };
         let map: BTreeMap<u64, String> = (0..).zip(values).collect();
@@ -114,8 +120,8 @@ impl Shell {
                 self.started = Some(Instant::now());
             }
             "BASH_ARGV0" => self.arg0 = text.to_owned(),
-            "LINENO" | "BASHPID" | "EPOCHSECONDS" | "EPOCHREALTIME" | "SRANDOM" | "BASH_SUBSHELL" | "BASH_COMMAND" | "FUNCNAME"
-            | "BASH_SOURCE" | "BASH_LINENO" | "PIPESTATUS" | "GROUPS" | "DIRSTACK" | "_" => {}
+            "LINENO" | "BASHPID" | "EPOCHSECONDS" | "EPOCHREALTIME" | "SRANDOM" | "BASH_SUBSHELL" | "BASH_COMMAND"
+            | "FUNCNAME" | "BASH_SOURCE" | "BASH_LINENO" | "PIPESTATUS" | "GROUPS" | "DIRSTACK" | "_" => {}
             _ => return false,
         }
         true
@@ -153,6 +159,9 @@ mod tests {
     fn random_numbers_are_those_of_bash() {
         let mut shell = Shell::new("sh".to_owned());
         shell.set_special("RANDOM", "42");
-        assert_eq!([shell.next_random(), shell.next_random(), shell.next_random()], [17772, 26794, 1435]);
+        assert_eq!(
+            [shell.next_random(), shell.next_random(), shell.next_random()],
+            [17772, 26794, 1435]
+        );
     }
 }

@@ -157,7 +157,11 @@ pub fn quote_if_needed(text: &str) -> String {
 
 /// As [`quote_if_needed`], but nothing for nothing, as `xtrace` prints assigned values.
 pub fn quote_if_needed_value(text: &str) -> String {
-    if text.is_empty() { String::new() } else { quote_if_needed(text) }
+    if text.is_empty() {
+        String::new()
+    } else {
+        quote_if_needed(text)
+    }
 }
 
 /// Quoted as `declare -p` prints values: in double quotes.
@@ -323,7 +327,13 @@ mod tests {
 
     #[test]
     fn every_byte_string_survives() {
-        for bytes in [&b"plain"[..], b"\xff\xfe a", "\u{10ff80}\u{e4}".as_bytes(), b"\xf4\x8f\xbe", b"\xc3"] {
+        for bytes in [
+            &b"plain"[..],
+            b"\xff\xfe a",
+            "\u{10ff80}\u{e4}".as_bytes(),
+            b"\xf4\x8f\xbe",
+            b"\xc3",
+        ] {
             assert_eq!(encode(&decode(bytes.to_vec())).as_ref(), bytes);
         }
         assert_eq!(decode(b"\xff\xfe".to_vec()).chars().count(), 2);

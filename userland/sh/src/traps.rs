@@ -42,7 +42,10 @@ pub struct Traps {
 impl Traps {
     /// The action of a trap.
     pub fn get(&self, number: u32) -> Option<&str> {
-        self.set.iter().find(|(n, _)| *n == number).map(|(_, action)| action.as_str())
+        self.set
+            .iter()
+            .find(|(n, _)| *n == number)
+            .map(|(_, action)| action.as_str())
     }
 
     /// Whether a trap is set.
@@ -67,7 +70,11 @@ impl Traps {
 
     /// All of them, for `trap -p`.
     pub fn shown(&self) -> Vec<(u32, String)> {
-        let mut all = if self.set.is_empty() { self.inherited.clone() } else { self.set.clone() };
+        let mut all = if self.set.is_empty() {
+            self.inherited.clone()
+        } else {
+            self.set.clone()
+        };
         all.sort_by_key(|(n, _)| *n);
         all
     }
@@ -84,7 +91,11 @@ impl Traps {
         }
         if (1..=64).contains(&number) {
             self.fatal &= !bit(number);
-            if action.is_empty() { sys::ignore_signal(number) } else { sys::catch_signal(number) }
+            if action.is_empty() {
+                sys::ignore_signal(number)
+            } else {
+                sys::catch_signal(number)
+            }
         }
         if number == EXIT && !action.is_empty() {
             self.watch_fatal();
@@ -113,7 +124,11 @@ impl Traps {
 
     /// The next signal that arrived.
     pub fn take(&mut self) -> Option<u32> {
-        if self.taken.is_empty() { sys::take_signal() } else { Some(self.taken.remove(0)) }
+        if self.taken.is_empty() {
+            sys::take_signal()
+        } else {
+            Some(self.taken.remove(0))
+        }
     }
 
     /// Removes a trap.
@@ -121,13 +136,19 @@ impl Traps {
         self.inherited.clear();
         self.set.retain(|(n, _)| *n != number);
         if (1..=64).contains(&number) {
-            if self.own & bit(number) != 0 { self.protect(number) } else { sys::default_signal(number) }
+            if self.own & bit(number) != 0 {
+                self.protect(number)
+            } else {
+                sys::default_signal(number)
+            }
             if self.is_set(EXIT) {
                 self.watch_fatal();
             }
         }
         if number == EXIT {
-            (1..=64).filter(|n| self.fatal & bit(*n) != 0).for_each(sys::default_signal);
+            (1..=64)
+                .filter(|n| self.fatal & bit(*n) != 0)
+                .for_each(sys::default_signal);
             self.fatal = 0;
         }
     }
@@ -135,7 +156,11 @@ impl Traps {
     /// Keeps a signal away from an interactive shell.
     pub fn protect(&mut self, number: u32) {
         self.own |= bit(number);
-        if matches!(number, 2 | 28) { sys::catch_signal(number) } else { sys::ignore_signal(number) }
+        if matches!(number, 2 | 28) {
+            sys::catch_signal(number)
+        } else {
+            sys::ignore_signal(number)
+        }
     }
 
     /// Signals whose default action a new program gets back.
@@ -155,11 +180,15 @@ impl Traps {
                 sys::default_signal(number);
             }
         }
-        (1..=64).filter(|n| self.fatal & bit(*n) != 0).for_each(sys::default_signal);
+        (1..=64)
+            .filter(|n| self.fatal & bit(*n) != 0)
+            .for_each(sys::default_signal);
         self.fatal = 0;
         self.taken.clear();
         if interactive {
-            (1..=64).filter(|n| self.own & bit(*n) != 0).for_each(sys::default_signal);
+            (1..=64)
+                .filter(|n| self.own & bit(*n) != 0)
+                .for_each(sys::default_signal);
         }
         self.own = 0;
     }
@@ -196,7 +225,10 @@ pub fn name(number: u32) -> String {
         DEBUG => "DEBUG".to_owned(),
         ERR => "ERR".to_owned(),
         RETURN => "RETURN".to_owned(),
-        _ => format!("SIG{}", agentos_guest::signal::name(number).unwrap_or_else(|| number.to_string())),
+        _ => format!(
+            "SIG{}",
+            agentos_guest::signal::name(number).unwrap_or_else(|| number.to_string())
+        ),
     }
 }
 
@@ -261,7 +293,11 @@ impl Shell {
     /// Runs the action of one signal; whether there was one.
     pub fn run_signal_trap(&mut self, signal: u32) -> Exec<bool> {
         let Some(action) = self.traps.get(signal).map(str::to_owned) else {
-            return if self.traps.is_fatal(signal) { Err(self.die(signal)) } else { Ok(false) };
+            return if self.traps.is_fatal(signal) {
+                Err(self.die(signal))
+            } else {
+                Ok(false)
+            };
         };
         if !action.is_empty() {
             self.run_action(&action)?;
@@ -344,7 +380,9 @@ impl Shell {
 
     /// EXIT, once; `$?` is the status the shell ends with.
     pub fn run_exit_trap(&mut self) {
-        let Some(action) = self.traps.get(EXIT).map(str::to_owned) else { return };
+        let Some(action) = self.traps.get(EXIT).map(str::to_owned) else {
+            return;
+        };
         self.traps.reset(EXIT);
         let status = self.status;
         self.in_trap = false;

@@ -101,9 +101,9 @@ impl Assoc {
 }
 
 fn fnv(key: &str) -> u32 {
-    crate::text::encode(key)
-        .iter()
-        .fold(2_166_136_261, |hash: u32, b| hash.wrapping_mul(16_777_619) ^ (i32::from(*b as i8) as u32))
+    crate::text::encode(key).iter().fold(2_166_136_261, |hash: u32, b| {
+        hash.wrapping_mul(16_777_619) ^ (i32::from(*b as i8) as u32)
+    })
 }
 
 /// What a variable holds.
@@ -301,7 +301,9 @@ impl Vars {
 
     /// Hides a variable until the newest frame ends; what was there is left in place. `false` if it is hidden already.
     pub fn hide(&mut self, name: &str) -> bool {
-        let Some(at) = self.frames.len().checked_sub(1) else { return false };
+        let Some(at) = self.frames.len().checked_sub(1) else {
+            return false;
+        };
         self.hide_in(at, name)
     }
 
@@ -333,7 +335,9 @@ impl Vars {
     /// Names local to the newest function.
     pub fn locals(&self) -> Vec<String> {
         let frame = self.frames.iter().rfind(|f| !f.temporary);
-        frame.map(|f| f.saved.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default()
+        frame
+            .map(|f| f.saved.iter().map(|(name, _)| name.clone()).collect())
+            .unwrap_or_default()
     }
 
     /// Runs `f` on the global variable of a name, though functions may have hidden it.

@@ -64,7 +64,10 @@ fn read(place: &Place, cx: &mut dyn Context, depth: usize) -> Result<i64, Error>
         return Ok(n);
     }
     if depth >= MAX_DEPTH {
-        return Err(format!("expression recursion level exceeded (error token is \"{}\")", place.name));
+        return Err(format!(
+            "expression recursion level exceeded (error token is \"{}\")",
+            place.name
+        ));
     }
     let expr = parse(&text)?;
     eval(&expr, cx, depth + 1)

@@ -103,7 +103,9 @@ impl<'a> Parser<'a> {
     fn assignment(&mut self) -> Result<Expr, Error> {
         self.deeper(|p| {
             let left = p.conditional()?;
-            let Some(op) = p.assignment_operator() else { return Ok(left) };
+            let Some(op) = p.assignment_operator() else {
+                return Ok(left);
+            };
             let Expr::Read(place) = left else {
                 return Err(p.error("attempted assignment to non-variable"));
             };
@@ -119,7 +121,10 @@ impl<'a> Parser<'a> {
             return Some(None);
         }
         for op in ["<<", ">>", "*", "/", "%", "+", "-", "&", "^", "|"] {
-            if rest.strip_prefix(op).is_some_and(|r| r.starts_with('=') && (op.len() > 1 || !r.starts_with("=="))) {
+            if rest
+                .strip_prefix(op)
+                .is_some_and(|r| r.starts_with('=') && (op.len() > 1 || !r.starts_with("==")))
+            {
                 self.pos += op.len() + 1;
                 return Some(binary(op));
             }
@@ -178,7 +183,9 @@ impl<'a> Parser<'a> {
         self.blanks();
         let rest = &self.text[self.pos..];
         if let Some(by) = step(rest)
-            && rest[2..].trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && rest[2..]
+                .trim_start()
+                .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         {
             self.pos += 2;
             self.blanks();
@@ -254,7 +261,9 @@ impl<'a> Parser<'a> {
             self.pos += 1;
         }
         let token = &self.text[start..self.pos];
-        number(token).map(Expr::Number).map_err(|message| format!("{message} (error token is \"{token}\")"))
+        number(token)
+            .map(Expr::Number)
+            .map_err(|message| format!("{message} (error token is \"{token}\")"))
     }
 }
 

@@ -26,7 +26,8 @@ pub fn complete(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
         if remove {
             sh.completions.remove(name);
         } else {
-            sh.completions.insert(name.clone(), format!("complete {options} {name}"));
+            sh.completions
+                .insert(name.clone(), format!("complete {options} {name}"));
         }
     }
     0
@@ -76,7 +77,11 @@ pub fn compgen(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     for kind in kinds {
         found.extend(candidates(sh, kind, &start));
     }
-    let text: String = found.iter().filter(|w| w.starts_with(&start)).map(|w| format!("{prefix}{w}{suffix}\n")).collect();
+    let text: String = found
+        .iter()
+        .filter(|w| w.starts_with(&start))
+        .map(|w| format!("{prefix}{w}{suffix}\n"))
+        .collect();
     if text.is_empty() {
         return Ok(1);
     }

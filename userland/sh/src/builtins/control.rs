@@ -19,10 +19,15 @@ pub fn no(_: &mut Shell, _: &[String], _: &Args<'_>) -> i32 {
 
 fn loop_count(sh: &mut Shell, argv: &[String]) -> Exec<Option<u32>> {
     if sh.loops == 0 {
-        sh.error(&format!("{}: only meaningful in a `for', `while', or `until' loop", argv[0]));
+        sh.error(&format!(
+            "{}: only meaningful in a `for', `while', or `until' loop",
+            argv[0]
+        ));
         return Ok(None);
     }
-    let Some(word) = argv.get(1).filter(|w| *w != "--") else { return Ok(Some(1)) };
+    let Some(word) = argv.get(1).filter(|w| *w != "--") else {
+        return Ok(Some(1));
+    };
     match word.parse::<i64>() {
         Ok(n) if n > 0 => Ok(Some(u32::try_from(n).unwrap_or(u32::MAX).min(sh.loops))),
         Ok(n) => {
@@ -113,9 +118,21 @@ pub fn source(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         return Ok(sh.usage(&argv[0], "filename argument required"));
     };
     let path = source_path(sh, name);
-    let read = sys::open(&path, sys::Open { read: true, ..Default::default() }, 0).and_then(|fd| {
+    let read = sys::open(
+        &path,
+        sys::Open {
+            read: true,
+            ..Default::default()
+        },
+        0,
+    )
+    .and_then(|fd| {
         let is_dir = sys::fstat(fd).is_ok_and(|s| s.is_dir());
-        let bytes = if is_dir { Err(std::io::ErrorKind::IsADirectory.into()) } else { sys::read_to_end(fd) };
+        let bytes = if is_dir {
+            Err(std::io::ErrorKind::IsADirectory.into())
+        } else {
+            sys::read_to_end(fd)
+        };
         sys::close(fd);
         bytes
     });
@@ -140,14 +157,24 @@ fn source_path(sh: &Shell, name: &str) -> String {
     }
     let path = sh.vars.text("PATH").unwrap_or_default();
     path.split(':')
-        .map(|dir| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") })
+        .map(|dir| {
+            if dir.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{dir}/{name}")
+            }
+        })
         .find(|file| sys::stat(file, true).is_ok_and(|s| s.is_file()))
         .unwrap_or_else(|| name.to_owned())
 }
 
 /// Runs a file's text as `source` does.
 pub fn run_file(sh: &mut Shell, path: &str, text: String, words: &[String]) -> Exec {
-    let params = if words.is_empty() { None } else { Some(std::mem::replace(&mut sh.params, words.to_vec())) };
+    let params = if words.is_empty() {
+        None
+    } else {
+        Some(std::mem::replace(&mut sh.params, words.to_vec()))
+    };
     let source: Rc<str> = Rc::from(path);
     let before = std::mem::replace(&mut sh.source, Rc::clone(&source));
     let line = sh.line;

@@ -70,18 +70,28 @@ fn value_text(var: &Var, transform: bool) -> Option<String> {
         Value::Scalar(text) if transform => Some(text::quote_single(text)),
         Value::Scalar(text) => Some(text::quote_double(text)),
         Value::Indexed(map) => {
-            let items: Vec<String> = map.iter().map(|(i, v)| format!("[{i}]={}", text::quote_double(v))).collect();
+            let items: Vec<String> = map
+                .iter()
+                .map(|(i, v)| format!("[{i}]={}", text::quote_double(v)))
+                .collect();
             Some(format!("({})", items.join(" ")))
         }
         Value::Assoc(map) => {
-            let items: Vec<String> = map.iter().into_iter().map(|(k, v)| format!("[{}]={} ", key_text(k), text::quote_double(v))).collect();
+            let items: Vec<String> = map
+                .iter()
+                .into_iter()
+                .map(|(k, v)| format!("[{}]={} ", key_text(k), text::quote_double(v)))
+                .collect();
             Some(format!("({})", items.concat()))
         }
     }
 }
 
 fn key_text(key: &str) -> String {
-    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:,+@%^=".contains(c));
+    let plain = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-./:,+@%^=".contains(c));
     if plain { key.to_owned() } else { text::quote_double(key) }
 }
 
@@ -259,7 +269,11 @@ fn one(sh: &mut Shell, word: &str, literal: Option<&crate::ast::Assign>, request
     }
     shape(sh, name, request)?;
     if let Err(flow) = assign(sh, name, &target, request) {
-        return if flow == crate::shell::Flow::Abort { Ok(1) } else { Err(flow) };
+        return if flow == crate::shell::Flow::Abort {
+            Ok(1)
+        } else {
+            Err(flow)
+        };
     }
     if sh.vars.get(name).is_none() && !target.has_value() {
         // A special variable that is exported keeps its value.
@@ -315,10 +329,16 @@ fn shape(sh: &mut Shell, name: &str, request: &Request) -> Exec<()> {
             Value::Assoc(map)
         }
         (Value::Indexed(_), _) => {
-            return Err(sh.abort(&format!("{}: {name}: cannot convert indexed to associative array", request.command)));
+            return Err(sh.abort(&format!(
+                "{}: {name}: cannot convert indexed to associative array",
+                request.command
+            )));
         }
         (Value::Assoc(_), _) => {
-            return Err(sh.abort(&format!("{}: {name}: cannot convert associative to indexed array", request.command)));
+            return Err(sh.abort(&format!(
+                "{}: {name}: cannot convert associative to indexed array",
+                request.command
+            )));
         }
     };
     sh.vars.entry(name).value = value;
@@ -333,7 +353,10 @@ fn assign(sh: &mut Shell, name: &str, target: &Target<'_>, request: &Request) ->
     if request.on & attr::NAMEREF != 0 {
         if let Some(text) = &target.value {
             if text == name {
-                return Err(sh.abort(&format!("{}: {name}: nameref variable self references not allowed", request.command)));
+                return Err(sh.abort(&format!(
+                    "{}: {name}: nameref variable self references not allowed",
+                    request.command
+                )));
             }
             sh.vars.entry(name).value = Value::Scalar(text.clone());
         }
@@ -412,7 +435,11 @@ fn parse<'a>(sh: &mut Shell, word: &str, literal: Option<&'a crate::ast::Assign>
 
 /// Variables with the attributes asked for.
 fn list(sh: &mut Shell, request: &Request) -> i32 {
-    let mut names = if request.command == "local" { sh.vars.locals() } else { sh.vars.names() };
+    let mut names = if request.command == "local" {
+        sh.vars.locals()
+    } else {
+        sh.vars.names()
+    };
     if request.on & attr::READONLY != 0 {
         for name in crate::special::READONLY {
             if let Some(mut var) = sh.variable(name).filter(|_| sh.vars.get(name).is_none()) {
@@ -516,7 +543,11 @@ fn export_function(vars: &mut crate::vars::Vars, function: &crate::ast::Function
     let variable = format!("BASH_FUNC_{}%%", function.name);
     if request.on & attr::EXPORT != 0 {
         let text = crate::print::function(function);
-        let body = text.split_once("() ").map_or("", |(_, body)| body).trim_start().to_owned();
+        let body = text
+            .split_once("() ")
+            .map_or("", |(_, body)| body)
+            .trim_start()
+            .to_owned();
         let mut var = Var::scalar(format!("() {body}"));
         var.attrs = attr::EXPORT;
         vars.insert(&variable, var);

@@ -56,7 +56,10 @@ pub fn cd(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
 
 fn cdpath(sh: &Shell, target: &str) -> Option<String> {
     let path = sh.vars.text("CDPATH")?;
-    path.split(':').filter(|dir| !dir.is_empty()).map(|dir| format!("{dir}/{target}")).find(|dir| sys::stat(dir, true).is_ok_and(|s| s.is_dir()))
+    path.split(':')
+        .filter(|dir| !dir.is_empty())
+        .map(|dir| format!("{dir}/{target}"))
+        .find(|dir| sys::stat(dir, true).is_ok_and(|s| s.is_dir()))
 }
 
 /// The present directory as the user came to it.
@@ -69,7 +72,11 @@ pub fn present(sh: &Shell) -> String {
 
 /// A path without `.`, `..` and doubled slashes, links not looked at.
 fn logical(base: &str, target: &str) -> String {
-    let joined = if target.starts_with('/') { target.to_owned() } else { format!("{base}/{target}") };
+    let joined = if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("{base}/{target}")
+    };
     let mut parts: Vec<&str> = Vec::new();
     for part in joined.split('/') {
         match part {
@@ -85,13 +92,21 @@ fn logical(base: &str, target: &str) -> String {
 
 fn change(sh: &mut Shell, target: &str, physical: bool, name: &str) -> Exec {
     let old = present(sh);
-    let path = if physical || old.is_empty() { target.to_owned() } else { logical(&old, target) };
+    let path = if physical || old.is_empty() {
+        target.to_owned()
+    } else {
+        logical(&old, target)
+    };
     let went = sys::chdir(&path).or_else(|error| if path == target { Err(error) } else { sys::chdir(target) });
     if let Err(error) = went {
         sh.error(&format!("{name}: {target}: {}", sys::message(&error)));
         return Ok(1);
     }
-    let new = if physical || old.is_empty() { sys::getcwd().unwrap_or(path) } else { path };
+    let new = if physical || old.is_empty() {
+        sys::getcwd().unwrap_or(path)
+    } else {
+        path
+    };
     set_directory(sh, "OLDPWD", &old)?;
     set_directory(sh, "PWD", &new)?;
     Ok(0)
@@ -117,7 +132,10 @@ pub fn pwd(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     match path {
         Ok(path) => sh.print("pwd", &format!("{path}\n")),
         Err(error) => {
-            sh.error(&format!("pwd: error retrieving current directory: {}", sys::message(&error)));
+            sh.error(&format!(
+                "pwd: error retrieving current directory: {}",
+                sys::message(&error)
+            ));
             1
         }
     }
@@ -262,10 +280,17 @@ pub fn dirs(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
             word => return sh.usage("dirs", &format!("{word}: invalid option")),
         }
     }
-    let shown: Vec<String> = all.iter().map(|d| if long { d.clone() } else { shortened(sh, d) }).collect();
+    let shown: Vec<String> = all
+        .iter()
+        .map(|d| if long { d.clone() } else { shortened(sh, d) })
+        .collect();
     let text = match chosen {
         Some(n) => format!("{}\n", shown[n]),
-        None if numbered => shown.iter().enumerate().map(|(i, d)| format!("{i:>2}  {d}\n")).collect(),
+        None if numbered => shown
+            .iter()
+            .enumerate()
+            .map(|(i, d)| format!("{i:>2}  {d}\n"))
+            .collect(),
         None if lines => shown.iter().map(|d| format!("{d}\n")).collect(),
         None => shown.join(" ") + "\n",
     };

@@ -14,11 +14,22 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     };
     let silent = spec.starts_with(':');
     let quiet = silent || sh.vars.text("OPTERR") == Some("0");
-    let params = if rest.is_empty() { sh.params.clone() } else { rest.to_vec() };
-    let index: usize = sh.vars.text("OPTIND").and_then(|t| t.trim().parse().ok()).unwrap_or(1).max(1);
+    let params = if rest.is_empty() {
+        sh.params.clone()
+    } else {
+        rest.to_vec()
+    };
+    let index: usize = sh
+        .vars
+        .text("OPTIND")
+        .and_then(|t| t.trim().parse().ok())
+        .unwrap_or(1)
+        .max(1);
     let at = std::mem::take(&mut sh.getopts_at);
     let (index, at) = if at == 0 { (index, 0) } else { (index, at) };
-    let Some(word) = params.get(index - 1) else { return end(sh, name, index) };
+    let Some(word) = params.get(index - 1) else {
+        return end(sh, name, index);
+    };
     if at == 0 && (word.len() < 2 || !word.starts_with('-')) {
         return end(sh, name, index);
     }
@@ -26,7 +37,9 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         return end(sh, name, index + 1);
     }
     let at = at.max(1);
-    let Some(c) = word.get(at..).and_then(|w| w.chars().next()) else { return end(sh, name, index + 1) };
+    let Some(c) = word.get(at..).and_then(|w| w.chars().next()) else {
+        return end(sh, name, index + 1);
+    };
     let after = at + c.len_utf8();
     let last = after >= word.len();
     let found = spec.trim_start_matches(':').find(c).filter(|_| c != ':');
@@ -51,7 +64,11 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
             if !quiet {
                 sh.error(&format!("option requires an argument -- {c}"));
             }
-            let (value, optarg) = if silent { (":", Some(c.to_string())) } else { ("?", None) };
+            let (value, optarg) = if silent {
+                (":", Some(c.to_string()))
+            } else {
+                ("?", None)
+            };
             report(sh, name, value, optarg, index + 1, 0)
         }
     }

@@ -52,19 +52,30 @@ pub fn history(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
             }
         },
     };
-    let text: String = sh.history.numbered(count).iter().map(|(n, line)| format!("{n:>5}  {line}\n")).collect();
+    let text: String = sh
+        .history
+        .numbered(count)
+        .iter()
+        .map(|(n, line)| format!("{n:>5}  {line}\n"))
+        .collect();
     sh.print("history", &text)
 }
 
 fn file(sh: &Shell, rest: &[String]) -> String {
-    rest.first().cloned().or_else(|| sh.vars.text("HISTFILE").map(str::to_owned)).unwrap_or_default()
+    rest.first()
+        .cloned()
+        .or_else(|| sh.vars.text("HISTFILE").map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// `fc`: listing (`-l`) and running again (`-s`).
 pub fn fc(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     let (mut list, mut bare, mut reverse, mut again) = (false, false, false, false);
     let mut at = 1;
-    while let Some(word) = argv.get(at).filter(|w| w.len() > 1 && w.starts_with('-') && !w[1..].starts_with(|c: char| c.is_ascii_digit())) {
+    while let Some(word) = argv
+        .get(at)
+        .filter(|w| w.len() > 1 && w.starts_with('-') && !w[1..].starts_with(|c: char| c.is_ascii_digit()))
+    {
         for c in word[1..].chars() {
             match c {
                 'l' => list = true,
@@ -116,7 +127,13 @@ pub fn fc(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     };
     let mut lines: Vec<String> = all[first.min(last)..=first.max(last)]
         .iter()
-        .map(|(n, line)| if bare { format!("\t {line}\n") } else { format!("{n}\t {line}\n") })
+        .map(|(n, line)| {
+            if bare {
+                format!("\t {line}\n")
+            } else {
+                format!("{n}\t {line}\n")
+            }
+        })
         .collect();
     if reverse != (first > last) {
         lines.reverse();

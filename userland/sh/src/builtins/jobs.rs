@@ -37,7 +37,9 @@ pub fn jobs(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         }
     }
     for job in &shown {
-        let fits = (!running || !job.is_done() && !job.is_stopped()) && (!stopped || job.is_stopped()) && (!new || !job.notified);
+        let fits = (!running || !job.is_done() && !job.is_stopped())
+            && (!stopped || job.is_stopped())
+            && (!new || !job.notified);
         if !fits {
             continue;
         }
@@ -93,7 +95,13 @@ pub fn fg(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         let _ = sys::set_tty_group(fd, pgid);
     }
     resume(sh, &job);
-    let procs = sh.jobs.all().iter().find(|j| j.id == job.id).map(|j| j.procs.clone()).unwrap_or_default();
+    let procs = sh
+        .jobs
+        .all()
+        .iter()
+        .find(|j| j.id == job.id)
+        .map(|j| j.procs.clone())
+        .unwrap_or_default();
     sh.jobs.remove(job.id);
     sh.command_text = std::rc::Rc::from(job.text.as_str());
     let statuses = sh.wait_foreground(procs, job.pgid)?;
@@ -129,9 +137,19 @@ pub fn disown(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     }
     let mut ids = Vec::new();
     if all || running {
-        ids = sh.jobs.all().iter().filter(|j| !running || !j.is_stopped()).map(|j| j.id).collect();
+        ids = sh
+            .jobs
+            .all()
+            .iter()
+            .filter(|j| !running || !j.is_stopped())
+            .map(|j| j.id)
+            .collect();
     } else {
-        let specs: Vec<String> = if flags.rest().is_empty() { vec!["%+".to_owned()] } else { flags.rest().to_vec() };
+        let specs: Vec<String> = if flags.rest().is_empty() {
+            vec!["%+".to_owned()]
+        } else {
+            flags.rest().to_vec()
+        };
         for spec in specs {
             let found = match spec.parse::<u32>() {
                 Ok(pid) => sh.jobs.all().iter().find(|j| j.last_pid() == pid).map(|j| j.id),
@@ -148,7 +166,11 @@ pub fn disown(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     }
     for id in ids {
         if keep {
-            sh.jobs.all_mut().iter_mut().filter(|j| j.id == id).for_each(|j| j.keep = true);
+            sh.jobs
+                .all_mut()
+                .iter_mut()
+                .filter(|j| j.id == id)
+                .for_each(|j| j.keep = true);
         } else {
             sh.jobs.remove(id);
         }
@@ -182,7 +204,13 @@ pub fn wait(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
                 return Ok(status);
             }
         }
-        let done: Vec<u32> = sh.jobs.all().iter().filter(|j| j.is_done()).map(Job::last_pid).collect();
+        let done: Vec<u32> = sh
+            .jobs
+            .all()
+            .iter()
+            .filter(|j| j.is_done())
+            .map(Job::last_pid)
+            .collect();
         for pid in done {
             sh.jobs.take_finished(pid);
         }
@@ -276,7 +304,12 @@ fn wait_next(sh: &mut Shell, specs: &[String], variable: Option<String>) -> Exec
     loop {
         sh.reap();
         let wanted = |pid: u32| pids.is_empty() || pids.contains(&pid);
-        let done = sh.jobs.all().iter().find(|j| j.is_done() && wanted(j.last_pid())).map(Job::last_pid);
+        let done = sh
+            .jobs
+            .all()
+            .iter()
+            .find(|j| j.is_done() && wanted(j.last_pid()))
+            .map(Job::last_pid);
         if let Some(pid) = done {
             if let Some(name) = &variable {
                 sh.set(name, &pid.to_string())?;
@@ -375,8 +408,20 @@ fn list_signals(sh: &mut Shell, words: &[String]) -> i32 {
         let all: Vec<u32> = (1..=64).filter(|n| name(*n).is_some()).collect();
         let mut out = String::new();
         for row in all.chunks(5) {
-            let cells: Vec<String> = row.iter().map(|n| format!("{n:>2}) SIG{}", name(*n).unwrap_or_default())).collect();
-            out.push_str(&cells.iter().map(|c| format!("{c:<15}")).collect::<Vec<_>>().join(" ").trim_end().replace("  ", " ").replace("\t", ""));
+            let cells: Vec<String> = row
+                .iter()
+                .map(|n| format!("{n:>2}) SIG{}", name(*n).unwrap_or_default()))
+                .collect();
+            out.push_str(
+                &cells
+                    .iter()
+                    .map(|c| format!("{c:<15}"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                    .trim_end()
+                    .replace("  ", " ")
+                    .replace("\t", ""),
+            );
             out.push('\n');
         }
         return sh.print("kill", &out);
@@ -406,7 +451,11 @@ fn list_signals(sh: &mut Shell, words: &[String]) -> i32 {
 pub fn suspend(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     let force = argv.get(1).is_some_and(|w| w == "-f");
     if !force && (!sh.opts.monitor || sh.shopts.login_shell) {
-        let why = if sh.opts.monitor { "cannot suspend a login shell" } else { "cannot suspend: no job control" };
+        let why = if sh.opts.monitor {
+            "cannot suspend a login shell"
+        } else {
+            "cannot suspend: no job control"
+        };
         sh.error(&format!("suspend: {why}"));
         return 1;
     }

@@ -27,7 +27,11 @@ const RESOURCES: &[Resource] = &[
 ];
 
 fn shown(value: u64, unit: u64) -> String {
-    if value == u64::MAX { "unlimited".to_owned() } else { (value / unit).to_string() }
+    if value == u64::MAX {
+        "unlimited".to_owned()
+    } else {
+        (value / unit).to_string()
+    }
 }
 
 /// `ulimit`
@@ -60,7 +64,9 @@ pub fn ulimit(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     }
     match flags.rest().first() {
         None => show(sh, &chosen, hard),
-        Some(word) => chosen.iter().fold(0, |status, r| status | change(sh, r, word, soft, hard)),
+        Some(word) => chosen
+            .iter()
+            .fold(0, |status, r| status | change(sh, r, word, soft, hard)),
     }
 }
 
@@ -105,11 +111,17 @@ fn change(sh: &mut Shell, resource: &Resource, word: &str, soft: bool, hard: boo
         },
     };
     let both = soft == hard;
-    let (new, top) = (if both || soft { value } else { now.min(value) }, if both || hard { value } else { max });
+    let (new, top) = (
+        if both || soft { value } else { now.min(value) },
+        if both || hard { value } else { max },
+    );
     match sys::set_limit(*number, new, top) {
         Ok(()) => 0,
         Err(error) => {
-            sh.error(&format!("ulimit: {name}: cannot modify limit: {}", sys::message(&error)));
+            sh.error(&format!(
+                "ulimit: {name}: cannot modify limit: {}",
+                sys::message(&error)
+            ));
             1
         }
     }
@@ -119,7 +131,10 @@ fn change(sh: &mut Shell, resource: &Resource, word: &str, soft: bool, hard: boo
 pub fn umask(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     let (mut symbolic, mut reusable) = (false, false);
     let mut at = 1;
-    while let Some(word) = argv.get(at).filter(|w| matches!(w.as_str(), "-S" | "-p" | "-pS" | "-Sp" | "--")) {
+    while let Some(word) = argv
+        .get(at)
+        .filter(|w| matches!(w.as_str(), "-S" | "-p" | "-pS" | "-Sp" | "--"))
+    {
         symbolic |= word.contains('S');
         reusable |= word.contains('p');
         at += 1;
@@ -145,7 +160,11 @@ pub fn umask(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
             0
         }
         None => {
-            let what = if word.starts_with(|c: char| c.is_ascii_digit()) { "octal number out of range" } else { "invalid symbolic mode operator" };
+            let what = if word.starts_with(|c: char| c.is_ascii_digit()) {
+                "octal number out of range"
+            } else {
+                "invalid symbolic mode operator"
+            };
             sh.error(&format!("umask: {word}: {what}"));
             1
         }
@@ -155,7 +174,11 @@ pub fn umask(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
 fn symbols(mask: u32) -> String {
     let one = |shift: u32| {
         let bits = !mask >> shift & 7;
-        [(4, 'r'), (2, 'w'), (1, 'x')].iter().filter(|(b, _)| bits & b != 0).map(|(_, c)| *c).collect::<String>()
+        [(4, 'r'), (2, 'w'), (1, 'x')]
+            .iter()
+            .filter(|(b, _)| bits & b != 0)
+            .map(|(_, c)| *c)
+            .collect::<String>()
     };
     format!("u={},g={},o={}", one(6), one(3), one(0))
 }

@@ -9,7 +9,8 @@ use crate::vars::Value;
 
 /// Runs it.
 pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
-    let (mut trim, mut delimiter, mut count, mut skip, mut origin, mut fd) = (false, b'\n', usize::MAX, 0usize, None, 0u32);
+    let (mut trim, mut delimiter, mut count, mut skip, mut origin, mut fd) =
+        (false, b'\n', usize::MAX, 0usize, None, 0u32);
     let (mut callback, mut quantum) = (None, 5000usize);
     let mut flags = Flags::new(argv, "td:n:O:s:u:C:c:");
     while let Some(flag) = flags.next() {

@@ -6,8 +6,8 @@ use crate::shell::{Exec, Shell};
 
 /// Words of the grammar.
 pub const KEYWORDS: &[&str] = &[
-    "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done", "in", "function",
-    "time", "{", "}", "!", "[[", "]]", "coproc",
+    "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done", "in",
+    "function", "time", "{", "}", "!", "[[", "]]", "coproc",
 ];
 
 /// What a name is as a command.
@@ -53,9 +53,14 @@ fn kinds(sh: &mut Shell, name: &str, all: bool, functions: bool) -> Vec<Kind> {
 }
 
 fn files(sh: &mut Shell, name: &str, all: bool) -> Vec<String> {
-    let executable = |file: &str| crate::sys::stat(file, true).is_ok_and(|s| !s.is_dir()) && crate::sys::access(file, 1);
+    let executable =
+        |file: &str| crate::sys::stat(file, true).is_ok_and(|s| !s.is_dir()) && crate::sys::access(file, 1);
     if name.contains('/') {
-        return if executable(name) { vec![name.to_owned()] } else { Vec::new() };
+        return if executable(name) {
+            vec![name.to_owned()]
+        } else {
+            Vec::new()
+        };
     }
     if !all {
         return match sh.search_path(name) {
@@ -64,7 +69,10 @@ fn files(sh: &mut Shell, name: &str, all: bool) -> Vec<String> {
         };
     }
     let path = sh.vars.text("PATH").unwrap_or_default();
-    path.split(':').map(|dir| format!("{dir}/{name}")).filter(|file| executable(file)).collect()
+    path.split(':')
+        .map(|dir| format!("{dir}/{name}"))
+        .filter(|file| executable(file))
+        .collect()
 }
 
 fn describe(sh: &Shell, name: &str, kind: &Kind, hashed: bool) -> String {
@@ -72,7 +80,11 @@ fn describe(sh: &Shell, name: &str, kind: &Kind, hashed: bool) -> String {
         Kind::Alias(text) => format!("{name} is aliased to `{text}'\n"),
         Kind::Keyword => format!("{name} is a shell keyword\n"),
         Kind::Function => {
-            let text = sh.functions.get(name).map(|f| crate::print::function(f)).unwrap_or_default();
+            let text = sh
+                .functions
+                .get(name)
+                .map(|f| crate::print::function(f))
+                .unwrap_or_default();
             format!("{name} is a function\n{text}\n")
         }
         Kind::Builtin => format!("{name} is a shell builtin\n"),
@@ -148,7 +160,12 @@ pub fn command(sh: &mut Shell, argv: &[String], args: &Args<'_>) -> Exec {
     let words = &argv[at..];
     if let Some(builtin) = sh.builtin(name) {
         let args = Args {
-            assigns: args.assigns.iter().filter(|(i, _)| *i >= at).map(|(i, a)| (i - at, *a)).collect(),
+            assigns: args
+                .assigns
+                .iter()
+                .filter(|(i, _)| *i >= at)
+                .map(|(i, a)| (i - at, *a))
+                .collect(),
         };
         return builtin(sh, words, &args);
     }
@@ -194,7 +211,12 @@ pub fn builtin(sh: &mut Shell, argv: &[String], args: &Args<'_>) -> Exec {
         return Ok(1);
     };
     let args = Args {
-        assigns: args.assigns.iter().filter(|(i, _)| *i >= at).map(|(i, a)| (i - at, *a)).collect(),
+        assigns: args
+            .assigns
+            .iter()
+            .filter(|(i, _)| *i >= at)
+            .map(|(i, a)| (i - at, *a))
+            .collect(),
     };
     builtin(sh, &argv[at..], &args)
 }
@@ -295,7 +317,11 @@ pub fn enable(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
         for name in NAMES {
             let on = sh.is_builtin(name);
             if all || on != off {
-                out.push_str(&if on { format!("enable {name}\n") } else { format!("enable -n {name}\n") });
+                out.push_str(&if on {
+                    format!("enable {name}\n")
+                } else {
+                    format!("enable -n {name}\n")
+                });
             }
         }
         return sh.print("enable", &out);

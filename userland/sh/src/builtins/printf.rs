@@ -284,7 +284,11 @@ impl Printf<'_> {
         let magnitude = value.abs();
         let precision = spec.precision.unwrap_or(6);
         let mut digits = if !value.is_finite() {
-            if value.is_nan() { "nan".to_owned() } else { "inf".to_owned() }
+            if value.is_nan() {
+                "nan".to_owned()
+            } else {
+                "inf".to_owned()
+            }
         } else {
             match c.to_ascii_lowercase() {
                 'f' => format!("{magnitude:.precision$}"),
@@ -332,7 +336,11 @@ impl Printf<'_> {
         if len < body.len() || body.is_empty() {
             self.invalid(word, "invalid number");
         }
-        let parsed = if len == 0 { Ok(0) } else { u64::from_str_radix(&body[..len], radix) };
+        let parsed = if len == 0 {
+            Ok(0)
+        } else {
+            u64::from_str_radix(&body[..len], radix)
+        };
         match parsed {
             Ok(n) if negative => (n.min(1 << 63) as i64).wrapping_neg(),
             // Unsigned conversions take the upper half as it is.
@@ -359,14 +367,20 @@ impl Printf<'_> {
             return self.integer(trimmed) as f64;
         }
         self.invalid(word, "invalid number");
-        let end = (1..=trimmed.len()).rev().find(|n| trimmed.get(..*n).is_some_and(|t| t.parse::<f64>().is_ok()));
+        let end = (1..=trimmed.len())
+            .rev()
+            .find(|n| trimmed.get(..*n).is_some_and(|t| t.parse::<f64>().is_ok()));
         end.and_then(|n| trimmed[..n].parse().ok()).unwrap_or(0.0)
     }
 
     /// `%(format)T`
     fn time(&mut self, format: &str, spec: Spec) {
         let word = self.word();
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+        let now = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs() as i64)
+        };
         let seconds = match word.as_deref() {
             None | Some("-1" | "-2" | "") => now(),
             Some(word) => self.integer(word),
@@ -380,7 +394,13 @@ impl Printf<'_> {
 /// Length of the escape that a text begins with.
 fn escape_length(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let run = |from: usize, max: usize, is: fn(&u8) -> bool| bytes[from.min(bytes.len())..].iter().take(max).take_while(|b| is(b)).count();
+    let run = |from: usize, max: usize, is: fn(&u8) -> bool| {
+        bytes[from.min(bytes.len())..]
+            .iter()
+            .take(max)
+            .take_while(|b| is(b))
+            .count()
+    };
     match bytes.get(1) {
         Some(b'x') => 2 + run(2, 2, u8::is_ascii_hexdigit),
         Some(b'u') => 2 + run(2, 4, u8::is_ascii_hexdigit),

@@ -58,7 +58,10 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         return Ok(i32::from(!matches!(ready, Ok(Ready::Input))));
     }
     if !sys::is_open(request.fd) {
-        sh.error(&format!("read: {}: invalid file descriptor: Bad file descriptor", request.fd));
+        sh.error(&format!(
+            "read: {}: invalid file descriptor: Bad file descriptor",
+            request.fd
+        ));
         return Ok(1);
     }
     let terminal = Terminal::prepare(&request);
@@ -111,7 +114,9 @@ fn parse<'a>(sh: &mut Shell, argv: &'a [String]) -> Result<(Request, &'a [String
                 request.exact = c == 'N';
             }
             't' => match argument.parse::<f64>() {
-                Ok(seconds) if (0.0..1e9).contains(&seconds) => request.timeout = Some(Duration::from_secs_f64(seconds)),
+                Ok(seconds) if (0.0..1e9).contains(&seconds) => {
+                    request.timeout = Some(Duration::from_secs_f64(seconds))
+                }
                 _ => {
                     sh.error(&format!("read: {argument}: invalid timeout specification"));
                     return Err(1);
@@ -139,7 +144,9 @@ impl Terminal {
         if !request.silent && lines {
             return Self(None);
         }
-        let Ok(before) = sys::tty_get(request.fd) else { return Self(None) };
+        let Ok(before) = sys::tty_get(request.fd) else {
+            return Self(None);
+        };
         let _ = sys::tty_set(request.fd, &sys::adjusted(&before, !request.silent, lines));
         Self(Some((request.fd, before)))
     }
@@ -240,11 +247,19 @@ pub fn line_of(fd: u32) -> Option<String> {
         }
     }
     bytes.finish();
-    if line.is_empty() { None } else { Some(text::decode(line)) }
+    if line.is_empty() {
+        None
+    } else {
+        Some(text::decode(line))
+    }
 }
 
 fn read_line(sh: &mut Shell, request: &Request) -> std::io::Result<(Vec<Quoted>, End)> {
-    let delimiter = if request.exact { None } else { Some(request.delimiter.unwrap_or(b'\n')) };
+    let delimiter = if request.exact {
+        None
+    } else {
+        Some(request.delimiter.unwrap_or(b'\n'))
+    };
     let mut bytes = Bytes::new(request.fd, request.timeout, sh.traps.is_any());
     let mut line: Vec<(u8, bool)> = Vec::new();
     let mut characters = 0;
@@ -288,7 +303,14 @@ fn read_line(sh: &mut Shell, request: &Request) -> std::io::Result<(Vec<Quoted>,
 
 /// Whether the bytes end in a whole character.
 fn is_complete(line: &[(u8, bool)]) -> bool {
-    let tail = line.len() - line.iter().rev().take(4).position(|(b, _)| b & 0xc0 != 0x80).map_or(0, |n| n + 1).min(line.len());
+    let tail = line.len()
+        - line
+            .iter()
+            .rev()
+            .take(4)
+            .position(|(b, _)| b & 0xc0 != 0x80)
+            .map_or(0, |n| n + 1)
+            .min(line.len());
     match line.get(tail).map(|(b, _)| *b) {
         Some(0xc0..=0xdf) => line.len() - tail == 2,
         Some(0xe0..=0xef) => line.len() - tail == 3,
@@ -395,7 +417,10 @@ mod tests {
 
     fn fields(line: &str, ifs: &str, most: usize) -> Vec<String> {
         let line: Vec<Quoted> = line.chars().map(|c| (c, false)).collect();
-        split(&line, ifs, most).into_iter().map(|f| f.iter().map(|(c, _)| *c).collect()).collect()
+        split(&line, ifs, most)
+            .into_iter()
+            .map(|f| f.iter().map(|(c, _)| *c).collect())
+            .collect()
     }
 
     #[test]

@@ -23,7 +23,11 @@ pub fn line(name: &str, var: &Var) -> Option<String> {
 pub fn function_texts(sh: &Shell) -> String {
     let mut names: Vec<&String> = sh.functions.keys().collect();
     names.sort_unstable();
-    names.iter().filter_map(|n| sh.functions.get(*n)).map(|f| crate::print::function(f) + "\n").collect()
+    names
+        .iter()
+        .filter_map(|n| sh.functions.get(*n))
+        .map(|f| crate::print::function(f) + "\n")
+        .collect()
 }
 
 /// `set`
@@ -96,7 +100,9 @@ pub fn letter(sh: &mut Shell, c: char, on: bool) -> bool {
 
 /// Switches an option of `set` by name.
 pub fn option(sh: &mut Shell, name: &str, on: bool) -> bool {
-    let Some(option) = sh.opts.by_name(name) else { return false };
+    let Some(option) = sh.opts.by_name(name) else {
+        return false;
+    };
     *option = on;
     match (name, on) {
         ("emacs", true) => sh.opts.vi = false,
@@ -149,7 +155,11 @@ pub fn shopt(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     let mut status = 0;
     let mut out = String::new();
     for name in names {
-        let current = if options { sh.opts.get(name) } else { sh.shopts.get(name) };
+        let current = if options {
+            sh.opts.get(name)
+        } else {
+            sh.shopts.get(name)
+        };
         let Some(current) = current else {
             let kind = if options { "option" } else { "shell option" };
             sh.error(&format!("shopt: {name}: invalid {kind} name"));
@@ -187,7 +197,12 @@ fn shopt_list(sh: &mut Shell, set: bool, unset: bool, print: bool, options: bool
     let names = if options { Options::NAMES } else { Shopts::NAMES };
     let mut out = String::new();
     for (name, _) in names {
-        let on = if options { sh.opts.get(name) } else { sh.shopts.get(name) }.unwrap_or(false);
+        let on = if options {
+            sh.opts.get(name)
+        } else {
+            sh.shopts.get(name)
+        }
+        .unwrap_or(false);
         if !set && !unset || set && on || unset && !on {
             out.push_str(&shopt_line(name, on, print, options));
         }

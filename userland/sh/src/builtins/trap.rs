@@ -66,11 +66,16 @@ fn show(sh: &mut Shell, names: &[String]) -> i32 {
         }
     }
     let shown = sh.traps.shown();
-    let line = |(number, action): &(u32, String)| format!("trap -- {} {}\n", text::quote_single(action), traps::name(*number));
+    let line =
+        |(number, action): &(u32, String)| format!("trap -- {} {}\n", text::quote_single(action), traps::name(*number));
     let out: String = if names.is_empty() {
         shown.iter().map(line).collect()
     } else {
-        wanted.iter().filter_map(|n| shown.iter().find(|(number, _)| number == n)).map(line).collect()
+        wanted
+            .iter()
+            .filter_map(|n| shown.iter().find(|(number, _)| number == n))
+            .map(line)
+            .collect()
     };
     match sh.print("trap", &out) {
         0 => status,

@@ -52,7 +52,11 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
 }
 
 fn unset_element(sh: &mut Shell, base: &str, index: &str) -> Exec {
-    if matches!(index, "@" | "*") && !sh.variable(base).is_some_and(|v| matches!(v.value, crate::vars::Value::Assoc(_))) {
+    if matches!(index, "@" | "*")
+        && !sh
+            .variable(base)
+            .is_some_and(|v| matches!(v.value, crate::vars::Value::Assoc(_)))
+    {
         return Ok(i32::from(sh.unset_variable(base, None).is_err()));
     }
     let key = sh.key_of_text(base, index)?;

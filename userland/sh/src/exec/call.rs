@@ -10,10 +10,18 @@ pub const MAX_CALLS: u32 = 1000;
 
 impl Shell {
     pub(super) fn call(&mut self, function: &Rc<Function>, mut argv: Vec<String>) -> Exec {
-        let limit = self.vars.text("FUNCNEST").and_then(|t| t.parse().ok()).filter(|n| *n > 0).unwrap_or(MAX_CALLS);
+        let limit = self
+            .vars
+            .text("FUNCNEST")
+            .and_then(|t| t.parse().ok())
+            .filter(|n| *n > 0)
+            .unwrap_or(MAX_CALLS);
         if self.depth >= limit.min(MAX_CALLS) {
             let limit = limit.min(MAX_CALLS);
-            return Err(self.abort(&format!("{}: maximum function nesting level exceeded ({limit})", function.name)));
+            return Err(self.abort(&format!(
+                "{}: maximum function nesting level exceeded ({limit})",
+                function.name
+            )));
         }
         let name = argv.remove(0);
         let last = argv.last().unwrap_or(&name).clone();
@@ -32,7 +40,9 @@ impl Shell {
         let result = if function.redirs.is_empty() {
             self.run_compound(&function.body, false, function.line)
         } else {
-            self.redirected(&function.redirs, |sh| sh.run_compound(&function.body, false, function.line))
+            self.redirected(&function.redirs, |sh| {
+                sh.run_compound(&function.body, false, function.line)
+            })
         };
         let result = match result {
             Err(Flow::Return) => Ok(self.status),
@@ -42,7 +52,11 @@ impl Shell {
         if let Ok(status) = result {
             self.status = status;
         }
-        let trapped = if self.traps.has_return() { self.run_return_trap() } else { Ok(()) };
+        let trapped = if self.traps.has_return() {
+            self.run_return_trap()
+        } else {
+            Ok(())
+        };
         self.traps.leave_function(traps);
         self.vars.pop();
         self.ifs = None;

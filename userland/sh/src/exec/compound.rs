@@ -194,7 +194,9 @@ impl Shell {
         for pattern in patterns {
             let matched = match pattern.as_literal() {
                 Some("*") => true,
-                Some(literal) if !self.shopts.nocasematch && !literal.contains(['*', '?', '[', '(', '\\']) => literal == text,
+                Some(literal) if !self.shopts.nocasematch && !literal.contains(['*', '?', '[', '(', '\\']) => {
+                    literal == text
+                }
                 _ => {
                     let pattern = self.expand_pattern(pattern)?;
                     Pattern::new(&pattern, self.shopts.extglob, self.shopts.nocasematch).matches(text)

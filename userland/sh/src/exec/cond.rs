@@ -84,11 +84,22 @@ impl Shell {
         };
         let chars: Vec<char> = text.chars().collect();
         let found = regex.find(&chars);
-        let map: BTreeMap<u64, String> = found.iter().flatten().enumerate().map(|(i, span)| {
-            let group = span.map_or(String::new(), |(a, b)| chars[a..b].iter().collect());
-            (i as u64, group)
-        }).collect();
-        self.vars.insert("BASH_REMATCH", Var { value: Value::Indexed(map), attrs: 0 });
+        let map: BTreeMap<u64, String> = found
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(i, span)| {
+                let group = span.map_or(String::new(), |(a, b)| chars[a..b].iter().collect());
+                (i as u64, group)
+            })
+            .collect();
+        self.vars.insert(
+            "BASH_REMATCH",
+            Var {
+                value: Value::Indexed(map),
+                attrs: 0,
+            },
+        );
         Ok(found.is_some())
     }
 }

@@ -72,7 +72,13 @@ impl Shell {
     }
 
     /// Starts a program as a stage or a foreground command. One that cannot be started has its status already.
-    pub(super) fn start_program(&mut self, simple: &Simple, argv: Vec<String>, fds: &[(Option<u32>, u32)], group: Group) -> Exec<Proc> {
+    pub(super) fn start_program(
+        &mut self,
+        simple: &Simple,
+        argv: Vec<String>,
+        fds: &[(Option<u32>, u32)],
+        group: Group,
+    ) -> Exec<Proc> {
         self.trace_argv(&argv);
         let Some(mut plan) = self.plan_redirs(&simple.redirs)? else {
             return Ok(Proc::done(1));
@@ -168,7 +174,11 @@ impl Shell {
             return 127;
         }
         self.error(&format!("{path}: {}", sys::message(error)));
-        if not_found || error.kind() == std::io::ErrorKind::NotADirectory { 127 } else { 126 }
+        if not_found || error.kind() == std::io::ErrorKind::NotADirectory {
+            127
+        } else {
+            126
+        }
     }
 
     /// Replaces this process by a program. Returns only if that fails, with the status.
@@ -262,7 +272,14 @@ impl Shell {
 
 /// Whether a file that is no program may be a script without `#!`.
 fn is_script(path: &str) -> bool {
-    let Ok(fd) = sys::open(path, sys::Open { read: true, ..Default::default() }, 0) else {
+    let Ok(fd) = sys::open(
+        path,
+        sys::Open {
+            read: true,
+            ..Default::default()
+        },
+        0,
+    ) else {
         return false;
     };
     let mut head = [0; 128];

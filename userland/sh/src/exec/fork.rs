@@ -63,7 +63,9 @@ impl Shell {
         let forked = self.fork(group, &mut |sh| {
             let _ = sys::dup_to(to_read, 0);
             let _ = sys::dup_to(from_write, 1);
-            [to_read, to_write, from_read, from_write].into_iter().for_each(sys::close);
+            [to_read, to_write, from_read, from_write]
+                .into_iter()
+                .for_each(sys::close);
             sh.run_command(command, true)
         });
         sys::close(to_read);

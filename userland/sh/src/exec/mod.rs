@@ -101,7 +101,9 @@ impl Shell {
     pub(super) fn run_command(&mut self, command: &Command, tail: bool) -> Exec {
         let cost = match command {
             Command::Simple(_) => cost::SIMPLE,
-            Command::Compound(compound, ..) if matches!(**compound, Compound::Group(_) | Compound::If(..)) => cost::GROUP,
+            Command::Compound(compound, ..) if matches!(**compound, Compound::Group(_) | Compound::If(..)) => {
+                cost::GROUP
+            }
             _ => cost::COMPOUND,
         };
         self.enter(cost)?;
@@ -140,7 +142,9 @@ impl Shell {
     #[inline(never)]
     fn too_deep(&mut self) -> Flow {
         let depth = self.depth;
-        self.abort(&format!("commands are nested too deeply ({depth} functions, files and evaluations)"))
+        self.abort(&format!(
+            "commands are nested too deeply ({depth} functions, files and evaluations)"
+        ))
     }
 
     /// Runs `f` counting the stack of a text that is parsed and run.
@@ -169,7 +173,11 @@ impl Shell {
     }
 
     fn define(&mut self, function: &Rc<Function>) -> i32 {
-        if self.function_attrs.get(&function.name).is_some_and(|a| a & crate::vars::attr::READONLY != 0) {
+        if self
+            .function_attrs
+            .get(&function.name)
+            .is_some_and(|a| a & crate::vars::attr::READONLY != 0)
+        {
             self.error(&format!("{}: readonly function", function.name));
             return 1;
         }
@@ -181,7 +189,10 @@ impl Shell {
     fn counts(command: &Command) -> bool {
         match command {
             Command::Simple(_) => true,
-            Command::Compound(compound, ..) => matches!(**compound, Compound::Subshell(_) | Compound::Arith(_) | Compound::Cond(_)),
+            Command::Compound(compound, ..) => matches!(
+                **compound,
+                Compound::Subshell(_) | Compound::Arith(_) | Compound::Cond(_)
+            ),
             Command::Function(_) | Command::Coproc(..) => false,
         }
     }

@@ -192,7 +192,11 @@ impl Shell {
         let system = (after.sys + after.children_sys).saturating_sub(before.sys + before.children_sys);
         let format = match how {
             Timed::Posix => "real %2R\nuser %2U\nsys %2S".to_owned(),
-            Timed::Bash => self.vars.text("TIMEFORMAT").unwrap_or("\nreal\t%3lR\nuser\t%3lU\nsys\t%3lS").to_owned(),
+            Timed::Bash => self
+                .vars
+                .text("TIMEFORMAT")
+                .unwrap_or("\nreal\t%3lR\nuser\t%3lU\nsys\t%3lS")
+                .to_owned(),
         };
         if !format.is_empty() {
             let times = [real, user, system].map(|d| d.as_secs_f64());
@@ -208,7 +212,9 @@ impl Shell {
         self.reap();
         let group = self.job_group(false);
         let single = match (item.and_or.rest.as_slice(), item.and_or.first.stages.as_slice()) {
-            ([], [Command::Simple(simple)]) if !item.and_or.first.negated && item.and_or.first.timed.is_none() => Some(simple),
+            ([], [Command::Simple(simple)]) if !item.and_or.first.negated && item.and_or.first.timed.is_none() => {
+                Some(simple)
+            }
             _ => None,
         };
         let proc = match single.map(|simple| (simple, self.classify(simple, true))) {
@@ -249,7 +255,14 @@ impl Shell {
                 sys::ignore_signal(signal);
             }
         }
-        if let Ok(fd) = sys::open("/dev/null", sys::Open { read: true, ..Default::default() }, 0) {
+        if let Ok(fd) = sys::open(
+            "/dev/null",
+            sys::Open {
+                read: true,
+                ..Default::default()
+            },
+            0,
+        ) {
             let _ = sys::dup_to(fd, 0);
             sys::close(fd);
         }
@@ -289,14 +302,22 @@ fn time_format(format: &str, [real, user, system]: [f64; 3]) -> String {
             out.push(c);
             continue;
         }
-        let precision = chars.next_if(char::is_ascii_digit).and_then(|c| c.to_digit(10)).unwrap_or(3).min(6) as usize;
+        let precision = chars
+            .next_if(char::is_ascii_digit)
+            .and_then(|c| c.to_digit(10))
+            .unwrap_or(3)
+            .min(6) as usize;
         let long = chars.next_if_eq(&'l').is_some();
         let seconds = match chars.next() {
             Some('R') => real,
             Some('U') => user,
             Some('S') => system,
             Some('P') => {
-                let percent = if real > 0.0 { (user + system) * 100.0 / real } else { 0.0 };
+                let percent = if real > 0.0 {
+                    (user + system) * 100.0 / real
+                } else {
+                    0.0
+                };
                 out.push_str(&format!("{percent:.2}"));
                 continue;
             }
@@ -319,4 +340,3 @@ fn time_format(format: &str, [real, user, system]: [f64; 3]) -> String {
 pub fn minutes(time: std::time::Duration) -> String {
     format!("{}m{:.3}s", time.as_secs() / 60, time.as_secs_f64() % 60.0)
 }
-

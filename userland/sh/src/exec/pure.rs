@@ -21,10 +21,20 @@ const OUTPUT: &[&str] = &["echo", "printf", "pwd", "true", "false", ":", "test",
 impl Shell {
     /// How to run a simple command that bash would run in a subshell. `nested` allows substitutions in its words.
     pub(super) fn classify(&mut self, simple: &Simple, nested: bool) -> Stage {
-        if !simple.assigns.iter().all(|a| a.index.is_none() && self.is_pure_assign(a, nested)) || self.traps.has_debug() {
+        if !simple
+            .assigns
+            .iter()
+            .all(|a| a.index.is_none() && self.is_pure_assign(a, nested))
+            || self.traps.has_debug()
+        {
             return Stage::Fork;
         }
-        if simple.words.is_empty() || !simple.words.iter().all(|w| w.assign.is_none() && self.is_pure(w, nested)) {
+        if simple.words.is_empty()
+            || !simple
+                .words
+                .iter()
+                .all(|w| w.assign.is_none() && self.is_pure(w, nested))
+        {
             return Stage::Fork;
         }
         if !simple.redirs.iter().all(|r| self.is_pure_redir(&r.fd, &r.kind, nested)) {
@@ -50,7 +60,11 @@ impl Shell {
         let status = self.status;
         let argv = self.expand_words(&simple.words);
         match argv {
-            Ok(argv) if argv.first().is_some_and(|name| !self.functions.contains_key(name) && !self.is_builtin(name)) => {
+            Ok(argv)
+                if argv
+                    .first()
+                    .is_some_and(|name| !self.functions.contains_key(name) && !self.is_builtin(name)) =>
+            {
                 Stage::Program(argv)
             }
             _ => {
@@ -71,7 +85,11 @@ impl Shell {
     fn is_pure_assign(&self, assign: &crate::ast::Assign, nested: bool) -> bool {
         match &assign.value {
             crate::ast::AssignValue::Word(word) => {
-                self.is_pure(word, nested) && !self.vars.get(&assign.name).is_some_and(|v| v.attrs & !crate::vars::attr::EXPORT != 0)
+                self.is_pure(word, nested)
+                    && !self
+                        .vars
+                        .get(&assign.name)
+                        .is_some_and(|v| v.attrs & !crate::vars::attr::EXPORT != 0)
             }
             crate::ast::AssignValue::Array(_) => false,
         }
@@ -99,7 +117,8 @@ impl Shell {
         if !index || param.indirect || self.opts.nounset && !self.is_surely_set(param) {
             return false;
         }
-        if matches!(&param.name, Name::Var(name) if matches!(name.as_str(), "RANDOM" | "SRANDOM" | "BASHPID" | "BASH_SUBSHELL")) {
+        if matches!(&param.name, Name::Var(name) if matches!(name.as_str(), "RANDOM" | "SRANDOM" | "BASHPID" | "BASH_SUBSHELL"))
+        {
             return false;
         }
         match &param.op {
@@ -129,7 +148,10 @@ impl Shell {
             return false;
         }
         match kind {
-            RedirKind::Read(word) | RedirKind::Write(word, _) | RedirKind::Append(word) | RedirKind::ReadWrite(word) => {
+            RedirKind::Read(word)
+            | RedirKind::Write(word, _)
+            | RedirKind::Append(word)
+            | RedirKind::ReadWrite(word) => {
                 let Some(path) = word.as_literal() else {
                     // The name is not known before it is expanded, so a named pipe cannot be ruled out.
                     return self.is_pure(word, false) && nested_target_is_file(self, word);
@@ -161,5 +183,8 @@ fn nested_target_is_file(shell: &mut Shell, word: &Word) -> bool {
 /// `printf -v`
 fn sets_variable(simple: &Simple) -> bool {
     simple.words[0].as_literal() == Some("printf")
-        && simple.words.get(1).is_none_or(|w| w.as_literal().is_none_or(|t| t.starts_with("-v")))
+        && simple
+            .words
+            .get(1)
+            .is_none_or(|w| w.as_literal().is_none_or(|t| t.starts_with("-v")))
 }

@@ -77,7 +77,9 @@ impl Shell {
     pub(super) fn apply_redirs(&mut self, redirs: &[Redir]) -> Exec<bool> {
         let processes = self.process_fds.len();
         for redir in redirs {
-            let Some(source) = self.source(redir)? else { return Ok(false) };
+            let Some(source) = self.source(redir)? else {
+                return Ok(false);
+            };
             match &redir.fd {
                 RedirFd::Number(to) => self.install(source, *to),
                 RedirFd::Both => {
@@ -241,8 +243,15 @@ impl Shell {
 
     /// What a redirection is from; `None`, after a message, if that fails.
     fn source(&mut self, redir: &Redir) -> Exec<Option<Source>> {
-        let read = Open { read: true, ..Open::default() };
-        let write = Open { write: true, create: true, ..Open::default() };
+        let read = Open {
+            read: true,
+            ..Open::default()
+        };
+        let write = Open {
+            write: true,
+            create: true,
+            ..Open::default()
+        };
         match &redir.kind {
             RedirKind::Read(word) => self.opened(word, read),
             RedirKind::Write(word, force) => self.opened_for_writing(word, *force),
@@ -278,7 +287,9 @@ impl Shell {
     }
 
     fn opened(&mut self, word: &Word, how: Open) -> Exec<Option<Source>> {
-        let Some(path) = self.target(word)? else { return Ok(None) };
+        let Some(path) = self.target(word)? else {
+            return Ok(None);
+        };
         Ok(self.open_source(&path, how))
     }
 
@@ -293,8 +304,14 @@ impl Shell {
     }
 
     fn opened_for_writing(&mut self, word: &Word, force: bool) -> Exec<Option<Source>> {
-        let Some(path) = self.target(word)? else { return Ok(None) };
-        let write = Open { write: true, create: true, ..Open::default() };
+        let Some(path) = self.target(word)? else {
+            return Ok(None);
+        };
+        let write = Open {
+            write: true,
+            create: true,
+            ..Open::default()
+        };
         if self.opts.noclobber && !force {
             if sys::stat(&path, true).is_ok_and(|s| s.is_file()) {
                 self.error(&format!("{path}: cannot overwrite existing file"));
@@ -302,11 +319,19 @@ impl Shell {
             }
             return Ok(self.open_source(&path, write));
         }
-        Ok(self.open_source(&path, Open { truncate: true, ..write }))
+        Ok(self.open_source(
+            &path,
+            Open {
+                truncate: true,
+                ..write
+            },
+        ))
     }
 
     fn duplicate(&mut self, word: &Word) -> Exec<Option<Source>> {
-        let Some(text) = self.target(word)? else { return Ok(None) };
+        let Some(text) = self.target(word)? else {
+            return Ok(None);
+        };
         if text == "-" {
             return Ok(Some(Source::Closed));
         }
@@ -347,12 +372,24 @@ impl Shell {
             sys::close(fd);
             result
         });
-        let opened = written.and_then(|()| sys::open(&path, Open { read: true, ..Open::default() }, 0));
+        let opened = written.and_then(|()| {
+            sys::open(
+                &path,
+                Open {
+                    read: true,
+                    ..Open::default()
+                },
+                0,
+            )
+        });
         let _ = std::fs::remove_file(&path);
         match opened {
             Ok(fd) => Ok(Some(Source::Opened(fd))),
             Err(error) => {
-                self.error(&format!("cannot create temp file for here-document: {}", sys::message(&error)));
+                self.error(&format!(
+                    "cannot create temp file for here-document: {}",
+                    sys::message(&error)
+                ));
                 Ok(None)
             }
         }

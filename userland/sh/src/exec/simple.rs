@@ -34,7 +34,11 @@ impl Shell {
         if !self.in_trap {
             self.command_text = Rc::from(text);
         }
-        if self.traps.has_debug() { self.run_debug_trap() } else { Ok(()) }
+        if self.traps.has_debug() {
+            self.run_debug_trap()
+        } else {
+            Ok(())
+        }
     }
 
     fn run_simple_inner(&mut self, simple: &Simple, tail: bool) -> Exec {
@@ -77,7 +81,14 @@ impl Shell {
 
     /// Runs words as a program, functions and builtins not being looked at.
     pub fn run_words(&mut self, words: &[String]) -> Exec {
-        self.run_program(&Simple { line: self.line, ..Simple::default() }, words.to_vec(), false)
+        self.run_program(
+            &Simple {
+                line: self.line,
+                ..Simple::default()
+            },
+            words.to_vec(),
+            false,
+        )
     }
 
     /// Expands a command's words. Arguments that are assignments keep their array literals aside.
@@ -152,10 +163,15 @@ impl Shell {
         let status = if simple.redirs.is_empty() && simple.assigns.is_empty() {
             builtin(self, &argv, &args)
         } else {
-            self.with_assigns(simple, |sh| sh.redirected(&simple.redirs, |sh| builtin(sh, &argv, &args)))
+            self.with_assigns(simple, |sh| {
+                sh.redirected(&simple.redirs, |sh| builtin(sh, &argv, &args))
+            })
         };
         // What fails in a builtin is its status; only where it runs commands may that end the line.
-        let runs = matches!(argv[0].as_str(), "." | "builtin" | "command" | "eval" | "exit" | "source" | "trap" | "fc");
+        let runs = matches!(
+            argv[0].as_str(),
+            "." | "builtin" | "command" | "eval" | "exit" | "source" | "trap" | "fc"
+        );
         if let Some(last) = argv.into_iter().next_back() {
             self.last_arg = last;
         }

@@ -36,13 +36,25 @@ impl Shell {
 
     /// `$(< file)`
     fn file_substitution(&mut self, simple: &Simple) -> Exec<Option<String>> {
-        let [redir] = simple.redirs.as_slice() else { return Ok(None) };
-        let RedirKind::Read(word) = &redir.kind else { return Ok(None) };
+        let [redir] = simple.redirs.as_slice() else {
+            return Ok(None);
+        };
+        let RedirKind::Read(word) = &redir.kind else {
+            return Ok(None);
+        };
         if !simple.words.is_empty() || !simple.assigns.is_empty() {
             return Ok(None);
         }
         let path = self.expand_text(word)?;
-        let read = sys::open(&path, sys::Open { read: true, ..Default::default() }, 0).and_then(|fd| {
+        let read = sys::open(
+            &path,
+            sys::Open {
+                read: true,
+                ..Default::default()
+            },
+            0,
+        )
+        .and_then(|fd| {
             let bytes = sys::read_to_end(fd);
             sys::close(fd);
             bytes
@@ -93,7 +105,11 @@ impl Shell {
         sys::close(read);
         let proc = proc?;
         let text = text?;
-        let status = if proc.pid == 0 { proc.status() } else { self.wait_child(proc.pid)? };
+        let status = if proc.pid == 0 {
+            proc.status()
+        } else {
+            self.wait_child(proc.pid)?
+        };
         self.finish_substitution(status);
         Ok(trimmed(text))
     }
@@ -122,7 +138,11 @@ impl Shell {
     /// `<( )` (`read`) and `>( )`: a path under which the commands' output or input is found.
     pub fn process_substitution(&mut self, read: bool, body: &Substitution) -> Exec<String> {
         let (read_end, write_end) = self.pipe()?;
-        let (ours, theirs, number) = if read { (read_end, write_end, 1) } else { (write_end, read_end, 0) };
+        let (ours, theirs, number) = if read {
+            (read_end, write_end, 1)
+        } else {
+            (write_end, read_end, 0)
+        };
         let others = self.process_fds.clone();
         let forked = self.fork(Group::default(), &mut |sh| {
             others.iter().copied().for_each(sys::close);
@@ -136,7 +156,8 @@ impl Shell {
         let proc = self.forked(forked)?;
         self.last_background = Some(proc.pid);
         self.jobs.remember(proc.pid);
-        let fd = sys::dup(ours, 60, false).map_err(|error| self.abort(&format!("/dev/fd: {}", sys::message(&error))))?;
+        let fd =
+            sys::dup(ours, 60, false).map_err(|error| self.abort(&format!("/dev/fd: {}", sys::message(&error))))?;
         sys::close(ours);
         self.process_fds.push(fd);
         Ok(format!("/dev/fd/{fd}"))

@@ -21,7 +21,10 @@ pub(super) fn expand(word: &Word) -> Vec<Word> {
             other => items.push(Item::Part(other.clone())),
         }
     }
-    expand_items(&items, 0).into_iter().map(|items| rebuild(word, items)).collect()
+    expand_items(&items, 0)
+        .into_iter()
+        .map(|items| rebuild(word, items))
+        .collect()
 }
 
 fn rebuild(word: &Word, items: Vec<Item>) -> Word {
@@ -145,7 +148,11 @@ fn sequence(text: &str) -> Option<Vec<String>> {
     };
     if let (Ok(a), Ok(b)) = (first.parse::<i64>(), last.parse::<i64>()) {
         let padded = |t: &str| t.trim_start_matches('-').starts_with('0') && t.trim_start_matches('-').len() > 1;
-        let width = if padded(first) || padded(last) { first.len().max(last.len()) } else { 0 };
+        let width = if padded(first) || padded(last) {
+            first.len().max(last.len())
+        } else {
+            0
+        };
         return Some(range(a, b, step).into_iter().map(|n| pad(n, width)).collect());
     }
     let single = |t: &str| {
@@ -155,7 +162,12 @@ fn sequence(text: &str) -> Option<Vec<String>> {
     };
     let (a, b) = (single(first)?, single(last)?);
     let codes = range(a as i64, b as i64, step);
-    Some(codes.into_iter().filter_map(|n| char::from_u32(n as u32).map(String::from)).collect())
+    Some(
+        codes
+            .into_iter()
+            .filter_map(|n| char::from_u32(n as u32).map(String::from))
+            .collect(),
+    )
 }
 
 fn pad(n: i64, width: usize) -> String {
@@ -175,7 +187,11 @@ fn range(from: i64, to: i64, step: i64) -> Vec<i64> {
             return all;
         }
         all.push(n);
-        let next = if from <= to { n.checked_add(step) } else { n.checked_sub(step) };
+        let next = if from <= to {
+            n.checked_add(step)
+        } else {
+            n.checked_sub(step)
+        };
         match next {
             Some(next) => n = next,
             None => return all,
@@ -189,7 +205,9 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         let all = expand(&Word::literal(text));
-        all.iter().map(|w| w.as_literal().unwrap_or_default().to_owned()).collect()
+        all.iter()
+            .map(|w| w.as_literal().unwrap_or_default().to_owned())
+            .collect()
     }
 
     #[test]

@@ -63,7 +63,11 @@ fn walk(base: &str, pieces: &[&str], shopts: &Shopts, found: &mut Vec<String>, d
         if !sys::stat(base, true).is_ok_and(|s| s.is_dir()) {
             return;
         }
-        let base = if rest.is_empty() { base.to_owned() } else { format!("{base}/") };
+        let base = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}/")
+        };
         return walk(&base, rest, shopts, found, depth);
     }
     if !is_special(piece, shopts.extglob) {

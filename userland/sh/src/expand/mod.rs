@@ -64,7 +64,11 @@ impl Shell {
         let found = glob(&pattern, &self.shopts);
         if !found.is_empty() {
             let ignored = self.vars.text("GLOBIGNORE").map(str::to_owned);
-            out.extend(found.into_iter().filter(|path| !ignored.as_deref().is_some_and(|all| is_ignored(all, path))));
+            out.extend(
+                found
+                    .into_iter()
+                    .filter(|path| !ignored.as_deref().is_some_and(|all| is_ignored(all, path))),
+            );
         } else if self.shopts.failglob {
             return Err(self.abort(&format!("no match: {text}")));
         } else if !self.shopts.nullglob {
@@ -185,5 +189,9 @@ impl Shell {
 
 fn is_ignored(all: &str, path: &str) -> bool {
     let base = path.rsplit('/').next().unwrap_or(path);
-    base == "." || base == ".." || all.split(':').any(|p| crate::pattern::Pattern::new(p, true, false).matches(path))
+    base == "."
+        || base == ".."
+        || all
+            .split(':')
+            .any(|p| crate::pattern::Pattern::new(p, true, false).matches(path))
 }

@@ -76,7 +76,13 @@ impl Shell {
         Ok(map(val, |text| replace(text, &pattern, place, &with)))
     }
 
-    fn substring(&mut self, param: &Param, val: Val, offset: &crate::ast::Arith, length: Option<&crate::ast::Arith>) -> Exec<Val> {
+    fn substring(
+        &mut self,
+        param: &Param,
+        val: Val,
+        offset: &crate::ast::Arith,
+        length: Option<&crate::ast::Arith>,
+    ) -> Exec<Val> {
         let offset = self.arith(offset)?;
         let length = match length {
             Some(length) => Some(self.arith(length)?),
@@ -113,7 +119,10 @@ impl Shell {
             if from < 0 {
                 return Ok(Val::Many(Vec::new(), at));
             }
-            return Ok(Val::Many(map.range(from as u64..).take(count).map(|(_, v)| v.clone()).collect(), at));
+            return Ok(Val::Many(
+                map.range(from as u64..).take(count).map(|(_, v)| v.clone()).collect(),
+                at,
+            ));
         }
         // Positional parameters count from 1; 0 is the shell's name.
         let positional = matches!(param.name, Name::Special(_)) && param.index.is_none();
@@ -148,7 +157,10 @@ impl Shell {
 
     fn attributes_of(&mut self, param: &Param, val: Val) -> Val {
         let Name::Var(name) = &param.name else { return val };
-        let letters = self.variable(name).map(|v| crate::builtins::declare::letters(&v)).unwrap_or_default();
+        let letters = self
+            .variable(name)
+            .map(|v| crate::builtins::declare::letters(&v))
+            .unwrap_or_default();
         match val {
             Val::Many(list, at) => Val::Many(list.iter().map(|_| letters.clone()).collect(), at),
             _ => Val::One(letters),
@@ -165,7 +177,9 @@ impl Shell {
                 other => other,
             };
         };
-        let Some(var) = self.variable(name) else { return Val::None };
+        let Some(var) = self.variable(name) else {
+            return Val::None;
+        };
         if var.is_array() && !matches!(param.index, Some(Subscript::At | Subscript::Star)) {
             return val;
         }
@@ -174,7 +188,9 @@ impl Shell {
 
     fn pairs_of(&mut self, param: &Param, val: Val, words: bool) -> Val {
         let Name::Var(name) = &param.name else { return val };
-        let Some(var) = self.variable(name) else { return Val::None };
+        let Some(var) = self.variable(name) else {
+            return Val::None;
+        };
         if !var.is_array() || !matches!(param.index, Some(Subscript::At | Subscript::Star)) {
             return map(val, text::quote_single);
         }
@@ -240,8 +256,12 @@ fn replace(text: &str, pattern: &Pattern, place: Where, with: &str) -> String {
             return match place {
                 Where::First => text.replacen(&literal, with, 1),
                 Where::All => text.replace(&literal, with),
-                Where::Prefix => text.strip_prefix(&literal).map_or_else(|| text.to_owned(), |rest| format!("{with}{rest}")),
-                Where::Suffix => text.strip_suffix(&literal).map_or_else(|| text.to_owned(), |rest| format!("{rest}{with}")),
+                Where::Prefix => text
+                    .strip_prefix(&literal)
+                    .map_or_else(|| text.to_owned(), |rest| format!("{with}{rest}")),
+                Where::Suffix => text
+                    .strip_suffix(&literal)
+                    .map_or_else(|| text.to_owned(), |rest| format!("{rest}{with}")),
             };
         }
     }
@@ -304,7 +324,11 @@ fn span(count: usize, offset: i64, length: Option<i64>) -> Span {
         Some(length) if length < 0 => count + length,
         Some(length) => from.saturating_add(length).min(count),
     };
-    if to < from { Span::Negative } else { Span::Of(from as usize, to as usize) }
+    if to < from {
+        Span::Negative
+    } else {
+        Span::Of(from as usize, to as usize)
+    }
 }
 
 fn change_case(text: &str, case: Case, all: bool, pattern: Option<&Pattern>) -> String {

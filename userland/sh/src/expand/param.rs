@@ -106,12 +106,10 @@ impl Shell {
                 let name = name.clone();
                 one(self.get(&name))
             }
-            (Name::Var(name), Some(Subscript::Word(index))) => {
-                match self.key_to_read(name, index)? {
-                    Some(key) => one(self.get_element(name, &key)),
-                    None => Val::None,
-                }
-            }
+            (Name::Var(name), Some(Subscript::Word(index))) => match self.key_to_read(name, index)? {
+                Some(key) => one(self.get_element(name, &key)),
+                None => Val::None,
+            },
             (Name::Var(name), Some(list)) => {
                 let values = self.variable(name).map(|v| v.values()).unwrap_or_default();
                 Val::Many(values, matches!(list, Subscript::At))
@@ -180,7 +178,14 @@ impl Shell {
             return is_name(name).then(|| (Name::Var(name.to_owned()), Some(index)));
         }
         if let Ok(n) = target.parse::<usize>() {
-            return Some((if n == 0 { Name::Special('0') } else { Name::Positional(n) }, None));
+            return Some((
+                if n == 0 {
+                    Name::Special('0')
+                } else {
+                    Name::Positional(n)
+                },
+                None,
+            ));
         }
         let mut chars = target.chars();
         match (chars.next(), chars.next()) {
@@ -190,14 +195,20 @@ impl Shell {
     }
 
     fn keys(&mut self, param: &Param) -> Exec<Val> {
-        let Name::Var(name) = &param.name else { return Ok(Val::None) };
+        let Name::Var(name) = &param.name else {
+            return Ok(Val::None);
+        };
         let keys = self.variable(name).map(|v| v.keys()).unwrap_or_default();
         Ok(Val::Many(keys, matches!(param.index, Some(Subscript::At))))
     }
 
     fn names_with(&self, prefix: &Name) -> Vec<String> {
         let Name::Var(prefix) = prefix else { return Vec::new() };
-        self.vars.names().into_iter().filter(|n| n.starts_with(prefix.as_str())).collect()
+        self.vars
+            .names()
+            .into_iter()
+            .filter(|n| n.starts_with(prefix.as_str()))
+            .collect()
     }
 
     /// How a parameter is written, for messages.
@@ -221,14 +232,20 @@ impl Shell {
             return Ok(());
         }
         let name = Self::shown(param);
-        let name = if matches!(param.name, Name::Positional(_)) { format!("${name}") } else { name };
+        let name = if matches!(param.name, Name::Positional(_)) {
+            format!("${name}")
+        } else {
+            name
+        };
         let status = self.fatal_status();
         Err(self.fatal(status, &format!("{name}: unbound variable")))
     }
 
     /// `-`, `=`, `?`, `+`
     pub(super) fn when(&mut self, param: &Param, val: Val, sink: &mut Sink, quoted: bool) -> Exec<Val> {
-        let Op::When(when, colon, word) = &param.op else { return Ok(val) };
+        let Op::When(when, colon, word) = &param.op else {
+            return Ok(val);
+        };
         let absent = match &val {
             Val::None => true,
             Val::One(text) => *colon && text.is_empty(),
@@ -272,6 +289,10 @@ impl Shell {
 
     /// An operand as one text.
     pub(super) fn operand(&mut self, word: &crate::ast::Word, quoted: bool) -> Exec<String> {
-        if quoted { self.expand_quoted(word) } else { self.expand_text(word) }
+        if quoted {
+            self.expand_quoted(word)
+        } else {
+            self.expand_text(word)
+        }
     }
 }

@@ -21,9 +21,16 @@ pub fn complete(sh: &mut Shell, line: &[char], pos: usize) -> Completions {
     let raw: String = before[start..].iter().collect();
     let head: String = before[..start].iter().collect();
     let word = unquoted(&raw);
-    let command = head.trim_end().is_empty() || head.trim_end().ends_with(['|', '&', ';', '(', '{']) || head.trim_end().ends_with("$(");
+    let command = head.trim_end().is_empty()
+        || head.trim_end().ends_with(['|', '&', ';', '(', '{'])
+        || head.trim_end().ends_with("$(");
     let mut words = if let Some(name) = raw.strip_prefix('$').filter(|n| n.is_empty() || is_name(n)) {
-        sh.vars.names().iter().filter(|n| n.starts_with(name)).map(|n| format!("${n}")).collect()
+        sh.vars
+            .names()
+            .iter()
+            .filter(|n| n.starts_with(name))
+            .map(|n| format!("${n}"))
+            .collect()
     } else if command && !word.contains('/') {
         commands(sh, &word)
     } else {
@@ -90,7 +97,10 @@ pub fn commands(sh: &mut Shell, start: &str) -> Vec<String> {
 
 /// Paths that begin with a text, without quoting.
 pub fn files(start: &str, only_dirs: bool) -> Vec<String> {
-    let mut all: Vec<String> = entries(start, start, only_dirs).into_iter().map(|(path, _)| path).collect();
+    let mut all: Vec<String> = entries(start, start, only_dirs)
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
     all.sort_unstable();
     all
 }
@@ -104,7 +114,9 @@ fn entries(start: &str, real: &str, only_dirs: bool) -> Vec<(String, bool)> {
         Some(at) => &real[..=at],
         None => ".",
     };
-    let Ok(found) = fs::read_dir(to_os(dir)) else { return Vec::new() };
+    let Ok(found) = fs::read_dir(to_os(dir)) else {
+        return Vec::new();
+    };
     found
         .flatten()
         .map(|entry| {
@@ -113,7 +125,9 @@ fn entries(start: &str, real: &str, only_dirs: bool) -> Vec<(String, bool)> {
             let is_dir = crate::sys::stat(&full, true).is_ok_and(|s| s.is_dir());
             (name, is_dir)
         })
-        .filter(|(name, is_dir)| name.starts_with(prefix) && (!name.starts_with('.') || prefix.starts_with('.')) && (*is_dir || !only_dirs))
+        .filter(|(name, is_dir)| {
+            name.starts_with(prefix) && (!name.starts_with('.') || prefix.starts_with('.')) && (*is_dir || !only_dirs)
+        })
         .map(|(name, is_dir)| (format!("{shown}{name}"), is_dir))
         .collect()
 }
@@ -142,7 +156,9 @@ fn quoted(path: &str) -> String {
 
 /// The longest beginning that all have in common.
 pub fn common(words: &[String]) -> String {
-    let Some(first) = words.first() else { return String::new() };
+    let Some(first) = words.first() else {
+        return String::new();
+    };
     let mut len = first.chars().count();
     for word in words {
         len = len.min(first.chars().zip(word.chars()).take_while(|(a, b)| a == b).count());

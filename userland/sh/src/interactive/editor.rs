@@ -140,7 +140,10 @@ impl Editor<'_> {
     }
 
     fn edit(&mut self, key: Key) {
-        if !matches!(key, Key::Left | Key::Right | Key::Home | Key::End | Key::WordLeft | Key::WordRight) {
+        if !matches!(
+            key,
+            Key::Left | Key::Right | Key::Home | Key::End | Key::WordLeft | Key::WordRight
+        ) {
             self.remember();
         }
         match key {
@@ -166,7 +169,10 @@ impl Editor<'_> {
             Key::Ctrl('U') => self.kill(0, self.pos),
             Key::Ctrl('W') => {
                 let blank = |c: &char| c.is_whitespace();
-                let end = self.line[..self.pos].iter().rposition(|c| !blank(c)).map_or(0, |i| i + 1);
+                let end = self.line[..self.pos]
+                    .iter()
+                    .rposition(|c| !blank(c))
+                    .map_or(0, |i| i + 1);
                 let start = self.line[..end].iter().rposition(blank).map_or(0, |i| i + 1);
                 self.kill(start, self.pos);
             }
@@ -182,7 +188,12 @@ impl Editor<'_> {
             Key::Meta('<') => self.show(0),
             Key::Meta('>') => self.show(self.sh.history.lines().len()),
             Key::Meta('.' | '_') => {
-                let last = self.sh.history.lines().last().and_then(|l| l.split_whitespace().last().map(str::to_owned));
+                let last = self
+                    .sh
+                    .history
+                    .lines()
+                    .last()
+                    .and_then(|l| l.split_whitespace().last().map(str::to_owned));
                 let chars: Vec<char> = last.unwrap_or_default().chars().collect();
                 self.insert(&chars);
             }
@@ -219,8 +230,14 @@ impl Editor<'_> {
 
     fn word_right(&self) -> usize {
         let word = |c: &char| c.is_alphanumeric();
-        let start = self.line[self.pos..].iter().position(word).map_or(self.line.len(), |i| self.pos + i);
-        self.line[start..].iter().position(|c| !word(c)).map_or(self.line.len(), |i| start + i)
+        let start = self.line[self.pos..]
+            .iter()
+            .position(word)
+            .map_or(self.line.len(), |i| self.pos + i);
+        self.line[start..]
+            .iter()
+            .position(|c| !word(c))
+            .map_or(self.line.len(), |i| start + i)
     }
 
     fn older(&mut self) {
@@ -317,7 +334,11 @@ impl Editor<'_> {
                 self.line = self.sh.history.lines()[i].chars().collect();
                 self.pos = self.line.len();
             }
-            let head = if failing { "(failed reverse-i-search)" } else { "(reverse-i-search)" };
+            let head = if failing {
+                "(failed reverse-i-search)"
+            } else {
+                "(reverse-i-search)"
+            };
             self.prompt = format!("{head}`{wanted}': ");
             self.draw();
             match keys.next() {
@@ -351,11 +372,17 @@ impl Editor<'_> {
     fn found(&self, wanted: &str, from: usize) -> Option<usize> {
         let lines = self.sh.history.lines();
         let end = (from + 1).min(lines.len());
-        if wanted.is_empty() { None } else { lines[..end].iter().rposition(|l| l.contains(wanted)) }
+        if wanted.is_empty() {
+            None
+        } else {
+            lines[..end].iter().rposition(|l| l.contains(wanted))
+        }
     }
 
     fn columns(&self) -> usize {
-        sys::tty_size(self.fd).map_or(80, |(columns, _)| usize::from(columns)).max(2)
+        sys::tty_size(self.fd)
+            .map_or(80, |(columns, _)| usize::from(columns))
+            .max(2)
     }
 
     fn put(&self, text: &str) {
@@ -480,7 +507,13 @@ impl Place {
 fn width(c: char) -> usize {
     match c as u32 {
         0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0x1f300..=0x1faff => 2,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0x1f300..=0x1faff => 2,
         _ => 1,
     }
 }

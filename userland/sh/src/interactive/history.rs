@@ -40,7 +40,11 @@ impl History {
     /// Adds a line, as `HISTCONTROL` (`control`) wants it.
     pub fn add(&mut self, line: &str, control: &str) {
         let line = line.trim_end_matches('\n');
-        let has = |word: &str| control.split(':').any(|w| w == word || w == "ignoreboth" && word.starts_with("ignore"));
+        let has = |word: &str| {
+            control
+                .split(':')
+                .any(|w| w == word || w == "ignoreboth" && word.starts_with("ignore"))
+        };
         if line.trim().is_empty() || has("ignorespace") && line.starts_with(' ') {
             return;
         }
@@ -98,7 +102,8 @@ impl History {
     pub fn load(&mut self, path: &str) {
         if let Ok(bytes) = std::fs::read(text::to_os(path)) {
             let text = text::decode(bytes);
-            self.lines.extend(text.lines().filter(|l| !l.is_empty()).map(str::to_owned));
+            self.lines
+                .extend(text.lines().filter(|l| !l.is_empty()).map(str::to_owned));
             self.trim();
         }
     }
@@ -143,7 +148,10 @@ impl History {
                         continue;
                     }
                 }
-                '!' if !single && !after.starts_with(|c: char| c.is_whitespace() || c == '=' || c == '(' || c == '"') && !after.is_empty() => {
+                '!' if !single
+                    && !after.starts_with(|c: char| c.is_whitespace() || c == '=' || c == '(' || c == '"')
+                    && !after.is_empty() =>
+                {
                     let (text, used) = self.event(after)?;
                     out.push_str(&text);
                     rest = &after[used..];
@@ -160,7 +168,12 @@ impl History {
 
     /// The text of an event after its `!`, and how long its designator is.
     fn event(&self, text: &str) -> Result<(String, usize), String> {
-        let last = || self.lines.last().cloned().ok_or_else(|| "!!: event not found".to_owned());
+        let last = || {
+            self.lines
+                .last()
+                .cloned()
+                .ok_or_else(|| "!!: event not found".to_owned())
+        };
         let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         match text.as_bytes()[0] {
             b'!' => return Ok((last()?, 1)),
@@ -169,7 +182,9 @@ impl History {
             b'*' => return Ok((words(last()?).into_iter().skip(1).collect::<Vec<_>>().join(" "), 1)),
             _ => {}
         }
-        let len = text.find(|c: char| c.is_whitespace() || ";|&()<>\"'".contains(c)).unwrap_or(text.len());
+        let len = text
+            .find(|c: char| c.is_whitespace() || ";|&()<>\"'".contains(c))
+            .unwrap_or(text.len());
         let word = &text[..len];
         let found = match word.parse::<i64>() {
             Ok(n) => self.place(n).map(|i| &self.lines[i]),
@@ -178,7 +193,10 @@ impl History {
                 None => self.lines.iter().rev().find(|l| l.starts_with(word)),
             },
         };
-        found.cloned().map(|line| (line, len)).ok_or_else(|| format!("!{word}: event not found"))
+        found
+            .cloned()
+            .map(|line| (line, len))
+            .ok_or_else(|| format!("!{word}: event not found"))
     }
 }
 

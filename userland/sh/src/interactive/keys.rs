@@ -80,7 +80,11 @@ impl Keys {
             }
             Err(error) => {
                 self.buf.clear();
-                Err(if error.kind() == std::io::ErrorKind::Interrupted { Key::Signal } else { Key::Eof })
+                Err(if error.kind() == std::io::ErrorKind::Interrupted {
+                    Key::Signal
+                } else {
+                    Key::Eof
+                })
             }
         }
     }
@@ -110,7 +114,10 @@ impl Keys {
                 Err(_) => break,
             }
         }
-        text::decode(bytes).chars().next().unwrap_or(char::REPLACEMENT_CHARACTER)
+        text::decode(bytes)
+            .chars()
+            .next()
+            .unwrap_or(char::REPLACEMENT_CHARACTER)
     }
 
     fn escape(&mut self) -> Key {

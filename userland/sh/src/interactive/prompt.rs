@@ -39,7 +39,11 @@ impl Shell {
             out.push_str(&piece);
         }
         out.push_str(rest);
-        if self.shopts.promptvars { self.expand_value(&out) } else { out }
+        if self.shopts.promptvars {
+            self.expand_value(&out)
+        } else {
+            out
+        }
     }
 
     fn prompt_escape(&mut self, c: char) -> String {
@@ -55,7 +59,11 @@ impl Shell {
             'w' => quoted(shortened(self, &present(self))),
             'W' => {
                 let dir = shortened(self, &present(self));
-                quoted(if dir == "/" { dir } else { dir.rsplit('/').next().unwrap_or_default().to_owned() })
+                quoted(if dir == "/" {
+                    dir
+                } else {
+                    dir.rsplit('/').next().unwrap_or_default().to_owned()
+                })
             }
             '$' => if sys::user_ids()[1] == 0 { "#" } else { "\\$" }.to_owned(),
             '?' => self.status.to_string(),
@@ -79,5 +87,7 @@ impl Shell {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() as i64)
 }

@@ -41,7 +41,9 @@ pub fn start(sh: &mut Shell, startup: &Startup) -> bool {
 
 /// Runs a file if it exists; `false` if it ended the shell.
 pub fn source_if_there(sh: &mut Shell, file: &str) -> bool {
-    let Ok(bytes) = std::fs::read(text::to_os(file)) else { return true };
+    let Ok(bytes) = std::fs::read(text::to_os(file)) else {
+        return true;
+    };
     let result = run_file(sh, file, text::decode(bytes), &[]);
     result != Err(Flow::Exit)
 }

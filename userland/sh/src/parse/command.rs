@@ -5,14 +5,14 @@ use std::rc::Rc;
 use super::word::{Mode, is_meta};
 use super::{Parser, Result};
 use crate::ast::{
-    AndOr, Arith, CaseEnd, CaseItem, Command, Compound, Function, Item, List, Pipeline, Redir, RedirFd, RedirKind, Timed,
-    Word,
+    AndOr, Arith, CaseEnd, CaseItem, Command, Compound, Function, Item, List, Pipeline, Redir, RedirFd, RedirKind,
+    Timed, Word,
 };
 
 /// Reserved words, recognised where a command may begin.
 const RESERVED: &[&str] = &[
-    "if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "select", "function", "time",
-    "coproc", "{", "}", "!", "[[",
+    "if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "select", "function",
+    "time", "coproc", "{", "}", "!", "[[",
 ];
 
 /// Those that end a list.
@@ -55,7 +55,11 @@ impl Parser<'_> {
     /// A compound list that must not be empty.
     fn body(&mut self) -> Result<List> {
         let list = self.compound_list()?;
-        if list.items.is_empty() { Err(self.unexpected()) } else { Ok(list) }
+        if list.items.is_empty() {
+            Err(self.unexpected())
+        } else {
+            Ok(list)
+        }
     }
 
     fn at_close(&mut self) -> Result<bool> {
@@ -227,11 +231,18 @@ impl Parser<'_> {
             timed,
         };
         let item = Item {
-            and_or: AndOr { first, rest: Vec::new() },
+            and_or: AndOr {
+                first,
+                rest: Vec::new(),
+            },
             background: false,
             text: Rc::from(self.input.buf[start..self.input.pos].trim_end()),
         };
-        Ok(Command::Compound(Rc::new(Compound::Group(List { items: vec![item] })), Vec::new(), line))
+        Ok(Command::Compound(
+            Rc::new(Compound::Group(List { items: vec![item] })),
+            Vec::new(),
+            line,
+        ))
     }
 
     fn with_redirections(&mut self, compound: Compound, line: u32) -> Result<Command> {

@@ -29,7 +29,9 @@ impl Parser<'_> {
         match self.peek() {
             Ok(Some(b'\n' | b';')) | Ok(Some(_)) => {
                 let token = self.token();
-                self.syntax(format!("syntax error in conditional expression: unexpected token `{token}'"))
+                self.syntax(format!(
+                    "syntax error in conditional expression: unexpected token `{token}'"
+                ))
             }
             Ok(None) => self.eof(']'),
             Err(error) => error,
@@ -107,7 +109,8 @@ impl Parser<'_> {
         BINARY
             .iter()
             .find(|op| {
-                self.looking_at(op) && (matches!(**op, "<" | ">") || self.at(op.len()).is_none_or(|b| b.is_ascii_whitespace()))
+                self.looking_at(op)
+                    && (matches!(**op, "<" | ">") || self.at(op.len()).is_none_or(|b| b.is_ascii_whitespace()))
             })
             .copied()
     }

@@ -18,7 +18,8 @@ impl Parser<'_> {
             b'(' => self.parenthesis().map(Some),
             b'{' => {
                 self.bump();
-                self.deeper(|p| p.braced(quoted)).map(|param| Some(Part::Param(Rc::new(param))))
+                self.deeper(|p| p.braced(quoted))
+                    .map(|param| Some(Part::Param(Rc::new(param))))
             }
             b'[' => {
                 self.bump();
@@ -43,7 +44,10 @@ impl Parser<'_> {
 
     /// The name at the current position.
     pub(super) fn name(&mut self) -> String {
-        let len = self.bytes()[self.input.pos..].iter().take_while(|b| is_name_byte(**b)).count();
+        let len = self.bytes()[self.input.pos..]
+            .iter()
+            .take_while(|b| is_name_byte(**b))
+            .count();
         let start = self.input.pos;
         self.input.pos += len;
         self.input.buf[start..start + len].to_owned()
@@ -67,7 +71,11 @@ impl Parser<'_> {
         let body = self.deeper(Self::compound_list)?;
         self.blanks()?;
         if self.peek()? != Some(b')') {
-            return Err(if self.peek()?.is_none() { self.eof(')') } else { self.unexpected() });
+            return Err(if self.peek()?.is_none() {
+                self.eof(')')
+            } else {
+                self.unexpected()
+            });
         }
         let text = self.input.buf[start..self.input.pos].to_owned();
         self.bump();
@@ -215,7 +223,9 @@ impl Parser<'_> {
     }
 
     fn parameter(&mut self) -> Result<Option<Name>> {
-        let Some(b) = self.peek()? else { return Err(self.eof('}')) };
+        let Some(b) = self.peek()? else {
+            return Err(self.eof('}'));
+        };
         if b.is_ascii_digit() {
             let digits = self.name();
             return Ok(digits.parse().ok().map(positional));
@@ -245,7 +255,9 @@ impl Parser<'_> {
 
     fn operation(&mut self, quoted: bool) -> Result<Op> {
         let operand = if quoted { Mode::QuotedBrace } else { Mode::Brace };
-        let Some(b) = self.peek()? else { return Err(self.eof('}')) };
+        let Some(b) = self.peek()? else {
+            return Err(self.eof('}'));
+        };
         match b {
             b'}' => Ok(Op::Plain),
             b':' => {
@@ -263,7 +275,11 @@ impl Parser<'_> {
                     self.bump();
                 }
                 let pattern = self.word(Mode::Brace)?;
-                Ok(if b == b'#' { Op::TrimPrefix(long, pattern) } else { Op::TrimSuffix(long, pattern) })
+                Ok(if b == b'#' {
+                    Op::TrimPrefix(long, pattern)
+                } else {
+                    Op::TrimSuffix(long, pattern)
+                })
             }
             b'/' => self.replace(operand),
             b'^' | b',' | b'~' => self.case(b),
@@ -332,7 +348,11 @@ impl Parser<'_> {
         pattern.parts.extend(rest.parts);
         let string = if self.peek()? == Some(b'/') {
             self.bump();
-            let mode = if operand == Mode::QuotedBrace { Mode::QuotedReplacement } else { operand };
+            let mode = if operand == Mode::QuotedBrace {
+                Mode::QuotedReplacement
+            } else {
+                operand
+            };
             Some(self.word(mode)?)
         } else {
             None
@@ -357,7 +377,9 @@ impl Parser<'_> {
         let start = self.input.pos;
         let (mut depth, mut questions) = (0usize, 0usize);
         loop {
-            let Some(b) = self.raw()? else { return Err(self.eof('}')) };
+            let Some(b) = self.raw()? else {
+                return Err(self.eof('}'));
+            };
             match b {
                 b'(' | b'{' | b'[' => depth += 1,
                 b'}' if depth == 0 => return Ok((self.input.buf[start..self.input.pos].to_owned(), false)),
@@ -380,7 +402,11 @@ impl Parser<'_> {
 }
 
 fn positional(n: usize) -> Name {
-    if n == 0 { Name::Special('0') } else { Name::Positional(n) }
+    if n == 0 {
+        Name::Special('0')
+    } else {
+        Name::Positional(n)
+    }
 }
 
 fn plain(name: Name) -> Part {

@@ -90,7 +90,9 @@ impl Input {
 
     /// Forgets the rest of the current line, after a syntax error.
     pub fn skip_line(&mut self) {
-        self.pos = self.buf[self.pos..].find('\n').map_or(self.buf.len(), |n| self.pos + n + 1);
+        self.pos = self.buf[self.pos..]
+            .find('\n')
+            .map_or(self.buf.len(), |n| self.pos + n + 1);
     }
 
     fn compact(&mut self) {
@@ -102,7 +104,9 @@ impl Input {
 
     fn count_lines(&mut self) {
         if self.pos > self.line_pos {
-            let newlines = self.buf.as_bytes()[self.line_pos..self.pos].iter().filter(|b| **b == b'\n');
+            let newlines = self.buf.as_bytes()[self.line_pos..self.pos]
+                .iter()
+                .filter(|b| **b == b'\n');
             self.line += newlines.count() as u32;
             self.line_pos = self.pos;
         }
@@ -259,7 +263,11 @@ impl<'a> Parser<'a> {
     /// Takes a newline and the here-documents that begin after it.
     fn newline(&mut self) -> Result<()> {
         self.bump();
-        if self.pending.is_empty() { Ok(()) } else { self.here_bodies() }
+        if self.pending.is_empty() {
+            Ok(())
+        } else {
+            self.here_bodies()
+        }
     }
 
     /// Skips blanks, comments and newlines.
@@ -286,7 +294,9 @@ impl<'a> Parser<'a> {
     /// The token at the current position, for messages.
     fn token(&self) -> String {
         let rest = &self.input.buf[self.input.pos..];
-        for op in ["&&", "||", ";;&", ";;", ";&", "<<-", "<<<", "<<", ">>", "<&", ">&", "|&", "&>", "<>", ">|"] {
+        for op in [
+            "&&", "||", ";;&", ";;", ";&", "<<-", "<<<", "<<", ">>", "<&", ">&", "|&", "&>", "<>", ">|",
+        ] {
             if rest.starts_with(op) {
                 return op.to_owned();
             }
@@ -294,7 +304,11 @@ impl<'a> Parser<'a> {
         match rest.bytes().next() {
             Some(b'\n') | None => "newline".to_owned(),
             Some(b) if word::is_meta(b) => char::from(b).to_string(),
-            Some(_) => rest.split(|c: char| c.is_ascii() && word::is_meta(c as u8)).next().unwrap_or(rest).to_owned(),
+            Some(_) => rest
+                .split(|c: char| c.is_ascii() && word::is_meta(c as u8))
+                .next()
+                .unwrap_or(rest)
+                .to_owned(),
         }
     }
 

@@ -71,7 +71,11 @@ impl Parser<'_> {
         let word = self.target()?;
         Ok(Redir {
             fd: RedirFd::Both,
-            kind: if append { RedirKind::Append(word) } else { RedirKind::Write(word, false) },
+            kind: if append {
+                RedirKind::Append(word)
+            } else {
+                RedirKind::Write(word, false)
+            },
         })
     }
 
@@ -113,7 +117,9 @@ impl Parser<'_> {
     /// `>&word`: a duplicate, or, with no number written and a word that is none, both outputs to a file.
     fn duplicate(&mut self, fd: RedirFd, implied: bool) -> Result<Redir> {
         let word = self.target()?;
-        let number = word.as_literal().is_none_or(|t| t == "-" || t.trim_end_matches('-').bytes().all(|b| b.is_ascii_digit()));
+        let number = word
+            .as_literal()
+            .is_none_or(|t| t == "-" || t.trim_end_matches('-').bytes().all(|b| b.is_ascii_digit()));
         Ok(if implied && !number {
             Redir {
                 fd: RedirFd::Both,

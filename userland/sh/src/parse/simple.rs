@@ -64,7 +64,11 @@ impl Parser<'_> {
     }
 
     fn argument(&mut self, command: &Simple) -> Result<Word> {
-        let name = command.words.iter().filter_map(Word::as_literal).find(|t| !matches!(*t, "command" | "builtin"));
+        let name = command
+            .words
+            .iter()
+            .filter_map(Word::as_literal)
+            .find(|t| !matches!(*t, "command" | "builtin"));
         if name.is_some_and(|name| DECLARATIONS.contains(&name)) {
             let start = self.input.pos;
             if let Some(assign) = self.assignment()? {
@@ -218,11 +222,13 @@ impl Parser<'_> {
 
     /// Whether an alias whose text ended in a blank just ended here, so that the next word is checked too.
     fn after_alias_blank(&self) -> bool {
-        let Some(aliases) = &self.syntax.aliases else { return false };
+        let Some(aliases) = &self.syntax.aliases else {
+            return false;
+        };
         let remaining = self.input.buf.len() - self.input.pos;
-        self.expanding
-            .iter()
-            .any(|(name, end)| remaining <= end + 1 && remaining + 1 >= *end && aliases.get(name).is_some_and(|t| t.ends_with([' ', '\t'])))
+        self.expanding.iter().any(|(name, end)| {
+            remaining <= end + 1 && remaining + 1 >= *end && aliases.get(name).is_some_and(|t| t.ends_with([' ', '\t']))
+        })
     }
 
     fn reserved_after_alias(&mut self) -> Result<bool> {

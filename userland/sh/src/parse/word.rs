@@ -35,7 +35,10 @@ pub(super) enum Mode {
 
 impl Mode {
     fn quoted(self) -> bool {
-        matches!(self, Self::QuotedBrace | Self::QuotedReplacement | Self::Double | Self::Here | Self::Arith)
+        matches!(
+            self,
+            Self::QuotedBrace | Self::QuotedReplacement | Self::Double | Self::Here | Self::Arith
+        )
     }
 
     /// Whether it is an operand in `"${...}"`.
@@ -247,7 +250,9 @@ impl Parser<'_> {
             b'\'' if mode.quoted_operand() => {
                 // The quotes are plain, but a brace between two of them does not end the operand.
                 let rest = &self.input.buf[self.input.pos + 1..];
-                let len = rest.find(['\'', '"', '\n']).filter(|n| rest.as_bytes()[*n] == b'\'' && rest[..*n].contains('}'));
+                let len = rest
+                    .find(['\'', '"', '\n'])
+                    .filter(|n| rest.as_bytes()[*n] == b'\'' && rest[..*n].contains('}'));
                 let end = len.map_or(0, |n| n + 1) + 1;
                 let start = self.input.pos;
                 self.input.pos += end;
@@ -328,7 +333,10 @@ impl Parser<'_> {
             return Ok(());
         }
         let rest = &self.bytes()[self.input.pos + 1..];
-        let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"_.+-".contains(b)).count();
+        let len = rest
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || b"_.+-".contains(b))
+            .count();
         let ended = match rest.get(len) {
             None | Some(b'/') => true,
             Some(b':') => mode == Mode::Assign,

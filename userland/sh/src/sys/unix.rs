@@ -126,7 +126,11 @@ pub fn stat(path: &str, follow: bool) -> io::Result<Stat> {
     // SAFETY: all-zero is a valid value; the path is NUL-terminated.
     unsafe {
         let mut st: libc::stat = std::mem::zeroed();
-        check(if follow { libc::stat(path.as_ptr(), &mut st) } else { libc::lstat(path.as_ptr(), &mut st) })?;
+        check(if follow {
+            libc::stat(path.as_ptr(), &mut st)
+        } else {
+            libc::lstat(path.as_ptr(), &mut st)
+        })?;
         Ok(convert(&st))
     }
 }
@@ -143,7 +147,8 @@ pub fn fstat(fd: u32) -> io::Result<Stat> {
 /// 4 read, 2 write, 1 execute.
 pub fn access(path: &str, mode: u32) -> bool {
     // SAFETY: the path is NUL-terminated.
-    c_path(path).is_ok_and(|path| unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode as i32, libc::AT_EACCESS) == 0 })
+    c_path(path)
+        .is_ok_and(|path| unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode as i32, libc::AT_EACCESS) == 0 })
 }
 
 pub fn chdir(path: &str) -> io::Result<()> {
@@ -194,7 +199,10 @@ pub fn groups() -> Vec<u32> {
 }
 
 pub fn hostname() -> String {
-    std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string("/etc/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn place(group: Group) {
@@ -223,7 +231,8 @@ pub fn clone(group: Group, body: &mut dyn FnMut() -> i32) -> io::Result<u32> {
 }
 
 fn run(program: &Program<'_>) -> io::Error {
-    let strings = |texts: Vec<Vec<u8>>| -> Vec<CString> { texts.into_iter().filter_map(|t| CString::new(t).ok()).collect() };
+    let strings =
+        |texts: Vec<Vec<u8>>| -> Vec<CString> { texts.into_iter().filter_map(|t| CString::new(t).ok()).collect() };
     let argv = strings(program.argv.iter().map(|a| to_os(a).as_bytes().to_vec()).collect());
     let env = strings(
         program
@@ -469,7 +478,10 @@ pub fn times() -> Times {
 
 /// Soft and hard limit of a resource.
 pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
-    let mut l = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut l = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: one record is written.
     check(unsafe { libc::getrlimit(resource, &mut l) })?;
     Ok((l.rlim_cur, l.rlim_max))

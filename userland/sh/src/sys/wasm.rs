@@ -248,7 +248,8 @@ pub fn exec(program: &Program<'_>) -> io::Error {
 
 /// Waits for a child, or any; `None` when `block` is off and none changed.
 pub fn wait(pid: Option<u32>, block: bool) -> io::Result<Option<Waited>> {
-    let options = rawprocess::WAIT_UNTRACED | rawprocess::WAIT_CONTINUED | if block { 0 } else { rawprocess::WAIT_NOHANG };
+    let options =
+        rawprocess::WAIT_UNTRACED | rawprocess::WAIT_CONTINUED | if block { 0 } else { rawprocess::WAIT_NOHANG };
     let waited = process::wait(pid.map_or(Which::Any, Which::Pid), options)?;
     Ok(waited.map(|w| Waited {
         pid: w.pid,
@@ -392,4 +393,3 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
 pub fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     process::set_limit(resource, &process::Limit { cur: soft, max: hard })
 }
-
