@@ -9,9 +9,6 @@ use crate::parse;
 use crate::shell::{Exec, Flow, Shell};
 use crate::vars::{Assoc, Value, Var, attr};
 
-/// Largest subscript of an indexed array.
-const MAX_INDEX: i64 = i64::MAX;
-
 /// A subscript, evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
@@ -138,7 +135,7 @@ impl Shell {
                 return Err(self.abort(&format!("{name}[{text}]: bad array subscript")));
             }
         }
-        Ok(Key::Index(index.min(MAX_INDEX) as u64))
+        Ok(Key::Index(index as u64))
     }
 
     /// Sets a variable's text, honouring attributes and references.

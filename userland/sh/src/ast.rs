@@ -296,8 +296,6 @@ pub enum Part {
 pub struct Substitution {
     /// What it runs.
     pub body: List,
-    /// As written, without the parentheses.
-    pub text: String,
 }
 
 /// What a parameter expansion is of.

@@ -98,7 +98,7 @@ pub fn format(format: &str, seconds: i64) -> String {
 
 fn field(c: char, d: &Date, seconds: i64) -> String {
     let (day, month) = (DAYS[d.weekday as usize], MONTHS[(d.month - 1) as usize]);
-    let hour12 = if d.hour % 12 == 0 { 12 } else { d.hour % 12 };
+    let hour12 = if d.hour.is_multiple_of(12) { 12 } else { d.hour % 12 };
     match c {
         'Y' => d.year.to_string(),
         'C' => format!("{:02}", d.year.div_euclid(100)),

@@ -314,10 +314,10 @@ impl Shell {
         let mut stopped = false;
         let job = pgid.filter(|pgid| *pgid > 0 && self.interactive && self.opts.monitor);
         signals.extend(job.map(|pgid| self.pass_interrupts(pgid)).unwrap_or_default());
-        for i in 0..procs.len() {
-            while procs[i].pid != 0 && !procs[i].is_over() {
-                match sys::wait(Some(procs[i].pid), true) {
-                    Ok(Some(waited)) => procs[i].state = Some(waited.state),
+        for proc in &mut procs {
+            while proc.pid != 0 && !proc.is_over() {
+                match sys::wait(Some(proc.pid), true) {
+                    Ok(Some(waited)) => proc.state = Some(waited.state),
                     Ok(None) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
                         match job {
@@ -326,9 +326,9 @@ impl Shell {
                         }
                         continue;
                     }
-                    Err(_) => procs[i].state = Some(State::Exited(127)),
+                    Err(_) => proc.state = Some(State::Exited(127)),
                 }
-                if self.opts.monitor && matches!(procs[i].state, Some(State::Stopped(_))) {
+                if self.opts.monitor && matches!(proc.state, Some(State::Stopped(_))) {
                     stopped = true;
                     break;
                 }

@@ -134,12 +134,6 @@ options! {
 }
 
 impl Options {
-    /// Value of the option with a letter, to change.
-    pub fn by_letter(&mut self, letter: char) -> Option<&mut bool> {
-        let (name, _) = Self::NAMES.iter().find(|(_, l)| *l == letter && letter != ' ')?;
-        self.by_name(name)
-    }
-
     /// Letters of the options that are on, as in `$-`.
     pub fn letters(&self) -> String {
         let mut letters: Vec<char> = Self::NAMES

@@ -7,8 +7,10 @@ use crate::ast::{
 
 /// A function's definition.
 pub fn function(function: &Function) -> String {
-    let mut p = Printer::default();
-    p.out = format!("{} () \n", function.name);
+    let mut p = Printer {
+        out: format!("{} () \n", function.name),
+        ..Printer::default()
+    };
     match &*function.body {
         Compound::Group(list) => p.group(list),
         other => {

@@ -202,8 +202,6 @@ struct Frame {
 pub struct Vars {
     table: NameMap<Var>,
     frames: Vec<Frame>,
-    /// Counts changes, so that the environment need not be built for each program.
-    changes: u64,
 }
 
 impl Vars {
@@ -226,18 +224,13 @@ impl Vars {
     }
 
     fn existing(&mut self, name: &str) -> &mut Var {
-        self.changes += 1;
         // Just made or checked by the caller; an absent one is made, so that there is no way to fail.
         self.table.entry(name.to_owned()).or_default()
     }
 
     /// The variable of a name to change, if there is one.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Var> {
-        let var = self.table.get_mut(name)?;
-        if var.has(attr::EXPORT) {
-            self.changes += 1;
-        }
-        Some(var)
+        self.table.get_mut(name)
     }
 
     /// Sets a text, without regard to attributes.
@@ -252,13 +245,11 @@ impl Vars {
 
     /// Puts a variable in place of what was there.
     pub fn insert(&mut self, name: &str, var: Var) {
-        self.changes += 1;
         self.table.insert(name.to_owned(), var);
     }
 
     /// Removes a variable. One that is local to the present function stays hidden, unset, until it returns.
     pub fn unset(&mut self, name: &str) {
-        self.changes += 1;
         self.table.remove(name);
     }
 
@@ -267,11 +258,6 @@ impl Vars {
         let mut names: Vec<String> = self.table.keys().filter(|n| !n.ends_with('%')).cloned().collect();
         names.sort_unstable();
         names
-    }
-
-    /// How often an exported variable may have changed.
-    pub fn changes(&self) -> u64 {
-        self.changes
     }
 
     /// Begins a frame; `temporary` for the assignments before a command.
@@ -286,7 +272,6 @@ impl Vars {
     pub fn pop(&mut self) {
         let Some(frame) = self.frames.pop() else { return };
         for (name, var) in frame.saved.into_iter().rev() {
-            self.changes += 1;
             match var {
                 Some(var) => self.table.insert(name, var),
                 None => self.table.remove(&name),
@@ -342,7 +327,6 @@ impl Vars {
 
     /// Runs `f` on the global variable of a name, though functions may have hidden it.
     pub fn with_global<T>(&mut self, name: &str, f: impl FnOnce(&mut Var) -> T) -> T {
-        self.changes += 1;
         let slot = self
             .frames
             .iter_mut()

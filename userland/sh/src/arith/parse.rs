@@ -4,7 +4,7 @@ use super::{Binary, Error, Expr, Place, Unary};
 use crate::text::is_name_byte;
 
 /// Deepest nesting.
-const MAX_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 300;
 
 /// Parses an expression; an empty one is 0.
 pub fn parse(text: &str) -> Result<Expr, Error> {

@@ -43,14 +43,13 @@ pub fn alias(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
 /// `unalias`
 pub fn unalias(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
     let mut flags = Flags::new(argv, "a");
-    while let Some(flag) = flags.next() {
-        match flag {
-            Ok(_) => {
-                sh.aliases = Rc::default();
-                return 0;
-            }
-            Err(c) => return sh.usage("unalias", &format!("-{c}: invalid option")),
+    match flags.next() {
+        None => {}
+        Some(Ok(_)) => {
+            sh.aliases = Rc::default();
+            return 0;
         }
+        Some(Err(c)) => return sh.usage("unalias", &format!("-{c}: invalid option")),
     }
     if flags.rest().is_empty() {
         return sh.usage("unalias", "name required");

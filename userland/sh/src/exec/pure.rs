@@ -86,10 +86,10 @@ impl Shell {
         match &assign.value {
             crate::ast::AssignValue::Word(word) => {
                 self.is_pure(word, nested)
-                    && !self
+                    && self
                         .vars
                         .get(&assign.name)
-                        .is_some_and(|v| v.attrs & !crate::vars::attr::EXPORT != 0)
+                        .is_none_or(|v| v.attrs & !crate::vars::attr::EXPORT == 0)
             }
             crate::ast::AssignValue::Array(_) => false,
         }
@@ -166,11 +166,13 @@ impl Shell {
 
 /// Whether a redirection leaves what a builtin writes to standard output alone, as its being captured wants.
 fn keeps_output(redir: &crate::ast::Redir) -> bool {
-    match (&redir.fd, &redir.kind) {
-        (RedirFd::Number(0), RedirKind::Read(_) | RedirKind::HereDoc(_) | RedirKind::HereString(_)) => true,
-        (RedirFd::Number(2), RedirKind::Write(..) | RedirKind::Append(_)) => true,
-        _ => false,
-    }
+    matches!(
+        (&redir.fd, &redir.kind),
+        (
+            RedirFd::Number(0),
+            RedirKind::Read(_) | RedirKind::HereDoc(_) | RedirKind::HereString(_)
+        ) | (RedirFd::Number(2), RedirKind::Write(..) | RedirKind::Append(_))
+    )
 }
 
 fn nested_target_is_file(shell: &mut Shell, word: &Word) -> bool {

@@ -343,7 +343,7 @@ impl Shell {
             self.error(&format!("{text}: ambiguous redirect"));
             return Ok(None);
         };
-        if fd >= PRIVATE_FD && fd < PRIVATE_FD + 100 || !sys::is_open(fd) {
+        if (PRIVATE_FD..PRIVATE_FD + 100).contains(&fd) || !sys::is_open(fd) {
             self.error(&format!("{fd}: Bad file descriptor"));
             return Ok(None);
         }

@@ -134,10 +134,7 @@ impl Shell {
             }
         }
         for assign in &simple.assigns {
-            if let Err(flow) = self.run_assign(assign) {
-                // A failed assignment ends a shell that is not interactive, as in bash's POSIX mode and its `-c`.
-                return Err(flow);
-            }
+            self.run_assign(assign)?
         }
         Ok(self.substituted.unwrap_or(0))
     }

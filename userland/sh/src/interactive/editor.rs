@@ -154,16 +154,12 @@ impl Editor<'_> {
             Key::Ctrl('F') | Key::Right => self.pos = (self.pos + 1).min(self.line.len()),
             Key::Meta('b') | Key::WordLeft => self.pos = self.word_left(),
             Key::Meta('f') | Key::WordRight => self.pos = self.word_right(),
-            Key::Ctrl('H' | '?') => {
-                if self.pos > 0 {
-                    self.pos -= 1;
-                    self.line.remove(self.pos);
-                }
+            Key::Ctrl('H' | '?') if self.pos > 0 => {
+                self.pos -= 1;
+                self.line.remove(self.pos);
             }
-            Key::Ctrl('D') | Key::Delete => {
-                if self.pos < self.line.len() {
-                    self.line.remove(self.pos);
-                }
+            Key::Ctrl('D') | Key::Delete if self.pos < self.line.len() => {
+                self.line.remove(self.pos);
             }
             Key::Ctrl('K') => self.kill(self.pos, self.line.len()),
             Key::Ctrl('U') => self.kill(0, self.pos),

@@ -66,7 +66,6 @@ impl Parser<'_> {
 
     /// The body of a substitution, after its opening parenthesis.
     pub(super) fn substitution(&mut self) -> Result<Rc<Substitution>> {
-        let start = self.input.pos;
         let pending = std::mem::take(&mut self.pending);
         let body = self.deeper(Self::compound_list)?;
         self.blanks()?;
@@ -77,10 +76,9 @@ impl Parser<'_> {
                 self.unexpected()
             });
         }
-        let text = self.input.buf[start..self.input.pos].to_owned();
         self.bump();
         self.pending = pending;
-        Ok(Rc::new(Substitution { body, text }))
+        Ok(Rc::new(Substitution { body }))
     }
 
     /// If `((` at the current position is closed by `))`, takes all of it and returns what is between.

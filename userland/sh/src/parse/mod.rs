@@ -78,21 +78,9 @@ impl Input {
         }
     }
 
-    /// The line of the next command.
-    pub fn line(&self) -> u32 {
-        self.line
-    }
-
     /// Whether nothing but blanks is left of a whole input: what was parsed last was its last command.
     pub fn is_spent(&self) -> bool {
         self.ended && self.buf[self.pos..].bytes().all(|b| b.is_ascii_whitespace())
-    }
-
-    /// Forgets the rest of the current line, after a syntax error.
-    pub fn skip_line(&mut self) {
-        self.pos = self.buf[self.pos..]
-            .find('\n')
-            .map_or(self.buf.len(), |n| self.pos + n + 1);
     }
 
     fn compact(&mut self) {

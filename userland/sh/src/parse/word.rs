@@ -380,7 +380,7 @@ impl Parser<'_> {
             }
         }
         self.bump();
-        let body = self.nested(text.clone(), |p| {
+        let body = self.nested(text, |p| {
             let list = p.compound_list()?;
             match p.peek()? {
                 None => Ok(list),
@@ -391,6 +391,6 @@ impl Parser<'_> {
             Error::Eof(line, message) => Error::Syntax(line, message),
             other => other,
         })?;
-        Ok(Part::Command(Rc::new(crate::ast::Substitution { body, text })))
+        Ok(Part::Command(Rc::new(crate::ast::Substitution { body })))
     }
 }

@@ -26,10 +26,6 @@ pub fn is_eperm(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EPERM)
 }
 
-pub fn is_bad_fd(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EBADF)
-}
-
 pub fn is_enoexec(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
 }

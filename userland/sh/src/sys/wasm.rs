@@ -23,10 +23,6 @@ pub fn is_eperm(error: &io::Error) -> bool {
     agentos_guest::errno(error) == Some(errno::EPERM)
 }
 
-pub fn is_bad_fd(error: &io::Error) -> bool {
-    agentos_guest::errno(error) == Some(errno::EBADF)
-}
-
 pub fn is_enoexec(error: &io::Error) -> bool {
     agentos_guest::errno(error) == Some(errno::ENOEXEC)
 }
