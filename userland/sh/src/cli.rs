@@ -290,6 +290,9 @@ fn run_input(sh: &mut Shell, input: &mut Input, by_lines: bool) -> i32 {
         match parsed {
             Ok(None) => break,
             Ok(Some(list)) => {
+                if sh.opts.verbose {
+                    let _ = sys::write_all(2, &text::encode(input.consumed()));
+                }
                 let tail = !by_lines && input.is_spent();
                 match sh.run_list(&list, tail) {
                     Ok(_) => {}

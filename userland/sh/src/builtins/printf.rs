@@ -198,8 +198,9 @@ impl Printf<'_> {
             }
             'c' => {
                 let word = self.word().unwrap_or_default();
-                let first: String = word.chars().take(1).collect();
-                self.text(&first, spec);
+                // The first character; the byte 0 of nothing, as in C.
+                let first = word.chars().next().unwrap_or('\0');
+                self.text(&first.to_string(), spec);
             }
             'd' | 'i' => {
                 let word = self.word().unwrap_or_default();
@@ -346,7 +347,9 @@ impl Printf<'_> {
             // Unsigned conversions take the upper half as it is.
             Ok(n) => n as i64,
             Err(_) => {
-                self.invalid(word, "Numerical result out of range");
+                // Only a warning.
+                self.sh
+                    .error(&format!("printf: warning: {word}: Numerical result out of range"));
                 if negative { i64::MIN } else { i64::MAX }
             }
         }

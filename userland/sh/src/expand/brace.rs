@@ -3,7 +3,7 @@
 use crate::ast::{Part, Word};
 
 /// Most words that one word becomes.
-const MAX_WORDS: usize = 1_000_000;
+pub(super) const MAX_WORDS: usize = 1_000_000;
 
 /// A character that may belong to a brace expression, or a part that cannot.
 #[derive(Debug, Clone)]
@@ -12,8 +12,9 @@ enum Item {
     Part(Part),
 }
 
-/// The words that a word stands for.
-pub(super) fn expand(word: &Word) -> Vec<Word> {
+/// The words that a word stands for; `None` if they are too many.
+pub(super) fn expand(word: &Word) -> Option<Vec<Word>> {
+    let mut over = false;
     let mut items = Vec::new();
     for part in &word.parts {
         match part {
@@ -21,10 +22,8 @@ pub(super) fn expand(word: &Word) -> Vec<Word> {
             other => items.push(Item::Part(other.clone())),
         }
     }
-    expand_items(&items, 0)
-        .into_iter()
-        .map(|items| rebuild(word, items))
-        .collect()
+    let all = expand_items(&items, 0, &mut over);
+    (!over).then(|| all.into_iter().map(|items| rebuild(word, items)).collect())
 }
 
 fn rebuild(word: &Word, items: Vec<Item>) -> Word {
@@ -61,23 +60,24 @@ fn rebuild(word: &Word, items: Vec<Item>) -> Word {
     }
 }
 
-fn expand_items(items: &[Item], depth: usize) -> Vec<Vec<Item>> {
+fn expand_items(items: &[Item], depth: usize, over: &mut bool) -> Vec<Vec<Item>> {
     if depth > 50 {
         return vec![items.to_vec()];
     }
     let mut from = 0;
     while let Some(open) = position(items, from, '{') {
-        let Some((close, alternatives)) = group(items, open, depth) else {
+        let Some((close, alternatives)) = group(items, open, depth, over) else {
             from = open + 1;
             continue;
         };
-        let tails = expand_items(&items[close + 1..], depth + 1);
+        let tails = expand_items(&items[close + 1..], depth + 1, over);
+        *over |= alternatives.len().saturating_mul(tails.len()) > MAX_WORDS;
+        if *over {
+            return Vec::new();
+        }
         let mut all = Vec::new();
         for middle in alternatives {
             for tail in &tails {
-                if all.len() >= MAX_WORDS {
-                    return all;
-                }
                 let mut one = items[..open].to_vec();
                 one.extend(middle.iter().cloned());
                 one.extend(tail.iter().cloned());
@@ -94,7 +94,7 @@ fn position(items: &[Item], from: usize, wanted: char) -> Option<usize> {
 }
 
 /// The end of the group that opens at `open`, and what it stands for.
-fn group(items: &[Item], open: usize, depth: usize) -> Option<(usize, Vec<Vec<Item>>)> {
+fn group(items: &[Item], open: usize, depth: usize, over: &mut bool) -> Option<(usize, Vec<Vec<Item>>)> {
     let mut level = 0usize;
     let mut commas = Vec::new();
     for (i, item) in items.iter().enumerate().skip(open) {
@@ -104,7 +104,7 @@ fn group(items: &[Item], open: usize, depth: usize) -> Option<(usize, Vec<Vec<It
             '}' => {
                 level -= 1;
                 if level == 0 {
-                    return close(items, open, i, &commas, depth).map(|all| (i, all));
+                    return close(items, open, i, &commas, (depth, over)).map(|all| (i, all));
                 }
             }
             ',' if level == 1 => commas.push(i),
@@ -114,7 +114,13 @@ fn group(items: &[Item], open: usize, depth: usize) -> Option<(usize, Vec<Vec<It
     None
 }
 
-fn close(items: &[Item], open: usize, end: usize, commas: &[usize], depth: usize) -> Option<Vec<Vec<Item>>> {
+fn close(
+    items: &[Item],
+    open: usize,
+    end: usize,
+    commas: &[usize],
+    (depth, over): (usize, &mut bool),
+) -> Option<Vec<Vec<Item>>> {
     if commas.is_empty() {
         let text: Option<String> = items[open + 1..end]
             .iter()
@@ -123,20 +129,20 @@ fn close(items: &[Item], open: usize, end: usize, commas: &[usize], depth: usize
                 Item::Part(_) => None,
             })
             .collect();
-        let words = sequence(&text?)?;
+        let words = sequence(&text?, over)?;
         return Some(words.into_iter().map(|w| w.chars().map(Item::Char).collect()).collect());
     }
     let mut all = Vec::new();
     let mut start = open + 1;
     for stop in commas.iter().copied().chain([end]) {
-        all.extend(expand_items(&items[start..stop], depth + 1));
+        all.extend(expand_items(&items[start..stop], depth + 1, over));
         start = stop + 1;
     }
     Some(all)
 }
 
 /// `a..b` and `a..b..step`.
-fn sequence(text: &str) -> Option<Vec<String>> {
+fn sequence(text: &str, over: &mut bool) -> Option<Vec<String>> {
     let mut pieces = text.split("..");
     let (first, last, step) = (pieces.next()?, pieces.next()?, pieces.next());
     if pieces.next().is_some() {
@@ -153,7 +159,7 @@ fn sequence(text: &str) -> Option<Vec<String>> {
         } else {
             0
         };
-        return Some(range(a, b, step).into_iter().map(|n| pad(n, width)).collect());
+        return Some(range(a, b, step, over).into_iter().map(|n| pad(n, width)).collect());
     }
     let single = |t: &str| {
         let mut chars = t.chars();
@@ -161,7 +167,7 @@ fn sequence(text: &str) -> Option<Vec<String>> {
         (chars.next().is_none() && c.is_ascii_alphabetic()).then_some(c)
     };
     let (a, b) = (single(first)?, single(last)?);
-    let codes = range(a as i64, b as i64, step);
+    let codes = range(a as i64, b as i64, step, over);
     Some(
         codes
             .into_iter()
@@ -178,12 +184,13 @@ fn pad(n: i64, width: usize) -> String {
     }
 }
 
-fn range(from: i64, to: i64, step: i64) -> Vec<i64> {
+fn range(from: i64, to: i64, step: i64, over: &mut bool) -> Vec<i64> {
     let step = step.checked_abs().filter(|s| *s != 0).unwrap_or(1);
     let mut all = Vec::new();
     let mut n = from;
     loop {
-        if from <= to && n > to || from > to && n < to || all.len() >= MAX_WORDS {
+        *over |= all.len() >= MAX_WORDS;
+        if from <= to && n > to || from > to && n < to || *over {
             return all;
         }
         all.push(n);
@@ -204,7 +211,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        let all = expand(&Word::literal(text));
+        let all = expand(&Word::literal(text)).unwrap();
         all.iter()
             .map(|w| w.as_literal().unwrap_or_default().to_owned())
             .collect()
@@ -221,5 +228,7 @@ mod tests {
         assert_eq!(words("{,x}y"), ["y", "xy"]);
         assert_eq!(words("a{b"), ["a{b"]);
         assert_eq!(words("{a,b}{1,2}"), ["a1", "a2", "b1", "b2"]);
+        assert!(expand(&Word::literal("{1..99999999999}")).is_none());
+        assert!(expand(&Word::literal(&"{1..100}".repeat(9))).is_none());
     }
 }

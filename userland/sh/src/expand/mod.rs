@@ -35,7 +35,14 @@ impl Shell {
 
     fn expand_word(&mut self, word: &Word, out: &mut Vec<String>) -> Exec<()> {
         if word.braces && self.opts.braceexpand {
-            for word in brace::expand(word) {
+            let Some(words) = brace::expand(word) else {
+                return Err(self.abort(&format!(
+                    "{}: brace expansion: too many words (limit {})",
+                    word.raw,
+                    brace::MAX_WORDS
+                )));
+            };
+            for word in words {
                 self.expand_fields(&word, out)?;
             }
             return Ok(());

@@ -83,6 +83,11 @@ impl Input {
         self.ended && self.buf[self.pos..].bytes().all(|b| b.is_ascii_whitespace())
     }
 
+    /// The text of the command parsed last.
+    pub fn consumed(&self) -> &str {
+        &self.buf[..self.pos]
+    }
+
     fn compact(&mut self) {
         self.count_lines();
         self.buf.drain(..self.pos);
