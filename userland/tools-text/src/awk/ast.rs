@@ -128,6 +128,8 @@ pub struct Function {
     /// Which parameters are arrays.
     pub params: Vec<bool>,
     pub body: Stmt,
+    /// How deeply statements and expressions nest in the body.
+    pub height: usize,
 }
 
 /// A program.

@@ -5,7 +5,7 @@
 
 use super::ast::{Arith, Compare, Expr, Name, Source, special};
 use super::compare;
-use super::interp::{CALL_LIMIT, Flow, Interp, Run, Stop};
+use super::interp::{Flow, Interp, NEST_LIMIT, Run, Stop};
 use super::number;
 use super::value::{Cell, Key, Text, Value};
 use std::cmp::Ordering;
@@ -427,11 +427,9 @@ impl<'p> Interp<'p> {
     fn call(&mut self, number: usize, args: &'p [Expr]) -> Run<Value> {
         let program = self.program;
         let function = &program.functions[number];
-        if self.depth >= CALL_LIMIT {
+        if self.depth + function.height > NEST_LIMIT {
             let name = &function.name;
-            return Err(Stop::Error(format!(
-                "fatal: function `{name}' nests deeper than the limit of {CALL_LIMIT} calls"
-            )));
+            return Err(Stop::Error(format!("fatal: calls nest too deeply at function `{name}': limit {NEST_LIMIT}")));
         }
         let mut cells = Vec::with_capacity(function.params.len());
         for (position, is_array) in function.params.iter().enumerate() {
@@ -451,9 +449,9 @@ impl<'p> Interp<'p> {
         let frame = self.locals.len();
         self.locals.append(&mut cells);
         let caller = std::mem::replace(&mut self.frame, frame);
-        self.depth += 1;
+        self.depth += function.height;
         let flow = self.exec(&function.body);
-        self.depth -= 1;
+        self.depth -= function.height;
         self.frame = caller;
         self.locals.truncate(frame);
         Ok(match flow? {

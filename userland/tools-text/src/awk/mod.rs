@@ -15,6 +15,7 @@ mod compare;
 mod eval;
 mod expr_parser;
 mod format;
+mod height;
 mod interp;
 mod lexer;
 mod matching;

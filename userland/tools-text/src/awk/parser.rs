@@ -342,11 +342,9 @@ impl Parser {
         let body = self.block();
         self.locals.clear();
         self.current = None;
-        Ok(Function {
-            name,
-            params: vec![false; params.len()],
-            body: body?,
-        })
+        let body = body?;
+        let height = super::height::of(&body);
+        Ok(Function { name, params: vec![false; params.len()], body, height })
     }
 
     // Statements.

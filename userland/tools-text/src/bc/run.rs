@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Write};
 use std::rc::Rc;
 
 /// Deepest recursion of functions.
-const CALL_LIMIT: usize = if cfg!(target_family = "wasm") { 300 } else { 1500 };
+const CALL_LIMIT: usize = if cfg!(target_family = "wasm") { 400 } else { 1500 };
 /// Largest index of an array.
 const INDEX_LIMIT: i64 = 16_777_215;
 
