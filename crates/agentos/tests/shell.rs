@@ -100,7 +100,9 @@ async fn an_interactive_shell_keeps_jobs() {
     shell.write_all(b"jobs\r").await.unwrap();
     until(&mut shell, "topped").await;
     shell.control().signal_group(Signal::Cont).unwrap();
-    shell.write_all(b"kill %1; wait; exit 5\r").await.unwrap();
+    shell.write_all(b"kill %1\r\r").await.unwrap();
+    until(&mut shell, "erminated").await;
+    shell.write_all(b"exit 5\r").await.unwrap();
     assert_eq!(shell.wait().await.unwrap(), 5);
 }
 

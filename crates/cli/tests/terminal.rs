@@ -190,6 +190,8 @@ fn a_shell_edits_lines_and_keeps_jobs() {
     terminal.until("topped");
     terminal.keys("jobs\r");
     terminal.until("sleep 1000");
-    terminal.keys("kill %1; wait; exit 5\r");
+    terminal.keys("kill %1\r\r");
+    terminal.until("erminated");
+    terminal.keys("exit 5\r");
     assert_eq!(terminal.child.wait().unwrap().code(), Some(5));
 }
