@@ -1,6 +1,6 @@
 //! Terminals opened through the SDK.
 
-use agentos::{AgentOs, Errno, Shell, ShellOptions, Signal};
+use agentos::{AgentOs, Errno, Shell, ShellOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Reads until `text` was printed; gives everything up to its end.
@@ -99,9 +99,10 @@ async fn an_interactive_shell_keeps_jobs() {
     until(&mut shell, "user@agent-os:~$ ").await;
     shell.write_all(b"jobs\r").await.unwrap();
     until(&mut shell, "topped").await;
-    shell.control().signal_group(Signal::Cont).unwrap();
-    shell.write_all(b"kill %1\r\r").await.unwrap();
+    until(&mut shell, "user@agent-os:~$ ").await;
+    shell.write_all(b"kill %1; sleep 0.1\r").await.unwrap();
     until(&mut shell, "erminated").await;
+    until(&mut shell, "user@agent-os:~$ ").await;
     shell.write_all(b"exit 5\r").await.unwrap();
     assert_eq!(shell.wait().await.unwrap(), 5);
 }

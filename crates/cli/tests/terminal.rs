@@ -179,19 +179,28 @@ fn the_terminal_is_as_it_was_afterwards() {
 #[test]
 fn a_shell_edits_lines_and_keeps_jobs() {
     let mut terminal = Terminal::start(&["shell"]);
+    terminal.until(PROMPT);
     terminal.keys("echo $((6*7))\r");
-    terminal.until("42");
+    terminal.until("42\r\n");
+    terminal.until(PROMPT);
     // The line is edited: two letters are taken back.
     terminal.keys("echo abxx\x7f\x7fcd\r");
     terminal.until("\nabcd");
+    terminal.until(PROMPT);
     terminal.keys("sh -c 'echo be\"\"gun; exec sleep 1000'\r");
     terminal.until("\nbegun");
     terminal.keys("\x1a");
     terminal.until("topped");
+    terminal.until(PROMPT);
     terminal.keys("jobs\r");
-    terminal.until("sleep 1000");
-    terminal.keys("kill %1\r\r");
+    terminal.until("topped");
+    terminal.until(PROMPT);
+    terminal.keys("kill %1; sleep 0.1\r");
     terminal.until("erminated");
+    terminal.until(PROMPT);
     terminal.keys("exit 5\r");
     assert_eq!(terminal.child.wait().unwrap().code(), Some(5));
 }
+
+/// The end of the shell's prompt: it asks for a line now.
+const PROMPT: &str = "\x1b[17C";
