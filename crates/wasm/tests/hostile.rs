@@ -6,6 +6,8 @@ mod common;
 
 use agentos_kernel::process::{ExitStatus, Signal};
 use common::*;
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// Imports with their parameters (`i` 32 bits, `I` 64 bits), from the ABI's own declarations and from preview 1.
 fn imports() -> Vec<(&'static str, String, String)> {
@@ -139,21 +141,34 @@ fn signature(params: &str) -> String {
     format!("(param{types}) (result i32)")
 }
 
-/// Calls with random arguments; the last ones all point outside.
+/// Random arguments of one call.
+fn arguments(random: &mut Random, params: &str) -> String {
+    let argument = |kind| match kind {
+        'I' => format!(" (i64.const {})", random.pick(&WIDE) as i64),
+        _ => format!(" (i32.const {})", random.pick(&VALUES) as u32 as i32),
+    };
+    params.chars().map(argument).collect()
+}
+
+/// Calls with random arguments; some have only pointers that point outside.
 fn calls(name: &str, params: &str, count: usize) -> String {
-    let mut random = Random(name.bytes().fold(0x9e37_79b9, |seed, byte| {
-        (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    }));
+    let seed = |seed: u64, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut random = Random(name.bytes().fold(0x9e37_79b9, seed));
     let mut text = String::new();
     for round in 0..count {
-        let args: String = params
-            .chars()
-            .map(|kind| match kind {
-                'I' => format!(" (i64.const {})", random.pick(&WIDE) as i64),
-                _ if round % 8 == 7 => " (i32.const -2)".to_owned(),
-                _ => format!(" (i32.const {})", random.pick(&VALUES) as u32 as i32),
-            })
-            .collect();
+        let mut args = arguments(&mut random, params);
+        if round % 8 == 7 {
+            args = params
+                .chars()
+                .map(|kind| {
+                    if kind == 'I' {
+                        " (i64.const -2)"
+                    } else {
+                        " (i32.const -2)"
+                    }
+                })
+                .collect();
+        }
         text += &format!("(drop (call $f{args}))\n");
     }
     text
@@ -164,7 +179,6 @@ fn nonsense_is_answered() {
     let vm = Vm::limited(|limits| limits.max_processes = 64);
     let alarm = "(drop (call $timer_real (i64.const 20000000) (i64.const 20000000) (i32.const 0x300)))";
     for (module, name, params) in imports() {
-        // These end the caller or hit everybody when they do what they are asked.
         if ["proc_exit", "proc_raise", "sig_kill", "timer_real"].contains(&name.as_str()) {
             continue;
         }
@@ -219,4 +233,104 @@ fn imports_work_from_a_start_function() {
         "(func $begin (if (call $random_get (i32.const 0) (i32.const 4)) (then unreachable)) (call $proc_exit (i32.load8_u (i32.const 0))))
          (start $begin) (func (export \"_start\") unreachable)"));
     assert_eq!(vm.run(&["early"]).0, ExitStatus::Exited(0x5a));
+}
+
+/// Programs that call everything in random order, so that what one call leaves behind meets the next.
+fn random_program(seed: u64, count: usize) -> String {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let all: Vec<_> = imports()
+        .into_iter()
+        .filter(|(_, name, _)| !ENDING.contains(&name.as_str()))
+        .collect();
+    let mut text = format!(
+        "(module (import \"{OS}\" \"timer_real\" (func $timer {}))\n",
+        signature("IIi")
+    );
+    text += &format!(
+        "(import \"{OS}\" \"sig_disposition\" (func $catch {}))\n",
+        signature("iii")
+    );
+    for (at, (module, name, params)) in all.iter().enumerate() {
+        text += &format!("(import \"{module}\" \"{name}\" (func $f{at} {}))\n", signature(params));
+    }
+    // A caught signal that is never taken ends every wait.
+    text +=
+        "(memory (export \"memory\") 2) (func (export \"agentos_clone_entry\") (param i32) (result i32) (local.get 0))
+        (func (export \"_start\") (drop (call $catch (i32.const 14) (i32.const 2) (i32.const 0)))
+        (drop (call $timer (i64.const 1000000) (i64.const 1000000) (i32.const 0)))\n";
+    text += &data_stores();
+    let numbers: Vec<u64> = (0..all.len() as u64).collect();
+    for _ in 0..count {
+        let at = random.pick(&numbers) as usize;
+        text += &format!("(drop (call $f{at}{}))\n", arguments(&mut random, &all[at].2));
+    }
+    text + "))"
+}
+
+/// Imports that end the caller or hit everybody when they do what they are asked.
+const ENDING: [&str; 7] = [
+    "proc_exit",
+    "proc_raise",
+    "sig_kill",
+    "timer_real",
+    "sig_take",
+    "sig_disposition",
+    "proc_limit_set",
+];
+
+/// Instructions that write something meaningful to the places that arguments point at: paths, vectors, a request.
+fn data_stores() -> String {
+    let words = [
+        (0x100u32, 0x706d_742fu32),
+        (0x104, 0x0078_2f2f),
+        (0x200, 0x100),
+        (0x204, 8),
+        (0x208, 0x300),
+        (0x20c, 64),
+        (0x40, 80),
+        (0x48, 0x100),
+        (0x4c, 4),
+    ];
+    words
+        .iter()
+        .map(|(at, word)| format!("(i32.store (i32.const {at}) (i32.const {}))\n", *word as i32))
+        .collect()
+}
+
+#[test]
+fn random_programs_harm_nobody() {
+    let rounds = std::env::var("HOSTILE_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(8);
+    let bystander = Vm::new();
+    bystander.install("true", "(module (func (export \"_start\")))");
+    for seed in 0..rounds {
+        let vm = Vm::limited(|limits| limits.max_processes = 64);
+        vm.install("random", &random_program(seed, 1000));
+        let status = run_for_a_while(&vm, "random");
+        let bugs = [Signal::ABRT, Signal::SEGV, Signal::ILL, Signal::FPE, Signal::BUS];
+        let bug = status.signal().is_some_and(|signal| bugs.contains(&signal));
+        assert!(!bug, "seed {seed}: {status:?}");
+        // Everything is given back, and what it did to its own VM does not reach another one.
+        eventually(|| vm.processes() == 0);
+        assert_eq!(vm.kernel.usage().memory.used(), 0, "seed {seed}");
+        assert_eq!(bystander.run(&["true"]).0, ExitStatus::Exited(0), "seed {seed}");
+    }
+}
+
+/// Runs a program. One that has come to wait for ever, with its alarm blocked, is killed.
+fn run_for_a_while(vm: &Vm, name: &str) -> ExitStatus {
+    let process = vm.spawn(&[name]);
+    let clock = vm.kernel.clock();
+    let deadline = clock.instant().after(500_000_000);
+    block_on(poll_fn(|cx| {
+        if process.poll_exit(cx.waker()).is_ready() || clock.instant() >= deadline {
+            return Poll::Ready(());
+        }
+        clock.wake_at(deadline, cx.waker());
+        Poll::Pending
+    }));
+    vm.kernel.kill_all();
+    wait(&process)
 }
