@@ -1,0 +1,1 @@
+seq 6 | paste - - -; printf 'a b\nccc d\n' | column -t
