@@ -112,10 +112,9 @@ impl Editor<'_> {
                 self.row = 0;
             }
             Key::Signal => {
+                // A changed window needs no more than being drawn for, unless there is a trap.
                 while let Some(signal) = self.sh.traps.take() {
-                    if signal != 28 {
-                        let _ = self.sh.run_signal_trap(signal);
-                    }
+                    let _ = self.sh.run_signal_trap(signal);
                 }
             }
             Key::Ctrl('_') => {

@@ -163,7 +163,7 @@ fn read_command(sh: &mut Shell, input: &mut Input) -> parse::Result<Option<crate
     let result = Parser::new(input, &mut more, syntax).next();
     if !text.trim().is_empty() {
         let control = sh.vars.text("HISTCONTROL").unwrap_or_default().to_owned();
-        sh.history.add(&text, &control);
+        sh.history.add(text.trim_start_matches('\n'), &control);
         sh.command_text = std::rc::Rc::from(text.trim());
     }
     result

@@ -231,6 +231,11 @@ impl Parser<'_> {
                     b.lit.push(c);
                 } else {
                     b.lit.push('\\');
+                    // An escaped quote begins nothing.
+                    if mode.quoted_operand() && self.raw()? == Some(b'\'') {
+                        let c = self.take_char();
+                        b.lit.push(c);
+                    }
                 }
             }
             b'$' => self.dollar_into(true, b)?,
@@ -250,9 +255,7 @@ impl Parser<'_> {
             b'\'' if mode.quoted_operand() => {
                 // The quotes are plain, but a brace between two of them does not end the operand.
                 let rest = &self.input.buf[self.input.pos + 1..];
-                let len = rest
-                    .find(['\'', '"', '\n'])
-                    .filter(|n| rest.as_bytes()[*n] == b'\'' && rest[..*n].contains('}'));
+                let len = rest.find(['\'', '"', '\n']).filter(|n| rest.as_bytes()[*n] == b'\'');
                 let end = len.map_or(0, |n| n + 1) + 1;
                 let start = self.input.pos;
                 self.input.pos += end;
