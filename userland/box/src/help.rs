@@ -16,6 +16,7 @@ fn help(args: &[OsString]) -> i32 {
         agentos_tools_sys::synopses(),
         agentos_tools_text::synopses(),
         agentos_tools_data::synopses(),
+        agentos_tools_sqlite::synopses(),
         coreutils::SYNOPSES,
         OTHERS,
     ] {
