@@ -147,12 +147,15 @@ impl Shell {
     pub fn assign(&mut self, name: &str, key: Option<Key>, text: String, append: bool) -> Exec<()> {
         // The commonest case: an ordinary variable that exists.
         if key.is_none()
-            && !append
             && let Some(var) = self.vars.get_mut(name)
             && var.attrs & !attr::EXPORT == 0
             && let Value::Scalar(old) = &mut var.value
         {
-            *old = text;
+            if append {
+                old.push_str(&text);
+            } else {
+                *old = text;
+            }
             self.changed(name);
             return Ok(());
         }
@@ -285,43 +288,59 @@ impl Shell {
         if self.is_assoc(&name) {
             return self.assign_assoc(&name, elements, append);
         }
-        let attrs = self.vars.get(&name).map_or(0, |v| v.attrs);
-        let mut map = match self.vars.get(&name).map(|v| &v.value) {
-            Some(Value::Indexed(map)) if append => map.clone(),
-            Some(Value::Scalar(text)) if append => BTreeMap::from([(0, text.clone())]),
+        let mut items = Vec::new();
+        for element in elements {
+            if let Some(index) = &element.index {
+                let key = self.key(&name, index)?;
+                let text = self.expand_assigned(&element.value)?;
+                items.push(self.item(&name, Some(key), element.append, text)?);
+            } else {
+                for text in self.expand_words(std::slice::from_ref(&element.value))? {
+                    items.push(self.item(&name, None, false, text)?);
+                }
+            }
+        }
+        // The old elements stay in place: appending costs what is appended.
+        let var = self.vars.entry(&name);
+        let mut map = match std::mem::take(&mut var.value) {
+            Value::Indexed(map) if append => map,
+            Value::Scalar(text) if append => BTreeMap::from([(0, text)]),
             _ => BTreeMap::new(),
         };
-        let mut next = map.keys().next_back().map_or(0, |last| last + 1);
-        for element in elements {
-            let Some(index) = &element.index else {
-                for text in self.expand_words(std::slice::from_ref(&element.value))? {
-                    let text = self.with_attributes(attrs, None, text)?;
-                    map.insert(next, text);
-                    next += 1;
-                }
-                continue;
+        let mut next = map.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        for (key, append, text) in items {
+            let at = match key {
+                Some(Key::Index(at)) => at,
+                _ => next,
             };
-            let Key::Index(at) = self.key(&name, index)? else {
-                continue;
-            };
-            let text = self.expand_assigned(&element.value)?;
-            let old = if element.append { map.get(&at).cloned() } else { None };
-            let text = self.with_attributes(attrs, old, text)?;
-            map.insert(at, text);
-            next = at + 1;
+            let slot = map.entry(at).or_default();
+            if !append {
+                slot.clear();
+            }
+            slot.push_str(&text);
+            next = at.saturating_add(1);
         }
-        let var = self.vars.entry(&name);
         var.value = Value::Indexed(map);
         self.changed(&name);
         Ok(())
     }
 
-    fn assign_assoc(&mut self, name: &str, elements: &[Element], append: bool) -> Exec<()> {
+    /// An element to be stored: attributes are applied here, where the old elements can still be read.
+    fn item(&mut self, name: &str, key: Option<Key>, append: bool, text: String) -> Exec<(Option<Key>, bool, String)> {
         let attrs = self.vars.get(name).map_or(0, |v| v.attrs);
-        let mut map = match self.vars.get(name).map(|v| &v.value) {
-            Some(Value::Assoc(map)) if append => map.clone(),
-            _ => Assoc::default(),
+        if attrs & (attr::INTEGER | attr::LOWER | attr::UPPER | attr::CAPITAL) == 0 {
+            return Ok((key, append, text));
+        }
+        let old = match &key {
+            Some(key) if append => self.get_element(name, key),
+            _ => None,
         };
+        let text = self.with_attributes(attrs, old, text)?;
+        Ok((key, false, text))
+    }
+
+    fn assign_assoc(&mut self, name: &str, elements: &[Element], append: bool) -> Exec<()> {
+        let mut items = Vec::new();
         let mut pending: Option<String> = None;
         for element in elements {
             let Some(index) = &element.index else {
@@ -329,20 +348,30 @@ impl Shell {
                 let text = self.expand_assigned(&element.value)?;
                 match pending.take() {
                     None => pending = Some(text),
-                    Some(key) => map.insert(key, text),
+                    Some(key) => items.push((Some(Key::Text(key)), false, text)),
                 }
                 continue;
             };
-            let key = self.expand_text(index)?;
+            let key = Key::Text(self.expand_text(index)?);
             let text = self.expand_assigned(&element.value)?;
-            let old = if element.append { map.get(&key).cloned() } else { None };
-            let text = self.with_attributes(attrs, old, text)?;
-            map.insert(key, text);
+            items.push(self.item(name, Some(key), element.append, text)?);
         }
-        if let Some(key) = pending {
-            map.insert(key, String::new());
+        items.extend(pending.map(|key| (Some(Key::Text(key)), false, String::new())));
+        let var = self.vars.entry(name);
+        let mut map = match std::mem::take(&mut var.value) {
+            Value::Assoc(map) if append => map,
+            _ => Assoc::default(),
+        };
+        for (key, append, text) in items {
+            let Some(Key::Text(key)) = key else { continue };
+            let old = if append {
+                map.get(&key).cloned().unwrap_or_default()
+            } else {
+                String::new()
+            };
+            map.insert(key, old + &text);
         }
-        self.vars.entry(name).value = Value::Assoc(map);
+        var.value = Value::Assoc(map);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::ast::Command;
 use crate::builtins::read::line_of;
 use crate::builtins::set;
 use crate::interactive::{self, Startup};
@@ -167,16 +168,24 @@ fn import_environment(sh: &mut Shell) {
     sh.last_arg.clone_from(&sh.arg0);
 }
 
+/// Takes a function over from the environment. Nothing is run: the text must be one definition and nothing else.
 fn import_function(sh: &mut Shell, name: &str, value: &str) {
     let text = format!("{name} {value}");
-    if let Ok(list) = parse::program(&text, sh.syntax())
-        && sh.run_list(&list, false).is_ok()
-    {
-        sh.function_attrs.insert(name.to_owned(), attr::EXPORT);
-        let mut var = Var::scalar(value);
-        var.attrs = attr::EXPORT;
-        sh.vars.insert(&format!("BASH_FUNC_{name}%%"), var);
+    let Ok(list) = parse::program(&text, sh.syntax()) else {
+        return;
+    };
+    let [item] = list.items.as_slice() else { return };
+    let ([Command::Function(function)], []) = (item.and_or.first.stages.as_slice(), item.and_or.rest.as_slice()) else {
+        return;
+    };
+    if function.name != name || !item.is_plain() {
+        return;
     }
+    sh.functions.insert(name.to_owned(), Rc::clone(function));
+    sh.function_attrs.insert(name.to_owned(), attr::EXPORT);
+    let mut var = Var::scalar(value);
+    var.attrs = attr::EXPORT;
+    sh.vars.insert(&format!("BASH_FUNC_{name}%%"), var);
 }
 
 /// `PWD`: what the environment says, if it is true.

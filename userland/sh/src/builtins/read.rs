@@ -57,13 +57,6 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
         let ready = sys::wait_input(request.fd, Some(Duration::ZERO), false);
         return Ok(i32::from(!matches!(ready, Ok(Ready::Input))));
     }
-    if !sys::is_open(request.fd) {
-        sh.error(&format!(
-            "read: {}: invalid file descriptor: Bad file descriptor",
-            request.fd
-        ));
-        return Ok(1);
-    }
     let terminal = Terminal::prepare(&request);
     if let Some(prompt) = &request.prompt
         && sys::is_tty(request.fd)
