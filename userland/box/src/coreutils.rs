@@ -22,7 +22,6 @@ tools! {
     "comm" uu_comm, "[-123] FILE1 FILE2   compare sorted files";
     "csplit" uu_csplit, "[OPTION]... FILE PATTERN...   split by context";
     "cut" uu_cut, "-b|-c|-f LIST [-d CHAR] [-s] [FILE]...   select parts of lines";
-    "dd" uu_dd, "[if=FILE] [of=FILE] [bs=N] [count=N] [skip=N] [seek=N] [conv=LIST]   copy and convert";
     "dircolors" uu_dircolors, "[-bcp] [FILE]   set up LS_COLORS";
     "expand" uu_expand, "[-i] [-t N] [FILE]...   tabs to spaces";
     "expr" uu_expr, "EXPRESSION   evaluate";
@@ -49,7 +48,6 @@ tools! {
     "sha512sum" uu_sha512sum, "[-c] [FILE]...   SHA-512 checksums";
     "shred" uu_shred, "[-uvz] [-n N] FILE...   overwrite";
     "shuf" uu_shuf, "[-e] [-i LO-HI] [-n N] [FILE]   shuffle lines";
-    "sort" uu_sort, "[-bdfhiMnrRuVz] [-k KEY] [-t CHAR] [-o FILE] [FILE]...   sort lines";
     "split" uu_split, "[-l N|-b N|-n N] [FILE [PREFIX]]   split into pieces";
     "sum" uu_sum, "[-rs] [FILE]...   old checksums";
     "tee" uu_tee, "[-ai] [FILE]...   copy input to files and output";

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use agentos_tools_base::cli;
 
 use crate::{
-    chmod, chown, compare, date, disk, files, find, identity, ls, process, realpath, small, stat, system, tail, terminal, which,
+    chmod, chown, compare, date, dd, disk, files, find, identity, ls, process, realpath, small, sort, stat, system, tail, terminal, which,
     xargs,
 };
 
@@ -40,6 +40,7 @@ tools! {
     "cmp" compare::cmp, "[-bls] [-n N] [-i SKIP] FILE1 [FILE2]   compare byte by byte";
     "cp" files::cp, "[-afilnprRsuv] [-t DIR] SOURCE... DEST   copy files and directories";
     "date" date::date, "[-u] [-d STRING] [-r FILE] [-I[FMT]] [-R] [+FORMAT]   show or convert a time";
+    "dd" dd::dd, "[if=FILE] [of=FILE] [bs=N] [count=N] [skip=N] [seek=N] [conv=LIST]   copy and convert";
     "df" disk::df, "[-haTi] [FILE]...   show free space";
     "diff" compare::diff, "[-urNqbwBi] [-U N] FILE1 FILE2   compare line by line";
     "dir" ls::dir, "[OPTION]... [FILE]...   ls -C -b";
@@ -84,6 +85,7 @@ tools! {
     "rmdir" files::rmdir, "[-pv] DIRECTORY...   remove empty directories";
     "setsid" process::setsid, "PROGRAM [ARG]...   run in a new session";
     "sleep" complete, "NUMBER[smhd]...   wait";
+    "sort" sort::sort, "[-bdfghiMnRrVuszcm] [-k KEY] [-t CHAR] [-o FILE] [FILE]...   sort lines";
     "stat" stat::stat, "[-Lft] [-c FORMAT] FILE...   show metadata";
     "stty" terminal::stty, "[-a|-g] [SETTING]...   show or change a terminal's settings";
     "sync" system::sync, "[FILE]...   write out what is cached";
