@@ -208,7 +208,8 @@ impl Options {
     fn tell(&self, path: &Path, before: &Metadata) {
         let (uid, gid) = (self.to.0.unwrap_or(before.uid()), self.to.1.unwrap_or(before.gid()));
         let changed = (uid, gid) != (before.uid(), before.gid());
-        if !self.verbose && !(self.changes && changed) {
+        let told = self.verbose || (self.changes && changed);
+        if !told {
             return;
         }
         let mut names = Names::default();

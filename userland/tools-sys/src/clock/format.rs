@@ -108,7 +108,7 @@ fn field(letter: u8, flags: Flags, time: &Civil, out: &mut Vec<u8>) -> bool {
         b'N' => return nanos(flags, time.nanos, out),
         b'p' => Field::Text(if flags.swap { half.to_lowercase() } else { half.to_owned() }),
         b'P' => Field::Text(half.to_lowercase()),
-        b'q' => number(i64::from((time.month + 2) / 3), 1, b'0'),
+        b'q' => number(i64::from(time.month.div_ceil(3)), 1, b'0'),
         b'r' => composed(b"%I:%M:%S %p", time),
         b'R' => composed(b"%H:%M", time),
         b's' => number(time.epoch, 1, b'0'),

@@ -101,7 +101,8 @@ impl Tree<'_> {
     fn pair(&mut self, from: &Path, to: &Path, name: &OsStr, left: bool, right: bool, inner: &mut Vec<(PathBuf, PathBuf)>) {
         let (a, b) = (join(from, name), join(to, name));
         let absent_is_empty = self.options.new_file || (self.options.only_first_new && right);
-        if !(left && right) && !absent_is_empty {
+        let both = left && right;
+        if !both && !absent_is_empty {
             let dir = shown(if left { from } else { to }.as_os_str());
             self.say(&format!("Only in {dir}: {}\n", shown(name)));
             return self.differ();

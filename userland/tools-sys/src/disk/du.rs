@@ -277,7 +277,7 @@ impl Counter {
         let size = if self.options.inodes {
             1
         } else if self.options.apparent {
-            if meta.is_file() || meta.is_symlink() { meta.len() } else if meta.is_dir() { meta.len() } else { 0 }
+            if meta.is_file() || meta.is_symlink() || meta.is_dir() { meta.len() } else { 0 }
         } else {
             meta.blocks().saturating_mul(512)
         };

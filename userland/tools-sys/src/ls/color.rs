@@ -36,7 +36,7 @@ impl Colors {
     /// The colour of a kind; what was said last counts, `0` and nothing are none.
     fn kind(&self, key: &str) -> Option<&str> {
         let code = self.kinds.iter().rev().find(|(kind, _)| kind == key).map(|(_, code)| code.as_str())?;
-        (!code.is_empty() && code.trim_matches('0') != "").then_some(code)
+        (!code.trim_matches('0').is_empty()).then_some(code)
     }
 
     /// Whether what a link leads to is shown in its colour.

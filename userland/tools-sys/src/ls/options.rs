@@ -258,15 +258,13 @@ impl Builder {
         if self.flag(key) {
             return Ok(());
         }
+        if key == "classify" && self.when(key, value)? {
+            self.options.mark = Mark::Classify;
+        }
         let text = value.map(shown).unwrap_or_default();
         let options = &mut self.options;
         match key {
             "color" => self.color = self.when("color", value)?,
-            "classify" => {
-                if self.when("classify", value)? {
-                    self.options.mark = Mark::Classify;
-                }
-            }
             "format" => {
                 let choices = [
                     ("verbose", Format::Long), ("long", Format::Long), ("commas", Format::Commas),

@@ -305,7 +305,7 @@ impl Options {
                 || self.ppids.contains(&process.ppid)
                 || self.sids.contains(&process.sid)
                 || self.uids.contains(&process.uid)
-                || self.names.iter().any(|name| *name == process.name)
+                || self.names.contains(&process.name)
                 || self.terminals.contains(&process.terminal())
                 || self.all
         } else if self.all {

@@ -288,9 +288,8 @@ impl Writer<'_> {
             value = value.saturating_mul(u128::from(base)).saturating_add(u128::from(digit)).min(1 << 100);
             taken += 1;
         }
-        if taken == 0 && !(base == 10 && bytes.is_empty()) {
-            self.fail(text, "expected a numeric value");
-        } else if taken == 0 && bytes.is_empty() && !self.operands.is_empty() {
+        // An argument that is not there is zero; one that is empty is none.
+        if taken == 0 && !(bytes.is_empty() && self.operands.is_empty()) {
             self.fail(text, "expected a numeric value");
         } else if taken < digits.len() {
             self.fail(text, "value not completely converted");

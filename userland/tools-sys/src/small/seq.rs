@@ -24,7 +24,7 @@ pub(super) fn seq(args: &[OsString]) -> Option<i32> {
         }
         words = rest;
     }
-    let numbers: Vec<i64> = words.iter().map(|word| integer(word)).collect::<Option<_>>()?;
+    let numbers: Vec<i64> = words.iter().map(integer).collect::<Option<_>>()?;
     let (first, step, last) = match numbers.as_slice() {
         [last] => (1, 1, *last),
         [first, last] => (*first, 1, *last),

@@ -173,7 +173,7 @@ fn count_input(input: &mut dyn Read, wanted: Wanted) -> io::Result<Counts> {
         if wanted.words {
             for byte in read {
                 let space = matches!(byte, b' ' | b'\t'..=b'\r');
-                counts.words += u64::from(in_word < !space);
+                counts.words += u64::from(!in_word && !space);
                 in_word = !space;
             }
         }

@@ -33,9 +33,9 @@ impl Followed {
 pub(super) fn follow(options: &Options, mut files: Vec<Followed>, headers: bool) -> i32 {
     let mut last = files.len().saturating_sub(1);
     loop {
-        for at in 0..files.len() {
-            let title = shown(&files[at].name);
-            let grown = match read(options, &mut files[at]) {
+        for (at, file) in files.iter_mut().enumerate() {
+            let title = shown(&file.name);
+            let grown = match read(options, file) {
                 Ok(grown) => grown,
                 Err(()) => return 1,
             };
