@@ -20,13 +20,21 @@ fn help(args: &[OsString]) -> i32 {
         coreutils::SYNOPSES,
         OTHERS,
     ] {
-        lines.extend(table.iter().filter(|(name, _)| !lines.iter().any(|(known, _)| known == name)).collect::<Vec<_>>());
+        lines.extend(
+            table
+                .iter()
+                .filter(|(name, _)| !lines.iter().any(|(known, _)| known == name))
+                .collect::<Vec<_>>(),
+        );
     }
     lines.sort_unstable();
     let wanted: Vec<&str> = args.iter().skip(1).filter_map(|arg| arg.to_str()).collect();
     let known = |name: &str| lines.iter().any(|(known, _)| *known == name);
     let mut text = String::new();
-    for (name, synopsis) in lines.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name)) {
+    for (name, synopsis) in lines
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
+    {
         text.push_str(&format!("{name} {synopsis}\n"));
     }
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -40,7 +48,10 @@ fn help(args: &[OsString]) -> i32 {
 
 /// Commands that are programs of their own.
 const OTHERS: &[(&str, &str)] = &[
-    ("bash", "[-c COMMAND] [FILE [ARG]...]   the shell; `help` in it tells of its own commands"),
+    (
+        "bash",
+        "[-c COMMAND] [FILE [ARG]...]   the shell; `help` in it tells of its own commands",
+    ),
     ("help", "[COMMAND]...   this list"),
     ("sh", "[-c COMMAND] [FILE [ARG]...]   the shell"),
 ];

@@ -50,7 +50,10 @@ fn find(name: &str) -> Option<Applet> {
 }
 
 fn list() -> i32 {
-    let mut names: Vec<&str> = TABLES.iter().flat_map(|table| table.iter().map(|(name, _)| *name)).collect();
+    let mut names: Vec<&str> = TABLES
+        .iter()
+        .flat_map(|table| table.iter().map(|(name, _)| *name))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let _ = writeln!(std::io::stdout(), "{}", names.join("\n"));

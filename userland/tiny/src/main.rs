@@ -28,7 +28,11 @@ fn run() -> i32 {
 /// Becomes the multicall program.
 fn complete(name: &str, args: &[OsString]) -> i32 {
     let mut program = agentos_guest::process::Spawn::new(COMPLETE);
-    program.arg(name).args(args.iter().skip(1)).inherit_env().inherit_descriptors();
+    program
+        .arg(name)
+        .args(args.iter().skip(1))
+        .inherit_env()
+        .inherit_descriptors();
     let error = program.exec();
     let _ = writeln!(std::io::stderr(), "{name}: {COMPLETE}: {error}");
     126

@@ -48,7 +48,14 @@ impl Parser {
     pub fn new(args: Vec<OsString>, specs: &'static [&'static str]) -> Self {
         let mut args = VecDeque::from(args);
         args.pop_front();
-        Self { specs, args, cluster: Vec::new(), at: 0, only_operands: false, in_order: false }
+        Self {
+            specs,
+            args,
+            cluster: Vec::new(),
+            at: 0,
+            only_operands: false,
+            in_order: false,
+        }
     }
 
     /// The same, but everything from the first operand on is an operand.
@@ -72,7 +79,9 @@ impl Parser {
         if self.at < self.cluster.len() {
             return self.short().map(Some);
         }
-        let Some(arg) = self.args.pop_front() else { return Ok(None) };
+        let Some(arg) = self.args.pop_front() else {
+            return Ok(None);
+        };
         let bytes = bytes_of(&arg);
         if self.only_operands || bytes.len() < 2 || bytes[0] != b'-' {
             self.only_operands |= self.in_order;
@@ -96,10 +105,16 @@ impl Parser {
         let name = [letter];
         let found = self.specs.iter().find_map(|spec| {
             let (names, takes) = split(spec);
-            names.split(',').any(|n| n.as_bytes() == name).then(|| (key(names), takes))
+            names
+                .split(',')
+                .any(|n| n.as_bytes() == name)
+                .then(|| (key(names), takes))
         });
         let Some((key, takes)) = found else {
-            let shown = String::from_utf8_lossy(&self.cluster[self.at - 1..]).chars().next().unwrap_or('?');
+            let shown = String::from_utf8_lossy(&self.cluster[self.at - 1..])
+                .chars()
+                .next()
+                .unwrap_or('?');
             return Err(format!("invalid option -- '{shown}'"));
         };
         let rest = &self.cluster[self.at..];
@@ -151,7 +166,10 @@ impl Parser {
             [first, rest @ ..] if rest.iter().all(|other| other.1 == first.1) => Ok(*first),
             many => {
                 let names: Vec<String> = many.iter().map(|m| format!("'--{}'", m.0)).collect();
-                Err(format!("option '--{shown}' is ambiguous; possibilities: {}", names.join(" ")))
+                Err(format!(
+                    "option '--{shown}' is ambiguous; possibilities: {}",
+                    names.join(" ")
+                ))
             }
         }
     }
@@ -208,10 +226,20 @@ fn key(names: &'static str) -> &'static str {
 mod tests {
     use super::*;
 
-    const SPECS: &[&str] = &["i,y,ignore-case", "e,regexp=", "colour,color=?", "n", "null", "null-data"];
+    const SPECS: &[&str] = &[
+        "i,y,ignore-case",
+        "e,regexp=",
+        "colour,color=?",
+        "n",
+        "null",
+        "null-data",
+    ];
 
     fn parse(words: &[&str]) -> Result<Vec<Arg>, String> {
-        let args = std::iter::once("tool").chain(words.iter().copied()).map(OsString::from).collect();
+        let args = std::iter::once("tool")
+            .chain(words.iter().copied())
+            .map(OsString::from)
+            .collect();
         let mut parser = Parser::new(args, SPECS);
         let mut out = Vec::new();
         while let Some(arg) = parser.next()? {
@@ -248,7 +276,10 @@ mod tests {
         assert_eq!(parse(&["-q"]).unwrap_err(), "invalid option -- 'q'");
         assert_eq!(parse(&["--what"]).unwrap_err(), "unrecognized option '--what'");
         assert_eq!(parse(&["-e"]).unwrap_err(), "option requires an argument -- 'e'");
-        assert_eq!(parse(&["--null=1"]).unwrap_err(), "option '--null' doesn't allow an argument");
+        assert_eq!(
+            parse(&["--null=1"]).unwrap_err(),
+            "option '--null' doesn't allow an argument"
+        );
     }
 
     #[test]

@@ -114,5 +114,8 @@ pub fn is_closed_pipe(error: &io::Error) -> bool {
 /// How often `byte` occurs.
 pub fn count(byte: u8, bytes: &[u8]) -> u64 {
     // Short enough runs fit their count into a byte, which lets the compiler compare many bytes at once.
-    bytes.chunks(255).map(|run| u64::from(run.iter().map(|b| u8::from(*b == byte)).sum::<u8>())).sum()
+    bytes
+        .chunks(255)
+        .map(|run| u64::from(run.iter().map(|b| u8::from(*b == byte)).sum::<u8>()))
+        .sum()
 }

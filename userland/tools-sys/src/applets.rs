@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use agentos_tools_base::cli;
 
 use crate::{
-    chmod, chown, compare, date, dd, disk, files, find, identity, ls, process, realpath, small, sort, stat, system, tail, terminal, which,
-    xargs,
+    chmod, chown, compare, date, dd, disk, files, find, identity, ls, process, realpath, small, sort, stat, system,
+    tail, terminal, which, xargs,
 };
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -120,7 +120,10 @@ fn complete(args: Vec<OsString>) -> i32 {
     if args.iter().any(|arg| arg == "--version") {
         return cli::version(&name);
     }
-    let synopsis = SYNOPSES.iter().find(|(tool, _)| *tool == name).map_or("", |(_, text)| text);
+    let synopsis = SYNOPSES
+        .iter()
+        .find(|(tool, _)| *tool == name)
+        .map_or("", |(_, text)| text);
     cli::help(&format!("Usage: {name} {synopsis}\n"))
 }
 

@@ -13,8 +13,20 @@ use crate::walk::{self, Step};
 use crate::{usage, write};
 
 const SPECS: &[&str] = &[
-    "c,changes", "f,silent,quiet", "v,verbose", "preserve-root", "no-preserve-root", "R,recursive", "reference=",
-    "H", "L", "P", "dereference", "h,no-dereference", "help", "version",
+    "c,changes",
+    "f,silent,quiet",
+    "v,verbose",
+    "preserve-root",
+    "no-preserve-root",
+    "R,recursive",
+    "reference=",
+    "H",
+    "L",
+    "P",
+    "dereference",
+    "h,no-dereference",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: chmod [OPTION]... MODE[,MODE]... FILE...
@@ -65,8 +77,17 @@ pub(crate) fn chmod(args: Vec<OsString>) -> i32 {
         Ok(found) => found,
         Err(status) => return status,
     };
-    let options = Options { change, text, recursive, quiet, verbose, changes };
-    names.iter().fold(0, |status, name| status | i32::from(!options.operand(name)))
+    let options = Options {
+        change,
+        text,
+        recursive,
+        quiet,
+        verbose,
+        changes,
+    };
+    names
+        .iter()
+        .fold(0, |status, name| status | i32::from(!options.operand(name)))
 }
 
 fn change(reference: Option<OsString>, names: &mut Vec<OsString>) -> Result<(Change, String), i32> {
@@ -75,9 +96,18 @@ fn change(reference: Option<OsString>, names: &mut Vec<OsString>) -> Result<(Cha
             return Err(usage("chmod", "missing operand", 1));
         }
         return match fs::metadata(&file) {
-            Ok(meta) => Ok((Change::Bits { bits: meta.permissions().mode() & 0o7777, exact: true }, String::new())),
+            Ok(meta) => Ok((
+                Change::Bits {
+                    bits: meta.permissions().mode() & 0o7777,
+                    exact: true,
+                },
+                String::new(),
+            )),
             Err(error) => {
-                complain("chmod", format_args!("failed to get attributes of '{}': {}", shown(&file), reason(&error)));
+                complain(
+                    "chmod",
+                    format_args!("failed to get attributes of '{}': {}", shown(&file), reason(&error)),
+                );
                 Err(1)
             }
         };
@@ -107,7 +137,11 @@ fn modes_are_operands(args: Vec<OsString>) -> Vec<OsString> {
                 && bytes[0] == b'-'
                 && bytes[1..].iter().all(|b| b"rwxXstugoa,+=-01234567".contains(b))
                 && bytes[1] != b'-';
-            if open && is_mode { OsString::from(format!("\u{1}{}", arg.to_string_lossy())) } else { arg }
+            if open && is_mode {
+                OsString::from(format!("\u{1}{}", arg.to_string_lossy()))
+            } else {
+                arg
+            }
         })
         .collect()
 }
@@ -132,8 +166,15 @@ impl Options {
             }
             Step::Failed(path, error) => {
                 if !self.quiet {
-                    let what = if path.is_dir() { "cannot read directory" } else { "cannot access" };
-                    complain("chmod", format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(&error)));
+                    let what = if path.is_dir() {
+                        "cannot read directory"
+                    } else {
+                        "cannot access"
+                    };
+                    complain(
+                        "chmod",
+                        format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(&error)),
+                    );
                 }
                 good = false;
             }
@@ -160,7 +201,10 @@ impl Options {
         let bits = self.change.apply(before, old.is_dir(), mode::umask());
         if let Err(error) = fs::set_permissions(path, Permissions::from_mode(bits)) {
             if !self.quiet {
-                complain("chmod", format_args!("changing permissions of '{name}': {}", reason(&error)));
+                complain(
+                    "chmod",
+                    format_args!("changing permissions of '{name}': {}", reason(&error)),
+                );
             }
             return false;
         }
@@ -190,4 +234,3 @@ impl Options {
         let _ = write::raw(line.as_bytes());
     }
 }
-

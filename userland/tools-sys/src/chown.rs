@@ -14,8 +14,21 @@ use crate::walk::{self, Step};
 use crate::{usage, write};
 
 const SPECS: &[&str] = &[
-    "c,changes", "f,silent,quiet", "v,verbose", "dereference", "h,no-dereference", "from=", "preserve-root",
-    "no-preserve-root", "reference=", "R,recursive", "H", "L", "P", "help", "version",
+    "c,changes",
+    "f,silent,quiet",
+    "v,verbose",
+    "dereference",
+    "h,no-dereference",
+    "from=",
+    "preserve-root",
+    "no-preserve-root",
+    "reference=",
+    "R,recursive",
+    "H",
+    "L",
+    "P",
+    "help",
+    "version",
 ];
 
 const CHOWN_HELP: &str = "Usage: chown [OPTION]... [OWNER][:[GROUP]] FILE...
@@ -106,7 +119,9 @@ fn run(tool: &'static str, args: Vec<OsString>, help: &str) -> i32 {
         Ok(ids) => options.to = ids,
         Err(status) => return status,
     }
-    names.iter().fold(0, |status, name| status | i32::from(!options.operand(name)))
+    names
+        .iter()
+        .fold(0, |status, name| status | i32::from(!options.operand(name)))
 }
 
 fn ids(tool: &str, reference: Option<OsString>, names: &mut Vec<OsString>) -> Result<Ids, i32> {
@@ -117,7 +132,10 @@ fn ids(tool: &str, reference: Option<OsString>, names: &mut Vec<OsString>) -> Re
         return match fs::metadata(&file) {
             Ok(meta) => Ok(((tool == "chown").then(|| meta.uid()), Some(meta.gid()))),
             Err(error) => {
-                complain(tool, format_args!("failed to get attributes of '{}': {}", shown(&file), reason(&error)));
+                complain(
+                    tool,
+                    format_args!("failed to get attributes of '{}': {}", shown(&file), reason(&error)),
+                );
                 Err(1)
             }
         };
@@ -126,7 +144,11 @@ fn ids(tool: &str, reference: Option<OsString>, names: &mut Vec<OsString>) -> Re
     if names.is_empty() {
         return Err(usage(tool, format_args!("missing operand after '{text}'"), 1));
     }
-    let found = if tool == "chgrp" { group(&text).map(|gid| (None, gid)) } else { owner(&text) };
+    let found = if tool == "chgrp" {
+        group(&text).map(|gid| (None, gid))
+    } else {
+        owner(&text)
+    };
     found.map_err(|message| {
         complain(tool, message);
         1
@@ -137,7 +159,9 @@ fn group(text: &str) -> Result<Option<u32>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    users::gid_of(text).map(Some).ok_or_else(|| format!("invalid group: '{text}'"))
+    users::gid_of(text)
+        .map(Some)
+        .ok_or_else(|| format!("invalid group: '{text}'"))
 }
 
 /// Reads `OWNER`, `OWNER:GROUP`, `OWNER:` (its login group) or `:GROUP`; a point stands for the colon.
@@ -146,16 +170,22 @@ fn owner(text: &str) -> Result<Ids, String> {
         return Ok((Some(uid), None));
     }
     let Some((name, group)) = text.split_once(':').or_else(|| text.split_once('.')) else {
-        return if text.is_empty() { Ok((None, None)) } else { Err(format!("invalid user: '{text}'")) };
+        return if text.is_empty() {
+            Ok((None, None))
+        } else {
+            Err(format!("invalid user: '{text}'"))
+        };
     };
     let uid = match name {
         "" => None,
         name => Some(users::uid_of(name).ok_or_else(|| format!("invalid user: '{text}'"))?),
     };
     let gid = match (group, uid) {
-        ("", Some(uid)) => {
-            Some(users::by_uid(uid).map(|user| user.gid).ok_or_else(|| format!("invalid spec: '{text}'"))?)
-        }
+        ("", Some(uid)) => Some(
+            users::by_uid(uid)
+                .map(|user| user.gid)
+                .ok_or_else(|| format!("invalid spec: '{text}'"))?,
+        ),
         ("", None) => None,
         (group, _) => Some(users::gid_of(group).ok_or_else(|| format!("invalid group: '{text}'"))?),
     };
@@ -178,13 +208,20 @@ impl Options {
 
     fn fail(&self, what: &str, path: &Path, error: &io::Error) -> bool {
         if !self.quiet {
-            complain(self.tool, format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)));
+            complain(
+                self.tool,
+                format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)),
+            );
         }
         false
     }
 
     fn one(&self, path: &Path, follow: bool) -> bool {
-        let meta = match if follow { fs::metadata(path) } else { fs::symlink_metadata(path) } {
+        let meta = match if follow {
+            fs::metadata(path)
+        } else {
+            fs::symlink_metadata(path)
+        } {
             Ok(meta) => meta,
             Err(error) if follow && fs::symlink_metadata(path).is_ok() => {
                 return self.fail("cannot dereference", path, &error);
@@ -196,9 +233,17 @@ impl Options {
             return true;
         }
         let (uid, gid) = self.to;
-        let real = if follow { fs::canonicalize(path).unwrap_or(path.to_path_buf()) } else { path.to_path_buf() };
+        let real = if follow {
+            fs::canonicalize(path).unwrap_or(path.to_path_buf())
+        } else {
+            path.to_path_buf()
+        };
         if let Err(error) = lchown(real, uid, gid) {
-            let what = if uid.is_some() { "changing ownership of" } else { "changing group of" };
+            let what = if uid.is_some() {
+                "changing ownership of"
+            } else {
+                "changing group of"
+            };
             return self.fail(what, path, &error);
         }
         self.tell(path, &meta);

@@ -20,7 +20,10 @@ pub(crate) struct Instant {
 
 impl Instant {
     pub(crate) fn new(secs: i64, nanos: i64) -> Self {
-        Self { secs, nanos: nanos.clamp(0, 999_999_999) as u32 }
+        Self {
+            secs,
+            nanos: nanos.clamp(0, 999_999_999) as u32,
+        }
     }
 
     pub(crate) fn now() -> Self {
@@ -30,19 +33,30 @@ impl Instant {
     /// Nanoseconds since the epoch, as far as they fit.
     #[cfg(target_family = "wasm")]
     pub(crate) fn as_nanos(self) -> i64 {
-        self.secs.saturating_mul(1_000_000_000).saturating_add(i64::from(self.nanos))
+        self.secs
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(self.nanos))
     }
 }
 
 impl From<SystemTime> for Instant {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => Self { secs: since.as_secs() as i64, nanos: since.subsec_nanos() },
+            Ok(since) => Self {
+                secs: since.as_secs() as i64,
+                nanos: since.subsec_nanos(),
+            },
             Err(before) => {
                 let back = before.duration();
                 match back.subsec_nanos() {
-                    0 => Self { secs: -(back.as_secs() as i64), nanos: 0 },
-                    nanos => Self { secs: -(back.as_secs() as i64) - 1, nanos: 1_000_000_000 - nanos },
+                    0 => Self {
+                        secs: -(back.as_secs() as i64),
+                        nanos: 0,
+                    },
+                    nanos => Self {
+                        secs: -(back.as_secs() as i64) - 1,
+                        nanos: 1_000_000_000 - nanos,
+                    },
                 }
             }
         }
@@ -131,7 +145,11 @@ pub(crate) fn date_of(days: i64) -> (i64, u32, u32) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = (of_year - (153 * from_march + 2) / 5 + 1) as u32;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 } as u32;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    } as u32;
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -162,7 +180,10 @@ mod tests {
     #[test]
     fn a_day_of_the_week_and_year_is_known() {
         let civil = Zone::utc().civil(Instant::new(1_700_000_000, 0));
-        assert_eq!((civil.year, civil.month, civil.day, civil.weekday, civil.yearday), (2023, 11, 14, 2, 317));
+        assert_eq!(
+            (civil.year, civil.month, civil.day, civil.weekday, civil.yearday),
+            (2023, 11, 14, 2, 317)
+        );
         assert_eq!((civil.hour, civil.minute, civil.second), (22, 13, 20));
     }
 }

@@ -12,8 +12,18 @@ use crate::clock::{self, Instant, Zone};
 use crate::{dates, usage, write};
 
 const SPECS: &[&str] = &[
-    "d,date=", "f,file=", "I,iso-8601=?", "R,rfc-email,rfc-822,rfc-2822", "rfc-3339=", "r,reference=", "s,set=",
-    "u,utc,universal", "resolution", "debug", "help", "version",
+    "d,date=",
+    "f,file=",
+    "I,iso-8601=?",
+    "R,rfc-email,rfc-822,rfc-2822",
+    "rfc-3339=",
+    "r,reference=",
+    "s,set=",
+    "u,utc,universal",
+    "resolution",
+    "debug",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: date [OPTION]... [+FORMAT]
@@ -56,7 +66,11 @@ pub(crate) fn date(args: Vec<OsString>) -> i32 {
 }
 
 fn read(args: Vec<OsString>) -> Result<Options, i32> {
-    let mut options = Options { source: Source::Now, pattern: Vec::new(), utc: false };
+    let mut options = Options {
+        source: Source::Now,
+        pattern: Vec::new(),
+        utc: false,
+    };
     let mut pattern: Option<Vec<u8>> = None;
     let mut parser = Parser::new(args, SPECS);
     loop {
@@ -100,7 +114,11 @@ fn iso(precision: &str) -> Result<&'static str, i32> {
         "minutes" => Ok("%Y-%m-%dT%H:%M%:z"),
         "seconds" => Ok("%Y-%m-%dT%H:%M:%S%:z"),
         "ns" => Ok("%Y-%m-%dT%H:%M:%S,%N%:z"),
-        other => Err(usage("date", format_args!("invalid argument '{other}' for '--iso-8601'"), 1)),
+        other => Err(usage(
+            "date",
+            format_args!("invalid argument '{other}' for '--iso-8601'"),
+            1,
+        )),
     }
 }
 
@@ -109,7 +127,11 @@ fn rfc3339(precision: &str) -> Result<&'static str, i32> {
         "date" => Ok("%Y-%m-%d"),
         "seconds" => Ok("%Y-%m-%d %H:%M:%S%:z"),
         "ns" => Ok("%Y-%m-%d %H:%M:%S.%N%:z"),
-        other => Err(usage("date", format_args!("invalid argument '{other}' for '--rfc-3339'"), 1)),
+        other => Err(usage(
+            "date",
+            format_args!("invalid argument '{other}' for '--rfc-3339'"),
+            1,
+        )),
     }
 }
 
@@ -126,11 +148,15 @@ fn with_zone(options: &Options, zone: &Zone) -> i32 {
             }
         },
         Source::Lines(file) => match open(file) {
-            Ok(input) => input.lines().map_while(Result::ok).fold(0, |status, line| {
-                status | one(options, zone, now, &line)
-            }),
+            Ok(input) => input
+                .lines()
+                .map_while(Result::ok)
+                .fold(0, |status, line| status | one(options, zone, now, &line)),
             Err(error) => {
-                complain("date", format_args!("cannot open '{}' for reading: {}", shown(file), reason(&error)));
+                complain(
+                    "date",
+                    format_args!("cannot open '{}' for reading: {}", shown(file), reason(&error)),
+                );
                 1
             }
         },

@@ -16,7 +16,10 @@ pub(crate) fn parse(text: &str, now: Instant, utc: bool) -> Option<Instant> {
     let zone = if utc { TimeZone::UTC } else { local() };
     let base = Timestamp::new(now.secs, now.nanos as i32).ok()?.to_zoned(zone);
     let found = parse_datetime::parse_datetime_at_date(base, text).ok()?;
-    Some(Instant::new(found.unix_epoch_second(), i64::from(found.subsec_nanosecond())))
+    Some(Instant::new(
+        found.unix_epoch_second(),
+        i64::from(found.subsec_nanosecond()),
+    ))
 }
 
 fn local() -> TimeZone {
@@ -62,7 +65,13 @@ pub(crate) fn stamp(text: &str, now: Instant) -> Option<Instant> {
     let second: i8 = seconds.parse().ok()?;
     // A leap second counts as the second after it.
     let date = jiff::civil::DateTime::new(
-        i16::try_from(year).ok()?, part(0)?, part(2)?, part(4)?, part(6)?, second.min(59), 0,
+        i16::try_from(year).ok()?,
+        part(0)?,
+        part(2)?,
+        part(4)?,
+        part(6)?,
+        second.min(59),
+        0,
     );
     let zoned = date.ok()?.to_zoned(local()).ok()?;
     Some(Instant::new(zoned.timestamp().as_second() + i64::from(second == 60), 0))

@@ -57,12 +57,11 @@ struct Copy {
 
 fn open_input(options: &Options) -> Result<File, String> {
     match &options.input {
-        Some(name) => {
-            File::open(name).map_err(|error| format!("failed to open '{}': {}", shown(name), reason(&error)))
-        }
+        Some(name) => File::open(name).map_err(|error| format!("failed to open '{}': {}", shown(name), reason(&error))),
         None => {
             let fd = io::stdin().as_fd().try_clone_to_owned();
-            fd.map(File::from).map_err(|error| format!("failed to open 'standard input': {}", reason(&error)))
+            fd.map(File::from)
+                .map_err(|error| format!("failed to open 'standard input': {}", reason(&error)))
         }
     }
 }
@@ -70,7 +69,9 @@ fn open_input(options: &Options) -> Result<File, String> {
 fn open_output(options: &Options) -> Result<File, String> {
     let Some(name) = &options.output else {
         let fd = io::stdout().as_fd().try_clone_to_owned();
-        return fd.map(File::from).map_err(|error| format!("failed to open 'standard output': {}", reason(&error)));
+        return fd
+            .map(File::from)
+            .map_err(|error| format!("failed to open 'standard output': {}", reason(&error)));
     };
     let mut how = OpenOptions::new();
     how.write(true).append(options.append);
@@ -79,13 +80,19 @@ fn open_output(options: &Options) -> Result<File, String> {
     } else {
         how.create(!options.no_create);
     }
-    let file = how.open(name).map_err(|error| format!("failed to open '{}': {}", shown(name), reason(&error)))?;
+    let file = how
+        .open(name)
+        .map_err(|error| format!("failed to open '{}': {}", shown(name), reason(&error)))?;
     if !options.keep && !options.append {
         // What lies before the place that is written to stays.
         let length = options.seek.in_bytes(options.obs);
         let regular = file.metadata().is_ok_and(|meta| meta.is_file());
         if regular && let Err(error) = file.set_len(length) {
-            return Err(format!("failed to truncate to {length} bytes in output file '{}': {}", shown(name), reason(&error)));
+            return Err(format!(
+                "failed to truncate to {length} bytes in output file '{}': {}",
+                shown(name),
+                reason(&error)
+            ));
         }
     }
     Ok(file)
@@ -114,11 +121,17 @@ impl Copy {
     }
 
     fn input_name(&self) -> String {
-        self.options.input.as_deref().map_or_else(|| "standard input".to_owned(), shown)
+        self.options
+            .input
+            .as_deref()
+            .map_or_else(|| "standard input".to_owned(), shown)
     }
 
     fn output_name(&self) -> String {
-        self.options.output.as_deref().map_or_else(|| "standard output".to_owned(), shown)
+        self.options
+            .output
+            .as_deref()
+            .map_or_else(|| "standard output".to_owned(), shown)
     }
 
     fn skip(&mut self) -> Result<(), String> {
@@ -134,7 +147,9 @@ impl Copy {
                 complain("dd", format_args!("'{name}': cannot skip to specified offset"));
             }
             let moved = self.input.seek(SeekFrom::Start(here.saturating_add(bytes)));
-            return moved.map(drop).map_err(|error| format!("'{name}': cannot skip: {}", reason(&error)));
+            return moved
+                .map(drop)
+                .map_err(|error| format!("'{name}': cannot skip: {}", reason(&error)));
         }
         let skipped = io::copy(&mut Read::by_ref(&mut self.input).take(bytes), &mut io::sink());
         match skipped {
@@ -151,12 +166,15 @@ impl Copy {
             return Ok(());
         }
         let name = self.output_name();
-        self.output.seek(SeekFrom::Current(i64::try_from(bytes).unwrap_or(i64::MAX))).map(drop).or_else(|_| {
-            // What cannot be moved in is filled.
-            let mut zeros = io::repeat(0).take(bytes);
-            io::copy(&mut zeros, &mut self.output).map(drop)
-        })
-        .map_err(|error| format!("'{name}': cannot seek: {}", reason(&error)))
+        self.output
+            .seek(SeekFrom::Current(i64::try_from(bytes).unwrap_or(i64::MAX)))
+            .map(drop)
+            .or_else(|_| {
+                // What cannot be moved in is filled.
+                let mut zeros = io::repeat(0).take(bytes);
+                io::copy(&mut zeros, &mut self.output).map(drop)
+            })
+            .map_err(|error| format!("'{name}': cannot seek: {}", reason(&error)))
     }
 
     fn run(mut self) -> i32 {
@@ -166,9 +184,16 @@ impl Copy {
             return 1;
         }
         if self.options.sync_data || self.options.sync_all {
-            let done = if self.options.sync_all { self.output.sync_all() } else { self.output.sync_data() };
+            let done = if self.options.sync_all {
+                self.output.sync_all()
+            } else {
+                self.output.sync_data()
+            };
             if let Err(error) = done {
-                complain("dd", format_args!("fsync failed for '{}': {}", self.output_name(), reason(&error)));
+                complain(
+                    "dd",
+                    format_args!("fsync failed for '{}': {}", self.output_name(), reason(&error)),
+                );
                 self.status = 1;
             }
         }
@@ -295,14 +320,23 @@ impl Copy {
 
     fn rate(&self) -> String {
         let seconds = self.begin.elapsed().as_secs_f64();
-        let per_second = if seconds > 0.0 { (self.bytes as f64 / seconds) as u64 } else { 0 };
+        let per_second = if seconds > 0.0 {
+            (self.bytes as f64 / seconds) as u64
+        } else {
+            0
+        };
         let plural = if self.bytes == 1 { "byte" } else { "bytes" };
         let size = match self.bytes {
             0..1000 => String::new(),
             1000..1024 => format!(" ({})", decimal(self.bytes)),
             _ => format!(" ({}, {})", decimal(self.bytes), binary(self.bytes)),
         };
-        format!("{} {plural}{size} copied, {} s, {}/s", self.bytes, significant(seconds), decimal(per_second))
+        format!(
+            "{} {plural}{size} copied, {} s, {}/s",
+            self.bytes,
+            significant(seconds),
+            decimal(per_second)
+        )
     }
 
     fn summary(&self) {
@@ -314,7 +348,10 @@ impl Copy {
             text.push('\n');
         }
         let (read, written) = (&self.read, &self.written);
-        text.push_str(&format!("{}+{} records in\n{}+{} records out\n", read.whole, read.partial, written.whole, written.partial));
+        text.push_str(&format!(
+            "{}+{} records in\n{}+{} records out\n",
+            read.whole, read.partial, written.whole, written.partial
+        ));
         if self.truncated > 0 {
             let plural = if self.truncated == 1 { "record" } else { "records" };
             text.push_str(&format!("{} truncated {plural}\n", self.truncated));
@@ -333,7 +370,11 @@ fn scaled(bytes: u64, base: f64, units: [&str; 7]) -> String {
         value /= base;
         unit += 1;
     }
-    if unit > 0 && value < 9.95 { format!("{value:.1} {}", units[unit]) } else { format!("{value:.0} {}", units[unit]) }
+    if unit > 0 && value < 9.95 {
+        format!("{value:.1} {}", units[unit])
+    } else {
+        format!("{value:.0} {}", units[unit])
+    }
 }
 
 fn decimal(bytes: u64) -> String {
@@ -354,5 +395,9 @@ fn significant(seconds: f64) -> String {
         return format!("{seconds:.5e}");
     }
     let text = format!("{seconds:.*}", usize::try_from(5 - exponent).unwrap_or(0));
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }

@@ -45,6 +45,9 @@ mod tests {
         assert_eq!(of("1.5"), Some(Duration::from_millis(1500)));
         assert_eq!(of("2m"), Some(Duration::from_secs(120)));
         assert_eq!(of("infinity"), Some(Duration::MAX));
-        assert_eq!((of("-1"), of("1x"), of(""), of("nan"), of("s")), (None, None, None, None, None));
+        assert_eq!(
+            (of("-1"), of("1x"), of(""), of("nan"), of("s")),
+            (None, None, None, None, None)
+        );
     }
 }

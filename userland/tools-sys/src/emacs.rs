@@ -34,7 +34,12 @@ pub(crate) fn compile(pattern: &str, syntax: Syntax, fold: bool) -> Result<Regex
     let inner = translate(pattern, syntax)?;
     Regex::builder()
         .configure(Regex::config().nfa_size_limit(Some(LIMIT)).utf8_empty(false))
-        .syntax(syntax::Config::new().case_insensitive(fold).dot_matches_new_line(true).utf8(false))
+        .syntax(
+            syntax::Config::new()
+                .case_insensitive(fold)
+                .dot_matches_new_line(true)
+                .utf8(false),
+        )
         .build(&format!("\\A(?:{inner})\\z"))
         .map_err(|_| format!("failed to compile regular expression '{pattern}'"))
 }
@@ -135,11 +140,22 @@ fn translate(pattern: &str, syntax: Syntax) -> Result<String, String> {
             }
         }
     }
-    if depth > 0 { Err("Unmatched ( or \\(".to_owned()) } else { Ok(out) }
+    if depth > 0 {
+        Err("Unmatched ( or \\(".to_owned())
+    } else {
+        Ok(out)
+    }
 }
 
 fn literal(c: char, out: &mut String) {
-    if c.is_ascii() && !c.is_ascii_alphanumeric() && !c.is_ascii_control() && c != '<' && c != '>' && c != ' ' && c != '/' {
+    if c.is_ascii()
+        && !c.is_ascii_alphanumeric()
+        && !c.is_ascii_control()
+        && c != '<'
+        && c != '>'
+        && c != ' '
+        && c != '/'
+    {
         out.push('\\');
     }
     out.push(c);
@@ -165,7 +181,11 @@ fn interval(chars: &[char], at: usize, syntax: Syntax, out: &mut String) -> Resu
     if !valid {
         return Err("Invalid content of \\{\\}".to_owned());
     }
-    let text = if text.starts_with(',') { format!("0{text}") } else { text };
+    let text = if text.starts_with(',') {
+        format!("0{text}")
+    } else {
+        text
+    };
     out.push_str(&format!("{{{text}}}"));
     Ok(at + close + 1)
 }
@@ -197,7 +217,14 @@ fn bracket(chars: &[char], mut at: usize, out: &mut String) -> Result<usize, Str
                 at += 1;
             }
             Some(&c) => {
-                if !c.is_alphanumeric() && c.is_ascii() && c != ' ' && c != '/' && c != '<' && c != '>' && !c.is_ascii_control() {
+                if !c.is_alphanumeric()
+                    && c.is_ascii()
+                    && c != ' '
+                    && c != '/'
+                    && c != '<'
+                    && c != '>'
+                    && !c.is_ascii_control()
+                {
                     out.push('\\');
                 }
                 out.push(c);

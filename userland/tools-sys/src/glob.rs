@@ -22,7 +22,9 @@ pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
                 n += name_taken;
             }
             None => {
-                let Some((after, from)) = retry.filter(|(_, from)| *from < name.len()) else { return false };
+                let Some((after, from)) = retry.filter(|(_, from)| *from < name.len()) else {
+                    return false;
+                };
                 let next = from + character(&name[from..]);
                 retry = Some((after, next));
                 (p, n) = (after, next);
@@ -39,7 +41,11 @@ fn character(text: &[u8]) -> usize {
         Some(0xf0..=0xf4) => 4,
         _ => 1,
     };
-    if text.get(..length).is_some_and(|head| std::str::from_utf8(head).is_ok()) { length } else { 1 }
+    if text.get(..length).is_some_and(|head| std::str::from_utf8(head).is_ok()) {
+        length
+    } else {
+        1
+    }
 }
 
 /// Matches one element of the pattern; returns how much of pattern and name it took.
@@ -58,7 +64,9 @@ fn one(pattern: &[u8], name: &[u8]) -> Option<(usize, usize)> {
 
 fn scalar(text: &[u8]) -> (u32, usize) {
     let length = character(text);
-    let c = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.chars().next());
+    let c = std::str::from_utf8(&text[..length])
+        .ok()
+        .and_then(|text| text.chars().next());
     (c.map_or_else(|| u32::from(text[0]) + 0x11_0000, u32::from), length)
 }
 
@@ -131,12 +139,28 @@ mod tests {
     #[test]
     fn patterns_match_as_the_shell_has_it() {
         for (pattern, name, expected) in [
-            ("*", "", true), ("*.rs", "a.rs", true), ("*.rs", "a.rsx", false), ("a*b*c", "aXbYbZc", true),
-            ("?", "\u{e9}", true), ("[a-c]x", "bx", true), ("[!a-c]x", "bx", false), ("[]]", "]", true),
-            ("[", "[", true), ("\\*", "*", true), ("\\*", "x", false), ("[[:digit:]]*", "7a", true),
-            ("[\u{e0}-\u{ef}]", "\u{e9}", true), ("a", "ab", false), ("**", "abc", true), ("[a", "[a", true),
+            ("*", "", true),
+            ("*.rs", "a.rs", true),
+            ("*.rs", "a.rsx", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("?", "\u{e9}", true),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("[", "[", true),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("[[:digit:]]*", "7a", true),
+            ("[\u{e0}-\u{ef}]", "\u{e9}", true),
+            ("a", "ab", false),
+            ("**", "abc", true),
+            ("[a", "[a", true),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
         }
         assert!(matches(b"?", b"\xff") && matches(b"*\xff", b"a\xff"));
     }

@@ -31,7 +31,9 @@ impl Units {
         let number: u64 = if digits == 0 { 1 } else { text[..digits].parse().ok()? };
         let factor = factor(&text[digits..])?;
         if digits == 0
-            && let Some(name) = NAMES.iter().find(|name| **name == text || name.eq_ignore_ascii_case(text) && text.len() == 1)
+            && let Some(name) = NAMES
+                .iter()
+                .find(|name| **name == text || name.eq_ignore_ascii_case(text) && text.len() == 1)
         {
             return Some(Self::Named(factor, name));
         }
@@ -103,8 +105,16 @@ mod tests {
     #[test]
     fn sizes_round_up() {
         for (bytes, text) in [
-            (0, "0"), (1023, "1023"), (1024, "1.0K"), (1025, "1.1K"), (10_137, "9.9K"), (10_138, "10K"), (10_241, "11K"), (1_047_553, "1.0M"),
-            (1 << 20, "1.0M"), (u64::MAX, "16E"),
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1.0K"),
+            (1025, "1.1K"),
+            (10_137, "9.9K"),
+            (10_138, "10K"),
+            (10_241, "11K"),
+            (1_047_553, "1.0M"),
+            (1 << 20, "1.0M"),
+            (u64::MAX, "16E"),
         ] {
             assert_eq!(Units::Binary.show(bytes), text, "{bytes}");
         }

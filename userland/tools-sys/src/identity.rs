@@ -23,8 +23,19 @@ struct Ids {
 fn own() -> Ids {
     let ids = id::credentials();
     let mut groups = vec![ids.egid];
-    groups.extend(id::groups().unwrap_or_default().into_iter().filter(|gid| *gid != ids.egid));
-    Ids { uid: ids.ruid, gid: ids.rgid, euid: ids.euid, egid: ids.egid, groups }
+    groups.extend(
+        id::groups()
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|gid| *gid != ids.egid),
+    );
+    Ids {
+        uid: ids.ruid,
+        gid: ids.rgid,
+        euid: ids.euid,
+        egid: ids.egid,
+        groups,
+    }
 }
 
 /// The same on a host, where tests run: from `/proc`.
@@ -33,7 +44,10 @@ fn own() -> Ids {
     let _ = id::credentials();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let numbers = |key: &str| -> Vec<u32> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap_or_default();
         line.split_whitespace().filter_map(|text| text.parse().ok()).collect()
     };
     let (uids, gids) = (numbers("Uid:"), numbers("Gid:"));
@@ -41,14 +55,28 @@ fn own() -> Ids {
     let egid = pick(&gids, 1);
     let mut groups = vec![egid];
     groups.extend(numbers("Groups:").into_iter().filter(|gid| *gid != egid));
-    Ids { uid: pick(&uids, 0), gid: pick(&gids, 0), euid: pick(&uids, 1), egid, groups }
+    Ids {
+        uid: pick(&uids, 0),
+        gid: pick(&gids, 0),
+        euid: pick(&uids, 1),
+        egid,
+        groups,
+    }
 }
 
 fn of_user(user: &User) -> Ids {
     let mut groups = vec![user.gid];
-    let member = users::groups().iter().filter(|group| group.members.contains(&user.name) && group.gid != user.gid);
+    let member = users::groups()
+        .iter()
+        .filter(|group| group.members.contains(&user.name) && group.gid != user.gid);
     groups.extend(member.map(|group| group.gid));
-    Ids { uid: user.uid, gid: user.gid, euid: user.uid, egid: user.gid, groups }
+    Ids {
+        uid: user.uid,
+        gid: user.gid,
+        euid: user.uid,
+        egid: user.gid,
+        groups,
+    }
 }
 
 fn user_name(uid: u32) -> Option<&'static str> {
@@ -78,8 +106,18 @@ Print user and group information for each USER, or for the current process.
   -u, --user     print only the effective user ID
   -z, --zero     delimit entries with NUL characters, not whitespace
 ";
-    const SPECS: &[&str] =
-        &["a", "Z,context", "g,group", "G,groups", "n,name", "r,real", "u,user", "z,zero", "help", "version"];
+    const SPECS: &[&str] = &[
+        "a",
+        "Z,context",
+        "g,group",
+        "G,groups",
+        "n,name",
+        "r,real",
+        "u,user",
+        "z,zero",
+        "help",
+        "version",
+    ];
     let (flags, names) = match flags("id", args, SPECS, HELP) {
         Ok(found) => found,
         Err(status) => return status,
@@ -141,13 +179,21 @@ fn append(ids: &Ids, flags: &[&str], many: bool, process: bool, out: &mut String
         let gid = if has("real") { ids.gid } else { ids.egid };
         out.push_str(&text(gid, group_name(gid), "group"));
     } else if has("groups") {
-        let names: Vec<String> = ids.groups.iter().map(|gid| text(*gid, group_name(*gid), "group")).collect();
+        let names: Vec<String> = ids
+            .groups
+            .iter()
+            .map(|gid| text(*gid, group_name(*gid), "group"))
+            .collect();
         out.push_str(&names.join(if has("zero") { "\0" } else { " " }));
         if has("zero") && many {
             out.push('\0');
         }
     } else {
-        out.push_str(&format!("uid={} gid={}", labelled(ids.uid, user_name(ids.uid)), labelled(ids.gid, group_name(ids.gid))));
+        out.push_str(&format!(
+            "uid={} gid={}",
+            labelled(ids.uid, user_name(ids.uid)),
+            labelled(ids.gid, group_name(ids.gid))
+        ));
         if process && ids.euid != ids.uid {
             out.push_str(&format!(" euid={}", labelled(ids.euid, user_name(ids.euid))));
         }
@@ -162,14 +208,18 @@ fn append(ids: &Ids, flags: &[&str], many: bool, process: bool, out: &mut String
 }
 
 pub(crate) fn groups(args: Vec<OsString>) -> i32 {
-    const HELP: &str = "Usage: groups [USERNAME]...\nPrint group memberships for each USERNAME or the current process.\n";
+    const HELP: &str =
+        "Usage: groups [USERNAME]...\nPrint group memberships for each USERNAME or the current process.\n";
     let (_, names) = match flags("groups", args, &["help", "version"], HELP) {
         Ok(found) => found,
         Err(status) => return status,
     };
     let list = |ids: &Ids| -> String {
-        let names: Vec<String> =
-            ids.groups.iter().map(|gid| group_name(*gid).map_or_else(|| gid.to_string(), str::to_owned)).collect();
+        let names: Vec<String> = ids
+            .groups
+            .iter()
+            .map(|gid| group_name(*gid).map_or_else(|| gid.to_string(), str::to_owned))
+            .collect();
         names.join(" ")
     };
     let mut out = String::new();
@@ -234,11 +284,17 @@ Get entries from passwd, group, hosts, services, protocols.
         Ok(found) => found,
         Err(status) => return status,
     };
-    let Some((database, keys)) = names.split_first() else { return usage("getent", "wrong number of arguments", 1) };
+    let Some((database, keys)) = names.split_first() else {
+        return usage("getent", "wrong number of arguments", 1);
+    };
     let keys: Vec<String> = keys.iter().map(|key| shown(key)).collect();
     let found = match shown(database).as_str() {
-        "passwd" => lines("/etc/passwd", &keys, |fields, key| fields[0] == key || fields.get(2) == Some(&key)),
-        "group" => lines("/etc/group", &keys, |fields, key| fields[0] == key || fields.get(2) == Some(&key)),
+        "passwd" => lines("/etc/passwd", &keys, |fields, key| {
+            fields[0] == key || fields.get(2) == Some(&key)
+        }),
+        "group" => lines("/etc/group", &keys, |fields, key| {
+            fields[0] == key || fields.get(2) == Some(&key)
+        }),
         "hosts" | "ahosts" | "ahostsv4" => hosts(&keys),
         "services" => words("/etc/services", &keys),
         "protocols" => words("/etc/protocols", &keys),
@@ -258,7 +314,9 @@ fn lines(path: &str, keys: &[String], is: fn(&[&str], &str) -> bool) -> Option<S
     }
     let mut out = String::new();
     for key in keys {
-        let line = text.lines().find(|line| is(&line.split(':').collect::<Vec<_>>(), key))?;
+        let line = text
+            .lines()
+            .find(|line| is(&line.split(':').collect::<Vec<_>>(), key))?;
         out.push_str(&format!("{line}\n"));
     }
     Some(out)
@@ -266,11 +324,18 @@ fn lines(path: &str, keys: &[String], is: fn(&[&str], &str) -> bool) -> Option<S
 
 fn words(path: &str, keys: &[String]) -> Option<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default()).filter(|line| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .filter(|line| !line.trim().is_empty());
     let chosen: Vec<&str> = lines
         .filter(|line| {
             let mut fields = line.split_whitespace();
-            keys.is_empty() || fields.any(|word| keys.iter().any(|key| word == key || word.split('/').next() == Some(key)))
+            keys.is_empty()
+                || fields.any(|word| {
+                    keys.iter()
+                        .any(|key| word == key || word.split('/').next() == Some(key))
+                })
         })
         .collect();
     (keys.is_empty() || !chosen.is_empty()).then(|| chosen.iter().map(|line| format!("{line}\n")).collect())
@@ -280,7 +345,13 @@ fn hosts(keys: &[String]) -> Option<String> {
     let text = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let entries: Vec<Vec<&str>> = text
         .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>())
+        .map(|line| {
+            line.split('#')
+                .next()
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+        })
         .filter(|fields| fields.len() > 1)
         .collect();
     let show = |fields: &[&str]| format!("{:<15} {}\n", fields[0], fields[1..].join(" "));

@@ -32,7 +32,10 @@ const OTHER: u32 = 0o1007;
 pub(crate) fn parse(text: &str) -> Option<Change> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777)?;
-        return Some(Change::Bits { bits, exact: text.len() > 4 });
+        return Some(Change::Bits {
+            bits,
+            exact: text.len() > 4,
+        });
     }
     let mut clauses = Vec::new();
     for part in text.split(',') {
@@ -69,7 +72,10 @@ fn clause(text: &[u8], clauses: &mut Vec<Clause>) -> Option<()> {
                 let digits = rest.iter().take_while(|b| (b'0'..=b'7').contains(b)).count();
                 at += digits;
                 let bits = u32::from_str_radix(std::str::from_utf8(&rest[..digits]).ok()?, 8).ok()?;
-                What::Bits { bits: Some(bits).filter(|bits| *bits <= 0o7777)?, search: false }
+                What::Bits {
+                    bits: Some(bits).filter(|bits| *bits <= 0o7777)?,
+                    search: false,
+                }
             }
             _ => {
                 let (bits, search, taken) = letters(rest);
@@ -105,9 +111,9 @@ impl Change {
         match self {
             Self::Bits { bits, exact } if directory && !exact => bits | (old & 0o6000),
             Self::Bits { bits, .. } => *bits,
-            Self::Clauses(clauses) => {
-                clauses.iter().fold(old & 0o7777, |mode, clause| clause.apply(mode, directory, umask))
-            }
+            Self::Clauses(clauses) => clauses
+                .iter()
+                .fold(old & 0o7777, |mode, clause| clause.apply(mode, directory, umask)),
         }
     }
 }
@@ -115,7 +121,13 @@ impl Change {
 impl Clause {
     fn apply(&self, old: u32, directory: bool, umask: u32) -> u32 {
         let bits = match self.what {
-            What::Bits { bits, search } => bits | if search && (directory || old & 0o111 != 0) { 0o111 } else { 0 },
+            What::Bits { bits, search } => {
+                bits | if search && (directory || old & 0o111 != 0) {
+                    0o111
+                } else {
+                    0
+                }
+            }
             What::CopyOf(class) => {
                 let shift = match class {
                     b'u' => 6,
@@ -132,7 +144,11 @@ impl Clause {
             b'-' => old & !bits,
             _ => {
                 // A directory's set-id bits go only when they are named.
-                let kept = if directory && bits & 0o6000 == 0 { old & 0o6000 } else { 0 };
+                let kept = if directory && bits & 0o6000 == 0 {
+                    old & 0o6000
+                } else {
+                    0
+                };
                 let cleared = if self.who == 0 { 0o7777 } else { self.who };
                 (old & !cleared) | bits | kept
             }
@@ -151,7 +167,8 @@ pub(crate) fn umask() -> u32 {
 pub(crate) fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok())
+        .unwrap_or(0o022)
 }
 
 /// The ten characters of `ls -l` for a mode with its type bits.

@@ -32,7 +32,11 @@ fn canonical(path: &Path, existing: Existing, follow: bool) -> io::Result<PathBu
     if path.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let mut done = if path.is_absolute() { b"/".to_vec() } else { bytes_of(fs::canonicalize(".")?.as_os_str()).to_vec() };
+    let mut done = if path.is_absolute() {
+        b"/".to_vec()
+    } else {
+        bytes_of(fs::canonicalize(".")?.as_os_str()).to_vec()
+    };
     let mut left: VecDeque<Vec<u8>> = parts(bytes_of(path.as_os_str())).collect();
     let bytes = bytes_of(path.as_os_str());
     let slash = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
@@ -54,7 +58,11 @@ fn canonical(path: &Path, existing: Existing, follow: bool) -> io::Result<PathBu
             Ok(meta) if meta.is_symlink() && follow => {
                 links += 1;
                 if links > MAX_LINKS {
-                    return if existing == Existing::Nothing { Ok(here) } else { Err(fs::metadata(&here).err().unwrap_or(io::ErrorKind::InvalidInput.into())) };
+                    return if existing == Existing::Nothing {
+                        Ok(here)
+                    } else {
+                        Err(fs::metadata(&here).err().unwrap_or(io::ErrorKind::InvalidInput.into()))
+                    };
                 }
                 let target = fs::read_link(&here)?;
                 let target = bytes_of(target.as_os_str());
@@ -80,7 +88,9 @@ fn canonical(path: &Path, existing: Existing, follow: bool) -> io::Result<PathBu
 
 /// Components, without empty ones and `.`.
 fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+    path.split(|b| *b == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .map(<[u8]>::to_vec)
 }
 
 const REALPATH_HELP: &str = "Usage: realpath [OPTION]... FILE...
@@ -109,8 +119,18 @@ struct Options {
 
 pub(crate) fn realpath(args: Vec<OsString>) -> i32 {
     const SPECS: &[&str] = &[
-        "E,canonicalize", "e,canonicalize-existing", "m,canonicalize-missing", "L,logical", "P,physical", "q,quiet",
-        "relative-to=", "relative-base=", "s,strip,no-symlinks", "z,zero", "help", "version",
+        "E,canonicalize",
+        "e,canonicalize-existing",
+        "m,canonicalize-missing",
+        "L,logical",
+        "P,physical",
+        "q,quiet",
+        "relative-to=",
+        "relative-base=",
+        "s,strip,no-symlinks",
+        "z,zero",
+        "help",
+        "version",
     ];
     let mut options = Options {
         existing: Existing::AllButLast,
@@ -158,12 +178,18 @@ pub(crate) fn realpath(args: Vec<OsString>) -> i32 {
             }
         }
     }
-    names.iter().fold(0, |status, name| status | i32::from(!options.one(name)))
+    names
+        .iter()
+        .fold(0, |status, name| status | i32::from(!options.one(name)))
 }
 
 impl Options {
     fn one(&self, name: &OsStr) -> bool {
-        let path = if self.logical { logical(name, self.existing) } else { Ok(PathBuf::from(name)) };
+        let path = if self.logical {
+            logical(name, self.existing)
+        } else {
+            Ok(PathBuf::from(name))
+        };
         let found = if name.is_empty() {
             Err(io::ErrorKind::NotFound.into())
         } else {
@@ -233,8 +259,15 @@ Print value of a symbolic link or canonical file name.
 
 pub(crate) fn readlink(args: Vec<OsString>) -> i32 {
     const SPECS: &[&str] = &[
-        "f,canonicalize", "e,canonicalize-existing", "m,canonicalize-missing", "n,no-newline", "q,s,silent,quiet",
-        "v,verbose", "z,zero", "help", "version",
+        "f,canonicalize",
+        "e,canonicalize-existing",
+        "m,canonicalize-missing",
+        "n,no-newline",
+        "q,s,silent,quiet",
+        "v,verbose",
+        "z,zero",
+        "help",
+        "version",
     ];
     let (mut existing, mut newline, mut verbose, mut end, mut names) = (None, true, false, b'\n', Vec::new());
     let mut parser = Parser::new(args, SPECS);

@@ -37,7 +37,11 @@ pub(crate) fn sort(args: Vec<OsString>) -> i32 {
         match read_all(name) {
             Ok(text) => texts.push(text),
             Err(error) => {
-                let what = if error.kind() == io::ErrorKind::IsADirectory { "read failed" } else { "cannot read" };
+                let what = if error.kind() == io::ErrorKind::IsADirectory {
+                    "read failed"
+                } else {
+                    "cannot read"
+                };
                 complain("sort", format_args!("{what}: {}: {}", shown(name), reason(&error)));
                 return TROUBLE;
             }
@@ -46,7 +50,11 @@ pub(crate) fn sort(args: Vec<OsString>) -> i32 {
     match options.check {
         Some(check) => checked(&options, &texts[0], check),
         None => {
-            let lines = if options.merge { merged(&options, &texts) } else { sorted(&options, &texts) };
+            let lines = if options.merge {
+                merged(&options, &texts)
+            } else {
+                sorted(&options, &texts)
+            };
             output(&options, &lines)
         }
     }
@@ -61,8 +69,13 @@ struct Line<'a> {
 
 fn lines<'a>(options: &'a Options, text: &'a [u8]) -> impl Iterator<Item = Line<'a>> {
     let body = text.strip_suffix(&[options.end]).unwrap_or(text);
-    let parts = body.split(move |b| *b == options.end).take(if text.is_empty() { 0 } else { usize::MAX });
-    parts.map(|text| Line { head: options.order.head(text), text })
+    let parts = body
+        .split(move |b| *b == options.end)
+        .take(if text.is_empty() { 0 } else { usize::MAX });
+    parts.map(|text| Line {
+        head: options.order.head(text),
+        text,
+    })
 }
 
 fn sorted<'a>(options: &'a Options, texts: &'a [Vec<u8>]) -> Vec<Line<'a>> {
@@ -79,7 +92,10 @@ fn merged<'a>(options: &'a Options, texts: &'a [Vec<u8>]) -> Vec<Line<'a>> {
         let mut least: Option<(usize, Line<'a>)> = None;
         for (at, input) in inputs.iter_mut().enumerate() {
             let Some(line) = input.peek() else { continue };
-            if least.as_ref().is_none_or(|(_, least)| compare(&options.order, line, least).is_lt()) {
+            if least
+                .as_ref()
+                .is_none_or(|(_, least)| compare(&options.order, line, least).is_lt())
+            {
                 least = Some((at, *line));
             }
         }
@@ -109,7 +125,10 @@ fn checked(options: &Options, text: &[u8], check: Check) -> i32 {
             if order.is_gt() || (options.unique && order.is_eq()) {
                 if check == Check::Diagnose {
                     let name = options.files.first().map_or("-".into(), |name| shown(name));
-                    complain("sort", format_args!("{name}:{}: disorder: {}", at + 1, String::from_utf8_lossy(line.text)));
+                    complain(
+                        "sort",
+                        format_args!("{name}:{}: disorder: {}", at + 1, String::from_utf8_lossy(line.text)),
+                    );
                 }
                 return 1;
             }
@@ -123,7 +142,10 @@ fn output(options: &Options, lines: &[Line<'_>]) -> i32 {
     let fail = |name: Option<&OsStr>, error: &io::Error| {
         match name {
             Some(name) => complain("sort", format_args!("open failed: {}: {}", shown(name), reason(error))),
-            None => complain("sort", format_args!("write failed: 'standard output': {}", reason(error))),
+            None => complain(
+                "sort",
+                format_args!("write failed: 'standard output': {}", reason(error)),
+            ),
         }
         TROUBLE
     };

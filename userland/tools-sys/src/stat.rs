@@ -13,8 +13,16 @@ use crate::clock::{self, Instant, Zone};
 use crate::ls::{Style, major, minor, quoted};
 use crate::{mode, statfs, usage, write};
 
-const SPECS: &[&str] =
-    &["L,dereference", "f,file-system", "c,format=", "printf=", "t,terse", "cached=", "help", "version"];
+const SPECS: &[&str] = &[
+    "L,dereference",
+    "f,file-system",
+    "c,format=",
+    "printf=",
+    "t,terse",
+    "cached=",
+    "help",
+    "version",
+];
 
 const HELP: &str = "Usage: stat [OPTION]... FILE...
 Display file or file system status.
@@ -41,7 +49,13 @@ struct Options {
 }
 
 pub(crate) fn stat(args: Vec<OsString>) -> i32 {
-    let mut options = Options { follow: false, filesystem: false, terse: false, format: None, escapes: false };
+    let mut options = Options {
+        follow: false,
+        filesystem: false,
+        terse: false,
+        format: None,
+        escapes: false,
+    };
     let mut names = Vec::new();
     let mut parser = Parser::new(args, SPECS);
     loop {
@@ -68,7 +82,9 @@ pub(crate) fn stat(args: Vec<OsString>) -> i32 {
         return usage("stat", "missing operand", 1);
     }
     let mut context = Context { zone: Zone::local() };
-    names.iter().fold(0, |status, name| status | i32::from(!options.one(name, &mut context)))
+    names
+        .iter()
+        .fold(0, |status, name| status | i32::from(!options.one(name, &mut context)))
 }
 
 struct Context {
@@ -78,11 +94,19 @@ struct Context {
 impl Options {
     fn one(&self, name: &OsStr, context: &mut Context) -> bool {
         let mut out = Vec::new();
-        let done = if self.filesystem { self.filesystem(name, &mut out) } else { self.file(name, context, &mut out) };
+        let done = if self.filesystem {
+            self.filesystem(name, &mut out)
+        } else {
+            self.file(name, context, &mut out)
+        };
         match done {
             Ok(()) => write::all("stat", &out) == 0,
             Err(error) => {
-                let what = if self.filesystem { "cannot read file system information for" } else { "cannot statx" };
+                let what = if self.filesystem {
+                    "cannot read file system information for"
+                } else {
+                    "cannot statx"
+                };
                 complain("stat", format_args!("{what} '{}': {}", shown(name), reason(&error)));
                 false
             }
@@ -90,14 +114,28 @@ impl Options {
     }
 
     fn file(&self, name: &OsStr, context: &mut Context, out: &mut Vec<u8>) -> io::Result<()> {
-        let path = if name == "-" { Path::new("/dev/stdin") } else { Path::new(name) };
-        let meta = if self.follow || name == "-" { fs::metadata(path)? } else { fs::symlink_metadata(path)? };
-        let file = File { name, meta: &meta, always: self.format.is_some() };
+        let path = if name == "-" {
+            Path::new("/dev/stdin")
+        } else {
+            Path::new(name)
+        };
+        let meta = if self.follow || name == "-" {
+            fs::metadata(path)?
+        } else {
+            fs::symlink_metadata(path)?
+        };
+        let file = File {
+            name,
+            meta: &meta,
+            always: self.format.is_some(),
+        };
         match &self.format {
             Some(format) => self.custom(format, out, &mut |field, out| file.field(field, context, out)),
             None => {
                 let text = if self.terse { TERSE.to_owned() } else { default(&meta) };
-                expand(text.as_bytes(), false, out, &mut |field, out| file.field(field, context, out));
+                expand(text.as_bytes(), false, out, &mut |field, out| {
+                    file.field(field, context, out)
+                });
             }
         }
         Ok(())
@@ -108,7 +146,12 @@ impl Options {
         let mut field = |field: &Field, out: &mut Vec<u8>| filesystem_field(&found, name, field, out);
         match &self.format {
             Some(format) => self.custom(format, out, &mut field),
-            None => expand(if self.terse { FS_TERSE } else { FS }.as_bytes(), false, out, &mut field),
+            None => expand(
+                if self.terse { FS_TERSE } else { FS }.as_bytes(),
+                false,
+                out,
+                &mut field,
+            ),
         }
         Ok(())
     }
@@ -123,7 +166,11 @@ impl Options {
 
 fn default(meta: &Metadata) -> String {
     let special = meta.file_type().is_char_device() || meta.file_type().is_block_device();
-    let device = if special { "Device: %Hd,%Ld\tInode: %-10i  Links: %-5h Device type: %Hr,%Lr\n" } else { "Device: %Hd,%Ld\tInode: %-11i Links: %h\n" };
+    let device = if special {
+        "Device: %Hd,%Ld\tInode: %-10i  Links: %-5h Device type: %Hr,%Lr\n"
+    } else {
+        "Device: %Hd,%Ld\tInode: %-11i Links: %h\n"
+    };
     format!(
         "{FILE}{device}Access: (%04a/%10.10A)  Uid: (%5u/%8U)   Gid: (%5g/%8G)\nAccess: %x\nModify: %y\nChange: %z\n Birth: %w\n"
     )
@@ -192,9 +239,16 @@ fn read(text: &[u8]) -> (Option<Field>, usize) {
         at += 1;
     }
     match text.get(at) {
-        Some(&letter) => {
-            (Some(Field { flags: text[..flags].to_vec(), width, precision, half, letter }), at + 1)
-        }
+        Some(&letter) => (
+            Some(Field {
+                flags: text[..flags].to_vec(),
+                width,
+                precision,
+                half,
+                letter,
+            }),
+            at + 1,
+        ),
         None => (None, 0),
     }
 }
@@ -254,7 +308,12 @@ impl File<'_> {
             b'f' => field.number(&format!("{:x}", meta.mode()), out),
             b'F' => field.text(kind(meta).as_bytes(), out),
             b'g' => field.number(&meta.gid().to_string(), out),
-            b'G' => field.text(crate::users::group_by_gid(meta.gid()).map_or("UNKNOWN", |g| &g.name).as_bytes(), out),
+            b'G' => field.text(
+                crate::users::group_by_gid(meta.gid())
+                    .map_or("UNKNOWN", |g| &g.name)
+                    .as_bytes(),
+                out,
+            ),
             b'h' => field.number(&meta.nlink().to_string(), out),
             b'i' => field.number(&meta.ino().to_string(), out),
             b'm' => field.text(bytes_of(statfs::mount_point(Path::new(self.name)).as_os_str()), out),
@@ -267,7 +326,12 @@ impl File<'_> {
             b't' => field.number(&format!("{:x}", major(rdev)), out),
             b'T' => field.number(&format!("{:x}", minor(rdev)), out),
             b'u' => field.number(&meta.uid().to_string(), out),
-            b'U' => field.text(crate::users::by_uid(meta.uid()).map_or("UNKNOWN", |u| &u.name).as_bytes(), out),
+            b'U' => field.text(
+                crate::users::by_uid(meta.uid())
+                    .map_or("UNKNOWN", |u| &u.name)
+                    .as_bytes(),
+                out,
+            ),
             b'w' | b'x' | b'y' | b'z' => self.date(field, context, out),
             b'W' | b'X' | b'Y' | b'Z' => self.seconds(field, out),
             _ => false,
@@ -276,7 +340,11 @@ impl File<'_> {
 
     /// The name in quotes and, of a link, where it leads. Only the default form leaves quotes off where none is needed.
     fn quoted(&self) -> Vec<u8> {
-        let style = if self.always { Style::ShellEscapeAlways } else { Style::ShellEscape };
+        let style = if self.always {
+            Style::ShellEscapeAlways
+        } else {
+            Style::ShellEscape
+        };
         let mut text = quoted(bytes_of(self.name), style, false);
         if self.meta.is_symlink()
             && let Ok(target) = fs::read_link(self.name)
@@ -298,7 +366,9 @@ impl File<'_> {
     }
 
     fn date(&self, field: &Field, context: &Context, out: &mut Vec<u8>) -> bool {
-        let Some(at) = self.time(field.letter) else { return field.text(b"-", out) };
+        let Some(at) = self.time(field.letter) else {
+            return field.text(b"-", out);
+        };
         let mut text = Vec::new();
         clock::format(b"%Y-%m-%d %H:%M:%S.%N %z", &context.zone.civil(at), &mut text);
         field.text(&text, out)

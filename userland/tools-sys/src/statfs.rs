@@ -81,7 +81,9 @@ fn unescaped(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        let code = after
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match code.filter(|_| byte == b'\\') {
             Some(code) => {
                 out.push(code);
@@ -98,8 +100,12 @@ fn unescaped(text: &str) -> Vec<u8> {
 
 /// The directory where the filesystem of a file is mounted.
 pub(crate) fn mount_point(path: &Path) -> PathBuf {
-    let Ok(mut here) = fs::canonicalize(path) else { return PathBuf::from("?") };
-    let Ok(device) = fs::metadata(&here).map(|meta| meta.dev()) else { return here };
+    let Ok(mut here) = fs::canonicalize(path) else {
+        return PathBuf::from("?");
+    };
+    let Ok(device) = fs::metadata(&here).map(|meta| meta.dev()) else {
+        return here;
+    };
     while let Some(parent) = here.parent() {
         if fs::metadata(parent).map(|meta| meta.dev()).ok() != Some(device) {
             return here;

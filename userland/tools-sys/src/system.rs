@@ -32,11 +32,15 @@ pub(crate) fn flags(
 }
 
 fn extra(tool: &str, names: &[OsString]) -> Option<i32> {
-    names.first().map(|name| usage(tool, format_args!("extra operand '{}'", shown(name)), 1))
+    names
+        .first()
+        .map(|name| usage(tool, format_args!("extra operand '{}'", shown(name)), 1))
 }
 
 fn field(which: Uname) -> String {
-    sys::uname(which).map(|text| shown(&text)).unwrap_or_else(|_| "unknown".to_owned())
+    sys::uname(which)
+        .map(|text| shown(&text))
+        .unwrap_or_else(|_| "unknown".to_owned())
 }
 
 pub(crate) fn uname(args: Vec<OsString>) -> i32 {
@@ -54,8 +58,17 @@ Print certain system information. With no OPTION, same as -s.
   -o, --operating-system   print the operating system
 ";
     const SPECS: &[&str] = &[
-        "a,all", "s,sysname,kernel-name", "n,nodename", "r,release,kernel-release", "v,kernel-version", "m,machine",
-        "p,processor", "i,hardware-platform", "o,operating-system", "help", "version",
+        "a,all",
+        "s,sysname,kernel-name",
+        "n,nodename",
+        "r,release,kernel-release",
+        "v,kernel-version",
+        "m,machine",
+        "p,processor",
+        "i,hardware-platform",
+        "o,operating-system",
+        "help",
+        "version",
     ];
     let (mut flags, names) = match flags("uname", args, SPECS, HELP) {
         Ok(found) => found,
@@ -88,7 +101,12 @@ Print certain system information. With no OPTION, same as -s.
 }
 
 pub(crate) fn arch(args: Vec<OsString>) -> i32 {
-    match flags("arch", args, &["help", "version"], "Usage: arch\nPrint machine architecture.\n") {
+    match flags(
+        "arch",
+        args,
+        &["help", "version"],
+        "Usage: arch\nPrint machine architecture.\n",
+    ) {
         Ok((_, names)) => extra("arch", &names)
             .unwrap_or_else(|| write::all("arch", format!("{}\n", field(Uname::Machine)).as_bytes())),
         Err(status) => status,
@@ -116,7 +134,16 @@ pub(crate) fn nproc(args: Vec<OsString>) -> i32 {
             Err(message) => return usage("nproc", message, 1),
         }
     }
-    let told = || std::env::var("OMP_NUM_THREADS").ok()?.split(',').next()?.trim().parse::<u32>().ok().filter(|n| *n > 0);
+    let told = || {
+        std::env::var("OMP_NUM_THREADS")
+            .ok()?
+            .split(',')
+            .next()?
+            .trim()
+            .parse::<u32>()
+            .ok()
+            .filter(|n| *n > 0)
+    };
     let cpus = told().filter(|_| !all).unwrap_or_else(|| sys::cpus().unwrap_or(1));
     write::all("nproc", format!("{}\n", cpus.saturating_sub(ignored).max(1)).as_bytes())
 }
@@ -124,7 +151,14 @@ pub(crate) fn nproc(args: Vec<OsString>) -> i32 {
 pub(crate) fn hostname(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: hostname [-s|-f|-d|-i|-I] [NAME]\nShow or set the system's host name.\n";
     const SPECS: &[&str] = &[
-        "s,short", "f,fqdn,long", "d,domain", "i,ip-address", "I,all-ip-addresses", "A,all-fqdns", "a,alias", "help",
+        "s,short",
+        "f,fqdn,long",
+        "d,domain",
+        "i,ip-address",
+        "I,all-ip-addresses",
+        "A,all-fqdns",
+        "a,alias",
+        "help",
         "V,version",
     ];
     let (flags, names) = match flags("hostname", args, SPECS, HELP) {
@@ -135,7 +169,10 @@ pub(crate) fn hostname(args: Vec<OsString>) -> i32 {
         return match sys::set_hostname(name) {
             Ok(()) => 0,
             Err(error) => {
-                complain("hostname", format_args!("you must be root to change the host name: {}", reason(&error)));
+                complain(
+                    "hostname",
+                    format_args!("you must be root to change the host name: {}", reason(&error)),
+                );
                 1
             }
         };
@@ -153,7 +190,12 @@ pub(crate) fn hostname(args: Vec<OsString>) -> i32 {
 }
 
 pub(crate) fn hostid(args: Vec<OsString>) -> i32 {
-    match flags("hostid", args, &["help", "version"], "Usage: hostid\nPrint the numeric identifier of the host.\n") {
+    match flags(
+        "hostid",
+        args,
+        &["help", "version"],
+        "Usage: hostid\nPrint the numeric identifier of the host.\n",
+    ) {
         // What glibc makes of 127.0.0.1.
         Ok((_, names)) => extra("hostid", &names).unwrap_or_else(|| write::all("hostid", b"007f0100\n")),
         Err(status) => status,
@@ -174,7 +216,10 @@ pub(crate) fn sync(args: Vec<OsString>) -> i32 {
     for name in &names {
         let done = fs::File::open(name).and_then(|file| file.sync_all());
         if let Err(error) = done {
-            complain("sync", format_args!("error syncing '{}': {}", shown(name), reason(&error)));
+            complain(
+                "sync",
+                format_args!("error syncing '{}': {}", shown(name), reason(&error)),
+            );
             status = 1;
         }
     }
@@ -189,7 +234,18 @@ const SETTINGS: &str = "/proc/sys";
 
 pub(crate) fn sysctl(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: sysctl [-neqaNw] [VARIABLE[=VALUE]]...\nShow or set parameters of the kernel.\n";
-    const SPECS: &[&str] = &["n,values", "N,names", "e,ignore", "q,quiet", "a,A,X,all", "w,write", "b,binary", "p", "help", "V,version"];
+    const SPECS: &[&str] = &[
+        "n,values",
+        "N,names",
+        "e,ignore",
+        "q,quiet",
+        "a,A,X,all",
+        "w,write",
+        "b,binary",
+        "p",
+        "help",
+        "V,version",
+    ];
     let (flags, names) = match flags("sysctl", args, SPECS, HELP) {
         Ok(found) => found,
         Err(status) => return status,
@@ -201,12 +257,18 @@ pub(crate) fn sysctl(args: Vec<OsString>) -> i32 {
     }
     let mut status = 0;
     for file in files {
-        let name = file.strip_prefix(SETTINGS).unwrap_or(&file).to_string_lossy().replace('/', ".");
+        let name = file
+            .strip_prefix(SETTINGS)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .replace('/', ".");
         status |= show(&name, &file, &flags);
     }
     for name in names {
         let text = shown(&name);
-        let (key, value) = text.split_once('=').map_or((text.as_str(), None), |(key, value)| (key.trim(), Some(value.trim())));
+        let (key, value) = text
+            .split_once('=')
+            .map_or((text.as_str(), None), |(key, value)| (key.trim(), Some(value.trim())));
         let file = Path::new(SETTINGS).join(key.replace('.', "/"));
         if let Some(value) = value
             && let Err(error) = fs::write(&file, format!("{value}\n"))
@@ -227,7 +289,10 @@ fn show(name: &str, file: &Path, flags: &[&str]) -> i32 {
         Ok(value) => value,
         Err(_) if flags.contains(&"ignore") => return 0,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            complain("sysctl", format_args!("cannot stat {}: {}", file.display(), reason(&error)));
+            complain(
+                "sysctl",
+                format_args!("cannot stat {}: {}", file.display(), reason(&error)),
+            );
             return 255;
         }
         Err(error) => {
@@ -258,7 +323,10 @@ fn settings(dir: &Path) -> Vec<PathBuf> {
 
 pub(crate) fn mount(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: mount [-l] [-t TYPE]\nList what is mounted. Mounting is up to the machine's owner.\n";
-    let mut parser = Parser::new(args, &["l,show-labels", "t,types=", "o,options=", "a,all", "help", "V,version"]);
+    let mut parser = Parser::new(
+        args,
+        &["l,show-labels", "t,types=", "o,options=", "a,all", "help", "V,version"],
+    );
     let (mut kinds, mut names): (Option<String>, Vec<OsString>) = (None, Vec::new());
     loop {
         match parser.next() {
@@ -272,12 +340,18 @@ pub(crate) fn mount(args: Vec<OsString>) -> i32 {
         }
     }
     if let Some(name) = names.last() {
-        complain("mount", format_args!("{}: must be superuser to use mount.", shown(name)));
+        complain(
+            "mount",
+            format_args!("{}: must be superuser to use mount.", shown(name)),
+        );
         return 32;
     }
     let mut out = Vec::new();
     for mount in statfs::mounts() {
-        if kinds.as_ref().is_some_and(|kinds| !kinds.split(',').any(|kind| kind == mount.kind)) {
+        if kinds
+            .as_ref()
+            .is_some_and(|kinds| !kinds.split(',').any(|kind| kind == mount.kind))
+        {
             continue;
         }
         out.extend_from_slice(format!("{} on ", mount.source).as_bytes());
@@ -289,13 +363,26 @@ pub(crate) fn mount(args: Vec<OsString>) -> i32 {
 
 pub(crate) fn umount(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: umount DIRECTORY...\nUnmounting is up to the machine's owner.\n";
-    let (_, names) = match flags("umount", args, &["f,force", "l,lazy", "a,all", "help", "V,version"], HELP) {
+    let (_, names) = match flags(
+        "umount",
+        args,
+        &["f,force", "l,lazy", "a,all", "help", "V,version"],
+        HELP,
+    ) {
         Ok(found) => found,
         Err(status) => return status,
     };
-    let Some(name) = names.first() else { return usage("umount", "bad usage", 1) };
-    let mounted = statfs::mounts().iter().any(|mount| mount.point.as_os_str() == OsStr::new(name));
-    let why = if mounted { "must be superuser to unmount." } else { "not mounted." };
+    let Some(name) = names.first() else {
+        return usage("umount", "bad usage", 1);
+    };
+    let mounted = statfs::mounts()
+        .iter()
+        .any(|mount| mount.point.as_os_str() == OsStr::new(name));
+    let why = if mounted {
+        "must be superuser to unmount."
+    } else {
+        "not mounted."
+    };
     complain("umount", format_args!("{}: {why}", shown(name)));
     32
 }

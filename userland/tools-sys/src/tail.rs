@@ -16,8 +16,20 @@ use agentos_tools_base::io::{BLOCK, bytes_of, complain, reason, shown};
 use crate::{duration, human, usage, write};
 
 const SPECS: &[&str] = &[
-    "c,bytes=", "f", "follow=?", "F", "n,lines=", "max-unchanged-stats=", "pid=", "q,silent,quiet", "retry",
-    "s,sleep-interval=", "v,verbose", "z,zero-terminated", "help", "version",
+    "c,bytes=",
+    "f",
+    "follow=?",
+    "F",
+    "n,lines=",
+    "max-unchanged-stats=",
+    "pid=",
+    "q,silent,quiet",
+    "retry",
+    "s,sleep-interval=",
+    "v,verbose",
+    "z,zero-terminated",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: tail [OPTION]... [FILE]...
@@ -55,7 +67,11 @@ struct Options {
 
 pub(crate) fn tail(args: Vec<OsString>) -> i32 {
     let mut options = Options {
-        amount: Amount { count: 10, from_start: false, bytes: false },
+        amount: Amount {
+            count: 10,
+            from_start: false,
+            bytes: false,
+        },
         follow: false,
         by_name: false,
         retry: false,
@@ -88,10 +104,15 @@ pub(crate) fn tail(args: Vec<OsString>) -> i32 {
 
 /// The old forms `-5`, `-5f`, `+5`.
 fn obsolete(mut args: Vec<OsString>) -> Vec<OsString> {
-    let Some(first) = args.get(1).map(|arg| bytes_of(arg).to_vec()) else { return args };
+    let Some(first) = args.get(1).map(|arg| bytes_of(arg).to_vec()) else {
+        return args;
+    };
     let digits = first.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
     let suffix = first.get(1 + digits..).unwrap_or_default();
-    let (number, rest) = (String::from_utf8_lossy(first.get(1..1 + digits).unwrap_or_default()).into_owned(), suffix);
+    let (number, rest) = (
+        String::from_utf8_lossy(first.get(1..1 + digits).unwrap_or_default()).into_owned(),
+        suffix,
+    );
     if digits == 0 || !rest.iter().all(|b| b"clf".contains(b)) || (first[0] == b'+' && args.len() > 3) {
         return args;
     }
@@ -115,7 +136,8 @@ impl Options {
         match key {
             "bytes" | "lines" => {
                 let what = if key == "bytes" { "bytes" } else { "lines" };
-                self.amount = amount(&text, key == "bytes").ok_or_else(|| format!("invalid number of {what}: '{text}'"))?;
+                self.amount =
+                    amount(&text, key == "bytes").ok_or_else(|| format!("invalid number of {what}: '{text}'"))?;
             }
             "f" => self.follow = true,
             "follow" => {
@@ -165,10 +187,18 @@ impl Options {
     }
 
     fn one(&self, name: &OsStr, headers: bool, first: &mut bool) -> Result<Option<File>, String> {
-        let title = if name == "-" { "standard input".to_owned() } else { shown(name) };
+        let title = if name == "-" {
+            "standard input".to_owned()
+        } else {
+            shown(name)
+        };
         let open = || -> io::Result<File> {
             use std::os::fd::AsFd;
-            if name == "-" { Ok(io::stdin().as_fd().try_clone_to_owned()?.into()) } else { File::open(name) }
+            if name == "-" {
+                Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+            } else {
+                File::open(name)
+            }
         };
         let mut file = open().map_err(|error| format!("cannot open '{title}' for reading: {}", reason(&error)))?;
         if headers {
@@ -176,7 +206,9 @@ impl Options {
             write::raw(line.as_bytes()).map_err(|error| format!("write error: {}", reason(&error)))?;
         }
         *first = false;
-        self.amount.print(&mut file, self.end).map_err(|error| format!("error reading '{title}': {}", reason(&error)))?;
+        self.amount
+            .print(&mut file, self.end)
+            .map_err(|error| format!("error reading '{title}': {}", reason(&error)))?;
         Ok(Some(file))
     }
 }
@@ -194,7 +226,11 @@ fn amount(text: &str, bytes: bool) -> Option<Amount> {
     }
     let number: u64 = digits[..end].parse().unwrap_or(u64::MAX);
     let count = number.saturating_mul(human::factor(&digits[end..])?);
-    Some(Amount { count, from_start, bytes })
+    Some(Amount {
+        count,
+        from_start,
+        bytes,
+    })
 }
 
 impl Amount {
@@ -224,7 +260,11 @@ fn rest(file: &mut dyn Read) -> io::Result<()> {
 
 fn from_byte(file: &mut File, number: u64) -> io::Result<()> {
     let skip = number.saturating_sub(1);
-    if !file.metadata()?.is_file() || file.seek(SeekFrom::Current(i64::try_from(skip).unwrap_or(i64::MAX))).is_err() {
+    if !file.metadata()?.is_file()
+        || file
+            .seek(SeekFrom::Current(i64::try_from(skip).unwrap_or(i64::MAX)))
+            .is_err()
+    {
         io::copy(&mut file.by_ref().take(skip), &mut io::sink())?;
     }
     rest(file)
@@ -309,7 +349,12 @@ fn within(text: &[u8], count: u64, end: u8) -> usize {
     }
     // A newline at the very end closes the last line and begins none.
     let body = text.strip_suffix(&[end]).unwrap_or(text);
-    let found = body.iter().enumerate().rev().filter(|(_, b)| **b == end).nth(usize::try_from(count - 1).unwrap_or(usize::MAX));
+    let found = body
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, b)| **b == end)
+        .nth(usize::try_from(count - 1).unwrap_or(usize::MAX));
     found.map_or(0, |(at, _)| at + 1)
 }
 
@@ -326,7 +371,11 @@ fn line_start(file: &mut File, start: u64, size: u64, count: u64, end: u8) -> io
         file.seek(SeekFrom::Start(position))?;
         let piece = &mut block[..length as usize];
         file.read_exact(piece)?;
-        let last = if position + length == size { piece.len() - 1 } else { piece.len() };
+        let last = if position + length == size {
+            piece.len() - 1
+        } else {
+            piece.len()
+        };
         for (at, _) in piece[..last].iter().enumerate().rev().filter(|(_, b)| **b == end) {
             left -= 1;
             if left == 0 {

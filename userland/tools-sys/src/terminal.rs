@@ -108,8 +108,24 @@ const MIN: usize = 6;
 
 /// Codes of speeds in the control word.
 const SPEEDS: &[(u32, u32)] = &[
-    (0, 0), (50, 1), (75, 2), (110, 3), (134, 4), (150, 5), (200, 6), (300, 7), (600, 8), (1200, 9), (1800, 10),
-    (2400, 11), (4800, 12), (9600, 13), (19_200, 14), (38_400, 15), (57_600, 0x1001), (115_200, 0x1002),
+    (0, 0),
+    (50, 1),
+    (75, 2),
+    (110, 3),
+    (134, 4),
+    (150, 5),
+    (200, 6),
+    (300, 7),
+    (600, 8),
+    (1200, 9),
+    (1800, 10),
+    (2400, 11),
+    (4800, 12),
+    (9600, 13),
+    (19_200, 14),
+    (38_400, 15),
+    (57_600, 0x1001),
+    (115_200, 0x1002),
 ];
 
 const HELP: &str = "Usage: stty [-F DEVICE] [SETTING]...
@@ -175,10 +191,14 @@ pub(crate) fn stty(args: Vec<OsString>) -> i32 {
     if let Err(message) = apply(&settings, &mut termios, &mut size, &mut out) {
         return usage("stty", message, 1);
     }
-    if before.0 != termios && let Err(error) = tty::set(fd.as_fd(), When::Drain, &termios) {
+    if before.0 != termios
+        && let Err(error) = tty::set(fd.as_fd(), When::Drain, &termios)
+    {
         return fail(&error);
     }
-    if before.1 != size && let Err(error) = tty::set_size(fd.as_fd(), &size) {
+    if before.1 != size
+        && let Err(error) = tty::set_size(fd.as_fd(), &size)
+    {
         return fail(&error);
     }
     write::all("stty", out.as_bytes())
@@ -194,7 +214,9 @@ fn word(termios: &mut Termios, which: Word) -> &mut u32 {
 }
 
 fn set(termios: &mut Termios, name: &str, on: bool) -> bool {
-    let Some(Flag(_, which, bits, mask, _)) = FLAGS.iter().find(|flag| flag.0 == name) else { return false };
+    let Some(Flag(_, which, bits, mask, _)) = FLAGS.iter().find(|flag| flag.0 == name) else {
+        return false;
+    };
     let word = word(termios, *which);
     *word = (*word & !mask) | if on { *bits } else { 0 };
     true
@@ -281,11 +303,17 @@ fn apply(settings: &[String], termios: &mut Termios, size: &mut Winsize, out: &m
             }
             _ if on && CHARACTERS.iter().any(|(known, ..)| *known == name) => {
                 let text = words.next().ok_or_else(|| format!("missing argument to '{setting}'"))?;
-                let at = CHARACTERS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, at, _)| *at);
+                let at = CHARACTERS
+                    .iter()
+                    .find(|(known, ..)| *known == name)
+                    .map_or(0, |(_, at, _)| *at);
                 termios.cc[at] = character(text).ok_or_else(|| format!("invalid integer argument: '{text}'"))?;
             }
             _ if on && setting.contains(':') => restore(setting, termios)?,
-            _ if on && setting.parse::<u32>().is_ok_and(|speed| SPEEDS.iter().any(|(known, _)| *known == speed)) => {}
+            _ if on
+                && setting
+                    .parse::<u32>()
+                    .is_ok_and(|speed| SPEEDS.iter().any(|(known, _)| *known == speed)) => {}
             _ => return Err(format!("invalid argument '{setting}'")),
         }
     }
@@ -307,11 +335,17 @@ fn character(text: &str) -> Option<u8> {
 
 fn speed(termios: &Termios) -> u32 {
     let code = termios.cflag & 0x100f;
-    SPEEDS.iter().find(|(_, known)| *known == code).map_or(38_400, |(speed, _)| *speed)
+    SPEEDS
+        .iter()
+        .find(|(_, known)| *known == code)
+        .map_or(38_400, |(speed, _)| *speed)
 }
 
 fn saved(termios: &Termios) -> String {
-    let mut text = format!("{:x}:{:x}:{:x}:{:x}", termios.iflag, termios.oflag, termios.cflag, termios.lflag);
+    let mut text = format!(
+        "{:x}:{:x}:{:x}:{:x}",
+        termios.iflag, termios.oflag, termios.cflag, termios.lflag
+    );
     for byte in termios.cc {
         text.push_str(&format!(":{byte:x}"));
     }
@@ -321,9 +355,14 @@ fn saved(termios: &Termios) -> String {
 
 fn restore(text: &str, termios: &mut Termios) -> Result<(), String> {
     let wrong = || format!("invalid argument '{text}'");
-    let numbers: Vec<u32> =
-        text.split(':').map(|part| u32::from_str_radix(part, 16)).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    let [iflag, oflag, cflag, lflag, characters @ ..] = numbers.as_slice() else { return Err(wrong()) };
+    let numbers: Vec<u32> = text
+        .split(':')
+        .map(|part| u32::from_str_radix(part, 16))
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong())?;
+    let [iflag, oflag, cflag, lflag, characters @ ..] = numbers.as_slice() else {
+        return Err(wrong());
+    };
     (termios.iflag, termios.oflag, termios.cflag, termios.lflag) = (*iflag, *oflag, *cflag, *lflag);
     for (place, value) in termios.cc.iter_mut().zip(characters) {
         *place = u8::try_from(*value).map_err(|_| wrong())?;
@@ -426,7 +465,9 @@ fn terminal_name() -> Option<std::path::PathBuf> {
     if !input.is_terminal() {
         return None;
     }
-    tty::name(input.as_fd()).ok().or_else(|| std::fs::read_link("/proc/self/fd/0").ok())
+    tty::name(input.as_fd())
+        .ok()
+        .or_else(|| std::fs::read_link("/proc/self/fd/0").ok())
 }
 
 #[cfg(test)]
@@ -447,9 +488,15 @@ mod tests {
     fn settings_change_what_they_name() {
         let (mut termios, mut size, mut out) = (Termios::default(), Winsize::default(), String::new());
         sane(&mut termios);
-        let words = ["-echo", "-icanon", "min", "2", "rows", "40", "intr", "^X", "cs7", "size"].map(str::to_owned);
+        let words = [
+            "-echo", "-icanon", "min", "2", "rows", "40", "intr", "^X", "cs7", "size",
+        ]
+        .map(str::to_owned);
         apply(&words, &mut termios, &mut size, &mut out).unwrap();
-        assert_eq!((termios.lflag & (ECHO | ICANON), termios.cc[MIN], termios.cc[0]), (0, 2, 24));
+        assert_eq!(
+            (termios.lflag & (ECHO | ICANON), termios.cc[MIN], termios.cc[0]),
+            (0, 2, 24)
+        );
         assert_eq!((size.rows, out.as_str(), termios.cflag & 0x30), (40, "40 0\n", 0x20));
         assert!(apply(&["bogus".to_owned()], &mut termios, &mut size, &mut out).is_err());
     }

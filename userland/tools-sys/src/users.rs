@@ -38,7 +38,9 @@ fn read<T>(path: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
 
 fn user(line: &str) -> Option<User> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, _, _] = fields.as_slice() else { return None };
+    let [name, _, uid, gid, _, _, _] = fields.as_slice() else {
+        return None;
+    };
     Some(User {
         name: (*name).to_owned(),
         uid: uid.parse().ok()?,
@@ -48,9 +50,19 @@ fn user(line: &str) -> Option<User> {
 
 fn group(line: &str) -> Option<Group> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, gid, members] = fields.as_slice() else { return None };
-    let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
-    Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members })
+    let [name, _, gid, members] = fields.as_slice() else {
+        return None;
+    };
+    let members = members
+        .split(',')
+        .filter(|m| !m.is_empty())
+        .map(str::to_owned)
+        .collect();
+    Some(Group {
+        name: (*name).to_owned(),
+        gid: gid.parse().ok()?,
+        members,
+    })
 }
 
 /// The user of a number.
@@ -84,7 +96,11 @@ pub(crate) fn gid_of(text: &str) -> Option<u32> {
 }
 
 fn number(text: &str) -> Option<u32> {
-    text.strip_prefix('+').unwrap_or(text).parse().ok().filter(|id| *id != u32::MAX)
+    text.strip_prefix('+')
+        .unwrap_or(text)
+        .parse()
+        .ok()
+        .filter(|id| *id != u32::MAX)
 }
 
 /// Names by number, kept for listings that ask for the same few again and again.
@@ -98,14 +114,19 @@ pub(crate) struct Names {
 impl Names {
     /// Nothing known yet. `numeric` gives numbers instead of names.
     pub(crate) fn new(numeric: bool) -> Self {
-        Self { numeric, ..Self::default() }
+        Self {
+            numeric,
+            ..Self::default()
+        }
     }
 
     /// Name of a user, or its number.
     pub(crate) fn user(&mut self, uid: u32) -> &str {
         let numeric = self.numeric;
         self.users.entry(uid).or_insert_with(|| {
-            by_uid(uid).filter(|_| !numeric).map_or_else(|| uid.to_string(), |user| user.name.clone())
+            by_uid(uid)
+                .filter(|_| !numeric)
+                .map_or_else(|| uid.to_string(), |user| user.name.clone())
         })
     }
 
@@ -113,7 +134,9 @@ impl Names {
     pub(crate) fn group(&mut self, gid: u32) -> &str {
         let numeric = self.numeric;
         self.groups.entry(gid).or_insert_with(|| {
-            group_by_gid(gid).filter(|_| !numeric).map_or_else(|| gid.to_string(), |group| group.name.clone())
+            group_by_gid(gid)
+                .filter(|_| !numeric)
+                .map_or_else(|| gid.to_string(), |group| group.name.clone())
         })
     }
 }

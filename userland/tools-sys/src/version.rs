@@ -20,7 +20,9 @@ pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
         _ => {}
     }
     let (stem_a, stem_b) = (stem(a), stem(b));
-    segments(stem_a, stem_b).then_with(|| segments(a, b)).then_with(|| a.cmp(b))
+    segments(stem_a, stem_b)
+        .then_with(|| segments(a, b))
+        .then_with(|| a.cmp(b))
 }
 
 /// The name without suffixes: trailing runs of `.` with a letter or `~` and then letters, digits and `~`.

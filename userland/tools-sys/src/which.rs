@@ -19,7 +19,11 @@ pub(crate) fn which(args: Vec<OsString>) -> i32 {
     let mut out = Vec::new();
     for name in &names {
         let mut found = candidates(name, &path).into_iter().filter(|path| is_program(path));
-        let shown: Vec<PathBuf> = if flags.contains(&"all") { found.collect() } else { found.next().into_iter().collect() };
+        let shown: Vec<PathBuf> = if flags.contains(&"all") {
+            found.collect()
+        } else {
+            found.next().into_iter().collect()
+        };
         if shown.is_empty() {
             status = 1;
         }
@@ -28,7 +32,11 @@ pub(crate) fn which(args: Vec<OsString>) -> i32 {
             out.push(b'\n');
         }
     }
-    if flags.contains(&"silent") { status } else { write::all("which", &out).max(status) }
+    if flags.contains(&"silent") {
+        status
+    } else {
+        write::all("which", &out).max(status)
+    }
 }
 
 fn candidates(name: &OsStr, path: &OsStr) -> Vec<PathBuf> {
@@ -36,7 +44,13 @@ fn candidates(name: &OsStr, path: &OsStr) -> Vec<PathBuf> {
         return vec![PathBuf::from(name)];
     }
     std::env::split_paths(path)
-        .map(|dir| if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) })
+        .map(|dir| {
+            if dir.as_os_str().is_empty() {
+                Path::new(".").join(name)
+            } else {
+                dir.join(name)
+            }
+        })
         .collect()
 }
 

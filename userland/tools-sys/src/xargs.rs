@@ -45,14 +45,28 @@ impl Runner {
     fn new(options: Options) -> Result<Self, i32> {
         let input = Input::open(&options).map_err(|error| {
             let name = options.file.as_deref().map(shown).unwrap_or_default();
-            complain("xargs", format_args!("Cannot open input file '{name}': {}", reason(&error)));
+            complain(
+                "xargs",
+                format_args!("Cannot open input file '{name}': {}", reason(&error)),
+            );
             1
         })?;
-        Ok(Self { options, input, children: Vec::new(), status: 0, stop: false, ran: false })
+        Ok(Self {
+            options,
+            input,
+            children: Vec::new(),
+            status: 0,
+            stop: false,
+            ran: false,
+        })
     }
 
     fn run(mut self) -> i32 {
-        if self.options.replace.is_some() { self.replacing() } else { self.appending() }
+        if self.options.replace.is_some() {
+            self.replacing()
+        } else {
+            self.appending()
+        }
         while !self.children.is_empty() {
             self.wait();
         }
@@ -73,9 +87,15 @@ impl Runner {
     /// `-I`: one command for each line, with the line in place of the mark.
     fn replacing(&mut self) {
         let mark = self.options.replace.clone().unwrap_or_default();
-        while !self.stop && let Some(word) = self.next() {
-            let words: Vec<OsString> =
-                self.options.command.iter().map(|part| options::replaced(part, &mark, &word.text)).collect();
+        while !self.stop
+            && let Some(word) = self.next()
+        {
+            let words: Vec<OsString> = self
+                .options
+                .command
+                .iter()
+                .map(|part| options::replaced(part, &mark, &word.text))
+                .collect();
             if size(&words) > self.options.most_bytes {
                 complain("xargs", "argument list too long");
                 (self.status, self.stop) = (1, true);
@@ -89,11 +109,15 @@ impl Runner {
         let base = size(&self.options.command);
         let mut words: Vec<OsString> = Vec::new();
         let (mut bytes, mut lines) = (base, 0);
-        while !self.stop && let Some(word) = self.next() {
+        while !self.stop
+            && let Some(word) = self.next()
+        {
             let more = word.text.len() + 1;
             let full = words.len() >= self.options.most_words || bytes + more > self.options.most_bytes;
             if full {
-                if base + more > self.options.most_bytes || (self.options.exit && bytes + more > self.options.most_bytes) {
+                if base + more > self.options.most_bytes
+                    || (self.options.exit && bytes + more > self.options.most_bytes)
+                {
                     complain("xargs", "argument line too long");
                     (self.status, self.stop) = (1, true);
                     break;
@@ -133,7 +157,9 @@ impl Runner {
         if self.stop {
             return;
         }
-        let Some((program, arguments)) = words.split_first() else { return };
+        let Some((program, arguments)) = words.split_first() else {
+            return;
+        };
         let mut command = Command::new(program);
         command.args(arguments);
         // The input is ours, unless it comes from a file.
@@ -148,7 +174,11 @@ impl Runner {
             Ok(child) => self.children.push(child),
             Err(error) => {
                 complain("xargs", format_args!("{}: {}", shown(program), reason(&error)));
-                self.status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                self.status = if error.kind() == io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                };
                 self.stop = true;
             }
         }
@@ -166,7 +196,9 @@ impl Runner {
             return true;
         }
         let _ = write!(error, "{}?...", text.join(" "));
-        let Ok(tty) = std::fs::File::open("/dev/tty") else { return false };
+        let Ok(tty) = std::fs::File::open("/dev/tty") else {
+            return false;
+        };
         let mut answer = String::new();
         let _ = io::BufReader::new(tty).read_line(&mut answer);
         answer.starts_with(['y', 'Y'])
@@ -186,7 +218,10 @@ impl Runner {
             (Some(126 | 127), _) if self.status == 0 => self.status = SOME_FAILED,
             (Some(_), _) => self.status = SOME_FAILED,
             (None, signal) => {
-                complain("xargs", format_args!("a command was killed by signal {}; aborting", signal.unwrap_or(0)));
+                complain(
+                    "xargs",
+                    format_args!("a command was killed by signal {}; aborting", signal.unwrap_or(0)),
+                );
                 (self.status, self.stop) = (KILLED, true);
             }
         }
@@ -195,7 +230,10 @@ impl Runner {
     /// Which child has ended; waits until one has.
     fn ended(&mut self) -> usize {
         loop {
-            let ended = self.children.iter_mut().position(|child| !matches!(child.try_wait(), Ok(None)));
+            let ended = self
+                .children
+                .iter_mut()
+                .position(|child| !matches!(child.try_wait(), Ok(None)));
             if let Some(at) = ended {
                 return at;
             }

@@ -17,7 +17,11 @@ fn main() -> ExitCode {
 
 /// Runs the tool that `argv[0]` names. What a small tool leaves to the complete one is done by that.
 fn play(args: Vec<OsString>) -> i32 {
-    let name = args.first().and_then(|name| Path::new(name).file_name()?.to_str()).unwrap_or_default().to_owned();
+    let name = args
+        .first()
+        .and_then(|name| Path::new(name).file_name()?.to_str())
+        .unwrap_or_default()
+        .to_owned();
     if let Some(status) = small::find(&name).and_then(|tool| tool(&args)) {
         return status;
     }

@@ -2,9 +2,27 @@
 
 use super::Civil;
 
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -106,7 +124,11 @@ fn field(letter: u8, flags: Flags, time: &Civil, out: &mut Vec<u8>) -> bool {
         b'm' => number(i64::from(time.month), 2, b'0'),
         b'M' => number(i64::from(time.minute), 2, b'0'),
         b'N' => return nanos(flags, time.nanos, out),
-        b'p' => Field::Text(if flags.swap { half.to_lowercase() } else { half.to_owned() }),
+        b'p' => Field::Text(if flags.swap {
+            half.to_lowercase()
+        } else {
+            half.to_owned()
+        }),
         b'P' => Field::Text(half.to_lowercase()),
         b'q' => number(i64::from(time.month.div_ceil(3)), 1, b'0'),
         b'r' => composed(b"%I:%M:%S %p", time),
@@ -125,7 +147,11 @@ fn field(letter: u8, flags: Flags, time: &Civil, out: &mut Vec<u8>) -> bool {
             Some(text) => Field::Zone(text),
             None => return false,
         },
-        b'Z' => Field::Text(if flags.swap { time.zone.to_lowercase() } else { time.zone.clone() }),
+        b'Z' => Field::Text(if flags.swap {
+            time.zone.to_lowercase()
+        } else {
+            time.zone.clone()
+        }),
         _ => return false,
     };
     field.write(flags, letter, out);
@@ -150,7 +176,11 @@ impl Field {
         match self {
             Self::Text(text) => {
                 let swapped = flags.swap && !matches!(letter, b'p' | b'Z');
-                let text = if flags.upper || swapped { text.to_uppercase() } else { text };
+                let text = if flags.upper || swapped {
+                    text.to_uppercase()
+                } else {
+                    text
+                };
                 let pad = if flags.pad == Some(b'0') { b'0' } else { b' ' };
                 if flags.pad != Some(b'-') {
                     out.resize(out.len() + width.saturating_sub(text.chars().count()), pad);
@@ -162,7 +192,11 @@ impl Field {
                 let width = flags.width.unwrap_or(digits);
                 let text = value.unsigned_abs().to_string();
                 let sign = usize::from(value < 0);
-                let fill = if pad == b'-' { 0 } else { width.saturating_sub(text.len() + sign) };
+                let fill = if pad == b'-' {
+                    0
+                } else {
+                    width.saturating_sub(text.len() + sign)
+                };
                 if pad == b'_' {
                     out.resize(out.len() + fill, b' ');
                 }
@@ -264,7 +298,11 @@ mod tests {
 
     fn of(pattern: &str, secs: i64) -> String {
         let mut out = Vec::new();
-        format(pattern.as_bytes(), &Zone::utc().civil(Instant::new(secs, 123_000_000)), &mut out);
+        format(
+            pattern.as_bytes(),
+            &Zone::utc().civil(Instant::new(secs, 123_000_000)),
+            &mut out,
+        );
         String::from_utf8(out).unwrap()
     }
 
@@ -272,9 +310,18 @@ mod tests {
     fn fields_are_written_as_date_does() {
         let at = 1_700_000_000;
         assert_eq!(of("%F %T.%N %z %Z", at), "2023-11-14 22:13:20.123000000 +0000 UTC");
-        assert_eq!(of("%a %A %b %B %j %U %W %V %G %u %w", at), "Tue Tuesday Nov November 318 46 46 46 2023 2 2");
-        assert_eq!(of("%-d|%_H|%^a|%#p|%3N|%10Y|%_10Y|%:z|%::z|%:::z", 0), "1| 0|THU|am|123|0000001970|      1970|+00:00|+00:00:00|+00");
-        assert_eq!(of("%c|%D|%r|%R|%e|%k|%l|%s|%%|%Q|%", 3600), "Thu Jan  1 01:00:00 1970|01/01/70|01:00:00 AM|01:00| 1| 1| 1|3600|%|%Q|%");
+        assert_eq!(
+            of("%a %A %b %B %j %U %W %V %G %u %w", at),
+            "Tue Tuesday Nov November 318 46 46 46 2023 2 2"
+        );
+        assert_eq!(
+            of("%-d|%_H|%^a|%#p|%3N|%10Y|%_10Y|%:z|%::z|%:::z", 0),
+            "1| 0|THU|am|123|0000001970|      1970|+00:00|+00:00:00|+00"
+        );
+        assert_eq!(
+            of("%c|%D|%r|%R|%e|%k|%l|%s|%%|%Q|%", 3600),
+            "Thu Jan  1 01:00:00 1970|01/01/70|01:00:00 AM|01:00| 1| 1| 1|3600|%|%Q|%"
+        );
     }
 
     #[test]

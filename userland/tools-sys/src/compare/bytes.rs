@@ -32,12 +32,22 @@ struct Options {
 
 fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    text[..digits].parse::<u64>().ok()?.checked_mul(human::factor(&text[digits..])?)
+    text[..digits]
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(human::factor(&text[digits..])?)
 }
 
 pub(crate) fn cmp(args: Vec<OsString>) -> i32 {
-    const SPECS: &[&str] =
-        &["b,print-bytes", "i,ignore-initial=", "l,verbose", "n,bytes=", "s,silent,quiet", "help", "v,version"];
+    const SPECS: &[&str] = &[
+        "b,print-bytes",
+        "i,ignore-initial=",
+        "l,verbose",
+        "n,bytes=",
+        "s,silent,quiet",
+        "help",
+        "v,version",
+    ];
     let mut options = Options::default();
     let mut names = Vec::new();
     let mut parser = Parser::new(args, SPECS);
@@ -124,7 +134,9 @@ impl Options {
         let width = self.width(from, to);
         let mut last = b'\n';
         loop {
-            let most = self.limit.map_or(BLOCK, |limit| usize::try_from(limit - offset).unwrap_or(BLOCK).min(BLOCK));
+            let most = self.limit.map_or(BLOCK, |limit| {
+                usize::try_from(limit - offset).unwrap_or(BLOCK).min(BLOCK)
+            });
             let n = match fill(a.as_mut(), &mut left[..most]) {
                 Ok(n) => n,
                 Err(error) => return trouble(from, &error),
@@ -167,13 +179,21 @@ impl Options {
 
     fn width(&self, from: &OsStr, to: &OsStr) -> usize {
         let size = |name: &OsStr| std::fs::metadata(name).map_or(u64::MAX, |meta| meta.len());
-        size(from).min(size(to)).min(self.limit.unwrap_or(u64::MAX)).to_string().len()
+        size(from)
+            .min(size(to))
+            .min(self.limit.unwrap_or(u64::MAX))
+            .to_string()
+            .len()
     }
 
     fn first(&self, from: &OsStr, to: &OsStr, place: u64, line: u64, x: u8, y: u8) -> i32 {
         let names = format!("{} {}", shown(from), shown(to));
         let text = if self.print {
-            format!("{names} differ: byte {place}, line {line} is {x:3o} {} {y:3o} {}\n", visible(x), visible(y))
+            format!(
+                "{names} differ: byte {place}, line {line} is {x:3o} {} {y:3o} {}\n",
+                visible(x),
+                visible(y)
+            )
         } else {
             format!("{names} differ: byte {place}, line {line}\n")
         };
@@ -198,7 +218,10 @@ impl Options {
         } else if self.verbose {
             complain("cmp", format_args!("EOF on {name} after byte {offset}"));
         } else if last == b'\n' {
-            complain("cmp", format_args!("EOF on {name} after byte {offset}, line {}", line - 1));
+            complain(
+                "cmp",
+                format_args!("EOF on {name} after byte {offset}, line {}", line - 1),
+            );
         } else {
             complain("cmp", format_args!("EOF on {name} after byte {offset}, in line {line}"));
         }

@@ -61,14 +61,59 @@ pub(super) enum Parsed {
 }
 
 const SPECS: &[&str] = &[
-    "normal", "q,brief", "s,report-identical-files", "c", "C,context=?", "u", "U,unified=?", "e,ed", "n,rcs",
-    "y,side-by-side", "W,width=", "left-column", "suppress-common-lines", "p,show-c-function",
-    "F,show-function-line=", "L,label=", "t,expand-tabs", "T,initial-tab", "tabsize=", "r,recursive",
-    "no-dereference", "N,new-file", "P,unidirectional-new-file", "ignore-file-name-case", "x,exclude=",
-    "X,exclude-from=", "S,starting-file=", "i,ignore-case", "E,ignore-tab-expansion", "Z,ignore-trailing-space",
-    "b,ignore-space-change", "w,ignore-all-space", "B,ignore-blank-lines", "I,ignore-matching-lines=", "a,text",
-    "strip-trailing-cr", "d,minimal", "H,speed-large-files", "horizon-lines=", "color=?", "palette=", "help",
-    "v,version", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9",
+    "normal",
+    "q,brief",
+    "s,report-identical-files",
+    "c",
+    "C,context=?",
+    "u",
+    "U,unified=?",
+    "e,ed",
+    "n,rcs",
+    "y,side-by-side",
+    "W,width=",
+    "left-column",
+    "suppress-common-lines",
+    "p,show-c-function",
+    "F,show-function-line=",
+    "L,label=",
+    "t,expand-tabs",
+    "T,initial-tab",
+    "tabsize=",
+    "r,recursive",
+    "no-dereference",
+    "N,new-file",
+    "P,unidirectional-new-file",
+    "ignore-file-name-case",
+    "x,exclude=",
+    "X,exclude-from=",
+    "S,starting-file=",
+    "i,ignore-case",
+    "E,ignore-tab-expansion",
+    "Z,ignore-trailing-space",
+    "b,ignore-space-change",
+    "w,ignore-all-space",
+    "B,ignore-blank-lines",
+    "I,ignore-matching-lines=",
+    "a,text",
+    "strip-trailing-cr",
+    "d,minimal",
+    "H,speed-large-files",
+    "horizon-lines=",
+    "color=?",
+    "palette=",
+    "help",
+    "v,version",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
 ];
 
 const HELP: &str = "Usage: diff [OPTION]... FILES
@@ -150,12 +195,16 @@ pub(super) fn parse(args: Vec<OsString>) -> Parsed {
     let mut names = names.into_iter();
     match (names.next(), names.next(), names.next()) {
         (Some(from), Some(to), None) => Parsed::Run(Box::new(options), from, to),
-        (_, _, Some(extra)) => {
-            Parsed::Done(usage("diff", format_args!("extra operand '{}'", shown(&extra)), TROUBLE))
-        }
-        (Some(only), None, _) => {
-            Parsed::Done(usage("diff", format_args!("missing operand after '{}'", shown(&only)), TROUBLE))
-        }
+        (_, _, Some(extra)) => Parsed::Done(usage(
+            "diff",
+            format_args!("extra operand '{}'", shown(&extra)),
+            TROUBLE,
+        )),
+        (Some(only), None, _) => Parsed::Done(usage(
+            "diff",
+            format_args!("missing operand after '{}'", shown(&only)),
+            TROUBLE,
+        )),
         _ => Parsed::Done(usage("diff", "missing operand after 'diff'", TROUBLE)),
     }
 }
@@ -217,7 +266,8 @@ impl Options {
             "exclude-from" => {
                 let name = value.unwrap_or_default();
                 let lines = open(name).map_err(|error| format!("{text}: {}", reason(&error)))?;
-                self.exclude.extend(std::io::BufRead::split(lines, b'\n').map_while(Result::ok));
+                self.exclude
+                    .extend(std::io::BufRead::split(lines, b'\n').map_while(Result::ok));
             }
             "ignore-case" => self.ignore.case = true,
             "ignore-tab-expansion" => self.ignore.tabs = true,

@@ -22,7 +22,11 @@ pub(super) fn write(from: &Side<'_>, to: &Side<'_>, options: &Options, out: &mut
     let (a, b) = text::numbers(&from.text, &to.text, &options.ignore);
     let changes = script::changes(&a, &b);
     let writer = Writer { from, to, options };
-    let counted: Vec<Change> = changes.iter().copied().filter(|change| !writer.ignored(change)).collect();
+    let counted: Vec<Change> = changes
+        .iter()
+        .copied()
+        .filter(|change| !writer.ignored(change))
+        .collect();
     match options.format {
         Format::SideBySide => {
             side::write(&from.text, &to.text, &changes, options, out);
@@ -38,7 +42,11 @@ pub(super) fn write(from: &Side<'_>, to: &Side<'_>, options: &Options, out: &mut
                 writer.headers(out);
             }
             for hunk in hunks {
-                if options.format == Format::Unified { writer.unified(hunk, out) } else { writer.context(hunk, out) }
+                if options.format == Format::Unified {
+                    writer.unified(hunk, out)
+                } else {
+                    writer.context(hunk, out)
+                }
             }
         }
     }
@@ -105,7 +113,11 @@ impl Writer<'_> {
     }
 
     fn title(&self, text: &str, color: &str, out: &mut Vec<u8>) {
-        let text = if self.options.color { format!("{color}{text}{RESET}\n") } else { format!("{text}\n") };
+        let text = if self.options.color {
+            format!("{color}{text}{RESET}\n")
+        } else {
+            format!("{text}\n")
+        };
         out.extend_from_slice(text.as_bytes());
     }
 
@@ -136,7 +148,11 @@ impl Writer<'_> {
     fn ed(&self, change: &Change, out: &mut Vec<u8>) {
         let first = change.from + 1;
         let last = change.from + change.deleted;
-        let range = if change.deleted > 1 { format!("{first},{last}") } else { first.to_string() };
+        let range = if change.deleted > 1 {
+            format!("{first},{last}")
+        } else {
+            first.to_string()
+        };
         let head = match (change.deleted, change.inserted) {
             (0, _) => format!("{}a\n", change.from),
             (_, 0) => format!("{range}d\n"),
@@ -176,7 +192,11 @@ impl Writer<'_> {
             let near = hunks.last().and_then(|hunk| hunk.last()).is_some_and(|last| {
                 let gap = change.from - (last.from + last.deleted);
                 // A change that does not count holds a hunk together only over less.
-                if self.ignored(change) { gap < self.options.context.max(1) } else { gap <= reach }
+                if self.ignored(change) {
+                    gap < self.options.context.max(1)
+                } else {
+                    gap <= reach
+                }
             });
             match hunks.last_mut() {
                 Some(hunk) if near => hunk.push(*change),
@@ -188,7 +208,11 @@ impl Writer<'_> {
     }
 
     fn headers(&self, out: &mut Vec<u8>) {
-        let marks = if self.options.format == Format::Unified { ["---", "+++"] } else { ["***", "---"] };
+        let marks = if self.options.format == Format::Unified {
+            ["---", "+++"]
+        } else {
+            ["***", "---"]
+        };
         for (at, (mark, side)) in marks.iter().zip([self.from, self.to]).enumerate() {
             let text = match self.options.labels.get(at) {
                 Some(label) => format!("{mark} {label}"),
@@ -200,28 +224,45 @@ impl Writer<'_> {
 
     fn date(&self, at: Instant) -> String {
         let mut text = Vec::new();
-        let pattern: &[u8] =
-            if self.options.format == Format::Unified || std::env::var("LC_ALL").as_deref() != Ok("C") { b"%Y-%m-%d %H:%M:%S.%N %z" } else { b"%a %b %e %T %Y" };
+        let pattern: &[u8] = if self.options.format == Format::Unified || std::env::var("LC_ALL").as_deref() != Ok("C")
+        {
+            b"%Y-%m-%d %H:%M:%S.%N %z"
+        } else {
+            b"%a %b %e %T %Y"
+        };
         clock::format(pattern, &Zone::local().civil(at), &mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 
     /// First and last line with context on both sides: begin and end of a hunk.
     fn extent(&self, hunk: &[Change]) -> (usize, usize, usize, usize) {
-        let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { return (0, 0, 0, 0) };
+        let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else {
+            return (0, 0, 0, 0);
+        };
         let context = self.options.context;
         let lead = context.min(first.from).min(first.to);
         let (end_a, end_b) = (last.from + last.deleted, last.to + last.inserted);
-        let tail = context.min(self.from.text.len() - end_a).min(self.to.text.len() - end_b);
+        let tail = context
+            .min(self.from.text.len() - end_a)
+            .min(self.to.text.len() - end_b);
         (first.from - lead, end_a + tail, first.to - lead, end_b + tail)
     }
 
     /// The last line before a hunk that looks like the head of a function.
     fn function(&self, start: usize) -> String {
-        let Some(regex) = &self.options.function else { return String::new() };
-        let found = (0..start).rev().map(|at| self.from.text.line(at)).find(|line| regex.is_match(*line));
+        let Some(regex) = &self.options.function else {
+            return String::new();
+        };
+        let found = (0..start)
+            .rev()
+            .map(|at| self.from.text.line(at))
+            .find(|line| regex.is_match(*line));
         let Some(line) = found else { return String::new() };
-        let text = String::from_utf8_lossy(line).trim_end().chars().take(40).collect::<String>();
+        let text = String::from_utf8_lossy(line)
+            .trim_end()
+            .chars()
+            .take(40)
+            .collect::<String>();
         format!(" {}", text.trim_end())
     }
 
@@ -266,7 +307,13 @@ impl Writer<'_> {
         };
         out.extend_from_slice(format!("***************{}\n", self.function(a0)).as_bytes());
         self.title(&format!("*** {} ****", range(a0, a1)), CYAN, out);
-        let kind = |change: &Change, mark: &'static str| if change.deleted > 0 && change.inserted > 0 { "! " } else { mark };
+        let kind = |change: &Change, mark: &'static str| {
+            if change.deleted > 0 && change.inserted > 0 {
+                "! "
+            } else {
+                mark
+            }
+        };
         if hunk.iter().any(|change| change.deleted > 0) {
             let mut at = a0;
             for change in &hunk {

@@ -37,7 +37,12 @@ pub(super) fn changes(from: &[u32], to: &[u32]) -> Vec<Change> {
             b += 1;
         }
         if a > start_a || b > start_b {
-            found.push(Change { from: start_a, deleted: a - start_a, to: start_b, inserted: b - start_b });
+            found.push(Change {
+                from: start_a,
+                deleted: a - start_a,
+                to: start_b,
+                inserted: b - start_b,
+            });
         }
         a += 1;
         b += 1;
@@ -46,10 +51,19 @@ pub(super) fn changes(from: &[u32], to: &[u32]) -> Vec<Change> {
 }
 
 fn compare(from: &[u32], to: &[u32]) -> Changed {
-    let mut changed = Changed { from: vec![true; from.len()], to: vec![true; to.len()] };
+    let mut changed = Changed {
+        from: vec![true; from.len()],
+        to: vec![true; to.len()],
+    };
     let prefix = from.iter().zip(to).take_while(|(a, b)| a == b).count();
     let most = from.len().min(to.len()) - prefix;
-    let suffix = from.iter().rev().zip(to.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let suffix = from
+        .iter()
+        .rev()
+        .zip(to.iter().rev())
+        .take(most)
+        .take_while(|(a, b)| a == b)
+        .count();
     for (side, length) in [(&mut changed.from, from.len()), (&mut changed.to, to.len())] {
         side[..prefix].fill(false);
         side[length - suffix..].fill(false);
@@ -210,7 +224,13 @@ impl Search<'_> {
 /// where the other side changed too.
 fn settle(changed: &mut [bool], other: &[bool], lines: &[u32]) {
     let end = changed.len();
-    let other_at = |j: isize| usize::try_from(j).ok().and_then(|j| other.get(j)).copied().unwrap_or(false);
+    let other_at = |j: isize| {
+        usize::try_from(j)
+            .ok()
+            .and_then(|j| other.get(j))
+            .copied()
+            .unwrap_or(false)
+    };
     let (mut i, mut j) = (0_usize, 0_isize);
     loop {
         // Lines that stand unchanged on both sides go together.
@@ -319,7 +339,11 @@ mod tests {
             state >> 16 & 0x7fff & (most - 1)
         };
         for _ in 0..500 {
-            let mut text = |length: u32| (0..length).map(|_| char::from(b'a' + next(4) as u8)).collect::<String>();
+            let mut text = |length: u32| {
+                (0..length)
+                    .map(|_| char::from(b'a' + next(4) as u8))
+                    .collect::<String>()
+            };
             let (from, to) = (text(13), text(11));
             check(&from, &to);
         }

@@ -9,19 +9,34 @@ use crate::ls::columns;
 pub(super) fn write(from: &Text, to: &Text, changes: &[Change], options: &Options, out: &mut Vec<u8>) {
     let page = Page::new(options);
     let (mut a, mut b) = (0, 0);
-    let end = Change { from: from.len(), deleted: 0, to: to.len(), inserted: 0 };
+    let end = Change {
+        from: from.len(),
+        deleted: 0,
+        to: to.len(),
+        inserted: 0,
+    };
     for change in changes.iter().chain([&end]) {
         while a < change.from && b < change.to {
             if !options.suppress_common {
                 let right = (!options.left_column).then(|| to.line(b));
-                page.row(Some(from.line(a)), if options.left_column { '(' } else { ' ' }, right, out);
+                page.row(
+                    Some(from.line(a)),
+                    if options.left_column { '(' } else { ' ' },
+                    right,
+                    out,
+                );
             }
             a += 1;
             b += 1;
         }
         let both = change.deleted.min(change.inserted);
         for at in 0..both {
-            page.row(Some(from.line(change.from + at)), '|', Some(to.line(change.to + at)), out);
+            page.row(
+                Some(from.line(change.from + at)),
+                '|',
+                Some(to.line(change.to + at)),
+                out,
+            );
         }
         for at in both..change.deleted {
             page.row(Some(from.line(change.from + at)), '<', None, out);
@@ -49,7 +64,11 @@ impl Page {
         let offset = (width + tab + 3) / (2 * tab) * tab;
         let half = (offset - 3).min(width - offset).max(0) as usize;
         let right = if half > 0 { offset as usize } else { options.width };
-        Self { half, right, expand: options.expand }
+        Self {
+            half,
+            right,
+            expand: options.expand,
+        }
     }
 
     fn row(&self, left: Option<&[u8]>, mark: char, right: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -62,7 +81,11 @@ impl Page {
             if mark == '|' && left.is_some_and(|l| !l.ends_with(b"\n")) != right.is_some_and(|r| !r.ends_with(b"\n")) {
                 // A line without its newline differs in that alone.
                 out.pop();
-                out.push(if left.is_some_and(|l| l.ends_with(b"\n")) { b'\\' } else { b'/' });
+                out.push(if left.is_some_and(|l| l.ends_with(b"\n")) {
+                    b'\\'
+                } else {
+                    b'/'
+                });
             }
         }
         if let Some(right) = right.filter(|line| *line != b"\n" && !line.is_empty()) {

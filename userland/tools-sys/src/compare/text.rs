@@ -31,7 +31,13 @@ impl Text {
 
     fn new(bytes: Vec<u8>) -> Self {
         let mut starts = vec![0];
-        starts.extend(bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1));
+        starts.extend(
+            bytes
+                .iter()
+                .enumerate()
+                .filter(|(_, b)| **b == b'\n')
+                .map(|(at, _)| at + 1),
+        );
         if starts.last() != Some(&bytes.len()) {
             starts.push(bytes.len());
         }

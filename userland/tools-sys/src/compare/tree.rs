@@ -18,7 +18,11 @@ use crate::{glob, write};
 
 /// Compares what the operands name; returns the status.
 pub(super) fn run(options: &Options, from: &OsStr, to: &OsStr) -> i32 {
-    let mut tree = Tree { options, out: Vec::new(), status: 0 };
+    let mut tree = Tree {
+        options,
+        out: Vec::new(),
+        status: 0,
+    };
     let directory = |name: &OsStr| name != "-" && Path::new(name).is_dir();
     match (directory(from), directory(to)) {
         (true, true) => tree.directories(PathBuf::from(from), PathBuf::from(to)),
@@ -84,7 +88,8 @@ impl Tree<'_> {
         if self.options.new_file && fs::symlink_metadata(dir).is_err() {
             return Some(BTreeSet::new());
         }
-        let list = || -> io::Result<BTreeSet<OsString>> { fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect() };
+        let list =
+            || -> io::Result<BTreeSet<OsString>> { fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect() };
         match list() {
             Ok(mut names) => {
                 let excluded = |name: &OsString| self.options.exclude.iter().any(|p| glob::matches(p, bytes_of(name)));
@@ -98,7 +103,15 @@ impl Tree<'_> {
         }
     }
 
-    fn pair(&mut self, from: &Path, to: &Path, name: &OsStr, left: bool, right: bool, inner: &mut Vec<(PathBuf, PathBuf)>) {
+    fn pair(
+        &mut self,
+        from: &Path,
+        to: &Path,
+        name: &OsStr,
+        left: bool,
+        right: bool,
+        inner: &mut Vec<(PathBuf, PathBuf)>,
+    ) {
         let (a, b) = (join(from, name), join(to, name));
         let absent_is_empty = self.options.new_file || (self.options.only_first_new && right);
         let both = left && right;
@@ -113,7 +126,11 @@ impl Tree<'_> {
             if self.options.recursive {
                 inner.push((a, b));
             } else if left && right {
-                self.say(&format!("Common subdirectories: {} and {}\n", shown(a.as_os_str()), shown(b.as_os_str())));
+                self.say(&format!(
+                    "Common subdirectories: {} and {}\n",
+                    shown(a.as_os_str()),
+                    shown(b.as_os_str())
+                ));
             } else {
                 let dir = shown(if left { from } else { to }.as_os_str());
                 self.say(&format!("Only in {dir}: {}\n", shown(name)));
@@ -125,7 +142,10 @@ impl Tree<'_> {
             let kind = |path: &Path| fs::metadata(path).map_or("regular file", |meta| kind_of(&meta));
             let line = format!(
                 "File {} is a {} while file {} is a {}\n",
-                shown(a.as_os_str()), kind(&a), shown(b.as_os_str()), kind(&b)
+                shown(a.as_os_str()),
+                kind(&a),
+                shown(b.as_os_str()),
+                kind(&b)
             );
             self.say(&line);
             return self.differ();
@@ -141,7 +161,11 @@ impl Tree<'_> {
         match (fs::read_link(a), fs::read_link(b)) {
             (Ok(left), Ok(right)) => {
                 if left != right {
-                    self.say(&format!("Symbolic links {} and {} differ\n", shown(a.as_os_str()), shown(b.as_os_str())));
+                    self.say(&format!(
+                        "Symbolic links {} and {} differ\n",
+                        shown(a.as_os_str()),
+                        shown(b.as_os_str())
+                    ));
                     self.differ();
                 }
                 true
@@ -152,7 +176,11 @@ impl Tree<'_> {
 
     fn side<'n>(&mut self, name: &'n OsStr, there: bool) -> Option<Side<'n>> {
         if !there {
-            return Some(Side { name, text: Text::empty(), modified: Instant::default() });
+            return Some(Side {
+                name,
+                text: Text::empty(),
+                modified: Instant::default(),
+            });
         }
         let modified = match fs::metadata(name) {
             _ if name == "-" => Instant::now(),
@@ -193,7 +221,11 @@ impl Tree<'_> {
             return;
         }
         if !self.options.text && (a.text.is_binary() || b.text.is_binary()) {
-            let lead = if self.options.format == Format::Brief { "Files" } else { "Binary files" };
+            let lead = if self.options.format == Format::Brief {
+                "Files"
+            } else {
+                "Binary files"
+            };
             self.say(&format!("{lead} {} and {} differ\n", names.0, names.1));
             return self.differ();
         }

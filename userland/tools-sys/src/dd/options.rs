@@ -113,7 +113,9 @@ pub(super) fn parse(words: &[OsString]) -> Result<Options, String> {
             continue;
         }
         let text = shown(word);
-        let Some((name, value)) = text.split_once('=') else { return Err(format!("unrecognized operand '{text}'")) };
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(format!("unrecognized operand '{text}'"));
+        };
         let raw = || os(bytes_of(word)[name.len() + 1..].to_vec());
         match name {
             "if" => options.input = Some(raw()),
@@ -175,7 +177,13 @@ impl Options {
             "fsync" => self.sync_all = true,
             other => return Err(format!("invalid conversion: '{other}'")),
         }
-        let clash = |a: bool, b: bool, what: &str| if a && b { Err(format!("cannot combine {what}")) } else { Ok(()) };
+        let clash = |a: bool, b: bool, what: &str| {
+            if a && b {
+                Err(format!("cannot combine {what}"))
+            } else {
+                Ok(())
+            }
+        };
         clash(self.block, self.unblock, "block and unblock")?;
         clash(self.lower, self.upper, "lcase and ucase")?;
         clash(self.exclusive, self.no_create, "excl and nocreat")
@@ -183,8 +191,24 @@ impl Options {
 
     fn flags(&mut self, input: &str, output: &str) -> Result<(), String> {
         const KNOWN: &[&str] = &[
-            "append", "binary", "cio", "direct", "directory", "dsync", "noatime", "nocache", "noctty", "nofollow",
-            "nolinks", "nonblock", "sync", "text", "fullblock", "count_bytes", "skip_bytes", "seek_bytes",
+            "append",
+            "binary",
+            "cio",
+            "direct",
+            "directory",
+            "dsync",
+            "noatime",
+            "nocache",
+            "noctty",
+            "nofollow",
+            "nolinks",
+            "nonblock",
+            "sync",
+            "text",
+            "fullblock",
+            "count_bytes",
+            "skip_bytes",
+            "seek_bytes",
         ];
         for (list, what) in [(input, "input"), (output, "output")] {
             for flag in list.split(',').filter(|flag| !flag.is_empty()) {
@@ -219,7 +243,10 @@ fn number(text: &str) -> Result<u64, String> {
         let digits = part.bytes().take_while(u8::is_ascii_digit).count();
         let value: u64 = part[..digits].parse().map_err(|_| invalid())?;
         let factor = crate::human::factor(&part[digits..]).ok_or_else(invalid)?;
-        value.checked_mul(factor).and_then(|value| product.checked_mul(value)).ok_or_else(invalid)
+        value
+            .checked_mul(factor)
+            .and_then(|value| product.checked_mul(value))
+            .ok_or_else(invalid)
     })
 }
 
@@ -234,7 +261,9 @@ fn amount(text: &str) -> Result<Amount, String> {
 fn block(text: &str) -> Result<usize, String> {
     match number(text)? {
         0 => Err(format!("invalid number: '{text}'")),
-        size if size > LARGEST => Err(format!("invalid number: '{text}': Value too large for defined data type")),
+        size if size > LARGEST => Err(format!(
+            "invalid number: '{text}': Value too large for defined data type"
+        )),
         size => Ok(size as usize),
     }
 }

@@ -11,8 +11,25 @@ use crate::statfs::{self, Filesystem, Mount};
 use crate::{usage, write};
 
 const SPECS: &[&str] = &[
-    "a,all", "B,block-size=", "h,human-readable", "H,si", "i,inodes", "k", "l,local", "m", "no-sync", "output=?",
-    "P,portability", "sync", "total", "t,type=", "T,print-type", "x,exclude-type=", "v", "help", "version",
+    "a,all",
+    "B,block-size=",
+    "h,human-readable",
+    "H,si",
+    "i,inodes",
+    "k",
+    "l,local",
+    "m",
+    "no-sync",
+    "output=?",
+    "P,portability",
+    "sync",
+    "total",
+    "t,type=",
+    "T,print-type",
+    "x,exclude-type=",
+    "v",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: df [OPTION]... [FILE]...
@@ -95,7 +112,11 @@ fn default_columns(inodes: bool, kind: bool) -> Vec<&'static str> {
     if kind {
         columns.push("fstype");
     }
-    columns.extend(if inodes { ["itotal", "iused", "iavail", "ipcent"] } else { ["size", "used", "avail", "pcent"] });
+    columns.extend(if inodes {
+        ["itotal", "iused", "iavail", "ipcent"]
+    } else {
+        ["size", "used", "avail", "pcent"]
+    });
     columns.push("target");
     columns
 }
@@ -119,7 +140,8 @@ impl Options {
             "output" => {
                 for name in text.as_deref().unwrap_or(&COLUMNS.join(",")).split(',') {
                     let known = COLUMNS.iter().find(|known| **known == name);
-                    self.columns.push(known.ok_or_else(|| format!("option --output: field '{name}' unknown"))?);
+                    self.columns
+                        .push(known.ok_or_else(|| format!("option --output: field '{name}' unknown"))?);
                 }
             }
             _ => {}
@@ -161,20 +183,31 @@ impl Options {
 
     fn mounted(&self, mount: &Mount) -> Option<Row> {
         let space = statfs::of(&mount.point).ok()?;
-        (self.all || space.blocks > 0).then(|| Row { mount: mount.clone(), space, file: "-".to_owned() })
+        (self.all || space.blocks > 0).then(|| Row {
+            mount: mount.clone(),
+            space,
+            file: "-".to_owned(),
+        })
     }
 
     fn holding(&self, name: &OsString, mounts: &[Mount]) -> std::io::Result<Row> {
         let real = std::fs::canonicalize(name)?;
         let space = statfs::of(Path::new(name))?;
         let best = mounts.iter().filter(|mount| real.starts_with(&mount.point));
-        let mount = best.max_by_key(|mount| mount.point.as_os_str().len()).cloned().unwrap_or_else(|| Mount {
-            source: "-".to_owned(),
-            point: PathBuf::from("/"),
-            kind: "-".to_owned(),
-            options: String::new(),
-        });
-        Ok(Row { mount, space, file: shown(name) })
+        let mount = best
+            .max_by_key(|mount| mount.point.as_os_str().len())
+            .cloned()
+            .unwrap_or_else(|| Mount {
+                source: "-".to_owned(),
+                point: PathBuf::from("/"),
+                kind: "-".to_owned(),
+                options: String::new(),
+            });
+        Ok(Row {
+            mount,
+            space,
+            file: shown(name),
+        })
     }
 
     fn title(&self, column: &str) -> String {
@@ -231,7 +264,10 @@ impl Options {
 
     fn table(&self, rows: &[Row]) -> String {
         let mut lines = vec![self.columns.iter().map(|column| self.title(column)).collect::<Vec<_>>()];
-        lines.extend(rows.iter().map(|row| self.columns.iter().map(|column| self.cell(row, column)).collect()));
+        lines.extend(
+            rows.iter()
+                .map(|row| self.columns.iter().map(|column| self.cell(row, column)).collect()),
+        );
         let widths: Vec<usize> = self
             .columns
             .iter()
@@ -243,7 +279,12 @@ impl Options {
                     "fstype" | "pcent" | "ipcent" => 4,
                     _ => 0,
                 };
-                lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0).max(least)
+                lines
+                    .iter()
+                    .map(|line| line[at].chars().count())
+                    .max()
+                    .unwrap_or(0)
+                    .max(least)
             })
             .collect();
         let mut text = String::new();
@@ -253,7 +294,11 @@ impl Options {
                 let left = matches!(self.columns[at], "source" | "fstype" | "target" | "file");
                 let gap = if at == 0 { "" } else { " " };
                 let width = widths[at];
-                row.push_str(&if left { format!("{gap}{cell:<width$}") } else { format!("{gap}{cell:>width$}") });
+                row.push_str(&if left {
+                    format!("{gap}{cell:<width$}")
+                } else {
+                    format!("{gap}{cell:>width$}")
+                });
             }
             text.push_str(row.trim_end());
             text.push('\n');
@@ -271,7 +316,10 @@ fn percent(used: u64, free: u64) -> String {
 }
 
 fn total(rows: &[Row]) -> Row {
-    let mut space = Filesystem { block_size: 1, ..Filesystem::default() };
+    let mut space = Filesystem {
+        block_size: 1,
+        ..Filesystem::default()
+    };
     for row in rows {
         let bytes = |blocks: u64| blocks.saturating_mul(row.space.block_size);
         space.blocks = space.blocks.saturating_add(bytes(row.space.blocks));
@@ -280,6 +328,15 @@ fn total(rows: &[Row]) -> Row {
         space.files = space.files.saturating_add(row.space.files);
         space.files_free = space.files_free.saturating_add(row.space.files_free);
     }
-    let mount = Mount { source: "total".to_owned(), point: PathBuf::from("-"), kind: "-".to_owned(), options: String::new() };
-    Row { mount, space, file: "-".to_owned() }
+    let mount = Mount {
+        source: "total".to_owned(),
+        point: PathBuf::from("-"),
+        kind: "-".to_owned(),
+        options: String::new(),
+    };
+    Row {
+        mount,
+        space,
+        file: "-".to_owned(),
+    }
 }

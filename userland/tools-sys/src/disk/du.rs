@@ -15,10 +15,33 @@ use crate::human::Units;
 use crate::{glob, usage, write};
 
 const SPECS: &[&str] = &[
-    "0,null", "a,all", "apparent-size", "B,block-size=", "b,bytes", "c,total", "D,H,dereference-args", "d,max-depth=",
-    "files0-from=", "h,human-readable", "inodes", "k", "L,dereference", "l,count-links", "m", "P,no-dereference",
-    "S,separate-dirs", "si", "s,summarize", "t,threshold=", "time=?", "time-style=", "X,exclude-from=", "exclude=",
-    "x,one-file-system", "help", "version",
+    "0,null",
+    "a,all",
+    "apparent-size",
+    "B,block-size=",
+    "b,bytes",
+    "c,total",
+    "D,H,dereference-args",
+    "d,max-depth=",
+    "files0-from=",
+    "h,human-readable",
+    "inodes",
+    "k",
+    "L,dereference",
+    "l,count-links",
+    "m",
+    "P,no-dereference",
+    "S,separate-dirs",
+    "si",
+    "s,summarize",
+    "t,threshold=",
+    "time=?",
+    "time-style=",
+    "X,exclude-from=",
+    "exclude=",
+    "x,one-file-system",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: du [OPTION]... [FILE]...
@@ -120,14 +143,23 @@ pub(crate) fn du(args: Vec<OsString>) -> i32 {
         match read_list(&list) {
             Ok(found) => names.extend(found),
             Err(error) => {
-                complain("du", format_args!("cannot open '{}' for reading: {}", shown(&list), reason(&error)));
+                complain(
+                    "du",
+                    format_args!("cannot open '{}' for reading: {}", shown(&list), reason(&error)),
+                );
                 return 1;
             }
         }
     } else if names.is_empty() {
         names.push(".".into());
     }
-    let mut counter = Counter { options, seen: HashSet::new(), zone: Zone::local(), status: 0, out: Vec::new() };
+    let mut counter = Counter {
+        options,
+        seen: HashSet::new(),
+        zone: Zone::local(),
+        status: 0,
+        out: Vec::new(),
+    };
     let mut sum = Sum::default();
     for name in &names {
         sum.add(counter.operand(name));
@@ -170,7 +202,9 @@ impl Options {
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
                 let number = rest[..digits].parse::<i64>().ok();
                 let factor = crate::human::factor(&rest[digits..]).and_then(|factor| i64::try_from(factor).ok());
-                let size = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+                let size = number
+                    .zip(factor)
+                    .and_then(|(number, factor)| number.checked_mul(factor));
                 self.threshold = Some(sign * size.ok_or_else(|| format!("invalid --threshold argument '{text}'"))?);
             }
             "time" => self.time = true,
@@ -189,7 +223,9 @@ impl Options {
     fn excluded(&self, path: &Path) -> bool {
         let bytes = bytes_of(path.as_os_str());
         let name = bytes.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        self.exclude.iter().any(|pattern| glob::matches(pattern, name) || glob::matches(pattern, bytes))
+        self.exclude
+            .iter()
+            .any(|pattern| glob::matches(pattern, name) || glob::matches(pattern, bytes))
     }
 }
 
@@ -215,7 +251,9 @@ impl Counter {
         let follow = self.options.follow_all || self.options.follow_operands;
         let mut stack: Vec<Level> = Vec::new();
         let mut total = Sum::default();
-        let Some((meta, own)) = self.count(&root, follow) else { return total };
+        let Some((meta, own)) = self.count(&root, follow) else {
+            return total;
+        };
         let device = meta.dev();
         if !meta.is_dir() {
             self.print(own, &root);
@@ -228,7 +266,9 @@ impl Counter {
                     continue;
                 }
                 let depth = stack.len();
-                let Some((meta, own)) = self.count(&path, self.options.follow_all) else { continue };
+                let Some((meta, own)) = self.count(&path, self.options.follow_all) else {
+                    continue;
+                };
                 if meta.is_dir() {
                     if !self.options.one_filesystem || meta.dev() == device {
                         self.enter(path, own, &mut stack);
@@ -244,7 +284,11 @@ impl Counter {
             } else if let Some(level) = stack.pop() {
                 let depth = stack.len();
                 let mut sum = level.own;
-                let whole = { let mut whole = sum; whole.add(level.inner); whole };
+                let whole = {
+                    let mut whole = sum;
+                    whole.add(level.inner);
+                    whole
+                };
                 if !self.options.separate {
                     sum = whole;
                 }
@@ -262,7 +306,11 @@ impl Counter {
 
     /// Metadata and size of a file; `None` if it was counted before or cannot be looked at.
     fn count(&mut self, path: &Path, follow: bool) -> Option<(Metadata, Sum)> {
-        let found = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        let found = if follow {
+            fs::metadata(path)
+        } else {
+            fs::symlink_metadata(path)
+        };
         let meta = match found {
             Ok(meta) => meta,
             Err(error) => {
@@ -277,7 +325,11 @@ impl Counter {
         let size = if self.options.inodes {
             1
         } else if self.options.apparent {
-            if meta.is_file() || meta.is_symlink() || meta.is_dir() { meta.len() } else { 0 }
+            if meta.is_file() || meta.is_symlink() || meta.is_dir() {
+                meta.len()
+            } else {
+                0
+            }
         } else {
             meta.blocks().saturating_mul(512)
         };
@@ -286,13 +338,18 @@ impl Counter {
     }
 
     fn complain(&mut self, what: &str, path: &Path, error: &io::Error) {
-        complain("du", format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)));
+        complain(
+            "du",
+            format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)),
+        );
         self.status = 1;
     }
 
     fn enter(&mut self, path: PathBuf, own: Sum, stack: &mut Vec<Level>) {
         let list = || -> io::Result<Vec<PathBuf>> {
-            fs::read_dir(&path)?.map(|entry| Ok(crate::files::join(&path, &entry?.file_name()))).collect()
+            fs::read_dir(&path)?
+                .map(|entry| Ok(crate::files::join(&path, &entry?.file_name())))
+                .collect()
         };
         let entries = match list() {
             Ok(entries) => entries,
@@ -301,7 +358,12 @@ impl Counter {
                 Vec::new()
             }
         };
-        stack.push(Level { path, entries: entries.into_iter(), own, inner: Sum::default() });
+        stack.push(Level {
+            path,
+            entries: entries.into_iter(),
+            own,
+            inner: Sum::default(),
+        });
     }
 
     fn print(&mut self, sum: Sum, path: &Path) {

@@ -99,7 +99,11 @@ struct Level {
 
 impl Copier {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, links: HashMap::new(), made: HashMap::new() }
+        Self {
+            options,
+            links: HashMap::new(),
+            made: HashMap::new(),
+        }
     }
 
     fn fail(&self, message: impl std::fmt::Display) -> bool {
@@ -114,7 +118,11 @@ impl Copier {
     /// Copies `from` to `to`; false after a complaint.
     pub(super) fn operand(&mut self, from: &Path, to: &Path) -> bool {
         let follow = self.options.follow != Follow::Never;
-        let meta = match if follow { fs::metadata(from) } else { fs::symlink_metadata(from) } {
+        let meta = match if follow {
+            fs::metadata(from)
+        } else {
+            fs::symlink_metadata(from)
+        } {
             Ok(meta) => meta,
             Err(error) => return self.refuse("cannot stat", from, &error),
         };
@@ -130,7 +138,11 @@ impl Copier {
             };
             let (from, to) = (target::join(&level.from, &name), target::join(&level.to, &name));
             let follow = self.options.follow == Follow::Always;
-            match if follow { fs::metadata(&from) } else { fs::symlink_metadata(&from) } {
+            match if follow {
+                fs::metadata(&from)
+            } else {
+                fs::symlink_metadata(&from)
+            } {
                 Ok(meta) if self.options.one_filesystem && meta.dev() != device => {}
                 Ok(meta) => good &= self.entry(&from, &to, meta, &mut stack, false),
                 Err(error) => good = self.refuse("cannot stat", &from, &error),
@@ -198,7 +210,9 @@ impl Copier {
             return Err(());
         }
         if self.made.contains_key(&(existing.dev(), existing.ino())) && options.backup == Backup::None {
-            self.fail(format_args!("will not overwrite just-created '{target}' with '{source}'"));
+            self.fail(format_args!(
+                "will not overwrite just-created '{target}' with '{source}'"
+            ));
             return Err(());
         }
         if options.replace == Replace::Ask {
@@ -240,7 +254,9 @@ impl Copier {
         let mut exists = existing.is_some() && kept.is_none();
         let special = !meta.is_file() && !self.options.copy_contents;
         let links = matches!(self.options.make, Make::HardLink | Make::SymbolicLink);
-        let away = self.options.remove_first || special || (links && (self.options.force || self.options.replace == Replace::Ask));
+        let away = self.options.remove_first
+            || special
+            || (links && (self.options.force || self.options.replace == Replace::Ask));
         if exists && away && self.options.make != Make::AttributesOnly {
             if let Err(error) = fs::remove_file(to) {
                 return self.refuse("cannot remove", to, &error);
@@ -260,27 +276,41 @@ impl Copier {
 
     fn link(&self, from: &Path, to: &Path, meta: &Metadata) -> bool {
         // A link to a symbolic link's target was asked for by following it.
-        let source = if meta.is_symlink() { from.to_path_buf() } else { fs::canonicalize(from).unwrap_or(from.to_path_buf()) };
+        let source = if meta.is_symlink() {
+            from.to_path_buf()
+        } else {
+            fs::canonicalize(from).unwrap_or(from.to_path_buf())
+        };
         match fs::hard_link(&source, to) {
             Ok(()) => true,
             Err(error) => {
                 let (to, from) = (shown(to.as_os_str()), shown(from.as_os_str()));
-                self.fail(format_args!("cannot create hard link '{to}' to '{from}': {}", reason(&error)))
+                self.fail(format_args!(
+                    "cannot create hard link '{to}' to '{from}': {}",
+                    reason(&error)
+                ))
             }
         }
     }
 
     fn symbolic(&self, from: &Path, to: &Path) -> bool {
-        let elsewhere = to.parent().is_some_and(|dir| !dir.as_os_str().is_empty() && dir != Path::new("."));
+        let elsewhere = to
+            .parent()
+            .is_some_and(|dir| !dir.as_os_str().is_empty() && dir != Path::new("."));
         if !from.is_absolute() && elsewhere {
             let to = shown(to.as_os_str());
-            return self.fail(format_args!("'{to}': can make relative symbolic links only in current directory"));
+            return self.fail(format_args!(
+                "'{to}': can make relative symbolic links only in current directory"
+            ));
         }
         match symlink(from, to) {
             Ok(()) => true,
             Err(error) => {
                 let (to, from) = (shown(to.as_os_str()), shown(from.as_os_str()));
-                self.fail(format_args!("cannot create symbolic link '{to}' to '{from}': {}", reason(&error)))
+                self.fail(format_args!(
+                    "cannot create symbolic link '{to}' to '{from}': {}",
+                    reason(&error)
+                ))
             }
         }
     }
@@ -313,11 +343,19 @@ impl Copier {
             Ok(file) => file,
             Err(error) => return self.refuse("cannot open", from, &error),
         };
-        let bits = if self.options.fresh_mode { 0o666 } else { meta.mode() & 0o777 };
+        let bits = if self.options.fresh_mode {
+            0o666
+        } else {
+            meta.mode() & 0o777
+        };
         let open = |new: bool| {
             let mut options = File::options();
             options.write(true).create(true).mode(bits);
-            if new { options.create_new(true) } else { options.truncate(!empty) };
+            if new {
+                options.create_new(true)
+            } else {
+                options.truncate(!empty)
+            };
             options.open(to)
         };
         let mut target = match open(false) {
@@ -341,14 +379,19 @@ impl Copier {
 
     fn directory(&mut self, from: &Path, to: &Path, meta: Metadata, stack: &mut Vec<Level>, operand: bool) -> bool {
         if !self.options.recursive {
-            return self.fail(format_args!("-r not specified; omitting directory '{}'", shown(from.as_os_str())));
+            return self.fail(format_args!(
+                "-r not specified; omitting directory '{}'",
+                shown(from.as_os_str())
+            ));
         }
         let existing = fs::metadata(to).ok();
         let mut fresh = false;
         match &existing {
             Some(found) if !found.is_dir() => {
                 let (to, from) = (shown(to.as_os_str()), shown(from.as_os_str()));
-                return self.fail(format_args!("cannot overwrite non-directory '{to}' with directory '{from}'"));
+                return self.fail(format_args!(
+                    "cannot overwrite non-directory '{to}' with directory '{from}'"
+                ));
             }
             Some(_) => {}
             None => {
@@ -371,11 +414,18 @@ impl Copier {
                 return self.fail(format_args!("cannot copy a directory, '{from}', into itself, '{to}'"));
             }
         }
-        let list = || -> io::Result<Vec<OsString>> { fs::read_dir(from)?.map(|entry| Ok(entry?.file_name())).collect() };
+        let list =
+            || -> io::Result<Vec<OsString>> { fs::read_dir(from)?.map(|entry| Ok(entry?.file_name())).collect() };
         match list() {
             Ok(mut entries) => {
                 entries.sort_unstable_by(|a, b| b.cmp(a));
-                stack.push(Level { from: from.to_path_buf(), to: to.to_path_buf(), entries, meta, fresh });
+                stack.push(Level {
+                    from: from.to_path_buf(),
+                    to: to.to_path_buf(),
+                    entries,
+                    meta,
+                    fresh,
+                });
                 true
             }
             Err(error) => self.refuse("cannot access", from, &error),
@@ -385,7 +435,11 @@ impl Copier {
     fn finish(&self, level: &Level) -> bool {
         let good = self.attributes(&level.to, &level.meta, level.fresh);
         if level.fresh && !self.options.preserve.mode {
-            let source = if self.options.fresh_mode { 0o777 } else { level.meta.mode() & 0o777 };
+            let source = if self.options.fresh_mode {
+                0o777
+            } else {
+                level.meta.mode() & 0o777
+            };
             let bits = source & !mode::umask();
             if let Err(error) = fs::set_permissions(&level.to, Permissions::from_mode(bits)) {
                 return self.refuse("setting permissions for", &level.to, &error);

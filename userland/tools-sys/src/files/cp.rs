@@ -12,11 +12,41 @@ use super::target::{self, Backup, Place};
 use crate::usage;
 
 const SPECS: &[&str] = &[
-    "a,archive", "attributes-only", "b", "backup=?", "copy-contents", "d", "f,force", "H", "i,interactive", "l,link",
-    "L,dereference", "n,no-clobber", "P,no-dereference", "p", "preserve=?", "no-preserve=", "parents", "r,R,recursive",
-    "reflink=?", "remove-destination", "sparse=", "strip-trailing-slashes", "s,symbolic-link", "S,suffix=",
-    "t,target-directory=", "T,no-target-directory", "u", "update=?", "v,verbose", "x,one-file-system", "Z", "context=?",
-    "debug", "help", "version",
+    "a,archive",
+    "attributes-only",
+    "b",
+    "backup=?",
+    "copy-contents",
+    "d",
+    "f,force",
+    "H",
+    "i,interactive",
+    "l,link",
+    "L,dereference",
+    "n,no-clobber",
+    "P,no-dereference",
+    "p",
+    "preserve=?",
+    "no-preserve=",
+    "parents",
+    "r,R,recursive",
+    "reflink=?",
+    "remove-destination",
+    "sparse=",
+    "strip-trailing-slashes",
+    "s,symbolic-link",
+    "S,suffix=",
+    "t,target-directory=",
+    "T,no-target-directory",
+    "u",
+    "update=?",
+    "v,verbose",
+    "x,one-file-system",
+    "Z",
+    "context=?",
+    "debug",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: cp [OPTION]... [-T] SOURCE DEST
@@ -94,7 +124,14 @@ impl Command {
             one_filesystem: false,
             copy_contents: false,
         };
-        Self { options, follow: None, place: Place::default(), parents: false, strip: false, suffix: None }
+        Self {
+            options,
+            follow: None,
+            place: Place::default(),
+            parents: false,
+            strip: false,
+            suffix: None,
+        }
     }
 
     fn set(&mut self, key: &str, value: Option<OsString>) -> Result<(), String> {
@@ -103,7 +140,12 @@ impl Command {
             "archive" => {
                 self.follow = Some(Follow::Never);
                 options.recursive = true;
-                options.preserve = Preserve { mode: true, owner: true, times: true, links: true };
+                options.preserve = Preserve {
+                    mode: true,
+                    owner: true,
+                    times: true,
+                    links: true,
+                };
             }
             "attributes-only" => options.make = Make::AttributesOnly,
             "b" => options.backup = Backup::parse(None)?,
@@ -123,7 +165,9 @@ impl Command {
             "p" => (options.preserve.mode, options.preserve.owner, options.preserve.times) = (true, true, true),
             "preserve" => preserve(&mut options.preserve, value.as_deref(), true)?,
             "no-preserve" => {
-                options.fresh_mode |= value.as_deref().is_some_and(|list| shown(list).split(',').any(|w| w == "mode" || w == "all"));
+                options.fresh_mode |= value
+                    .as_deref()
+                    .is_some_and(|list| shown(list).split(',').any(|w| w == "mode" || w == "all"));
                 preserve(&mut options.preserve, value.as_deref(), false)?;
             }
             "parents" => self.parents = true,
@@ -149,7 +193,11 @@ impl Command {
     }
 
     fn run(mut self, mut names: Vec<OsString>) -> i32 {
-        let default = if self.options.recursive { Follow::Never } else { Follow::Always };
+        let default = if self.options.recursive {
+            Follow::Never
+        } else {
+            Follow::Always
+        };
         self.options.follow = self.follow.unwrap_or(default);
         self.options.suffix = target::suffix(self.suffix.take());
         if self.strip {
@@ -158,7 +206,11 @@ impl Command {
         if self.options.make == Make::HardLink && self.options.follow == Follow::Always && self.follow.is_none() {
             self.options.follow = Follow::Never;
         }
-        let pairs = match if self.parents { self.under(names) } else { self.place.pairs("cp", names) } {
+        let pairs = match if self.parents {
+            self.under(names)
+        } else {
+            self.place.pairs("cp", names)
+        } {
             Ok(pairs) => pairs,
             Err(status) => return status,
         };
@@ -171,7 +223,13 @@ impl Command {
             }
             let slash = bytes_of(to.as_os_str()).ends_with(b"/") && !from.is_dir() && !to.is_dir();
             if slash {
-                complain("cp", format_args!("cannot create regular file '{}': Not a directory", shown(to.as_os_str())));
+                complain(
+                    "cp",
+                    format_args!(
+                        "cannot create regular file '{}': Not a directory",
+                        shown(to.as_os_str())
+                    ),
+                );
                 status = 1;
                 continue;
             }
@@ -182,7 +240,12 @@ impl Command {
 
     /// Pairs for `--parents`: the whole source name below the target directory.
     fn under(&self, mut names: Vec<OsString>) -> Result<target::Pairs, i32> {
-        let dir = match self.place.directory.clone().or_else(|| (names.len() > 1).then(|| names.pop()).flatten()) {
+        let dir = match self
+            .place
+            .directory
+            .clone()
+            .or_else(|| (names.len() > 1).then(|| names.pop()).flatten())
+        {
             Some(dir) => dir,
             None => return Err(usage("cp", "missing destination file operand", 1)),
         };
@@ -194,13 +257,18 @@ impl Command {
             let start = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
             target::join(Path::new(&dir), &stripped(&os(bytes[start..].to_vec())))
         };
-        Ok(names.into_iter().map(|name| (PathBuf::from(&name), below(&name))).collect())
+        Ok(names
+            .into_iter()
+            .map(|name| (PathBuf::from(&name), below(&name)))
+            .collect())
     }
 }
 
 /// Makes the directories above a target of `--parents`.
 fn chain(from: &Path, to: &Path) -> bool {
-    let Some(parent) = to.parent().filter(|_| from.parent().is_some()) else { return true };
+    let Some(parent) = to.parent().filter(|_| from.parent().is_some()) else {
+        return true;
+    };
     match fs::create_dir_all(parent) {
         Ok(()) => true,
         Err(error) => {
@@ -213,7 +281,10 @@ fn chain(from: &Path, to: &Path) -> bool {
 
 fn stripped(name: &OsStr) -> OsString {
     let bytes = bytes_of(name);
-    let end = bytes.iter().rposition(|b| *b != b'/').map_or(bytes.len().min(1), |at| at + 1);
+    let end = bytes
+        .iter()
+        .rposition(|b| *b != b'/')
+        .map_or(bytes.len().min(1), |at| at + 1);
     os(bytes[..end].to_vec())
 }
 
@@ -226,7 +297,14 @@ fn preserve(kept: &mut Preserve, list: Option<&OsStr>, on: bool) -> Result<(), S
             "timestamps" => kept.times = on,
             "links" => kept.links = on,
             "context" | "xattr" => {}
-            "all" => *kept = Preserve { mode: on, owner: on, times: on, links: on },
+            "all" => {
+                *kept = Preserve {
+                    mode: on,
+                    owner: on,
+                    times: on,
+                    links: on,
+                }
+            }
             other => return Err(format!("invalid argument '{other}' for '--preserve'")),
         }
     }

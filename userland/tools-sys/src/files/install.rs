@@ -14,9 +14,25 @@ use crate::mode::{self, Change};
 use crate::{usage, users, write};
 
 const SPECS: &[&str] = &[
-    "b", "backup=?", "c", "C,compare", "d,directory", "D", "g,group=", "m,mode=", "o,owner=", "p,preserve-timestamps",
-    "s,strip", "strip-program=", "S,suffix=", "t,target-directory=", "T,no-target-directory", "v,verbose", "Z",
-    "help", "version",
+    "b",
+    "backup=?",
+    "c",
+    "C,compare",
+    "d,directory",
+    "D",
+    "g,group=",
+    "m,mode=",
+    "o,owner=",
+    "p,preserve-timestamps",
+    "s,strip",
+    "strip-program=",
+    "S,suffix=",
+    "t,target-directory=",
+    "T,no-target-directory",
+    "v,verbose",
+    "Z",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: install [OPTION]... [-T] SOURCE DEST
@@ -51,7 +67,10 @@ struct Installer {
 
 pub(crate) fn install(args: Vec<OsString>) -> i32 {
     let mut installer = Installer {
-        mode: Change::Bits { bits: 0o755, exact: true },
+        mode: Change::Bits {
+            bits: 0o755,
+            exact: true,
+        },
         owner: None,
         group: None,
         times: false,
@@ -87,13 +106,17 @@ pub(crate) fn install(args: Vec<OsString>) -> i32 {
         if names.is_empty() {
             return usage("install", "missing file operand", 1);
         }
-        return names.iter().fold(0, |status, name| status | i32::from(!installer.directory(Path::new(name))));
+        return names.iter().fold(0, |status, name| {
+            status | i32::from(!installer.directory(Path::new(name)))
+        });
     }
     if leading && let Err(status) = lead(&place, &names) {
         return status;
     }
     match place.pairs("install", names) {
-        Ok(pairs) => pairs.iter().fold(0, |status, (from, to)| status | i32::from(!installer.file(from, to))),
+        Ok(pairs) => pairs
+            .iter()
+            .fold(0, |status, (from, to)| status | i32::from(!installer.file(from, to))),
         Err(status) => status,
     }
 }
@@ -112,7 +135,14 @@ fn lead(place: &Place, names: &[OsString]) -> Result<(), i32> {
         return Ok(());
     }
     fs::create_dir_all(&dir).map_err(|error| {
-        complain("install", format_args!("cannot create directory '{}': {}", shown(dir.as_os_str()), reason(&error)));
+        complain(
+            "install",
+            format_args!(
+                "cannot create directory '{}': {}",
+                shown(dir.as_os_str()),
+                reason(&error)
+            ),
+        );
         1
     })
 }
@@ -139,13 +169,18 @@ impl Installer {
     }
 
     fn fail(&self, what: &str, path: &Path, error: &std::io::Error) -> bool {
-        complain("install", format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)));
+        complain(
+            "install",
+            format_args!("{what} '{}': {}", shown(path.as_os_str()), reason(error)),
+        );
         false
     }
 
     fn directory(&self, path: &Path) -> bool {
-        let mut missing: Vec<&Path> =
-            path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        let mut missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+            .collect();
         while let Some(dir) = missing.pop() {
             if let Err(error) = DirBuilder::new().mode(0o755).create(dir) {
                 return self.fail("cannot create directory", dir, &error);
@@ -156,14 +191,21 @@ impl Installer {
             }
         }
         if !path.is_dir() {
-            return self.fail("cannot create directory", path, &std::io::ErrorKind::AlreadyExists.into());
+            return self.fail(
+                "cannot create directory",
+                path,
+                &std::io::ErrorKind::AlreadyExists.into(),
+            );
         }
         self.attributes(path, true)
     }
 
     fn file(&self, from: &Path, to: &Path) -> bool {
         if from.is_dir() {
-            complain("install", format_args!("omitting directory '{}'", shown(from.as_os_str())));
+            complain(
+                "install",
+                format_args!("omitting directory '{}'", shown(from.as_os_str())),
+            );
             return false;
         }
         if self.compare && self.is_same(from, to) {
@@ -173,7 +215,10 @@ impl Installer {
             tool: "install",
             recursive: false,
             follow: Follow::Always,
-            preserve: Preserve { times: self.times, ..Preserve::default() },
+            preserve: Preserve {
+                times: self.times,
+                ..Preserve::default()
+            },
             fresh_mode: false,
             force: true,
             remove_first: true,
@@ -190,7 +235,9 @@ impl Installer {
     }
 
     fn is_same(&self, from: &Path, to: &Path) -> bool {
-        let Ok(meta) = fs::symlink_metadata(to) else { return false };
+        let Ok(meta) = fs::symlink_metadata(to) else {
+            return false;
+        };
         let bits = self.mode.apply(0, false, 0);
         meta.is_file()
             && meta.mode() & 0o7777 == bits

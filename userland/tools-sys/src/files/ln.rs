@@ -13,8 +13,21 @@ use super::target::{self, Backup, Place};
 use crate::{usage, write};
 
 const SPECS: &[&str] = &[
-    "b", "backup=?", "d,F,directory", "f,force", "i,interactive", "L,logical", "n,no-dereference", "P,physical",
-    "r,relative", "s,symbolic", "S,suffix=", "t,target-directory=", "T,no-target-directory", "v,verbose", "help",
+    "b",
+    "backup=?",
+    "d,F,directory",
+    "f,force",
+    "i,interactive",
+    "L,logical",
+    "n,no-dereference",
+    "P,physical",
+    "r,relative",
+    "s,symbolic",
+    "S,suffix=",
+    "t,target-directory=",
+    "T,no-target-directory",
+    "v,verbose",
+    "help",
     "version",
 ];
 
@@ -88,7 +101,9 @@ pub(crate) fn ln(args: Vec<OsString>) -> i32 {
         return 1;
     }
     match place.pairs("ln", names) {
-        Ok(pairs) => pairs.iter().fold(0, |status, (from, to)| status | i32::from(!options.one(from, to))),
+        Ok(pairs) => pairs
+            .iter()
+            .fold(0, |status, (from, to)| status | i32::from(!options.one(from, to))),
         Err(status) => status,
     }
 }
@@ -121,7 +136,11 @@ impl Options {
         };
         let (source, target) = (shown(from.as_os_str()), shown(to.as_os_str()));
         if !self.symbolic {
-            match if self.logical { fs::metadata(from) } else { fs::symlink_metadata(from) } {
+            match if self.logical {
+                fs::metadata(from)
+            } else {
+                fs::symlink_metadata(from)
+            } {
                 Ok(meta) if meta.is_dir() => return fail(format!("{source}: hard link not allowed for directory")),
                 Ok(_) => {}
                 Err(error) => return fail(format!("failed to access '{source}': {}", reason(&error))),
@@ -171,24 +190,38 @@ impl Options {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fail(format!("failed to create hard link '{target}': {}", reason(&error)))
             }
-            Err(error) => fail(format!("failed to create hard link '{target}' => '{source}': {}", reason(&error))),
+            Err(error) => fail(format!(
+                "failed to create hard link '{target}' => '{source}': {}",
+                reason(&error)
+            )),
         }
     }
 
     /// Makes the link; returns what it leads to as it was written.
     fn make(&self, from: &Path, to: &Path) -> io::Result<PathBuf> {
         if !self.symbolic {
-            let source = if self.logical { fs::canonicalize(from)? } else { from.to_path_buf() };
+            let source = if self.logical {
+                fs::canonicalize(from)?
+            } else {
+                from.to_path_buf()
+            };
             return fs::hard_link(source, to).map(|()| from.to_path_buf());
         }
-        let source = if self.relative { relative(from, to) } else { from.to_path_buf() };
+        let source = if self.relative {
+            relative(from, to)
+        } else {
+            from.to_path_buf()
+        };
         symlink(&source, to).map(|()| source)
     }
 }
 
 /// The path to `from` as seen from the directory of `to`.
 fn relative(from: &Path, to: &Path) -> PathBuf {
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = to
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let (Some(source), Some(base)) = (crate::realpath::loose(from), crate::realpath::loose(dir)) else {
         return from.to_path_buf();
     };
@@ -197,19 +230,34 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
 
 /// The relative path from one absolute directory to another path.
 pub(crate) fn between(base: &Path, path: &Path) -> PathBuf {
-    let (base, path): (Vec<Component<'_>>, Vec<Component<'_>>) = (base.components().collect(), path.components().collect());
+    let (base, path): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (base.components().collect(), path.components().collect());
     let common = base.iter().zip(&path).take_while(|(a, b)| a == b).count();
     let mut found: PathBuf = base[common..].iter().map(|_| "..").collect();
     found.extend(&path[common..]);
-    if found.as_os_str().is_empty() { PathBuf::from(".") } else { found }
+    if found.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        found
+    }
 }
 
 pub(crate) fn link(args: Vec<OsString>) -> i32 {
-    two("link", args, "Usage: link FILE1 FILE2\nCreate a link named FILE2 to an existing FILE1.\n", |from, to| {
-        fs::hard_link(from, to).map_err(|error| {
-            format!("cannot create link '{}' to '{}': {}", shown(to), shown(from), reason(&error))
-        })
-    })
+    two(
+        "link",
+        args,
+        "Usage: link FILE1 FILE2\nCreate a link named FILE2 to an existing FILE1.\n",
+        |from, to| {
+            fs::hard_link(from, to).map_err(|error| {
+                format!(
+                    "cannot create link '{}' to '{}': {}",
+                    shown(to),
+                    shown(from),
+                    reason(&error)
+                )
+            })
+        },
+    )
 }
 
 fn two(tool: &str, args: Vec<OsString>, help: &str, run: impl Fn(&OsStr, &OsStr) -> Result<(), String>) -> i32 {
@@ -255,7 +303,10 @@ pub(crate) fn unlink(args: Vec<OsString>) -> i32 {
         [name] => match fs::remove_file(name) {
             Ok(()) => 0,
             Err(error) => {
-                complain("unlink", format_args!("cannot unlink '{}': {}", shown(name), reason(&error)));
+                complain(
+                    "unlink",
+                    format_args!("cannot unlink '{}': {}", shown(name), reason(&error)),
+                );
                 1
             }
         },

@@ -20,7 +20,10 @@ struct Options {
 }
 
 pub(crate) fn mkdir(args: Vec<OsString>) -> i32 {
-    let mut parser = Parser::new(args, &["m,mode=", "p,parents", "v,verbose", "Z", "context=?", "help", "version"]);
+    let mut parser = Parser::new(
+        args,
+        &["m,mode=", "p,parents", "v,verbose", "Z", "context=?", "help", "version"],
+    );
     let mut options = Options::default();
     let mut names = Vec::new();
     loop {
@@ -49,7 +52,10 @@ pub(crate) fn mkdir(args: Vec<OsString>) -> i32 {
     for name in names {
         if let Err((path, error)) = make(Path::new(&name), &options) {
             let path = path.as_os_str();
-            complain("mkdir", format_args!("cannot create directory '{}': {}", shown(path), reason(&error)));
+            complain(
+                "mkdir",
+                format_args!("cannot create directory '{}': {}", shown(path), reason(&error)),
+            );
             status = 1;
         }
     }
@@ -118,8 +124,10 @@ Remove the DIRECTORY(ies), if they are empty.
 ";
 
 pub(crate) fn rmdir(args: Vec<OsString>) -> i32 {
-    let mut parser =
-        Parser::new(args, &["ignore-fail-on-non-empty", "p,parents", "v,verbose", "help", "version"]);
+    let mut parser = Parser::new(
+        args,
+        &["ignore-fail-on-non-empty", "p,parents", "v,verbose", "help", "version"],
+    );
     let (mut ignore, mut parents, mut verbose, mut names) = (false, false, false, Vec::new());
     loop {
         match parser.next() {
@@ -145,7 +153,10 @@ pub(crate) fn rmdir(args: Vec<OsString>) -> i32 {
             if let Err(error) = fs::remove_dir(&path) {
                 // The guest's library has no kind for this error.
                 if !(ignore && reason(&error) == "Directory not empty") {
-                    complain("rmdir", format_args!("failed to remove '{}': {}", shown(&path), reason(&error)));
+                    complain(
+                        "rmdir",
+                        format_args!("failed to remove '{}': {}", shown(&path), reason(&error)),
+                    );
                     status = 1;
                 }
                 break;
@@ -160,6 +171,11 @@ fn chain(name: &OsStr, parents: bool) -> Vec<OsString> {
     if !parents {
         return vec![name.to_os_string()];
     }
-    let above = Path::new(name).ancestors().skip(1).filter(|path| !matches!(bytes_of(path.as_os_str()), b"" | b"/"));
-    std::iter::once(name.to_os_string()).chain(above.map(|path| path.as_os_str().to_os_string())).collect()
+    let above = Path::new(name)
+        .ancestors()
+        .skip(1)
+        .filter(|path| !matches!(bytes_of(path.as_os_str()), b"" | b"/"));
+    std::iter::once(name.to_os_string())
+        .chain(above.map(|path| path.as_os_str().to_os_string()))
+        .collect()
 }

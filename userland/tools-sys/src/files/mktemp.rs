@@ -34,8 +34,18 @@ struct Options {
 }
 
 pub(crate) fn mktemp(args: Vec<OsString>) -> i32 {
-    const SPECS: &[&str] =
-        &["d,directory", "u,dry-run", "q,quiet", "suffix=", "p=", "tmpdir=?", "t", "V", "help", "version"];
+    const SPECS: &[&str] = &[
+        "d,directory",
+        "u,dry-run",
+        "q,quiet",
+        "suffix=",
+        "p=",
+        "tmpdir=?",
+        "t",
+        "V",
+        "help",
+        "version",
+    ];
     let mut options = Options::default();
     let mut names = Vec::new();
     let mut parser = Parser::new(args, SPECS);
@@ -86,14 +96,23 @@ impl Options {
         if end - start < 3 {
             return Err(format!("too few X's in template '{}'", shown(&template)));
         }
-        let suffix = self.suffix.as_deref().map_or_else(|| bytes[end..].to_vec(), |text| bytes_of(text).to_vec());
+        let suffix = self
+            .suffix
+            .as_deref()
+            .map_or_else(|| bytes[end..].to_vec(), |text| bytes_of(text).to_vec());
         if suffix.contains(&b'/') {
-            return Err(format!("invalid suffix '{}', contains directory separator", String::from_utf8_lossy(&suffix)));
+            return Err(format!(
+                "invalid suffix '{}', contains directory separator",
+                String::from_utf8_lossy(&suffix)
+            ));
         }
         let dir = self.place(named);
         if dir.is_some() {
             if self.component && bytes.contains(&b'/') {
-                return Err(format!("invalid template, '{}', contains directory separator", shown(&template)));
+                return Err(format!(
+                    "invalid template, '{}', contains directory separator",
+                    shown(&template)
+                ));
             }
             if bytes.starts_with(b"/") {
                 return Err(format!(
@@ -102,9 +121,10 @@ impl Options {
                 ));
             }
         }
-        let lead = dir.map_or_else(|| bytes[..start].to_vec(), |dir| {
-            bytes_of(super::target::join(Path::new(&dir), &os(bytes[..start].to_vec())).as_os_str()).to_vec()
-        });
+        let lead = dir.map_or_else(
+            || bytes[..start].to_vec(),
+            |dir| bytes_of(super::target::join(Path::new(&dir), &os(bytes[..start].to_vec())).as_os_str()).to_vec(),
+        );
         self.make(&lead, end - start, &suffix, &template)
     }
 
@@ -137,7 +157,12 @@ impl Options {
             } else if self.directory {
                 DirBuilder::new().mode(0o700).create(&path)
             } else {
-                File::options().write(true).create_new(true).mode(0o600).open(&path).map(drop)
+                File::options()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+                    .map(drop)
             };
             match made {
                 Ok(()) => return Ok(path),
@@ -150,8 +175,15 @@ impl Options {
         }
         let what = if self.directory { "directory" } else { "file" };
         let place = PathBuf::from(os([lead, &vec![b'X'; letters], suffix].concat()));
-        let shown_template = if bytes_of(template).contains(&b'/') { shown(template) } else { shown(place.as_os_str()) };
-        Err(format!("failed to create {what} via template '{shown_template}': {}", reason(&last)))
+        let shown_template = if bytes_of(template).contains(&b'/') {
+            shown(template)
+        } else {
+            shown(place.as_os_str())
+        };
+        Err(format!(
+            "failed to create {what} via template '{shown_template}': {}",
+            reason(&last)
+        ))
     }
 }
 

@@ -14,8 +14,23 @@ use super::target::{self, Backup, Place};
 use crate::{access, mode, usage, write};
 
 const SPECS: &[&str] = &[
-    "b", "backup=?", "debug", "exchange", "f,force", "i,interactive", "n,no-clobber", "no-copy", "strip-trailing-slashes",
-    "S,suffix=", "t,target-directory=", "T,no-target-directory", "u", "update=?", "v,verbose", "Z,context", "help",
+    "b",
+    "backup=?",
+    "debug",
+    "exchange",
+    "f,force",
+    "i,interactive",
+    "n,no-clobber",
+    "no-copy",
+    "strip-trailing-slashes",
+    "S,suffix=",
+    "t,target-directory=",
+    "T,no-target-directory",
+    "u",
+    "update=?",
+    "v,verbose",
+    "Z,context",
+    "help",
     "version",
 ];
 
@@ -97,8 +112,15 @@ pub(crate) fn mv(args: Vec<OsString>) -> i32 {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };
-    let mut mover = Mover { copier: Copier::new(options), exchange, forced, copies };
-    pairs.iter().fold(0, |status, (from, to)| status | i32::from(!mover.one(from, to)))
+    let mut mover = Mover {
+        copier: Copier::new(options),
+        exchange,
+        forced,
+        copies,
+    };
+    pairs
+        .iter()
+        .fold(0, |status, (from, to)| status | i32::from(!mover.one(from, to)))
 }
 
 fn options() -> Options {
@@ -106,7 +128,12 @@ fn options() -> Options {
         tool: "mv",
         recursive: true,
         follow: Follow::Never,
-        preserve: Preserve { mode: true, owner: true, times: true, links: true },
+        preserve: Preserve {
+            mode: true,
+            owner: true,
+            times: true,
+            links: true,
+        },
         fresh_mode: false,
         force: true,
         remove_first: true,
@@ -123,7 +150,10 @@ fn options() -> Options {
 
 fn trimmed(name: &OsString) -> OsString {
     let bytes = bytes_of(name);
-    let end = bytes.iter().rposition(|b| *b != b'/').map_or(bytes.len().min(1), |at| at + 1);
+    let end = bytes
+        .iter()
+        .rposition(|b| *b != b'/')
+        .map_or(bytes.len().min(1), |at| at + 1);
     os(bytes[..end].to_vec())
 }
 
@@ -142,7 +172,10 @@ impl Mover {
         if self.exchange {
             return match exchange(from, to) {
                 Ok(()) => self.tell(&format!("exchanged '{source}' <-> '{target}'\n")),
-                Err(error) => fail(format_args!("cannot exchange '{source}' and '{target}': {}", reason(&error))),
+                Err(error) => fail(format_args!(
+                    "cannot exchange '{source}' and '{target}': {}",
+                    reason(&error)
+                )),
             };
         }
         if let Ok(existing) = fs::symlink_metadata(to) {
@@ -156,7 +189,9 @@ impl Mover {
             && let (Ok(real), Some(Ok(parent))) = (fs::canonicalize(from), parent(to).map(fs::canonicalize))
             && parent.starts_with(&real)
         {
-            return fail(format_args!("cannot move '{source}' to a subdirectory of itself, '{target}'"));
+            return fail(format_args!(
+                "cannot move '{source}' to a subdirectory of itself, '{target}'"
+            ));
         }
         let kept = match self.copier.options.backup.keep(to, &self.copier.options.suffix) {
             Ok(kept) => kept.map_or_else(String::new, |kept| format!(" (backup: '{}')", shown(kept.as_os_str()))),
@@ -206,7 +241,11 @@ impl Mover {
         }
         let question = if guarded {
             let letters = mode::shown(existing.mode());
-            format!("replace '{target}', overriding mode {:04o} ({})?", existing.mode() & 0o7777, &letters[1..])
+            format!(
+                "replace '{target}', overriding mode {:04o} ({})?",
+                existing.mode() & 0o7777,
+                &letters[1..]
+            )
         } else {
             format!("overwrite '{target}'?")
         };
@@ -226,7 +265,11 @@ impl Mover {
         if !good {
             return false;
         }
-        let removed = if meta.is_dir() { fs::remove_dir_all(from) } else { fs::remove_file(from) };
+        let removed = if meta.is_dir() {
+            fs::remove_dir_all(from)
+        } else {
+            fs::remove_file(from)
+        };
         let (source, target) = (shown(from.as_os_str()), shown(to.as_os_str()));
         match removed {
             Ok(()) => self.tell(&format!("copied '{source}' -> '{target}'\nremoved '{source}'\n")),
@@ -236,7 +279,13 @@ impl Mover {
 }
 
 fn parent(path: &Path) -> Option<&Path> {
-    path.parent().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
+    path.parent().map(|dir| {
+        if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        }
+    })
 }
 
 #[cfg(target_family = "wasm")]

@@ -20,8 +20,16 @@ pub(super) fn make(path: &Path, mode: u32, device: u64) -> io::Result<()> {
 /// The same on a host, where tests run and only named pipes matter.
 #[cfg(not(target_family = "wasm"))]
 pub(super) fn make(path: &Path, bits: u32, _device: u64) -> io::Result<()> {
-    let done = std::process::Command::new("/usr/bin/mkfifo").arg("-m").arg(format!("{:o}", bits & 0o777 & !mode::umask())).arg(path).output()?;
-    if done.status.success() { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    let done = std::process::Command::new("/usr/bin/mkfifo")
+        .arg("-m")
+        .arg(format!("{:o}", bits & 0o777 & !mode::umask()))
+        .arg(path)
+        .output()?;
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
 }
 
 const FIFO: u32 = 0o010_000;

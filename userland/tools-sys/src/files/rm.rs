@@ -85,7 +85,11 @@ pub(crate) fn rm(args: Vec<OsString>) -> i32 {
         }
     }
     if names.is_empty() {
-        return if options.force { 0 } else { usage("rm", "missing operand", 1) };
+        return if options.force {
+            0
+        } else {
+            usage("rm", "missing operand", 1)
+        };
     }
     if options.ask == Ask::Once && (options.recursive || names.len() > 3) {
         let how = if options.recursive { " recursively" } else { "" };
@@ -266,6 +270,9 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn refused(path: &Path, error: &io::Error) -> bool {
-    complain("rm", format_args!("cannot remove '{}': {}", shown(path.as_os_str()), reason(error)));
+    complain(
+        "rm",
+        format_args!("cannot remove '{}': {}", shown(path.as_os_str()), reason(error)),
+    );
     false
 }

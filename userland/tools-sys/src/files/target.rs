@@ -31,10 +31,17 @@ impl Place {
         }
         if let Some(dir) = &self.directory {
             if self.plain {
-                return Err(usage(tool, "cannot combine --target-directory (-t) and --no-target-directory (-T)", 1));
+                return Err(usage(
+                    tool,
+                    "cannot combine --target-directory (-t) and --no-target-directory (-T)",
+                    1,
+                ));
             }
             if let Err(error) = check_directory(dir) {
-                complain(tool, format_args!("target directory '{}': {}", shown(dir), reason(&error)));
+                complain(
+                    tool,
+                    format_args!("target directory '{}': {}", shown(dir), reason(&error)),
+                );
                 return Err(1);
             }
             return Ok(into(names, Path::new(dir)));
@@ -49,21 +56,33 @@ impl Place {
             if names.len() > 1 {
                 return Err(usage(tool, format_args!("extra operand '{}'", shown(&last)), 1));
             }
-            return Ok(names.into_iter().map(|name| (name.into(), last.clone().into())).collect());
+            return Ok(names
+                .into_iter()
+                .map(|name| (name.into(), last.clone().into()))
+                .collect());
         }
         if self.is_directory(&last) {
             return Ok(into(names, Path::new(&last)));
         }
         if names.len() > 1 {
-            let why = check_directory(&last).err().map_or_else(String::new, |error| reason(&error));
+            let why = check_directory(&last)
+                .err()
+                .map_or_else(String::new, |error| reason(&error));
             complain(tool, format_args!("target '{}': {why}", shown(&last)));
             return Err(1);
         }
-        Ok(names.into_iter().map(|name| (name.into(), last.clone().into())).collect())
+        Ok(names
+            .into_iter()
+            .map(|name| (name.into(), last.clone().into()))
+            .collect())
     }
 
     fn is_directory(&self, name: &OsStr) -> bool {
-        let found = if self.no_follow { fs::symlink_metadata(name) } else { fs::metadata(name) };
+        let found = if self.no_follow {
+            fs::symlink_metadata(name)
+        } else {
+            fs::metadata(name)
+        };
         found.is_ok_and(|meta| meta.is_dir())
     }
 }
@@ -77,7 +96,10 @@ fn check_directory(name: &OsStr) -> io::Result<()> {
 }
 
 fn into(names: Vec<OsString>, dir: &Path) -> Pairs {
-    names.into_iter().map(|name| (PathBuf::from(&name), join(dir, &last(&name)))).collect()
+    names
+        .into_iter()
+        .map(|name| (PathBuf::from(&name), join(dir, &last(&name))))
+        .collect()
 }
 
 /// The directory's name as it was written, a slash, and the entry.
@@ -113,7 +135,9 @@ pub(super) enum Backup {
 impl Backup {
     /// Reads the argument of `--backup`.
     pub(super) fn parse(text: Option<&OsStr>) -> Result<Self, String> {
-        let given = text.map(OsStr::to_os_string).or_else(|| std::env::var_os("VERSION_CONTROL"));
+        let given = text
+            .map(OsStr::to_os_string)
+            .or_else(|| std::env::var_os("VERSION_CONTROL"));
         match given.as_deref().map(shown).as_deref() {
             None | Some("existing" | "nil") => Ok(Self::Existing),
             Some("none" | "off") => Ok(Self::None),
@@ -144,19 +168,27 @@ impl Backup {
 
 /// Highest number of a backup of `path`.
 fn highest(path: &Path) -> u64 {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let lead = [bytes_of(path.file_name().unwrap_or_default()), b".~"].concat();
     let number = |name: OsString| -> Option<u64> {
         let digits = bytes_of(&name).strip_prefix(lead.as_slice())?.strip_suffix(b"~")?;
         std::str::from_utf8(digits).ok()?.parse().ok()
     };
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    entries.filter_map(|entry| number(entry.ok()?.file_name())).max().unwrap_or(0)
+    entries
+        .filter_map(|entry| number(entry.ok()?.file_name()))
+        .max()
+        .unwrap_or(0)
 }
 
 /// The suffix of simple backups.
 pub(super) fn suffix(given: Option<OsString>) -> OsString {
-    given.or_else(|| std::env::var_os("SIMPLE_BACKUP_SUFFIX")).unwrap_or_else(|| "~".into())
+    given
+        .or_else(|| std::env::var_os("SIMPLE_BACKUP_SUFFIX"))
+        .unwrap_or_else(|| "~".into())
 }
 
 /// Asks on standard error; only an answer that begins with `y` is yes.

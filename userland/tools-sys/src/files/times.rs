@@ -37,12 +37,18 @@ pub(crate) fn set(
     if !follow && std::fs::symlink_metadata(path)?.is_symlink() {
         let at = modify.flatten().unwrap_or_else(Instant::now);
         let date = format!("@{}.{:09}", at.secs, at.nanos);
-        std::process::Command::new("/usr/bin/touch").arg("-hd").arg(date).arg(path).status()?;
+        std::process::Command::new("/usr/bin/touch")
+            .arg("-hd")
+            .arg(date)
+            .arg(path)
+            .status()?;
         return Ok(());
     }
     let value = |at: Option<Instant>| match at {
         None => SystemTime::now(),
-        Some(at) if at.secs < 0 => UNIX_EPOCH - Duration::from_secs(at.secs.unsigned_abs()) + Duration::new(0, at.nanos),
+        Some(at) if at.secs < 0 => {
+            UNIX_EPOCH - Duration::from_secs(at.secs.unsigned_abs()) + Duration::new(0, at.nanos)
+        }
         Some(at) => UNIX_EPOCH + Duration::new(at.secs as u64, at.nanos),
     };
     let mut times = FileTimes::new();

@@ -14,7 +14,17 @@ use crate::clock::Instant;
 use crate::{dates, usage};
 
 const SPECS: &[&str] = &[
-    "a", "c,no-create", "d,date=", "f", "h,no-dereference", "m", "r,reference=", "t=", "time=", "help", "version",
+    "a",
+    "c,no-create",
+    "d,date=",
+    "f",
+    "h,no-dereference",
+    "m",
+    "r,reference=",
+    "t=",
+    "time=",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: touch [OPTION]... FILE...
@@ -42,7 +52,11 @@ struct Options {
 }
 
 pub(crate) fn touch(args: Vec<OsString>) -> i32 {
-    let mut options = Options { create: true, follow: true, ..Options::default() };
+    let mut options = Options {
+        create: true,
+        follow: true,
+        ..Options::default()
+    };
     let mut names = Vec::new();
     let mut parser = Parser::new(args, SPECS);
     loop {
@@ -66,7 +80,9 @@ pub(crate) fn touch(args: Vec<OsString>) -> i32 {
         Ok(times) => times,
         Err(status) => return status,
     };
-    names.iter().fold(0, |status, name| status | i32::from(!options.one(name, access, modify)))
+    names
+        .iter()
+        .fold(0, |status, name| status | i32::from(!options.one(name, access, modify)))
 }
 
 impl Options {
@@ -98,9 +114,16 @@ impl Options {
         }
         let (mut access, mut modify) = (None, None);
         if let Some(file) = &self.reference {
-            let found = if self.follow { fs::metadata(file) } else { fs::symlink_metadata(file) };
+            let found = if self.follow {
+                fs::metadata(file)
+            } else {
+                fs::symlink_metadata(file)
+            };
             let meta = found.map_err(|error| {
-                complain("touch", format_args!("failed to get attributes of '{}': {}", shown(file), reason(&error)));
+                complain(
+                    "touch",
+                    format_args!("failed to get attributes of '{}': {}", shown(file), reason(&error)),
+                );
                 1
             })?;
             access = Some(Instant::new(meta.atime(), meta.atime_nsec()));
@@ -112,7 +135,8 @@ impl Options {
         };
         if let Some(text) = &self.date {
             // With -r, a relative date counts from that file's times.
-            let at = |base: Option<Instant>| dates::parse(text, base.unwrap_or(now), false).ok_or_else(|| invalid(text));
+            let at =
+                |base: Option<Instant>| dates::parse(text, base.unwrap_or(now), false).ok_or_else(|| invalid(text));
             (access, modify) = (Some(at(access)?), Some(at(modify)?));
         }
         if let Some(text) = &self.stamp {
@@ -130,12 +154,20 @@ impl Options {
         if self.create
             && let Err(error) = create(path)
         {
-            complain("touch", format_args!("cannot touch '{}': {}", shown(name), reason(&error)));
+            complain(
+                "touch",
+                format_args!("cannot touch '{}': {}", shown(name), reason(&error)),
+            );
             return false;
         }
         let both = self.access == self.modify;
         let wanted = |on: bool, at: Option<Instant>| (on || both).then_some(at);
-        match times::set(path, wanted(self.access, access), wanted(self.modify, modify), self.follow) {
+        match times::set(
+            path,
+            wanted(self.access, access),
+            wanted(self.modify, modify),
+            self.follow,
+        ) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.create => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -143,7 +175,10 @@ impl Options {
                 false
             }
             Err(error) => {
-                complain("touch", format_args!("setting times of '{}': {}", shown(name), reason(&error)));
+                complain(
+                    "touch",
+                    format_args!("setting times of '{}': {}", shown(name), reason(&error)),
+                );
                 false
             }
         }
@@ -154,5 +189,10 @@ fn create(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    File::options().write(true).create(true).truncate(false).open(path).map(drop)
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map(drop)
 }

@@ -63,16 +63,33 @@ pub(super) enum Expr {
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Comma(Vec<Expr>),
-    Name { pattern: Vec<u8>, fold: bool },
-    Path { pattern: Vec<u8>, fold: bool },
-    Link { pattern: Vec<u8>, fold: bool },
+    Name {
+        pattern: Vec<u8>,
+        fold: bool,
+    },
+    Path {
+        pattern: Vec<u8>,
+        fold: bool,
+    },
+    Link {
+        pattern: Vec<u8>,
+        fold: bool,
+    },
     Regex(Box<regex_automata::meta::Regex>),
     Type(Vec<u8>, bool),
     Size(Compare, u64),
     Empty,
     /// Age in units of so many seconds, counted from a point in time.
-    Age { which: Which, compare: Compare, unit: i64, from: Instant },
-    Newer { which: Which, than: Instant },
+    Age {
+        which: Which,
+        compare: Compare,
+        unit: i64,
+        from: Instant,
+    },
+    Newer {
+        which: Which,
+        than: Instant,
+    },
     Used(Compare),
     Perm(Bits),
     User(Compare),
@@ -222,7 +239,11 @@ impl Expr {
             Self::Name { pattern, fold } => matches(pattern, bytes_of(&file.name()), *fold),
             Self::Path { pattern, fold } => matches(pattern, bytes_of(file.path.as_os_str()), *fold),
             Self::Link { pattern, fold } => {
-                let target = if file.letter() == b'l' { fs::read_link(file.path).ok() } else { None };
+                let target = if file.letter() == b'l' {
+                    fs::read_link(file.path).ok()
+                } else {
+                    None
+                };
                 target.is_some_and(|target| matches(pattern, bytes_of(target.as_os_str()), *fold))
             }
             Self::Regex(regex) => regex.is_match(bytes_of(file.path.as_os_str())),
@@ -238,7 +259,12 @@ impl Expr {
             Self::Size(compare, unit) => of(compare, meta.len().div_ceil(*unit)),
             Self::Empty if meta.is_dir() => fs::read_dir(file.path).is_ok_and(|mut list| list.next().is_none()),
             Self::Empty => meta.is_file() && meta.len() == 0,
-            Self::Age { which, compare, unit, from } => age(meta, *which, *compare, *unit, *from),
+            Self::Age {
+                which,
+                compare,
+                unit,
+                from,
+            } => age(meta, *which, *compare, *unit, *from),
             Self::Newer { which, than } => time(meta, *which).is_some_and(|at| at > *than),
             Self::Used(compare) => {
                 let days = (meta.atime() - meta.ctime()).max(0) / crate::clock::DAY;
@@ -291,6 +317,9 @@ fn age(meta: &Metadata, which: Which, compare: Compare, unit: i64, from: Instant
 pub(super) fn filesystem_of(path: &Path) -> String {
     let mounts = statfs::mounts();
     let real = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-    let best = mounts.iter().filter(|mount| real.starts_with(&mount.point)).max_by_key(|mount| mount.point.as_os_str().len());
+    let best = mounts
+        .iter()
+        .filter(|mount| real.starts_with(&mount.point))
+        .max_by_key(|mount| mount.point.as_os_str().len());
     best.map_or_else(|| "unknown".to_owned(), |mount| mount.kind.clone())
 }

@@ -134,14 +134,22 @@ impl Parser {
     }
 
     fn whole(&mut self) -> Result<Expr, String> {
-        let expr = if self.words.is_empty() { Expr::True } else { self.comma()? };
+        let expr = if self.words.is_empty() {
+            Expr::True
+        } else {
+            self.comma()?
+        };
         if let Some(word) = self.words.get(self.at) {
             return Err(match bytes_of(word) {
                 b")" => "invalid expression; you have too many ')'".to_owned(),
                 _ => format!("paths must precede expression: `{}'", shown(word)),
             });
         }
-        Ok(if self.acts { expr } else { Expr::And(vec![expr, Expr::Print(Sink::Standard, b'\n')]) })
+        Ok(if self.acts {
+            expr
+        } else {
+            Expr::And(vec![expr, Expr::Print(Sink::Standard, b'\n')])
+        })
     }
 
     fn comma(&mut self) -> Result<Expr, String> {
@@ -199,15 +207,17 @@ impl Parser {
                 }
                 let inner = self.comma()?;
                 if self.peek() != Some(b")") {
-                    return Err("invalid expression; I was expecting to find a ')' somewhere but did not see one.".to_owned());
+                    return Err(
+                        "invalid expression; I was expecting to find a ')' somewhere but did not see one.".to_owned(),
+                    );
                 }
                 self.at += 1;
                 Ok(inner)
             }
             ")" => Err("invalid expression; expected to find an expression before ')'".to_owned()),
-            "-o" | "-or" | "-a" | "-and" | "," => {
-                Err(format!("invalid expression; you have used a binary operator '{name}' with nothing before it."))
-            }
+            "-o" | "-or" | "-a" | "-and" | "," => Err(format!(
+                "invalid expression; you have used a binary operator '{name}' with nothing before it."
+            )),
             _ if !name.starts_with('-') => Err(format!("paths must precede expression: `{name}'")),
             _ => match self.option(&name)? {
                 Some(expr) => Ok(expr),
@@ -220,7 +230,11 @@ impl Parser {
     }
 
     fn argument(&mut self, name: &str) -> Result<OsString, String> {
-        let word = self.words.get(self.at).cloned().ok_or_else(|| format!("missing argument to `{name}'"))?;
+        let word = self
+            .words
+            .get(self.at)
+            .cloned()
+            .ok_or_else(|| format!("missing argument to `{name}'"))?;
         self.at += 1;
         Ok(word)
     }
@@ -248,17 +262,22 @@ impl Parser {
             }
             "-maxdepth" | "-mindepth" => {
                 let text = self.text(name)?;
-                let number = text.parse::<usize>().map_err(|_| {
-                    format!("Expected a positive decimal integer argument to {name}, but got '{text}'")
-                })?;
-                *(if name == "-maxdepth" { &mut self.plan.max } else { &mut self.plan.min }) = number;
+                let number = text
+                    .parse::<usize>()
+                    .map_err(|_| format!("Expected a positive decimal integer argument to {name}, but got '{text}'"))?;
+                *(if name == "-maxdepth" {
+                    &mut self.plan.max
+                } else {
+                    &mut self.plan.min
+                }) = number;
             }
             "-ignore_readdir_race" => self.plan.quiet_races = true,
             "-noignore_readdir_race" => self.plan.quiet_races = false,
             "-noleaf" | "-warn" | "-nowarn" => {}
             "-regextype" => {
                 let text = self.text(name)?;
-                self.syntax = emacs::Syntax::parse(&text).ok_or_else(|| format!("Unknown regular expression type '{text}'"))?;
+                self.syntax =
+                    emacs::Syntax::parse(&text).ok_or_else(|| format!("Unknown regular expression type '{text}'"))?;
             }
             _ => return Ok(None),
         }
@@ -270,9 +289,18 @@ impl Parser {
         Ok(Some(match name {
             "-true" => Expr::True,
             "-false" => Expr::False,
-            "-name" | "-iname" => Expr::Name { pattern: self.bytes(name)?, fold },
-            "-path" | "-wholename" | "-ipath" | "-iwholename" => Expr::Path { pattern: self.bytes(name)?, fold },
-            "-lname" | "-ilname" => Expr::Link { pattern: self.bytes(name)?, fold },
+            "-name" | "-iname" => Expr::Name {
+                pattern: self.bytes(name)?,
+                fold,
+            },
+            "-path" | "-wholename" | "-ipath" | "-iwholename" => Expr::Path {
+                pattern: self.bytes(name)?,
+                fold,
+            },
+            "-lname" | "-ilname" => Expr::Link {
+                pattern: self.bytes(name)?,
+                fold,
+            },
             "-regex" | "-iregex" => {
                 let pattern = self.text(name)?;
                 Expr::Regex(Box::new(emacs::compile(&pattern, self.syntax, fold)?))
@@ -283,8 +311,15 @@ impl Parser {
             "-atime" | "-ctime" | "-mtime" => self.age(name, DAY)?,
             "-amin" | "-cmin" | "-mmin" => self.age(name, 60)?,
             "-newer" | "-anewer" | "-cnewer" => {
-                let which = if name == "-newer" { Which::Modify } else { which(name.as_bytes()[1]).unwrap_or(Which::Modify) };
-                Expr::Newer { which, than: self.reference(name, Which::Modify)? }
+                let which = if name == "-newer" {
+                    Which::Modify
+                } else {
+                    which(name.as_bytes()[1]).unwrap_or(Which::Modify)
+                };
+                Expr::Newer {
+                    which,
+                    than: self.reference(name, Which::Modify)?,
+                }
             }
             "-used" => Expr::Used(self.number(name)?),
             "-perm" => Expr::Perm(self.perm(name)?),
@@ -309,7 +344,9 @@ impl Parser {
 
     /// `-newerXY`.
     fn newer(&mut self, name: &str) -> Result<Option<Expr>, String> {
-        let Some([x, y]) = name.strip_prefix("-newer").map(str::as_bytes) else { return Ok(None) };
+        let Some([x, y]) = name.strip_prefix("-newer").map(str::as_bytes) else {
+            return Ok(None);
+        };
         let Some(mine) = which(*x) else { return Ok(None) };
         let than = if *y == b't' {
             let text = self.text(name)?;
@@ -331,9 +368,14 @@ impl Parser {
     fn letters(&mut self, name: &str) -> Result<Vec<u8>, String> {
         let text = self.bytes(name)?;
         let letters: Vec<u8> = text.split(|b| *b == b',').flatten().copied().collect();
-        let valid = text.split(|b| *b == b',').all(|part| part.len() == 1 && b"bcdpflsD".contains(&part[0]));
+        let valid = text
+            .split(|b| *b == b',')
+            .all(|part| part.len() == 1 && b"bcdpflsD".contains(&part[0]));
         if !valid {
-            return Err(format!("Unknown argument to {name}: {}", String::from_utf8_lossy(&text)));
+            return Err(format!(
+                "Unknown argument to {name}: {}",
+                String::from_utf8_lossy(&text)
+            ));
         }
         Ok(letters)
     }
@@ -367,7 +409,9 @@ impl Parser {
             }
             _ => (text.as_str(), 512),
         };
-        let compare = self.compare(name, digits).map_err(|_| format!("Invalid argument `{text}' to {name}"))?;
+        let compare = self
+            .compare(name, digits)
+            .map_err(|_| format!("Invalid argument `{text}' to {name}"))?;
         Ok(Expr::Size(compare, unit))
     }
 
@@ -377,16 +421,28 @@ impl Parser {
         // A fraction counts in seconds.
         if text.contains('.') {
             let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
-            let value: f64 = digits.parse().map_err(|_| format!("invalid argument `{text}' to `{name}'"))?;
+            let value: f64 = digits
+                .parse()
+                .map_err(|_| format!("invalid argument `{text}' to `{name}'"))?;
             let seconds = (value * unit as f64) as u64;
             let compare = match sign {
                 "+" => Compare::More(seconds),
                 "-" => Compare::Less(seconds),
                 _ => Compare::Exactly(seconds),
             };
-            return Ok(Expr::Age { which, compare, unit: 1, from: self.now });
+            return Ok(Expr::Age {
+                which,
+                compare,
+                unit: 1,
+                from: self.now,
+            });
         }
-        Ok(Expr::Age { which, compare: self.compare(name, &text)?, unit, from: self.now })
+        Ok(Expr::Age {
+            which,
+            compare: self.compare(name, &text)?,
+            unit,
+            from: self.now,
+        })
     }
 
     fn id(&mut self, name: &str, find: fn(&str) -> Option<u32>) -> Result<Compare, String> {
@@ -480,11 +536,17 @@ impl Parser {
             words.push(word);
         };
         if words.is_empty() {
-            return Err(format!("invalid argument `{}' to `{name}'", if many { "+" } else { ";" }));
+            return Err(format!(
+                "invalid argument `{}' to `{name}'",
+                if many { "+" } else { ";" }
+            ));
         }
         let in_directory = name.ends_with("dir");
         if in_directory && path_is_unsafe() {
-            complain("find", "The current directory is included in the PATH environment variable; -execdir is not safe");
+            complain(
+                "find",
+                "The current directory is included in the PATH environment variable; -execdir is not safe",
+            );
             return Err("refusing to run".to_owned());
         }
         Ok(Command::new(words, many, in_directory, name.starts_with("-ok")))
@@ -493,7 +555,7 @@ impl Parser {
 
 fn path_is_unsafe() -> bool {
     std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| !dir.is_absolute() && dir.as_os_str() != OsStr::new("")) 
+        std::env::split_paths(&path).any(|dir| !dir.is_absolute() && dir.as_os_str() != OsStr::new(""))
     })
 }
 

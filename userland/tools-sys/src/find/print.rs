@@ -49,7 +49,9 @@ pub(super) fn pieces(format: &[u8]) -> Result<Vec<Piece>, String> {
                 }
                 Some(b'0'..=b'7') => {
                     let digits = rest.iter().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-                    let value = rest[..digits].iter().fold(0_u32, |sum, digit| sum * 8 + u32::from(digit - b'0'));
+                    let value = rest[..digits]
+                        .iter()
+                        .fold(0_u32, |sum, digit| sum * 8 + u32::from(digit - b'0'));
                     text.push(value as u8);
                     rest = &rest[digits..];
                 }
@@ -77,7 +79,15 @@ pub(super) fn pieces(format: &[u8]) -> Result<Vec<Piece>, String> {
 }
 
 fn field(text: &[u8]) -> Result<(Piece, usize), String> {
-    let mut field = Field { left: false, zero: false, plus: false, width: 0, precision: None, letter: 0, kind: 0 };
+    let mut field = Field {
+        left: false,
+        zero: false,
+        plus: false,
+        width: 0,
+        precision: None,
+        letter: 0,
+        kind: 0,
+    };
     let mut at = 0;
     while let Some(flag) = text.get(at).filter(|b| b"-0+# ".contains(b)) {
         match flag {
@@ -106,7 +116,10 @@ fn field(text: &[u8]) -> Result<(Piece, usize), String> {
         at += 1;
     }
     if !b"abcdDfFgGhHiklmMnpPsStuUyYZABCTW".contains(&field.letter) {
-        complain("find", format_args!("warning: unrecognized format directive '%{}'", char::from(field.letter)));
+        complain(
+            "find",
+            format_args!("warning: unrecognized format directive '%{}'", char::from(field.letter)),
+        );
         return Ok((Piece::Text([b"%", &text[..at]].concat()), at));
     }
     Ok((Piece::Field(field), at))
@@ -123,7 +136,11 @@ pub(super) fn formatted(pieces: &[Piece], file: &Found<'_>, state: &mut State) -
                 let text = value(field, file, state);
                 let text = &text[..text.len().min(field.precision.unwrap_or(usize::MAX))];
                 let fill = field.width.saturating_sub(text.len());
-                let pad = if field.zero && !field.left && text.iter().all(u8::is_ascii_digit) { b'0' } else { b' ' };
+                let pad = if field.zero && !field.left && text.iter().all(u8::is_ascii_digit) {
+                    b'0'
+                } else {
+                    b' '
+                };
                 if field.left {
                     out.extend_from_slice(text);
                     out.resize(out.len() + fill, b' ');
@@ -147,8 +164,14 @@ fn value(field: &Field, file: &Found<'_>, state: &mut State) -> Vec<u8> {
         b'P' => return below(path, bytes_of(file.root.as_os_str())),
         b'd' => return file.depth.to_string().into_bytes(),
         b'l' => {
-            let target = if file.letter() == b'l' { fs::read_link(file.path).ok() } else { None };
-            return target.map(|target| bytes_of(target.as_os_str()).to_vec()).unwrap_or_default();
+            let target = if file.letter() == b'l' {
+                fs::read_link(file.path).ok()
+            } else {
+                None
+            };
+            return target
+                .map(|target| bytes_of(target.as_os_str()).to_vec())
+                .unwrap_or_default();
         }
         b'y' => return vec![file.letter()],
         b'Y' => {
@@ -197,9 +220,17 @@ fn sparseness(blocks: u64, size: u64) -> String {
         return if blocks == 0 { "1".to_owned() } else { "-nan".to_owned() };
     }
     let ratio = blocks as f64 * 512.0 / size as f64;
-    let digits = if ratio == 0.0 { 0 } else { 5 - ratio.log10().floor() as i32 };
+    let digits = if ratio == 0.0 {
+        0
+    } else {
+        5 - ratio.log10().floor() as i32
+    };
     let text = format!("{ratio:.*}", usize::try_from(digits.clamp(0, 12)).unwrap_or(0));
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// What stands before the last slash, as it stands there.

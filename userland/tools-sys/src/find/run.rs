@@ -36,7 +36,13 @@ impl Command {
         if many {
             words.pop();
         }
-        Self { words, many, in_directory, asks, collected: RefCell::default() }
+        Self {
+            words,
+            many,
+            in_directory,
+            asks,
+            collected: RefCell::default(),
+        }
     }
 
     pub(super) fn run(&self, file: &Found<'_>, state: &mut State) -> bool {
@@ -84,7 +90,11 @@ impl Command {
         if bytes_of(&name) == b"/" {
             return (Some(PathBuf::from("/")), name);
         }
-        let parent = file.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = file
+            .path
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         (Some(parent.to_path_buf()), os([b"./", bytes_of(&name)].concat()))
     }
 }
@@ -109,7 +119,12 @@ fn replaced(word: &OsString, name: &OsString) -> OsString {
 fn confirmed(words: &[OsString], state: &mut State) -> bool {
     state.flush();
     let command: Vec<String> = words.iter().map(|word| shown(word)).collect();
-    let _ = write!(std::io::stderr(), "< {} ... {} > ? ", command[0], command.last().map_or("", String::as_str));
+    let _ = write!(
+        std::io::stderr(),
+        "< {} ... {} > ? ",
+        command[0],
+        command.last().map_or("", String::as_str)
+    );
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     answer.trim_start().starts_with(['y', 'Y'])

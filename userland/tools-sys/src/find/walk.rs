@@ -78,12 +78,20 @@ impl State {
             return true;
         }
         let is_dir = fs::symlink_metadata(file.path).is_ok_and(|meta| meta.is_dir());
-        let done = if is_dir { fs::remove_dir(file.path) } else { fs::remove_file(file.path) };
+        let done = if is_dir {
+            fs::remove_dir(file.path)
+        } else {
+            fs::remove_file(file.path)
+        };
         match done {
             Ok(()) => true,
             Err(error) if self.quiet_races && error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => {
-                self.complain(format_args!("cannot delete '{}': {}", shown(file.path.as_os_str()), reason(&error)));
+                self.complain(format_args!(
+                    "cannot delete '{}': {}",
+                    shown(file.path.as_os_str()),
+                    reason(&error)
+                ));
                 false
             }
         }
@@ -91,7 +99,11 @@ impl State {
 
     /// Name of the type of a filesystem.
     pub(super) fn filesystem(&self, device: u64, path: &Path) -> String {
-        self.filesystems.borrow_mut().entry(device).or_insert_with(|| expr::filesystem_of(path)).clone()
+        self.filesystems
+            .borrow_mut()
+            .entry(device)
+            .or_insert_with(|| expr::filesystem_of(path))
+            .clone()
     }
 }
 
@@ -116,7 +128,13 @@ pub(super) fn run(mut plan: Plan) -> i32 {
         if state.quit {
             break;
         }
-        Walk { plan: &plan, root: Path::new(root), device: None, above: Vec::new() }.run(&mut state);
+        Walk {
+            plan: &plan,
+            root: Path::new(root),
+            device: None,
+            above: Vec::new(),
+        }
+        .run(&mut state);
     }
     finish(&plan.expr, &mut state);
     state.flush();
@@ -248,7 +266,15 @@ impl Walk<'_> {
         }
         let follow = self.follows(depth);
         let look = || Self::look(path, follow).ok();
-        let file = Found { path, root: self.root, depth, meta, look: &look, follow, kind };
+        let file = Found {
+            path,
+            root: self.root,
+            depth,
+            meta,
+            look: &look,
+            follow,
+            kind,
+        };
         self.plan.expr.eval(&file, state);
     }
 
@@ -274,7 +300,12 @@ impl Walk<'_> {
             self.above.push((found.dev(), found.ino()));
         }
         match entries(&path) {
-            Ok(entries) => stack.push(Level { path, depth, entries: entries.into_iter(), meta }),
+            Ok(entries) => stack.push(Level {
+                path,
+                depth,
+                entries: entries.into_iter(),
+                meta,
+            }),
             Err(error) => {
                 state.complain(format_args!("'{}': {}", shown(path.as_os_str()), reason(&error)));
                 if self.plan.depth_first {

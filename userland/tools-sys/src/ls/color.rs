@@ -15,7 +15,10 @@ const DEFAULT: &str = "di=01;34:ln=01;36:pi=33:so=01;35:do=01;35:bd=01;33:cd=01;
 
 impl Colors {
     pub(super) fn from_environment() -> Self {
-        let mut colors = Self { kinds: Vec::new(), suffixes: Vec::new() };
+        let mut colors = Self {
+            kinds: Vec::new(),
+            suffixes: Vec::new(),
+        };
         colors.add(DEFAULT);
         if let Ok(text) = std::env::var("LS_COLORS") {
             colors.add(&text);
@@ -35,7 +38,12 @@ impl Colors {
 
     /// The colour of a kind; what was said last counts, `0` and nothing are none.
     fn kind(&self, key: &str) -> Option<&str> {
-        let code = self.kinds.iter().rev().find(|(kind, _)| kind == key).map(|(_, code)| code.as_str())?;
+        let code = self
+            .kinds
+            .iter()
+            .rev()
+            .find(|(kind, _)| kind == key)
+            .map(|(_, code)| code.as_str())?;
         (!code.trim_matches('0').is_empty()).then_some(code)
     }
 
@@ -94,7 +102,11 @@ impl Colors {
 
     fn suffix(&self, entry: &Entry) -> Option<&str> {
         let name = entry.name.to_string_lossy().to_ascii_lowercase();
-        let found = self.suffixes.iter().rev().find(|(suffix, _)| name.ends_with(&suffix.to_ascii_lowercase()));
+        let found = self
+            .suffixes
+            .iter()
+            .rev()
+            .find(|(suffix, _)| name.ends_with(&suffix.to_ascii_lowercase()));
         found.map(|(_, code)| code.as_str()).or_else(|| self.kind("fi"))
     }
 }

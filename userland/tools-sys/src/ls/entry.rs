@@ -28,8 +28,19 @@ impl Entry {
     /// An operand, with its metadata. `follow` looks through a symbolic link.
     pub(super) fn operand(name: OsString, follow: bool) -> io::Result<Self> {
         let path = PathBuf::from(&name);
-        let meta = if follow { fs::metadata(&path)? } else { fs::symlink_metadata(&path)? };
-        Ok(Self { name, path, kind: Some(meta.file_type()), inode: meta.ino(), meta: Some(meta), missing: false })
+        let meta = if follow {
+            fs::metadata(&path)?
+        } else {
+            fs::symlink_metadata(&path)?
+        };
+        Ok(Self {
+            name,
+            path,
+            kind: Some(meta.file_type()),
+            inode: meta.ino(),
+            meta: Some(meta),
+            missing: false,
+        })
     }
 
     /// An entry of a directory.
@@ -49,7 +60,14 @@ impl Entry {
         let path = dir.join(name);
         let inode = fs::metadata(&path).map_or(0, |meta| meta.ino());
         let kind = fs::metadata(dir).ok().map(|meta| meta.file_type());
-        Self { name: name.into(), path, kind, inode, meta: None, missing: false }
+        Self {
+            name: name.into(),
+            path,
+            kind,
+            inode,
+            meta: None,
+            missing: false,
+        }
     }
 
     /// Looks at the file itself, or through a link.
@@ -100,7 +118,9 @@ impl Entry {
     }
 
     pub(super) fn time(&self, stamp: Stamp) -> Instant {
-        let Some(meta) = &self.meta else { return Instant::default() };
+        let Some(meta) = &self.meta else {
+            return Instant::default();
+        };
         match stamp {
             Stamp::Modified => Instant::new(meta.mtime(), meta.mtime_nsec()),
             Stamp::Accessed => Instant::new(meta.atime(), meta.atime_nsec()),

@@ -30,7 +30,13 @@ fn cells(listing: &mut Listing, entries: &[Entry]) -> Vec<Cell> {
     let inodes: Vec<String> = entries.iter().map(|entry| inode(listing, entry)).collect();
     let blocks: Vec<String> = entries.iter().map(|entry| block(listing, entry)).collect();
     let aligned = listing.options.format != Format::Commas;
-    let widest = |texts: &[String]| if aligned { texts.iter().map(String::len).max().unwrap_or(0) } else { 0 };
+    let widest = |texts: &[String]| {
+        if aligned {
+            texts.iter().map(String::len).max().unwrap_or(0)
+        } else {
+            0
+        }
+    };
     let (inode_width, block_width) = (widest(&inodes), widest(&blocks));
     let pad = listing.some_quoted(entries);
     let mut cells = Vec::with_capacity(entries.len());
@@ -46,17 +52,28 @@ fn cells(listing: &mut Listing, entries: &[Entry]) -> Vec<Cell> {
         }
         listing.out.extend_from_slice(lead.as_bytes());
         let width = listing.name(entry, pad) + quote::columns(lead.as_bytes());
-        cells.push(Cell { text: listing.out.split_off(start), width });
+        cells.push(Cell {
+            text: listing.out.split_off(start),
+            width,
+        });
     }
     cells
 }
 
 fn inode(listing: &Listing, entry: &Entry) -> String {
-    if listing.options.inode { entry.inode.to_string() } else { String::new() }
+    if listing.options.inode {
+        entry.inode.to_string()
+    } else {
+        String::new()
+    }
 }
 
 fn block(listing: &Listing, entry: &Entry) -> String {
-    if listing.options.blocks { listing.options.block.show(entry.allocated()) } else { String::new() }
+    if listing.options.blocks {
+        listing.options.block.show(entry.allocated())
+    } else {
+        String::new()
+    }
 }
 
 /// Narrowest column, its gap included.
@@ -90,7 +107,9 @@ fn columns(listing: &mut Listing, cells: &[Cell]) {
         let mut position = 0;
         let mut start = 0;
         for (column, width) in widths.iter().enumerate() {
-            let Some(cell) = cells.get(column * rows + row) else { break };
+            let Some(cell) = cells.get(column * rows + row) else {
+                break;
+            };
             indent(listing, position, start);
             listing.out.extend_from_slice(&cell.text);
             position = start + cell.width;
@@ -122,7 +141,11 @@ fn across(listing: &mut Listing, cells: &[Cell]) {
 
 /// Width of a line; 0 was "no limit".
 fn line(listing: &Listing) -> usize {
-    if listing.options.width == 0 { usize::MAX } else { listing.options.width }
+    if listing.options.width == 0 {
+        usize::MAX
+    } else {
+        listing.options.width
+    }
 }
 
 /// Goes from one column to another, with tabs where one fits.

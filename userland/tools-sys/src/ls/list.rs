@@ -34,8 +34,16 @@ pub(super) struct Listing {
 pub(super) fn list(options: Options, operands: &[OsString]) -> i32 {
     let names = Names::new(options.numeric);
     let long = long::Context::new();
-    let mut listing =
-        Listing { options, out: Vec::new(), names, long, colored: false, status: 0, failed: false, above: Vec::new() };
+    let mut listing = Listing {
+        options,
+        out: Vec::new(),
+        names,
+        long,
+        colored: false,
+        status: 0,
+        failed: false,
+        above: Vec::new(),
+    };
     listing.operands(operands);
     listing.flush();
     if listing.failed { 1 } else { listing.status }
@@ -51,7 +59,10 @@ impl Listing {
 
     fn complain(&mut self, what: &str, name: &OsStr, error: &io::Error, status: i32) {
         self.flush();
-        complain(self.options.tool, format_args!("{what} '{}': {}", shown(name), reason(error)));
+        complain(
+            self.options.tool,
+            format_args!("{what} '{}': {}", shown(name), reason(error)),
+        );
         self.status = self.status.max(status);
     }
 
@@ -115,7 +126,11 @@ impl Listing {
                 self.out.push(b'\n');
             }
             if titled {
-                let name = quote::quoted(bytes_of(dir.as_os_str()), self.options.style, self.options.question_marks);
+                let name = quote::quoted(
+                    bytes_of(dir.as_os_str()),
+                    self.options.style,
+                    self.options.question_marks,
+                );
                 self.out.extend_from_slice(&name);
                 self.out.extend_from_slice(b":\n");
             }
@@ -202,16 +217,23 @@ impl Listing {
         let by_name = |a: &Entry, b: &Entry| a.name.as_encoded_bytes().cmp(b.name.as_encoded_bytes());
         let extension = |entry: &Entry| -> Vec<u8> {
             let name = entry.bytes();
-            name.iter().rposition(|b| *b == b'.').map_or_else(Vec::new, |at| name[at..].to_vec())
+            name.iter()
+                .rposition(|b| *b == b'.')
+                .map_or_else(Vec::new, |at| name[at..].to_vec())
         };
         let compare = |a: &Entry, b: &Entry| match options.sort {
             Sort::None => Ordering::Equal,
             Sort::Name => by_name(a, b),
             Sort::Size => b.size().cmp(&a.size()).then_with(|| by_name(a, b)),
-            Sort::Time => b.time(options.stamp).cmp(&a.time(options.stamp)).then_with(|| by_name(a, b)),
+            Sort::Time => b
+                .time(options.stamp)
+                .cmp(&a.time(options.stamp))
+                .then_with(|| by_name(a, b)),
             Sort::Version => version::compare(a.bytes(), b.bytes()),
             Sort::Extension => extension(a).cmp(&extension(b)).then_with(|| by_name(a, b)),
-            Sort::Width => quote::columns(a.bytes()).cmp(&quote::columns(b.bytes())).then_with(|| by_name(a, b)),
+            Sort::Width => quote::columns(a.bytes())
+                .cmp(&quote::columns(b.bytes()))
+                .then_with(|| by_name(a, b)),
         };
         if options.sort == Sort::None {
             if options.directories_first {
@@ -220,7 +242,11 @@ impl Listing {
             return;
         }
         entries.sort_by(|a, b| {
-            let dirs = if options.directories_first { b.is_dir().cmp(&a.is_dir()) } else { Ordering::Equal };
+            let dirs = if options.directories_first {
+                b.is_dir().cmp(&a.is_dir())
+            } else {
+                Ordering::Equal
+            };
             dirs.then_with(|| if options.reverse { compare(b, a) } else { compare(a, b) })
         });
     }
@@ -244,9 +270,17 @@ impl Listing {
             self.out.push(b' ');
             columns += 1;
         }
-        let code = self.options.colors.as_ref().and_then(|colors| colors.of(entry)).map(str::to_owned);
+        let code = self
+            .options
+            .colors
+            .as_ref()
+            .and_then(|colors| colors.of(entry))
+            .map(str::to_owned);
         self.painted(&text, code.as_deref());
-        if let Some(mark) = entry.mark(&self.options).filter(|_| !(entry.is_link() && self.is_long())) {
+        if let Some(mark) = entry
+            .mark(&self.options)
+            .filter(|_| !(entry.is_link() && self.is_long()))
+        {
             self.out.push(mark);
             columns += 1;
         }
@@ -277,6 +311,8 @@ impl Listing {
         self.options.style.varies()
             && self.options.format != Format::Commas
             && self.options.format != Format::Single
-            && entries.iter().any(|e| quote::quoted(e.bytes(), self.options.style, self.options.question_marks) != e.bytes())
+            && entries
+                .iter()
+                .any(|e| quote::quoted(e.bytes(), self.options.style, self.options.question_marks) != e.bytes())
     }
 }

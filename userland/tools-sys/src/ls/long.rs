@@ -19,7 +19,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new() -> Self {
-        Self { zone: Zone::local(), now: Instant::now() }
+        Self {
+            zone: Zone::local(),
+            now: Instant::now(),
+        }
     }
 }
 
@@ -91,13 +94,18 @@ fn row(listing: &mut Listing, entry: &Entry) -> Row {
     let options = &listing.options;
     let mut row = Row::default();
     if options.inode {
-        row.inode = if entry.missing { "?".to_owned() } else { entry.inode.to_string() };
+        row.inode = if entry.missing {
+            "?".to_owned()
+        } else {
+            entry.inode.to_string()
+        };
     }
     let Some(meta) = &entry.meta else {
         let unknown = || "?".to_owned();
         let kind = if entry.is_dir() { 'd' } else { '-' };
         row.mode = format!("{kind}?????????");
-        (row.links, row.owner, row.group, row.size.1, row.date) = (unknown(), unknown(), unknown(), unknown(), unknown());
+        (row.links, row.owner, row.group, row.size.1, row.date) =
+            (unknown(), unknown(), unknown(), unknown(), unknown());
         row.blocks = if options.blocks { unknown() } else { String::new() };
         return row;
     };
@@ -157,7 +165,11 @@ fn columns(listing: &mut Listing, row: &Row, widths: &Widths) {
     text.push_str(&format!("{} {:>2$} ", row.mode, row.links, widths.links));
     // Numbers stand to the right, names to the left.
     let person = |name: &str, width: usize| {
-        if options.numeric { format!("{name:>width$} ") } else { format!("{name:<width$} ") }
+        if options.numeric {
+            format!("{name:>width$} ")
+        } else {
+            format!("{name:<width$} ")
+        }
     };
     if options.owner {
         text.push_str(&person(&row.owner, widths.owner));
@@ -185,13 +197,24 @@ fn columns(listing: &mut Listing, row: &Row, widths: &Widths) {
 fn target(listing: &mut Listing, entry: &Entry) {
     let Ok(target) = fs::read_link(&entry.path) else { return };
     listing.out.extend_from_slice(b" -> ");
-    let text = quote::quoted(bytes_of(target.as_os_str()), listing.options.style, listing.options.question_marks);
+    let text = quote::quoted(
+        bytes_of(target.as_os_str()),
+        listing.options.style,
+        listing.options.question_marks,
+    );
     let meta = fs::metadata(&entry.path).ok();
     let kind = meta.as_ref().map(fs::Metadata::file_type);
     let mark = mark_of(kind, meta.as_ref(), listing.options.mark);
     let missing = meta.is_none();
     let name = target.as_os_str().to_os_string();
-    let shown = Entry { name, path: entry.path.clone(), kind, inode: 0, meta, missing };
+    let shown = Entry {
+        name,
+        path: entry.path.clone(),
+        kind,
+        inode: 0,
+        meta,
+        missing,
+    };
     let colors = listing.options.colors.as_ref().filter(|colors| colors.targets());
     let code = colors.and_then(|colors| colors.of(&shown)).map(str::to_owned);
     listing.painted(&text, code.as_deref());

@@ -108,13 +108,66 @@ pub(super) enum Parsed {
 }
 
 const SPECS: &[&str] = &[
-    "a,all", "A,almost-all", "author", "b,escape", "B,ignore-backups", "c", "C", "color=?", "d,directory", "D,dired", "f",
-    "F,classify=?", "file-type", "format=", "full-time", "g", "G,no-group", "group-directories-first",
-    "h,human-readable", "si", "H,dereference-command-line", "dereference-command-line-symlink-to-dir", "hide=",
-    "hyperlink=?", "i,inode", "I,ignore=", "indicator-style=", "k,kibibytes", "l", "L,dereference", "m",
-    "n,numeric-uid-gid", "N,literal", "o", "p", "q,hide-control-chars", "show-control-chars", "Q,quote-name",
-    "quoting-style=", "r,reverse", "R,recursive", "s,size", "S", "sort=", "t", "T,tabsize=", "time=", "time-style=",
-    "u", "U", "v", "w,width=", "x", "X", "Z,context", "zero", "1", "block-size=", "help", "version",
+    "a,all",
+    "A,almost-all",
+    "author",
+    "b,escape",
+    "B,ignore-backups",
+    "c",
+    "C",
+    "color=?",
+    "d,directory",
+    "D,dired",
+    "f",
+    "F,classify=?",
+    "file-type",
+    "format=",
+    "full-time",
+    "g",
+    "G,no-group",
+    "group-directories-first",
+    "h,human-readable",
+    "si",
+    "H,dereference-command-line",
+    "dereference-command-line-symlink-to-dir",
+    "hide=",
+    "hyperlink=?",
+    "i,inode",
+    "I,ignore=",
+    "indicator-style=",
+    "k,kibibytes",
+    "l",
+    "L,dereference",
+    "m",
+    "n,numeric-uid-gid",
+    "N,literal",
+    "o",
+    "p",
+    "q,hide-control-chars",
+    "show-control-chars",
+    "Q,quote-name",
+    "quoting-style=",
+    "r,reverse",
+    "R,recursive",
+    "s,size",
+    "S",
+    "sort=",
+    "t",
+    "T,tabsize=",
+    "time=",
+    "time-style=",
+    "u",
+    "U",
+    "v",
+    "w,width=",
+    "x",
+    "X",
+    "Z,context",
+    "zero",
+    "1",
+    "block-size=",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: ls [OPTION]... [FILE]...
@@ -184,12 +237,19 @@ struct Builder {
 fn choose<T: Copy>(option: &str, value: Option<&OsStr>, choices: &[(&str, T)]) -> Result<T, String> {
     let text = value.map(shown).unwrap_or_default();
     let found: Vec<&(&str, T)> = choices.iter().filter(|(name, _)| name.starts_with(&text)).collect();
-    match found.iter().find(|(name, _)| *name == text).or(if found.len() == 1 { found.first() } else { None }) {
+    match found
+        .iter()
+        .find(|(name, _)| *name == text)
+        .or(if found.len() == 1 { found.first() } else { None })
+    {
         Some((_, choice)) => Ok(*choice),
         None => {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("  - '{name}'")).collect();
             let what = if found.is_empty() { "invalid" } else { "ambiguous" };
-            Err(format!("{what} argument '{text}' for '--{option}'\nValid arguments are:\n{}", names.join("\n")))
+            Err(format!(
+                "{what} argument '{text}' for '--{option}'\nValid arguments are:\n{}",
+                names.join("\n")
+            ))
         }
     }
 }
@@ -233,7 +293,10 @@ impl Builder {
             question_marks: false,
             width: width(terminal),
             tab: 8,
-            time: TimeStyle { recent: Vec::new(), other: Vec::new() },
+            time: TimeStyle {
+                recent: Vec::new(),
+                other: Vec::new(),
+            },
             colors: None,
             ignore: Vec::new(),
             hide: Vec::new(),
@@ -267,30 +330,48 @@ impl Builder {
             "color" => self.color = self.when("color", value)?,
             "format" => {
                 let choices = [
-                    ("verbose", Format::Long), ("long", Format::Long), ("commas", Format::Commas),
-                    ("horizontal", Format::Across), ("across", Format::Across), ("vertical", Format::Columns),
+                    ("verbose", Format::Long),
+                    ("long", Format::Long),
+                    ("commas", Format::Commas),
+                    ("horizontal", Format::Across),
+                    ("across", Format::Across),
+                    ("vertical", Format::Columns),
                     ("single-column", Format::Single),
                 ];
                 self.format = Some(choose(key, value, &choices)?);
             }
             "sort" => {
                 let choices = [
-                    ("none", Sort::None), ("size", Sort::Size), ("time", Sort::Time), ("version", Sort::Version),
-                    ("extension", Sort::Extension), ("width", Sort::Width), ("name", Sort::Name),
+                    ("none", Sort::None),
+                    ("size", Sort::Size),
+                    ("time", Sort::Time),
+                    ("version", Sort::Version),
+                    ("extension", Sort::Extension),
+                    ("width", Sort::Width),
+                    ("name", Sort::Name),
                 ];
                 self.sort = Some(choose(key, value, &choices)?);
             }
             "time" => {
                 let choices = [
-                    ("atime", Stamp::Accessed), ("access", Stamp::Accessed), ("use", Stamp::Accessed),
-                    ("ctime", Stamp::Changed), ("status", Stamp::Changed), ("mtime", Stamp::Modified),
-                    ("modification", Stamp::Modified), ("birth", Stamp::Born), ("creation", Stamp::Born),
+                    ("atime", Stamp::Accessed),
+                    ("access", Stamp::Accessed),
+                    ("use", Stamp::Accessed),
+                    ("ctime", Stamp::Changed),
+                    ("status", Stamp::Changed),
+                    ("mtime", Stamp::Modified),
+                    ("modification", Stamp::Modified),
+                    ("birth", Stamp::Born),
+                    ("creation", Stamp::Born),
                 ];
                 self.stamp = Some(choose(key, value, &choices)?);
             }
             "indicator-style" => {
                 let choices = [
-                    ("none", Mark::None), ("slash", Mark::Slash), ("file-type", Mark::Type), ("classify", Mark::Classify),
+                    ("none", Mark::None),
+                    ("slash", Mark::Slash),
+                    ("file-type", Mark::Type),
+                    ("classify", Mark::Classify),
                 ];
                 options.mark = choose(key, value, &choices)?;
             }
@@ -380,16 +461,27 @@ impl Builder {
 
     fn finish(mut self) -> Options {
         let options = &mut self.options;
-        options.format = self.format.unwrap_or(if self.terminal { Format::Columns } else { Format::Single });
-        options.style = self.style.or_else(from_environment).unwrap_or(if self.terminal { Style::ShellEscape } else { Style::Literal });
+        options.format = self
+            .format
+            .unwrap_or(if self.terminal { Format::Columns } else { Format::Single });
+        options.style = self.style.or_else(from_environment).unwrap_or(if self.terminal {
+            Style::ShellEscape
+        } else {
+            Style::Literal
+        });
         options.question_marks = self.question_marks.unwrap_or(self.terminal && options.tool == "ls");
         options.stamp = self.stamp.unwrap_or(Stamp::Modified);
         // A time that is asked for but not shown is what to sort by.
         let by_time = self.stamp.is_some() && options.format != Format::Long;
         options.sort = self.sort.unwrap_or(if by_time { Sort::Time } else { Sort::Name });
         let plain = options.format == Format::Long || options.directories_as_files || options.mark == Mark::Classify;
-        options.follow = self.follow.unwrap_or(if plain { Follow::Never } else { Follow::CommandLineDirs });
-        let style = self.time_style.or_else(|| std::env::var("TIME_STYLE").ok()).unwrap_or_default();
+        options.follow = self
+            .follow
+            .unwrap_or(if plain { Follow::Never } else { Follow::CommandLineDirs });
+        let style = self
+            .time_style
+            .or_else(|| std::env::var("TIME_STYLE").ok())
+            .unwrap_or_default();
         options.time = time_style(&style);
         options.colors = self.color.then(Colors::from_environment);
         self.options
@@ -402,24 +494,46 @@ fn from_environment() -> Option<Style> {
 }
 
 fn time_style(text: &str) -> TimeStyle {
-    let both = |pattern: &str| TimeStyle { recent: pattern.into(), other: pattern.into() };
+    let both = |pattern: &str| TimeStyle {
+        recent: pattern.into(),
+        other: pattern.into(),
+    };
     let text = text.strip_prefix("posix-").unwrap_or(text);
     match text {
         "full-iso" => both("%Y-%m-%d %H:%M:%S.%N %z"),
         "long-iso" => both("%Y-%m-%d %H:%M"),
-        "iso" => TimeStyle { recent: "%m-%d %H:%M".into(), other: "%Y-%m-%d ".into() },
+        "iso" => TimeStyle {
+            recent: "%m-%d %H:%M".into(),
+            other: "%Y-%m-%d ".into(),
+        },
         _ => match text.strip_prefix('+') {
             Some(pattern) => match pattern.split_once('\n') {
-                Some((other, recent)) => TimeStyle { recent: recent.into(), other: other.into() },
+                Some((other, recent)) => TimeStyle {
+                    recent: recent.into(),
+                    other: other.into(),
+                },
                 None => both(pattern),
             },
-            None => TimeStyle { recent: "%b %e %H:%M".into(), other: "%b %e  %Y".into() },
+            None => TimeStyle {
+                recent: "%b %e %H:%M".into(),
+                other: "%b %e  %Y".into(),
+            },
         },
     }
 }
 
 /// Columns of a line: the terminal's, those of `COLUMNS`, or 80.
 fn width(terminal: bool) -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
-    told.or_else(|| if terminal { crate::screen::size().map(|(_, columns)| columns) } else { None }).unwrap_or(80)
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|n| *n > 0);
+    told.or_else(|| {
+        if terminal {
+            crate::screen::size().map(|(_, columns)| columns)
+        } else {
+            None
+        }
+    })
+    .unwrap_or(80)
 }

@@ -43,7 +43,11 @@ enum Piece {
 
 fn pieces(name: &[u8]) -> impl Iterator<Item = Piece> + '_ {
     name.utf8_chunks().flat_map(|chunk| {
-        chunk.valid().chars().map(Piece::Char).chain(chunk.invalid().iter().copied().map(Piece::Byte))
+        chunk
+            .valid()
+            .chars()
+            .map(Piece::Char)
+            .chain(chunk.invalid().iter().copied().map(Piece::Byte))
     })
 }
 
@@ -116,7 +120,11 @@ fn in_quotes(text: &[u8]) -> Vec<u8> {
 fn shell_escape(name: &[u8], always: bool) -> Vec<u8> {
     let plain = pieces(name).all(|piece| matches!(piece, Piece::Char(c) if is_printable(c)));
     if plain {
-        return if always || needs_quotes(name) { in_quotes(name) } else { name.to_vec() };
+        return if always || needs_quotes(name) {
+            in_quotes(name)
+        } else {
+            name.to_vec()
+        };
     }
     let mut out = vec![b'\''];
     let mut in_escape = false;
@@ -146,7 +154,11 @@ fn shell_escape(name: &[u8], always: bool) -> Vec<u8> {
     }
     out.push(b'\'');
     // What begins with an escape needs no empty quotes before it.
-    if out.starts_with(b"''$'") { out.split_off(2) } else { out }
+    if out.starts_with(b"''$'") {
+        out.split_off(2)
+    } else {
+        out
+    }
 }
 
 fn escape(byte: u8) -> String {
@@ -186,7 +198,15 @@ pub(crate) fn columns(text: &[u8]) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    pieces(text).map(|piece| if let Piece::Char(c) = piece { c.width().unwrap_or(0) } else { 1 }).sum()
+    pieces(text)
+        .map(|piece| {
+            if let Piece::Char(c) = piece {
+                c.width().unwrap_or(0)
+            } else {
+                1
+            }
+        })
+        .sum()
 }
 
 #[cfg(test)]

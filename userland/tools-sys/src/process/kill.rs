@@ -27,7 +27,9 @@ Send signals to processes, or list signals.
     let mut number = signal::SIGTERM;
     let mut at = 0;
     while let Some(word) = words.get(at) {
-        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else { break };
+        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
+            break;
+        };
         at += 1;
         let named = match option {
             "-" => break,
@@ -42,7 +44,12 @@ Send signals to processes, or list signals.
                     None => return usage("kill", format_args!("option requires an argument -- '{option}'"), 1),
                 }
             }
-            other => other.strip_prefix("-signal=").or(other.strip_prefix('s').filter(|s| !s.is_empty() && signal::parse(s).is_some() && signal::parse(other).is_none())).unwrap_or(other),
+            other => other
+                .strip_prefix("-signal=")
+                .or(other
+                    .strip_prefix('s')
+                    .filter(|s| !s.is_empty() && signal::parse(s).is_some() && signal::parse(other).is_none()))
+                .unwrap_or(other),
         };
         match signal::parse(named) {
             Some(found) => number = found,
@@ -57,7 +64,11 @@ Send signals to processes, or list signals.
         }
     }
     let targets = &words[at.min(words.len())..];
-    let targets = if targets.first().is_some_and(|first| first == "--") { &targets[1..] } else { targets };
+    let targets = if targets.first().is_some_and(|first| first == "--") {
+        &targets[1..]
+    } else {
+        targets
+    };
     if targets.is_empty() {
         return usage("kill", "no process ID specified", 1);
     }
@@ -141,10 +152,13 @@ impl Filter {
     fn matches(&self, process: &Process) -> bool {
         let within = |list: &[i32], value: i32| list.is_empty() || list.contains(&value);
         let text = if self.full { &process.command } else { &process.name };
-        let named = self.pattern.as_ref().is_none_or(|pattern| match pattern.find(text.as_bytes()) {
-            Some(found) => !self.exact || (found.start() == 0 && found.end() == text.len()),
-            None => false,
-        });
+        let named = self
+            .pattern
+            .as_ref()
+            .is_none_or(|pattern| match pattern.find(text.as_bytes()) {
+                Some(found) => !self.exact || (found.start() == 0 && found.end() == text.len()),
+                None => false,
+            });
         let found = named
             && within(&self.parents, process.ppid)
             && within(&self.groups, process.pgid)
@@ -156,8 +170,10 @@ impl Filter {
 
     fn find(&self) -> Vec<Process> {
         let own = table::own();
-        let mut found: Vec<Process> =
-            table::all().into_iter().filter(|process| process.pid != own && self.matches(process)).collect();
+        let mut found: Vec<Process> = table::all()
+            .into_iter()
+            .filter(|process| process.pid != own && self.matches(process))
+            .collect();
         let pick = if self.newest {
             found.iter().max_by_key(|process| (process.start, process.pid)).cloned()
         } else if self.oldest {
@@ -200,9 +216,25 @@ Find or signal processes by name and other attributes.
   -x, --exact            match exactly with the command name
 ";
     const SPECS: &[&str] = &[
-        "a,list-full", "c,count", "d,delimiter=", "e,echo", "f,full", "g,pgroup=", "i,ignore-case", "l,list-name",
-        "n,newest", "o,oldest", "P,parent=", "s,session=", "t,terminal=", "u,U,euid,uid=", "v,inverse", "x,exact",
-        "signal=", "help", "V,version",
+        "a,list-full",
+        "c,count",
+        "d,delimiter=",
+        "e,echo",
+        "f,full",
+        "g,pgroup=",
+        "i,ignore-case",
+        "l,list-name",
+        "n,newest",
+        "o,oldest",
+        "P,parent=",
+        "s,session=",
+        "t,terminal=",
+        "u,U,euid,uid=",
+        "v,inverse",
+        "x,exact",
+        "signal=",
+        "help",
+        "V,version",
     ];
     let (mut number, args) = match signal_option(tool, args) {
         Ok(found) => found,
@@ -296,7 +328,8 @@ fn signal_option(tool: &str, mut args: Vec<OsString>) -> Result<(u32, Vec<OsStri
         let found = args.iter().enumerate().skip(1).find_map(|(at, arg)| {
             let name = shown(arg);
             let name = name.strip_prefix('-')?;
-            let plain = name.chars().all(|c| c.is_ascii_digit()) || name.chars().next().is_some_and(|c| c.is_ascii_uppercase()) && name.len() > 2;
+            let plain = name.chars().all(|c| c.is_ascii_digit())
+                || name.chars().next().is_some_and(|c| c.is_ascii_uppercase()) && name.len() > 2;
             Some((at, signal::parse(name).filter(|_| plain && !name.is_empty())?))
         });
         if let Some((at, number)) = found {
@@ -317,7 +350,10 @@ fn signal_all(found: &[Process], number: u32, echo: bool, count: bool) -> i32 {
                     let _ = write::raw(format!("{} killed (pid {})\n", process.name, process.pid).as_bytes());
                 }
             }
-            Err(error) => complain("pkill", format_args!("killing pid {} failed: {}", process.pid, reason(&error))),
+            Err(error) => complain(
+                "pkill",
+                format_args!("killing pid {} failed: {}", process.pid, reason(&error)),
+            ),
         }
     }
     if count {
@@ -328,8 +364,19 @@ fn signal_all(found: &[Process], number: u32, echo: bool, count: bool) -> i32 {
 
 pub(crate) fn pidof(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: pidof [-sqx] [-o PID] [-S SEP] PROGRAM...\nFind the process ID of a running program.\n";
-    const SPECS: &[&str] = &["s,single-shot", "q,quiet", "x", "c,check-root", "w", "o,omit-pid=", "S,separator=", "help", "V,version"];
-    let (mut single, mut quiet, mut omit, mut separator, mut names) = (false, false, Vec::new(), " ".to_owned(), Vec::new());
+    const SPECS: &[&str] = &[
+        "s,single-shot",
+        "q,quiet",
+        "x",
+        "c,check-root",
+        "w",
+        "o,omit-pid=",
+        "S,separator=",
+        "help",
+        "V,version",
+    ];
+    let (mut single, mut quiet, mut omit, mut separator, mut names) =
+        (false, false, Vec::new(), " ".to_owned(), Vec::new());
     let mut parser = Parser::new(args, SPECS);
     loop {
         match parser.next() {
@@ -353,7 +400,9 @@ pub(crate) fn pidof(args: Vec<OsString>) -> i32 {
     let own = table::own();
     let mut found: Vec<i32> = table::all()
         .into_iter()
-        .filter(|process| process.pid != own && !omit.contains(&process.pid) && names.iter().any(|name| is_called(process, name)))
+        .filter(|process| {
+            process.pid != own && !omit.contains(&process.pid) && names.iter().any(|name| is_called(process, name))
+        })
         .map(|process| process.pid)
         .collect();
     found.reverse();
@@ -380,14 +429,26 @@ fn is_called(process: &Process, name: &str) -> bool {
 pub(crate) fn killall(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: killall [-SIGNAL] [-qvwIe] [-u USER] NAME...\nKill processes by name.\n";
     const SPECS: &[&str] = &[
-        "e,exact", "I,ignore-case", "i,interactive", "l,list", "q,quiet", "s,signal=", "u,user=", "v,verbose", "w,wait",
-        "r,regexp", "g,process-group", "help", "V,version",
+        "e,exact",
+        "I,ignore-case",
+        "i,interactive",
+        "l,list",
+        "q,quiet",
+        "s,signal=",
+        "u,user=",
+        "v,verbose",
+        "w,wait",
+        "r,regexp",
+        "g,process-group",
+        "help",
+        "V,version",
     ];
     let (mut number, args) = match signal_option("killall", args) {
         Ok(found) => found,
         Err(status) => return status,
     };
-    let (mut fold, mut quiet, mut verbose, mut wait, mut uid, mut names) = (false, false, false, false, None, Vec::new());
+    let (mut fold, mut quiet, mut verbose, mut wait, mut uid, mut names) =
+        (false, false, false, false, None, Vec::new());
     let mut pattern = false;
     let mut parser = Parser::new(args, SPECS);
     loop {
@@ -444,7 +505,10 @@ pub(crate) fn killall(args: Vec<OsString>) -> i32 {
         }
         for process in found {
             match send(process.pid, number) {
-                Ok(()) if verbose => complain("killall", format_args!("Killed {}({}) with signal {number}", process.name, process.pid)),
+                Ok(()) if verbose => complain(
+                    "killall",
+                    format_args!("Killed {}({}) with signal {number}", process.name, process.pid),
+                ),
                 Ok(()) => {}
                 Err(error) => {
                     complain(&format!("{}({})", process.name, process.pid), reason(&error));
@@ -459,4 +523,3 @@ pub(crate) fn killall(args: Vec<OsString>) -> i32 {
     }
     status
 }
-

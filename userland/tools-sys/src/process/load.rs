@@ -26,8 +26,25 @@ Display amount of free and used memory.
   -c N, --count N   repeat printing N times, then exit
 ";
     const SPECS: &[&str] = &[
-        "b,bytes", "k,kibi", "m,mebi", "g,gibi", "tebi", "kilo", "mega", "giga", "h,human", "si", "l,lohi", "t,total",
-        "w,wide", "s,seconds=", "c,count=", "v,committed", "L,line", "help", "V,version",
+        "b,bytes",
+        "k,kibi",
+        "m,mebi",
+        "g,gibi",
+        "tebi",
+        "kilo",
+        "mega",
+        "giga",
+        "h,human",
+        "si",
+        "l,lohi",
+        "t,total",
+        "w,wide",
+        "s,seconds=",
+        "c,count=",
+        "v,committed",
+        "L,line",
+        "help",
+        "V,version",
     ];
     let (mut units, mut human, mut si, mut total, mut wide) = (1024_u64, false, false, false, false);
     let (mut seconds, mut count): (Option<f64>, Option<u64>) = (None, None);
@@ -63,7 +80,9 @@ Display amount of free and used memory.
                     _ => {}
                 }
             }
-            Ok(Some(Arg::Operand(name))) => return usage("free", format_args!("unexpected operand '{}'", shown(&name)), 1),
+            Ok(Some(Arg::Operand(name))) => {
+                return usage("free", format_args!("unexpected operand '{}'", shown(&name)), 1);
+            }
             Err(message) => return usage("free", message, 1),
         }
     }
@@ -118,8 +137,11 @@ fn memory(show: &dyn Fn(u64) -> String, total: bool, wide: bool) -> String {
         let cells: String = cells.iter().map(|cell| format!("{:>12}", show(*cell))).collect();
         format!("{name:<8}{cells}\n")
     };
-    let titles: &[&str] =
-        if wide { &["total", "used", "free", "shared", "buffers", "cache", "available"] } else { &["total", "used", "free", "shared", "buff/cache", "available"] };
+    let titles: &[&str] = if wide {
+        &["total", "used", "free", "shared", "buffers", "cache", "available"]
+    } else {
+        &["total", "used", "free", "shared", "buff/cache", "available"]
+    };
     let head: String = titles.iter().map(|title| format!("{title:>12}")).collect();
     let shared = table::memory("Shmem");
     let mut text = format!("{:8}{head}\n", "");
@@ -130,7 +152,10 @@ fn memory(show: &dyn Fn(u64) -> String, total: bool, wide: bool) -> String {
     }
     text.push_str(&row("Swap:", &[swap, swap.saturating_sub(swap_free), swap_free]));
     if total {
-        text.push_str(&row("Total:", &[all + swap, used + swap.saturating_sub(swap_free), free + swap_free]));
+        text.push_str(&row(
+            "Total:",
+            &[all + swap, used + swap.saturating_sub(swap_free), free + swap_free],
+        ));
     }
     text
 }
@@ -157,7 +182,11 @@ fn span(seconds: u64) -> String {
         1 => "1 day, ".to_owned(),
         days => format!("{days} days, "),
     };
-    if hours > 0 { format!("{days}{hours:>2}:{minutes:02}") } else { format!("{days}{minutes} min") }
+    if hours > 0 {
+        format!("{days}{hours:>2}:{minutes:02}")
+    } else {
+        format!("{days}{minutes} min")
+    }
 }
 
 pub(crate) fn uptime(args: Vec<OsString>) -> i32 {
@@ -181,7 +210,12 @@ pub(crate) fn uptime(args: Vec<OsString>) -> i32 {
 }
 
 fn pretty(seconds: u64) -> String {
-    let parts = [(seconds / 604_800, "week"), (seconds / 86_400 % 7, "day"), (seconds / 3600 % 24, "hour"), (seconds / 60 % 60, "minute")];
+    let parts = [
+        (seconds / 604_800, "week"),
+        (seconds / 86_400 % 7, "day"),
+        (seconds / 3600 % 24, "hour"),
+        (seconds / 60 % 60, "minute"),
+    ];
     let mut shown: Vec<String> = parts
         .iter()
         .filter(|(number, _)| *number > 0)
@@ -195,7 +229,10 @@ fn pretty(seconds: u64) -> String {
 
 /// Leaders of sessions with a terminal, which is what somebody's login is here.
 fn terminals() -> Vec<table::Process> {
-    table::all().into_iter().filter(|process| process.tty != 0 && process.pid == process.sid).collect()
+    table::all()
+        .into_iter()
+        .filter(|process| process.tty != 0 && process.pid == process.sid)
+        .collect()
 }
 
 fn started(process: &table::Process, pattern: &[u8]) -> String {
@@ -209,8 +246,22 @@ fn started(process: &table::Process, pattern: &[u8]) -> String {
 pub(crate) fn who(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: who [-abHmqsu] [am i]\nPrint information about users who are currently logged in.\n";
     const SPECS: &[&str] = &[
-        "a,all", "b,boot", "d,dead", "H,heading", "l,login", "lookup", "m", "p,process", "q,count", "r,runlevel",
-        "s,short", "t,time", "T,w,mesg", "u,users", "help", "version",
+        "a,all",
+        "b,boot",
+        "d,dead",
+        "H,heading",
+        "l,login",
+        "lookup",
+        "m",
+        "p,process",
+        "q,count",
+        "r,runlevel",
+        "s,short",
+        "t,time",
+        "T,w,mesg",
+        "u,users",
+        "help",
+        "version",
     ];
     let (flags, names) = match flags("who", args, SPECS, HELP) {
         Ok(found) => found,
@@ -234,13 +285,21 @@ pub(crate) fn who(args: Vec<OsString>) -> i32 {
     if flags.contains(&"boot") || flags.contains(&"all") {
         let (up, _) = table::uptime();
         let mut text = Vec::new();
-        clock::format(b"%Y-%m-%d %H:%M", &Zone::local().civil(Instant::new(run::boot_time(up), 0)), &mut text);
+        clock::format(
+            b"%Y-%m-%d %H:%M",
+            &Zone::local().civil(Instant::new(run::boot_time(up), 0)),
+            &mut text,
+        );
         out.push_str(&format!("         system boot  {}\n", String::from_utf8_lossy(&text)));
     }
     if !flags.contains(&"boot") || flags.contains(&"all") {
         for process in &logins {
             let since = started(process, b"%Y-%m-%d %H:%M");
-            out.push_str(&format!("{:<8} {:<12} {since}\n", list.user(process.uid), process.terminal()));
+            out.push_str(&format!(
+                "{:<8} {:<12} {since}\n",
+                list.user(process.uid),
+                process.terminal()
+            ));
         }
     }
     write::all("who", out.as_bytes())
@@ -252,7 +311,10 @@ pub(crate) fn users(args: Vec<OsString>) -> i32 {
         return status;
     }
     let mut list = Names::default();
-    let mut names: Vec<String> = terminals().iter().map(|process| list.user(process.uid).to_owned()).collect();
+    let mut names: Vec<String> = terminals()
+        .iter()
+        .map(|process| list.user(process.uid).to_owned())
+        .collect();
     names.sort_unstable();
     let end = if names.is_empty() { "" } else { "\n" };
     write::all("users", format!("{}{end}", names.join(" ")).as_bytes())
@@ -260,7 +322,16 @@ pub(crate) fn users(args: Vec<OsString>) -> i32 {
 
 pub(crate) fn w(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: w [-hs] [USER]\nShow who is logged on and what they are doing.\n";
-    const SPECS: &[&str] = &["h,no-header", "s,short", "f,from", "i,ip-addr", "o,old-style", "u,no-current", "help", "V,version"];
+    const SPECS: &[&str] = &[
+        "h,no-header",
+        "s,short",
+        "f,from",
+        "i,ip-addr",
+        "o,old-style",
+        "u,no-current",
+        "help",
+        "V,version",
+    ];
     let (flags, names) = match flags("w", args, SPECS, HELP) {
         Ok(found) => found,
         Err(status) => return status,
@@ -278,9 +349,16 @@ pub(crate) fn w(args: Vec<OsString>) -> i32 {
             continue;
         }
         // What runs in the foreground of the terminal.
-        let front = all.iter().filter(|other| other.tty == process.tty && other.pgid == process.tpgid).max_by_key(|other| other.pid);
+        let front = all
+            .iter()
+            .filter(|other| other.tty == process.tty && other.pgid == process.tpgid)
+            .max_by_key(|other| other.pid);
         let what = front.unwrap_or(&process);
-        let ticks: u64 = all.iter().filter(|other| other.tty == process.tty).map(table::Process::ticks).sum();
+        let ticks: u64 = all
+            .iter()
+            .filter(|other| other.tty == process.tty)
+            .map(table::Process::ticks)
+            .sum();
         let seconds = |ticks: u64| format!("{:.2}s", ticks as f64 / table::TICKS as f64);
         out.push_str(&format!(
             "{user:<8} {:<8} -                {}    0.00s {:>6} {:>6} {}\n",

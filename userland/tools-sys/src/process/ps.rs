@@ -235,7 +235,9 @@ impl Options {
     }
 
     fn numbers(text: &str) -> Result<Vec<i32>, String> {
-        list(text).map(|word| word.parse().map_err(|_| "process ID list syntax error".to_owned())).collect()
+        list(text)
+            .map(|word| word.parse().map_err(|_| "process ID list syntax error".to_owned()))
+            .collect()
     }
 
     fn pids(&mut self, text: &str) -> Result<(), String> {
@@ -258,14 +260,16 @@ impl Options {
 
     fn users(&mut self, text: &str) -> Result<(), String> {
         for word in list(text) {
-            self.uids.push(users::uid_of(word).ok_or_else(|| "user name does not exist".to_owned())?);
+            self.uids
+                .push(users::uid_of(word).ok_or_else(|| "user name does not exist".to_owned())?);
         }
         self.selected = true;
         Ok(())
     }
 
     fn ttys(&mut self, text: &str) {
-        self.terminals.extend(list(text).map(|word| word.trim_start_matches("/dev/").to_owned()));
+        self.terminals
+            .extend(list(text).map(|word| word.trim_start_matches("/dev/").to_owned()));
         self.selected = true;
     }
 
@@ -286,7 +290,11 @@ impl Options {
             let word = &rest[..end];
             // A title takes the rest of the list.
             if let Some((name, title)) = word.split_once('=') {
-                let title = if end < rest.len() && !title.is_empty() { &rest[name.len() + 1..] } else { title };
+                let title = if end < rest.len() && !title.is_empty() {
+                    &rest[name.len() + 1..]
+                } else {
+                    title
+                };
                 self.columns.push(column(name, Some(title))?);
                 if !title.is_empty() {
                     return Ok(());
@@ -324,12 +332,22 @@ impl Options {
         if self.columns.is_empty() {
             let names: &[&str] = match self.format {
                 "full" => &["user", "pid", "ppid", "c", "stime", "tty", "time", "args"],
-                "extra" => &["user", "pid", "ppid", "c", "sz", "rss", "psr", "stime", "tty", "time", "args"],
-                "long" => &["f", "s", "uid", "pid", "ppid", "c", "pri", "ni", "addr", "sz", "wchan", "tty", "time", "comm"],
+                "extra" => &[
+                    "user", "pid", "ppid", "c", "sz", "rss", "psr", "stime", "tty", "time", "args",
+                ],
+                "long" => &[
+                    "f", "s", "uid", "pid", "ppid", "c", "pri", "ni", "addr", "sz", "wchan", "tty", "time", "comm",
+                ],
                 "jobs" => &["pid", "pgid", "sid", "tty", "time", "comm"],
-                "user" => &["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start", "bsdtime", "args"],
-                "bsdlong" => &["f", "uid", "pid", "ppid", "pri", "ni", "vsz", "rss", "wchan", "stat", "tty", "bsdtime", "args"],
-                "bsdjobs" => &["ppid", "pid", "pgid", "sid", "tty", "tpgid", "stat", "uid", "bsdtime", "args"],
+                "user" => &[
+                    "user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start", "bsdtime", "args",
+                ],
+                "bsdlong" => &[
+                    "f", "uid", "pid", "ppid", "pri", "ni", "vsz", "rss", "wchan", "stat", "tty", "bsdtime", "args",
+                ],
+                "bsdjobs" => &[
+                    "ppid", "pid", "pgid", "sid", "tty", "tpgid", "stat", "uid", "bsdtime", "args",
+                ],
                 _ if self.bsd => &["pid", "tty", "stat", "bsdtime", "args"],
                 _ => &["pid", "tty", "time", "comm"],
             };
@@ -345,15 +363,26 @@ impl Options {
             }
         }
         let me = Process::of(table::own()).unwrap_or_default();
-        let mut found: Vec<Process> = table::all().into_iter().filter(|process| self.wanted(process, &me)).collect();
-        let context = Context { uptime: table::uptime().0, memory: table::memory("MemTotal"), zone: Zone::local() };
+        let mut found: Vec<Process> = table::all()
+            .into_iter()
+            .filter(|process| self.wanted(process, &me))
+            .collect();
+        let context = Context {
+            uptime: table::uptime().0,
+            memory: table::memory("MemTotal"),
+            zone: Zone::local(),
+        };
         for (key, reverse) in self.sort.iter().rev() {
             found.sort_by(|a, b| {
                 let order = compare(key, a, b, &context);
                 if *reverse { order.reverse() } else { order }
             });
         }
-        let depths = if self.forest { forest(&mut found) } else { vec![0; found.len()] };
+        let depths = if self.forest {
+            forest(&mut found)
+        } else {
+            vec![0; found.len()]
+        };
         let status = i32::from(found.is_empty());
         write::all("ps", self.table(&found, &depths, &context).as_bytes()).max(status)
     }
@@ -362,8 +391,11 @@ impl Options {
         let mut names = Names::default();
         let mut rows: Vec<Vec<String>> = Vec::new();
         for (process, depth) in found.iter().zip(depths) {
-            let mut row: Vec<String> =
-                self.columns.iter().map(|column| context.cell(process, column.key, &mut names)).collect();
+            let mut row: Vec<String> = self
+                .columns
+                .iter()
+                .map(|column| context.cell(process, column.key, &mut names))
+                .collect();
             if *depth > 0 {
                 let branch = format!("{}\\_ ", " ".repeat((depth - 1) * 4 + 1));
                 for (cell, column) in row.iter_mut().zip(&self.columns) {
@@ -381,8 +413,15 @@ impl Options {
             .enumerate()
             .map(|(at, column)| {
                 let widest = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-                let fits = if matches!(column.key, "user" | "group") { column.width } else { widest };
-                column.width.max(column.title.len()).max(if widest > 40 { 0 } else { fits })
+                let fits = if matches!(column.key, "user" | "group") {
+                    column.width
+                } else {
+                    widest
+                };
+                column
+                    .width
+                    .max(column.title.len())
+                    .max(if widest > 40 { 0 } else { fits })
             })
             .collect();
         let mut lines = Vec::new();
@@ -411,8 +450,11 @@ impl Options {
 
 fn column(name: &str, title: Option<&str>) -> Result<Column, String> {
     let lower = name.to_ascii_lowercase();
-    let found = COLUMNS.iter().find(|(key, aliases, ..)| *key == lower || aliases.contains(&lower.as_str()));
-    let (key, _, default, left, width) = found.ok_or_else(|| format!("unknown user-defined format specifier \"{name}\""))?;
+    let found = COLUMNS
+        .iter()
+        .find(|(key, aliases, ..)| *key == lower || aliases.contains(&lower.as_str()));
+    let (key, _, default, left, width) =
+        found.ok_or_else(|| format!("unknown user-defined format specifier \"{name}\""))?;
     let given = match (title, lower.as_str()) {
         (Some(title), _) => title.to_owned(),
         (None, "cmd") => "CMD".to_owned(),
@@ -420,7 +462,12 @@ fn column(name: &str, title: Option<&str>) -> Result<Column, String> {
         (None, "tt") => "TT".to_owned(),
         (None, _) => (*default).to_owned(),
     };
-    Ok(Column { key, title: given, left: *left, width: *width })
+    Ok(Column {
+        key,
+        title: given,
+        left: *left,
+        width: *width,
+    })
 }
 
 /// Puts children after their parents; returns how deep each stands.
@@ -537,7 +584,15 @@ impl Context {
 
 /// A name that fits its column, else the number.
 fn fitting(name: &str, id: u32) -> String {
-    if name.len() > 8 { if name.len() > 20 { id.to_string() } else { format!("{}+", &name.chars().take(7).collect::<String>()) } } else { name.to_owned() }
+    if name.len() > 8 {
+        if name.len() > 20 {
+            id.to_string()
+        } else {
+            format!("{}+", &name.chars().take(7).collect::<String>())
+        }
+    } else {
+        name.to_owned()
+    }
 }
 
 fn state(process: &Process) -> String {
@@ -568,7 +623,11 @@ pub(super) fn duration(seconds: u64) -> String {
 
 /// `[[DD-]HH:]MM:SS`.
 fn elapsed(seconds: u64) -> String {
-    if seconds >= 3600 { duration(seconds) } else { format!("{:02}:{:02}", seconds / 60, seconds % 60) }
+    if seconds >= 3600 {
+        duration(seconds)
+    } else {
+        format!("{:02}:{:02}", seconds / 60, seconds % 60)
+    }
 }
 
 /// Whether a process still exists.

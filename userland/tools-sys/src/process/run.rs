@@ -27,11 +27,16 @@ pub(crate) fn nohup(args: Vec<OsString>) -> i32 {
         Some(_) => &args[1..],
         None => return usage("nohup", "missing operand", OWN_FAILURE),
     };
-    let Some(program) = words.first() else { return usage("nohup", "missing operand", OWN_FAILURE) };
+    let Some(program) = words.first() else {
+        return usage("nohup", "missing operand", OWN_FAILURE);
+    };
     let mut command = Command::new(program);
     command.args(&words[1..]);
-    let (input, output, error) =
-        (std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+    let (input, output, error) = (
+        std::io::stdin().is_terminal(),
+        std::io::stdout().is_terminal(),
+        std::io::stderr().is_terminal(),
+    );
     if input {
         command.stdin(Stdio::null());
     }
@@ -42,7 +47,11 @@ pub(crate) fn nohup(args: Vec<OsString>) -> i32 {
     if output {
         match log_file() {
             Ok((file, name)) => {
-                let lead = if input { "ignoring input and appending output to" } else { "appending output to" };
+                let lead = if input {
+                    "ignoring input and appending output to"
+                } else {
+                    "appending output to"
+                };
                 notes.push(format!("{lead} '{name}'"));
                 if error && let Ok(copy) = file.try_clone() {
                     command.stderr(copy);
@@ -63,8 +72,15 @@ pub(crate) fn nohup(args: Vec<OsString>) -> i32 {
     }
     let _ = signal::set_disposition(signal::SIGHUP, signal::Disposition::Ignore);
     let failure = command.exec();
-    complain("nohup", format_args!("failed to run command '{}': {}", shown(program), reason(&failure)));
-    if failure.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
+    complain(
+        "nohup",
+        format_args!("failed to run command '{}': {}", shown(program), reason(&failure)),
+    );
+    if failure.kind() == std::io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    }
 }
 
 fn log_file() -> std::io::Result<(File, String)> {
@@ -85,7 +101,9 @@ pub(crate) fn nice(args: Vec<OsString>) -> i32 {
     // The old form `nice -5`.
     let mut args = args;
     if let Some(text) = args.get(1).map(|arg| shown(arg))
-        && let Some(number) = text.strip_prefix('-').filter(|n| n.trim_start_matches(['-', '+']).parse::<u32>().is_ok())
+        && let Some(number) = text
+            .strip_prefix('-')
+            .filter(|n| n.trim_start_matches(['-', '+']).parse::<u32>().is_ok())
     {
         args.splice(1..2, [OsString::from("-n"), OsString::from(number)]);
     }
@@ -122,7 +140,13 @@ pub(crate) fn nice(args: Vec<OsString>) -> i32 {
 
 pub(crate) fn renice(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: renice [-n] PRIORITY [-p|-g|-u] ID...\nAlter the priority of running processes.\n";
-    let mut words = args.into_iter().skip(1).map(|word| shown(&word)).collect::<Vec<_>>().into_iter().peekable();
+    let mut words = args
+        .into_iter()
+        .skip(1)
+        .map(|word| shown(&word))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .peekable();
     if words.peek().is_some_and(|word| word == "--help") {
         return cli::help(HELP);
     }
@@ -132,7 +156,9 @@ pub(crate) fn renice(args: Vec<OsString>) -> i32 {
         relative = first.as_deref() == Some("--relative");
         first = words.next();
     }
-    let Some(priority) = first.and_then(|text| text.parse::<i32>().ok()) else { return usage("renice", "not enough arguments", 1) };
+    let Some(priority) = first.and_then(|text| text.parse::<i32>().ok()) else {
+        return usage("renice", "not enough arguments", 1);
+    };
     let mut kind = 'p';
     let mut status = 0;
     for word in words {
@@ -160,16 +186,26 @@ pub(crate) fn renice(args: Vec<OsString>) -> i32 {
 }
 
 fn members(is: impl Fn(&super::table::Process) -> bool) -> Vec<u32> {
-    super::table::all().into_iter().filter(is).filter_map(|process| u32::try_from(process.pid).ok()).collect()
+    super::table::all()
+        .into_iter()
+        .filter(is)
+        .filter_map(|process| u32::try_from(process.pid).ok())
+        .collect()
 }
 
 fn change(pid: u32, priority: i32, relative: bool) -> i32 {
     let old = guest::nice(pid).unwrap_or(0);
     let new = if relative { old + priority } else { priority };
     match guest::set_nice(pid, new.clamp(-20, 19)) {
-        Ok(set) => write::all("renice", format!("{pid} (process ID) old priority {old}, new priority {set}\n").as_bytes()),
+        Ok(set) => write::all(
+            "renice",
+            format!("{pid} (process ID) old priority {old}, new priority {set}\n").as_bytes(),
+        ),
         Err(error) => {
-            complain("renice", format_args!("failed to set priority for {pid} (process ID): {}", reason(&error)));
+            complain(
+                "renice",
+                format_args!("failed to set priority for {pid} (process ID): {}", reason(&error)),
+            );
             1
         }
     }
@@ -204,8 +240,15 @@ pub(crate) fn setsid(args: Vec<OsString>) -> i32 {
             Ok(mut child) if wait => child.wait().map_or(1, shell_status),
             Ok(_) => 0,
             Err(error) => {
-                complain("setsid", format_args!("failed to execute {}: {}", shown(&words[0]), reason(&error)));
-                if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
+                complain(
+                    "setsid",
+                    format_args!("failed to execute {}: {}", shown(&words[0]), reason(&error)),
+                );
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                }
             }
         };
     }
@@ -214,7 +257,10 @@ pub(crate) fn setsid(args: Vec<OsString>) -> i32 {
         return 1;
     }
     if terminal && let Err(error) = agentos_guest::tty::set_controlling(std::io::stdin().as_fd()) {
-        complain("setsid", format_args!("failed to set the controlling terminal: {}", reason(&error)));
+        complain(
+            "setsid",
+            format_args!("failed to set the controlling terminal: {}", reason(&error)),
+        );
     }
     exec("setsid", &words, None)
 }
@@ -245,8 +291,18 @@ Manage file locks from shell scripts.
   -c, --command COMMAND    run a single command string through the shell
 ";
     const SPECS: &[&str] = &[
-        "s,shared", "x,e,exclusive", "u,unlock", "n,nb,nonblock", "w,wait,timeout=", "E,conflict-exit-code=", "o,close",
-        "c,command=", "F,no-fork", "verbose", "help", "V,version",
+        "s,shared",
+        "x,e,exclusive",
+        "u,unlock",
+        "n,nb,nonblock",
+        "w,wait,timeout=",
+        "E,conflict-exit-code=",
+        "o,close",
+        "c,command=",
+        "F,no-fork",
+        "verbose",
+        "help",
+        "V,version",
     ];
     use agentos_guest::raw::fd::{LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN};
     let (mut operation, mut nonblock, mut limit, mut conflict) = (LOCK_EX, false, None, 1);
@@ -255,7 +311,11 @@ Manage file locks from shell scripts.
     let tool = args.next().unwrap_or_default();
     let mut rest: Vec<OsString> = args.collect();
     // Options stand before the file; -c may stand after it.
-    if let Some(at) = rest.iter().position(|word| word == "-c" || word == "--command").filter(|at| *at > 0) {
+    if let Some(at) = rest
+        .iter()
+        .position(|word| word == "-c" || word == "--command")
+        .filter(|at| *at > 0)
+    {
         let tail = rest.split_off(at);
         shell = tail.into_iter().nth(1);
     }
@@ -283,7 +343,9 @@ Manage file locks from shell scripts.
             Err(message) => return usage("flock", message, 64),
         }
     }
-    let Some(target) = words.first().cloned() else { return usage("flock", "requires file descriptor, file or directory", 64) };
+    let Some(target) = words.first().cloned() else {
+        return usage("flock", "requires file descriptor, file or directory", 64);
+    };
     let command: Vec<OsString> = match shell {
         Some(text) => {
             let sh = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
@@ -298,10 +360,19 @@ Manage file locks from shell scripts.
     }
     let file = match number {
         Some(_) => None,
-        None => match File::options().read(true).append(true).create(true).open(&target).or_else(|_| File::open(&target)) {
+        None => match File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&target)
+            .or_else(|_| File::open(&target))
+        {
             Ok(file) => Some(file),
             Err(error) => {
-                complain("flock", format_args!("cannot open lock file {}: {}", shown(&target), reason(&error)));
+                complain(
+                    "flock",
+                    format_args!("cannot open lock file {}: {}", shown(&target), reason(&error)),
+                );
                 return 66;
             }
         },
@@ -334,7 +405,10 @@ Manage file locks from shell scripts.
     match Command::new(&command[0]).args(&command[1..]).status() {
         Ok(status) => shell_status(status),
         Err(error) => {
-            complain("flock", format_args!("failed to execute {}: {}", shown(&command[0]), reason(&error)));
+            complain(
+                "flock",
+                format_args!("failed to execute {}: {}", shown(&command[0]), reason(&error)),
+            );
             69
         }
     }

@@ -51,9 +51,21 @@ impl Process {
         let words = fs::read(format!("{dir}/cmdline")).unwrap_or_default();
         let text = String::from_utf8_lossy(&words);
         // A line of a listing is a process.
-        let plain = |c: char| if c == '\0' || c.is_whitespace() { ' ' } else if c.is_control() { '?' } else { c };
+        let plain = |c: char| {
+            if c == '\0' || c.is_whitespace() {
+                ' '
+            } else if c.is_control() {
+                '?'
+            } else {
+                c
+            }
+        };
         let text: String = text.trim_end_matches('\0').chars().map(plain).collect();
-        found.command = if text.is_empty() { format!("[{}]", found.name) } else { text };
+        found.command = if text.is_empty() {
+            format!("[{}]", found.name)
+        } else {
+            text
+        };
         Some(found)
     }
 
@@ -70,7 +82,11 @@ impl Process {
     /// Share of a CPU over its whole life, in percent.
     pub(super) fn cpu(&self, uptime: f64) -> f64 {
         let age = self.age(uptime);
-        if age <= 0.0 { 0.0 } else { self.ticks() as f64 / TICKS as f64 * 100.0 / age }
+        if age <= 0.0 {
+            0.0
+        } else {
+            self.ticks() as f64 / TICKS as f64 * 100.0 / age
+        }
     }
 
     /// Its terminal as `ps` names it.
@@ -116,7 +132,9 @@ fn parse(stat: &str) -> Option<Process> {
 
 /// All processes, by number.
 pub(super) fn all() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let mut found: Vec<Process> = pids.filter_map(Process::of).collect();
     found.sort_by_key(|process| process.pid);
@@ -141,7 +159,8 @@ pub(super) fn load() -> [String; 3] {
 pub(super) fn memory(key: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Own process number.
@@ -157,9 +176,15 @@ mod tests {
     fn a_name_may_hold_anything() {
         let line = "7 (a) b (c) R 1 2 3 34817 4 0 0 0 0 0 50 60 0 0 20 5 1 0 900 8192 2 0";
         let found = parse(line).unwrap();
-        assert_eq!((found.pid, found.name.as_str(), found.state, found.ppid), (7, "a) b (c", 'R', 1));
+        assert_eq!(
+            (found.pid, found.name.as_str(), found.state, found.ppid),
+            (7, "a) b (c", 'R', 1)
+        );
         assert_eq!((found.user, found.system, found.nice, found.start), (50, 60, 5, 900));
-        assert_eq!((found.size, found.resident, found.terminal().as_str()), (8192, 8192, "pts/1"));
+        assert_eq!(
+            (found.size, found.resident, found.terminal().as_str()),
+            (8192, 8192, "pts/1")
+        );
         assert!(parse("").is_none() && parse("1 (x").is_none());
     }
 }

@@ -35,10 +35,23 @@ struct Options {
 }
 
 pub(crate) fn timeout(args: Vec<OsString>) -> i32 {
-    const SPECS: &[&str] =
-        &["preserve-status", "f,foreground", "k,kill-after=", "s,signal=", "v,verbose", "p", "help", "version"];
-    let mut options =
-        Options { preserve: false, foreground: false, kill_after: None, signal: signal::SIGTERM, verbose: false };
+    const SPECS: &[&str] = &[
+        "preserve-status",
+        "f,foreground",
+        "k,kill-after=",
+        "s,signal=",
+        "v,verbose",
+        "p",
+        "help",
+        "version",
+    ];
+    let mut options = Options {
+        preserve: false,
+        foreground: false,
+        kill_after: None,
+        signal: signal::SIGTERM,
+        verbose: false,
+    };
     let mut words = Vec::new();
     let mut parser = Parser::new(args, SPECS).in_order();
     loop {
@@ -58,7 +71,13 @@ pub(crate) fn timeout(args: Vec<OsString>) -> i32 {
                     },
                     _ => match signal::parse(&shown(&value)) {
                         Some(number) => options.signal = number,
-                        None => return usage("timeout", format_args!("'{}': invalid signal", shown(&value)), OWN_FAILURE),
+                        None => {
+                            return usage(
+                                "timeout",
+                                format_args!("'{}': invalid signal", shown(&value)),
+                                OWN_FAILURE,
+                            );
+                        }
                     },
                 }
             }
@@ -76,7 +95,11 @@ pub(crate) fn timeout(args: Vec<OsString>) -> i32 {
 }
 
 fn invalid(text: &OsString) -> i32 {
-    usage("timeout", format_args!("invalid time interval '{}'", shown(text)), OWN_FAILURE)
+    usage(
+        "timeout",
+        format_args!("invalid time interval '{}'", shown(text)),
+        OWN_FAILURE,
+    )
 }
 
 impl Options {
@@ -91,8 +114,15 @@ impl Options {
         let mut child = match Command::new(&words[0]).args(&words[1..]).spawn() {
             Ok(child) => child,
             Err(error) => {
-                complain("timeout", format_args!("failed to run command '{}': {}", shown(&words[0]), reason(&error)));
-                return if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+                complain(
+                    "timeout",
+                    format_args!("failed to run command '{}': {}", shown(&words[0]), reason(&error)),
+                );
+                return if error.kind() == std::io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                };
             }
         };
         // Zero is no limit.
@@ -119,7 +149,10 @@ impl Options {
     fn send(&self, child: &Child, number: u32, name: &OsString) {
         if self.verbose {
             let signal_name = signal::name(number).unwrap_or_default();
-            complain("timeout", format_args!("sending signal {signal_name} to command '{}'", shown(name)));
+            complain(
+                "timeout",
+                format_args!("sending signal {signal_name} to command '{}'", shown(name)),
+            );
         }
         let pid = child.id() as i32;
         let _ = signal::kill(pid, number);
@@ -134,8 +167,14 @@ impl Options {
     }
 }
 
-const FORWARDED: &[u32] =
-    &[signal::SIGHUP, signal::SIGINT, signal::SIGQUIT, signal::SIGTERM, signal::SIGUSR1, signal::SIGUSR2];
+const FORWARDED: &[u32] = &[
+    signal::SIGHUP,
+    signal::SIGINT,
+    signal::SIGQUIT,
+    signal::SIGTERM,
+    signal::SIGUSR1,
+    signal::SIGUSR2,
+];
 
 /// Waits for the child; `None` when the time was up first.
 fn wait(child: &mut Child, limit: Option<Duration>) -> Option<i32> {

@@ -23,8 +23,23 @@ pub(crate) fn top(args: Vec<OsString>) -> i32 {
 Display processes. Keys: q quits, P, M, N, T sort by CPU, memory, PID, time, c shows command lines, k kills.
 ";
     const SPECS: &[&str] = &[
-        "b,batch", "c", "d,delay=", "n,iterations=", "p,pid=", "u,U=", "o,sort-override=", "i", "H", "S", "1", "w=?", "E=", "e=",
-        "help", "h", "v,V,version",
+        "b,batch",
+        "c",
+        "d,delay=",
+        "n,iterations=",
+        "p,pid=",
+        "u,U=",
+        "o,sort-override=",
+        "i",
+        "H",
+        "S",
+        "1",
+        "w=?",
+        "E=",
+        "e=",
+        "help",
+        "h",
+        "v,V,version",
     ];
     let mut options = Top {
         batch: false,
@@ -54,7 +69,9 @@ Display processes. Keys: q quits, P, M, N, T sort by CPU, memory, PID, time, c s
                     return usage("top", message, 1);
                 }
             }
-            Ok(Some(Arg::Operand(name))) => return usage("top", format_args!("unknown argument '{}'", shown(&name)), 1),
+            Ok(Some(Arg::Operand(name))) => {
+                return usage("top", format_args!("unknown argument '{}'", shown(&name)), 1);
+            }
             Err(message) => return usage("top", message, 1),
         }
     }
@@ -82,9 +99,16 @@ impl Top {
         match key {
             "batch" => self.batch = true,
             "c" => self.full = true,
-            "delay" => self.delay = value.as_deref().and_then(duration::parse).ok_or_else(|| format!("bad delay interval '{text}'"))?,
+            "delay" => {
+                self.delay = value
+                    .as_deref()
+                    .and_then(duration::parse)
+                    .ok_or_else(|| format!("bad delay interval '{text}'"))?
+            }
             "iterations" => self.rounds = text.parse().map_err(|_| format!("bad iterations argument '{text}'"))?,
-            "pid" => self.pids.extend(text.split(',').filter_map(|word| word.parse::<i32>().ok())),
+            "pid" => self
+                .pids
+                .extend(text.split(',').filter_map(|word| word.parse::<i32>().ok())),
             "U" => self.uid = Some(users::uid_of(&text).ok_or("Invalid user")?),
             "sort-override" => {
                 self.reverse = text.starts_with('+');
@@ -101,9 +125,17 @@ impl Top {
         let raw = terminal.then(RawInput::enter).flatten();
         let mut round = 0;
         while round < self.rounds {
-            let (rows, columns) = if terminal { screen::size().unwrap_or((24, 80)) } else { (usize::MAX, 512) };
+            let (rows, columns) = if terminal {
+                screen::size().unwrap_or((24, 80))
+            } else {
+                (usize::MAX, 512)
+            };
             let text = self.page(rows, columns);
-            let text = if terminal { format!("{HOME}{}", text.trim_end().replace('\n', "\r\n")) } else { text };
+            let text = if terminal {
+                format!("{HOME}{}", text.trim_end().replace('\n', "\r\n"))
+            } else {
+                text
+            };
             if write::raw(text.as_bytes()).is_err() {
                 return 1;
             }

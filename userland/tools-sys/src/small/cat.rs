@@ -35,7 +35,10 @@ pub(super) fn cat(args: &[OsString]) -> Option<i32> {
                 status = 1;
             }
             Err(Failure::Same) => {
-                complain("cat", format_args!("{}: input file is output file", name.to_string_lossy()));
+                complain(
+                    "cat",
+                    format_args!("{}: input file is output file", name.to_string_lossy()),
+                );
                 status = 1;
             }
             Err(Failure::Output(error)) => return Some(write::done("cat", Err(error))),
@@ -52,7 +55,9 @@ enum Failure {
 
 /// Device and inode of standard output, if it is a regular file that is not empty.
 fn output_identity() -> Option<(u64, u64)> {
-    let meta = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?).metadata().ok()?;
+    let meta = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?)
+        .metadata()
+        .ok()?;
     (meta.is_file() && meta.len() > 0).then(|| (meta.dev(), meta.ino()))
 }
 

@@ -14,7 +14,9 @@ pub(super) fn echo(args: &[OsString]) -> Option<i32> {
     let (mut newline, mut escapes) = (true, false);
     let mut words = args.get(1..).unwrap_or_default();
     while let Some((first, rest)) = words.split_first() {
-        let Some(letters) = bytes_of(first).strip_prefix(b"-") else { break };
+        let Some(letters) = bytes_of(first).strip_prefix(b"-") else {
+            break;
+        };
         if letters.is_empty() || !letters.iter().all(|b| b"neE".contains(b)) {
             break;
         }

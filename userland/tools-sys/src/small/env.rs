@@ -38,13 +38,20 @@ struct Plan {
 }
 
 pub(super) fn env(args: &[OsString]) -> i32 {
-    let mut plan = Plan { end: b'\n', ..Plan::default() };
+    let mut plan = Plan {
+        end: b'\n',
+        ..Plan::default()
+    };
     match read(args.to_vec(), &mut plan) {
         Ok(None) => {}
         Ok(Some(status)) => return status,
         Err(message) => return crate::usage("env", message, OWN_FAILURE),
     }
-    let settings = plan.operands.iter().take_while(|word| bytes_of(word).contains(&b'=')).count();
+    let settings = plan
+        .operands
+        .iter()
+        .take_while(|word| bytes_of(word).contains(&b'='))
+        .count();
     let command = plan.operands.split_off(settings);
     if command.is_empty() {
         if plan.directory.is_some() {
@@ -95,12 +102,22 @@ fn read(args: Vec<OsString>, plan: &mut Plan) -> Result<Option<i32>, String> {
 
 /// The variables that the plan leaves and sets, in their order.
 fn variables(plan: &Plan) -> Vec<(OsString, OsString)> {
-    let inherited = if plan.clear { Vec::new() } else { std::env::vars_os().collect() };
-    let mut found: Vec<_> = inherited.into_iter().filter(|(name, _)| !plan.unset.contains(name)).collect();
+    let inherited = if plan.clear {
+        Vec::new()
+    } else {
+        std::env::vars_os().collect()
+    };
+    let mut found: Vec<_> = inherited
+        .into_iter()
+        .filter(|(name, _)| !plan.unset.contains(name))
+        .collect();
     for word in &plan.operands {
         let bytes = bytes_of(word);
         let at = bytes.iter().position(|b| *b == b'=').unwrap_or(bytes.len());
-        let (name, value) = (os(bytes[..at].to_vec()), os(bytes.get(at + 1..).unwrap_or_default().to_vec()));
+        let (name, value) = (
+            os(bytes[..at].to_vec()),
+            os(bytes.get(at + 1..).unwrap_or_default().to_vec()),
+        );
         match found.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = value,
             None => found.push((name, value)),
@@ -124,7 +141,14 @@ fn run(plan: &Plan, command: &[OsString]) -> i32 {
     if let Some(dir) = &plan.directory
         && let Err(error) = std::env::set_current_dir(dir)
     {
-        complain("env", format_args!("cannot change directory to '{}': {}", dir.to_string_lossy(), reason(&error)));
+        complain(
+            "env",
+            format_args!(
+                "cannot change directory to '{}': {}",
+                dir.to_string_lossy(),
+                reason(&error)
+            ),
+        );
         return OWN_FAILURE;
     }
     let variables = variables(plan);
@@ -133,15 +157,25 @@ fn run(plan: &Plan, command: &[OsString]) -> i32 {
 
 /// Becomes `command`, with these variables or the caller's; returns the status that tools give when that fails.
 pub(crate) fn exec(tool: &str, command: &[OsString], variables: Option<&[(OsString, OsString)]>) -> i32 {
-    let Some((program, arguments)) = command.split_first() else { return OWN_FAILURE };
+    let Some((program, arguments)) = command.split_first() else {
+        return OWN_FAILURE;
+    };
     let mut new = Command::new(program);
     new.args(arguments);
     if let Some(variables) = variables {
-        new.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+        new.env_clear()
+            .envs(variables.iter().map(|(name, value)| (name, value)));
     }
     let error = new.exec();
-    complain(tool, format_args!("'{}': {}", program.to_string_lossy(), reason(&error)));
-    if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
+    complain(
+        tool,
+        format_args!("'{}': {}", program.to_string_lossy(), reason(&error)),
+    );
+    if error.kind() == std::io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    }
 }
 
 /// Words of `-S`: blanks separate, quotes hold together, `${NAME}` is a variable.

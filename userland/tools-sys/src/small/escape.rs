@@ -23,7 +23,9 @@ pub(super) enum Octal {
 
 /// Reads the escape that follows a backslash; returns what it is and how many bytes it took.
 pub(super) fn read(text: &[u8], octal: Octal) -> (Escape, usize) {
-    let Some(&first) = text.first() else { return (Escape::None, 0) };
+    let Some(&first) = text.first() else {
+        return (Escape::None, 0);
+    };
     let byte = match first {
         b'\\' => b'\\',
         b'a' => 7,

@@ -146,7 +146,11 @@ impl Reader<'_> {
         if rest.len() > 1 && rest[0] == "(" {
             self.at += 1;
             let value = self.or()?;
-            return if self.take(")") { Ok(value) } else { Err("')' expected".to_owned()) };
+            return if self.take(")") {
+                Ok(value)
+            } else {
+                Err("')' expected".to_owned())
+            };
         }
         if rest.len() > 1 && is_unary_operator(&rest[0]) {
             self.at += 2;
@@ -162,8 +166,9 @@ fn is_unary_operator(op: &OsStr) -> bool {
 }
 
 fn is_binary_operator(op: &OsStr) -> bool {
-    const OPERATORS: [&str; 14] =
-        ["=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
+    const OPERATORS: [&str; 14] = [
+        "=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef",
+    ];
     OPERATORS.iter().any(|known| op == *known)
 }
 
@@ -260,7 +265,10 @@ struct Number {
 
 fn number(text: &OsStr) -> Result<Number, String> {
     let invalid = || format!("invalid integer {}", quoted(text));
-    let trimmed = text.to_str().ok_or_else(invalid)?.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+    let trimmed = text
+        .to_str()
+        .ok_or_else(invalid)?
+        .trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     let (negative, digits) = match trimmed.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
@@ -269,13 +277,18 @@ fn number(text: &OsStr) -> Result<Number, String> {
         return Err(invalid());
     }
     let digits = digits.trim_start_matches('0').to_owned();
-    Ok(Number { negative: negative && !digits.is_empty(), digits })
+    Ok(Number {
+        negative: negative && !digits.is_empty(),
+        digits,
+    })
 }
 
 fn integer(text: &OsStr) -> Result<i64, String> {
     let number = number(text)?;
     let digits = if number.digits.is_empty() { "0" } else { &number.digits };
-    let value: i64 = digits.parse().map_err(|_| format!("invalid integer {}", quoted(text)))?;
+    let value: i64 = digits
+        .parse()
+        .map_err(|_| format!("invalid integer {}", quoted(text)))?;
     Ok(if number.negative { -value } else { value })
 }
 
@@ -288,16 +301,32 @@ mod tests {
     use super::*;
 
     fn of(words: &str) -> Outcome {
-        let args: Vec<OsString> = words.split(' ').map(|w| OsString::from(if w == "''" { "" } else { w })).collect();
+        let args: Vec<OsString> = words
+            .split(' ')
+            .map(|w| OsString::from(if w == "''" { "" } else { w }))
+            .collect();
         evaluate(&args)
     }
 
     #[test]
     fn short_expressions_go_by_their_length() {
         for (words, value) in [
-            ("x", true), ("''", false), ("! ''", true), ("-n x", true), ("-z x", false), ("= = =", true),
-            ("! = !", true), ("( x )", true), ("! x = y", true), ("( -n x )", true), ("x -a ''", false), ("1 -lt 2", true), ("-5 -gt -6", true), ("007 -eq 7", true),
-            ("99999999999999999999 -gt 1", true), ("a < b", true),
+            ("x", true),
+            ("''", false),
+            ("! ''", true),
+            ("-n x", true),
+            ("-z x", false),
+            ("= = =", true),
+            ("! = !", true),
+            ("( x )", true),
+            ("! x = y", true),
+            ("( -n x )", true),
+            ("x -a ''", false),
+            ("1 -lt 2", true),
+            ("-5 -gt -6", true),
+            ("007 -eq 7", true),
+            ("99999999999999999999 -gt 1", true),
+            ("a < b", true),
         ] {
             assert_eq!(of(words), Ok(value), "{words}");
         }
@@ -306,8 +335,11 @@ mod tests {
     #[test]
     fn long_ones_go_by_precedence() {
         for (words, value) in [
-            ("x -o x -a ''", true), ("( x -o x ) -a ''", false), ("! ( a = b ) -a 1 -eq 1", true),
-            ("a = a -a b = b -a c = c", true), ("! ! x = x -o ''", true),
+            ("x -o x -a ''", true),
+            ("( x -o x ) -a ''", false),
+            ("! ( a = b ) -a 1 -eq 1", true),
+            ("a = a -a b = b -a c = c", true),
+            ("! ! x = x -o ''", true),
         ] {
             assert_eq!(of(words), Ok(value), "{words}");
         }

@@ -10,7 +10,15 @@ use agentos_tools_base::io::{BLOCK, bytes_of, complain, reason, shown};
 
 use crate::write;
 
-const OPTIONS: &[&str] = &["n,lines=", "c,bytes=", "q,silent,quiet", "v,verbose", "z,zero-terminated", "help", "version"];
+const OPTIONS: &[&str] = &[
+    "n,lines=",
+    "c,bytes=",
+    "q,silent,quiet",
+    "v,verbose",
+    "z,zero-terminated",
+    "help",
+    "version",
+];
 
 #[derive(Clone, Copy)]
 enum Count {
@@ -74,7 +82,11 @@ fn files(names: &[OsString], count: Count, headers: bool, end: u8) -> i32 {
             }
         };
         if headers {
-            let title = if name == "-" { "standard input".to_owned() } else { shown(name) };
+            let title = if name == "-" {
+                "standard input".to_owned()
+            } else {
+                shown(name)
+            };
             let line = format!("{}==> {title} <==\n", if first { "" } else { "\n" });
             if write::all("head", line.as_bytes()) != 0 {
                 return 1;
@@ -85,7 +97,10 @@ fn files(names: &[OsString], count: Count, headers: bool, end: u8) -> i32 {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return write::done("head", Err(error)),
             Err(error) => {
-                complain("head", format_args!("error reading '{}': {}", shown(name), reason(&error)));
+                complain(
+                    "head",
+                    format_args!("error reading '{}': {}", shown(name), reason(&error)),
+                );
                 status = 1;
             }
         }

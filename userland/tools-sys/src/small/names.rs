@@ -122,7 +122,10 @@ fn logical_directory() -> Option<OsString> {
     let bytes = bytes_of(&path);
     let plain = bytes.starts_with(b"/") && !bytes.split(|b| *b == b'/').any(|part| part == b"." || part == b"..");
     let same = |a: &OsStr, b: &OsStr| -> Option<bool> {
-        let (a, b) = (std::fs::metadata(Path::new(a)).ok()?, std::fs::metadata(Path::new(b)).ok()?);
+        let (a, b) = (
+            std::fs::metadata(Path::new(a)).ok()?,
+            std::fs::metadata(Path::new(b)).ok()?,
+        );
         Some(a.dev() == b.dev() && a.ino() == b.ino())
     };
     (plain && same(&path, OsStr::new("."))?).then_some(path)

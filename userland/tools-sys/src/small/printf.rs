@@ -19,7 +19,12 @@ pub(super) fn printf(args: &[OsString]) -> Option<i32> {
         return Some(crate::usage("printf", "missing operand", 1));
     };
     let pieces = parse(bytes_of(format))?;
-    let mut writer = Writer { out: Vec::new(), operands, at: 0, status: 0 };
+    let mut writer = Writer {
+        out: Vec::new(),
+        operands,
+        at: 0,
+        status: 0,
+    };
     loop {
         let before = writer.at;
         if !writer.once(&pieces) || writer.at >= operands.len() {
@@ -27,7 +32,10 @@ pub(super) fn printf(args: &[OsString]) -> Option<i32> {
         }
         if writer.at == before {
             let extra = operands[writer.at].to_string_lossy();
-            complain("printf", format_args!("warning: ignoring excess arguments, starting with '{extra}'"));
+            complain(
+                "printf",
+                format_args!("warning: ignoring excess arguments, starting with '{extra}'"),
+            );
             break;
         }
     }
@@ -144,7 +152,11 @@ fn size(rest: &[u8]) -> Option<(Size, &[u8])> {
         return Some((Size::None, rest));
     }
     // A width that no memory holds is left to the complete tool.
-    let value: usize = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok().filter(|n| *n < 1 << 20)?;
+    let value: usize = std::str::from_utf8(&rest[..digits])
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|n| *n < 1 << 20)?;
     Some((Size::Fixed(value), &rest[digits..]))
 }
 
@@ -185,7 +197,10 @@ impl Writer<'_> {
             Size::Fixed(n) => (Some(n), false),
             Size::Argument => {
                 let value = self.next().map_or(0, |text| self.signed(&text));
-                (Some(usize::try_from(value.unsigned_abs()).unwrap_or(0).min(1 << 20)), value < 0)
+                (
+                    Some(usize::try_from(value.unsigned_abs()).unwrap_or(0).min(1 << 20)),
+                    value < 0,
+                )
             }
         }
     }
@@ -204,11 +219,22 @@ impl Writer<'_> {
             }
             b'b' => {
                 let mut text = Vec::new();
-                open = escape::expand(bytes_of(operand.as_deref().unwrap_or_default()), Octal::Leading, &mut text);
+                open = escape::expand(
+                    bytes_of(operand.as_deref().unwrap_or_default()),
+                    Octal::Leading,
+                    &mut text,
+                );
                 text.truncate(precision.unwrap_or(usize::MAX));
                 (text, false)
             }
-            b'c' => (bytes_of(operand.as_deref().unwrap_or_default()).iter().take(1).copied().collect(), false),
+            b'c' => (
+                bytes_of(operand.as_deref().unwrap_or_default())
+                    .iter()
+                    .take(1)
+                    .copied()
+                    .collect(),
+                false,
+            ),
             b'd' | b'i' => {
                 let value = operand.map_or(0, |text| self.signed(&text));
                 (self::signed(value, how, precision), how.zero && precision.is_none())
@@ -229,7 +255,11 @@ impl Writer<'_> {
             self.out.resize(self.out.len() + fill, b' ');
         } else if zero {
             let sign = text.iter().take_while(|b| b"+- ".contains(b)).count();
-            let sign = if text[sign..].starts_with(b"0x") || text[sign..].starts_with(b"0X") { sign + 2 } else { sign };
+            let sign = if text[sign..].starts_with(b"0x") || text[sign..].starts_with(b"0X") {
+                sign + 2
+            } else {
+                sign
+            };
             self.out.extend_from_slice(&text[..sign]);
             self.out.resize(self.out.len() + fill, b'0');
             self.out.extend_from_slice(&text[sign..]);
@@ -255,14 +285,21 @@ impl Writer<'_> {
             self.fail(text, "Numerical result out of range");
             return u64::MAX;
         }
-        if negative { (magnitude as u64).wrapping_neg() } else { magnitude as u64 }
+        if negative {
+            (magnitude as u64).wrapping_neg()
+        } else {
+            magnitude as u64
+        }
     }
 
     /// Sign and magnitude of a C integer constant or of a character after a quote.
     fn number(&mut self, text: &OsStr) -> (bool, u128) {
         let bytes = bytes_of(text);
         if let [b'\'' | b'"', first, rest @ ..] = bytes {
-            let c = String::from_utf8_lossy(&bytes[1..]).chars().next().filter(|c| *c != '\u{fffd}');
+            let c = String::from_utf8_lossy(&bytes[1..])
+                .chars()
+                .next()
+                .filter(|c| *c != '\u{fffd}');
             let length = c.map_or(1, char::len_utf8);
             if rest.len() + 1 > length {
                 let more = String::from_utf8_lossy(&bytes[1 + length..]).into_owned();
@@ -285,7 +322,10 @@ impl Writer<'_> {
         let mut value = 0_u128;
         let mut taken = 0;
         for digit in digits.iter().map_while(|b| char::from(*b).to_digit(base)) {
-            value = value.saturating_mul(u128::from(base)).saturating_add(u128::from(digit)).min(1 << 100);
+            value = value
+                .saturating_mul(u128::from(base))
+                .saturating_add(u128::from(digit))
+                .min(1 << 100);
             taken += 1;
         }
         // An argument that is not there is zero; one that is empty is none.

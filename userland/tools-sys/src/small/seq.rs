@@ -31,7 +31,14 @@ pub(super) fn seq(args: &[OsString]) -> Option<i32> {
         [first, step, last] if *step != 0 => (*first, *step, *last),
         _ => return None,
     };
-    let width = if equal_width { first.to_string().len().max(largest(first, step, last).to_string().len()) } else { 0 };
+    let width = if equal_width {
+        first
+            .to_string()
+            .len()
+            .max(largest(first, step, last).to_string().len())
+    } else {
+        0
+    };
     Some(write::done("seq", print(first, step, last, width, &separator)))
 }
 
@@ -46,7 +53,11 @@ fn integer(word: &OsString) -> Option<i64> {
 
 /// The last number that is printed, which is `last` or short of it.
 fn largest(first: i64, step: i64, last: i64) -> i64 {
-    if (step > 0 && first > last) || (step < 0 && first < last) { first } else { last }
+    if (step > 0 && first > last) || (step < 0 && first < last) {
+        first
+    } else {
+        last
+    }
 }
 
 fn print(first: i64, step: i64, last: i64, width: usize, separator: &[u8]) -> std::io::Result<()> {

@@ -20,7 +20,10 @@ pub(super) fn sleep(args: &[OsString]) -> Option<i32> {
         match duration::parse(text) {
             Some(time) => total = total.saturating_add(time),
             None => {
-                complain("sleep", format_args!("invalid time interval '{}'", text.to_string_lossy()));
+                complain(
+                    "sleep",
+                    format_args!("invalid time interval '{}'", text.to_string_lossy()),
+                );
                 valid = false;
             }
         }

@@ -10,7 +10,22 @@ use agentos_tools_base::cli::{Arg, Parser};
 use agentos_tools_base::io::{complain, reason, shown};
 
 pub(super) fn touch(args: &[OsString]) -> Option<i32> {
-    let mut parser = Parser::new(args.to_vec(), &["a", "c,no-create", "m", "f", "d,date=", "r,reference=", "t=", "h,no-dereference", "time=", "help", "version"]);
+    let mut parser = Parser::new(
+        args.to_vec(),
+        &[
+            "a",
+            "c,no-create",
+            "m",
+            "f",
+            "d,date=",
+            "r,reference=",
+            "t=",
+            "h,no-dereference",
+            "time=",
+            "help",
+            "version",
+        ],
+    );
     let (mut access, mut modify, mut create, mut names) = (false, false, true, Vec::new());
     loop {
         match parser.next() {

@@ -11,7 +11,17 @@ use agentos_tools_base::platform::MetadataExt;
 
 use crate::write;
 
-const OPTIONS: &[&str] = &["l,lines", "w,words", "c,bytes", "m,chars", "L,max-line-length", "total=", "files0-from=", "help", "version"];
+const OPTIONS: &[&str] = &[
+    "l,lines",
+    "w,words",
+    "c,bytes",
+    "m,chars",
+    "L,max-line-length",
+    "total=",
+    "files0-from=",
+    "help",
+    "version",
+];
 
 #[derive(Clone, Copy, Default)]
 struct Counts {
@@ -31,7 +41,10 @@ struct Wanted {
 
 impl Wanted {
     fn number(self) -> usize {
-        [self.lines, self.words, self.chars, self.bytes].iter().filter(|w| **w).count()
+        [self.lines, self.words, self.chars, self.bytes]
+            .iter()
+            .filter(|w| **w)
+            .count()
     }
 }
 
@@ -52,7 +65,12 @@ pub(super) fn wc(args: &[OsString]) -> Option<i32> {
         }
     }
     if wanted.number() == 0 {
-        wanted = Wanted { lines: true, words: true, chars: false, bytes: true };
+        wanted = Wanted {
+            lines: true,
+            words: true,
+            chars: false,
+            bytes: true,
+        };
     }
     Some(run(&names, wanted))
 }
@@ -107,7 +125,11 @@ fn width(names: &[OsString], wanted: Wanted) -> usize {
     let (mut least, mut total) = (1, 0_u64);
     let input = [OsString::from("-")];
     for name in if names.is_empty() { &input } else { names } {
-        let meta = if name == "-" { input_metadata() } else { std::fs::metadata(name) };
+        let meta = if name == "-" {
+            input_metadata()
+        } else {
+            std::fs::metadata(name)
+        };
         match meta {
             Ok(meta) if meta.is_file() => total = total.saturating_add(meta.size()),
             Ok(_) => least = 7,
@@ -128,8 +150,11 @@ fn line(counts: Counts, wanted: Wanted, width: usize, name: Option<&str>) -> Str
         (wanted.chars, counts.chars),
         (wanted.bytes, counts.bytes),
     ];
-    let shown: Vec<String> =
-        columns.iter().filter(|(wanted, _)| *wanted).map(|(_, value)| format!("{value:>width$}")).collect();
+    let shown: Vec<String> = columns
+        .iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, value)| format!("{value:>width$}"))
+        .collect();
     match name {
         Some(name) => format!("{} {name}\n", shown.join(" ")),
         None => format!("{}\n", shown.join(" ")),
@@ -145,7 +170,10 @@ fn count_file(name: &OsString, wanted: Wanted) -> io::Result<Counts> {
         let meta = file.metadata()?;
         // Files of the kernel say 0 and hold text all the same.
         if meta.is_file() && meta.len() > 0 {
-            return Ok(Counts { bytes: meta.len(), ..Counts::default() });
+            return Ok(Counts {
+                bytes: meta.len(),
+                ..Counts::default()
+            });
         }
     }
     count_input(&mut file, wanted)

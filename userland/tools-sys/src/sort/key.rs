@@ -64,7 +64,14 @@ fn is_blank(byte: u8) -> bool {
 impl Order {
     pub(super) fn new(keys: Vec<Key>, modes: Modes, separator: Option<u8>, last_resort: bool) -> Self {
         let first = keys.first().map_or(modes, |key| key.modes);
-        Self { keys, modes, separator, last_resort, head_reversed: first.reverse, hasher: RandomState::new() }
+        Self {
+            keys,
+            modes,
+            separator,
+            last_resort,
+            head_reversed: first.reverse,
+            hasher: RandomState::new(),
+        }
     }
 
     /// Bits by which most lines compare; those of equal bits have to be compared in full.
@@ -110,16 +117,20 @@ impl Order {
 
     fn values(&self, modes: &Modes, a: &[u8], b: &[u8]) -> Ordering {
         match modes.kind {
-            Kind::Text if modes.fold || modes.dictionary || modes.printable => translated(modes, a).cmp(translated(modes, b)),
+            Kind::Text if modes.fold || modes.dictionary || modes.printable => {
+                translated(modes, a).cmp(translated(modes, b))
+            }
             Kind::Text => a.cmp(b),
             Kind::Numeric => number::read(a, false).compare(&number::read(b, false)),
             Kind::Human => number::read(a, true).compare(&number::read(b, true)),
             Kind::General => general(a, b),
             Kind::Month => month(a).cmp(&month(b)),
             Kind::Version => version::compare(a, b),
-            Kind::Random => {
-                self.hasher.hash_one(a).cmp(&self.hasher.hash_one(b)).then_with(|| a.cmp(b))
-            }
+            Kind::Random => self
+                .hasher
+                .hash_one(a)
+                .cmp(&self.hasher.hash_one(b))
+                .then_with(|| a.cmp(b)),
         }
     }
 
@@ -174,7 +185,11 @@ impl Order {
         if end.char == 0 {
             return self.field_end(line, at);
         }
-        let blanks = if key.modes.skip_end { line[at..].iter().take_while(|b| is_blank(**b)).count() } else { 0 };
+        let blanks = if key.modes.skip_end {
+            line[at..].iter().take_while(|b| is_blank(**b)).count()
+        } else {
+            0
+        };
         (at + blanks + end.char).min(line.len())
     }
 }
@@ -189,7 +204,9 @@ fn translated<'a>(modes: &'a Modes, text: &'a [u8]) -> impl Iterator<Item = u8> 
         !(modes.dictionary && !(byte.is_ascii_alphanumeric() || is_blank(**byte)) && byte.is_ascii()
             || modes.printable && !(b' '..=b'~').contains(*byte))
     };
-    text.iter().filter(counts).map(move |byte| if modes.fold { byte.to_ascii_uppercase() } else { *byte })
+    text.iter()
+        .filter(counts)
+        .map(move |byte| if modes.fold { byte.to_ascii_uppercase() } else { *byte })
 }
 
 /// What is no number comes first, then not-a-number, then numbers.
@@ -209,9 +226,12 @@ fn general(a: &[u8], b: &[u8]) -> Ordering {
 
 /// Number of a month by its first three letters; 0 for anything else.
 fn month(text: &[u8]) -> usize {
-    const NAMES: [&[u8; 3]; 12] =
-        [b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC"];
+    const NAMES: [&[u8; 3]; 12] = [
+        b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC",
+    ];
     let text = skip_blanks(text);
-    let found = text.get(..3).and_then(|head| NAMES.iter().position(|name| head.eq_ignore_ascii_case(*name)));
+    let found = text
+        .get(..3)
+        .and_then(|head| NAMES.iter().position(|name| head.eq_ignore_ascii_case(*name)));
     found.map_or(0, |at| at + 1)
 }

@@ -41,12 +41,18 @@ pub(super) fn read(text: &[u8], units: bool) -> Number<'_> {
     }
     let zero = whole.is_empty() && fraction.is_empty();
     let unit = match rest.first() {
-        Some(letter) if units && !zero => {
-            b"KMGTPEZYRQ".iter().position(|unit| unit == letter || (*letter == b'k' && *unit == b'K')).map_or(0, |at| at as u8 + 1)
-        }
+        Some(letter) if units && !zero => b"KMGTPEZYRQ"
+            .iter()
+            .position(|unit| unit == letter || (*letter == b'k' && *unit == b'K'))
+            .map_or(0, |at| at as u8 + 1),
         _ => 0,
     };
-    Number { negative: negative && !zero, whole, fraction, unit }
+    Number {
+        negative: negative && !zero,
+        whole,
+        fraction,
+        unit,
+    }
 }
 
 impl Number<'_> {
@@ -76,7 +82,11 @@ impl Number<'_> {
             value |= digit << (40 - 8 * at);
         }
         // Half of the range is for what is negative.
-        if self.negative { !(value >> 1) & (u64::MAX >> 1) } else { value >> 1 | 1 << 63 }
+        if self.negative {
+            !(value >> 1) & (u64::MAX >> 1)
+        } else {
+            value >> 1 | 1 << 63
+        }
     }
 }
 
@@ -121,7 +131,10 @@ mod tests {
 
     #[test]
     fn heads_never_contradict() {
-        let texts = ["-100", "-99.5", "-1K", "-1", "-0.5", "0", "", "x", "0.25", "0.3", "1", "1.0001", "9", "10", "123456", "1234567", "1234568", "9K", "10K", "1M"];
+        let texts = [
+            "-100", "-99.5", "-1K", "-1", "-0.5", "0", "", "x", "0.25", "0.3", "1", "1.0001", "9", "10", "123456",
+            "1234567", "1234568", "9K", "10K", "1M",
+        ];
         for a in texts {
             for b in texts {
                 for units in [false, true] {
@@ -141,6 +154,9 @@ mod tests {
         assert_eq!(of(" 1.5", "1.25"), Ordering::Greater);
         assert_eq!(of("-0", ""), Ordering::Equal);
         assert_eq!(float(b"1e3x"), Some(1000.0));
-        assert_eq!((float(b"x"), float(b"."), float(b"-inf")), (None, None, Some(f64::NEG_INFINITY)));
+        assert_eq!(
+            (float(b"x"), float(b"."), float(b"-inf")),
+            (None, None, Some(f64::NEG_INFINITY))
+        );
     }
 }

@@ -31,11 +31,38 @@ pub(super) enum Parsed {
 }
 
 const SPECS: &[&str] = &[
-    "b,ignore-leading-blanks", "d,dictionary-order", "f,ignore-case", "g,general-numeric-sort",
-    "h,human-numeric-sort", "i,ignore-nonprinting", "M,month-sort", "n,numeric-sort", "R,random-sort",
-    "random-source=", "r,reverse", "sort=", "V,version-sort", "batch-size=", "c", "C", "check=?",
-    "compress-program=", "debug", "files0-from=", "k,key=", "m,merge", "o,output=", "s,stable", "S,buffer-size=",
-    "t,field-separator=", "T,temporary-directory=", "parallel=", "u,unique", "z,zero-terminated", "help", "version",
+    "b,ignore-leading-blanks",
+    "d,dictionary-order",
+    "f,ignore-case",
+    "g,general-numeric-sort",
+    "h,human-numeric-sort",
+    "i,ignore-nonprinting",
+    "M,month-sort",
+    "n,numeric-sort",
+    "R,random-sort",
+    "random-source=",
+    "r,reverse",
+    "sort=",
+    "V,version-sort",
+    "batch-size=",
+    "c",
+    "C",
+    "check=?",
+    "compress-program=",
+    "debug",
+    "files0-from=",
+    "k,key=",
+    "m,merge",
+    "o,output=",
+    "s,stable",
+    "S,buffer-size=",
+    "t,field-separator=",
+    "T,temporary-directory=",
+    "parallel=",
+    "u,unique",
+    "z,zero-terminated",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: sort [OPTION]... [FILE]...
@@ -99,7 +126,11 @@ pub(super) fn parse(args: Vec<OsString>) -> Parsed {
             Ok(Some(Arg::Opt(key, value))) => {
                 if let Err(message) = builder.set(key, value.as_deref()) {
                     // A wrong word for an option has a status of its own.
-                    let status = if message.starts_with("invalid argument") { 1 } else { TROUBLE };
+                    let status = if message.starts_with("invalid argument") {
+                        1
+                    } else {
+                        TROUBLE
+                    };
                     complain("sort", message);
                     return Parsed::Done(status);
                 }
@@ -195,10 +226,17 @@ impl Builder {
     fn finish(self, mut files: Vec<OsString>) -> Result<Options, String> {
         if let Some(list) = &self.list {
             if let Some(extra) = files.first() {
-                return Err(format!("extra operand '{}'\nfile operands cannot be combined with --files0-from", shown(extra)));
+                return Err(format!(
+                    "extra operand '{}'\nfile operands cannot be combined with --files0-from",
+                    shown(extra)
+                ));
             }
             let text = read_all(list).map_err(|error| format!("open failed: {}: {}", shown(list), reason(&error)))?;
-            files = text.split(|b| *b == 0).filter(|name| !name.is_empty()).map(|name| os(name.to_vec())).collect();
+            files = text
+                .split(|b| *b == 0)
+                .filter(|name| !name.is_empty())
+                .map(|name| os(name.to_vec()))
+                .collect();
         }
         if files.is_empty() {
             files.push("-".into());
@@ -242,12 +280,18 @@ fn separator(text: &OsStr) -> Result<u8, String> {
 
 /// Reads `F[.C][OPTS][,F[.C][OPTS]]`.
 fn key_of(text: &str) -> Result<(Key, bool), String> {
-    let (first, second) = text.split_once(',').map_or((text, None), |(first, second)| (first, Some(second)));
+    let (first, second) = text
+        .split_once(',')
+        .map_or((text, None), |(first, second)| (first, Some(second)));
     let mut modes = Modes::default();
     let mut own = false;
     let (field, char, letters) = position(first, text)?;
     let char = match char {
-        Some(0) => return Err(format!("character offset is zero: invalid field specification '{text}'")),
+        Some(0) => {
+            return Err(format!(
+                "character offset is zero: invalid field specification '{text}'"
+            ));
+        }
         Some(char) => char - 1,
         None => 0,
     };
@@ -256,7 +300,11 @@ fn key_of(text: &str) -> Result<(Key, bool), String> {
         match letter {
             b'b' => modes.skip_start = true,
             letter if ordering(&mut modes, letter) => {}
-            _ => return Err(format!("stray character in field spec: invalid field specification '{text}'")),
+            _ => {
+                return Err(format!(
+                    "stray character in field spec: invalid field specification '{text}'"
+                ));
+            }
         }
     }
     let mut end = None;
@@ -267,19 +315,37 @@ fn key_of(text: &str) -> Result<(Key, bool), String> {
             match letter {
                 b'b' => modes.skip_end = true,
                 letter if ordering(&mut modes, letter) => {}
-                _ => return Err(format!("stray character in field spec: invalid field specification '{text}'")),
+                _ => {
+                    return Err(format!(
+                        "stray character in field spec: invalid field specification '{text}'"
+                    ));
+                }
             }
         }
-        end = Some(Position { field: field - 1, char: char.unwrap_or(0) });
+        end = Some(Position {
+            field: field - 1,
+            char: char.unwrap_or(0),
+        });
     }
-    Ok((Key { start: Position { field: field - 1, char }, end, modes }, own))
+    Ok((
+        Key {
+            start: Position { field: field - 1, char },
+            end,
+            modes,
+        },
+        own,
+    ))
 }
 
 /// Field, character and letters of one end of a key.
 fn position<'t>(text: &'t str, whole: &str) -> Result<(usize, Option<usize>, &'t str), String> {
     let number = |text: &'t str| -> (Option<usize>, &'t str) {
         let end = text.bytes().take_while(u8::is_ascii_digit).count();
-        let value = if end == 0 { None } else { Some(text[..end].parse().unwrap_or(usize::MAX / 2)) };
+        let value = if end == 0 {
+            None
+        } else {
+            Some(text[..end].parse().unwrap_or(usize::MAX / 2))
+        };
         (value, &text[end..])
     };
     let (field, rest) = number(text);

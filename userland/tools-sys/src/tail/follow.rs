@@ -20,12 +20,18 @@ pub(super) struct Followed {
 
 impl Followed {
     pub(super) fn new(name: OsString, file: Option<File>) -> Self {
-        let identity = file.as_ref().and_then(|file| file.metadata().ok()).map(|meta| (meta.dev(), meta.ino()));
+        let identity = file
+            .as_ref()
+            .and_then(|file| file.metadata().ok())
+            .map(|meta| (meta.dev(), meta.ino()));
         Self { name, file, identity }
     }
 
     fn is_stream(&self) -> bool {
-        self.file.as_ref().and_then(|file| file.metadata().ok()).is_some_and(|meta| !meta.is_file())
+        self.file
+            .as_ref()
+            .and_then(|file| file.metadata().ok())
+            .is_some_and(|meta| !meta.is_file())
     }
 }
 
@@ -58,7 +64,10 @@ pub(super) fn follow(options: &Options, mut files: Vec<Followed>, headers: bool)
             let Some(mut file) = files[0].file.take() else { return 0 };
             return write::done("tail", super::rest(&mut file));
         }
-        if options.pid.is_some_and(|pid| agentos_guest::signal::kill(pid, 0).is_err()) {
+        if options
+            .pid
+            .is_some_and(|pid| agentos_guest::signal::kill(pid, 0).is_err())
+        {
             return 0;
         }
         std::thread::sleep(options.interval);
@@ -71,7 +80,9 @@ fn read(options: &Options, followed: &mut Followed) -> Result<Vec<u8>, ()> {
     if options.by_name && followed.name != "-" {
         reopen(options, followed, &title);
     }
-    let Some(file) = &mut followed.file else { return Ok(Vec::new()) };
+    let Some(file) = &mut followed.file else {
+        return Ok(Vec::new());
+    };
     let mut grown = Vec::new();
     if let (Ok(meta), Ok(position)) = (file.metadata(), file.stream_position())
         && meta.is_file()
@@ -87,7 +98,10 @@ fn read(options: &Options, followed: &mut Followed) -> Result<Vec<u8>, ()> {
         Ok(_) => Ok(grown),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(grown),
         Err(error) => {
-            complain("tail", format_args!("error reading '{title}': {}", agentos_tools_base::io::reason(&error)));
+            complain(
+                "tail",
+                format_args!("error reading '{title}': {}", agentos_tools_base::io::reason(&error)),
+            );
             Err(())
         }
     }
@@ -99,7 +113,11 @@ fn reopen(options: &Options, followed: &mut Followed, title: &str) {
         Ok(meta) if followed.identity == Some((meta.dev(), meta.ino())) && followed.file.is_some() => {}
         Ok(meta) => {
             let Ok(file) = File::open(&followed.name) else { return };
-            let what = if followed.file.is_some() { "has been replaced" } else { "has appeared" };
+            let what = if followed.file.is_some() {
+                "has been replaced"
+            } else {
+                "has appeared"
+            };
             complain("tail", format_args!("'{title}' {what};  following new file"));
             followed.file = Some(file);
             followed.identity = Some((meta.dev(), meta.ino()));

@@ -55,10 +55,17 @@ pub(crate) fn tac(args: Vec<OsString>) -> i32 {
         let text = match read_all(name) {
             Ok(text) => text,
             Err(error) => {
-                let what = if error.kind() == std::io::ErrorKind::IsADirectory { "read error" } else { "open" };
+                let what = if error.kind() == std::io::ErrorKind::IsADirectory {
+                    "read error"
+                } else {
+                    "open"
+                };
                 let name = shown(name);
                 match what {
-                    "open" => complain("tac", format_args!("failed to open '{name}' for reading: {}", reason(&error))),
+                    "open" => complain(
+                        "tac",
+                        format_args!("failed to open '{name}' for reading: {}", reason(&error)),
+                    ),
                     _ => complain("tac", format_args!("{name}: read error: {}", reason(&error))),
                 }
                 status = 1;
@@ -111,7 +118,10 @@ fn plain(text: &[u8], separator: &[u8]) -> Vec<(usize, usize)> {
 }
 
 fn reversed(text: &[u8], separators: &[(usize, usize)], before: bool) -> Vec<u8> {
-    let mut cuts: Vec<usize> = separators.iter().map(|(start, end)| if before { *start } else { *end }).collect();
+    let mut cuts: Vec<usize> = separators
+        .iter()
+        .map(|(start, end)| if before { *start } else { *end })
+        .collect();
     cuts.insert(0, 0);
     cuts.push(text.len());
     let mut out = Vec::with_capacity(text.len());

@@ -43,7 +43,12 @@ impl Input {
             (None, Some(_)) => Mode::Lines,
             (None, None) => Mode::Words,
         };
-        Ok(Self { reader, mode, end: options.end.clone().filter(|_| options.delimiter.is_none()), done: false })
+        Ok(Self {
+            reader,
+            mode,
+            end: options.end.clone().filter(|_| options.delimiter.is_none()),
+            done: false,
+        })
     }
 
     /// The next word; `None` at the end.
@@ -62,14 +67,20 @@ impl Input {
 
     fn delimited(&mut self, byte: u8) -> Result<Option<Word>, String> {
         let mut text = Vec::new();
-        let read = self.reader.read_until(byte, &mut text).map_err(|error| reason(&error))?;
+        let read = self
+            .reader
+            .read_until(byte, &mut text)
+            .map_err(|error| reason(&error))?;
         if read == 0 {
             return Ok(None);
         }
         if text.last() == Some(&byte) {
             text.pop();
         }
-        Ok(Some(Word { text: os(text), ends_line: true }))
+        Ok(Some(Word {
+            text: os(text),
+            ends_line: true,
+        }))
     }
 
     fn peek(&mut self) -> Result<Option<u8>, String> {
@@ -94,15 +105,26 @@ impl Input {
         let mut started = false;
         loop {
             let Some(byte) = self.byte()? else {
-                return Ok(started.then(|| Word { text: os(text), ends_line: true }));
+                return Ok(started.then(|| Word {
+                    text: os(text),
+                    ends_line: true,
+                }));
             };
             match byte {
-                b'\n' if started => return Ok(Some(Word { text: os(text), ends_line: true })),
+                b'\n' if started => {
+                    return Ok(Some(Word {
+                        text: os(text),
+                        ends_line: true,
+                    }));
+                }
                 b'\n' => {}
                 b' ' | b'\t' if !started => {}
                 b' ' | b'\t' if blanks => {
                     let ends_line = self.line_ends()?;
-                    return Ok(Some(Word { text: os(text), ends_line }));
+                    return Ok(Some(Word {
+                        text: os(text),
+                        ends_line,
+                    }));
                 }
                 b'\'' | b'"' => {
                     started = true;

@@ -36,9 +36,27 @@ const DEFAULT_BYTES: usize = 128 * 1024;
 const MOST_BYTES: usize = 2 * 1024 * 1024 - 2048;
 
 const SPECS: &[&str] = &[
-    "0,null", "a,arg-file=", "d,delimiter=", "E=", "e,eof=?", "I=", "i,replace=?", "L=", "l,max-lines=?", "n,max-args=",
-    "P,max-procs=", "p,interactive", "process-slot-var=", "r,no-run-if-empty", "s,max-chars=", "show-limits",
-    "t,verbose", "x,exit", "o,open-tty", "help", "version",
+    "0,null",
+    "a,arg-file=",
+    "d,delimiter=",
+    "E=",
+    "e,eof=?",
+    "I=",
+    "i,replace=?",
+    "L=",
+    "l,max-lines=?",
+    "n,max-args=",
+    "P,max-procs=",
+    "p,interactive",
+    "process-slot-var=",
+    "r,no-run-if-empty",
+    "s,max-chars=",
+    "show-limits",
+    "t,verbose",
+    "x,exit",
+    "o,open-tty",
+    "help",
+    "version",
 ];
 
 const HELP: &str = "Usage: xargs [OPTION]... COMMAND [INITIAL-ARGS]...
@@ -148,7 +166,9 @@ fn number(text: &OsStr, key: &str, least: usize) -> Result<usize, String> {
         "max-chars" => "s",
         _ => "L",
     };
-    let value: usize = shown(text).parse().map_err(|_| format!("invalid number \"{}\" for -{option} option", shown(text)))?;
+    let value: usize = shown(text)
+        .parse()
+        .map_err(|_| format!("invalid number \"{}\" for -{option} option", shown(text)))?;
     if value < least {
         return Err(format!("value {value} for -{option} option should be >= {least}"));
     }
@@ -164,7 +184,10 @@ fn delimiter(text: &OsStr) -> Result<u8, String> {
             if taken == rest.len() && found.len() == 1 {
                 return Ok(found[0]);
             }
-            Err(format!("Invalid escape sequence {} in input delimiter specification.", shown(text)))
+            Err(format!(
+                "Invalid escape sequence {} in input delimiter specification.",
+                shown(text)
+            ))
         }
         _ => Err(format!(
             "Invalid input delimiter specification {}: the delimiter must be either a single character or an escape \
