@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use agentos_tools_base::cli;
 
 use crate::{
-    chmod, chown, compare, date, dd, disk, files, find, identity, ls, process, realpath, small, sort, stat, system,
-    tail, terminal, which, xargs,
+    chmod, chown, compare, date, dd, disk, files, find, identity, ls, process, realpath, settings, small, sort, stat,
+    system, tail, terminal, which, xargs,
 };
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
@@ -52,6 +52,7 @@ tools! {
     "find" find::find, "[-HLP] [PATH]... [EXPRESSION]   search for files";
     "flock" process::flock, "[-sxun] [-w SECS] FILE COMMAND [ARG]...   run under a lock";
     "free" process::free, "[-bkmght]   show memory";
+    "getconf" settings::getconf, "[-a] [VARIABLE]   show configuration values";
     "getent" identity::getent, "DATABASE [KEY]...   entries of passwd, group, hosts";
     "groups" identity::groups, "[USER]...   print groups";
     "hostid" system::hostid, "   print the host's number";
@@ -62,6 +63,7 @@ tools! {
     "killall" process::killall, "[-SIGNAL] NAME...   signal processes by name";
     "link" files::link, "FILE1 FILE2   make a hard link";
     "ln" files::ln, "[-sfnrvbT] [-t DIR] TARGET... LINK   make links";
+    "locale" settings::locale, "[-am]   show the locale";
     "logname" identity::logname, "   print the login name";
     "ls" ls::ls, "[-aAlhtSrRdF1i] [--color] [FILE]...   list directory contents";
     "mkdir" files::mkdir, "[-pv] [-m MODE] DIRECTORY...   make directories";
@@ -103,6 +105,7 @@ tools! {
     "unlink" files::unlink, "FILE   remove a file";
     "uptime" process::uptime, "[-ps]   tell how long the system runs";
     "users" process::users, "   print who is logged in";
+    "uuidgen" settings::uuidgen, "   make a random UUID";
     "vdir" ls::vdir, "[OPTION]... [FILE]...   ls -l -b";
     "w" process::w, "[-h] [USER]   who is logged in and what they do";
     "which" which::which, "[-a] COMMAND...   find programs in PATH";

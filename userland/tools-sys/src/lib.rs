@@ -27,6 +27,7 @@ mod mode;
 mod process;
 mod realpath;
 mod screen;
+mod settings;
 pub mod small;
 mod sort;
 mod stat;

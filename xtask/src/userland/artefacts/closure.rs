@@ -71,7 +71,7 @@ impl Closure {
     pub(crate) fn digest(&self, paths: &Paths, program: &Program) -> Result<String> {
         let mut text = recipe::text(program);
         text.push('\n');
-        text.push_str(&settings(paths)?);
+        text.push_str(&settings(paths, &self.reached)?);
         for part in ["std-overlay", "libc"] {
             let _ = writeln!(text, "{part} {}", sources::digest(&paths.userland.join(part))?);
         }
@@ -149,19 +149,32 @@ fn reach(packages: &[LockedPackage], start: &str) -> Vec<LockedPackage> {
     reached.into_values().collect()
 }
 
-/// The parts of the guest workspace's manifest that change what is built.
-fn settings(paths: &Paths) -> Result<String> {
+/// The parts of the guest workspace's manifest that change what is built of these packages.
+fn settings(paths: &Paths, reached: &[LockedPackage]) -> Result<String> {
     let path = paths.userland.join("Cargo.toml");
     let text = fs::read_to_string(&path).at(&path)?;
     let manifest: toml::Table = toml::from_str(&text).map_err(|e| Error::Format {
         path: path.clone(),
         detail: e.to_string(),
     })?;
-    Ok(["profile", "patch"]
-        .iter()
-        .filter_map(|key| manifest.get(*key))
-        .map(|v| format!("{v}\n"))
-        .collect())
+    let mut text = String::new();
+    for key in ["profile", "patch"] {
+        let mut value = manifest.get(key).cloned();
+        // Settings of single packages count for those who reach them.
+        let places: &[&str] = if key == "profile" {
+            &["release", "package"]
+        } else {
+            &["crates-io"]
+        };
+        let table = places.iter().fold(value.as_mut(), |place, name| place?.get_mut(*name));
+        if let Some(toml::Value::Table(packages)) = table {
+            packages.retain(|name, _| reached.iter().any(|package| package.name == *name));
+        }
+        if let Some(value) = value {
+            let _ = writeln!(text, "{value}");
+        }
+    }
+    Ok(text)
 }
 
 /// Folders of the packages that live here, by name.
