@@ -236,6 +236,55 @@ async fn the_memory_of_all_processes_is_bounded() {
 }
 
 #[tokio::test]
+async fn a_program_that_replaces_another_takes_over_its_memory() {
+    let vm = limited(&[("maxMemoryBytes", 64 << 20)]).await;
+    vm.write_file(
+        "/home/user/again.sh",
+        "if [ $1 -gt 0 ]; then exec sh again.sh $(($1 - 1)); fi; echo done",
+    )
+    .await
+    .unwrap();
+    let output = vm.exec("exec sh again.sh 200").await.unwrap();
+    assert_eq!(
+        (output.stdout_text(), output.stderr_text()),
+        ("done\n".into(), String::new().into())
+    );
+    assert_eq!(vm.usage().memory_bytes, 0);
+}
+
+#[tokio::test]
+async fn several_memories_share_the_bound_of_the_process() {
+    let vm = limited(&[("maxWasmMemoryBytes", 16 << 20)]).await;
+    // Exits with the number of MiB that it got in all, of four memories that grow in turn.
+    let greedy = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 16) (memory $b 16) (memory $c 16) (memory $d 16)
+        (func (export "_start") (local $got i32)
+            (local.set $got (i32.const 4))
+            (loop $more
+                (if (i32.ne (memory.grow 0 (i32.const 16)) (i32.const -1)) (then (local.set $got (i32.add (local.get $got) (i32.const 1))) (br $more)))
+                (if (i32.ne (memory.grow $b (i32.const 16)) (i32.const -1)) (then (local.set $got (i32.add (local.get $got) (i32.const 1))) (br $more)))
+                (if (i32.ne (memory.grow $d (i32.const 16)) (i32.const -1)) (then (local.set $got (i32.add (local.get $got) (i32.const 1))) (br $more))))
+            (call $exit (local.get $got))))"#;
+    let path = install(&vm, "greedy.wasm", greedy).await;
+    assert_eq!(vm.exec_argv([path]).await.unwrap().exit_code, 16);
+}
+
+#[tokio::test]
+async fn memory_that_could_not_grow_is_not_charged() {
+    // A declared maximum is met only after the limits were asked.
+    let vm = limited(&[("maxMemoryBytes", 64 << 20), ("maxWasmMemoryBytes", 32 << 20)]).await;
+    let refused = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1 2) (memory $other 1)
+        (func (export "_start") (local $turn i32)
+            (loop $again
+                (if (i32.ne (memory.grow 0 (i32.const 100)) (i32.const -1)) (then unreachable))
+                (br_if $again (i32.lt_u (local.tee $turn (i32.add (local.get $turn) (i32.const 1))) (i32.const 100))))
+            (call $exit (i32.ne (memory.grow $other (i32.const 400)) (i32.const 1)))))"#;
+    let path = install(&vm, "refused.wasm", refused).await;
+    assert_eq!(vm.exec_argv([path]).await.unwrap().exit_code, 0);
+}
+
+#[tokio::test]
 async fn the_stack_is_bounded() {
     let deep = |depth: u32| {
         format!(

@@ -1,35 +1,34 @@
 //! A set of tasks that wait for one condition.
 
+pub use crate::fd::Woken;
+
+use crate::fd::Waiters;
 use core::task::Waker;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 /// Wakers of the tasks that wait for something to change.
 ///
 /// The pattern is: lock the state, find that the operation would block, [`register`](Self::register) while the lock is
 /// still held, return `Pending`. Whoever changes the state releases its lock and then calls [`wake`](Self::wake). A task
-/// that registered twice is kept once, so the set is bounded by the number of live tasks.
+/// that registered twice is kept once. Tasks that ended while they waited are still in the set, so it is cleared before it
+/// gets too large: `register` then returns everybody, to be woken once the lock is released, and those who still wait come
+/// back.
 #[derive(Debug, Default)]
 pub struct WaitQueue {
-    waiting: Mutex<SmallVec<[Waker; 2]>>,
+    waiting: Mutex<Waiters>,
 }
 
 impl WaitQueue {
-    /// Remembers the task, unless there is none (a non-blocking caller) or it is known already.
-    pub fn register(&self, waker: Option<&Waker>) {
-        let Some(waker) = waker else { return };
-        let mut waiting = self.waiting.lock();
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+    /// Remembers the task, unless there is none (a non-blocking caller) or it is known already. What comes back is empty but
+    /// when the set was cleared.
+    pub fn register(&self, waker: Option<&Waker>) -> Woken {
+        self.waiting.lock().register(waker)
     }
 
     /// Wakes and forgets every task. Call without holding a lock that a woken task may take.
     pub fn wake(&self) {
-        let woken = core::mem::take(&mut *self.waiting.lock());
-        for waker in woken {
-            waker.wake();
-        }
+        let woken = self.waiting.lock().take();
+        woken.wake();
     }
 }
 

@@ -33,4 +33,5 @@ pub use open::OpenFile;
 pub use pipe::{PIPE_BUF, PIPE_CAPACITY, Pipe, PipeEnd};
 pub use poll::{PollTarget, poll_all};
 pub use table::{Entry, FdTable};
-pub(crate) use waiters::{Waiters, Woken};
+pub(crate) use waiters::Waiters;
+pub use waiters::Woken;

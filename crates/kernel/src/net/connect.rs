@@ -317,7 +317,7 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
     if !listener.has_room(waker)? {
         return Poll::Pending;
     }
-    net.crowded.register(waker);
+    net.crowded.register(waker).wake();
     let Ok(slot) = Slot::take(net) else {
         return Poll::Pending;
     };

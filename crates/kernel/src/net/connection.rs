@@ -214,15 +214,15 @@ impl Link {
         } else {
             room == 0
         };
-        let got = match full {
-            true => None,
-            false if data.is_empty() => Some(0),
+        let (got, starved) = match full {
+            true => (None, Woken::default()),
+            false if data.is_empty() => (Some(0), Woken::default()),
             false => net.reserve(room, packets, waker),
         };
         let Some(got) = got else {
             let cleared = ends[me].writers.register(waker);
             drop(state);
-            cleared.wake();
+            [cleared, starved].into_iter().for_each(Woken::wake);
             return Poll::Pending;
         };
         let data = data.split_at(got.min(data.len())).0;
@@ -234,7 +234,7 @@ impl Link {
         flow.held += got;
         let woken = ends[1 - me].readers.take();
         drop(state);
-        woken.wake();
+        [woken, starved].into_iter().for_each(Woken::wake);
         Poll::Ready(Ok(got))
     }
 

@@ -148,7 +148,13 @@ impl Inbox {
         source: Name,
         waker: Option<&Waker>,
     ) -> Delivery {
-        if !data.is_empty() && self.net.reserve(data.len(), true, waker).is_none() {
+        let (got, starved) = match data.is_empty() {
+            true => (Some(0), Woken::default()),
+            false => self.net.reserve(data.len(), true, waker),
+        };
+        if got.is_none() {
+            drop(state);
+            starved.wake();
             return Delivery::Full;
         }
         state.held += data.len();
@@ -158,7 +164,7 @@ impl Inbox {
         });
         let woken = state.readers.take();
         drop(state);
-        woken.wake();
+        [woken, starved].into_iter().for_each(Woken::wake);
         Delivery::Taken
     }
 

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::IoResult;
 use crate::limits::{Counter, Limits};
-use crate::wait::WaitQueue;
+use crate::wait::{WaitQueue, Woken};
 use core::net::{IpAddr, Ipv4Addr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use core::task::Waker;
@@ -135,8 +135,9 @@ impl Net {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes up to `wanted` bytes of buffer space; `None` means that there is none and `waker` waits for some.
-    pub(super) fn reserve(&self, wanted: usize, whole: bool, waker: Option<&Waker>) -> Option<usize> {
+    /// Takes up to `wanted` bytes of buffer space; `None` means that there is none and `waker` waits for some. The caller wakes
+    /// what comes with it once it has released its locks.
+    pub(super) fn reserve(&self, wanted: usize, whole: bool, waker: Option<&Waker>) -> (Option<usize>, Woken) {
         let take = || match whole {
             true => self.buffered.take(wanted as u64, "send").ok().map(|()| wanted),
             false => usize::try_from(self.buffered.take_up_to(wanted as u64))
@@ -144,13 +145,13 @@ impl Net {
                 .filter(|got| *got > 0),
         };
         if let Some(got) = take() {
-            return Some(got);
+            return (Some(got), Woken::default());
         }
         // Announce, then look again: whoever frees space in between either is seen here or sees the announcement.
-        self.starved.register(waker);
+        let cleared = self.starved.register(waker);
         self.starving.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        take()
+        (take(), cleared)
     }
 
     /// Whether buffer space of the VM is used up.

@@ -67,7 +67,7 @@ impl Process {
         if let Some(status) = self.exit_status() {
             return Poll::Ready(status);
         }
-        self.ended.register(Some(waker));
+        self.ended.register(Some(waker)).wake();
         self.exit_status().map_or(Poll::Pending, Poll::Ready)
     }
 

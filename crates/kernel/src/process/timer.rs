@@ -13,11 +13,14 @@ pub(super) struct Timer {
     deadline: Option<Instant>,
     /// Interval in ns, 0 for once.
     every: u64,
+    /// What the clock wakes, made at the first use and then kept: clocks know a waker by its identity, so a guest that sets
+    /// its timer again and again occupies one place there.
+    alarm: Option<Waker>,
 }
 
 impl Timer {
     pub(super) fn stop(&mut self) {
-        *self = Self::default();
+        (self.deadline, self.every) = (None, 0);
     }
 }
 
@@ -46,10 +49,12 @@ impl Process {
         if first > 0 {
             timer.deadline = Some(now.after(first));
             timer.every = if every == 0 { 0 } else { every.max(INTERVAL_MIN) };
+            let alarm = timer
+                .alarm
+                .get_or_insert_with(|| Waker::from(Arc::new(Alarm(Arc::downgrade(self)))))
+                .clone();
             drop(timer);
-            self.kernel()
-                .clock
-                .wake_at(now.after(first), &Waker::from(Arc::new(Alarm(Arc::downgrade(self)))));
+            self.kernel().clock.wake_at(now.after(first), &alarm);
         }
         left
     }

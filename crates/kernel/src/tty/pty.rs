@@ -345,7 +345,9 @@ impl File for Master {
         if state.deserted {
             return Poll::Ready(Err(Errno::EIO.into()));
         }
-        self.pty.master.register(waker);
+        let cleared = self.pty.master.register(waker);
+        drop(state);
+        cleared.wake();
         Poll::Pending
     }
 
@@ -360,7 +362,9 @@ impl File for Master {
             self.pty.settle(state);
             return Poll::Ready(Ok(taken));
         }
-        self.pty.master.register(waker);
+        let cleared = self.pty.master.register(waker);
+        drop(state);
+        cleared.wake();
         Poll::Pending
     }
 
@@ -370,7 +374,9 @@ impl File for Master {
         ready.set(PollEvents::IN, state.discipline.output_len() > 0);
         ready.set(PollEvents::OUT, state.discipline.can_receive());
         ready.set(PollEvents::HUP, state.deserted);
-        self.pty.master.register(waker);
+        let cleared = self.pty.master.register(waker);
+        drop(state);
+        cleared.wake();
         ready & (interest | PollEvents::HUP)
     }
 
@@ -436,7 +442,9 @@ impl File for Slave {
             read_raw(&mut state, &*self.pty.clock, buf, waker)
         };
         let Some(taken) = got else {
-            self.pty.slave.register(waker);
+            let cleared = self.pty.slave.register(waker);
+            drop(state);
+            cleared.wake();
             return Poll::Pending;
         };
         state.timer = None;
@@ -454,7 +462,9 @@ impl File for Slave {
             self.pty.settle(state);
             return Poll::Ready(Ok(taken));
         }
-        self.pty.slave.register(waker);
+        let cleared = self.pty.slave.register(waker);
+        drop(state);
+        cleared.wake();
         Poll::Pending
     }
 
@@ -467,7 +477,9 @@ impl File for Slave {
         let mut ready = PollEvents::empty();
         ready.set(PollEvents::IN, state.discipline.readable());
         ready.set(PollEvents::OUT, state.discipline.can_transmit());
-        self.pty.slave.register(waker);
+        let cleared = self.pty.slave.register(waker);
+        drop(state);
+        cleared.wake();
         ready & (interest | always)
     }
 

@@ -58,6 +58,17 @@ impl Clock for SimClock {
 }
 
 impl SimClock {
+    /// Different wakers that wait for a deadline.
+    pub fn wakers(&self) -> usize {
+        let mut known: Vec<Waker> = Vec::new();
+        for (_, waker) in &*self.timers.lock() {
+            if !known.iter().any(|one| one.will_wake(waker)) {
+                known.push(waker.clone());
+            }
+        }
+        known.len()
+    }
+
     fn advance(&self, ns: u64) {
         self.now.fetch_add(ns, Ordering::SeqCst);
         let now = self.instant();

@@ -315,6 +315,24 @@ fn ignoring_the_end_of_children_reaps_them() {
 }
 
 #[test]
+fn a_timer_takes_one_place_at_the_clock_however_often_it_is_set() {
+    let vm = Vm::new();
+    vm.program("restless", |sys| async move {
+        for turn in 0..200 {
+            sys.set_timer(1_000_000_000 + turn, 0);
+            sys.set_timer(0, 0);
+        }
+        sys.set_timer(1_000_000_000, 0);
+        sys.pause().await;
+        0
+    });
+    let process = vm.run(&["restless"]);
+    assert_eq!(vm.clock.wakers(), 1);
+    vm.advance(1_000_000_000);
+    assert_eq!(process.exit_status(), Some(ExitStatus::Signaled(Signal::ALRM)));
+}
+
+#[test]
 fn the_timer_rings_once_or_again_and_again() {
     let vm = Vm::new();
     vm.program("alarm", |sys| async move {

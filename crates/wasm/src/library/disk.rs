@@ -87,6 +87,7 @@ impl Disk {
     pub(crate) fn put(&self, program: &Digest, code: &[u8]) -> Option<File> {
         let key = self.key(program);
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        // As `is_draft` knows them.
         let draft = format!(".{}.{serial}", std::process::id());
         let written = self.write(&draft, &key, code);
         if written.is_err() {
@@ -145,7 +146,10 @@ impl Disk {
             let Ok(stat) = fs::statat(&self.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
                 continue;
             };
-            if fs::FileType::from_raw_mode(stat.st_mode) != fs::FileType::RegularFile {
+            let draft = is_draft(entry.file_name().to_bytes());
+            let ours = draft || is_name(entry.file_name().to_bytes());
+            // What else somebody keeps here is neither counted nor removed.
+            if !ours || fs::FileType::from_raw_mode(stat.st_mode) != fs::FileType::RegularFile {
                 continue;
             }
             let modified = u64::try_from(stat.st_mtime).unwrap_or(0);
@@ -153,7 +157,7 @@ impl Disk {
                 name: entry.file_name().to_owned(),
                 size: u64::try_from(stat.st_size).unwrap_or(0),
                 age: now.saturating_sub(modified),
-                draft: entry.file_name().to_bytes().starts_with(b"."),
+                draft,
             });
         }
         files.sort_by_key(|file| std::cmp::Reverse(file.age));
@@ -169,6 +173,24 @@ struct Entry {
     size: u64,
     age: u64,
     draft: bool,
+}
+
+/// Whether a file is called like a stored program.
+fn is_name(name: &[u8]) -> bool {
+    name.len() == 2 * size_of::<Digest>() && name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether a file is called like one that is being written.
+fn is_draft(name: &[u8]) -> bool {
+    let numbers = name.strip_prefix(b".").map(|rest| rest.split(|byte| *byte == b'.'));
+    numbers.is_some_and(|mut numbers| {
+        let mut number = || {
+            numbers
+                .next()
+                .is_some_and(|one| !one.is_empty() && one.iter().all(u8::is_ascii_digit))
+        };
+        number() && number() && numbers.next().is_none()
+    })
 }
 
 /// Whether the file is ours, private, and what was written under `key`.
@@ -315,5 +337,28 @@ mod tests {
         disk.put(&[3; 32], &[0; 100]).unwrap();
         assert!(disk.get(&[1; 32]).is_none());
         assert!(disk.get(&[2; 32]).is_some() && disk.get(&[3; 32]).is_some());
+    }
+
+    #[test]
+    fn only_own_files_make_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(&folder, 1);
+        let foreign = ["letter", ".profile", ".1.2.3", ".1", ".1.x", "ABCDEF", "..2"];
+        let path = |name: &str| folder.path().join(FOLDER).join(name);
+        for name in foreign {
+            std::fs::write(path(name), "precious").unwrap();
+            File::open(path(name))
+                .unwrap()
+                .set_modified(SystemTime::UNIX_EPOCH)
+                .unwrap();
+        }
+        std::fs::write(path(".1.2"), "left by a process that died").unwrap();
+        File::open(path(".1.2"))
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        disk.put(&PROGRAM, b"code").unwrap();
+        assert!(disk.get(&PROGRAM).is_none() && !path(".1.2").exists());
+        assert!(foreign.iter().all(|name| path(name).exists()));
     }
 }

@@ -4,7 +4,7 @@ use super::code::Code;
 use super::disk::Digest;
 use super::failure::Failure;
 use super::key::Key;
-use agentos_kernel::wait::WaitQueue;
+use agentos_kernel::wait::{WaitQueue, Woken};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -43,7 +43,8 @@ enum Request {
 pub(super) enum Answer {
     Ready(Arc<Code>),
     Failed(Failure),
-    Waiting,
+    /// Tasks to wake once the index is unlocked.
+    Waiting(Woken),
     Unknown,
 }
 
@@ -61,8 +62,7 @@ impl Index {
         let answer = match self.requests.get_mut(key) {
             None => return Answer::Unknown,
             Some(Request::Waiting { waiters, .. }) => {
-                waiters.register(waker);
-                return Answer::Waiting;
+                return Answer::Waiting(waiters.register(waker));
             }
             Some(Request::Known { answer: Ok(code), used }) => {
                 *used = self.time;
@@ -91,7 +91,8 @@ impl Index {
             self.admit(key, bytes, max)?;
         }
         let waiters = Arc::new(WaitQueue::default());
-        waiters.register(waker);
+        // Nobody else is in it yet.
+        waiters.register(waker).wake();
         self.requests
             .insert(key.clone(), Request::Waiting { waiters, of_guest });
         Ok(())

@@ -130,7 +130,11 @@ impl Library {
         match index.ask(&key, waker) {
             Answer::Ready(code) => return Poll::Ready(Ok(code)),
             Answer::Failed(failure) => return Poll::Ready(Err(failure)),
-            Answer::Waiting => return Poll::Pending,
+            Answer::Waiting(cleared) => {
+                drop(index);
+                cleared.wake();
+                return Poll::Pending;
+            }
             Answer::Unknown => {}
         }
         let content = match blob {

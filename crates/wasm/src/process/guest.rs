@@ -35,7 +35,10 @@ impl Guest {
         {
             let (store, made) = instantiate(&form, state).await?;
             match made {
-                Err(error) if error.is::<PoolConcurrencyLimitError>() => state = store.into_data(),
+                Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                    state = store.into_data();
+                    state.uncharge();
+                }
                 made => return Self::finish(store, made, form, slot),
             }
         }

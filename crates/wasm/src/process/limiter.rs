@@ -13,8 +13,23 @@ const TABLE_ENTRY: usize = 8;
 
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired as u64 <= self.memory_max && maximum.is_none_or(|maximum| desired <= maximum);
-        Ok(fits && self.charge_memory(desired.saturating_sub(current)))
+        let more = desired.saturating_sub(current);
+        // The bound is one of the process, however many memories it has.
+        let total = self.linear.saturating_add(more as u64);
+        let fits = total <= self.linear_max && maximum.is_none_or(|maximum| desired <= maximum);
+        let grows = fits && self.charge_memory(more);
+        if grows {
+            self.linear = total;
+            self.growth = more as u64;
+        }
+        Ok(grows)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        let refused = std::mem::take(&mut self.growth);
+        self.linear = self.linear.saturating_sub(refused);
+        self.process.shrink_memory(refused);
+        Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

@@ -80,7 +80,11 @@ fn conclude(process: &Arc<Process>, outcome: Outcome) {
         Outcome::Exited(status) => process.exit(status),
         Outcome::Fault(signal) => process.exit_by(signal),
         Outcome::Killed => {}
-        Outcome::Exec(program) => return program.start(Arc::clone(process)),
+        Outcome::Exec(program) => {
+            // The instance is gone, and with it all that the process was charged for.
+            process.shrink_memory(process.memory());
+            return program.start(Arc::clone(process));
+        }
     }
     process.finish();
 }

@@ -20,13 +20,18 @@ pub(crate) struct State {
     pub(crate) preopen: Option<u32>,
     /// What `proc_exec` found, to run when this instance has unwound.
     pub(crate) next: Option<Box<dyn Program>>,
-    pub(super) memory_max: u64,
+    /// Most bytes of all linear memories together, what they have, and what the last growth added, which may yet fail.
+    pub(super) linear_max: u64,
+    pub(super) linear: u64,
+    pub(super) growth: u64,
 }
 
 impl State {
     pub(super) fn new(core: &Arc<Core>, vm: &Arc<Vm>, code: &Arc<Code>, process: &Arc<Process>) -> Self {
         Self {
-            memory_max: process.kernel().limits().max_wasm_memory_bytes,
+            linear_max: process.kernel().limits().max_wasm_memory_bytes,
+            linear: 0,
+            growth: 0,
             process: Arc::clone(process),
             core: Arc::clone(core),
             vm: Arc::clone(vm),
@@ -41,6 +46,12 @@ impl State {
     /// A descriptor now means something else.
     pub(crate) fn forget_preopen(&mut self, fd: u32) {
         self.preopen = self.preopen.filter(|preopen| *preopen != fd);
+    }
+
+    /// Gives back what an instance took that was not made after all.
+    pub(super) fn uncharge(&mut self) {
+        (self.linear, self.growth) = (0, 0);
+        self.process.shrink_memory(self.process.memory());
     }
 
     /// Takes memory of the VM; it is given back when the process ends.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Nodes that are remembered although nobody holds them.
 const NODES_MAX: usize = 16_384;
+/// Nodes in all. Directories above remembered ones cannot go, and a guest can nest them as deep as it likes.
+const NODES_LIMIT: usize = 1 << 17;
 /// Directories that are kept open although nobody holds them.
 const DIRS_MAX: usize = 64;
 /// Files and directories that guests hold, each of which is an open descriptor of this process: at most so many, and at most
@@ -120,6 +122,9 @@ impl Table {
             }
             None => {
                 self.make_room();
+                if self.nodes.len() >= NODES_LIMIT {
+                    return Err(Errno::ENFILE.into());
+                }
                 let node = Node {
                     key: stat.key,
                     kind: stat.kind(),

@@ -87,14 +87,13 @@ impl LockTable {
     /// # Errors
     /// `ENOLCK` beyond 8192 locks.
     pub fn flock(&self, key: FileKey, description: u64, mode: LockMode, waker: Option<&Waker>) -> Poll<Result<()>> {
-        let (result, wake) = {
+        let (result, wake, cleared) = {
             let mut state = self.state.lock();
             let (result, wake) = state.flock(key, description, mode);
-            if result.is_pending() {
-                self.changed.register(waker);
-            }
-            (result, wake)
+            let waker = waker.filter(|_| result.is_pending());
+            (result, wake, self.changed.register(waker))
         };
+        cleared.wake();
         if wake {
             self.changed.wake();
         }
@@ -122,15 +121,14 @@ impl LockTable {
         mode: LockMode,
         waker: Option<&Waker>,
     ) -> Poll<Result<()>> {
-        let result = {
+        let (result, cleared) = {
             let mut state = self.state.lock();
             let wait = Wait { key, range, mode };
             let result = state.lock_record(process, wait, waker.is_some());
-            if result.is_pending() {
-                self.changed.register(waker);
-            }
-            result
+            let waker = waker.filter(|_| result.is_pending());
+            (result, self.changed.register(waker))
         };
+        cleared.wake();
         // A lock that was weakened lets others in.
         if result.is_ready() && mode == LockMode::Shared {
             self.changed.wake();
@@ -182,6 +180,15 @@ impl LockTable {
     }
 }
 
+#[cfg(test)]
+impl LockTable {
+    /// Files that the table knows of.
+    fn files(&self) -> usize {
+        let state = self.state.lock();
+        state.flocks.len() + state.records.len()
+    }
+}
+
 impl State {
     /// Accounts for a change from `before` to `after` locks, if that is allowed.
     fn recount(&mut self, before: usize, after: usize) -> Result<()> {
@@ -191,5 +198,39 @@ impl State {
         }
         self.count = count;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(ino: u64) -> FileKey {
+        FileKey {
+            dev: DeviceId(1),
+            ino: Ino(ino),
+        }
+    }
+
+    #[test]
+    fn what_is_refused_at_the_limit_leaves_nothing() {
+        let table = LockTable::default();
+        let lock = |ino, at| {
+            let range = LockRange::new(at, 1).unwrap();
+            table.lock_record(file(ino), Pid(2), range, LockMode::Shared, None)
+        };
+        // Every other byte, so that no two locks join.
+        for at in 0..LOCKS_MAX as i64 {
+            assert!(matches!(lock(1, 2 * at), Poll::Ready(Ok(()))));
+        }
+        for ino in 2..100 {
+            let refused = [lock(ino, 0), table.flock(file(ino), 9, LockMode::Exclusive, None)];
+            for result in refused {
+                assert!(matches!(result, Poll::Ready(Err(error)) if error == Errno::ENOLCK));
+            }
+        }
+        assert_eq!((table.len(), table.files()), (LOCKS_MAX, 1));
+        table.release_process(file(1), Pid(2));
+        assert_eq!((table.len(), table.files()), (0, 0));
     }
 }

@@ -170,7 +170,13 @@ impl State {
         let after = records.with(process, range, mode);
         let changed = after != records.0;
         let before = records.0.len();
-        self.recount(before, after.len())?;
+        if let Err(error) = self.recount(before, after.len()) {
+            // The entry may have been made for this lock only.
+            if before == 0 {
+                self.records.remove(&key);
+            }
+            return Err(error);
+        }
         if after.is_empty() {
             self.records.remove(&key);
         } else {
