@@ -300,6 +300,10 @@ impl ProcessControl {
 
     /// Sends a signal to the process. Success if it has already ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
+        if self.status().is_some() {
+            // Its number may belong to somebody else by now.
+            return Ok(());
+        }
         self.vm.signal(i64::from(self.pid()), signal.kernel())
     }
 
