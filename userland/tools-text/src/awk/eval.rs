@@ -429,7 +429,9 @@ impl<'p> Interp<'p> {
         let function = &program.functions[number];
         if self.depth + function.height > NEST_LIMIT {
             let name = &function.name;
-            return Err(Stop::Error(format!("fatal: calls nest too deeply at function `{name}': limit {NEST_LIMIT}")));
+            return Err(Stop::Error(format!(
+                "fatal: calls nest too deeply at function `{name}': limit {NEST_LIMIT}"
+            )));
         }
         let mut cells = Vec::with_capacity(function.params.len());
         for (position, is_array) in function.params.iter().enumerate() {

@@ -9,10 +9,17 @@ pub fn of(stmt: &Stmt) -> usize {
         Stmt::Print(items, target) | Stmt::Printf(items, target) => {
             all(items).max(target.as_ref().map_or(0, |(_, name)| expr(name)))
         }
-        Stmt::If(condition, then, other) => expr(condition).max(of(then)).max(other.as_ref().map_or(0, |other| of(other))),
+        Stmt::If(condition, then, other) => expr(condition)
+            .max(of(then))
+            .max(other.as_ref().map_or(0, |other| of(other))),
         Stmt::While(condition, body) | Stmt::DoWhile(body, condition) => expr(condition).max(of(body)),
         Stmt::For(start, condition, step, body) => {
-            let parts = [start, step].into_iter().flatten().map(|part| of(part)).max().unwrap_or(0);
+            let parts = [start, step]
+                .into_iter()
+                .flatten()
+                .map(|part| of(part))
+                .max()
+                .unwrap_or(0);
             parts.max(condition.as_ref().map_or(0, expr)).max(of(body)) + 1
         }
         Stmt::ForIn(_, _, body) => of(body) + 1,
@@ -35,10 +42,14 @@ fn all(items: &[Expr]) -> usize {
 fn expr(one: &Expr) -> usize {
     let inner = match one {
         Expr::Number(_) | Expr::Text(_) | Expr::Regex(_) | Expr::Var(_) => 0,
-        Expr::Field(inner) | Expr::Not(inner) | Expr::Negate(inner) | Expr::Plus(inner) | Expr::Step(inner, _, _) => expr(inner),
-        Expr::Element(_, items) | Expr::Group(items) | Expr::In(items, _) | Expr::Concat(items) | Expr::Call(_, items) => {
-            all(items)
+        Expr::Field(inner) | Expr::Not(inner) | Expr::Negate(inner) | Expr::Plus(inner) | Expr::Step(inner, _, _) => {
+            expr(inner)
         }
+        Expr::Element(_, items)
+        | Expr::Group(items)
+        | Expr::In(items, _)
+        | Expr::Concat(items)
+        | Expr::Call(_, items) => all(items),
         Expr::Builtin(_, items) => all(items) + 1,
         Expr::Assign(left, right)
         | Expr::AssignOp(_, left, right)

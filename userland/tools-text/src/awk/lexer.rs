@@ -148,7 +148,9 @@ impl Lexer<'_> {
         let whole = !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
         if whole && digits > 1 && rest[0] == b'0' && rest[..digits].iter().all(|b| (b'0'..=b'7').contains(b)) {
             // Octal, as in C.
-            let value = rest[..digits].iter().fold(0.0, |sum, &digit| sum * 8.0 + f64::from(digit - b'0'));
+            let value = rest[..digits]
+                .iter()
+                .fold(0.0, |sum, &digit| sum * 8.0 + f64::from(digit - b'0'));
             self.at += digits;
             self.push(Token::Number(value));
             return;

@@ -344,7 +344,12 @@ impl Parser {
         self.current = None;
         let body = body?;
         let height = super::height::of(&body);
-        Ok(Function { name, params: vec![false; params.len()], body, height })
+        Ok(Function {
+            name,
+            params: vec![false; params.len()],
+            body,
+            height,
+        })
     }
 
     // Statements.
