@@ -217,8 +217,9 @@ impl<'a> Parser<'a> {
         self.bytes().get(self.input.pos + n).copied()
     }
 
+    /// Goes on by a byte, but not beyond what is buffered.
     fn bump(&mut self) {
-        self.input.pos += 1;
+        self.input.pos = (self.input.pos + 1).min(self.input.buf.len());
     }
 
     /// Whether the buffer goes on with `text`.
