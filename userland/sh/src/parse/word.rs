@@ -208,7 +208,10 @@ impl Parser<'_> {
         }
         let c = self.take_char();
         b.lit.push(c);
-        if c == ':' && mode == Mode::Assign {
+        // `echo a=~` is expanded like an assignment.
+        let assigns =
+            c == '=' && mode == Mode::Normal && b.parts.is_empty() && text::is_name(&b.lit[..b.lit.len() - 1]);
+        if c == ':' && mode == Mode::Assign || assigns {
             self.tilde(mode, b)?;
         }
         Ok(())
