@@ -300,6 +300,14 @@ impl PipeEnd {
         }
     }
 
+    /// One more end of a pipe without a name, opened through a descriptor. Such a pipe had both sides from the start, so this
+    /// end waits for no arrival: it is hung up on even if the other side left before.
+    pub(crate) fn again(&self, access: AccessMode) -> Self {
+        let mut end = Self::new(&self.pipe, access);
+        end.seen = (MET, MET);
+        end
+    }
+
     /// The pipe.
     pub fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe

@@ -2,8 +2,9 @@
 
 use crate::harness::Vm;
 use agentos_kernel::Errno;
+use agentos_kernel::fd::PollEvents;
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{AtFlags, Dir, SpawnRequest};
+use agentos_kernel::process::{AtFlags, Dir, PollEntry, PollSource, SpawnRequest};
 use std::ops::ControlFlow;
 
 #[test]
@@ -159,6 +160,32 @@ fn descriptor_links_lead_to_the_very_things() {
             sys.stat(Dir::Cwd, b"/proc/self/fd/77", AtFlags::empty()).unwrap_err(),
             Errno::ENOENT
         );
+    });
+    vm.assert_idle();
+}
+
+#[test]
+fn a_pipe_opened_again_after_its_writer_left_is_hung_up_on() {
+    let vm = Vm::new();
+    vm.check(|sys| async move {
+        let (read, write) = sys.pipe(false, false).unwrap();
+        sys.write(write, b"last words").await.unwrap();
+        sys.close(write).unwrap();
+        let again = sys.open_read(&format!("/dev/fd/{read}")).await.unwrap();
+        sys.close(read).unwrap();
+        let poll = || {
+            let mut entry = [PollEntry {
+                source: PollSource::Fd(again),
+                interest: PollEvents::IN,
+                ready: PollEvents::empty(),
+            }];
+            assert!(sys.poll(&mut entry, None, None, None).is_ready());
+            entry[0].ready
+        };
+        assert_eq!(poll(), PollEvents::IN | PollEvents::HUP);
+        assert_eq!(sys.read(again, 16).await.unwrap(), b"last words");
+        assert_eq!(poll(), PollEvents::HUP);
+        assert_eq!(sys.read(again, 16).await.unwrap(), b"");
     });
     vm.assert_idle();
 }

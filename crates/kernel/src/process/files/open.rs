@@ -199,7 +199,11 @@ impl Kernel {
         let (access, status, limits) = (access_mode(how), how.status, self.fd_limits());
         if let Some(end) = file.pipe_end() {
             check_object(cx, object, how)?;
-            let end = Arc::new(crate::fd::PipeEnd::new(end.pipe(), access));
+            let end = match file.location() {
+                Some(_) => crate::fd::PipeEnd::new(end.pipe(), access),
+                None => end.again(access),
+            };
+            let end = Arc::new(end);
             return OpenFile::from_object(end, file.location().cloned(), access, status, limits);
         }
         if let Some(slave) = file.object_as::<Slave>() {
