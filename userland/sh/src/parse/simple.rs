@@ -60,6 +60,8 @@ impl Parser<'_> {
         if command.words.is_empty() && command.assigns.is_empty() && command.redirs.is_empty() {
             return Err(self.unexpected());
         }
+        // As in bash, a command that spans lines is on its last.
+        command.line = self.line();
         Ok(Command::Simple(command))
     }
 

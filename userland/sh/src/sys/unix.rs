@@ -273,7 +273,12 @@ pub fn spawn(program: &Program<'_>) -> io::Result<u32> {
     }
     close(write_end);
     let mut error = [0; 4];
-    let failed = read(read_end, &mut error)? == 4;
+    let failed = loop {
+        match read(read_end, &mut error) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other? == 4,
+        }
+    };
     close(read_end);
     if failed {
         // SAFETY: no status is asked for.
