@@ -160,7 +160,7 @@ fn input(target: &Target, seed: u64) -> Vec<u8> {
     let mut random = SplitMix(seed);
     let committed: Vec<Vec<u8>> = committed(target).map(|(_, input)| input).collect();
     let pick = random.next() as usize;
-    if pick % 2 == 0 && !committed.is_empty() {
+    if pick.is_multiple_of(2) && !committed.is_empty() {
         let mut input = committed[pick / 2 % committed.len()].clone();
         for _ in 0..1 + random.next() % 8 {
             let (at, byte) = (random.next() as usize, random.next().to_le_bytes()[0]);

@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(*encode(&decode(name)), *name);
         }
         assert_eq!(decode("\u{20ac}".as_bytes()), "\u{20ac}");
-        assert_ne!(decode(b"\x80"), decode(&"\u{ef80}".as_bytes()));
+        assert_ne!(decode(b"\x80"), decode("\u{ef80}".as_bytes()));
     }
 
     #[test]

@@ -42,13 +42,7 @@ pub struct ProcessTree {
 impl AgentOs {
     /// Every process of the VM, by pid. The VM's own init is not listed.
     pub async fn all_processes(&self) -> Result<Vec<ProcessInfo>> {
-        let mut all: Vec<ProcessInfo> = self
-            .vm
-            .kernel
-            .processes()
-            .iter()
-            .filter_map(|process| info(process))
-            .collect();
+        let mut all: Vec<ProcessInfo> = self.vm.kernel.processes().iter().filter_map(info).collect();
         all.sort_unstable_by_key(|process| process.pid);
         Ok(all)
     }

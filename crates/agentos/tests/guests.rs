@@ -1,5 +1,7 @@
 //! Programs that agentOS did not write: they lie, loop, trap, overflow and exhaust. Each ends the way a process ends, the
 //! VM lives, and so do its neighbours.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
@@ -238,9 +240,9 @@ async fn a_module_is_compiled_once_and_found_again() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    pending.push(path)
+                    pending.push(path);
                 } else {
-                    found.push(path)
+                    found.push(path);
                 }
             }
         }

@@ -1,4 +1,6 @@
 //! No async runtime is needed, and handles go anywhere.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use agentos::{AgentOs, Error, Exec, Process, Shell, Snapshot};
 use std::future::{Future, IntoFuture};

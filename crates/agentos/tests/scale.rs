@@ -1,4 +1,6 @@
 //! Many at once.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

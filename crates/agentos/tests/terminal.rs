@@ -94,7 +94,7 @@ fn plain(raw: &[u8]) -> String {
     let mut bytes = raw.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         if byte == 0x1b && bytes.peek() == Some(&b'[') {
-            let _ = bytes.by_ref().skip(1).find(|byte| byte.is_ascii_alphabetic());
+            let _ = bytes.by_ref().skip(1).find(u8::is_ascii_alphabetic);
         } else {
             // Keys and answers of these tests are ASCII.
             text.push(char::from(byte));

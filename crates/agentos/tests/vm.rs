@@ -1,4 +1,6 @@
 //! The SDK as its users see it: real VMs, real commands.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use agentos::{AgentOs, Errno, Error, Limits, ListOptions, Mount, Signal, Stream};
 use std::time::Duration;

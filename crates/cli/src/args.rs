@@ -206,8 +206,8 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Run(args) => run::main(args),
-        Command::Shell(args) => shell::main(args),
+        Command::Run(args) => run::main(&args),
+        Command::Shell(args) => shell::main(&args),
         Command::Commands(args) => commands::main(&args),
         Command::Bench(args) => bench::main(&args),
     };

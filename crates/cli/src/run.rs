@@ -10,11 +10,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Runs the command and gives its status.
-pub(crate) fn main(args: RunArgs) -> Result<Exit, Error> {
+pub(crate) fn main(args: &RunArgs) -> Result<Exit, Error> {
     let config = vm::config(&args.vm)?;
     let configured = config.timeout.as_deref().map(parse_duration).transpose();
     let configured = configured.map_err(|reason| Error::Usage(format!("timeout: {reason}")))?;
-    let argv = argv(&args)?;
+    let argv = argv(args)?;
     let builder = vm::builder(&args.vm, &config)?;
     let timeout = args.timeout.or(configured);
     let runtime = vm::runtime()?;

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 /// Opens the shell and gives its status.
-pub(crate) fn main(args: ShellArgs) -> Result<Exit, Error> {
+pub(crate) fn main(args: &ShellArgs) -> Result<Exit, Error> {
     let config = vm::config(&args.vm)?;
     let builder = vm::builder(&args.vm, &config)?;
     let runtime = vm::runtime()?;

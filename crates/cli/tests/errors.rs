@@ -1,4 +1,6 @@
 //! Wrong input is named, says what is accepted, and starts nothing.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! The host's terminal attached to the VM's, driven through a real pseudo-terminal.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
@@ -140,7 +142,11 @@ fn a_new_size_reaches_the_guest() {
 
 #[test]
 fn keys_that_signal_do_so_in_the_guest() {
-    let mut terminal = Terminal::start(&["run", "-c", "trap 'echo caught; exit 9' INT; echo ready; sleep 1000"]);
+    let mut terminal = Terminal::start(&[
+        "run",
+        "-c",
+        "trap 'echo caught; exit 9' INT; sh -c 'echo ready; exec sleep 1000'; :",
+    ]);
     terminal.until("ready");
     terminal.keys("\x03");
     terminal.until("caught");

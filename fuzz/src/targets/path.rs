@@ -10,7 +10,7 @@ fn path(input: &mut Input<'_>) -> String {
         "a", "b", "c", ".", "..", "", "home", "user", "proc", "dev", "self", "fd", "etc",
     ];
     let shape = input.u8();
-    if shape % 16 == 0 {
+    if shape.is_multiple_of(16) {
         return String::from_utf8_lossy(&input.data()).into_owned();
     }
     let parts: Vec<&str> = (0..input.u8() % 40).map(|_| input.pick(NAMES)).collect();

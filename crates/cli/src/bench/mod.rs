@@ -122,16 +122,16 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     let mut table = Table::default();
     for measurement in MEASUREMENTS
         .iter()
-        .filter(|measurement| measurement.names.iter().any(|name| wanted(&name)))
+        .filter(|measurement| measurement.names.iter().any(wanted))
     {
         report::progress(&format!("measuring {}", measurement.names.join(", ")));
         let rows = runtime.block_on((measurement.run)(Scale { quick: args.quick }))?;
         table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name)));
     }
     if args.json {
-        report::json(&table.to_json(&machine::describe()))?
+        report::json(&table.to_json(&machine::describe()))?;
     } else {
-        report::text(&table.to_string())?
+        report::text(&table.to_string())?;
     }
     Ok(Exit::SUCCESS)
 }

@@ -21,7 +21,7 @@ pub(crate) fn agentos() -> Command {
 
 /// Runs it with these arguments and no input.
 pub(crate) fn run(args: &[&str]) -> Ran {
-    finish(agentos().args(args).output().expect("the binary starts"))
+    finish(&agentos().args(args).output().expect("the binary starts"))
 }
 
 /// Runs it with this input.
@@ -35,10 +35,10 @@ pub(crate) fn run_with(args: &[&str], input: &str) -> Ran {
     let mut child = command.spawn().expect("the binary starts");
     // It may not read its input.
     let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-    finish(child.wait_with_output().expect("it ends"))
+    finish(&child.wait_with_output().expect("it ends"))
 }
 
-fn finish(output: Output) -> Ran {
+fn finish(output: &Output) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     // Compiling at first use is told on standard error; tests look at what comes after.
     let said = text(&output.stderr);
