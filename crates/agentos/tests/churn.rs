@@ -6,7 +6,7 @@
 mod support;
 
 use agentos::vfs::{Filesystem, HostDirFs};
-use agentos::{AgentOs, Mount, Process, ShellOptions, Signal};
+use agentos::{AgentOs, Mount, Process, ShellOptions, Signal, Usage};
 use std::sync::{Arc, Weak};
 
 /// Guests that wait, spin, multiply, and hold every kind of thing there is.
@@ -85,7 +85,7 @@ async fn riot(vm: &AgentOs, dice: &mut Dice) -> Vec<Process> {
 }
 
 /// Ends everything, and looks that the counters are what they were.
-async fn clear(vm: &AgentOs, guests: Vec<Process>) {
+async fn clear(vm: &AgentOs, before: &Usage, guests: Vec<Process>) {
     drop(guests);
     while vm.usage().processes > 0 {
         for process in vm.all_processes().await.unwrap() {
@@ -97,11 +97,8 @@ async fn clear(vm: &AgentOs, guests: Vec<Process>) {
     while vm.usage().processes > 0 {
         tokio::task::yield_now().await;
     }
-    let usage = vm.usage();
-    assert_eq!(
-        (usage.open_fds, usage.memory_bytes, usage.inodes, usage.filesystem_bytes),
-        (0, 0, 0, 0)
-    );
+    let held = |usage: &Usage| (usage.open_fds, usage.memory_bytes, usage.inodes, usage.filesystem_bytes);
+    assert_eq!(held(&vm.usage()), held(before));
     support::lives(vm).await;
 }
 
@@ -111,9 +108,10 @@ async fn rounds(seed: u64) {
     let mut dice = Dice(seed);
     for _ in 0..6 {
         let (vm, known) = vm(folder.path()).await;
+        let before = vm.usage();
         let guests = riot(&vm, &mut dice).await;
         match dice.below(3) {
-            0 => clear(&vm, guests).await,
+            0 => clear(&vm, &before, guests).await,
             1 => {
                 vm.dispose().await;
                 drop(guests);

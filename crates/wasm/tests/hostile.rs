@@ -198,7 +198,9 @@ fn nonsense_is_answered() {
             ExitStatus::Signaled(Signal::PIPE),
             ExitStatus::Signaled(Signal::XFSZ),
         ];
-        assert!(fine.contains(&status), "{module}::{name}: {status:?}");
+        // A guest may take all CPU time from itself.
+        let starved = name == "proc_limit_set" && status == ExitStatus::Signaled(Signal::KILL);
+        assert!(starved || fine.contains(&status), "{module}::{name}: {status:?}");
     }
     assert_eq!((vm.processes(), vm.kernel.usage().open_fds.used()), (0, 0));
     assert_eq!(vm.kernel.usage().memory.used(), 0);
