@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{At, Result};
 
-/// Folders that hold results, never sources.
-const SKIPPED: &[&str] = &["target", ".git"];
+/// Folders that hold results or tests, never sources of a program.
+const SKIPPED: &[&str] = &["target", "tests", ".git"];
 
 /// All regular files below `folder`, sorted by path.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
