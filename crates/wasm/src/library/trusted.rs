@@ -13,7 +13,8 @@ pub(super) fn from_bytes(engine: &Engine, code: &[u8]) -> wasmtime::Result<Modul
 
 /// Maps machine code from a file that [`super::disk::Disk`] verified.
 pub(super) fn from_file(engine: &Engine, file: File) -> wasmtime::Result<Module> {
-    // SAFETY: as above. The file is private to our user, sealed with a hash that was just verified on this very descriptor,
-    // and never written to after it got its name; it is mapped privately.
+    // SAFETY: as above. The file lies in a folder that only our user can write, its key and checksum were just verified on
+    // this very descriptor, and it is never written to after it got its name; it is mapped privately. The checksum tells
+    // damage; against malice stands the folder, as whoever can write there is our user.
     unsafe { Module::deserialize_open_file(engine, file) }
 }
