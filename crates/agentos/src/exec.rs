@@ -101,7 +101,7 @@ impl Exec {
         self
     }
 
-    /// What the command reads from standard input; nothing unless set.
+    /// What the command reads from standard input, which is `/dev/null` unless set.
     pub fn stdin(mut self, input: impl Into<Bytes>) -> Self {
         self.stdin = input.into();
         self
@@ -116,16 +116,24 @@ impl Exec {
     async fn run(self) -> Result<ExecOutput> {
         let vm = self.spawn.vm.clone();
         let limit = vm.options.limits.max_captured_output_bytes;
-        let (stdin_read, stdin_write) = vm.pipe("exec")?;
+        let (stdin_read, stdin) = if self.stdin.is_empty() {
+            (None, None)
+        } else {
+            let (read, write) = vm.pipe("exec")?;
+            (Some(read), Some((write, self.stdin)))
+        };
         let (stdout, stdout_write) = vm.pipe("exec")?;
         let (stderr, stderr_write) = vm.pipe("exec")?;
-        let process = self.spawn.start_with([stdin_read, stdout_write, stderr_write]).await?;
+        let process = self
+            .spawn
+            .start_with([stdin_read, Some(stdout_write), Some(stderr_write)])
+            .await?;
         let running = Running {
             control: ProcessControl {
                 vm: vm.clone(),
                 process,
             },
-            stdin: (!self.stdin.is_empty()).then_some((stdin_write, self.stdin)),
+            stdin,
             stdout: Capture::new(stdout, limit),
             stderr: Capture::new(stderr, limit),
         };

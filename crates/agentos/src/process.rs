@@ -6,7 +6,10 @@ use crate::vm::{AgentOs, Vm};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::{Fd, Pid};
-use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
+use agentos_kernel::process::{
+    ExitStatus, FileAction, OpenHow, Process as KernelProcess, Signal as KernelSignal, SpawnRequest,
+};
+use agentos_kernel::vfs::OpenOptions;
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -84,6 +87,7 @@ pub struct Spawn {
     pub(crate) argv: Vec<Vec<u8>>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: Option<String>,
+    pub(crate) no_input: bool,
 }
 
 impl AgentOs {
@@ -96,6 +100,7 @@ impl AgentOs {
             argv,
             env: Vec::new(),
             cwd: None,
+            no_input: false,
         }
     }
 }
@@ -115,30 +120,42 @@ impl Spawn {
         self
     }
 
+    /// Gives the process `/dev/null` as standard input instead of a pipe. Some programs look: `rg` without a path searches
+    /// the working directory, but what comes through a pipe.
+    #[must_use]
+    pub fn no_input(mut self) -> Self {
+        self.no_input = true;
+        self
+    }
+
     /// Starts the process with three pipes, as the leader of a process group of its own. `command not found` and limits are
     /// reported here, before anything runs.
     pub async fn start(self) -> Result<Process> {
-        let (stdin_read, stdin) = self.vm.pipe("spawn")?;
+        let (stdin_read, stdin) = match self.no_input {
+            true => (None, None),
+            false => self.vm.pipe("spawn").map(|(read, write)| (Some(read), Some(write)))?,
+        };
         let (stdout, stdout_write) = self.vm.pipe("spawn")?;
         let (stderr, stderr_write) = self.vm.pipe("spawn")?;
-        let streams = [stdin_read, stdout_write, stderr_write];
+        let streams = [stdin_read, Some(stdout_write), Some(stderr_write)];
         let process = self.start_with(streams).await?;
         let control = ProcessControl { vm: self.vm, process };
         Ok(Process {
-            stdin: Some(StdinWriter { file: Some(stdin) }),
+            stdin: Some(StdinWriter { file: stdin }),
             stdout: Some(stdout),
             stderr: Some(stderr),
             control,
         })
     }
 
-    /// Starts the process with the given standard descriptors.
-    pub(crate) async fn start_with(&self, streams: [Arc<OpenFile>; 3]) -> Result<Arc<KernelProcess>> {
-        let inherit = (0u32..)
-            .zip(streams)
-            .map(|(fd, file)| FileAction::Inherit(Fd(fd), file));
+    /// Starts the process with the given standard descriptors, and `/dev/null` where there is none.
+    pub(crate) async fn start_with(&self, streams: [Option<Arc<OpenFile>>; 3]) -> Result<Arc<KernelProcess>> {
+        let actions = (0u32..).zip(streams).map(|(fd, file)| match file {
+            Some(file) => FileAction::Inherit(Fd(fd), file),
+            None => nothing(Fd(fd)),
+        });
         let request = SpawnRequest {
-            actions: inherit.collect(),
+            actions: actions.collect(),
             pgroup: Some(Pid(0)),
             ..self.request()?
         };
@@ -162,6 +179,23 @@ impl Spawn {
             credentials: Some(agentos_kernel::cred::Credentials::user()),
             ..SpawnRequest::default()
         })
+    }
+}
+
+/// Opens `/dev/null` for reading.
+fn nothing(fd: Fd) -> FileAction {
+    let options = OpenOptions {
+        read: true,
+        ..OpenOptions::default()
+    };
+    let how = OpenHow {
+        options,
+        ..OpenHow::default()
+    };
+    FileAction::Open {
+        fd,
+        path: b"/dev/null".to_vec(),
+        how,
     }
 }
 

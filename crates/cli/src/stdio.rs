@@ -3,6 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::signals::{Ending, GRACE};
 use agentos::{AgentOs, Output, Process, Signal, Stream};
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Stderr, Stdout};
 use tokio::signal::unix::SignalKind;
@@ -88,7 +89,11 @@ pub(crate) async fn attach(
     let (command, args) = argv
         .split_first()
         .ok_or_else(|| Error::Usage("run: no command".to_owned()))?;
-    let mut process = vm.spawn(command, args).start().await?;
+    let mut spawn = vm.spawn(command, args);
+    if nothing_to_read() {
+        spawn = spawn.no_input();
+    }
+    let mut process = spawn.start().await?;
     let input = tokio::spawn(feed(process.stdin()));
     let mut ending = Ending::watch()?;
     let control = process.control();
@@ -111,6 +116,13 @@ pub(crate) async fn attach(
     };
     input.abort();
     Ok(Ended { code, timed_out })
+}
+
+/// Whether standard input is closed or a device such as `/dev/null`, so that the guest's should be one, too.
+fn nothing_to_read() -> bool {
+    use rustix::fs::{FileType, fstat};
+    let device = |mode| FileType::from_raw_mode(mode) == FileType::CharacterDevice;
+    !std::io::stdin().is_terminal() && fstat(std::io::stdin()).map_or(true, |stat| device(stat.st_mode))
 }
 
 /// The guest's signal for one that this program got.
