@@ -1,8 +1,9 @@
 //! `help`
 
 use super::Args;
+use crate::exec::Lookup;
 use crate::pattern::Pattern;
-use crate::shell::Shell;
+use crate::shell::{Exec, Shell};
 
 /// Names, how each is used, and what it does.
 const TOPICS: &[(&str, &str, &str)] = &[
@@ -170,8 +171,8 @@ pub fn usage(name: &str) -> Option<&'static str> {
     TOPICS.iter().find(|(n, ..)| *n == name).map(|(_, usage, _)| *usage)
 }
 
-/// Runs it.
-pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
+/// Runs it. What is no builtin is asked of the program of the same name, which knows the tools.
+pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> Exec {
     let short = argv.get(1).is_some_and(|w| w == "-s");
     let brief = argv.get(1).is_some_and(|w| w == "-d");
     let words: Vec<&String> = argv[1..].iter().filter(|w| !w.starts_with('-') || *w == "-").collect();
@@ -184,7 +185,11 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
         TOPICS
             .iter()
             .for_each(|(_, usage, _)| out.push_str(&format!(" {usage}\n")));
-        return sh.print("help", &out);
+        let status = sh.print("help", &out);
+        return match of_tools(sh, &[]) {
+            Some(listed) if status == 0 => listed,
+            _ => Ok(status),
+        };
     }
     let mut out = String::new();
     for word in &words {
@@ -205,11 +210,24 @@ pub fn run(sh: &mut Shell, argv: &[String], _: &Args<'_>) -> i32 {
         }
     }
     if out.is_empty() {
+        if let Some(answer) = of_tools(sh, &words) {
+            return answer;
+        }
         let last = words.last().map_or("", |w| w.as_str());
         sh.error(&format!(
             "help: no help topics match `{last}'.  Try `help help' or `man -k {last}' or `info {last}'."
         ));
-        return 1;
+        return Ok(1);
     }
-    sh.print("help", &out)
+    Ok(sh.print("help", &out))
+}
+
+/// What the program says about these words; `None` where there is no such program.
+fn of_tools(sh: &mut Shell, words: &[&String]) -> Option<Exec> {
+    let Lookup::Found(path) = sh.search_path("help") else {
+        return None;
+    };
+    let mut argv = vec![path];
+    argv.extend(words.iter().map(|word| (*word).clone()));
+    Some(sh.run_words(&argv))
 }
