@@ -65,7 +65,17 @@ async fn the_bundled_tools_do_what_their_cases_say() {
 }
 
 /// Cases that a VM answers in another way than a tool on the host, with the reason. A listed case that passes fails, too.
-const DIFFERENT: &[(&str, &str)] = &[];
+const DIFFERENT: &[(&str, &str)] = &[
+    (
+        "tar: verbose listing",
+        "names the user and group of the host that recorded it",
+    ),
+    ("sed: brackets", "recorded by a shell whose echo reads backslashes"),
+    (
+        "show: file formats",
+        "recorded by a shell whose printf knows no \\x, and looks at a program that is a link here",
+    ),
+];
 
 fn describe(label: &str, case: &Case, found: &[u8], output: &agentos::ExecOutput) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
