@@ -5,8 +5,11 @@
 use agentos::{AgentOs, Errno, Error, Limits, ListOptions, Mount, Signal, Stream};
 use std::time::Duration;
 
+/// A default VM, its programs compiled.
 async fn vm() -> AgentOs {
-    AgentOs::create().await.expect("a default VM")
+    let vm = AgentOs::create().await.expect("a default VM");
+    vm.prepare(|_| {}).await.expect("an engine");
+    vm
 }
 
 #[tokio::test]

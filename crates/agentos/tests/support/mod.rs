@@ -3,13 +3,15 @@
 
 use agentos::{AgentOs, Limits};
 
-/// A VM with these limits.
+/// A VM with these limits, its programs compiled.
 pub(crate) async fn limited(fields: &[(&str, u64)]) -> AgentOs {
     let mut limits = Limits::default();
     for (name, value) in fields {
         limits.set(name, *value).expect("a known limit");
     }
-    AgentOs::builder().limits(limits).create().await.expect("a VM")
+    let vm = AgentOs::builder().limits(limits).create().await.expect("a VM");
+    vm.prepare(|_| {}).await.expect("an engine");
+    vm
 }
 
 /// Puts a module, given as text, at `/home/user/NAME`, executable.
