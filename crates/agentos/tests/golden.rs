@@ -1,16 +1,11 @@
 //! The golden cases of the userland's tools, run with the bundled programs inside a VM: the same files that the tools'
 //! own tests use (`userland/*/tests/cases`), so that what holds for a tool on the host holds for the artefact.
 // A test that cannot go on fails.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use agentos::{AgentOs, Limits};
+use agentos_golden::{Case, expectation, parse};
 use std::path::{Path, PathBuf};
-
-struct Case {
-    name: String,
-    command: String,
-    expected: Vec<u8>,
-}
 
 #[tokio::test]
 async fn the_bundled_tools_do_what_their_cases_say() {
@@ -35,18 +30,17 @@ async fn the_bundled_tools_do_what_their_cases_say() {
         base.mkdir("/tmp/work").await.unwrap();
         let empty = base.snapshot().await.unwrap();
         for case in parse(&std::fs::read(&file).unwrap()) {
-            if case.command.contains("python3") {
+            let label = format!("{stem}: {}", case.name);
+            let listed = HOST_ONLY.contains(&label.as_str());
+            assert_eq!(case.command.contains("python3"), listed, "{label}: see HOST_ONLY");
+            if listed {
+                println!("{label}: only on a host");
                 continue;
             }
             // An empty directory and no processes of an earlier case.
             let vm = empty.create().await.unwrap();
             let output = vm.exec(&case.command).await.unwrap();
-            let mut found = format!("--- status {}\n", output.exit_code).into_bytes();
-            found.extend_from_slice(&output.stdout);
-            if !found.ends_with(b"\n") {
-                found.extend_from_slice(b"\\ no newline\n");
-            }
-            let label = format!("{stem}: {}", case.name);
+            let found = expectation(output.exit_code, &output.stdout);
             let differs = DIFFERENT.iter().find(|(known, _)| *known == label);
             match (found == case.expected, differs) {
                 (true, None) => passed += 1,
@@ -65,6 +59,17 @@ async fn the_bundled_tools_do_what_their_cases_say() {
     );
     assert!(passed > 50, "only {passed} cases were found");
 }
+
+/// Cases that ask Python for a second opinion or for files of its making. A VM has none; the tools' own tests run them.
+const HOST_ONLY: &[&str] = &[
+    "compress: host formats are read",
+    "tar: hostile archives stay inside",
+    "tar: pax and ustar from elsewhere",
+    "zip: to a pipe",
+    "zip: python agrees",
+    "zip: hostile names",
+    "show: file kinds",
+];
 
 /// Cases that a VM answers in another way than a tool on the host, with the reason. A listed case that passes fails, too.
 const DIFFERENT: &[(&str, &str)] = &[
@@ -105,32 +110,4 @@ fn case_files() -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-fn parse(text: &[u8]) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    let mut in_command = false;
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        if let Some(name) = line.strip_prefix(b"### ") {
-            let name = String::from_utf8_lossy(name).trim_end().to_owned();
-            cases.push(Case {
-                name,
-                command: String::new(),
-                expected: Vec::new(),
-            });
-            in_command = true;
-            continue;
-        }
-        let Some(case) = cases.last_mut() else { continue };
-        in_command &= !line.starts_with(b"--- status ");
-        if in_command {
-            case.command.push_str(&String::from_utf8_lossy(line));
-        } else {
-            case.expected.extend_from_slice(line);
-        }
-    }
-    for case in &mut cases {
-        case.command = case.command.trim_end().to_owned();
-    }
-    cases
 }

@@ -12,21 +12,33 @@
 //! The test binary plays the tools itself: it makes a directory of symbolic links to itself, one per tool, puts that
 //! directory first on `PATH` and runs each command with `sh` in an empty directory. With `GOLDEN_RECORD=1` the tools of
 //! the host run instead and the expectations are written anew; review the difference before committing it. A file or
-//! case whose name is given in `GOLDEN_ONLY` runs alone.
+//! case whose name is given in `GOLDEN_ONLY` runs alone. A case that takes longer than [`PATIENCE`] has hung: it is ended
+//! with everything that it started, and fails.
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A tool: takes its arguments, `argv[0]` included, and returns its exit status.
 pub type Applet = fn(Vec<OsString>) -> i32;
 
-struct Case {
-    name: String,
-    command: String,
-    expected: Vec<u8>,
+/// One case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// What it is about.
+    pub name: String,
+    /// Shell commands.
+    pub command: String,
+    /// What they must come to, in the form of [`expectation`].
+    pub expected: Vec<u8>,
 }
+
+/// How long a case may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The `main` of a test binary: plays `applets`, or runs the cases in the folder `cases`.
 ///
@@ -124,16 +136,44 @@ fn run_case(case: &Case, scratch: &Path, bin: Option<&Path>) -> Vec<u8> {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", bin.display()));
     }
-    let output = command.stdin(std::process::Stdio::null()).output().expect("sh");
-    let mut found = format!("--- status {}\n", output.status.code().unwrap_or(-1)).into_bytes();
-    found.extend_from_slice(&output.stdout);
-    if !found.ends_with(b"\n") {
-        found.extend_from_slice(b"\\ no newline\n");
+    match bounded(&mut command) {
+        Some(output) => expectation(output.status.code().unwrap_or(-1), &output.stdout),
+        None => format!("still running after {PATIENCE:?}\n").into_bytes(),
     }
-    found
 }
 
-fn parse(text: &[u8]) -> Vec<Case> {
+/// Runs a command in a process group of its own; `None` if it had to be ended.
+fn bounded(command: &mut Command) -> Option<Output> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let child = command.spawn().expect("sh");
+    let group = child.id();
+    let (sender, receiver) = mpsc::channel();
+    let waiting = std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let ended = receiver.recv_timeout(PATIENCE).ok();
+    if ended.is_none() {
+        let end = format!("kill -KILL -{group}");
+        Command::new("sh").args(["-c", &end]).status().expect("sh");
+    }
+    let _ = waiting.join();
+    ended.map(|output| output.expect("the output of sh"))
+}
+
+/// The recorded form of a result: the status, then standard output with a mark where its last line has no end.
+pub fn expectation(status: i32, stdout: &[u8]) -> Vec<u8> {
+    let mut text = format!("--- status {status}\n").into_bytes();
+    text.extend_from_slice(stdout);
+    if !text.ends_with(b"\n") {
+        text.extend_from_slice(b"\\ no newline\n");
+    }
+    text
+}
+
+/// The cases of a file, in their order.
+pub fn parse(text: &[u8]) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let mut in_command = false;
     for line in text.split_inclusive(|&byte| byte == b'\n') {

@@ -114,11 +114,7 @@ impl Filesystem for DevFs {
                 let at = ITEMS.iter().position(|(item, _)| *item == "ptmx");
                 return self.getattr(Ino(FIRST + at.unwrap_or_default() as u64));
             }
-            let number = core::str::from_utf8(name)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or(Errno::ENOENT)?;
-            return self.pty_attr(number);
+            return self.pty_attr(pty_number(name).ok_or(Errno::ENOENT)?);
         }
         if dir != ROOT {
             let directory = matches!(Self::item(dir), Some((_, Item::Dir(_))));
@@ -239,6 +235,13 @@ impl Filesystem for DevFs {
     refuse_names!();
 }
 
+/// The terminal that a name in `/dev/pts` means: a decimal number as listings show it, so that each has one name.
+fn pty_number(name: &[u8]) -> Option<u32> {
+    let text = core::str::from_utf8(name).ok()?;
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,5 +261,13 @@ mod tests {
             Device::from_number(FileType::BlockDevice, MemoryDevice::Null.number()),
             None
         );
+    }
+
+    #[test]
+    fn a_terminal_has_one_name() {
+        assert_eq!((pty_number(b"0"), pty_number(b"17")), (Some(0), Some(17)));
+        for other in [&b""[..], b"+3", b"03", b"-1", b"3 ", b"\xff", b"4294967296"] {
+            assert_eq!(pty_number(other), None, "{other:?}");
+        }
     }
 }
