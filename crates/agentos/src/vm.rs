@@ -74,6 +74,8 @@ impl AgentOs {
             fs_quota: quota.clone(),
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine.clone()],
+            network: agentos_kernel::net::NetworkConfig::default(),
+            egress: None,
         });
         let vm = Vm {
             kernel,

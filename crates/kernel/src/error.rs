@@ -26,6 +26,9 @@ pub enum Error {
         /// The reason, for people.
         message: Box<str>,
     },
+    /// A destination that a guard outside of the policy refuses (`EACCES`), and why.
+    #[error("{0}")]
+    Refused(Box<str>),
 }
 
 impl Error {
@@ -35,6 +38,7 @@ impl Error {
             Self::Os(errno) => *errno,
             Self::Limit(limit) => limit.errno,
             Self::NotExecutable { errno, .. } => *errno,
+            Self::Refused(_) => Errno::EACCES,
         }
     }
 
@@ -46,11 +50,24 @@ impl Error {
         }
     }
 
+    /// A destination that a guard refuses, with the whole text, which begins with `EACCES: `.
+    pub fn refused(message: impl Into<Box<str>>) -> Self {
+        Self::Refused(message.into())
+    }
+
+    /// Why a policy or a guard refused, for people, if that is the reason.
+    pub fn denial(&self) -> Option<String> {
+        match self {
+            Self::Refused(message) => Some(message.to_string()),
+            _ => None,
+        }
+    }
+
     /// The limit that was exceeded, if that is the reason.
     pub fn limit(&self) -> Option<&LimitExceeded> {
         match self {
             Self::Limit(limit) => Some(limit),
-            Self::Os(_) | Self::NotExecutable { .. } => None,
+            _ => None,
         }
     }
 }

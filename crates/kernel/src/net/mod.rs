@@ -22,8 +22,10 @@
 mod address;
 mod binding;
 mod caller;
+mod config;
 mod connect;
 mod connection;
+mod egress;
 mod inbox;
 mod listener;
 mod names;
@@ -35,6 +37,8 @@ mod stack;
 
 pub use address::{Domain, Kind, SocketAddress, UnixAddress};
 pub use caller::{Caller, NodeId};
+pub use config::NetworkConfig;
+pub use egress::{Datagrams, Egress, Lookup, Outgoing, Query, Stream};
 pub use options::{MessageFlags, OptionName, OptionValue, PeerCredentials, Shutdown};
 pub use socket::{Received, Socket};
-pub use stack::Net;
+pub use stack::{Net, NetSetup};

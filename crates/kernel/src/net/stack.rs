@@ -3,7 +3,7 @@
 use super::address::Name;
 use super::connection::Link;
 use super::names::Names;
-use super::{Caller, Domain, Kind, PeerCredentials, Socket, connect};
+use super::{Caller, Domain, Egress, Kind, NetworkConfig, PeerCredentials, Socket, connect};
 use crate::clock::Clock;
 use crate::errno::Errno;
 use crate::error::Result;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 /// The sockets of one VM.
 pub struct Net {
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: NetworkConfig,
+    pub(super) egress: Option<Arc<dyn Egress>>,
     pub(super) names: Mutex<Names>,
     sockets: Counter,
     connections: Counter,
@@ -34,13 +36,33 @@ pub struct Net {
     pub(super) crowded: WaitQueue,
 }
 
+/// What a network is made of.
+pub struct NetSetup<'a> {
+    /// The caps of the VM.
+    pub limits: &'a Limits,
+    /// Dates the sockets, and ends flows that nobody uses.
+    pub clock: Arc<dyn Clock>,
+    /// Rules of the operator.
+    pub config: NetworkConfig,
+    /// The way out, if there is one.
+    pub egress: Option<Arc<dyn Egress>>,
+}
+
 impl Net {
-    /// An empty network with the limits of the VM; `clock` dates the sockets.
-    pub fn new(limits: &Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// An empty network.
+    pub fn new(setup: NetSetup<'_>) -> Arc<Self> {
+        let NetSetup {
+            limits,
+            clock,
+            config,
+            egress,
+        } = setup;
         let counter = |path, unit, cap| Counter::new(path, unit, cap, Errno::EAGAIN);
         let path = "limits.resources.maxSocketBufferedBytes";
         Arc::new(Self {
             clock,
+            config,
+            egress,
             names: Mutex::default(),
             sockets: counter("limits.resources.maxSockets", "sockets", limits.max_sockets),
             connections: counter("limits.resources.maxConnections", "connections", limits.max_connections),
@@ -105,6 +127,16 @@ impl Net {
     /// `ECONNREFUSED` if nobody listens.
     pub fn connect_from_host(self: &Arc<Self>, port: u16, waker: Option<&Waker>) -> IoResult<Arc<Socket>> {
         connect::from_host(self, port, waker)
+    }
+
+    /// The way out of the VM, if it has one.
+    pub fn egress(&self) -> Option<&Arc<dyn Egress>> {
+        self.egress.as_ref()
+    }
+
+    /// Rules of the operator.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
     }
 
     /// Sockets of guests, against `maxSockets`.

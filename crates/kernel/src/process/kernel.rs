@@ -13,7 +13,7 @@ use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
 use crate::id::Pid;
 use crate::id::{Gid, Uid};
 use crate::limits::Limits;
-use crate::net::Net;
+use crate::net::{Egress, Net, NetSetup, NetworkConfig};
 use crate::pseudo;
 use crate::tty::{Master, PtyTable, Slave, WindowSize};
 use crate::vfs::{Filesystem, FsQuota, Location, Vfs};
@@ -36,6 +36,10 @@ pub struct KernelConfig {
     pub hostname: Vec<u8>,
     /// What runs programs; the first that accepts a file gets it.
     pub executors: Vec<Arc<dyn Executor>>,
+    /// Rules for sockets.
+    pub network: NetworkConfig,
+    /// The way out of the VM; without one nothing outside is reachable.
+    pub egress: Option<Arc<dyn Egress>>,
 }
 
 /// One VM: filesystems, processes and everything else that its guests see.
@@ -59,6 +63,8 @@ pub struct Kernel {
     fd_limits: Arc<FdLimits>,
     fifos: Fifos,
     net: OnceLock<Arc<Net>>,
+    network: NetworkConfig,
+    egress: Option<Arc<dyn Egress>>,
     ptys: OnceLock<PtyTable>,
 }
 
@@ -97,6 +103,8 @@ impl Kernel {
                 limits: config.limits,
                 fifos: Fifos::default(),
                 net: OnceLock::new(),
+                network: config.network,
+                egress: config.egress,
                 ptys: OnceLock::new(),
             }
         })
@@ -206,7 +214,14 @@ impl Kernel {
 
     /// Sockets.
     pub fn net(&self) -> &Arc<Net> {
-        self.net.get_or_init(|| Net::new(&self.limits, Arc::clone(&self.clock)))
+        self.net.get_or_init(|| {
+            Net::new(NetSetup {
+                limits: &self.limits,
+                clock: Arc::clone(&self.clock),
+                config: self.network.clone(),
+                egress: self.egress.clone(),
+            })
+        })
     }
 
     /// Pseudo-terminals.

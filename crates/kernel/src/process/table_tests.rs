@@ -51,6 +51,8 @@ fn kernel() -> Arc<Kernel> {
         entropy: Arc::new(Still),
         hostname: Vec::new(),
         executors: Vec::new(),
+        network: crate::net::NetworkConfig::default(),
+        egress: None,
     })
 }
 

@@ -249,6 +249,8 @@ impl Vm {
             fs_quota: quota.clone(),
             hostname: b"agent-os".to_vec(),
             executors: vec![executor.clone()],
+            network: agentos_kernel::net::NetworkConfig::default(),
+            egress: None,
         });
         Self {
             kernel,
@@ -273,6 +275,8 @@ impl Vm {
             fs_quota: self.quota.clone(),
             hostname: b"agent-os".to_vec(),
             executors: vec![self.executor.clone()],
+            network: agentos_kernel::net::NetworkConfig::default(),
+            egress: None,
         })
     }
 

@@ -8,8 +8,8 @@ use agentos_kernel::fd::{File, IoResult};
 use agentos_kernel::id::{DeviceId, Gid, Ino, Pid, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::net::{
-    Caller, Domain, MessageFlags, Net, NodeId, OptionName, OptionValue, PeerCredentials, Shutdown, Socket,
-    SocketAddress, UnixAddress,
+    Caller, Domain, MessageFlags, Net, NetSetup, NetworkConfig, NodeId, OptionName, OptionValue, PeerCredentials,
+    Shutdown, Socket, SocketAddress, UnixAddress,
 };
 use core::task::Poll;
 use parking_lot::Mutex;
@@ -71,7 +71,12 @@ impl Caller for Process {
 pub fn net(change: impl FnOnce(&mut Limits)) -> Arc<Net> {
     let mut limits = Limits::default();
     change(&mut limits);
-    Net::new(&limits, Arc::new(ManualClock::default()))
+    Net::new(NetSetup {
+        limits: &limits,
+        clock: Arc::new(ManualClock::default()),
+        config: NetworkConfig::default(),
+        egress: None,
+    })
 }
 
 /// What every test ends with: nothing is counted any more.

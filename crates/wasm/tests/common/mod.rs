@@ -173,6 +173,8 @@ impl Vm {
             fs_quota: quota,
             hostname: b"box".to_vec(),
             executors: vec![executor.clone() as Arc<dyn Executor>],
+            network: agentos_kernel::net::NetworkConfig::default(),
+            egress: None,
         });
         Self { kernel, root, executor }
     }
