@@ -4,9 +4,11 @@ use crate::error::{Error, Result};
 use crate::mount::Mount;
 use crate::vm::AgentOs;
 use agentos_kernel::limits::Limits;
+use agentos_kernel::policy::Policy;
 use agentos_software::Package;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Collects the options of a VM; made by [`AgentOs::builder`].
 #[derive(Debug, Clone)]
@@ -20,6 +22,7 @@ pub struct Builder {
 pub(crate) struct Options {
     pub(crate) software: Vec<Package>,
     pub(crate) limits: Limits,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
@@ -32,6 +35,7 @@ impl Default for Builder {
         let options = Options {
             software: vec![Package::Common],
             limits: Limits::default(),
+            policy: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
             cwd: "/home/user".to_owned(),
@@ -54,6 +58,13 @@ impl Builder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
+        self
+    }
+
+    /// What guests and clients may do; [`Policy::baseline`] unless set.
+    #[must_use]
+    pub fn permissions(mut self, policy: impl Into<Arc<Policy>>) -> Self {
+        self.options.policy = policy.into();
         self
     }
 

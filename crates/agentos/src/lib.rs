@@ -36,6 +36,7 @@ mod usage;
 mod vm;
 
 pub use agentos_kernel::limits::{Field as LimitField, InvalidLimit, Limits};
+pub use agentos_kernel::policy::{self, Policy};
 pub use agentos_kernel::{Errno, LimitExceeded};
 pub use agentos_software::Package as Software;
 pub use builder::Builder;

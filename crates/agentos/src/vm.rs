@@ -7,6 +7,7 @@ use crate::{engine, host};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::limits::{Counter, Limits};
+use agentos_kernel::policy::Policy;
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
@@ -68,6 +69,7 @@ impl AgentOs {
         let engine = engine::shared(options.cache_dir.as_deref())?;
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
+            policy: options.policy.clone(),
             clock: host::SystemClock::shared(),
             entropy: Arc::new(host::SystemEntropy),
             root: root.clone(),
@@ -94,6 +96,11 @@ impl AgentOs {
     /// Limits in force.
     pub fn limits(&self) -> &Limits {
         &self.vm.options.limits
+    }
+
+    /// What guests and clients may do.
+    pub fn policy(&self) -> &Policy {
+        &self.vm.options.policy
     }
 
     /// Mounts a filesystem at run time. A missing mount point is created.

@@ -4,6 +4,7 @@
 //! one value: [`Error::errno`] is what the guest gets.
 
 use crate::errno::Errno;
+use crate::policy::Denied;
 
 /// Result of a kernel operation.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -18,6 +19,9 @@ pub enum Error {
     /// A configured limit was reached.
     #[error("{0}")]
     Limit(Box<LimitExceeded>),
+    /// The permission policy refused.
+    #[error("{0}")]
+    Denied(Box<Denied>),
     /// A file that cannot be run as a program, and why.
     #[error("{message}")]
     NotExecutable {
@@ -37,6 +41,7 @@ impl Error {
         match self {
             Self::Os(errno) => *errno,
             Self::Limit(limit) => limit.errno,
+            Self::Denied(_) => Errno::EACCES,
             Self::NotExecutable { errno, .. } => *errno,
             Self::Refused(_) => Errno::EACCES,
         }
@@ -67,6 +72,14 @@ impl Error {
     pub fn limit(&self) -> Option<&LimitExceeded> {
         match self {
             Self::Limit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// The refusal by the permission policy, if that is the reason.
+    pub fn denied(&self) -> Option<&Denied> {
+        match self {
+            Self::Denied(denied) => Some(denied),
             _ => None,
         }
     }
@@ -138,6 +151,12 @@ impl LimitExceeded {
 impl From<LimitExceeded> for Error {
     fn from(limit: LimitExceeded) -> Self {
         Self::Limit(Box::new(limit))
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(Box::new(denied))
     }
 }
 

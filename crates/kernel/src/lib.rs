@@ -12,7 +12,7 @@
 //! * Everything that a guest can grow is counted against [`limits`].
 //! * Nothing that a guest passes in can panic the kernel.
 //!
-//! Layers, from the bottom: [`errno`] and [`id`]; [`vfs`] (inodes, paths, mounts); [`fd`] (open descriptions, pipes, poll);
+//! Layers, from the bottom: [`errno`] and [`id`]; [`policy`] and [`limits`] (what is allowed, and how much); [`vfs`] (inodes, paths, mounts); [`fd`] (open descriptions, pipes, poll);
 //! [`tty`] and [`net`] (more kinds of description); [`process`] (table, signals, the system calls); [`pseudo`] (`/proc`,
 //! `/dev`).
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod fd;
 pub mod id;
 pub mod limits;
 pub mod net;
+pub mod policy;
 pub mod process;
 pub mod pseudo;
 pub mod tty;

@@ -14,6 +14,7 @@ use crate::id::Pid;
 use crate::id::{Gid, Uid};
 use crate::limits::Limits;
 use crate::net::{Egress, Net, NetSetup, NetworkConfig};
+use crate::policy::Policy;
 use crate::pseudo;
 use crate::tty::{Master, PtyTable, Slave, WindowSize};
 use crate::vfs::{Filesystem, FsQuota, Location, Vfs};
@@ -24,6 +25,8 @@ use std::sync::{Arc, OnceLock, Weak};
 pub struct KernelConfig {
     /// Caps on everything that guests can grow.
     pub limits: Limits,
+    /// What guests and clients may do.
+    pub policy: Arc<Policy>,
     /// Source of time.
     pub clock: Arc<dyn Clock>,
     /// Source of randomness.
@@ -49,6 +52,7 @@ pub struct KernelConfig {
 pub struct Kernel {
     pub(super) this: Weak<Kernel>,
     pub(super) limits: Limits,
+    policy: Arc<Policy>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) executors: Vec<Arc<dyn Executor>>,
@@ -101,6 +105,7 @@ impl Kernel {
                 entropy: config.entropy,
                 clock: config.clock,
                 limits: config.limits,
+                policy: config.policy,
                 fifos: Fifos::default(),
                 net: OnceLock::new(),
                 network: config.network,
@@ -162,6 +167,11 @@ impl Kernel {
     /// The caps in force.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What guests and clients may do.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// Quota of the VM's own filesystems.

@@ -45,6 +45,7 @@ fn kernel() -> Arc<Kernel> {
     limits.max_processes = 12;
     Kernel::new(KernelConfig {
         limits,
+        policy: Arc::default(),
         root: MemoryFs::new(Arc::clone(&clock), Arc::clone(&quota)),
         fs_quota: quota,
         clock,

@@ -243,6 +243,7 @@ impl Vm {
         prepare(&root);
         let kernel = Kernel::new(KernelConfig {
             limits,
+            policy: Arc::default(),
             clock: clock.clone(),
             entropy: Arc::new(Counting(AtomicU64::new(0))),
             root: root.clone(),
@@ -269,6 +270,7 @@ impl Vm {
     pub fn another_kernel(&self) -> Arc<Kernel> {
         Kernel::new(KernelConfig {
             limits: self.kernel.limits().clone(),
+            policy: self.kernel.policy().clone(),
             clock: self.clock.clone(),
             entropy: self.kernel.entropy().clone(),
             root: self.root.fork(self.clock.clone(), self.quota.clone()),

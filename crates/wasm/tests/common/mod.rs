@@ -167,6 +167,7 @@ impl Vm {
         }
         let kernel = Kernel::new(KernelConfig {
             limits,
+            policy: Arc::default(),
             clock: RealClock::shared(),
             entropy: Arc::new(Counting),
             root: root.clone(),
