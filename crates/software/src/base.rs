@@ -22,6 +22,8 @@ pub enum Content {
     File(&'static str),
     /// A symbolic link to this target.
     Symlink(&'static str),
+    /// A file with the web's root certificates.
+    Certificates,
 }
 
 const fn dir(path: &'static str, mode: u32) -> Entry {
@@ -89,6 +91,13 @@ pub const TREE: &[Entry] = &[
     dir("/etc/agentos", 0o755),
     dir("/etc/ssl", 0o755),
     dir("/etc/ssl/certs", 0o755),
+    Entry {
+        path: crate::certs::CERTIFICATES,
+        mode: 0o644,
+        user: false,
+        content: Content::Certificates,
+    },
+    link("/etc/ssl/cert.pem", "certs/ca-certificates.crt"),
     file("/etc/passwd", PASSWD),
     file("/etc/group", GROUP),
     file(

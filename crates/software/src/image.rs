@@ -5,6 +5,7 @@
 
 use crate::artefact::Userland;
 use crate::base::{self, Content, Entry};
+use crate::certs;
 use crate::error::Error;
 use agentos_kernel::clock::Clock;
 use agentos_kernel::id::{Gid, Ino, Uid};
@@ -124,6 +125,11 @@ fn place(fs: &MemoryFs, entry: &Entry) -> Result<(), KernelError> {
         Content::File(text) => {
             let file = fs.create(dir, name, &node(FileType::Regular))?;
             fs.write(file.ino, 0, text.as_bytes()).map(drop)
+        }
+        Content::Certificates => {
+            let mode = Mode::new(entry.mode);
+            fs.insert_blob(dir, name, certs::bundle(), mode, owner.0, owner.1)
+                .map(drop)
         }
     }
 }

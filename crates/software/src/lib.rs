@@ -8,6 +8,7 @@
 
 pub mod artefact;
 pub mod base;
+pub mod certs;
 pub mod error;
 pub mod image;
 
