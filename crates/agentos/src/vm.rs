@@ -74,6 +74,7 @@ impl AgentOs {
             entropy: Arc::new(host::SystemEntropy),
             root: root.clone(),
             fs_quota: quota.clone(),
+            events: Arc::new(agentos_kernel::events::Ignore),
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine.clone()],
             network: agentos_kernel::net::NetworkConfig::default(),

@@ -104,7 +104,7 @@ impl PartialEq<Errno> for Error {
 }
 
 /// A refused operation, as limits.md section 1 describes it to clients.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("limit exceeded: {limit}: {observed} of {capacity} {unit} ({configuration_path})")]
 #[non_exhaustive]
 pub struct LimitExceeded {

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod cred;
 pub mod errno;
 pub mod error;
+pub mod events;
 pub mod fd;
 pub mod id;
 pub mod limits;

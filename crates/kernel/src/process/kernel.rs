@@ -9,6 +9,7 @@ use super::usage::{Meters, Usage};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::events::{Audit, EventSink};
 use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
 use crate::id::Pid;
 use crate::id::{Gid, Uid};
@@ -35,6 +36,8 @@ pub struct KernelConfig {
     pub root: Arc<dyn Filesystem>,
     /// Quota of the VM's own filesystems, for `/dev/shm`.
     pub fs_quota: Arc<FsQuota>,
+    /// Who gets to know of warnings and of what was refused; [`Ignore`](crate::events::Ignore) for nobody.
+    pub events: Arc<dyn EventSink>,
     /// Host name.
     pub hostname: Vec<u8>,
     /// What runs programs; the first that accepts a file gets it.
@@ -59,6 +62,7 @@ pub struct Kernel {
     pub(super) table: Mutex<Table>,
     pub(super) meters: Meters,
     pub(super) quota: Arc<FsQuota>,
+    audit: Arc<Audit>,
     pub(super) root: Location,
     booted: Timestamp,
     boot_instant: crate::clock::Instant,
@@ -101,6 +105,7 @@ impl Kernel {
                 root: vfs.root(),
                 vfs,
                 quota: config.fs_quota,
+                audit: Audit::new(Arc::clone(&config.clock), config.events),
                 executors: config.executors,
                 entropy: config.entropy,
                 clock: config.clock,
@@ -177,6 +182,11 @@ impl Kernel {
     /// Quota of the VM's own filesystems.
     pub fn quota(&self) -> &Arc<FsQuota> {
         &self.quota
+    }
+
+    /// Where everything in the VM reports what the host may want to know.
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     /// Counters of descriptions and pipes.

@@ -50,6 +50,7 @@ fn kernel() -> Arc<Kernel> {
         fs_quota: quota,
         clock,
         entropy: Arc::new(Still),
+        events: Arc::new(crate::events::Ignore),
         hostname: Vec::new(),
         executors: Vec::new(),
         network: crate::net::NetworkConfig::default(),

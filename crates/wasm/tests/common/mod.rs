@@ -172,6 +172,7 @@ impl Vm {
             entropy: Arc::new(Counting),
             root: root.clone(),
             fs_quota: quota,
+            events: Arc::new(agentos_kernel::events::Ignore),
             hostname: b"box".to_vec(),
             executors: vec![executor.clone() as Arc<dyn Executor>],
             network: agentos_kernel::net::NetworkConfig::default(),
