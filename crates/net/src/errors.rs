@@ -1,0 +1,25 @@
+//! The host's errors as the guest's.
+
+use agentos_kernel::{Errno, Error};
+use std::io;
+
+/// The error number of a failed operation of the host, as a guest may see it.
+pub(crate) fn errno(error: &io::Error) -> Errno {
+    match error.raw_os_error().and_then(Errno::from_raw) {
+        Some(errno) => errno,
+        None => match error.kind() {
+            io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
+            io::ErrorKind::ConnectionRefused => Errno::ECONNREFUSED,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => Errno::ECONNRESET,
+            io::ErrorKind::ConnectionAborted => Errno::ECONNABORTED,
+            io::ErrorKind::BrokenPipe => Errno::EPIPE,
+            io::ErrorKind::WouldBlock => Errno::EAGAIN,
+            _ => Errno::EIO,
+        },
+    }
+}
+
+/// The same as the kernel's error.
+pub(crate) fn error(error: &io::Error) -> Error {
+    Error::Os(errno(error))
+}
