@@ -93,19 +93,41 @@ pub struct Classifier {
 impl Classifier {
     /// A classifier that also knows `metadata` as addresses that are never reachable, and `host` as the host's own.
     pub fn new(metadata: impl IntoIterator<Item = IpAddr>, host: impl IntoIterator<Item = IpAddr>) -> Self {
-        let canonical = |address: IpAddr| address.to_canonical();
         Self {
-            metadata: metadata.into_iter().map(canonical).collect(),
-            host: host
-                .into_iter()
-                .map(canonical)
-                .filter(|address| !is_loopback(*address))
-                .collect(),
+            metadata: metadata.into_iter().map(|address| address.to_canonical()).collect(),
+            host: own(host).collect(),
         }
     }
 
     /// Judges an address.
     pub fn classify(&self, address: IpAddr) -> Verdict {
+        let known = Known {
+            metadata: &self.metadata,
+            host: &self.host,
+        };
+        known.classify(address)
+    }
+}
+
+/// Addresses of this host that are no loopback addresses, in canonical form.
+pub(crate) fn own(host: impl IntoIterator<Item = IpAddr>) -> impl Iterator<Item = IpAddr> {
+    host.into_iter()
+        .map(|address| address.to_canonical())
+        .filter(|address| !address.is_loopback())
+}
+
+/// Single addresses that are judged by what is known of them here and now. All are canonical.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// What the operator added to the metadata addresses.
+    pub(crate) metadata: &'a [IpAddr],
+    /// The host's own addresses, as [`own`] gives them.
+    pub(crate) host: &'a [IpAddr],
+}
+
+impl Known<'_> {
+    /// Judges an address.
+    pub(crate) fn classify(self, address: IpAddr) -> Verdict {
         let address = address.to_canonical();
         if let Some(verdict) = self.listed(address) {
             return verdict;
@@ -117,9 +139,9 @@ impl Classifier {
     }
 
     /// Single addresses, which are more specific than every range.
-    fn listed(&self, address: IpAddr) -> Option<Verdict> {
+    fn listed(self, address: IpAddr) -> Option<Verdict> {
         let named = |label| Some(Verdict::within(address, label, Range::single(address)));
-        if self.is_metadata(address) {
+        if ranges::METADATA_ADDRESSES.contains(&address) || self.metadata.contains(&address) {
             named(METADATA)
         } else if self.host.contains(&address) {
             named(HOST)
@@ -128,11 +150,7 @@ impl Classifier {
         }
     }
 
-    fn is_metadata(&self, address: IpAddr) -> bool {
-        ranges::METADATA_ADDRESSES.contains(&address) || self.metadata.contains(&address)
-    }
-
-    fn classify_v6(&self, address: Ipv6Addr) -> Verdict {
+    fn classify_v6(self, address: Ipv6Addr) -> Verdict {
         if let Some(verdict) = self.isatap(address) {
             return verdict;
         }
@@ -153,7 +171,7 @@ impl Classifier {
     }
 
     /// An interface identifier with an IPv4 address that is itself not reachable.
-    fn isatap(&self, address: Ipv6Addr) -> Option<Verdict> {
+    fn isatap(self, address: Ipv6Addr) -> Option<Verdict> {
         let bits = address.to_bits();
         if !matches!((bits >> 32) as u32, 0x0000_5efe | 0x0200_5efe) {
             return None;

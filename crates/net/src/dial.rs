@@ -1,12 +1,15 @@
 //! Connecting on the network runtime: to a checked address, or where the operator says.
 
-use crate::counters::Counters;
+use crate::denial::{Access, check_ends};
 use crate::dialer::{Dialer, Purpose};
+use crate::direct::ends;
 use crate::errors;
+use crate::ledger::Ledger;
 use crate::passage::Target;
 use agentos_kernel::{Errno, Error, Result};
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -15,7 +18,7 @@ use tokio::net::TcpStream;
 pub struct Dial {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) deadline: Duration,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Dial {
@@ -48,13 +51,11 @@ impl Dial {
             Ok(connected) => connected.map_err(|error| errors::error(&error))?,
             Err(_) => return Err(Errno::ETIMEDOUT.into()),
         };
-        check_peer(&stream, address)?;
+        // An address of the operator's choice may well be this host's own.
+        if purpose == Purpose::Guest {
+            let ends = ends(stream.as_fd()).map_err(Error::from)?;
+            check_ends(Access::Tcp, &ends, address, &self.ledger)?;
+        }
         Ok(stream)
     }
-}
-
-/// Whether the socket leads where it should: to the chosen address, and not to this host by one of its own addresses.
-fn check_peer(stream: &TcpStream, chosen: SocketAddr) -> Result<()> {
-    let peer = stream.peer_addr().map_err(|error| errors::error(&error))?;
-    if peer == chosen { Ok(()) } else { Err(Error::from(Errno::ECONNABORTED)) }
 }

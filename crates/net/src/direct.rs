@@ -6,8 +6,9 @@
 //! over loopback, which is there before `connect` returns, never waits for another thread.
 
 use crate::ledger::Ledger;
+use crate::denial::{self, Access};
+use crate::errors;
 use crate::watched::{Direction, Watched};
-use crate::{denial, errors};
 use agentos_kernel::fd::{IoResult, PollEvents};
 use agentos_kernel::net::{Shutdown, egress};
 use agentos_kernel::{Errno, Error, Result};
@@ -117,7 +118,7 @@ impl Direct {
             return Err(error);
         }
         let ends = self.socket.with(ends)?;
-        denial::check_ends(&ends, self.chosen, &self.ledger)?;
+        denial::check_ends(Access::Tcp, &ends, self.chosen, &self.ledger)?;
         Ok(ends.peer)
     }
 

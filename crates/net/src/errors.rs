@@ -23,3 +23,8 @@ pub(crate) fn errno(error: &io::Error) -> Errno {
 pub(crate) fn error(error: &io::Error) -> Error {
     Error::Os(errno(error))
 }
+
+/// An error number that a call of the host reported.
+pub(crate) fn from_errno(errno: rustix::io::Errno) -> Error {
+    Error::from(errno)
+}

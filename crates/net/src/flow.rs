@@ -2,8 +2,9 @@
 
 use crate::direct::ends;
 use crate::ledger::Ledger;
+use crate::denial::{self, Access};
+use crate::errors;
 use crate::watched::{Direction, Watched};
-use crate::{denial, errors};
 use agentos_kernel::fd::{IoResult, PollEvents};
 use agentos_kernel::net::egress;
 use agentos_kernel::{Error, Result};
@@ -34,7 +35,7 @@ impl Flow {
             socket: Watched::new(socket),
             ledger,
         };
-        denial::check_ends(&flow.socket.with(ends)?, chosen, &flow.ledger)?;
+        denial::check_ends(Access::Udp, &flow.socket.with(ends)?, chosen, &flow.ledger)?;
         Ok(Arc::new(flow))
     }
 }

@@ -32,14 +32,14 @@ pub struct Target {
     pub address: SocketAddr,
     /// The names that the VM's resolver answered with this address, in lower case and without a final dot, the latest first.
     /// They are what the guest looked up, not what the peer is.
-    pub names: Arc<[Arc<str>]>,
+    pub names: Arc<[Box<str>]>,
     /// The process that asks.
     pub pid: Pid,
 }
 
 impl Target {
     /// A target.
-    pub fn new(address: SocketAddr, names: impl Into<Arc<[Arc<str>]>>, pid: Pid) -> Self {
+    pub fn new(address: SocketAddr, names: impl Into<Arc<[Box<str>]>>, pid: Pid) -> Self {
         Self {
             address,
             names: names.into(),

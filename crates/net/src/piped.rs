@@ -8,8 +8,8 @@
 //! [`Piped`] is the guest's side, [`GuestEnd`] the task's. Each side that ends (shuts down, closes, is dropped, resets) lets the
 //! other see what an ordinary socket would: the end of the stream, `EPIPE`, `ECONNRESET`.
 
-use crate::counters::Counters;
 use crate::fan::Fan;
+use crate::ledger::Ledger;
 use agentos_kernel::fd::{IoResult, PollEvents};
 use agentos_kernel::net::{Shutdown, egress};
 use agentos_kernel::{Errno, Error};
@@ -94,7 +94,7 @@ struct Shared {
     guests: Fan,
     /// The guest has closed its side.
     closed: Notify,
-    counters: Arc<Counters>,
+    ledger: Arc<Ledger>,
 }
 
 impl Shared {
@@ -121,7 +121,7 @@ pub struct GuestEnd {
 }
 
 /// Both sides of a connection that is not there yet.
-pub(crate) fn pair(counters: Arc<Counters>) -> (Arc<Piped>, GuestEnd) {
+pub(crate) fn pair(ledger: Arc<Ledger>) -> (Arc<Piped>, GuestEnd) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             phase: Phase::Connecting,
@@ -133,7 +133,7 @@ pub(crate) fn pair(counters: Arc<Counters>) -> (Arc<Piped>, GuestEnd) {
         }),
         guests: Fan::new(),
         closed: Notify::new(),
-        counters,
+        ledger,
     });
     let piped = Piped {
         shared: Arc::clone(&shared),
@@ -200,7 +200,7 @@ impl egress::Stream for Piped {
             let task = state.incoming.task.take();
             drop(state);
             task.into_iter().for_each(Waker::wake);
-            self.shared.counters.received(length);
+            self.shared.ledger.counters.received(length);
             return Poll::Ready(Ok(length));
         }
         if state.incoming.ended {
@@ -232,7 +232,7 @@ impl egress::Stream for Piped {
         let task = state.outgoing.task.take();
         drop(state);
         task.into_iter().for_each(Waker::wake);
-        self.shared.counters.sent(length);
+        self.shared.ledger.counters.sent(length);
         Poll::Ready(Ok(length))
     }
 

@@ -135,18 +135,6 @@ pub(crate) const HOST: &str = "host";
 /// The label of an IPv6 interface identifier with an IPv4 address in it.
 pub(crate) const ISATAP: &str = "isatap";
 
-/// 127.0.0.0/8.
-pub(crate) const LOOPBACK_V4: Range = Range {
-    network: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)),
-    prefix: 8,
-};
-
-/// ::1/128.
-pub(crate) const LOOPBACK_V6: Range = Range {
-    network: IpAddr::V6(Ipv6Addr::LOCALHOST),
-    prefix: 128,
-};
-
 /// What of IPv4 is blocked.
 pub(crate) const IPV4: &[Labelled] = &[
     v4(0, 0, 0, 0, 8, "this-network"),

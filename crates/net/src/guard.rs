@@ -1,0 +1,204 @@
+//! The guard: the only way from a VM to the host's network.
+//!
+//! Every destination passes the same steps, whatever asked for it: classify the address; for loopback, look for an exemption;
+//! ask the policy about the address and every name that led to it; open a socket to exactly this address; look where it led.
+//! No step can be skipped and none is asked twice for one connection; a new connection starts from the first.
+
+use crate::addresses::{Known, Reach, Verdict};
+use crate::config::GuardConfig;
+use crate::counters::{NetworkUsage, count};
+use crate::denial::{Access, Denial};
+use crate::dial::Dial;
+use crate::dialer::Purpose;
+use crate::direct::{Deadlines, Direct};
+use crate::flow::Flow;
+use crate::ledger::Ledger;
+use crate::names::Names;
+use crate::passage::{Interceptor, Target};
+use crate::{errors, interfaces, piped, runtime};
+use agentos_kernel::id::Pid;
+use agentos_kernel::net::{Domain, egress};
+use agentos_kernel::policy::{NetworkTarget, Operation, Protocol, Scope};
+use agentos_kernel::{Errno, Result};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The way out of one VM. Making one opens nothing, starts nothing and asks nobody.
+pub struct Guard {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: GuardConfig,
+    pub(crate) names: Names,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Guard {
+    /// The way out that the configuration describes.
+    pub fn new(config: GuardConfig) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                names: Names::new(config.limits.max_cached_names),
+                ledger: Arc::default(),
+                config,
+            }),
+        }
+    }
+
+    /// What the VM used so far.
+    pub fn usage(&self) -> NetworkUsage {
+        self.shared.ledger.counters.usage()
+    }
+
+    /// What the guard says of an address, besides any policy.
+    pub fn classify(&self, address: IpAddr) -> Verdict {
+        self.shared.classify(address)
+    }
+}
+
+impl Shared {
+    pub(crate) fn classify(&self, address: IpAddr) -> Verdict {
+        let known = Known {
+            metadata: &self.config.extra_metadata,
+            host: &interfaces::current(),
+        };
+        known.classify(address)
+    }
+
+    /// The destination, if policy and guard admit it.
+    fn admit(&self, access: Access, destination: SocketAddr, pid: Pid) -> Result<Target> {
+        let destination = plain(destination)?;
+        let verdict = self.classify(destination.ip());
+        let reachable = match verdict.reach {
+            Reach::Public => true,
+            Reach::Loopback => self.is_exempt(destination),
+            Reach::Blocked => false,
+        };
+        if !reachable {
+            return Err(self.ledger.refused(&Denial::destination(access, destination, verdict)));
+        }
+        let names = self.names_of(destination.ip());
+        self.ask_policy(access, destination, &names, pid)?;
+        Ok(Target::new(destination, names, pid))
+    }
+
+    /// Whether the operator opened this port of the host's loopback.
+    fn is_exempt(&self, destination: SocketAddr) -> bool {
+        let address = destination.ip();
+        let main = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
+        main && self.config.loopback_exempt_ports.contains(&destination.port())
+    }
+
+    /// The recorded names of an address, if anybody will look at them.
+    fn names_of(&self, address: IpAddr) -> Vec<Box<str>> {
+        if self.config.interceptor.is_none() && self.config.policy.is_open(Scope::Network) {
+            return Vec::new();
+        }
+        self.names.of(address, Instant::now())
+    }
+
+    fn ask_policy(&self, access: Access, destination: SocketAddr, names: &[Box<str>], pid: Pid) -> Result<()> {
+        let policy = &self.config.policy;
+        if policy.is_open(Scope::Network) {
+            return Ok(());
+        }
+        let (operation, protocol) = match access {
+            Access::Udp => (Operation::NetworkUdp, Protocol::Udp),
+            Access::Tcp | Access::Dns => (Operation::NetworkHttp, Protocol::Tcp),
+        };
+        let target = NetworkTarget::address(protocol, destination).known_as(names);
+        policy
+            .check_network(operation, &target)
+            .map_err(|denied| self.ledger.denied(denied, pid))
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        let limits = &self.config.limits;
+        Deadlines {
+            connect: limits.connect_timeout,
+            idle: limits.idle_timeout,
+            total: limits.total_timeout,
+        }
+    }
+
+    fn direct(&self, target: &Target) -> Result<Arc<dyn egress::Stream>> {
+        let runtime = runtime::handle()?;
+        let socket = self.config.dialer.stream(target.address, Purpose::Guest);
+        let socket = socket.map_err(|error| errors::error(&error))?;
+        let ledger = Arc::clone(&self.ledger);
+        Ok(Direct::begin(socket, target.address, self.deadlines(), ledger, &runtime)?)
+    }
+
+    /// A connection that passes through an interceptor.
+    fn intercepted(&self, interceptor: Arc<dyn Interceptor>, target: Target) -> Result<Arc<dyn egress::Stream>> {
+        let runtime = runtime::handle()?;
+        let (guest, end) = piped::pair(Arc::clone(&self.ledger));
+        let limits = self.config.limits;
+        let dial = Dial {
+            dialer: Arc::clone(&self.config.dialer),
+            deadline: limits.connect_timeout,
+            ledger: Arc::clone(&self.ledger),
+        };
+        let task = runtime.spawn(async move {
+            let connecting = interceptor.connect(&target, &dial);
+            let host = match tokio::time::timeout(limits.connect_timeout, connecting).await {
+                Ok(Ok(host)) => host,
+                Ok(Err(error)) => return end.failed(error),
+                Err(_) => return end.failed(Errno::ETIMEDOUT.into()),
+            };
+            end.connected(target.address);
+            let lingered = end.lingered();
+            tokio::select! {
+                () = interceptor.carry(target, end, host) => {}
+                () = lingered => {}
+            }
+        });
+        guest.runs(task.abort_handle());
+        Ok(guest)
+    }
+}
+
+/// The destination in canonical form. Port 0 and addresses with a zone are no destinations.
+fn plain(destination: SocketAddr) -> Result<SocketAddr> {
+    let zoned = matches!(destination, SocketAddr::V6(address) if address.scope_id() != 0);
+    if zoned || destination.port() == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(SocketAddr::new(destination.ip().to_canonical(), destination.port()))
+}
+
+impl egress::Egress for Guard {
+    fn connect(&self, request: &egress::Outgoing) -> Result<Arc<dyn egress::Stream>> {
+        let target = self.shared.admit(Access::Tcp, request.destination, request.pid)?;
+        count(&self.shared.ledger.counters.connections);
+        match &self.shared.config.interceptor {
+            Some(interceptor) if interceptor.wants(&target) => {
+                self.shared.intercepted(Arc::clone(interceptor), target)
+            }
+            _ => self.shared.direct(&target),
+        }
+    }
+
+    fn datagrams(&self, request: &egress::Outgoing) -> Result<Arc<dyn egress::Datagrams>> {
+        let target = self.shared.admit(Access::Udp, request.destination, request.pid)?;
+        if let Some(interceptor) = &self.shared.config.interceptor {
+            interceptor.datagrams(&target)?;
+        }
+        count(&self.shared.ledger.counters.flows);
+        let runtime = runtime::handle()?;
+        let socket = self.shared.config.dialer.datagrams(target.address, Purpose::Guest);
+        let socket = socket.map_err(|error| errors::error(&error))?;
+        let ledger = Arc::clone(&self.shared.ledger);
+        Ok(Flow::new(socket, target.address, ledger, &runtime)?)
+    }
+
+    fn resolve(&self, _name: &[u8], _family: Option<Domain>, _pid: Pid) -> Result<Arc<dyn egress::Lookup>> {
+        Err(Errno::EAGAIN.into())
+    }
+
+    fn query(&self, _message: &[u8], _pid: Pid) -> Result<Arc<dyn egress::Query>> {
+        Err(Errno::EAGAIN.into())
+    }
+}
