@@ -60,7 +60,11 @@ impl Verdict {
     fn within(address: IpAddr, label: &'static str, range: Range) -> Self {
         Self {
             address,
-            reach: if label == LOOPBACK { Reach::Loopback } else { Reach::Blocked },
+            reach: if label == LOOPBACK {
+                Reach::Loopback
+            } else {
+                Reach::Blocked
+            },
             label,
             range: Some(range),
             embedded: None,
@@ -260,13 +264,19 @@ mod tests {
         assert_eq!(said("::10.0.0.1"), "Blocked private 10.0.0.0/8 (10.0.0.1)");
         assert_eq!(said("::8.8.8.8"), "Blocked ipv4-compatible ::/96 (8.8.8.8)");
         assert_eq!(said("::127.0.0.1"), "Blocked loopback 127.0.0.0/8 (127.0.0.1)");
-        assert_eq!(said("::ffff:0:8.8.8.8"), "Blocked ipv4-translated ::ffff:0:0:0/96 (8.8.8.8)");
+        assert_eq!(
+            said("::ffff:0:8.8.8.8"),
+            "Blocked ipv4-translated ::ffff:0:0:0/96 (8.8.8.8)"
+        );
         assert_eq!(said("64:ff9b::8.8.8.8"), "Blocked nat64 64:ff9b::/96 (8.8.8.8)");
         assert_eq!(said("64:ff9b:1::10.0.0.1"), "Blocked nat64 64:ff9b:1::/48 (10.0.0.1)");
         assert_eq!(said("2002:a00:1::"), "Blocked 6to4 2002::/16 (10.0.0.1)");
         assert_eq!(said("2001:0:1::f5ff:fffe"), "Blocked teredo 2001::/32 (10.0.0.1)");
         assert_eq!(said("2600::5efe:10.0.0.1"), "Blocked isatap 10.0.0.0/8 (10.0.0.1)");
-        assert_eq!(said("2600::200:5efe:127.0.0.1"), "Blocked isatap 127.0.0.0/8 (127.0.0.1)");
+        assert_eq!(
+            said("2600::200:5efe:127.0.0.1"),
+            "Blocked isatap 127.0.0.0/8 (127.0.0.1)"
+        );
         assert_eq!(said("2600::5efe:8.8.8.8"), "Public ");
     }
 
@@ -295,10 +305,19 @@ mod tests {
         let host: IpAddr = "93.184.216.35".parse().unwrap();
         let classifier = Classifier::new([own], [host, "127.0.0.1".parse().unwrap()]);
         assert_eq!(classifier.classify(own).label, METADATA);
-        assert_eq!(classifier.classify("::ffff:93.184.216.34".parse().unwrap()).label, METADATA);
-        assert_eq!(classifier.classify("64:ff9b::93.184.216.34".parse().unwrap()).label, METADATA);
+        assert_eq!(
+            classifier.classify("::ffff:93.184.216.34".parse().unwrap()).label,
+            METADATA
+        );
+        assert_eq!(
+            classifier.classify("64:ff9b::93.184.216.34".parse().unwrap()).label,
+            METADATA
+        );
         assert_eq!(classifier.classify(host).label, HOST);
-        assert_eq!(classifier.classify("2600::5efe:93.184.216.35".parse().unwrap()).label, ISATAP);
+        assert_eq!(
+            classifier.classify("2600::5efe:93.184.216.35".parse().unwrap()).label,
+            ISATAP
+        );
         assert_eq!(classifier.classify("127.0.0.1".parse().unwrap()).reach, Reach::Loopback);
         assert!(classifier.classify("169.254.169.254".parse().unwrap()).is_blocked());
     }

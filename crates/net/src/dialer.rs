@@ -55,7 +55,11 @@ fn open(to: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let protocol = if kind == SocketType::STREAM { ipproto::TCP } else { ipproto::UDP };
+    let protocol = if kind == SocketType::STREAM {
+        ipproto::TCP
+    } else {
+        ipproto::UDP
+    };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, kind, flags, Some(protocol))?;
     match rustix::net::connect(&socket, &to) {

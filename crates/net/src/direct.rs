@@ -5,12 +5,12 @@
 //! A connection is `Connecting` until its socket is writable. Whoever asks then finds out how it ended, so that a connection
 //! over loopback, which is there before `connect` returns, never waits for another thread.
 
-use crate::ledger::Ledger;
 use crate::denial::{self, Access};
 use crate::errors;
+use crate::ledger::Ledger;
 use crate::watched::{Direction, Watched};
 use agentos_kernel::fd::{IoResult, PollEvents};
-use agentos_kernel::net::{Shutdown, egress};
+use agentos_kernel::net::{self as egress, Shutdown};
 use agentos_kernel::{Errno, Error, Result};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -149,7 +149,9 @@ impl Direct {
     }
 
     fn abort(&self) {
-        let _ = self.socket.with(|socket| rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)));
+        let _ = self
+            .socket
+            .with(|socket| rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)));
         self.socket.close();
     }
 }
@@ -163,7 +165,9 @@ pub(crate) struct Ends {
 /// Asks the socket for its ends.
 pub(crate) fn ends(socket: BorrowedFd<'_>) -> rustix::io::Result<Ends> {
     let local = rustix::net::getsockname(socket)?.try_into()?;
-    let peer = rustix::net::getpeername(socket)?.ok_or(rustix::io::Errno::NOTCONN)?.try_into()?;
+    let peer = rustix::net::getpeername(socket)?
+        .ok_or(rustix::io::Errno::NOTCONN)?
+        .try_into()?;
     Ok(Ends { local, peer })
 }
 
@@ -248,7 +252,9 @@ impl egress::Stream for Direct {
     }
 
     fn available(&self) -> u64 {
-        self.socket.with(|socket| rustix::io::ioctl_fionread(socket)).unwrap_or(0)
+        self.socket
+            .with(|socket| rustix::io::ioctl_fionread(socket))
+            .unwrap_or(0)
     }
 
     fn shutdown(&self, how: Shutdown) {
@@ -262,14 +268,20 @@ impl egress::Stream for Direct {
     }
 
     fn close(&self, abort: bool) {
-        if abort { self.abort() } else { self.socket.close() }
+        if abort {
+            self.abort()
+        } else {
+            self.socket.close()
+        }
         if let Some(timer) = self.timer.lock().take() {
             timer.abort();
         }
     }
 
     fn set_no_delay(&self, on: bool) {
-        let _ = self.socket.with(|socket| rustix::net::sockopt::set_tcp_nodelay(socket, on));
+        let _ = self
+            .socket
+            .with(|socket| rustix::net::sockopt::set_tcp_nodelay(socket, on));
     }
 
     fn take_error(&self) -> Option<Error> {

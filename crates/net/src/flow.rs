@@ -1,12 +1,12 @@
 //! Datagrams between a guest's socket and one address outside, over a connected socket of the host.
 
-use crate::direct::ends;
-use crate::ledger::Ledger;
 use crate::denial::{self, Access};
+use crate::direct::ends;
 use crate::errors;
+use crate::ledger::Ledger;
 use crate::watched::{Direction, Watched};
 use agentos_kernel::fd::{IoResult, PollEvents};
-use agentos_kernel::net::egress;
+use agentos_kernel::net as egress;
 use agentos_kernel::{Error, Result};
 use core::net::SocketAddr;
 use core::task::{Poll, Waker};

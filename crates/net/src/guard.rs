@@ -16,8 +16,9 @@ use crate::ledger::Ledger;
 use crate::names::Names;
 use crate::passage::{Interceptor, Target};
 use crate::{errors, interfaces, piped, runtime};
+use agentos_kernel::events::Audit;
 use agentos_kernel::id::Pid;
-use agentos_kernel::net::{Domain, egress};
+use agentos_kernel::net::{self as egress, Domain};
 use agentos_kernel::policy::{NetworkTarget, Operation, Protocol, Scope};
 use agentos_kernel::{Errno, Result};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,6 +46,12 @@ impl Guard {
                 config,
             }),
         }
+    }
+
+    /// Where refusals are reported from now on. The first call counts.
+    pub fn report_to(&self, audit: Arc<Audit>) {
+        // A second trail for one VM would only split its events.
+        let _ = self.shared.ledger.audit.set(audit);
     }
 
     /// What the VM used so far.
@@ -128,7 +135,13 @@ impl Shared {
         let socket = self.config.dialer.stream(target.address, Purpose::Guest);
         let socket = socket.map_err(|error| errors::error(&error))?;
         let ledger = Arc::clone(&self.ledger);
-        Ok(Direct::begin(socket, target.address, self.deadlines(), ledger, &runtime)?)
+        Ok(Direct::begin(
+            socket,
+            target.address,
+            self.deadlines(),
+            ledger,
+            &runtime,
+        )?)
     }
 
     /// A connection that passes through an interceptor.
@@ -174,9 +187,7 @@ impl egress::Egress for Guard {
         let target = self.shared.admit(Access::Tcp, request.destination, request.pid)?;
         count(&self.shared.ledger.counters.connections);
         match &self.shared.config.interceptor {
-            Some(interceptor) if interceptor.wants(&target) => {
-                self.shared.intercepted(Arc::clone(interceptor), target)
-            }
+            Some(interceptor) if interceptor.wants(&target) => self.shared.intercepted(Arc::clone(interceptor), target),
             _ => self.shared.direct(&target),
         }
     }

@@ -97,7 +97,9 @@ fn address_of(message: &[u8]) -> Option<IpAddr> {
             ATTRIBUTE_ADDRESS => found = ip(value),
             _ => {}
         }
-        attributes = attributes.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
+        attributes = attributes
+            .get(usize::from(length).next_multiple_of(4)..)
+            .unwrap_or_default();
     }
     found
 }
@@ -106,15 +108,25 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
         return Some(Ipv4Addr::from(bytes).into());
     }
-    <[u8; 16]>::try_from(bytes).ok().map(|bytes| Ipv6Addr::from(bytes).into())
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|bytes| Ipv6Addr::from(bytes).into())
 }
 
 fn number_16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_ne_bytes)
+    bytes
+        .get(at..at.checked_add(2)?)?
+        .try_into()
+        .ok()
+        .map(u16::from_ne_bytes)
 }
 
 fn number_32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
+    bytes
+        .get(at..at.checked_add(4)?)?
+        .try_into()
+        .ok()
+        .map(u32::from_ne_bytes)
 }
 
 fn by_files() -> Vec<IpAddr> {
@@ -191,7 +203,10 @@ mod tests {
     #[test]
     fn the_files_of_proc_are_read() {
         let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 192.0.2.7\n        /32 host LOCAL\n     |-- 192.0.2.255\n        /32 link BROADCAST\n";
-        assert_eq!(from_trie(trie), ["127.0.0.1", "192.0.2.7"].map(|ip| ip.parse::<IpAddr>().unwrap()));
+        assert_eq!(
+            from_trie(trie),
+            ["127.0.0.1", "192.0.2.7"].map(|ip| ip.parse::<IpAddr>().unwrap())
+        );
         let inet6 = "00000000000000000000000000000001 01 80 10 80       lo\nxyz\n";
         assert_eq!(from_inet6(inet6), ["::1".parse::<IpAddr>().unwrap()]);
     }

@@ -3,25 +3,48 @@
 use crate::counters::{Counters, count};
 use crate::denial::Denial;
 use agentos_kernel::Error;
+use agentos_kernel::events::{Audit, AuditKind};
 use agentos_kernel::id::Pid;
 use agentos_kernel::policy::Denied;
+use std::sync::{Arc, OnceLock};
 
 /// Counters and the audit trail of one VM.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) counters: Counters,
+    pub(crate) audit: OnceLock<Arc<Audit>>,
 }
 
 impl Ledger {
     /// The guard refused: counts, reports, and gives the guest's error.
     pub(crate) fn refused(&self, denial: &Denial) -> Error {
         count(&self.counters.denied);
+        if let Some(audit) = self.audit.get() {
+            let verdict = &denial.verdict;
+            audit.record(AuditKind::EgressDenied {
+                protocol: denial.access.scheme(),
+                host: (&*denial.host).into(),
+                port: denial.port,
+                address: Some(verdict.address),
+                label: verdict.label,
+                range: verdict.range.map(|range| range.to_string()).unwrap_or_default().into(),
+            });
+        }
         Error::refused(denial.to_string())
     }
 
     /// The policy refused.
-    pub(crate) fn denied(&self, denied: Denied, _pid: Pid) -> Error {
+    pub(crate) fn denied(&self, denied: Denied, pid: Pid) -> Error {
         count(&self.counters.denied);
+        if let Some(audit) = self.audit.get() {
+            audit.record(AuditKind::PermissionDenied {
+                scope: denied.operation.scope().name(),
+                operation: denied.operation.name(),
+                resource: (&*denied.resource).into(),
+                rule: (&*denied.rule).into(),
+                pid: Some(pid),
+            });
+        }
         Error::from(denied)
     }
 }

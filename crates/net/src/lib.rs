@@ -1,6 +1,6 @@
 //! The way out of a VM: what of the host's network a guest may reach, and how it gets there.
 //!
-//! [`Guard`] implements the kernel's [`Egress`](agentos_kernel::net::egress::Egress). A request goes down this list, and the
+//! [`Guard`] implements the kernel's [`Egress`](agentos_kernel::net::Egress). A request goes down this list, and the
 //! first that refuses ends it:
 //!
 //! 1. [`classify`]: what kind of address it is. Only public addresses and exempted ports of the host's loopback go on.

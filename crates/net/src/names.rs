@@ -147,7 +147,12 @@ mod tests {
             names.record(ip((turn % 3) as u8), "same", LONGEST, now);
         }
         let table = names.table.lock();
-        assert!(table.order.len() <= 8 && table.entries == 3, "{} {}", table.order.len(), table.entries);
+        assert!(
+            table.order.len() <= 8 && table.entries == 3,
+            "{} {}",
+            table.order.len(),
+            table.entries
+        );
     }
 
     #[test]

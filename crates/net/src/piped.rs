@@ -11,7 +11,7 @@
 use crate::fan::Fan;
 use crate::ledger::Ledger;
 use agentos_kernel::fd::{IoResult, PollEvents};
-use agentos_kernel::net::{Shutdown, egress};
+use agentos_kernel::net::{self as egress, Shutdown};
 use agentos_kernel::{Errno, Error};
 use core::future::Future;
 use core::net::SocketAddr;

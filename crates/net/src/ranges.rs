@@ -107,13 +107,7 @@ const fn v6(head: [u16; 4], prefix: u8, label: &'static str) -> Labelled {
     holding(head, [0; 4], prefix, label, Embedding::None)
 }
 
-const fn holding(
-    head: [u16; 4],
-    tail: [u16; 4],
-    prefix: u8,
-    label: &'static str,
-    embedded: Embedding,
-) -> Labelled {
+const fn holding(head: [u16; 4], tail: [u16; 4], prefix: u8, label: &'static str, embedded: Embedding) -> Labelled {
     Labelled {
         range: Range {
             network: IpAddr::V6(Ipv6Addr::new(
@@ -160,13 +154,7 @@ pub(crate) const IPV6: &[Labelled] = &[
     v6([0; 4], 128, "unspecified"),
     holding([0; 4], [0, 0, 0, 1], 128, LOOPBACK, Embedding::None),
     holding([0; 4], [0; 4], 96, "ipv4-compatible", Embedding::LastByRules),
-    holding(
-        [0; 4],
-        [0xffff, 0, 0, 0],
-        96,
-        "ipv4-translated",
-        Embedding::LastByRules,
-    ),
+    holding([0; 4], [0xffff, 0, 0, 0], 96, "ipv4-translated", Embedding::LastByRules),
     holding([0x64, 0xff9b, 0, 0], [0; 4], 96, "nat64", Embedding::Last),
     holding([0x64, 0xff9b, 1, 0], [0; 4], 48, "nat64", Embedding::Last),
     holding([0x2002, 0, 0, 0], [0; 4], 16, "6to4", Embedding::After16),

@@ -112,7 +112,11 @@ impl<S: Evented> Watched<S> {
         }
         self.wait(&[direction], waker);
         let second = self.with(&mut call);
-        if blocked(&second) { Poll::Pending } else { Poll::Ready(second) }
+        if blocked(&second) {
+            Poll::Pending
+        } else {
+            Poll::Ready(second)
+        }
     }
 
     /// Registers the waker for the next change in the directions. Whoever calls looks at the socket again afterwards.
