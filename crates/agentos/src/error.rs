@@ -92,6 +92,18 @@ pub enum Error {
     /// The WebAssembly engine could not be started on this host.
     #[error("the WebAssembly engine cannot start: {0}")]
     Engine(String),
+    /// Nobody listens on this port of the VM.
+    #[error("ECONNREFUSED: nothing in the VM listens on port {port}")]
+    NoListener {
+        /// The port.
+        port: u16,
+    },
+    /// A server in the VM that does not answer as HTTP asks for.
+    #[error("the server in the VM did not answer properly: {reason}")]
+    Fetch {
+        /// What was wrong.
+        reason: String,
+    },
     /// The VM was disposed.
     #[error("the VM is disposed")]
     Disposed,
@@ -111,6 +123,8 @@ impl Error {
             Self::InvalidOption { .. } | Self::InvalidLimit(_) => "invalid_config",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
+            Self::NoListener { .. } => "no_listener",
+            Self::Fetch { .. } => "bad_response",
             Self::Disposed => "vm_disposed",
         }
     }
@@ -122,6 +136,7 @@ impl Error {
             Self::Limit(limit) => Some(limit.errno),
             Self::ReadOnlyPath(_) => Some(Errno::EROFS),
             Self::CommandNotFound(_) => Some(Errno::ENOENT),
+            Self::NoListener { .. } => Some(Errno::ECONNREFUSED),
             _ => None,
         }
     }
@@ -131,6 +146,14 @@ impl Error {
         match self {
             Self::Limit(limit) => Some(limit),
             _ => None,
+        }
+    }
+
+    /// Names the port that could not be connected to.
+    pub(crate) fn no_listener(port: u16, error: KernelError) -> Self {
+        match error.errno() {
+            Errno::ECONNREFUSED => Self::NoListener { port },
+            _ => Self::os("fetch")(error),
         }
     }
 

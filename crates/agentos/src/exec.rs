@@ -231,13 +231,13 @@ impl Drop for Running {
 }
 
 /// Runs `work` for at most `time`, on the VM's own clock, so that any async runtime will do.
-async fn within(clock: &dyn Clock, time: Duration, work: impl Future<Output = ()>) -> Option<()> {
+pub(crate) async fn within<T>(clock: &dyn Clock, time: Duration, work: impl Future<Output = T>) -> Option<T> {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let deadline = clock.instant().after(nanos);
     let mut work = std::pin::pin!(work);
     poll_fn(|cx| {
-        if work.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(()));
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
         }
         if clock.instant() >= deadline {
             return Poll::Ready(None);

@@ -153,6 +153,14 @@ limits! {
     max_spawn_file_action_bytes = "limits.process.maxSpawnFileActionBytes", "bytes", MIB, 1, MAX_BYTES;
     /// Standard input that guests have not read yet.
     pending_stdin_bytes = "limits.process.pendingStdinBytes", "bytes", 64 * MIB, 1, MAX_BYTES;
+    /// Bytes of a response that `fetch` collects.
+    max_fetch_response_bytes = "limits.http.maxFetchResponseBytes", "bytes", 16 * MIB, 1, MAX_BYTES;
+    /// Bytes of a request that `fetch` sends.
+    max_fetch_request_bytes = "limits.http.maxFetchRequestBytes", "bytes", 16 * MIB, 1, MAX_BYTES;
+    /// Bytes of the head of a response, and of a request that passes a proxy of ours.
+    max_header_bytes = "limits.http.maxHeaderBytes", "bytes", 64 * KIB, 8 * KIB, MAX_BYTES;
+    /// Longest wait of `fetch` in ms: for the head, and for each further part of the body.
+    fetch_timeout_ms = "limits.http.fetchTimeoutMs", "ms", 300_000, 1, MAX_COUNT;
     /// Size of a WebAssembly module file.
     max_module_file_bytes = "limits.wasm.maxModuleFileBytes", "bytes", 256 * MIB, 8, MAX_BYTES;
 }
