@@ -45,6 +45,12 @@ struct agentos_credentials {
     uint32_t ruid, euid, suid, rgid, egid, sgid;
 };
 
+struct agentos_poll {
+    uint32_t kind;
+    int32_t id;
+    uint32_t events, revents;
+};
+
 struct agentos_wait {
     uint32_t pid, kind, code, reserved;
     uint64_t user_ns, sys_ns, max_rss;
@@ -81,6 +87,22 @@ AGENTOS(fd_flags_set)(uint32_t fd, uint32_t flags);
 AGENTOS(fd_status_get)(uint32_t fd, uint32_t *flags);
 AGENTOS(fd_status_set)(uint32_t fd, uint32_t flags);
 AGENTOS(fd_flock)(uint32_t fd, uint32_t op);
+AGENTOS(fd_poll)(struct agentos_poll *entries, uint32_t n, int64_t timeout_ns, const uint64_t *sigmask, uint32_t *ready);
+AGENTOS(sock_open)(uint32_t domain, uint32_t kind, uint32_t protocol, uint32_t *fd);
+AGENTOS(sock_pair)(uint32_t domain, uint32_t kind, uint32_t *a, uint32_t *b);
+AGENTOS(sock_bind)(uint32_t fd, const uint8_t *addr, size_t len);
+AGENTOS(sock_listen)(uint32_t fd, uint32_t backlog);
+AGENTOS(sock_connect)(uint32_t fd, const uint8_t *addr, size_t len);
+AGENTOS(sock_accept_from)(uint32_t fd, uint32_t flags, uint8_t *addr, size_t cap, uint32_t *out, size_t *len);
+AGENTOS(sock_name)(uint32_t fd, uint32_t peer, uint8_t *addr, size_t cap, size_t *len);
+AGENTOS(sock_recv_from)(uint32_t fd, void *buf, size_t cap, uint32_t flags, uint8_t *addr, size_t acap, size_t *n,
+                        uint32_t *rflags, size_t *alen);
+AGENTOS(sock_send_to)(uint32_t fd, const void *buf, size_t len, uint32_t flags, const uint8_t *addr, size_t alen,
+                      size_t *n);
+AGENTOS(sock_resolve)(const char *name, size_t len, uint32_t family, uint32_t flags, uint8_t *buf, size_t cap,
+                      size_t *n);
+AGENTOS(sock_opt_get)(uint32_t fd, uint32_t level, uint32_t name, void *buf, size_t cap, size_t *len);
+AGENTOS(sock_opt_set)(uint32_t fd, uint32_t level, uint32_t name, const void *buf, size_t len);
 AGENTOS(sig_kill)(int32_t pid, uint32_t sig);
 
 /* Turns an error number into the -1 and errno of C. */

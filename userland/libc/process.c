@@ -80,3 +80,13 @@ int uname(struct utsname *out) {
     if (err == 0) err = uname_field(4, out->machine, sizeof out->machine);
     return agentos_result(err);
 }
+
+int gethostname(char *out, size_t cap) {
+    size_t len = 0;
+    uint32_t err = agentos_sys_uname(1, out, cap, &len);
+    if (err == ERANGE) return agentos_result(ENAMETOOLONG);
+    if (err != 0) return agentos_result(err);
+    if (len >= cap) return agentos_result(ENAMETOOLONG);
+    out[len] = 0;
+    return 0;
+}

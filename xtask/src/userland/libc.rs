@@ -1,4 +1,4 @@
-//! The libc supplement: our C compiled into a copy of the packaged libc, and our program entry.
+//! The libc supplement: our C compiled into a copy of the packaged libc, our headers, and our program entry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) fn build(paths: &Paths, out: &Path) -> Result<()> {
     let work = paths.toolchain.join("obj");
     fs::create_dir_all(&work).at(&work)?;
     fs::create_dir_all(out).at(out)?;
+    headers(&folder.join("include"), &paths.headers())?;
     let mut objects = Vec::new();
     for source in sources::files(&folder)? {
         if source.extension().is_some_and(|e| e == "c") {
@@ -47,6 +48,14 @@ pub(crate) fn build(paths: &Paths, out: &Path) -> Result<()> {
             .args(removed.split_whitespace()),
     )?;
     run::run(Command::new(&ar).arg("rcsD").arg(&archive).args(&objects))
+}
+
+/// Copies our headers to where the compiler's wrapper looks first.
+fn headers(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to).at(to)?;
+    }
+    run::run(Command::new("cp").arg("-R").arg(from).arg(to))
 }
 
 fn compile(paths: &Paths, folder: &Path, source: &Path, work: &Path) -> Result<PathBuf> {

@@ -38,6 +38,11 @@ impl Paths {
         self.toolchain.join("sysroot")
     }
 
+    /// Headers that stand in for packaged ones.
+    pub(crate) fn headers(&self) -> PathBuf {
+        self.sysroot().join("include")
+    }
+
     /// A wrapper program.
     pub(crate) fn bin(&self, name: &str) -> PathBuf {
         self.toolchain.join("bin").join(name)

@@ -98,7 +98,10 @@ fn wrappers(paths: &Paths) -> Result<()> {
         ("wasm-ld", format!("{usr}/lib/llvm-{llvm}/bin/wasm-ld")),
         (
             "guest-cc",
-            format!("{usr}/bin/clang-{llvm} {cflags} -isystem {usr}/include/wasm32-wasi"),
+            format!(
+                "{usr}/bin/clang-{llvm} {cflags} -isystem {} -isystem {usr}/include/wasm32-wasi",
+                paths.headers().display()
+            ),
         ),
         ("guest-ar", format!("{usr}/bin/llvm-ar-{llvm}")),
     ];

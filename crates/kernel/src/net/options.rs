@@ -81,6 +81,8 @@ pub enum OptionName {
     NoDelay,
     /// `IPV6_V6ONLY`.
     V6Only,
+    /// `IP_TTL` and `IPV6_UNICAST_HOPS`, stored and otherwise without effect.
+    TimeToLive,
     /// `SO_PEERCRED`.
     PeerCredentials,
 }
@@ -93,6 +95,8 @@ pub enum OptionValue {
     Switch(bool),
     /// A size in bytes: `SO_SNDBUF`, `SO_RCVBUF`. Setting one stores its double, as in Linux.
     Size(u32),
+    /// `IP_TTL`; 255 at most.
+    Number(u32),
     /// `SO_LINGER`: seconds, if on.
     Linger(Option<u32>),
     /// Nanoseconds, if limited: `SO_RCVTIMEO`, `SO_SNDTIMEO`.

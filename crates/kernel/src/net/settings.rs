@@ -18,6 +18,7 @@ pub(super) struct Settings {
     pub(super) linger: Option<u32>,
     pub(super) receive_timeout: Option<u64>,
     pub(super) send_timeout: Option<u64>,
+    time_to_live: u32,
 }
 
 impl Default for Settings {
@@ -34,6 +35,7 @@ impl Default for Settings {
             linger: None,
             receive_timeout: None,
             send_timeout: None,
+            time_to_live: TIME_TO_LIVE,
         }
     }
 }
@@ -41,6 +43,8 @@ impl Default for Settings {
 /// Smallest send and receive buffers, and the largest of either before doubling.
 const SEND_MIN: u32 = 4608;
 const RECEIVE_MIN: u32 = 2304;
+/// Of a socket that nobody asked for another.
+const TIME_TO_LIVE: u32 = 64;
 
 impl Settings {
     /// The value of an option that is stored here.
@@ -58,6 +62,7 @@ impl Settings {
             OptionName::Linger => OptionValue::Linger(self.linger),
             OptionName::ReceiveTimeout => OptionValue::Timeout(self.receive_timeout),
             OptionName::SendTimeout => OptionValue::Timeout(self.send_timeout),
+            OptionName::TimeToLive => OptionValue::Number(self.time_to_live),
             _ => return Err(Errno::ENOPROTOOPT.into()),
         })
     }
@@ -77,6 +82,8 @@ impl Settings {
             (OptionName::Linger, OptionValue::Linger(seconds)) => self.linger = seconds,
             (OptionName::ReceiveTimeout, OptionValue::Timeout(nanos)) => self.receive_timeout = nanos,
             (OptionName::SendTimeout, OptionValue::Timeout(nanos)) => self.send_timeout = nanos,
+            (OptionName::TimeToLive, OptionValue::Number(hops @ 1..=255)) => self.time_to_live = hops,
+            (OptionName::TimeToLive, OptionValue::Number(u32::MAX)) => self.time_to_live = TIME_TO_LIVE,
             (name, _) if settable(name) => return Err(Errno::EINVAL.into()),
             _ => return Err(Errno::ENOPROTOOPT.into()),
         }
@@ -94,7 +101,7 @@ fn applies(name: OptionName, domain: Domain, kind: Kind) -> Result<()> {
         // The numbers of these belong to protocols that other sockets do not speak.
         OptionName::NoDelay if !tcp => Err(Errno::EOPNOTSUPP.into()),
         OptionName::V6Only if domain == Domain::Inet => Err(Errno::ENOPROTOOPT.into()),
-        OptionName::V6Only if domain == Domain::Unix => Err(Errno::EOPNOTSUPP.into()),
+        OptionName::V6Only | OptionName::TimeToLive if domain == Domain::Unix => Err(Errno::EOPNOTSUPP.into()),
         _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use agentos_kernel::net::{OptionName, OptionValue};
 use agentos_kernel::{Errno, Result};
 
 const SOL_SOCKET: u32 = 1;
+const IPPROTO_IP: u32 = 0;
 const IPPROTO_TCP: u32 = 6;
 const IPPROTO_IPV6: u32 = 41;
 
@@ -34,6 +35,7 @@ fn option(level: u32, name: u32) -> Result<OptionName> {
         (SOL_SOCKET, 30) => OptionName::AcceptConnections,
         (SOL_SOCKET, 38) => OptionName::Protocol,
         (SOL_SOCKET, 39) => OptionName::Domain,
+        (IPPROTO_IP, 2) | (IPPROTO_IPV6, 16) => OptionName::TimeToLive,
         (IPPROTO_TCP, 1) => OptionName::NoDelay,
         (IPPROTO_IPV6, 26) => OptionName::V6Only,
         _ => return Err(Errno::ENOPROTOOPT.into()),
@@ -63,7 +65,7 @@ pub(super) fn set(cx: &mut Cx<'_>, fd: u32, level: u32, name: u32, buf: u32, len
 fn encode(value: &OptionValue) -> Vec<u8> {
     match value {
         OptionValue::Switch(on) => le_u32(u32::from(*on)),
-        OptionValue::Size(size) => le_u32(*size),
+        OptionValue::Size(number) | OptionValue::Number(number) => le_u32(*number),
         OptionValue::Linger(seconds) => [le_u32(u32::from(seconds.is_some())), le_u32(seconds.unwrap_or(0))].concat(),
         OptionValue::Timeout(timeout) => {
             let ns = timeout.unwrap_or(0);
@@ -85,6 +87,10 @@ fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue> {
         OptionName::SendBuffer | OptionName::ReceiveBuffer => {
             need(u32::SIZE)?;
             OptionValue::Size(u32::decode(bytes))
+        }
+        OptionName::TimeToLive => {
+            need(u32::SIZE)?;
+            OptionValue::Number(u32::decode(bytes))
         }
         OptionName::Linger => {
             need(2 * u32::SIZE)?;

@@ -5,6 +5,7 @@
 #![stable(feature = "rust1", since = "1.0.0")]
 
 pub mod fs;
+pub mod net;
 pub mod process;
 
 /// All extension traits.
