@@ -11,17 +11,24 @@ use crate::denial::{Access, Denial};
 use crate::dial::Dial;
 use crate::dialer::Purpose;
 use crate::direct::{Deadlines, Direct};
+use crate::dns::Resolver;
+use crate::dns::lookup::LASTING;
+use crate::dns::message::{self, Request};
+use crate::dns::task::Task;
 use crate::flow::Flow;
 use crate::ledger::Ledger;
 use crate::names::Names;
+use crate::parse::{Host, parse_host};
 use crate::passage::{Interceptor, Target};
 use crate::{errors, interfaces, piped, runtime};
 use agentos_kernel::events::Audit;
 use agentos_kernel::id::Pid;
 use agentos_kernel::net::{self as egress, Domain};
 use agentos_kernel::policy::{NetworkTarget, Operation, Protocol, Scope};
-use agentos_kernel::{Errno, Result};
+use agentos_kernel::{Errno, Error, Result};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) config: GuardConfig,
     pub(crate) names: Names,
     pub(crate) ledger: Arc<Ledger>,
+    resolver: Mutex<Option<Arc<Resolver>>>,
 }
 
 impl Guard {
@@ -43,6 +51,7 @@ impl Guard {
             shared: Arc::new(Shared {
                 names: Names::new(config.limits.max_cached_names),
                 ledger: Arc::default(),
+                resolver: Mutex::default(),
                 config,
             }),
         }
@@ -119,6 +128,29 @@ impl Shared {
         policy
             .check_network(operation, &target)
             .map_err(|denied| self.ledger.denied(denied, pid))
+    }
+
+    /// Counts a lookup, if the policy allows it.
+    fn admit_lookup(&self, name: &str, pid: Pid) -> Result<()> {
+        let policy = &self.config.policy;
+        if !policy.is_open(Scope::Network) {
+            policy
+                .check_network(Operation::NetworkDns, &NetworkTarget::lookup(name))
+                .map_err(|denied| self.ledger.denied(denied, pid))?;
+        }
+        count(&self.ledger.counters.lookups);
+        Ok(())
+    }
+
+    /// What asks the servers, made if this is the first question.
+    pub(crate) fn resolver(&self) -> Result<Arc<Resolver>> {
+        let mut resolver = self.resolver.lock();
+        if let Some(resolver) = &*resolver {
+            return Ok(Arc::clone(resolver));
+        }
+        let made = Arc::new(Resolver::new(&self.config)?);
+        *resolver = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     fn deadlines(&self) -> Deadlines {
@@ -205,11 +237,41 @@ impl egress::Egress for Guard {
         Ok(Flow::new(socket, target.address, ledger, &runtime)?)
     }
 
-    fn resolve(&self, _name: &[u8], _family: Option<Domain>, _pid: Pid) -> Result<Arc<dyn egress::Lookup>> {
-        Err(Errno::EAGAIN.into())
+    fn resolve(&self, name: &[u8], family: Option<Domain>, pid: Pid) -> Result<Arc<dyn egress::Lookup>> {
+        let name = match parse_host(name).map_err(|_| Error::from(Errno::EINVAL))? {
+            Host::Name(name) => name,
+            Host::Address(address) => {
+                let literal = address.to_string();
+                return Ok(Task::done(self.shared.judge(
+                    &literal,
+                    vec![address],
+                    family,
+                    Duration::ZERO,
+                )));
+            }
+        };
+        self.shared.admit_lookup(&name, pid)?;
+        if let Some(known) = self.shared.known_addresses(&name) {
+            return Ok(Task::done(self.shared.judge(&name, known, family, LASTING)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let work = async move { shared.look_up(&name, family).await };
+        Ok(Task::start(&runtime::handle()?, work))
     }
 
-    fn query(&self, _message: &[u8], _pid: Pid) -> Result<Arc<dyn egress::Query>> {
-        Err(Errno::EAGAIN.into())
+    fn query(&self, message: &[u8], pid: Pid) -> Result<Arc<dyn egress::Query>> {
+        let question = match message::read(message)? {
+            Request::Question(question) => question,
+            Request::Answered(answer) => return Ok(Task::done(Ok(answer))),
+        };
+        if self.shared.admit_lookup(&question.host, pid).is_err() {
+            return Ok(Task::done(Ok(question.refused())));
+        }
+        if let Some(answer) = question.answer_at_hand(&self.shared) {
+            return Ok(Task::done(Ok(answer)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let work = async move { Ok(question.answer(&shared).await) };
+        Ok(Task::start(&runtime::handle()?, work))
     }
 }
