@@ -23,7 +23,6 @@ pub mod errno;
 pub mod error;
 pub mod events;
 pub mod fd;
-mod guard;
 pub mod id;
 pub mod limits;
 pub mod net;

@@ -11,7 +11,6 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::events::{Audit, EventSink};
 use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
-use crate::guard::Guard;
 use crate::id::Pid;
 use crate::id::{Gid, Uid};
 use crate::limits::Limits;
@@ -19,7 +18,7 @@ use crate::net::{Egress, Net, NetSetup, NetworkConfig};
 use crate::policy::Policy;
 use crate::pseudo;
 use crate::tty::{Master, PtyTable, Slave, WindowSize};
-use crate::vfs::{Filesystem, FsQuota, Location, Rules, Vfs};
+use crate::vfs::{Filesystem, FsQuota, Location, Vfs};
 use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -56,7 +55,7 @@ pub struct KernelConfig {
 pub struct Kernel {
     pub(super) this: Weak<Kernel>,
     pub(super) limits: Limits,
-    pub(super) guard: Arc<Guard>,
+    policy: Arc<Policy>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) executors: Vec<Arc<dyn Executor>>,
@@ -93,11 +92,8 @@ impl Kernel {
     /// A VM without processes. `/proc` and `/dev` are mounted if the root filesystem has these directories.
     pub fn new(config: KernelConfig) -> Arc<Self> {
         Arc::new_cyclic(|this| {
-            let audit = Audit::new(Arc::clone(&config.clock), config.events);
-            let guard = Guard::new(config.policy, &audit);
-            let mut vfs = Vfs::new(config.root);
+            let vfs = Vfs::new(config.root);
             pseudo::mount(&vfs, this, &config.clock, &config.fs_quota);
-            vfs.set_rules(Rules::of(&guard));
             Self {
                 this: this.clone(),
                 meters: Meters::new(&config.limits),
@@ -109,12 +105,12 @@ impl Kernel {
                 root: vfs.root(),
                 vfs,
                 quota: config.fs_quota,
-                audit,
+                audit: Audit::new(Arc::clone(&config.clock), config.events),
                 executors: config.executors,
                 entropy: config.entropy,
                 clock: config.clock,
                 limits: config.limits,
-                guard,
+                policy: config.policy,
                 fifos: Fifos::default(),
                 net: OnceLock::new(),
                 network: config.network,
@@ -180,7 +176,7 @@ impl Kernel {
 
     /// What guests and clients may do.
     pub fn policy(&self) -> &Arc<Policy> {
-        self.guard.policy()
+        &self.policy
     }
 
     /// Quota of the VM's own filesystems.

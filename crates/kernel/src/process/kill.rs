@@ -18,8 +18,7 @@ impl Process {
     /// `-target` otherwise.
     ///
     /// # Errors
-    /// `ESRCH` if there is nobody, `EPERM` if there is nobody whom the caller may signal,
-    /// [`Denied`](crate::Error::Denied) if the policy is the reason.
+    /// `ESRCH` if there is nobody, `EPERM` if there is nobody whom the caller may signal.
     pub fn kill(&self, target: i32, signal: Signal) -> Result<()> {
         self.signal_targets(target, Some(signal))
     }
@@ -35,7 +34,6 @@ impl Process {
     fn signal_targets(&self, target: i32, signal: Option<Signal>) -> Result<()> {
         let cred = self.cred();
         let sender = Sender {
-            kernel: self.kernel(),
             pid: self.pid(),
             session: self.sid(),
             cred: &cred,
@@ -187,7 +185,6 @@ const INIT: i32 = 1;
 
 /// Who sends a signal.
 struct Sender<'a> {
-    kernel: &'a Kernel,
     pid: Pid,
     session: Pid,
     cred: &'a Credentials,
@@ -211,15 +208,11 @@ impl Sender<'_> {
             };
         }
         let mut sent = false;
-        let mut refused = None;
+        let mut refused = false;
         for pid in targets {
             let Ok(entry) = table.entry(*pid) else { continue };
             if !self.may(entry, signal) {
-                refused.get_or_insert(Errno::EPERM.into());
-                continue;
-            }
-            if let Err(error) = self.kernel.may_signal(table, self.pid, &entry.process) {
-                refused = Some(error);
+                refused = true;
                 continue;
             }
             if let Some(signal) = signal {
@@ -229,8 +222,8 @@ impl Sender<'_> {
         }
         match (sent, refused) {
             (true, _) => Ok(()),
-            (false, Some(error)) => Err(error),
-            (false, None) => Err(Errno::ESRCH.into()),
+            (false, true) => Err(Errno::EPERM.into()),
+            (false, false) => Err(Errno::ESRCH.into()),
         }
     }
 

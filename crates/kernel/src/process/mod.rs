@@ -31,7 +31,6 @@ mod jobs;
 mod kernel;
 mod kill;
 mod limit;
-mod observe;
 #[allow(clippy::module_inception)]
 mod process;
 mod program;

@@ -3,7 +3,6 @@
 use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::policy::Operation;
 use crate::vfs::access::{self, Access};
 use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::context::FsContext;
@@ -42,11 +41,7 @@ impl Vfs {
         follow: bool,
     ) -> Result<Vec<u8>> {
         check_name(name)?;
-        self.ruled(cx, |cx| {
-            let node = walk::resolve(cx, base, path, follow)?;
-            cx.may(Operation::FsStat, &node)?;
-            get(cx.cred, &node, name)
-        })
+        get(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
     }
 
     /// Value of an attribute of an open inode.
@@ -74,9 +69,7 @@ impl Vfs {
     ) -> Result<()> {
         check_name(name)?;
         check_value(value)?;
-        self.ruled(cx, |cx| {
-            set(cx, &walk::resolve(cx, base, path, follow)?, name, value, mode)
-        })
+        set(cx.cred, &walk::resolve(cx, base, path, follow)?, name, value, mode)
     }
 
     /// Sets an attribute of an open inode.
@@ -85,7 +78,7 @@ impl Vfs {
     /// As [`setxattr`](Self::setxattr).
     pub fn setxattr_location(
         &self,
-        cx: &FsContext<'_>,
+        cred: &Credentials,
         location: &Location,
         name: &[u8],
         value: &[u8],
@@ -93,7 +86,7 @@ impl Vfs {
     ) -> Result<()> {
         check_name(name)?;
         check_value(value)?;
-        self.ruled(cx, |cx| set(cx, &Node::under(cx, location)?, name, value, mode))
+        set(cred, &Node::at(location)?, name, value, mode)
     }
 
     /// Names of the attributes that the caller may see.
@@ -107,11 +100,7 @@ impl Vfs {
         path: &[u8],
         follow: bool,
     ) -> Result<Vec<Vec<u8>>> {
-        self.ruled(cx, |cx| {
-            let node = walk::resolve(cx, base, path, follow)?;
-            cx.may(Operation::FsStat, &node)?;
-            list(cx.cred, &node)
-        })
+        list(cx.cred, &walk::resolve(cx, base, path, follow)?)
     }
 
     /// Names of the attributes of an open inode.
@@ -135,15 +124,15 @@ impl Vfs {
         follow: bool,
     ) -> Result<()> {
         check_name(name)?;
-        self.ruled(cx, |cx| remove(cx, &walk::resolve(cx, base, path, follow)?, name))
+        remove(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
     }
 
     /// Removes an attribute of an open inode.
     ///
     /// # Errors
     /// As [`removexattr`](Self::removexattr).
-    pub fn removexattr_location(&self, cx: &FsContext<'_>, location: &Location, name: &[u8]) -> Result<()> {
-        self.ruled(cx, |cx| remove(cx, &Node::under(cx, location)?, name))
+    pub fn removexattr_location(&self, cred: &Credentials, location: &Location, name: &[u8]) -> Result<()> {
+        remove(cred, &Node::at(location)?, name)
     }
 }
 
@@ -153,10 +142,9 @@ fn get(cred: &Credentials, node: &Node, name: &[u8]) -> Result<Vec<u8>> {
     node.mount.fs.getxattr(node.attr.ino, name).map_err(gone)
 }
 
-fn set(cx: &FsContext<'_>, node: &Node, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
-    cx.may(Operation::FsChmod, node)?;
+fn set(cred: &Credentials, node: &Node, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
     node.mount.writable()?;
-    check_access(cx.cred, &node.attr, name, true)?;
+    check_access(cred, &node.attr, name, true)?;
     node.mount.fs.setxattr(node.attr.ino, name, value, mode).map_err(gone)
 }
 
@@ -168,11 +156,10 @@ fn list(cred: &Credentials, node: &Node) -> Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn remove(cx: &FsContext<'_>, node: &Node, name: &[u8]) -> Result<()> {
+fn remove(cred: &Credentials, node: &Node, name: &[u8]) -> Result<()> {
     check_name(name)?;
-    cx.may(Operation::FsChmod, node)?;
     node.mount.writable()?;
-    check_access(cx.cred, &node.attr, name, true)?;
+    check_access(cred, &node.attr, name, true)?;
     node.mount.fs.removexattr(node.attr.ino, name).map_err(gone)
 }
 
