@@ -1,6 +1,6 @@
 //! What SDK calls fail with.
 
-use agentos_kernel::limits::InvalidLimit;
+use agentos_kernel::limits::{InvalidLimit, InvalidLimits};
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
 use std::path::PathBuf;
 
@@ -80,9 +80,9 @@ pub enum Error {
         /// What was given and what is accepted.
         reason: String,
     },
-    /// A limit that does not exist or has an unacceptable value.
+    /// Limits that do not exist, have unacceptable values or exclude each other: all of them.
     #[error(transparent)]
-    InvalidLimit(#[from] InvalidLimit),
+    InvalidLimits(#[from] InvalidLimits),
     /// No process with this id was started by this VM.
     #[error("Process not found: {0}")]
     ProcessNotFound(u32),
@@ -109,6 +109,12 @@ pub enum Error {
     Disposed,
 }
 
+impl From<InvalidLimit> for Error {
+    fn from(problem: InvalidLimit) -> Self {
+        Self::InvalidLimits(problem.into())
+    }
+}
+
 impl Error {
     /// Stable machine-readable code (api.md section 5): an errno name, or a word such as `limit_exceeded`.
     pub fn code(&self) -> &'static str {
@@ -120,7 +126,7 @@ impl Error {
             }
             Self::ReadOnlyPath(_) => "EROFS",
             Self::CommandNotFound(_) => "ENOENT",
-            Self::InvalidOption { .. } | Self::InvalidLimit(_) => "invalid_config",
+            Self::InvalidOption { .. } | Self::InvalidLimits(_) => "invalid_config",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
             Self::NoListener { .. } => "no_listener",

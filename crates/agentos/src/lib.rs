@@ -36,7 +36,9 @@ mod table;
 mod usage;
 mod vm;
 
-pub use agentos_kernel::limits::{Field as LimitField, InvalidLimit, Limits};
+pub use agentos_kernel::limits::{
+    Field as LimitField, InvalidLimit, InvalidLimits, Limits, LimitsDraft, Zero as LimitZero,
+};
 pub use agentos_kernel::policy::{self, Policy};
 pub use agentos_kernel::{Errno, LimitExceeded};
 pub use agentos_software::Package as Software;

@@ -3,7 +3,8 @@
 use crate::args::VmArgs;
 use crate::config::Config;
 use crate::error::Error;
-use agentos::{AgentOs, Limits, Mount};
+use agentos::{AgentOs, Limits, LimitsDraft, Mount};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 /// The runtime on which the command waits; guests have their own threads.
@@ -48,19 +49,12 @@ fn host_dir(host: &std::path::Path, guest: &str, writable: bool) -> Mount {
     if writable { mount } else { mount.read_only() }
 }
 
+/// Those of the file, then those of the command line; everything that is wrong with them is reported at once.
 fn limits(args: &VmArgs, config: &Config) -> Result<Limits, Error> {
-    let mut limits = Limits::default();
-    for (group, fields) in &config.limits {
-        for (name, value) in fields {
-            limits
-                .set_text(&format!("limits.{group}.{name}"), &value.to_string())
-                .map_err(agentos::Error::from)?;
-        }
-    }
+    let mut draft = LimitsDraft::default();
+    draft.json_with_units(&Value::Object(config.limits.clone()));
     for limit in &args.limits {
-        limits
-            .set_text(&limit.name, &limit.value)
-            .map_err(agentos::Error::from)?;
+        draft.text(&limit.name, &limit.value);
     }
-    Ok(limits)
+    Ok(draft.finish().map_err(agentos::Error::from)?)
 }

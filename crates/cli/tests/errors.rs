@@ -102,7 +102,10 @@ fn wrong_configuration_is_named_with_its_file() {
     for (text, word) in [
         ("mount = []", "mount"),
         ("[limits.resources]\nmaxProceses = 1", "did you mean maxProcesses"),
-        ("[limits.resource]\nmaxProcesses = 1", "limits.resource.maxProcesses"),
+        (
+            "[limits.resource]\nmaxProcesses = 1",
+            "limits.resource: unknown field (did you mean resources?)",
+        ),
         ("timeout = 'soon'", "soon"),
         ("cwd = 'relative'", "relative"),
         ("[[mounts]]\nhost = 'missing'\nguest = '/x'", "missing"),

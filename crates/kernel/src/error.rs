@@ -105,7 +105,7 @@ impl PartialEq<Errno> for Error {
 
 /// A refused operation, as limits.md section 1 describes it to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("limit exceeded: {limit}: {observed} of {capacity} {unit} ({configuration_path})")]
+#[error("limit exceeded: {limit}: {observed} of {capacity} {noun} ({configuration_path})")]
 #[non_exhaustive]
 pub struct LimitExceeded {
     /// Field name, for example `maxProcesses`.
@@ -114,8 +114,10 @@ pub struct LimitExceeded {
     pub observed: u64,
     /// The cap in force.
     pub capacity: u64,
-    /// What is counted: `processes`, `bytes`, ...
+    /// Unit of both: `count`, `bytes`, `ms`, `entries`.
     pub unit: &'static str,
+    /// What is counted, in the plural: `processes`, `bytes`, ...
+    pub noun: &'static str,
     /// Kernel call that was refused.
     pub operation: &'static str,
     /// Where to raise it, for example `limits.resources.maxProcesses`.
@@ -125,11 +127,11 @@ pub struct LimitExceeded {
 }
 
 impl LimitExceeded {
-    /// Describes a breach; `errno` is what the guest sees.
+    /// Describes a breach of a limit on `noun`; `errno` is what the guest sees.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         configuration_path: &'static str,
-        unit: &'static str,
+        noun: &'static str,
         observed: u64,
         capacity: u64,
         operation: &'static str,
@@ -140,7 +142,8 @@ impl LimitExceeded {
             limit,
             observed,
             capacity,
-            unit,
+            unit: crate::limits::unit(noun),
+            noun,
             operation,
             configuration_path,
             errno,

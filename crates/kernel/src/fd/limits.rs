@@ -58,6 +58,11 @@ impl FdLimits {
         &self.grown
     }
 
+    /// Every stock that is warned about.
+    pub(crate) fn stocks(&self) -> [&Counter; 3] {
+        [&self.descriptions, &self.pipes, &self.grown]
+    }
+
     /// Most bytes of one read; a longer buffer gets a short count.
     pub fn max_read(&self) -> usize {
         self.max_read

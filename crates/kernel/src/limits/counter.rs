@@ -2,27 +2,49 @@
 
 use crate::errno::Errno;
 use crate::error::{LimitExceeded, Result};
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::events::Audit;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A stock with a cap. Taking is atomic: of two callers that race for the last unit, one fails.
+///
+/// A stock that is [watched](Self::watch) reports once when it becomes 80 % full, and again only after it has fallen below
+/// 50 % (limits.md section 2). What that costs a caller is one comparison.
 #[derive(Debug)]
 pub struct Counter {
     used: AtomicU64,
     capacity: u64,
+    /// Usage at which a warning is due; `u64::MAX` for never.
+    warn_at: u64,
+    warned: AtomicBool,
     path: &'static str,
-    unit: &'static str,
+    noun: &'static str,
     errno: Errno,
+    audit: OnceLock<Arc<Audit>>,
 }
 
+/// Smallest cap that is warned about.
+const WORTH_WARNING: u64 = 5;
+
 impl Counter {
-    /// An empty stock. `path` is where the cap is configured, `errno` what a guest gets at the cap.
-    pub const fn new(path: &'static str, unit: &'static str, capacity: u64, errno: Errno) -> Self {
+    /// An empty stock of `noun`. `path` is where the cap is configured, `errno` what a guest gets at the cap.
+    pub const fn new(path: &'static str, noun: &'static str, capacity: u64, errno: Errno) -> Self {
         Self {
             used: AtomicU64::new(0),
             capacity,
+            warn_at: warn_at(capacity),
+            warned: AtomicBool::new(false),
             path,
-            unit,
+            noun,
             errno,
+            audit: OnceLock::new(),
+        }
+    }
+
+    /// Reports to `audit` when the stock becomes full. The first call counts.
+    pub fn watch(&self, audit: &Arc<Audit>) {
+        if self.audit.set(Arc::clone(audit)).is_ok() {
+            self.grown(self.used());
         }
     }
 
@@ -32,7 +54,10 @@ impl Counter {
             used.checked_add(amount).filter(|total| *total <= self.capacity)
         });
         match taken {
-            Ok(_) => Ok(()),
+            Ok(used) => {
+                self.grown(used + amount);
+                Ok(())
+            }
             Err(used) => Err(self.exceeded(used.saturating_add(amount), operation).into()),
         }
     }
@@ -40,25 +65,34 @@ impl Counter {
     /// Takes as much of `amount` as fits and returns how much that was.
     pub fn take_up_to(&self, amount: u64) -> u64 {
         let mut fits = 0;
+        let mut total = 0;
         let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             fits = amount.min(self.capacity.saturating_sub(used));
-            Some(used.saturating_add(fits))
+            total = used.saturating_add(fits);
+            Some(total)
         });
+        self.grown(total);
         fits
     }
 
     /// Counts `amount` that exists already, even beyond the cap: usage above a lowered cap is kept, growth is refused.
     pub fn add(&self, amount: u64) {
-        let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+        let before = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             Some(used.saturating_add(amount))
         });
+        self.grown(before.unwrap_or_default().saturating_add(amount));
     }
 
     /// Gives `amount` back. More than was taken leaves zero.
     pub fn give(&self, amount: u64) {
-        let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+        let before = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             Some(used.saturating_sub(amount))
         });
+        if self.warned.load(Ordering::Relaxed)
+            && before.unwrap_or_default().saturating_sub(amount) < self.capacity.div_ceil(2)
+        {
+            self.warned.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Present usage.
@@ -78,8 +112,32 @@ impl Counter {
 
     /// The error of a refused request that would have led to `observed`.
     pub fn exceeded(&self, observed: u64, operation: &'static str) -> LimitExceeded {
-        LimitExceeded::new(self.path, self.unit, observed, self.capacity, operation, self.errno)
+        LimitExceeded::new(self.path, self.noun, observed, self.capacity, operation, self.errno)
     }
+
+    /// Usage has become `total`.
+    fn grown(&self, total: u64) {
+        if total >= self.warn_at {
+            self.warn(total);
+        }
+    }
+
+    #[cold]
+    fn warn(&self, total: u64) {
+        if let Some(audit) = self.audit.get()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            audit.limit_near(self.path, self.noun, total, self.capacity);
+        }
+    }
+}
+
+/// 80 % of a cap, rounded up.
+const fn warn_at(capacity: u64) -> u64 {
+    if capacity < WORTH_WARNING || capacity == u64::MAX {
+        return u64::MAX;
+    }
+    capacity - capacity / 5
 }
 
 #[cfg(test)]
@@ -95,5 +153,17 @@ mod tests {
         assert_eq!(counter.take_up_to(9), 1);
         counter.give(4);
         assert_eq!(counter.used(), 0);
+    }
+
+    #[test]
+    fn a_warning_is_due_at_four_fifths() {
+        for capacity in 5..1000u64 {
+            let at = warn_at(capacity);
+            assert!(
+                at * 100 >= capacity * 80 && (at - 1) * 100 < capacity * 80,
+                "{capacity}: {at}"
+            );
+        }
+        assert_eq!((warn_at(4), warn_at(u64::MAX)), (u64::MAX, u64::MAX));
     }
 }

@@ -94,10 +94,22 @@ impl Kernel {
         Arc::new_cyclic(|this| {
             let vfs = Vfs::new(config.root);
             pseudo::mount(&vfs, this, &config.clock, &config.fs_quota);
+            let audit = Audit::new(Arc::clone(&config.clock), config.events);
+            let meters = Meters::new(&config.limits);
+            let fd_limits = FdLimits::new(&config.limits);
+            let own = [
+                &meters.processes,
+                &meters.memory,
+                &config.fs_quota.bytes,
+                &config.fs_quota.inodes,
+            ];
+            own.into_iter()
+                .chain(fd_limits.stocks())
+                .for_each(|stock| stock.watch(&audit));
             Self {
                 this: this.clone(),
-                meters: Meters::new(&config.limits),
-                fd_limits: FdLimits::new(&config.limits),
+                meters,
+                fd_limits,
                 table: Mutex::new(Table::default()),
                 booted: config.clock.now(),
                 boot_instant: config.clock.instant(),
@@ -105,7 +117,7 @@ impl Kernel {
                 root: vfs.root(),
                 vfs,
                 quota: config.fs_quota,
-                audit: Audit::new(Arc::clone(&config.clock), config.events),
+                audit,
                 executors: config.executors,
                 entropy: config.entropy,
                 clock: config.clock,
@@ -235,12 +247,15 @@ impl Kernel {
     /// Sockets.
     pub fn net(&self) -> &Arc<Net> {
         self.net.get_or_init(|| {
-            Net::new(NetSetup {
+            let net = Net::new(NetSetup {
                 limits: &self.limits,
                 clock: Arc::clone(&self.clock),
                 config: self.network.clone(),
                 egress: self.egress.clone(),
-            })
+            });
+            let stocks = [net.sockets(), net.connections(), net.buffered()];
+            stocks.into_iter().for_each(|stock| stock.watch(&self.audit));
+            net
         })
     }
 
@@ -248,7 +263,9 @@ impl Kernel {
     pub fn ptys(&self) -> &PtyTable {
         self.ptys.get_or_init(|| {
             let jobs = Arc::new(Jobs::new(self.this.clone()));
-            PtyTable::new(&self.limits, Arc::clone(&self.clock), jobs)
+            let ptys = PtyTable::new(&self.limits, Arc::clone(&self.clock), jobs);
+            ptys.usage().watch(&self.audit);
+            ptys
         })
     }
 
