@@ -34,7 +34,9 @@ mod parse;
 mod passage;
 mod piped;
 mod ranges;
+pub mod roots;
 mod runtime;
+pub mod secrets;
 mod watched;
 
 pub use addresses::{Classifier, Reach, Verdict, classify, is_loopback};
