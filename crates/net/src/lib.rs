@@ -27,6 +27,7 @@ mod errors;
 mod fan;
 mod flow;
 mod guard;
+pub mod intercept;
 mod interfaces;
 mod ledger;
 mod names;

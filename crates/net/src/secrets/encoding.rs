@@ -4,7 +4,6 @@
 //! depends on what stands before the value; whatever that is, the value begins at one of three positions within a group of three
 //! bytes, and all characters but those at the edges are then known.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -90,6 +89,7 @@ fn replaced(value: &[u8], table: &[(u8, &[u8])]) -> Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use proptest::prelude::*;
 

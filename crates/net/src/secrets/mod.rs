@@ -40,7 +40,6 @@ pub use host::HostPattern;
 pub(crate) use host::normalize;
 pub use placeholder::{PLACEHOLDER_PREFIX, Placeholder};
 pub(crate) use scrub::{Patterns, Scrubber};
-pub(crate) use set::Entry;
 pub use set::SecretSet;
 pub(crate) use swap::swap;
 pub use value::SecretValue;
