@@ -370,14 +370,17 @@ async fn a_large_body_streams_both_ways_with_bounded_buffers() {
         let (mut from, mut to) = tokio::io::split(guest);
         let body = vec![b'u'; size];
         let mut got = Vec::new();
-        let (sent, read) = tokio::join!(to.write_all(&body), from.read_to_end(&mut got));
-        sent.unwrap();
-        let _ = read;
+        let send = async {
+            to.write_all(&body).await.unwrap();
+            to.flush().await.unwrap();
+        };
+        let ((), _) = tokio::join!(send, from.read_to_end(&mut got));
         got.len()
     };
     let host = async {
         let host = world.host_tls(host, API, &["http/1.1"]).await.unwrap();
         let (mut from, mut to) = tokio::io::split(host);
+        from.read_exact(&mut [0]).await.unwrap();
         let send = async move {
             to.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").as_bytes())
                 .await
