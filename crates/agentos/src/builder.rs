@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::mount::Mount;
+use crate::network::{Network, NetworkPlan};
 use crate::vm::AgentOs;
 use agentos_kernel::limits::Limits;
 use agentos_kernel::policy::Policy;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub struct Builder {
     pub(crate) options: Options,
     problem: Option<String>,
+    network: Network,
+    loopback_exempt_ports: Vec<u32>,
 }
 
 /// Checked options.
@@ -23,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) software: Vec<Package>,
     pub(crate) limits: Limits,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) network: Arc<NetworkPlan>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
@@ -36,13 +40,19 @@ impl Default for Builder {
             software: vec![Package::Common],
             limits: Limits::default(),
             policy: Arc::default(),
+            network: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
             cwd: "/home/user".to_owned(),
             hostname: "agent-os".to_owned(),
             cache_dir: crate::engine::default_cache_dir(),
         };
-        Self { options, problem: None }
+        Self {
+            options,
+            problem: None,
+            network: Network::default(),
+            loopback_exempt_ports: Vec::new(),
+        }
     }
 }
 
@@ -65,6 +75,21 @@ impl Builder {
     #[must_use]
     pub fn permissions(mut self, policy: impl Into<Arc<Policy>>) -> Self {
         self.options.policy = policy.into();
+        self
+    }
+
+    /// Name servers, ports to listen at, deadlines.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Ports of the host's 127.0.0.1 and ::1 that guests may reach, over TCP and UDP; none unless set, at most 256. A guest
+    /// that listens at such a port itself is reached first. The policy must allow the connection, too.
+    #[must_use]
+    pub fn loopback_exempt_ports<P: Into<u32>>(mut self, ports: impl IntoIterator<Item = P>) -> Self {
+        self.loopback_exempt_ports = ports.into_iter().map(Into::into).collect();
         self
     }
 
@@ -124,6 +149,7 @@ impl Builder {
         }
         let mut options = self.options;
         options.limits.settle()?;
+        options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
             let reason = format!(

@@ -72,6 +72,9 @@ pub enum Error {
         /// Explanation.
         reason: String,
     },
+    /// Options with unacceptable values: a line for each, with its path, what was given and what is accepted.
+    #[error("{0}")]
+    InvalidConfig(String),
     /// An option with an unacceptable value.
     #[error("{option}: {reason}")]
     InvalidOption {
@@ -126,7 +129,7 @@ impl Error {
             }
             Self::ReadOnlyPath(_) => "EROFS",
             Self::CommandNotFound(_) => "ENOENT",
-            Self::InvalidOption { .. } | Self::InvalidLimits(_) => "invalid_config",
+            Self::InvalidOption { .. } | Self::InvalidLimits(_) | Self::InvalidConfig(_) => "invalid_config",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
             Self::NoListener { .. } => "no_listener",

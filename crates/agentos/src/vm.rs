@@ -11,6 +11,7 @@ use agentos_kernel::policy::Policy;
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
+use agentos_net::{Guard, NetworkUsage, Verdict};
 use agentos_software::Image;
 use agentos_wasm::WasmExecutor;
 use std::future::poll_fn;
@@ -28,6 +29,7 @@ pub struct AgentOs {
 pub(crate) struct Vm {
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) engine: Arc<WasmExecutor>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) root: Arc<MemoryFs>,
     pub(crate) quota: Arc<FsQuota>,
     pub(crate) options: Options,
@@ -67,6 +69,9 @@ impl AgentOs {
     /// Creates a VM on a root filesystem.
     pub(crate) fn boot_on(root: Arc<MemoryFs>, quota: Arc<FsQuota>, options: Options) -> Result<Self> {
         let engine = engine::shared(options.cache_dir.as_deref())?;
+        let guard = Arc::new(Guard::new(
+            options.network.guard(options.policy.clone(), &options.limits),
+        ));
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
             policy: options.policy.clone(),
@@ -77,12 +82,14 @@ impl AgentOs {
             events: Arc::new(agentos_kernel::events::Ignore),
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine.clone()],
-            network: agentos_kernel::net::NetworkConfig::default(),
-            egress: None,
+            network: options.network.kernel.clone(),
+            egress: Some(guard.clone()),
         });
+        guard.report_to(kernel.audit().clone());
         let vm = Vm {
             kernel,
             engine,
+            guard,
             root,
             quota,
             options,
@@ -102,6 +109,16 @@ impl AgentOs {
     /// What guests and clients may do.
     pub fn policy(&self) -> &Policy {
         &self.vm.options.policy
+    }
+
+    /// What the VM's guests used of the network so far.
+    pub fn network_usage(&self) -> NetworkUsage {
+        self.vm.guard.usage()
+    }
+
+    /// What the network guard says of an address, besides any policy; the part `guard` of an explanation.
+    pub fn classify_address(&self, address: std::net::IpAddr) -> Verdict {
+        self.vm.guard.classify(address)
     }
 
     /// Mounts a filesystem at run time. A missing mount point is created.

@@ -18,7 +18,7 @@ pub struct GuardConfig {
     /// (`loopbackExemptPorts`).
     pub loopback_exempt_ports: Arc<[u16]>,
     /// Name resolution (`network.dns`).
-    pub dns: DnsConfig,
+    pub dns: Arc<DnsConfig>,
     /// Bounds (`limits.network`).
     pub limits: NetworkLimits,
     /// Addresses that no guest may ever reach, besides the built-in ones.
@@ -35,7 +35,7 @@ impl GuardConfig {
         Self {
             policy,
             loopback_exempt_ports: Arc::default(),
-            dns: DnsConfig::default(),
+            dns: Arc::default(),
             limits: NetworkLimits::default(),
             extra_metadata: Arc::default(),
             dialer: Arc::new(HostDialer),
@@ -54,6 +54,16 @@ pub struct DnsConfig {
     /// Answers for names, in place of asking; keys in lower case without a final dot. The guard judges these addresses like any
     /// others.
     pub overrides: HashMap<Box<str>, Vec<IpAddr>>,
+}
+
+impl DnsConfig {
+    /// Servers and overrides.
+    pub fn new(servers: Vec<SocketAddr>, overrides: impl IntoIterator<Item = (Box<str>, Vec<IpAddr>)>) -> Self {
+        Self {
+            servers,
+            overrides: overrides.into_iter().collect(),
+        }
+    }
 }
 
 /// Bounds of a VM's traffic.

@@ -271,7 +271,6 @@ mod tests {
             "-1.1.1.1",
             "1e3.1",
             "\u{ad}",
-            "a\u{200b}.\u{200b}",
         ] {
             let said = read(text);
             // `0x` is 0.
@@ -282,7 +281,7 @@ mod tests {
         }
         assert!(parse_host(b"a\xff").is_err());
         assert!(read(&"a".repeat(64)).starts_with("error"));
-        assert!(read(&"a.".repeat(127)).starts_with("error"));
+        assert!(read(&"a.".repeat(128)).starts_with("error"));
         assert!(parse_host(&[b'a'; 5000]).is_err());
     }
 
