@@ -15,6 +15,8 @@
 //! * **No handover between threads where none is needed**: a task that a worker makes ready is usually run by that very
 //!   worker, as soon as the present task waits. Other workers are not woken for it at once but by the next tick, if it
 //!   still waits then. Work from outside wakes a worker immediately.
+//! * **No hostage**: a worker that stays in one poll for [`STUCK_TICKS`] while others wait is inside the host (a disk that
+//!   does not answer), for guests give way at every tick. Another worker takes its place until it returns.
 //! * **Silence when nothing runs**: workers sleep on a condition, and the ticker stops soon after the last of them.
 //!
 //! There is one lock over all queues. It is held for tens of nanoseconds per switch, and never while anything is called.
@@ -22,6 +24,7 @@
 mod task;
 mod ticker;
 mod vm;
+mod watch;
 mod worker;
 
 pub(crate) use task::Task;
@@ -36,6 +39,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use watch::{Slot, Watch};
 
 /// The threads of one executor. Dropping it ends them; tasks that still wait are dropped with their wakers.
 pub(crate) struct Scheduler {
@@ -63,6 +67,44 @@ struct Queues {
     /// Workers that sleep.
     idle: usize,
     started: usize,
+    /// Workers that are stuck in the host, of those started.
+    stuck: usize,
+    watched: Vec<Watch>,
+}
+
+/// Ticks that one poll may last while others wait, before its worker counts as stuck. Generous, because on a busy host a
+/// worker may simply not have been given a CPU; the price of a wrong guess is a thread.
+const STUCK_TICKS: u32 = 10;
+
+/// Most workers that are replaced at a time.
+const STUCK_MAX: usize = 64;
+
+impl Queues {
+    /// Workers that run or look for tasks.
+    fn active(&self) -> usize {
+        self.started.saturating_sub(self.idle + self.stuck)
+    }
+
+    /// Counts workers that have not returned for too long.
+    fn look_for_stuck(&mut self) {
+        for watch in &mut self.watched {
+            if watch.is_stuck_now() && self.stuck < STUCK_MAX {
+                watch.slot.mark(true);
+                self.stuck += 1;
+            }
+        }
+    }
+
+    /// Takes note that a worker is back; `false` if there are enough without it.
+    fn is_back(&mut self, slot: &Arc<Slot>, workers: usize) -> bool {
+        self.stuck -= usize::from(slot.mark(false));
+        let enough = self.started.saturating_sub(self.stuck) > workers;
+        if enough {
+            self.started -= 1;
+            self.watched.retain(|watch| !Arc::ptr_eq(&watch.slot, slot));
+        }
+        !enough
+    }
 }
 
 impl Scheduler {
@@ -82,8 +124,8 @@ impl Scheduler {
         });
         ticker::start(&shared).map_err(Error::Thread)?;
         // One worker from the beginning, so that later failures to start more are harmless.
-        worker::start(&shared).map_err(Error::Thread)?;
         shared.queues.lock().started = 1;
+        worker::start(&shared).map_err(Error::Thread)?;
         Ok(Self { shared })
     }
 
@@ -125,20 +167,24 @@ impl Shared {
 
     /// Adds a worker if there is work that nobody has taken since the last tick.
     fn help(self: &Arc<Self>) {
-        let queues = self.queues.lock();
+        let mut queues = self.queues.lock();
         if !queues.vms.is_empty() {
+            queues.look_for_stuck();
             self.add_worker(queues);
         }
     }
 
     /// Wakes a worker, or starts another one.
     fn add_worker(self: &Arc<Self>, mut queues: MutexGuard<'_, Queues>) {
+        if queues.active() >= self.workers {
+            return;
+        }
         if queues.idle > 0 {
             // Counted here rather than by the worker when it comes to, so that the next caller wakes another one.
             queues.idle -= 1;
             drop(queues);
             self.work.notify_one();
-        } else if queues.started < self.workers {
+        } else {
             queues.started += 1;
             drop(queues);
             if worker::start(self).is_err() {
@@ -147,13 +193,19 @@ impl Shared {
         }
     }
 
-    /// Gives the CPU of `previous` back and waits for the next task. `None` when the scheduler was dropped.
-    fn next(&self, previous: Option<(Arc<Vm>, Option<Arc<Task>>)>) -> Option<Arc<Task>> {
+    /// Gives the CPU of `previous` back and waits for the next task. `None` when the worker is to end: the scheduler was
+    /// dropped, or others do its work.
+    fn next(&self, slot: &Arc<Slot>, previous: Option<(Arc<Vm>, Option<Arc<Task>>)>) -> Option<Arc<Task>> {
         let mut queues = self.queues.lock();
         if let Some((vm, again)) = previous
             && vm.release(again)
         {
             queues.vms.push_back(vm);
+        }
+        if !queues.is_back(slot, self.workers) {
+            // Whoever is active finds what it left; if nobody is, the ticker does.
+            self.ready.store(queues.vms.len(), Ordering::Relaxed);
+            return None;
         }
         loop {
             if self.closed.load(Ordering::Acquire) {

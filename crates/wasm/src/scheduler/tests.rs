@@ -183,3 +183,49 @@ fn the_ticker_sleeps_when_nothing_runs_and_wakes_for_work() {
     ended.recv().unwrap();
     quiet();
 }
+
+/// A host that does not answer holds up a worker, but not the others' guests; once it answers there are no more workers than
+/// before.
+#[test]
+fn a_worker_that_is_stuck_in_the_host_is_replaced() {
+    let scheduler = scheduler(2);
+    let (slow, quick) = (scheduler.vm(4), scheduler.vm(1));
+    let (answer, host) = mpsc::channel::<()>();
+    let host = Arc::new(Mutex::new(host));
+    let (stuck, enter) = mpsc::channel();
+    let (done, ended) = mpsc::channel();
+    for _ in 0..3 {
+        let (host, stuck, done) = (Arc::clone(&host), stuck.clone(), done.clone());
+        Task::start(
+            &slow,
+            boxed(async move {
+                stuck.send(()).unwrap();
+                // Blocks the thread, as a disk does.
+                host.lock().recv().unwrap();
+                done.send("slow").unwrap();
+            }),
+        );
+    }
+    // The third gets a worker only if the first two were replaced.
+    for _ in 0..3 {
+        enter.recv().unwrap();
+    }
+    for _ in 0..10 {
+        let done = done.clone();
+        Task::start(&quick, boxed(async move { done.send("quick").unwrap() }));
+        assert_eq!(ended.recv().unwrap(), "quick");
+    }
+    for _ in 0..3 {
+        answer.send(()).unwrap();
+        assert_eq!(ended.recv().unwrap(), "slow");
+    }
+    loop {
+        let queues = scheduler.shared.queues.lock();
+        if queues.started <= 2 && queues.stuck == 0 {
+            assert_eq!(queues.watched.len(), queues.started);
+            break;
+        }
+        drop(queues);
+        std::thread::yield_now();
+    }
+}

@@ -1,6 +1,7 @@
 //! A thread that polls tasks.
 
 use super::Shared;
+use super::watch::{Slot, Watch};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,10 +35,14 @@ fn work(shared: &Arc<Shared>) {
     if shared.busy.fetch_add(1, Ordering::SeqCst) == 0 {
         shared.ticker.wake();
     }
+    let slot = Arc::new(Slot::default());
+    shared.queues.lock().watched.push(Watch::new(&slot));
     let mut previous = None;
-    while let Some(task) = shared.next(previous.take()) {
+    while let Some(task) = shared.next(&slot, previous.take()) {
         SLICE.set(shared.ticks.load(Ordering::Relaxed));
+        slot.turn();
         let again = task.poll();
+        slot.turn();
         let vm = Arc::clone(task.vm());
         previous = Some((vm, again.then_some(task)));
     }
