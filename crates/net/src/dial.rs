@@ -4,6 +4,7 @@ use crate::denial::{Access, check_ends};
 use crate::dialer::{Dialer, Purpose};
 use crate::direct::ends;
 use crate::errors;
+use crate::guard::Shared;
 use crate::ledger::Ledger;
 use crate::passage::Target;
 use agentos_kernel::{Errno, Error, Result};
@@ -19,6 +20,7 @@ pub struct Dial {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) deadline: Duration,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Dial {

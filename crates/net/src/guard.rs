@@ -84,7 +84,7 @@ impl Shared {
     }
 
     /// The destination, if policy and guard admit it.
-    fn admit(&self, access: Access, destination: SocketAddr, pid: Pid) -> Result<Target> {
+    pub(crate) fn admit(&self, access: Access, destination: SocketAddr, pid: Pid) -> Result<Target> {
         let destination = plain(destination)?;
         let verdict = self.classify(destination.ip());
         let reachable = match verdict.reach {
@@ -131,7 +131,7 @@ impl Shared {
     }
 
     /// Counts a lookup, if the policy allows it.
-    fn admit_lookup(&self, name: &str, pid: Pid) -> Result<()> {
+    pub(crate) fn admit_lookup(&self, name: &str, pid: Pid) -> Result<()> {
         let policy = &self.config.policy;
         if !policy.is_open(Scope::Network) {
             policy
@@ -177,7 +177,11 @@ impl Shared {
     }
 
     /// A connection that passes through an interceptor.
-    fn intercepted(&self, interceptor: Arc<dyn Interceptor>, target: Target) -> Result<Arc<dyn egress::Stream>> {
+    fn intercepted(
+        self: &Arc<Self>,
+        interceptor: Arc<dyn Interceptor>,
+        target: Target,
+    ) -> Result<Arc<dyn egress::Stream>> {
         let runtime = runtime::handle()?;
         let (guest, end) = piped::pair(Arc::clone(&self.ledger));
         let limits = self.config.limits;
@@ -185,18 +189,19 @@ impl Shared {
             dialer: Arc::clone(&self.config.dialer),
             deadline: limits.connect_timeout,
             ledger: Arc::clone(&self.ledger),
+            shared: Arc::clone(self),
         };
         let task = runtime.spawn(async move {
             let connecting = interceptor.connect(&target, &dial);
-            let host = match tokio::time::timeout(limits.connect_timeout, connecting).await {
-                Ok(Ok(host)) => host,
+            let connected = match tokio::time::timeout(limits.connect_timeout, connecting).await {
+                Ok(Ok(connected)) => connected,
                 Ok(Err(error)) => return end.failed(error),
                 Err(_) => return end.failed(Errno::ETIMEDOUT.into()),
             };
             end.connected(target.address);
             let lingered = end.lingered();
             tokio::select! {
-                () = interceptor.carry(target, end, host) => {}
+                () = interceptor.carry(connected.target, end, connected.host) => {}
                 () = lingered => {}
             }
         });

@@ -2,6 +2,7 @@
 
 use crate::counters::{Counters, count};
 use crate::denial::Denial;
+use crate::passage::Target;
 use agentos_kernel::Error;
 use agentos_kernel::events::{Audit, AuditKind};
 use agentos_kernel::id::Pid;
@@ -31,6 +32,28 @@ impl Ledger {
             });
         }
         Error::refused(denial.to_string())
+    }
+
+    /// What stands between guest and network refused a target that guard and policy admit; `label` says what it was.
+    pub(crate) fn vetoed(&self, label: &'static str, protocol: &'static str, target: &Target, reason: &str) -> Error {
+        count(&self.counters.denied);
+        let address = target.address;
+        if let Some(audit) = self.audit.get() {
+            let name = target.names.first();
+            audit.record(AuditKind::EgressDenied {
+                protocol,
+                host: name
+                    .map_or_else(|| address.ip().to_string(), ToString::to_string)
+                    .into(),
+                port: address.port(),
+                address: Some(address.ip()),
+                label,
+                range: reason.into(),
+            });
+        }
+        Error::refused(format!(
+            "EACCES: blocked outbound network access to {protocol}://{address}: denied by the egress {label}: {reason}"
+        ))
     }
 
     /// The policy refused.

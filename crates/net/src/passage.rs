@@ -56,6 +56,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 /// The host's side of a connection.
 pub type HostEnd = Box<dyn ByteStream>;
 
+/// A connection that was made.
+pub struct Connected {
+    /// The host's side of it.
+    pub host: HostEnd,
+    /// Where it really leads: what the guest asked for, or what took its place.
+    pub target: Target,
+}
+
 /// Something between a guest and its peers.
 pub trait Interceptor: Send + Sync + 'static {
     /// Whether it wants to see this connection. Asked in the guest's own call, so it must be quick.
@@ -65,11 +73,16 @@ pub trait Interceptor: Send + Sync + 'static {
     ///
     /// # Errors
     /// What the guest's `connect` fails with: [`Error::refused`] with a text, or an error number.
-    fn connect<'a>(&'a self, target: &'a Target, dial: &'a Dial) -> BoxFuture<'a, Result<HostEnd>> {
-        Box::pin(async move { Ok(Box::new(dial.target(target).await?) as HostEnd) })
+    fn connect<'a>(&'a self, target: &'a Target, dial: &'a Dial) -> BoxFuture<'a, Result<Connected>> {
+        Box::pin(async move {
+            Ok(Connected {
+                host: Box::new(dial.target(target).await?),
+                target: target.clone(),
+            })
+        })
     }
 
-    /// Carries the bytes of a connection until both ends are done. Dropping the future ends the connection.
+    /// Carries the bytes of a connection until both ends are done; `target` is that of [`Connected`]. Dropping the future ends the connection.
     fn carry(&self, target: Target, guest: GuestEnd, host: HostEnd) -> BoxFuture<'static, ()> {
         let _ = target;
         Box::pin(copy(guest, host))
@@ -85,8 +98,20 @@ pub trait Interceptor: Send + Sync + 'static {
     }
 }
 
+/// A guest's end, possibly with something around it.
+pub trait GuestSide: ByteStream {
+    /// As [`GuestEnd::reset`].
+    fn reset(&self, error: Error);
+}
+
+impl GuestSide for GuestEnd {
+    fn reset(&self, error: Error) {
+        GuestEnd::reset(self, error);
+    }
+}
+
 /// Copies until both directions have ended. An error on one side resets the other.
-pub async fn copy(mut guest: GuestEnd, mut host: HostEnd) {
+pub async fn copy(mut guest: impl GuestSide, mut host: HostEnd) {
     if let Err(error) = tokio::io::copy_bidirectional(&mut guest, &mut host).await {
         guest.reset(Error::from(crate::errors::errno(&error)));
     }
