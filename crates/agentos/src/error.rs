@@ -1,6 +1,7 @@
 //! What SDK calls fail with.
 
 use agentos_kernel::limits::{InvalidLimit, InvalidLimits};
+use agentos_kernel::policy::Denied;
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
 use std::path::PathBuf;
 
@@ -32,6 +33,9 @@ pub enum Error {
     /// A configured limit was reached; the value says which and how to raise it.
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
+    /// The permission policy refused; the value says what, on which resource, and which rule decided.
+    #[error("{0}")]
+    Denied(Box<Denied>),
     /// A guest path that is not absolute.
     #[error("Path must be absolute: {0}")]
     RelativePath(String),
@@ -124,6 +128,7 @@ impl Error {
         match self {
             Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => errno.name(),
             Self::Limit(_) => "limit_exceeded",
+            Self::Denied(_) => Errno::EACCES.name(),
             Self::RelativePath(_) | Self::UnnormalizedPath(_) | Self::HostPath { .. } | Self::Mount { .. } => {
                 "invalid_params"
             }
@@ -143,6 +148,7 @@ impl Error {
         match self {
             Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => Some(*errno),
             Self::Limit(limit) => Some(limit.errno),
+            Self::Denied(_) => Some(Errno::EACCES),
             Self::ReadOnlyPath(_) => Some(Errno::EROFS),
             Self::CommandNotFound(_) => Some(Errno::ENOENT),
             Self::NoListener { .. } => Some(Errno::ECONNREFUSED),
@@ -166,10 +172,19 @@ impl Error {
         }
     }
 
+    /// The refusal by the permission policy, if that is the reason.
+    pub fn denied(&self) -> Option<&Denied> {
+        match self {
+            Self::Denied(denied) => Some(denied),
+            _ => None,
+        }
+    }
+
     /// Names the operation that the kernel refused.
     pub(crate) fn os(operation: &'static str) -> impl Fn(KernelError) -> Self {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
+            KernelError::Denied(denied) => Self::Denied(denied),
             other => Self::Os {
                 errno: other.errno(),
                 operation,
@@ -181,6 +196,7 @@ impl Error {
     pub(crate) fn file<'a>(operation: &'static str, path: &'a str) -> impl Fn(KernelError) -> Self + use<'a> {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
+            KernelError::Denied(denied) => Self::Denied(denied),
             other => Self::File {
                 errno: other.errno(),
                 operation,

@@ -190,10 +190,10 @@ impl Vm {
         })
     }
 
-    /// Does file work with the superuser's rights.
+    /// Does file work with the superuser's rights and without the policy.
     pub(crate) fn as_root<T>(&self, work: impl FnOnce(&FsContext<'_>) -> T) -> T {
         let root = self.kernel.vfs().root();
-        work(&FsContext::new(&Credentials::root(), &root))
+        work(&FsContext::new(&Credentials::root(), &root).trusted())
     }
 
     /// Does file work as the VM's user.
@@ -243,6 +243,7 @@ impl Vm {
         match (error.errno(), error) {
             _ if self.alive().is_err() => Error::Disposed,
             (_, KernelError::Limit(limit)) => Error::Limit(*limit),
+            (_, KernelError::Denied(denied)) => Error::Denied(denied),
             (Errno::ENOENT, _) => self.missing(request).unwrap_or(Error::CommandNotFound(command)),
             (errno @ (Errno::EACCES | Errno::ENOEXEC), error) => Error::CannotExecute {
                 command,

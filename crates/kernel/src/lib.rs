@@ -23,6 +23,7 @@ pub mod errno;
 pub mod error;
 pub mod events;
 pub mod fd;
+mod guard;
 pub mod id;
 pub mod limits;
 pub mod net;

@@ -70,10 +70,15 @@ impl Userland {
     fn parse(manifest: &str, packed: &'static [(&'static str, &'static [u8])]) -> Result<Self, Error> {
         let manifest: Manifest =
             serde_json::from_str(manifest).map_err(|error| Error::Damaged(format!("manifest: {error}")))?;
+        let all: Vec<String> = manifest
+            .artefacts
+            .values()
+            .flat_map(|entry| entry.commands.clone())
+            .collect();
         let artefacts = manifest
             .artefacts
             .into_iter()
-            .map(|(name, entry)| entry.into_artefact(name, packed));
+            .map(|(name, entry)| entry.into_artefact(name, packed, &all));
         Ok(Self {
             artefacts: artefacts.collect::<Result<_, _>>()?,
         })
@@ -95,20 +100,31 @@ struct ManifestEntry {
 }
 
 impl ManifestEntry {
-    fn into_artefact(self, name: String, packed: &[(&'static str, &'static [u8])]) -> Result<Artefact, Error> {
+    /// `all`: the commands of all programs.
+    fn into_artefact(
+        self,
+        name: String,
+        packed: &[(&'static str, &'static [u8])],
+        all: &[String],
+    ) -> Result<Artefact, Error> {
         let damaged = |what: &str| Error::Damaged(format!("{name}: {what}"));
         let digest = parse_digest(&self.sha256).ok_or_else(|| damaged("malformed digest"))?;
         let found = packed.iter().find(|(file, _)| *file == name);
         let (_, bytes) = *found.ok_or_else(|| damaged("not bundled"))?;
         let size = self.size;
         let load = move || unpack(bytes, size, &digest).unwrap_or_default();
-        let blob = Blob::lazy(size, digest, Bytes::from_static(WASM_HEAD), load);
+        // Others become the complete program for what they cannot do themselves, so it can be any command.
+        let can_be = if name == COMPLETE { all } else { &self.commands };
+        let blob = Blob::lazy(size, digest, Bytes::from_static(WASM_HEAD), load).with_commands(&name, can_be);
         let mut commands = self.commands;
         commands.sort_unstable();
         commands.dedup();
         Ok(Artefact { name, commands, blob })
     }
 }
+
+/// The program that has every tool.
+const COMPLETE: &str = "box";
 
 /// First bytes of every core module of version 1.
 const WASM_HEAD: &[u8] = b"\0asm\x01\0\0\0";

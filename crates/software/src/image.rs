@@ -139,25 +139,14 @@ fn place_userland(fs: &MemoryFs, userland: &Userland) -> Result<(), Error> {
         path: "/usr/bin".to_owned(),
         source,
     })?;
-    let link = NewNode {
-        kind: FileType::Symlink,
-        mode: Mode::new(0o777),
-        uid: Uid::ROOT,
-        gid: Gid::ROOT,
-        rdev: 0,
-    };
     for artefact in userland.artefacts() {
-        let at = |name: &str| format!("/usr/bin/{name}");
-        let name = artefact.name.as_bytes();
-        fs.insert_blob(bin, name, artefact.blob.clone(), Mode::new(0o755), Uid::ROOT, Gid::ROOT)
-            .map_err(|source| Error::Place {
-                path: at(&artefact.name),
-                source,
-            })?;
-        for command in artefact.commands.iter().filter(|command| **command != artefact.name) {
-            fs.symlink(bin, command.as_bytes(), name, &link)
+        // Every command is a file of its own with the same content, so that each is judged by its own path.
+        let commands = artefact.commands.iter().filter(|command| **command != artefact.name);
+        for name in commands.chain([&artefact.name]) {
+            let blob = artefact.blob.clone();
+            fs.insert_blob(bin, name.as_bytes(), blob, Mode::new(0o755), Uid::ROOT, Gid::ROOT)
                 .map_err(|source| Error::Place {
-                    path: at(command),
+                    path: format!("/usr/bin/{name}"),
                     source,
                 })?;
         }

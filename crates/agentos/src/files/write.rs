@@ -113,7 +113,7 @@ impl Vm {
         let written = write_all(&file, content).and_then(|()| {
             self.as_user(|cx| {
                 if let Some(mode) = mode {
-                    vfs.chmod_location(cx.cred, file.location(), mode)?;
+                    vfs.chmod_location(cx, file.location(), mode)?;
                 }
                 vfs.rename(cx, None, &temporary, None, target, RenameFlags::Replace)
             })

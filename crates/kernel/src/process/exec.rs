@@ -29,7 +29,8 @@ impl Process {
         }
         kernel.prepare_place(&mut start, request)?;
         let mut there = kernel.after_actions(&start, request)?;
-        let loaded = ready!(kernel.load(&there.fs(), request, waker))?;
+        let env = kernel.environment_for(self, request);
+        let loaded = ready!(kernel.load(&there.fs(), request, &env, waker))?;
         let fds = ready!(kernel.child_fds(self, start, request, true, waker))?;
         if request.setsid {
             self.setsid()?;
@@ -37,7 +38,7 @@ impl Process {
         if let Some(group) = request.pgroup {
             self.setpgid(Pid(0), group)?;
         }
-        let image = Image::new(&loaded.path, loaded.argv, request.env.clone());
+        let image = Image::new(&loaded.path, loaded.argv, env.into_owned(), loaded.known_as);
         self.set_image(Arc::new(image));
         let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&there.cred));
         (cred.suid, cred.sgid) = (cred.euid, cred.egid);

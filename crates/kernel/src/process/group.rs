@@ -94,7 +94,7 @@ impl Process {
     /// # Errors
     /// `ESRCH`.
     pub fn getpgid(&self, pid: Pid) -> Result<Pid> {
-        self.relative(pid).map(|process| process.pgid())
+        self.inspected(pid).map(|process| process.pgid())
     }
 
     /// Session of process `pid` (0: the caller).
@@ -102,7 +102,14 @@ impl Process {
     /// # Errors
     /// `ESRCH`.
     pub fn getsid(&self, pid: Pid) -> Result<Pid> {
-        self.relative(pid).map(|process| process.sid())
+        self.inspected(pid).map(|process| process.sid())
+    }
+
+    /// Another process by pid, to look at; 0 is the caller.
+    pub(super) fn inspected(&self, pid: Pid) -> Result<Arc<Process>> {
+        let process = self.relative(pid)?;
+        self.kernel().may_inspect(self.pid(), process.pid())?;
+        Ok(process)
     }
 
     /// Another process by pid; 0 is the caller.

@@ -10,17 +10,21 @@ pub struct Image {
     pub argv: Vec<Vec<u8>>,
     /// Environment.
     pub env: Vec<Vec<u8>>,
+    /// What the policy knows the program by: the real path of its file as it was started. Only where there are rules about
+    /// programs or processes.
+    pub(crate) program: Option<Box<[u8]>>,
 }
 
 /// Longest process name in bytes, as in Linux.
 pub(super) const NAME_MAX: usize = 15;
 
 impl Image {
-    pub(super) fn new(path: &[u8], argv: Vec<Vec<u8>>, env: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(path: &[u8], argv: Vec<Vec<u8>>, env: Vec<Vec<u8>>, program: Option<Box<[u8]>>) -> Self {
         Self {
             name: short_name(path),
             argv,
             env,
+            program,
         }
     }
 
@@ -30,6 +34,7 @@ impl Image {
             name: b"init".to_vec(),
             argv: vec![b"init".to_vec()],
             env: Vec::new(),
+            program: None,
         }
     }
 }

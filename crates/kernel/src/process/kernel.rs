@@ -11,6 +11,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::events::{Audit, EventSink};
 use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
+use crate::guard::Guard;
 use crate::id::Pid;
 use crate::id::{Gid, Uid};
 use crate::limits::Limits;
@@ -18,7 +19,7 @@ use crate::net::{Egress, Net, NetSetup, NetworkConfig};
 use crate::policy::Policy;
 use crate::pseudo;
 use crate::tty::{Master, PtyTable, Slave, WindowSize};
-use crate::vfs::{Filesystem, FsQuota, Location, Vfs};
+use crate::vfs::{Filesystem, FsQuota, Location, Rules, Vfs};
 use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -55,7 +56,7 @@ pub struct KernelConfig {
 pub struct Kernel {
     pub(super) this: Weak<Kernel>,
     pub(super) limits: Limits,
-    policy: Arc<Policy>,
+    pub(super) guard: Arc<Guard>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) executors: Vec<Arc<dyn Executor>>,
@@ -92,9 +93,11 @@ impl Kernel {
     /// A VM without processes. `/proc` and `/dev` are mounted if the root filesystem has these directories.
     pub fn new(config: KernelConfig) -> Arc<Self> {
         Arc::new_cyclic(|this| {
-            let vfs = Vfs::new(config.root);
-            pseudo::mount(&vfs, this, &config.clock, &config.fs_quota);
             let audit = Audit::new(Arc::clone(&config.clock), config.events);
+            let guard = Guard::new(config.policy, &audit);
+            let mut vfs = Vfs::new(config.root);
+            pseudo::mount(&vfs, this, &config.clock, &config.fs_quota);
+            vfs.set_rules(Rules::of(&guard));
             let meters = Meters::new(&config.limits);
             let fd_limits = FdLimits::new(&config.limits);
             let own = [
@@ -122,7 +125,7 @@ impl Kernel {
                 entropy: config.entropy,
                 clock: config.clock,
                 limits: config.limits,
-                policy: config.policy,
+                guard,
                 fifos: Fifos::default(),
                 net: OnceLock::new(),
                 network: config.network,
@@ -188,7 +191,7 @@ impl Kernel {
 
     /// What guests and clients may do.
     pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+        self.guard.policy()
     }
 
     /// Quota of the VM's own filesystems.

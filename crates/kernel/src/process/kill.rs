@@ -18,7 +18,8 @@ impl Process {
     /// `-target` otherwise.
     ///
     /// # Errors
-    /// `ESRCH` if there is nobody, `EPERM` if there is nobody whom the caller may signal.
+    /// `ESRCH` if there is nobody, `EPERM` if there is nobody whom the caller may signal,
+    /// [`Denied`](crate::Error::Denied) if the policy is the reason.
     pub fn kill(&self, target: i32, signal: Signal) -> Result<()> {
         self.signal_targets(target, Some(signal))
     }
@@ -34,6 +35,7 @@ impl Process {
     fn signal_targets(&self, target: i32, signal: Option<Signal>) -> Result<()> {
         let cred = self.cred();
         let sender = Sender {
+            kernel: self.kernel(),
             pid: self.pid(),
             session: self.sid(),
             cred: &cred,
@@ -185,6 +187,7 @@ const INIT: i32 = 1;
 
 /// Who sends a signal.
 struct Sender<'a> {
+    kernel: &'a Kernel,
     pid: Pid,
     session: Pid,
     cred: &'a Credentials,
@@ -208,11 +211,15 @@ impl Sender<'_> {
             };
         }
         let mut sent = false;
-        let mut refused = false;
+        let mut refused = None;
         for pid in targets {
             let Ok(entry) = table.entry(*pid) else { continue };
             if !self.may(entry, signal) {
-                refused = true;
+                refused.get_or_insert(Errno::EPERM.into());
+                continue;
+            }
+            if let Err(error) = self.kernel.may_signal(table, self.pid, &entry.process) {
+                refused = Some(error);
                 continue;
             }
             if let Some(signal) = signal {
@@ -222,8 +229,8 @@ impl Sender<'_> {
         }
         match (sent, refused) {
             (true, _) => Ok(()),
-            (false, true) => Err(Errno::EPERM.into()),
-            (false, false) => Err(Errno::ESRCH.into()),
+            (false, Some(error)) => Err(error),
+            (false, None) => Err(Errno::ESRCH.into()),
         }
     }
 

@@ -31,6 +31,7 @@ mod jobs;
 mod kernel;
 mod kill;
 mod limit;
+mod observe;
 #[allow(clippy::module_inception)]
 mod process;
 mod program;

@@ -132,13 +132,9 @@ pub struct Cx {
 impl Cx {
     /// The context for the path layer.
     pub fn fs(&self) -> FsContext<'_> {
-        FsContext {
-            cred: &self.cred,
-            root: &self.root,
-            cwd: &self.place.cwd,
-            umask: self.place.umask,
-            caller: self.caller,
-        }
+        let mut cx = FsContext::new(&self.cred, &self.root);
+        (cx.cwd, cx.umask, cx.caller) = (&self.place.cwd, self.place.umask, self.caller);
+        cx
     }
 }
 
@@ -288,6 +284,7 @@ impl Process {
             name: super::image::short(name),
             argv: image.argv.clone(),
             env: image.env.clone(),
+            program: image.program.clone(),
         };
         self.set_image(Arc::new(renamed));
     }

@@ -1,4 +1,8 @@
 //! From a path to a program that is ready to run: `PATH`, permissions, `#!`, and which executor knows the format.
+//!
+//! The policy is asked about the program and about each interpreter, by the real path of its file. A program of several
+//! commands (the bundled ones are) is asked about as the command that it is going to be, which its arguments decide: what
+//! runs as `rm` is `rm`, whatever file it was started from.
 
 use super::executor::Program;
 use super::kernel::Kernel;
@@ -6,6 +10,7 @@ use super::request::SpawnRequest;
 use crate::errno::Errno;
 use crate::error::{Error, LimitExceeded, Result};
 use crate::fd::IoResult;
+use crate::policy::{Operation, Scope};
 use crate::vfs::{Access, FileType, FsContext, InodeHandle, Location, access};
 use core::task::{Poll, Waker, ready};
 
@@ -16,7 +21,12 @@ pub(super) struct Loaded {
     /// Path at which the file was found; of a script, the script's.
     pub(super) path: Vec<u8>,
     pub(super) exe: Location,
+    /// What the policy knows it by, where there are rules.
+    pub(super) known_as: Option<Box<[u8]>>,
 }
+
+/// What the policy knows a program by, where it has rules about programs.
+type KnownAs = Option<Box<[u8]>>;
 
 /// Where commands are looked up without a `PATH`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -28,9 +38,15 @@ const LINE: usize = 255;
 const NESTING: usize = 4;
 
 impl Kernel {
-    /// Finds and loads the program of a request.
-    pub(super) fn load(&self, cx: &FsContext<'_>, request: &SpawnRequest, waker: Option<&Waker>) -> IoResult<Loaded> {
-        let (path, location) = self.find_program(cx, request)?;
+    /// Finds and loads the program of a request, in the environment that it is going to have.
+    pub(super) fn load(
+        &self,
+        cx: &FsContext<'_>,
+        request: &SpawnRequest,
+        env: &[Vec<u8>],
+        waker: Option<&Waker>,
+    ) -> IoResult<Loaded> {
+        let (path, location, mut known_as) = self.find_program(cx, request, env)?;
         let mut argv = request.argv.clone();
         let mut file = InodeHandle::new(location.clone());
         let mut file_path = path.clone();
@@ -45,6 +61,7 @@ impl Kernel {
                     argv,
                     path,
                     exe,
+                    known_as,
                 }));
             };
             let (interpreter, argument) = shebang(line.get(..LINE - 2).unwrap_or(line), head.len() > LINE)?;
@@ -56,7 +73,8 @@ impl Kernel {
             argv = front.chain(rest.collect::<Vec<_>>()).collect();
             self.check_size(&argv, ARGV, self.limits.max_process_argv_bytes)?;
             file_path = interpreter.to_vec();
-            file = InodeHandle::new(self.executable(cx, &file_path)?);
+            let (location, interpreter) = self.executable(cx, &file_path, &argv)?;
+            (file, known_as) = (InodeHandle::new(location), interpreter);
         }
         let message = "too many interpreters behind one another".into();
         Poll::Ready(Err(Error::NotExecutable {
@@ -78,15 +96,21 @@ impl Kernel {
         }
     }
 
-    fn find_program(&self, cx: &FsContext<'_>, request: &SpawnRequest) -> Result<(Vec<u8>, Location)> {
+    fn find_program(
+        &self,
+        cx: &FsContext<'_>,
+        request: &SpawnRequest,
+        env: &[Vec<u8>],
+    ) -> Result<(Vec<u8>, Location, KnownAs)> {
         let name = &request.path;
+        let found = |path: Vec<u8>, (location, known_as)| (path, location, known_as);
         if !request.search_path || name.contains(&b'/') {
-            return Ok((name.clone(), self.executable(cx, name)?));
+            return Ok(found(name.clone(), self.executable(cx, name, &request.argv)?));
         }
         if name.is_empty() {
             return Err(Errno::ENOENT.into());
         }
-        let path = request.env.iter().find_map(|var| var.strip_prefix(b"PATH="));
+        let path = env.iter().find_map(|var| var.strip_prefix(b"PATH="));
         let mut refused = None;
         for dir in path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':') {
             // An empty entry is the working directory.
@@ -95,8 +119,8 @@ impl Kernel {
                 candidate.push(b'/');
             }
             candidate.extend_from_slice(name);
-            match self.executable(cx, &candidate) {
-                Ok(location) => return Ok((candidate, location)),
+            match self.executable(cx, &candidate, &request.argv) {
+                Ok(file) => return Ok(found(candidate, file)),
                 Err(error) if error == Errno::EACCES => refused = Some(error),
                 Err(error) if [Errno::ENOENT, Errno::ENOTDIR, Errno::ENAMETOOLONG].contains(&error.errno()) => {}
                 Err(error) => return Err(error),
@@ -105,14 +129,33 @@ impl Kernel {
         Err(refused.unwrap_or_else(|| Errno::ENOENT.into()))
     }
 
-    /// The regular file at `path`, which the caller may execute.
-    fn executable(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<Location> {
-        let location = self.vfs().resolve(cx, None, path, true)?;
+    /// The regular file at `path`, which the caller may execute with these arguments.
+    fn executable(&self, cx: &FsContext<'_>, path: &[u8], argv: &[Vec<u8>]) -> Result<(Location, KnownAs)> {
+        let location = self.vfs().resolve_program(cx, path)?;
         if location.kind() != FileType::Regular {
             return Err(Errno::EACCES.into());
         }
         access::check(cx.cred, &location.attr()?, Access::EXEC)?;
-        Ok(location)
+        let known_as = self.known_as(&location, argv)?;
+        if let Some(program) = &known_as {
+            self.guard.check(Operation::Spawn, program, cx.caller)?;
+        }
+        Ok((location, known_as))
+    }
+
+    /// What the policy knows a program by; nothing where it has no rules about programs.
+    fn known_as(&self, location: &Location, argv: &[Vec<u8>]) -> Result<KnownAs> {
+        if self.guard.is_open(Scope::ChildProcess) && self.guard.is_open(Scope::Process) {
+            return Ok(None);
+        }
+        let mut path = self.vfs().real_path(location)?.ok_or(Errno::ENOENT)?;
+        let blob = location.filesystem().blob(location.ino());
+        if let Some(command) = blob.as_ref().and_then(|blob| blob.command(argv)) {
+            let folder = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+            path.truncate(folder);
+            path.extend_from_slice(command);
+        }
+        Ok(Some(path.into()))
     }
 
     /// Refuses arguments or an environment that is too large.

@@ -9,16 +9,17 @@ use super::files::Opening;
 use super::image::Image;
 use super::kernel::Kernel;
 use super::process::{Cx, Parts, Place, Process};
-use super::program::{ARGV, ENV, Loaded};
+use super::program::{ARGV, ENV};
 use super::request::{FileAction, SpawnRequest};
 use crate::errno::Errno;
 use crate::error::{LimitExceeded, Result};
 use crate::fd::{FdTable, IoResult};
 use crate::id::{Fd, Pid};
-use crate::vfs::{Access, FileType, access};
+use crate::vfs::{Access, FileType, Location, access};
 use core::sync::atomic::Ordering;
 use core::task::{Poll, Waker, ready};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Descriptors that a child gets without being asked for.
@@ -51,13 +52,22 @@ impl Kernel {
         }
         self.prepare_place(&mut start, request)?;
         let there = self.after_actions(&start, request)?;
-        let loaded = ready!(self.load(&there.fs(), request, waker))?;
+        let env = self.environment_for(parent, request);
+        let loaded = ready!(self.load(&there.fs(), request, &env, waker))?;
         let fds = ready!(self.child_fds(parent, start, request, request.inherit, waker))?;
-        let child = self.admit(parent, request, there, &loaded, fds)?;
+        let image = Image::new(&loaded.path, loaded.argv, env.into_owned(), loaded.known_as);
+        let child = self.admit(parent, request, there, (image, loaded.exe), fds)?;
         reservation.keep();
         self.meters.count_start();
         loaded.program.start(Arc::clone(&child));
         Poll::Ready(Ok(child))
+    }
+
+    /// The environment that the policy leaves of a request's. The host, whose processes are init's children, may set any.
+    pub(super) fn environment_for<'a>(&self, parent: &Process, request: &'a SpawnRequest) -> Cow<'a, [Vec<u8>]> {
+        let given = (parent.pid() != Pid::INIT).then(|| parent.image());
+        self.guard
+            .environment(&request.env, given.as_deref().map(|image| &*image.env))
     }
 
     /// Checks what can be checked without looking at any file.
@@ -163,15 +173,14 @@ impl Kernel {
         parent: &Arc<Process>,
         request: &SpawnRequest,
         cx: Cx,
-        loaded: &Loaded,
+        (image, exe): (Image, Location),
         fds: FdTable,
     ) -> Result<Arc<Process>> {
-        let image = Image::new(&loaded.path, loaded.argv.clone(), request.env.clone());
         let parts = Parts {
             pid: Pid(0),
             fds,
             place: Place {
-                exe: Some(loaded.exe.clone()),
+                exe: Some(exe),
                 ..cx.place
             },
             cred: cx.cred,

@@ -72,7 +72,7 @@ impl Process {
     /// # Errors
     /// `ESRCH`.
     pub fn nice(&self, pid: Pid) -> Result<i32> {
-        Ok(self.relative(pid)?.nice.load(Ordering::Acquire))
+        Ok(self.inspected(pid)?.nice.load(Ordering::Acquire))
     }
 
     /// Sets the nice value, cut to its bounds.
@@ -81,6 +81,9 @@ impl Process {
     /// `ESRCH`, `EPERM` for another user's process, `EACCES` to become less nice without being the superuser.
     pub fn set_nice(&self, pid: Pid, nice: i32) -> Result<()> {
         let target = self.relative(pid)?;
+        let kernel = self.kernel();
+        // What slows a process down is as good as a signal to it.
+        kernel.may_signal(&kernel.table.lock(), self.pid(), &target)?;
         let cred = self.cred();
         let nice = nice.clamp(-20, 19);
         if !cred.is_root() {

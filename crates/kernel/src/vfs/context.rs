@@ -4,6 +4,7 @@ use crate::cred::Credentials;
 use crate::id::Pid;
 use crate::vfs::attr::Mode;
 use crate::vfs::location::Location;
+use crate::vfs::rules::Rules;
 
 /// The parts of a process that path operations depend on.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +19,14 @@ pub struct FsContext<'a> {
     pub umask: Mode,
     /// The calling process, for links such as `/proc/self`; pid 0 when no process asks.
     pub caller: Pid,
+    /// Whether the permission policy is not asked: work of the kernel itself, and of a host that seeds files.
+    pub trusted: bool,
+    /// The rules in force; set by the operation itself.
+    pub(super) rules: Option<&'a Rules>,
 }
 
 impl<'a> FsContext<'a> {
-    /// A context whose root and working directory are `root`, with umask 022 and no process.
+    /// A context whose root and working directory are `root`, with umask 022 and no process, under the policy.
     pub fn new(cred: &'a Credentials, root: &'a Location) -> Self {
         Self {
             cred,
@@ -29,6 +34,14 @@ impl<'a> FsContext<'a> {
             cwd: root,
             umask: Mode::new(0o022),
             caller: Pid(0),
+            trusted: false,
+            rules: None,
         }
+    }
+
+    /// The same, without the policy. For the kernel's own work and for a host's: never on behalf of a guest or a client.
+    #[must_use]
+    pub fn trusted(self) -> Self {
+        Self { trusted: true, ..self }
     }
 }

@@ -112,6 +112,16 @@ pub struct Blob {
     head: Bytes,
     bytes: OnceLock<Bytes>,
     load: Option<Box<dyn Fn() -> Bytes + Send + Sync>>,
+    commands: Option<Commands>,
+}
+
+/// The commands that one program can be.
+#[derive(Debug, Clone)]
+struct Commands {
+    /// Called by this name, the program is the command that its first argument names.
+    itself: Box<[u8]>,
+    /// All others.
+    others: Box<[Box<[u8]>]>,
 }
 
 /// Bytes of a blob's head: enough to see what kind of program it is.
@@ -128,6 +138,7 @@ impl Blob {
             head: bytes.slice(..bytes.len().min(HEAD)),
             bytes: OnceLock::from(bytes),
             load: None,
+            commands: None,
         })
     }
 
@@ -147,7 +158,40 @@ impl Blob {
             head,
             bytes: OnceLock::new(),
             load: Some(Box::new(load)),
+            commands: None,
         })
+    }
+
+    /// Says that the bytes are a program of several commands: the last component of its first argument decides which, or, if
+    /// that is `itself`, that of the second. The policy judges such a program by what it is going to be. Only of use before
+    /// the blob is shared.
+    #[must_use]
+    pub fn with_commands<N: AsRef<str>>(
+        mut self: Arc<Self>,
+        itself: &str,
+        commands: impl IntoIterator<Item = N>,
+    ) -> Arc<Self> {
+        let others = commands.into_iter().map(|name| name.as_ref().as_bytes().into());
+        if let Some(blob) = Arc::get_mut(&mut self) {
+            blob.commands = Some(Commands {
+                itself: itself.as_bytes().into(),
+                others: others.collect(),
+            });
+        }
+        self
+    }
+
+    /// The command that the program will be when it is started with these arguments; none for a program that is only one, or
+    /// for one that will not be any that is known.
+    pub(crate) fn command<'a>(&self, argv: &'a [Vec<u8>]) -> Option<&'a [u8]> {
+        let commands = self.commands.as_ref()?;
+        let called = last_component(argv.first()?);
+        let called = match argv.get(1) {
+            Some(first) if *called == *commands.itself => last_component(first),
+            _ => called,
+        };
+        let known = |name: &[u8]| *name == *commands.itself || commands.others.iter().any(|other| **other == *name);
+        known(called).then_some(called)
     }
 
     fn next_id() -> u64 {
@@ -185,6 +229,11 @@ impl Blob {
         self.bytes
             .get_or_init(|| self.load.as_ref().map_or_else(Bytes::new, |load| load()))
     }
+}
+
+/// What follows the last slash.
+fn last_component(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 impl core::fmt::Debug for Blob {
@@ -364,6 +413,13 @@ pub trait Filesystem: Send + Sync + 'static {
     fn generate(&self, ino: Ino, caller: Pid) -> Result<Option<Bytes>> {
         let _ = (ino, caller);
         Ok(None)
+    }
+
+    /// Whether process `caller` may look at what an inode says about another process. `EACCES`. Asked only where the policy has
+    /// rules about processes, and only if [`Features::pseudo`] is set.
+    fn may_inspect(&self, ino: Ino, caller: Pid) -> Result<()> {
+        let _ = (ino, caller);
+        Ok(())
     }
 
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.

@@ -19,6 +19,8 @@ struct Held {
     mount: Arc<Mount>,
     ino: Ino,
     kind: FileType,
+    /// The real path at which it was found, where the policy has rules about files.
+    found_at: Option<Box<[u8]>>,
 }
 
 /// Where a magic link leads that is not followed as text (`/proc/<pid>/fd/<n>`).
@@ -54,7 +56,21 @@ impl Location {
             mount: Arc::clone(mount),
             ino,
             kind,
+            found_at: None,
         }))
+    }
+
+    /// Remembers the real path at which it was found. Only of use before the location is shared.
+    pub(super) fn found_at(mut self, path: Option<&[u8]>) -> Self {
+        if let (Some(path), Some(held)) = (path, Arc::get_mut(&mut self.0)) {
+            held.found_at = Some(path.into());
+        }
+        self
+    }
+
+    /// The real path at which it was found, if that was of interest then. It may have been renamed since.
+    pub(super) fn known_path(&self) -> Option<&[u8]> {
+        self.0.found_at.as_deref()
     }
 
     /// The inode number.

@@ -6,6 +6,7 @@
 //! ```text
 //!   Vfs (ops/)        one function per system call: permissions, umask, read-only mounts, error order
 //!     walk            path -> inode: components, symbolic links, `..`, mounts, search permission
+//!     rules, real     what the permission policy says to a call, by the real path of what it is about
 //!     namespace       the mount table
 //!   Location          an inode of a mount, kept alive
 //!   InodeHandle       an open file or directory: bytes, listings, attributes
@@ -31,6 +32,8 @@ pub mod memory;
 pub mod namespace;
 mod ops;
 pub mod overlay;
+mod real;
+mod rules;
 mod walk;
 
 pub use access::Access;
@@ -44,6 +47,7 @@ pub use locks::LockTable;
 pub use memory::{FsQuota, MemoryFs};
 pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
 pub use overlay::OverlayFs;
+pub(crate) use rules::Rules;
 
 /// Longest name of one component, in bytes.
 pub const NAME_MAX: usize = 255;

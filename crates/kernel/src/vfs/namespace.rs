@@ -12,6 +12,7 @@ use crate::vfs::context::FsContext;
 use crate::vfs::filesystem::Filesystem;
 use crate::vfs::location::Location;
 use crate::vfs::locks::LockTable;
+use crate::vfs::rules::Rules;
 use crate::vfs::{MOUNTS_MAX, walk};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ pub struct Vfs {
     table: Mutex<Vec<Arc<Mount>>>,
     next_device: AtomicU64,
     locks: LockTable,
+    rules: Option<Box<Rules>>,
 }
 
 /// How to mount.
@@ -97,17 +99,34 @@ impl Vfs {
             root,
             next_device: AtomicU64::new(FIRST_DEVICE + 1),
             locks: LockTable::default(),
+            rules: None,
         }
     }
 
-    /// Covers the directory at absolute `path` by `fs`.
+    /// Puts all operations from now on under these rules.
+    pub(crate) fn set_rules(&mut self, rules: Option<Rules>) {
+        self.rules = rules.map(Box::new);
+    }
+
+    /// The rules that operations are under.
+    pub(super) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
+    }
+
+    /// Covers the directory at absolute `path` by `fs`. Whether somebody may is for the caller to ask
+    /// ([`may_mount`](Self::may_mount)).
     ///
     /// # Errors
     /// `ENOENT` and `ENOTDIR` for the path, `EBUSY` if something is mounted there already, `ENOSPC` beyond 256 mounts.
     pub fn mount(&self, path: &[u8], fs: Arc<dyn Filesystem>, options: MountOptions) -> Result<()> {
         let root = self.root();
         let cred = crate::cred::Credentials::root();
-        let place = walk::resolve(&FsContext::new(&cred, &root), None, path, true)?;
+        let cx = FsContext::new(&cred, &root).trusted();
+        self.ruled_alone(&cx, |cx| self.mount_at(cx, path, fs, options))
+    }
+
+    fn mount_at(&self, cx: &FsContext<'_>, path: &[u8], fs: Arc<dyn Filesystem>, options: MountOptions) -> Result<()> {
+        let place = walk::resolve(cx, None, path, true)?;
         if place.attr.kind != FileType::Directory {
             return Err(Errno::ENOTDIR.into());
         }
@@ -138,7 +157,12 @@ impl Vfs {
     pub fn unmount(&self, path: &[u8]) -> Result<()> {
         let root = self.root();
         let cred = crate::cred::Credentials::root();
-        let place = walk::resolve(&FsContext::new(&cred, &root), None, path, true)?;
+        let cx = FsContext::new(&cred, &root).trusted();
+        self.ruled_alone(&cx, |cx| self.unmount_at(cx, path))
+    }
+
+    fn unmount_at(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<()> {
+        let place = walk::resolve(cx, None, path, true)?;
         let mount = place.mount;
         let (Some(covered), true) = (&mount.covered, place.attr.ino == mount.root) else {
             return Err(Errno::EINVAL.into());

@@ -9,6 +9,9 @@
 //!
 //! Links stored on a *confined* mount (a directory of the host) may not lead out of it: their text is walked with a note of
 //! the mount, and arriving anywhere else is `EACCES`.
+//!
+//! Where the policy has rules about files, the walk also knows the *real path* of where it is ([`real`](super::real)): each
+//! step appends a name or takes one away, so that the path costs no second walk.
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -18,6 +21,7 @@ use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
 use crate::vfs::location::{Jump, Location, Object};
 use crate::vfs::namespace::Mount;
+use crate::vfs::real::{self, Real};
 use crate::vfs::{LINKS_MAX, NAME_MAX, PATH_MAX};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -30,6 +34,8 @@ pub(super) type Name = SmallVec<[u8; 64]>;
 pub(super) struct Node {
     pub(super) mount: Arc<Mount>,
     pub(super) attr: Attr,
+    /// Its real path, where rules need it and it has one.
+    pub(super) real: Real,
 }
 
 /// What remains after everything but the last component was walked.
@@ -101,7 +107,7 @@ pub(super) fn find(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], fol
             last = walker.up_to_last()?;
             continue;
         }
-        walker.land(link)?;
+        walker.land(link, &last)?;
         break;
     }
     walker.finish()
@@ -143,12 +149,38 @@ impl Node {
         Ok(Self {
             mount: Arc::clone(location.mount()),
             attr: location.attr().map_err(gone)?,
+            real: None,
         })
+    }
+
+    /// The inode at the end of a held location, with its real path if the caller is under rules about files.
+    pub(super) fn under(cx: &FsContext<'_>, location: &Location) -> Result<Self> {
+        let mut node = Self::at(location)?;
+        if cx.needs_real_paths() {
+            node.real = real::of(location, &node.attr)?;
+        }
+        Ok(node)
+    }
+
+    /// What a name in this directory was found to be, without crossing a mount.
+    pub(super) fn child(&self, name: &[u8], attr: Attr) -> Result<Self> {
+        let mut child = Self { attr, ..self.clone() };
+        child.descend(name)?;
+        Ok(child)
     }
 
     /// Holds the inode.
     pub(super) fn hold(&self) -> Result<Location> {
-        Location::new(&self.mount, self.attr.ino, self.attr.kind).map_err(gone)
+        let location = Location::new(&self.mount, self.attr.ino, self.attr.kind).map_err(gone)?;
+        Ok(location.found_at(self.real.as_deref()))
+    }
+
+    /// Appends a component to the real path, if there is one.
+    fn descend(&mut self, name: &[u8]) -> Result<()> {
+        match &mut self.real {
+            Some(path) => real::push(path, name),
+            None => Ok(()),
+        }
     }
 
     /// Looks `name` up in this directory, without crossing a mount or a permission check.
@@ -160,7 +192,7 @@ impl Node {
     }
 
     /// Replaces a covered directory by the root of what covers it.
-    fn cross(&mut self) -> Result<()> {
+    pub(super) fn cross(&mut self) -> Result<()> {
         while self.attr.kind == FileType::Directory
             && let Some(child) = self.mount.child(self.attr.ino)
         {
@@ -170,7 +202,7 @@ impl Node {
         Ok(())
     }
 
-    fn is(&self, location: &Location) -> bool {
+    pub(super) fn is(&self, location: &Location) -> bool {
         self.attr.ino == location.ino() && Arc::ptr_eq(&self.mount, location.mount())
     }
 
@@ -205,7 +237,7 @@ impl<'a> Walker<'a> {
         });
         Ok(Self {
             cx,
-            node: Node::at(from)?,
+            node: Node::under(cx, from)?,
             texts,
             links: 0,
             object: None,
@@ -247,6 +279,7 @@ impl<'a> Walker<'a> {
                         continue;
                     }
                     self.node.attr = attr;
+                    self.node.descend(text.get(start, end))?;
                     self.node.cross()?;
                 }
             }
@@ -268,8 +301,11 @@ impl<'a> Walker<'a> {
     }
 
     /// Arrives at the inode of the last component.
-    pub(super) fn land(&mut self, attr: Attr) -> Result<()> {
+    pub(super) fn land(&mut self, attr: Attr, last: &Last) -> Result<()> {
         self.node.attr = attr;
+        if let Last::Name(name) = last {
+            self.node.descend(name)?;
+        }
         self.node.cross()?;
         self.check_bound()
     }
@@ -294,10 +330,11 @@ impl<'a> Walker<'a> {
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP.into());
         }
+        self.cx.may_inspect(&self.node.mount, link.ino)?;
         let fs = &self.node.mount.fs;
         match fs.jump(link.ino, self.cx.caller).map_err(gone)? {
             Some(Jump::Location(location)) => {
-                self.node = Node::at(&location)?;
+                self.node = Node::under(self.cx, &location)?;
                 return self.leave_texts();
             }
             Some(Jump::Object(object)) => {
@@ -318,7 +355,7 @@ impl<'a> Walker<'a> {
             false => self.texts.last().and_then(|text| text.bound.clone()),
         };
         if target.first() == Some(&b'/') {
-            self.node = Node::at(self.cx.root)?;
+            self.node = Node::under(self.cx, self.cx.root)?;
         }
         self.texts.push(Text {
             bytes: Bytes::Link(target),
@@ -380,8 +417,10 @@ impl<'a> Walker<'a> {
                 return Ok(());
             }
             if self.node.attr.ino != self.node.mount.root {
+                let removed = self.node.attr.nlink == 0;
                 let parent = self.node.mount.fs.parent(self.node.attr.ino).map_err(gone)?;
                 self.node.set(parent)?;
+                self.ascend(removed)?;
                 return self.node.cross();
             }
             let Some(below) = self.node.mount.covered.clone() else {
@@ -390,8 +429,20 @@ impl<'a> Walker<'a> {
             if self.texts.last().is_some_and(|text| text.is_bound_to(&self.node.mount)) {
                 return Err(Errno::EACCES.into());
             }
+            let real = self.node.real.take();
             self.node = Node::at(&below)?;
+            self.node.real = real;
         }
+    }
+
+    /// Takes the last component off the real path. That of a removed directory says nothing about where its parent is now.
+    fn ascend(&mut self, removed: bool) -> Result<()> {
+        match &mut self.node.real {
+            _ if !self.cx.needs_real_paths() => {}
+            Some(path) if !removed => real::pop(path),
+            real => *real = real::climb(&self.node.mount, self.node.attr.ino)?,
+        }
+        Ok(())
     }
 
     /// After a step: leaving the text of a confined link means being where it was allowed to lead.

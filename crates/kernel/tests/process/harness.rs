@@ -311,10 +311,8 @@ impl Vm {
     pub fn file(&self, path: &str, content: &[u8], mode: u32) {
         let root = self.kernel.vfs().root();
         let cred = Credentials::root();
-        let cx = FsContext {
-            umask: Mode::new(0),
-            ..FsContext::new(&cred, &root)
-        };
+        let mut cx = FsContext::new(&cred, &root).trusted();
+        cx.umask = Mode::new(0);
         let options = OpenOptions {
             write: true,
             create: true,

@@ -3,6 +3,7 @@
 use super::{AtFlags, Dir};
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::fd::AccessMode;
 use crate::id::{Fd, Gid, Uid};
 use crate::process::process::Process;
 use crate::process::signal::{SigInfo, Signal};
@@ -75,7 +76,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EINVAL)?;
-            return self.kernel().vfs().chmod_location(&cx.cred, location, mode);
+            return self.kernel().vfs().chmod_location(&cx.fs(), location, mode);
         }
         let base = self.base(dir, path)?;
         self.kernel()
@@ -91,7 +92,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EINVAL)?;
-            return self.kernel().vfs().chown_location(&cx.cred, location, uid, gid);
+            return self.kernel().vfs().chown_location(&cx.fs(), location, uid, gid);
         }
         let base = self.base(dir, path)?;
         self.kernel()
@@ -107,7 +108,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EINVAL)?;
-            return self.kernel().vfs().set_times_location(&cx.cred, location, atime, mtime);
+            return self.kernel().vfs().set_times_location(&cx.fs(), location, atime, mtime);
         }
         let base = self.base(dir, path)?;
         let follow = flags.contains(AtFlags::FOLLOW);
@@ -155,6 +156,11 @@ impl Process {
     pub fn ftruncate(&self, fd: Fd, size: u64) -> Result<()> {
         let file = self.file(fd)?;
         self.check_size_limit(size)?;
+        if self.kernel().vfs().is_ruled()
+            && let Some(location) = file.location().filter(|_| file.access().contains(AccessMode::WRITE))
+        {
+            self.kernel().vfs().may_truncate(&self.cx()?.fs(), location)?;
+        }
         file.truncate(&self.cred(), size)
     }
 

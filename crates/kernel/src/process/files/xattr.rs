@@ -42,7 +42,7 @@ impl Process {
             return self
                 .kernel()
                 .vfs()
-                .setxattr_location(&cx.cred, location, name, value, mode);
+                .setxattr_location(&cx.fs(), location, name, value, mode);
         }
         let base = self.base(dir, path)?;
         let follow = flags.contains(AtFlags::FOLLOW);
@@ -75,7 +75,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EOPNOTSUPP)?;
-            return self.kernel().vfs().removexattr_location(&cx.cred, location, name);
+            return self.kernel().vfs().removexattr_location(&cx.fs(), location, name);
         }
         let base = self.base(dir, path)?;
         self.kernel()

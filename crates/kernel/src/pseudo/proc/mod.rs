@@ -207,6 +207,14 @@ impl Filesystem for ProcFs {
         self.text(Self::node(ino)?, caller).map(|text| Some(text.into()))
     }
 
+    fn may_inspect(&self, ino: Ino, caller: Pid) -> Result<()> {
+        let node = Self::node(ino)?;
+        match node.pid {
+            Pid(0) => Ok(()),
+            pid => self.kernel()?.may_inspect(caller, pid),
+        }
+    }
+
     fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let text = self.text(Self::node(ino)?, Pid(0))?;
         let rest = usize::try_from(offset)

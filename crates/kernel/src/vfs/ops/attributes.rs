@@ -1,9 +1,9 @@
 //! Attributes: `stat(2)`, `chmod(2)`, `chown(2)`, `utimensat(2)`, `truncate(2)`, `access(2)`, `statfs(2)`.
 
-use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::{Gid, Uid};
+use crate::policy::Operation;
 use crate::vfs::access::{self, Access};
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, SetTime, Stat, StatFs};
 use crate::vfs::context::FsContext;
@@ -18,13 +18,17 @@ impl Vfs {
     /// # Errors
     /// Those of `stat(2)`.
     pub fn stat(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], follow: bool) -> Result<Stat> {
-        match walk::find(cx, base, path, follow)? {
+        self.ruled(cx, |cx| match walk::find(cx, base, path, follow)? {
             Target::Object(object) => Ok(object.stat),
-            Target::Node(node) => Ok(Stat {
-                dev: node.mount.dev,
-                attr: node.attr,
-            }),
-        }
+            Target::Node(node) => {
+                cx.may(Operation::FsStat, &node)?;
+                cx.may_inspect(&node.mount, node.attr.ino)?;
+                Ok(Stat {
+                    dev: node.mount.dev,
+                    attr: node.attr,
+                })
+            }
+        })
     }
 
     /// Totals of the filesystem that holds `path`.
@@ -32,7 +36,11 @@ impl Vfs {
     /// # Errors
     /// Those of path resolution.
     pub fn statfs(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<StatFs> {
-        walk::resolve(cx, base, path, true)?.mount.fs.statfs()
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, base, path, true)?;
+            cx.may(Operation::FsStat, &node)?;
+            node.mount.fs.statfs()
+        })
     }
 
     /// Sets permissions.
@@ -47,15 +55,15 @@ impl Vfs {
         mode: Mode,
         follow: bool,
     ) -> Result<()> {
-        chmod_node(cx.cred, &walk::resolve(cx, base, path, follow)?, mode)
+        self.ruled(cx, |cx| chmod_node(cx, &walk::resolve(cx, base, path, follow)?, mode))
     }
 
     /// Sets permissions of an open inode.
     ///
     /// # Errors
     /// As [`chmod`](Self::chmod).
-    pub fn chmod_location(&self, cred: &Credentials, location: &Location, mode: Mode) -> Result<()> {
-        chmod_node(cred, &Node::at(location)?, mode)
+    pub fn chmod_location(&self, cx: &FsContext<'_>, location: &Location, mode: Mode) -> Result<()> {
+        self.ruled(cx, |cx| chmod_node(cx, &Node::under(cx, location)?, mode))
     }
 
     /// Sets owner and group; absent ones stay. Set-id bits of anything but a directory go.
@@ -71,7 +79,9 @@ impl Vfs {
         gid: Option<Gid>,
         follow: bool,
     ) -> Result<()> {
-        chown_node(cx.cred, &walk::resolve(cx, base, path, follow)?, uid, gid)
+        self.ruled(cx, |cx| {
+            chown_node(cx, &walk::resolve(cx, base, path, follow)?, uid, gid)
+        })
     }
 
     /// Sets owner and group of an open inode.
@@ -80,12 +90,12 @@ impl Vfs {
     /// As [`chown`](Self::chown).
     pub fn chown_location(
         &self,
-        cred: &Credentials,
+        cx: &FsContext<'_>,
         location: &Location,
         uid: Option<Uid>,
         gid: Option<Gid>,
     ) -> Result<()> {
-        chown_node(cred, &Node::at(location)?, uid, gid)
+        self.ruled(cx, |cx| chown_node(cx, &Node::under(cx, location)?, uid, gid))
     }
 
     /// Sets access and modification time.
@@ -105,7 +115,9 @@ impl Vfs {
             // utimensat(2): nothing to do is never an error, not even for a path that does not exist.
             return Ok(());
         }
-        set_times_node(cx.cred, &walk::resolve(cx, base, path, follow)?, atime, mtime)
+        self.ruled(cx, |cx| {
+            set_times_node(cx, &walk::resolve(cx, base, path, follow)?, atime, mtime)
+        })
     }
 
     /// Sets access and modification time of an open inode.
@@ -114,7 +126,7 @@ impl Vfs {
     /// As [`set_times`](Self::set_times).
     pub fn set_times_location(
         &self,
-        cred: &Credentials,
+        cx: &FsContext<'_>,
         location: &Location,
         atime: SetTime,
         mtime: SetTime,
@@ -122,7 +134,7 @@ impl Vfs {
         if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
             return Ok(());
         }
-        set_times_node(cred, &Node::at(location)?, atime, mtime)
+        self.ruled(cx, |cx| set_times_node(cx, &Node::under(cx, location)?, atime, mtime))
     }
 
     /// Cuts or extends a regular file.
@@ -133,15 +145,19 @@ impl Vfs {
         if size > crate::vfs::SIZE_MAX {
             return Err(Errno::EINVAL.into());
         }
-        let node = walk::resolve(cx, base, path, true)?;
-        match node.attr.kind {
-            FileType::Regular => {}
-            FileType::Directory => return Err(Errno::EISDIR.into()),
-            _ => return Err(Errno::EINVAL.into()),
-        }
-        node.mount.writable()?;
-        access::check(cx.cred, &node.attr, Access::WRITE)?;
-        truncate_inode(&node.hold()?, cx.cred, size)
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, base, path, true)?;
+            cx.may(Operation::FsTruncate, &node)?;
+            cx.may(Operation::FsWrite, &node)?;
+            match node.attr.kind {
+                FileType::Regular => {}
+                FileType::Directory => return Err(Errno::EISDIR.into()),
+                _ => return Err(Errno::EINVAL.into()),
+            }
+            node.mount.writable()?;
+            access::check(cx.cred, &node.attr, Access::WRITE)?;
+            truncate_inode(&node.hold()?, cx.cred, size)
+        })
     }
 
     /// Whether the caller may access `path`. `effective`: with the effective ids, else with the real ones.
@@ -163,23 +179,30 @@ impl Vfs {
             real = access::with_real_ids(cx.cred);
             cx.cred = &real;
         }
-        let node = match walk::find(&cx, base, path, follow)? {
-            Target::Node(node) => node,
-            Target::Object(object) => return access::check(cx.cred, &object.stat.attr, want),
-        };
-        access::check(cx.cred, &node.attr, want)?;
-        let special = matches!(
-            node.attr.kind,
-            FileType::Fifo | FileType::Socket | FileType::CharDevice | FileType::BlockDevice
-        );
-        if want.contains(Access::WRITE) && !special {
-            node.mount.writable()?;
-        }
-        Ok(())
+        self.ruled(&cx, |cx| match walk::find(cx, base, path, follow)? {
+            Target::Node(node) => access_node(cx, &node, want),
+            Target::Object(object) => access::check(cx.cred, &object.stat.attr, want),
+        })
     }
 }
 
-fn chmod_node(cred: &Credentials, node: &Node, mode: Mode) -> Result<()> {
+fn access_node(cx: &FsContext<'_>, node: &Node, want: Access) -> Result<()> {
+    cx.may(Operation::FsStat, node)?;
+    cx.may_inspect(&node.mount, node.attr.ino)?;
+    access::check(cx.cred, &node.attr, want)?;
+    let special = matches!(
+        node.attr.kind,
+        FileType::Fifo | FileType::Socket | FileType::CharDevice | FileType::BlockDevice
+    );
+    if want.contains(Access::WRITE) && !special {
+        node.mount.writable()?;
+    }
+    Ok(())
+}
+
+fn chmod_node(cx: &FsContext<'_>, node: &Node, mode: Mode) -> Result<()> {
+    cx.may(Operation::FsChmod, node)?;
+    let cred = cx.cred;
     node.mount.writable()?;
     if node.attr.kind == FileType::Symlink {
         return Err(Errno::EOPNOTSUPP.into());
@@ -200,7 +223,9 @@ fn chmod_node(cred: &Credentials, node: &Node, mode: Mode) -> Result<()> {
     )
 }
 
-fn chown_node(cred: &Credentials, node: &Node, uid: Option<Uid>, gid: Option<Gid>) -> Result<()> {
+fn chown_node(cx: &FsContext<'_>, node: &Node, uid: Option<Uid>, gid: Option<Gid>) -> Result<()> {
+    cx.may(Operation::FsChmod, node)?;
+    let cred = cx.cred;
     node.mount.writable()?;
     let attr = &node.attr;
     let mut set = SetAttr {
@@ -223,7 +248,9 @@ fn chown_node(cred: &Credentials, node: &Node, uid: Option<Uid>, gid: Option<Gid
     apply(node, &set)
 }
 
-fn set_times_node(cred: &Credentials, node: &Node, atime: SetTime, mtime: SetTime) -> Result<()> {
+fn set_times_node(cx: &FsContext<'_>, node: &Node, atime: SetTime, mtime: SetTime) -> Result<()> {
+    cx.may(Operation::FsChmod, node)?;
+    let cred = cx.cred;
     node.mount.writable()?;
     if !access::owns(cred, &node.attr) {
         if (atime, mtime) != (SetTime::Now, SetTime::Now) {

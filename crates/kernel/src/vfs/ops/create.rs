@@ -3,6 +3,7 @@
 use super::{absent, new_node};
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::policy::Operation;
 use crate::vfs::access;
 use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::context::FsContext;
@@ -18,12 +19,14 @@ impl Vfs {
     /// # Errors
     /// Those of `mkdir(2)`.
     pub fn mkdir(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], mode: Mode) -> Result<Attr> {
-        let parent = walk::parent(cx, base, path)?;
-        let name = vacant(&parent, true)?;
-        access::may_create(cx.cred, &parent.dir.attr)?;
-        let dir = &parent.dir;
-        let node = new_node(cx, &dir.attr, FileType::Directory, mode, 0);
-        dir.mount.fs.mkdir(dir.attr.ino, name, &node).map_err(gone)
+        self.ruled(cx, |cx| {
+            let parent = walk::parent(cx, base, path)?;
+            let name = vacant(cx, &parent, Operation::FsCreateDir)?;
+            let dir = &parent.dir;
+            access::may_create(cx.cred, &dir.attr)?;
+            let node = new_node(cx, &dir.attr, FileType::Directory, mode, 0);
+            dir.mount.fs.mkdir(dir.attr.ino, name, &node).map_err(gone)
+        })
     }
 
     /// Creates a regular file, FIFO, socket or device. Devices are for the superuser.
@@ -44,16 +47,18 @@ impl Vfs {
             FileType::Symlink => return Err(Errno::EINVAL.into()),
             _ => {}
         }
-        let parent = walk::parent(cx, base, path)?;
-        let name = vacant(&parent, false)?;
-        let dir = &parent.dir;
-        access::may_create(cx.cred, &dir.attr)?;
-        let device = matches!(kind, FileType::CharDevice | FileType::BlockDevice);
-        if device && !cx.cred.is_root() {
-            return Err(Errno::EPERM.into());
-        }
-        let node = new_node(cx, &dir.attr, kind, mode, if device { rdev } else { 0 });
-        dir.mount.fs.create(dir.attr.ino, name, &node).map_err(gone)
+        self.ruled(cx, |cx| {
+            let parent = walk::parent(cx, base, path)?;
+            let name = vacant(cx, &parent, Operation::FsWrite)?;
+            let dir = &parent.dir;
+            access::may_create(cx.cred, &dir.attr)?;
+            let device = matches!(kind, FileType::CharDevice | FileType::BlockDevice);
+            if device && !cx.cred.is_root() {
+                return Err(Errno::EPERM.into());
+            }
+            let node = new_node(cx, &dir.attr, kind, mode, if device { rdev } else { 0 });
+            dir.mount.fs.create(dir.attr.ino, name, &node).map_err(gone)
+        })
     }
 
     /// Creates a symbolic link at `path` with the given text.
@@ -70,13 +75,15 @@ impl Vfs {
         if target.contains(&0) {
             return Err(Errno::EINVAL.into());
         }
-        let parent = walk::parent(cx, base, path)?;
-        let name = vacant(&parent, false)?;
-        let dir = &parent.dir;
-        access::may_create(cx.cred, &dir.attr)?;
-        let mut node = new_node(cx, &dir.attr, FileType::Symlink, Mode::new(0o777), 0);
-        node.mode = Mode::new(0o777);
-        dir.mount.fs.symlink(dir.attr.ino, name, target, &node).map_err(gone)
+        self.ruled(cx, |cx| {
+            let parent = walk::parent(cx, base, path)?;
+            let name = vacant(cx, &parent, Operation::FsSymlink)?;
+            let dir = &parent.dir;
+            access::may_create(cx.cred, &dir.attr)?;
+            let mut node = new_node(cx, &dir.attr, FileType::Symlink, Mode::new(0o777), 0);
+            node.mode = Mode::new(0o777);
+            dir.mount.fs.symlink(dir.attr.ino, name, target, &node).map_err(gone)
+        })
     }
 
     /// Gives the inode at `old` another name, `new`. `follow`: a symbolic link at `old` is followed.
@@ -92,8 +99,10 @@ impl Vfs {
         new: &[u8],
         follow: bool,
     ) -> Result<()> {
-        let node = walk::resolve(cx, old_base, old, follow)?;
-        link_node(cx, &node, new_base, new)
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, old_base, old, follow)?;
+            link_node(cx, &node, new_base, new)
+        })
     }
 
     /// Gives an open inode a name (`linkat(2)` with `AT_EMPTY_PATH`, and how an unnamed file gets one).
@@ -107,13 +116,14 @@ impl Vfs {
         new_base: Option<&Location>,
         new: &[u8],
     ) -> Result<()> {
-        link_node(cx, &Node::at(location)?, new_base, new)
+        self.ruled(cx, |cx| link_node(cx, &Node::under(cx, location)?, new_base, new))
     }
 }
 
 fn link_node(cx: &FsContext<'_>, node: &Node, new_base: Option<&Location>, new: &[u8]) -> Result<()> {
     let parent = walk::parent(cx, new_base, new)?;
-    let name = vacant(&parent, false)?;
+    cx.may_alias(node, &parent.dir, parent.name(Errno::EEXIST)?)?;
+    let name = vacant(cx, &parent, Operation::FsWrite)?;
     let dir = &parent.dir;
     if !Arc::ptr_eq(&dir.mount, &node.mount) {
         return Err(Errno::EXDEV.into());
@@ -129,14 +139,15 @@ fn link_node(cx: &FsContext<'_>, node: &Node, new_base: Option<&Location>, new: 
     Ok(())
 }
 
-/// The name that is to be created: nothing has it yet, and the mount can be written to.
-fn vacant(parent: &Parent, directory: bool) -> Result<&[u8]> {
+/// The name that is to be created by `operation`: nothing has it yet, and the mount can be written to.
+fn vacant<'a>(cx: &FsContext<'_>, parent: &'a Parent, operation: Operation) -> Result<&'a [u8]> {
     let name = parent.name(Errno::EEXIST)?;
     let dir = &parent.dir;
+    cx.may_in(operation, dir, name)?;
     if absent(dir.lookup(name))?.is_some() {
         return Err(Errno::EEXIST.into());
     }
-    if parent.slash && !directory {
+    if parent.slash && operation != Operation::FsCreateDir {
         return Err(Errno::ENOENT.into());
     }
     dir.mount.writable()?;

@@ -2,6 +2,7 @@
 
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::policy::Operation;
 use crate::vfs::attr::FileType;
 use crate::vfs::context::FsContext;
 use crate::vfs::handle::touch;
@@ -11,12 +12,25 @@ use crate::vfs::walk::{self, Node, Walker, gone};
 use crate::vfs::{PATH_MAX, walk::Last};
 
 impl Vfs {
-    /// Holds what `path` names. `follow`: a symbolic link at the end is followed.
+    /// Holds what `path` names. `follow`: a symbolic link at the end is followed. Being somewhere is no operation of the policy.
     ///
     /// # Errors
     /// Those of `path_resolution(7)`.
     pub fn resolve(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], follow: bool) -> Result<Location> {
-        walk::resolve(cx, base, path, follow)?.hold()
+        self.ruled(cx, |cx| walk::resolve(cx, base, path, follow)?.hold())
+    }
+
+    /// Holds the file at `path`, which is to be run: an operation `read` of the policy.
+    ///
+    /// # Errors
+    /// Those of `path_resolution(7)`.
+    pub fn resolve_program(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<Location> {
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, None, path, true)?;
+            cx.may(Operation::FsRead, &node)?;
+            cx.may_inspect(&node.mount, node.attr.ino)?;
+            node.hold()
+        })
     }
 
     /// Text of a symbolic link.
@@ -24,14 +38,18 @@ impl Vfs {
     /// # Errors
     /// `EINVAL` for anything else.
     pub fn readlink(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
-        let node = walk::resolve(cx, base, path, false)?;
-        if node.attr.kind != FileType::Symlink {
-            return Err(Errno::EINVAL.into());
-        }
-        if let Ok(location) = node.hold() {
-            touch(&location);
-        }
-        node.mount.fs.readlink_for(node.attr.ino, cx.caller).map_err(gone)
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, base, path, false)?;
+            cx.may(Operation::FsReadlink, &node)?;
+            cx.may_inspect(&node.mount, node.attr.ino)?;
+            if node.attr.kind != FileType::Symlink {
+                return Err(Errno::EINVAL.into());
+            }
+            if let Ok(location) = node.hold() {
+                touch(&location);
+            }
+            node.mount.fs.readlink_for(node.attr.ino, cx.caller).map_err(gone)
+        })
     }
 
     /// Absolute path of what `path` names, without symbolic links, `.` and `..`.
@@ -39,11 +57,16 @@ impl Vfs {
     /// # Errors
     /// Those of path resolution: everything must exist.
     pub fn realpath(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
+        self.ruled(cx, |cx| self.realpath_under(cx, base, path))
+    }
+
+    fn realpath_under(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<Vec<u8>> {
         let mut walker = Walker::start(cx, base, path)?;
         loop {
             let last = walker.up_to_last()?;
             let Last::Name(name) = &last else {
                 walker.look(&last)?;
+                cx.may(Operation::FsStat, walker.node())?;
                 return self.path_of(cx, &walker.node().hold()?);
             };
             let found = walker.node().lookup(name)?;
@@ -52,10 +75,12 @@ impl Vfs {
                 continue;
             }
             let mut real = self.path_of(cx, &walker.node().hold()?)?;
-            walker.land(found)?;
+            walker.land(found, &last)?;
             let walk::Target::Node(node) = walker.finish()? else {
                 return Err(Errno::ENOENT.into());
             };
+            cx.may(Operation::FsStat, &node)?;
+            cx.may_inspect(&node.mount, node.attr.ino)?;
             if node.attr.kind == FileType::Directory {
                 return self.path_of(cx, &node.hold()?);
             }

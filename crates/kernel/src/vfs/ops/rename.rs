@@ -27,30 +27,57 @@ impl Vfs {
         new: &[u8],
         flags: RenameFlags,
     ) -> Result<()> {
-        let from = walk::parent(cx, old_base, old)?;
-        let to = walk::parent(cx, new_base, new)?;
-        if !Arc::ptr_eq(&from.dir.mount, &to.dir.mount) {
-            return Err(Errno::EXDEV.into());
-        }
-        let name = from.name(Errno::EBUSY)?;
-        let special = if flags == RenameFlags::NoReplace {
-            Errno::EEXIST
-        } else {
-            Errno::EBUSY
-        };
-        let to_name = to.name(special)?;
-        let fs = &from.dir.mount.fs;
-        from.dir.mount.writable()?;
-        let source = from.dir.lookup(name)?;
-        let target = absent(to.dir.lookup(to_name))?;
-        check_form(&from, &to, &source, target.as_ref(), flags)?;
-        check_descent(&from.dir, &to.dir, &source, target.as_ref(), flags)?;
-        if target.is_some_and(|target| target.ino == source.ino) {
-            return Ok(());
-        }
-        check_rights(cx, &from.dir, &to.dir, &source, target.as_ref(), flags)?;
-        fs.rename(from.dir.attr.ino, name, to.dir.attr.ino, to_name, flags)
-            .map_err(gone)
+        self.ruled_alone(cx, |cx| {
+            let from = walk::parent(cx, old_base, old)?;
+            let to = walk::parent(cx, new_base, new)?;
+            rename(cx, &from, &to, flags)
+        })
+    }
+}
+
+fn rename(cx: &FsContext<'_>, from: &Parent, to: &Parent, flags: RenameFlags) -> Result<()> {
+    if !Arc::ptr_eq(&from.dir.mount, &to.dir.mount) {
+        return Err(Errno::EXDEV.into());
+    }
+    let name = from.name(Errno::EBUSY)?;
+    let special = if flags == RenameFlags::NoReplace {
+        Errno::EEXIST
+    } else {
+        Errno::EBUSY
+    };
+    let to_name = to.name(special)?;
+    let fs = &from.dir.mount.fs;
+    from.dir.mount.writable()?;
+    let source = from.dir.lookup(name)?;
+    let target = absent(to.dir.lookup(to_name))?;
+    check_policy(
+        cx,
+        (&from.dir, name, &source),
+        (&to.dir, to_name, target.as_ref()),
+        flags,
+    )?;
+    check_form(from, to, &source, target.as_ref(), flags)?;
+    check_descent(&from.dir, &to.dir, &source, target.as_ref(), flags)?;
+    if target.is_some_and(|target| target.ino == source.ino) {
+        return Ok(());
+    }
+    check_rights(cx, &from.dir, &to.dir, &source, target.as_ref(), flags)?;
+    fs.rename(from.dir.attr.ino, name, to.dir.attr.ino, to_name, flags)
+        .map_err(gone)
+}
+
+/// What moves, and in an exchange also what moves the other way.
+fn check_policy(
+    cx: &FsContext<'_>,
+    from: (&Node, &[u8], &Attr),
+    to: (&Node, &[u8], Option<&Attr>),
+    flags: RenameFlags,
+) -> Result<()> {
+    let (old, new) = ((from.0, from.1), (to.0, to.1));
+    cx.may_move(old, new, (from.2.ino, from.2.kind))?;
+    match to.2 {
+        Some(target) if flags == RenameFlags::Exchange => cx.may_move(new, old, (target.ino, target.kind)),
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::policy::Operation;
 use crate::vfs::access::{self, Access};
 use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::context::FsContext;
@@ -41,7 +42,11 @@ impl Vfs {
         follow: bool,
     ) -> Result<Vec<u8>> {
         check_name(name)?;
-        get(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, base, path, follow)?;
+            cx.may(Operation::FsStat, &node)?;
+            get(cx.cred, &node, name)
+        })
     }
 
     /// Value of an attribute of an open inode.
@@ -69,7 +74,9 @@ impl Vfs {
     ) -> Result<()> {
         check_name(name)?;
         check_value(value)?;
-        set(cx.cred, &walk::resolve(cx, base, path, follow)?, name, value, mode)
+        self.ruled(cx, |cx| {
+            set(cx, &walk::resolve(cx, base, path, follow)?, name, value, mode)
+        })
     }
 
     /// Sets an attribute of an open inode.
@@ -78,7 +85,7 @@ impl Vfs {
     /// As [`setxattr`](Self::setxattr).
     pub fn setxattr_location(
         &self,
-        cred: &Credentials,
+        cx: &FsContext<'_>,
         location: &Location,
         name: &[u8],
         value: &[u8],
@@ -86,7 +93,7 @@ impl Vfs {
     ) -> Result<()> {
         check_name(name)?;
         check_value(value)?;
-        set(cred, &Node::at(location)?, name, value, mode)
+        self.ruled(cx, |cx| set(cx, &Node::under(cx, location)?, name, value, mode))
     }
 
     /// Names of the attributes that the caller may see.
@@ -100,7 +107,11 @@ impl Vfs {
         path: &[u8],
         follow: bool,
     ) -> Result<Vec<Vec<u8>>> {
-        list(cx.cred, &walk::resolve(cx, base, path, follow)?)
+        self.ruled(cx, |cx| {
+            let node = walk::resolve(cx, base, path, follow)?;
+            cx.may(Operation::FsStat, &node)?;
+            list(cx.cred, &node)
+        })
     }
 
     /// Names of the attributes of an open inode.
@@ -124,15 +135,15 @@ impl Vfs {
         follow: bool,
     ) -> Result<()> {
         check_name(name)?;
-        remove(cx.cred, &walk::resolve(cx, base, path, follow)?, name)
+        self.ruled(cx, |cx| remove(cx, &walk::resolve(cx, base, path, follow)?, name))
     }
 
     /// Removes an attribute of an open inode.
     ///
     /// # Errors
     /// As [`removexattr`](Self::removexattr).
-    pub fn removexattr_location(&self, cred: &Credentials, location: &Location, name: &[u8]) -> Result<()> {
-        remove(cred, &Node::at(location)?, name)
+    pub fn removexattr_location(&self, cx: &FsContext<'_>, location: &Location, name: &[u8]) -> Result<()> {
+        self.ruled(cx, |cx| remove(cx, &Node::under(cx, location)?, name))
     }
 }
 
@@ -142,9 +153,10 @@ fn get(cred: &Credentials, node: &Node, name: &[u8]) -> Result<Vec<u8>> {
     node.mount.fs.getxattr(node.attr.ino, name).map_err(gone)
 }
 
-fn set(cred: &Credentials, node: &Node, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
+fn set(cx: &FsContext<'_>, node: &Node, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
+    cx.may(Operation::FsChmod, node)?;
     node.mount.writable()?;
-    check_access(cred, &node.attr, name, true)?;
+    check_access(cx.cred, &node.attr, name, true)?;
     node.mount.fs.setxattr(node.attr.ino, name, value, mode).map_err(gone)
 }
 
@@ -156,10 +168,11 @@ fn list(cred: &Credentials, node: &Node) -> Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn remove(cred: &Credentials, node: &Node, name: &[u8]) -> Result<()> {
+fn remove(cx: &FsContext<'_>, node: &Node, name: &[u8]) -> Result<()> {
     check_name(name)?;
+    cx.may(Operation::FsChmod, node)?;
     node.mount.writable()?;
-    check_access(cred, &node.attr, name, true)?;
+    check_access(cx.cred, &node.attr, name, true)?;
     node.mount.fs.removexattr(node.attr.ino, name).map_err(gone)
 }
 
