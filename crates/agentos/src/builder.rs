@@ -163,7 +163,7 @@ impl Builder {
         }
         let mut seen = HashSet::new();
         for mount in &options.mounts {
-            mount.check()?;
+            mount.check(options.cache_dir.as_deref())?;
             if !seen.insert(mount.guest.clone()) {
                 return Err(mount.refused("another mount has the same guest path"));
             }

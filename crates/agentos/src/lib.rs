@@ -48,7 +48,7 @@ pub use builder::Builder;
 pub use error::{Error, Result};
 pub use exec::{Exec, ExecOutput};
 pub use fetch::{RequestBody, ResponseBody};
-pub use files::{DirectoryEntry, EntryKind, FileOutcome, ListOptions, Stat, WriteOutcome};
+pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, Stat, WriteOutcome};
 pub use http;
 pub use mount::{Mount, MountedAt};
 pub use network::Network;

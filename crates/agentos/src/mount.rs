@@ -79,24 +79,53 @@ impl Mount {
     }
 
     /// Checks everything that can be known before the VM exists.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self, cache_dir: Option<&Path>) -> Result<()> {
         path::check(&self.guest).map_err(|error| self.refused(format!("{error} (a guest path such as /src)")))?;
-        if self.guest == "/" || self.guest == "/proc" || self.guest == "/dev" {
-            return Err(self.refused("this path belongs to the VM; choose another"));
+        if is_reserved(self.guest.as_bytes()) {
+            return Err(self.refused(RESERVED));
         }
         match &self.source {
-            Source::HostDir(host) => self.check_host(host),
+            Source::HostDir(host) => self.check_host(host, cache_dir),
             Source::Memory | Source::Filesystem(_) => Ok(()),
         }
     }
 
-    fn check_host(&self, host: &Path) -> Result<()> {
+    fn check_host(&self, host: &Path, cache_dir: Option<&Path>) -> Result<()> {
         match std::fs::metadata(host) {
-            Ok(metadata) if metadata.is_dir() => Ok(()),
-            Ok(_) => Err(self.refused("not a directory; only host directories can be mounted")),
-            Err(error) => Err(self.refused(format!("{error}; the host directory must exist"))),
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(self.refused("not a directory; only host directories can be mounted")),
+            Err(error) => return Err(self.refused(format!("{error}; the host directory must exist"))),
+        }
+        let real = host.canonicalize().map_err(|error| self.refused(error.to_string()))?;
+        if real == Path::new("/") {
+            return Err(self.refused("the root of the host cannot be mounted; choose a directory in it"));
+        }
+        // A guest that writes there would write programs that the host runs.
+        let cache = cache_dir.and_then(|dir| dir.canonicalize().ok());
+        match cache {
+            Some(cache) if !self.read_only && (cache.starts_with(&real) || real.starts_with(&cache)) => {
+                let cache = cache.display();
+                Err(self.refused(format!(
+                    "holds or is in {cache}, where compiled programs are kept; mount it read-only, or set another cache_dir"
+                )))
+            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Why a guest path is refused.
+pub(crate) const RESERVED: &str = "this path belongs to the VM; choose another";
+
+/// Whether a guest path belongs to the VM itself: `/`, and `/proc`, `/dev`, `/sys` and `/etc/agentos` with what is in them,
+/// but for directories in `/dev/shm`.
+pub(crate) fn is_reserved(path: &[u8]) -> bool {
+    let inside = |tree: &[u8]| {
+        path.strip_prefix(tree)
+            .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+    };
+    let own = [&b"/proc"[..], b"/dev", b"/sys", b"/etc/agentos"];
+    path == b"/" || (own.iter().any(|tree| inside(tree)) && !path.starts_with(b"/dev/shm/"))
 }
 
 impl std::fmt::Debug for Mount {

@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug)]
 pub struct AgentOs {
     pub(crate) vm: Arc<Vm>,
+    /// Files and mounts are not under the policy (see [`AgentOs::as_host`]).
+    pub(crate) trusted: bool,
 }
 
 /// What the handles share.
@@ -96,9 +98,12 @@ impl AgentOs {
             disposed: AtomicBool::new(false),
         };
         for mount in &vm.options.mounts {
-            vm.mount(mount)?;
+            vm.mount(mount, true)?;
         }
-        Ok(Self { vm: Arc::new(vm) })
+        Ok(Self {
+            vm: Arc::new(vm),
+            trusted: false,
+        })
     }
 
     /// Limits in force.
@@ -121,21 +126,23 @@ impl AgentOs {
         self.vm.guard.classify(address)
     }
 
-    /// Mounts a filesystem at run time. A missing mount point is created.
+    /// Mounts a filesystem at run time. A missing mount point is created. Over `/etc`, `/bin`, `/usr`, `/lib` and `/root` the
+    /// permission policy must allow `mount_sensitive`.
     pub async fn mount(&self, mount: Mount) -> Result<()> {
         self.vm.alive()?;
-        mount.check()?;
-        self.vm.mount(&mount)
+        mount.check(self.vm.options.cache_dir.as_deref())?;
+        self.vm.mount(&mount, self.trusted)
     }
 
-    /// Removes a mount. `EBUSY` while a file or a working directory inside is in use.
+    /// Removes a mount. `EBUSY` while a file or a working directory inside is in use. What a mount needs, removing it needs too.
     pub async fn unmount(&self, guest: &str) -> Result<()> {
         self.readable(guest)?;
-        self.vm
-            .kernel
-            .vfs()
-            .unmount(guest.as_bytes())
-            .map_err(Error::file("unmountFs", guest))
+        let refused = Error::file("unmountFs", guest);
+        let real = self.vm.mount_point(guest, self.trusted).map_err(&refused)?;
+        if mount::is_reserved(&real) {
+            return Err(refused(Errno::EBUSY.into()));
+        }
+        self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(refused)
     }
 
     /// The mounts of the VM, in the order in which they were made.
@@ -157,13 +164,21 @@ impl AgentOs {
 }
 
 impl Vm {
-    fn mount(&self, mount: &Mount) -> Result<()> {
+    fn mount(&self, mount: &Mount, trusted: bool) -> Result<()> {
+        let refused = |error: KernelError| match error {
+            KernelError::Denied(denied) => Error::Denied(denied),
+            error => mount.refused(error.to_string()),
+        };
+        // A link that a guest made must not lead a mount to where none may be.
+        let real = self.mount_point(&mount.guest, trusted).map_err(refused)?;
+        if mount::is_reserved(&real) {
+            return Err(mount.refused(mount::RESERVED));
+        }
         let filesystem = match &mount.source {
             Source::HostDir(host) => mount::open_host(mount, host)?,
             Source::Memory => MemoryFs::new(host::SystemClock::shared(), self.quota.clone()),
             Source::Filesystem(filesystem) => filesystem.clone(),
         };
-        let refused = |error: KernelError| mount.refused(error.to_string());
         self.create_mount_point(&mount.guest).map_err(refused)?;
         let options = MountOptions {
             read_only: mount.read_only,
@@ -174,6 +189,16 @@ impl Vm {
             .vfs()
             .mount(mount.guest.as_bytes(), filesystem, options)
             .map_err(refused)
+    }
+
+    /// Where a mount point really is or will be, if the policy lets a client have it.
+    fn mount_point(&self, guest: &str, trusted: bool) -> Result<Vec<u8>, KernelError> {
+        let vfs = self.kernel.vfs();
+        let real = self.as_root(|cx| vfs.real_place(cx, guest.as_bytes()))?;
+        if !trusted {
+            self.as_user(|cx| vfs.may_mount(cx, &real))?;
+        }
+        Ok(real)
     }
 
     fn create_mount_point(&self, guest: &str) -> Result<(), KernelError> {

@@ -1,8 +1,9 @@
 //! Directories and attributes.
 
+use super::Files;
 use crate::error::{Error, Result};
 use crate::path;
-use crate::vm::{AgentOs, Vm};
+use crate::vm::AgentOs;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::limits::Counter;
 use agentos_kernel::vfs::{FileType, OpenOptions, Opened};
@@ -115,19 +116,19 @@ impl AgentOs {
     /// Attributes of a file; links are followed.
     pub async fn stat(&self, path: impl AsRef<str>) -> Result<Stat> {
         let path = self.readable(path.as_ref())?;
-        self.vm.stat(&path, true).map_err(Error::file("stat", path.text))
+        self.files().stat(&path, true).map_err(Error::file("stat", path.text))
     }
 
     /// Attributes of a file or link itself.
     pub async fn lstat(&self, path: impl AsRef<str>) -> Result<Stat> {
         let path = self.readable(path.as_ref())?;
-        self.vm.stat(&path, false).map_err(Error::file("lstat", path.text))
+        self.files().stat(&path, false).map_err(Error::file("lstat", path.text))
     }
 
     /// Whether something is there; false for a link that leads nowhere. `EACCES` where that cannot be known.
     pub async fn exists(&self, path: impl AsRef<str>) -> Result<bool> {
         let path = self.readable(path.as_ref())?;
-        match self.vm.stat(&path, true) {
+        match self.files().stat(&path, true) {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
             Err(error) => Err(Error::file("exists", path.text)(error)),
@@ -138,7 +139,7 @@ impl AgentOs {
     /// appears as one character between U+EF80 and U+EFFF, which every call of this API takes back.
     pub async fn read_dir(&self, path: impl AsRef<str>) -> Result<Vec<String>> {
         let path = self.readable(path.as_ref())?;
-        let mut names = self.vm.list(&path).map_err(Error::file("readdir", path.text))?;
+        let mut names = self.files().list(&path).map_err(Error::file("readdir", path.text))?;
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names.iter().map(|(name, _)| path::decode(name)).collect())
     }
@@ -146,13 +147,13 @@ impl AgentOs {
     /// Everything below a directory, breadth first, sorted by name within each directory. Links are listed, not followed.
     pub async fn read_dir_recursive(&self, path: impl AsRef<str>, options: ListOptions) -> Result<Vec<DirectoryEntry>> {
         let path = self.readable(path.as_ref())?;
-        self.vm
+        self.files()
             .list_recursive(&path, &options)
             .map_err(Error::file("readdirRecursive", path.text))
     }
 }
 
-impl Vm {
+impl Files<'_> {
     pub(super) fn stat(&self, path: &[u8], follow: bool) -> Result<Stat, KernelError> {
         let stat = self.as_user(|cx| self.kernel.vfs().stat(cx, None, path, follow))?;
         let (attr, time) = (stat.attr, |time: Timestamp| time.0);

@@ -1,7 +1,8 @@
 //! Reading files.
 
+use super::Files;
 use crate::error::{Error, Result};
-use crate::vm::{AgentOs, Vm};
+use crate::vm::AgentOs;
 use agentos_kernel::vfs::{InodeHandle, OpenOptions, Opened};
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
 use bytes::Bytes;
@@ -23,7 +24,9 @@ impl AgentOs {
     /// Reads a whole file. `ENOENT`, `EISDIR`, `EACCES`, `ELOOP`.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        self.vm.read(&path, 0, None).map_err(Error::file("readFile", path.text))
+        self.files()
+            .read(&path, 0, None)
+            .map_err(Error::file("readFile", path.text))
     }
 
     /// Reads a whole file as text; bytes that are not UTF-8 become replacement characters.
@@ -34,7 +37,7 @@ impl AgentOs {
     /// Reads `length` bytes from `offset`; fewer at the end of the file.
     pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        self.vm
+        self.files()
             .read(&path, offset, Some(length))
             .map_err(Error::file("readFile", path.text))
     }
@@ -53,7 +56,7 @@ impl AgentOs {
     }
 }
 
-impl Vm {
+impl Files<'_> {
     fn read(&self, path: &[u8], offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
         let handle = self.open(
             path,

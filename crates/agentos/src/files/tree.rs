@@ -1,9 +1,10 @@
 //! Directories, links, modes, moving and removing.
 
+use super::Files;
 use super::listing::{ENTRIES_MAX, child};
 use crate::error::{Error, Result};
 use crate::path::{self, GuestPath};
-use crate::vm::{AgentOs, Vm};
+use crate::vm::AgentOs;
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::vfs::{
     FileType, FsContext, InodeHandle, Location, Mode, OpenOptions, Opened, RenameFlags, SetTime,
@@ -21,37 +22,41 @@ impl AgentOs {
     /// Creates a directory. `EEXIST`, `ENOENT`.
     pub async fn mkdir(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm.mkdir(&path).map_err(Error::file("mkdir", path.text))
+        self.files().mkdir(&path).map_err(Error::file("mkdir", path.text))
     }
 
     /// Creates a directory and its parents; one that exists is no error.
     pub async fn mkdir_all(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        let made = self.vm.mkdir(&path);
+        let made = self.files().mkdir(&path);
         match made {
-            Err(error) if error.errno() == Errno::EEXIST && self.vm.is_directory(&path) => return Ok(()),
+            Err(error) if error.errno() == Errno::EEXIST && self.files().is_directory(&path) => return Ok(()),
             Err(error) if error.errno() == Errno::ENOENT => {}
             other => return other.map_err(Error::file("mkdir", path.text)),
         }
         for (end, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
-            self.vm
+            self.files()
                 .mkdir_if_absent(&path[..end])
                 .map_err(Error::file("mkdir", path.text))?;
         }
-        self.vm.mkdir_if_absent(&path).map_err(Error::file("mkdir", path.text))
+        self.files()
+            .mkdir_if_absent(&path)
+            .map_err(Error::file("mkdir", path.text))
     }
 
     /// Moves a file or directory, replacing a file that is there. Atomic within one mount; across mounts it is copied with
     /// its metadata and then deleted.
     pub async fn rename(&self, from: impl AsRef<str>, to: impl AsRef<str>) -> Result<()> {
         let (from, to) = (self.writable(from.as_ref())?, self.writable(to.as_ref())?);
-        self.vm.relocate(&from, &to).map_err(Error::file("move", from.text))
+        self.files()
+            .relocate(&from, &to)
+            .map_err(Error::file("move", from.text))
     }
 
     /// Removes a file, a link, or an empty directory. `ENOTEMPTY`.
     pub async fn remove(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm
+        self.files()
             .remove_one(None, &path)
             .map_err(Error::file("delete", path.text))
     }
@@ -59,7 +64,9 @@ impl AgentOs {
     /// Removes a file, or a directory with everything in it. Links are removed, not followed.
     pub async fn remove_all(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm.remove_tree(&path).map_err(Error::file("delete", path.text))
+        self.files()
+            .remove_tree(&path)
+            .map_err(Error::file("delete", path.text))
     }
 
     /// Creates a symbolic link at `path` that leads to `target`.
@@ -67,7 +74,7 @@ impl AgentOs {
         let path = self.writable(path.as_ref())?;
         let target = path::encode(target.as_ref());
         let made = self
-            .vm
+            .files()
             .as_user(|cx| self.vm.kernel.vfs().symlink(cx, &target, None, &path));
         made.map(drop).map_err(Error::file("symlink", path.text))
     }
@@ -75,7 +82,9 @@ impl AgentOs {
     /// Where a symbolic link leads, as it is written. `EINVAL` for anything else.
     pub async fn read_link(&self, path: impl AsRef<str>) -> Result<String> {
         let path = self.readable(path.as_ref())?;
-        let target = self.vm.as_user(|cx| self.vm.kernel.vfs().readlink(cx, None, &path));
+        let target = self
+            .files()
+            .as_user(|cx| self.vm.kernel.vfs().readlink(cx, None, &path));
         Ok(path::decode(&target.map_err(Error::file("readlink", path.text))?))
     }
 
@@ -83,13 +92,13 @@ impl AgentOs {
     pub async fn chmod(&self, path: impl AsRef<str>, mode: u32) -> Result<()> {
         let path = self.writable(path.as_ref())?;
         let changed = self
-            .vm
+            .files()
             .as_user(|cx| self.vm.kernel.vfs().chmod(cx, None, &path, Mode::new(mode), true));
         changed.map_err(Error::file("chmod", path.text))
     }
 }
 
-impl Vm {
+impl Files<'_> {
     fn mkdir(&self, path: &[u8]) -> Result<(), KernelError> {
         self.as_user(|cx| self.kernel.vfs().mkdir(cx, None, path, Mode::new(0o777)))
             .map(drop)

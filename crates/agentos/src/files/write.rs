@@ -1,11 +1,13 @@
 //! Creating and replacing files.
 
+use super::Files;
 use crate::error::{Error, Result};
 use crate::path;
-use crate::vm::{AgentOs, Vm};
+use crate::vm::AgentOs;
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::id::Uid;
-use agentos_kernel::vfs::{InodeHandle, Mode, OpenOptions, RenameFlags};
+use agentos_kernel::policy::Operation;
+use agentos_kernel::vfs::{Attr, InodeHandle, Mode, OpenOptions, RenameFlags};
 use agentos_kernel::{Errno, Error as KernelError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +27,7 @@ impl AgentOs {
     /// VM's user may not change, is rewritten in place. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
     pub async fn write_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm
+        self.files()
             .replace(&path, content.as_ref())
             .map_err(Error::file("writeFile", path.text))
     }
@@ -33,7 +35,7 @@ impl AgentOs {
     /// Appends to a file, which is created if it is not there. All or nothing.
     pub async fn append_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.vm
+        self.files()
             .append(&path, content.as_ref())
             .map_err(Error::file("writeFile", path.text))
     }
@@ -64,52 +66,77 @@ impl AgentOs {
     }
 }
 
-impl Vm {
+impl Files<'_> {
     fn replace(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         // Through links, as a write to the file itself would go.
-        let target = match self.as_user(|cx| vfs.realpath(cx, None, path)) {
+        let target = match self.as_kernel(|cx| vfs.realpath(cx, None, path)) {
             Ok(target) => target,
             Err(error) if error.errno() == Errno::ENOENT => path.to_vec(),
             Err(error) => return Err(error),
         };
-        let existing = match self.as_user(|cx| vfs.stat(cx, None, &target, false)) {
-            Ok(stat) => Some(stat.attr),
-            Err(error) if error.errno() == Errno::ENOENT => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(attr) = &existing {
-            // Permission to write the old file is needed although a new one takes its place.
-            let old = self.open(
-                &target,
-                OpenOptions {
-                    write: true,
-                    ..OpenOptions::default()
-                },
-            )?;
-            if attr.uid != Uid::USER {
-                return rewrite(&old, content);
-            }
-            return match self.swap(&target, content, Some(attr.mode)) {
-                Err(error) if error.errno() == Errno::EACCES => rewrite(&old, content),
-                other => other,
-            };
+        match self.as_kernel(|cx| vfs.stat(cx, None, &target, false)) {
+            Ok(stat) => self.replace_existing(&target, &stat.attr, content),
+            Err(error) if error.errno() == Errno::ENOENT => self.create_whole(&target, content),
+            Err(error) => Err(error),
         }
-        self.swap(&target, content, None)
+    }
+
+    fn replace_existing(&self, target: &[u8], attr: &Attr, content: &[u8]) -> Result<(), KernelError> {
+        // Permission to write the old file is needed although a new one takes its place.
+        let old = self.open(
+            target,
+            OpenOptions {
+                write: true,
+                ..OpenOptions::default()
+            },
+        )?;
+        self.as_user(|cx| self.kernel.vfs().may_truncate(cx, old.location()))?;
+        if attr.uid != Uid::USER || !self.may_swap(target, true) {
+            return rewrite(&old, content);
+        }
+        match self.swap(target, content, Some(attr.mode)) {
+            Err(error) if error.errno() == Errno::EACCES => rewrite(&old, content),
+            other => other,
+        }
+    }
+
+    fn create_whole(&self, target: &[u8], content: &[u8]) -> Result<(), KernelError> {
+        let vfs = self.kernel.vfs();
+        if self.may_swap(target, false) {
+            self.as_user(|cx| vfs.may(cx, Operation::FsWrite, target))?;
+            return self.swap(target, content, None);
+        }
+        let file = self.open(target, NEW)?;
+        let written = write_all(&file, content);
+        if written.is_err() {
+            // The name was made by this call; taking it back is no removal.
+            let _ = self.as_kernel(|cx| vfs.unlink(cx, None, target));
+        }
+        written
+    }
+
+    /// Whether the policy lets a file beside `target` be made and take its place. Where it does not, the file itself is
+    /// written.
+    fn may_swap(&self, target: &[u8], exists: bool) -> bool {
+        let vfs = self.kernel.vfs();
+        if self.trusted || !vfs.is_ruled() {
+            return true;
+        }
+        let temporary = temporary_name(target);
+        self.as_user(|cx| {
+            vfs.allows(cx, Operation::FsWrite, &temporary)
+                && vfs.allows(cx, Operation::FsRename, &temporary)
+                && vfs.allows(cx, Operation::FsRename, target)
+                && (!exists || vfs.allows(cx, Operation::FsChmod, &temporary))
+        })
     }
 
     /// Writes a new file beside `target` and gives it that name.
     fn swap(&self, target: &[u8], content: &[u8], mode: Option<Mode>) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         let temporary = temporary_name(target);
-        let create = OpenOptions {
-            write: true,
-            create: true,
-            exclusive: true,
-            mode: Mode::new(0o666),
-            ..OpenOptions::default()
-        };
-        let file = self.open(&temporary, create)?;
+        let file = self.open(&temporary, NEW)?;
         let written = write_all(&file, content).and_then(|()| {
             self.as_user(|cx| {
                 if let Some(mode) = mode {
@@ -120,7 +147,7 @@ impl Vm {
         });
         if written.is_err() {
             // Whatever went wrong, nothing half-made stays behind.
-            let _ = self.as_user(|cx| vfs.unlink(cx, None, &temporary));
+            let _ = self.as_kernel(|cx| vfs.unlink(cx, None, &temporary));
         }
         written
     }
@@ -146,6 +173,20 @@ impl Vm {
         Ok(())
     }
 }
+
+/// How a file that must not be there yet is made.
+const NEW: OpenOptions = OpenOptions {
+    read: false,
+    write: true,
+    create: true,
+    exclusive: true,
+    truncate: false,
+    directory: false,
+    no_follow: false,
+    path_only: false,
+    unnamed: false,
+    mode: Mode::new(0o666),
+};
 
 fn rewrite(file: &InodeHandle, content: &[u8]) -> Result<(), KernelError> {
     file.truncate(&Credentials::user(), 0)?;

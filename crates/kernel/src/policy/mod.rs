@@ -23,6 +23,7 @@
 //! The rules say who may ask for what. They are not the only guard: what a connection may reach is up to the egress guard,
 //! and how much a guest may use is up to the [limits](crate::limits); no policy widens these.
 
+mod below;
 mod builder;
 mod cache;
 mod denied;

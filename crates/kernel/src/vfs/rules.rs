@@ -84,6 +84,21 @@ impl Rules {
         !(open(&Operation::FsRename) && RIGHTS.iter().all(open))
     }
 
+    /// `rename` on both paths, and no gain.
+    fn may_rename(&self, old: &[u8], new: &[u8], caller: Pid) -> Result<()> {
+        self.guard.check(Operation::FsRename, old, caller)?;
+        self.guard.check(Operation::FsRename, new, caller)?;
+        self.no_gain(old, new, caller)
+    }
+
+    /// The same as a question.
+    fn would_rename(&self, old: &[u8], new: &[u8]) -> bool {
+        let allows = |operation, path| self.guard.allows(operation, path);
+        allows(Operation::FsRename, old)
+            && allows(Operation::FsRename, new)
+            && RIGHTS.iter().all(|right| allows(*right, old) || !allows(*right, new))
+    }
+
     /// Whether path `new` allows nothing that `old` does not.
     fn no_gain(&self, old: &[u8], new: &[u8], caller: Pid) -> Result<()> {
         let policy = self.guard.policy();
@@ -182,6 +197,12 @@ impl FsContext<'_> {
         if inode.1 != FileType::Directory || !rules.about_names() {
             return Ok(());
         }
+        let policy = rules.guard.policy();
+        // What holds for any name below holds for all, where no rule tells them apart.
+        let (one, other) = (real::child(&old, b"*")?, real::child(&new, b"*")?);
+        if policy.is_uniform_below(&old) && policy.is_uniform_below(&new) && rules.would_rename(&one, &other) {
+            return Ok(());
+        }
         self.may_move_below(rules, (&from.0.mount, inode.0), old, new)
     }
 
@@ -199,9 +220,7 @@ impl FsContext<'_> {
                         .refuse(Denied::new(Operation::FsRename, old, rule), self.caller));
                 }
                 let (old, new) = (real::child(&old, &name)?, real::child(&new, &name)?);
-                rules.guard.check(Operation::FsRename, &old, self.caller)?;
-                rules.guard.check(Operation::FsRename, &new, self.caller)?;
-                rules.no_gain(&old, &new, self.caller)?;
+                rules.may_rename(&old, &new, self.caller)?;
                 if kind == FileType::Directory {
                     let (mount, child) = crossed(&mount, child);
                     queue.push_back((mount, child, old, new));
@@ -256,24 +275,58 @@ impl Vfs {
         self.ruled(cx, |cx| cx.may(Operation::FsTruncate, &Node::under(cx, location)?))
     }
 
-    /// Whether the caller may mount something at a path, which exists: over `/etc`, `/bin`, `/usr`, `/lib` and `/root` that needs
+    /// Whether the caller may mount something at a real path: over `/etc`, `/bin`, `/usr`, `/lib` and `/root` that needs
     /// `mount_sensitive`.
     ///
     /// # Errors
-    /// [`Denied`](crate::Error::Denied), and those of path resolution.
-    pub fn may_mount(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<()> {
-        self.ruled(cx, |cx| {
-            let Some(rules) = cx.file_rules() else { return Ok(()) };
-            let place = super::walk::resolve(cx, None, path, true)?;
-            let real = place.real.ok_or(Errno::ENOENT)?;
-            let protected = |dir: &&[u8]| {
-                real.strip_prefix(*dir)
-                    .is_some_and(|rest| rest.first().is_none_or(|b| *b == b'/'))
-            };
-            match SENSITIVE.iter().any(|dir| protected(dir)) {
-                true => rules.guard.check(Operation::FsMountSensitive, &real, cx.caller),
-                false => Ok(()),
+    /// [`Denied`](crate::Error::Denied).
+    pub fn may_mount(&self, cx: &FsContext<'_>, real: &[u8]) -> Result<()> {
+        let inside = |dir: &[u8]| {
+            real.strip_prefix(dir)
+                .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+        };
+        self.ruled(cx, |cx| match cx.file_rules() {
+            Some(rules) if SENSITIVE.iter().any(|dir| inside(dir)) => {
+                rules.guard.check(Operation::FsMountSensitive, real, cx.caller)
             }
+            _ => Ok(()),
+        })
+    }
+
+    /// The real path of what an absolute path names or, where nothing is there yet, would name.
+    ///
+    /// # Errors
+    /// Those of path resolution, but for `ENOENT`.
+    pub fn real_place(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<Vec<u8>> {
+        let mut end = path.len();
+        loop {
+            let there = path.get(..end).filter(|there| !there.is_empty()).unwrap_or(b"/");
+            match self.resolve(cx, None, there, true) {
+                Err(error) if error == Errno::ENOENT && end > 0 => {
+                    end = path.iter().take(end).rposition(|byte| *byte == b'/').unwrap_or(0);
+                }
+                held => {
+                    let mut real = self.real_path(&held?)?.ok_or(Errno::ENOENT)?;
+                    let rest = path.get(end..).unwrap_or_default().split(|byte| *byte == b'/');
+                    rest.filter(|name| !name.is_empty())
+                        .try_for_each(|name| real::push(&mut real, name))?;
+                    return Ok(real);
+                }
+            }
+        }
+    }
+
+    /// Allows an operation on a path, whose last component need not exist, or refuses it.
+    ///
+    /// # Errors
+    /// [`Denied`](crate::Error::Denied), and those of path resolution.
+    pub fn may(&self, cx: &FsContext<'_>, operation: Operation, path: &[u8]) -> Result<()> {
+        self.ruled(cx, |cx| {
+            if cx.file_rules().is_none() {
+                return Ok(());
+            }
+            let parent = super::walk::parent(cx, None, path)?;
+            cx.may_in(operation, &parent.dir, parent.name(Errno::EISDIR)?)
         })
     }
 

@@ -9,6 +9,7 @@ use crate::net::{
     Caller, Domain, Kind, MessageFlags, NodeId, OptionName, OptionValue, PeerCredentials, Received, Shutdown, Socket,
     SocketAddress,
 };
+use crate::policy::Operation;
 use crate::process::process::Process;
 use crate::vfs::{Access, FileType, Mode, access};
 use core::sync::atomic::Ordering;
@@ -259,7 +260,8 @@ impl Caller for Process {
             made => made?,
         }
         let cx = self.cx()?;
-        let stat = self.kernel().vfs().stat(&cx.fs(), None, path, false)?;
+        // What was just made may be looked at by whoever made it.
+        let stat = self.kernel().vfs().stat(&cx.fs().trusted(), None, path, false)?;
         Ok(NodeId {
             device: stat.dev,
             ino: stat.attr.ino,
@@ -268,7 +270,10 @@ impl Caller for Process {
 
     fn find_node(&self, path: &[u8]) -> Result<NodeId> {
         let cx = self.cx()?;
-        let stat = self.kernel().vfs().stat(&cx.fs(), None, path, true)?;
+        let stat = self
+            .kernel()
+            .vfs()
+            .stat_for(Operation::FsWrite, &cx.fs(), None, path, true)?;
         access::check(&cx.cred, &stat.attr, Access::WRITE)?;
         if stat.attr.kind != FileType::Socket {
             return Err(Errno::ECONNREFUSED.into());

@@ -18,10 +18,22 @@ impl Vfs {
     /// # Errors
     /// Those of `stat(2)`.
     pub fn stat(&self, cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], follow: bool) -> Result<Stat> {
+        self.stat_for(Operation::FsStat, cx, base, path, follow)
+    }
+
+    /// The same for a caller to whom it is a part of another operation.
+    pub(crate) fn stat_for(
+        &self,
+        operation: Operation,
+        cx: &FsContext<'_>,
+        base: Option<&Location>,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<Stat> {
         self.ruled(cx, |cx| match walk::find(cx, base, path, follow)? {
             Target::Object(object) => Ok(object.stat),
             Target::Node(node) => {
-                cx.may(Operation::FsStat, &node)?;
+                cx.may(operation, &node)?;
                 cx.may_inspect(&node.mount, node.attr.ino)?;
                 Ok(Stat {
                     dev: node.mount.dev,
