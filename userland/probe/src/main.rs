@@ -46,3 +46,5 @@ fn main() -> ExitCode {
         }
     }
 }
+
+agentos_guest::commands_of!(["probe"]);

@@ -9,6 +9,7 @@ mod manifest;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use super::paths::Paths;
 use super::recipe::{self, PROGRAMS, Program};
@@ -20,17 +21,15 @@ use manifest::{Artefact, Manifest};
 /// Builds the named programs, or all, and writes artefacts and manifest.
 pub(crate) fn build(paths: &Paths, names: &[&str]) -> Result<()> {
     let ready = sysroot::prepare(paths)?;
-    let folder = paths.artefacts();
+    let folder = paths.artefacts().join("tests");
     fs::create_dir_all(&folder).at(&folder)?;
     let mut manifest = Manifest::read(paths)?;
-    manifest
-        .artefacts
-        .retain(|name, _| PROGRAMS.iter().any(|p| p.name == name));
+    manifest.retain(PROGRAMS);
     for program in selected(names)? {
         let module = recipe::build(paths, &ready, program)?;
         let raw = fs::read(&module).at(&module)?;
         let packed = recipe::compress(&module)?;
-        let file = folder.join(manifest::file_name(program.name));
+        let file = manifest::file(paths, program);
         let closure = Closure::of(paths, program)?;
         let artefact = Artefact {
             commands: commands::of(&raw, &module)?,
@@ -48,7 +47,7 @@ pub(crate) fn build(paths: &Paths, names: &[&str]) -> Result<()> {
             program.name, artefact.size, artefact.compressed_size
         );
         fs::write(&file, packed).at(&file)?;
-        manifest.artefacts.insert(program.name.to_owned(), artefact);
+        manifest.insert(program, artefact);
         manifest.write(paths)?;
     }
     Ok(())
@@ -59,12 +58,12 @@ pub(crate) fn check(paths: &Paths) -> Result<()> {
     let manifest = Manifest::read(paths)?;
     let mut wrong = Vec::new();
     for program in PROGRAMS {
-        match manifest.artefacts.get(program.name) {
+        match manifest.get(program) {
             None => wrong.push(format!("{}: the manifest has no such artefact", program.name)),
             Some(artefact) => wrong.extend(disagreements(paths, program, artefact)?),
         }
     }
-    wrong.extend(strangers(paths, &manifest)?);
+    wrong.extend(strangers(paths)?);
     wrong.extend(rivals(&manifest));
     if wrong.is_empty() {
         Ok(())
@@ -81,7 +80,7 @@ pub(crate) fn verify(paths: &Paths, names: &[&str]) -> Result<()> {
     let now = packages::versions(paths)?;
     let mut wrong = Vec::new();
     for program in selected(names)? {
-        let Some(artefact) = manifest.artefacts.get(program.name) else {
+        let Some(artefact) = manifest.get(program) else {
             continue;
         };
         if artefact.toolchain != now {
@@ -126,7 +125,7 @@ fn disagreements(paths: &Paths, program: &Program, artefact: &Artefact) -> Resul
     if Closure::of(paths, program)?.digest(paths, program)? != artefact.source {
         wrong.push(format!("{name}: its sources changed; {rebuild}"));
     }
-    let file = paths.artefacts().join(manifest::file_name(name));
+    let file = manifest::file(paths, program);
     let packed = fs::read(&file).at(&file)?;
     if sources::sha256(&packed) != artefact.compressed_sha256 {
         wrong.push(format!(
@@ -148,19 +147,16 @@ fn disagreements(paths: &Paths, program: &Program, artefact: &Artefact) -> Resul
     Ok(wrong)
 }
 
-/// Files of the folder that the manifest does not name.
-fn strangers(paths: &Paths, manifest: &Manifest) -> Result<Vec<String>> {
+/// Files of the folders that belong to no program.
+fn strangers(paths: &Paths) -> Result<Vec<String>> {
+    let known: Vec<PathBuf> = PROGRAMS.iter().map(|program| manifest::file(paths, program)).collect();
     let folder = paths.artefacts();
-    let known: Vec<String> = manifest
-        .artefacts
-        .keys()
-        .map(|name| manifest::file_name(name))
-        .collect();
-    Ok(sources::files(&folder)?
+    let mut found = sources::files(&folder)?;
+    found.extend(sources::files(&folder.join("tests"))?);
+    Ok(found
         .iter()
-        .filter_map(|path| path.file_name().map(|n| n.to_string_lossy().into_owned()))
-        .filter(|name| name.ends_with(".xz") && !known.contains(name))
-        .map(|name| format!("{name}: no entry in the manifest"))
+        .filter(|path| path.extension().is_some_and(|e| e == "xz") && !known.contains(path))
+        .map(|path| format!("{}: no program has this artefact", path.display()))
         .collect())
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     /// Package of the guest workspace, whose binary has the artefact's name.
     pub(crate) package: &'static str,
+    /// Whether only tests use it: it is committed apart and no image contains it.
+    pub(crate) for_tests: bool,
 }
 
 /// All of them.
@@ -23,14 +25,22 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program {
         name: "box",
         package: "agentos-box",
+        for_tests: false,
+    },
+    Program {
+        name: "probe",
+        package: "agentos-probe",
+        for_tests: true,
     },
     Program {
         name: "sh",
         package: "agentos-sh",
+        for_tests: false,
     },
     Program {
         name: "tiny",
         package: "agentos-tiny",
+        for_tests: false,
     },
 ];
 
@@ -109,18 +119,34 @@ fn remap(paths: &Paths) -> String {
     flags.join(" ")
 }
 
-/// Builds a program; returns the path of its module.
+/// Builds a program; returns the path of its module. It is always linked anew, since cargo does not know that a module
+/// depends on the libc in the sysroot.
 pub(crate) fn build(paths: &Paths, ready: &Sysroot, program: &Program) -> Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.userland.join("target"), PathBuf::from);
+    let folder = target.join(TARGET).join("release");
+    unlink(&folder.join("deps"), program.name)?;
     cargo(
         paths,
         ready,
         &["build", "--release", "--locked", "--package", program.package],
     )?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.userland.join("target"), PathBuf::from);
-    Ok(target
-        .join(TARGET)
-        .join("release")
-        .join(format!("{}.wasm", program.name)))
+    Ok(folder.join(format!("{}.wasm", program.name)))
+}
+
+/// Removes what was linked under this name before.
+fn unlink(folder: &Path, name: &str) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry.at(folder)?.path();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let ours = stem.rsplit_once('-').is_some_and(|(base, _)| base == name);
+        if ours && path.extension().is_some_and(|e| e == "wasm") {
+            fs::remove_file(&path).at(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Compresses a module.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::super::paths::Paths;
+use super::super::recipe::Program;
 use crate::error::{At, Error, Result};
 
 /// `manifest.json`.
@@ -16,6 +17,9 @@ use crate::error::{At, Error, Result};
 pub(crate) struct Manifest {
     /// By program name.
     pub(crate) artefacts: BTreeMap<String, Artefact>,
+    /// The same, of programs that only tests use.
+    #[serde(default)]
+    pub(crate) tests: BTreeMap<String, Artefact>,
 }
 
 /// One built program.
@@ -56,6 +60,33 @@ impl Manifest {
         }
     }
 
+    /// What it says of a program.
+    pub(crate) fn get(&self, program: &Program) -> Option<&Artefact> {
+        let part = if program.for_tests {
+            &self.tests
+        } else {
+            &self.artefacts
+        };
+        part.get(program.name)
+    }
+
+    /// Replaces what it says of a program.
+    pub(crate) fn insert(&mut self, program: &Program, artefact: Artefact) {
+        let part = if program.for_tests {
+            &mut self.tests
+        } else {
+            &mut self.artefacts
+        };
+        part.insert(program.name.to_owned(), artefact);
+    }
+
+    /// Drops what it says of programs that are no more.
+    pub(crate) fn retain(&mut self, programs: &[Program]) {
+        let known = |name: &String, for_tests| programs.iter().any(|p| p.name == name && p.for_tests == for_tests);
+        self.artefacts.retain(|name, _| known(name, false));
+        self.tests.retain(|name, _| known(name, true));
+    }
+
     /// Writes it, in a stable order.
     pub(crate) fn write(&self, paths: &Paths) -> Result<()> {
         let path = path(paths);
@@ -68,9 +99,15 @@ impl Manifest {
     }
 }
 
-/// Name of a program's artefact.
-pub(crate) fn file_name(program: &str) -> String {
-    format!("{program}.wasm.xz")
+/// The file of a program's artefact.
+pub(crate) fn file(paths: &Paths, program: &Program) -> PathBuf {
+    let folder = paths.artefacts();
+    let folder = if program.for_tests {
+        folder.join("tests")
+    } else {
+        folder
+    };
+    folder.join(format!("{}.wasm.xz", program.name))
 }
 
 fn path(paths: &Paths) -> PathBuf {
