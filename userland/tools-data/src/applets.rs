@@ -31,7 +31,9 @@ tools! {
     "jq" jq::jq, "[-nrcsSejaRC] [--arg NAME VALUE] FILTER [FILE]...   process JSON";
     "lzcat" compress::lzcat, "[FILE]...   lzma -dc";
     "lzma" compress::lzma, "[-dckftv0-9] [FILE]...   compress or decompress .lzma";
-    "nc" net::nc, "[-lkuvz] [-w SECS] [HOST] PORT   standard input and output over a connection";
+    "nc" net::nc, "[-lkuUvzn] [-w SECS] [HOST] PORT   standard input and output over a connection";
+    "nslookup" net::nslookup, "[-type=TYPE] NAME [SERVER]   ask a name server";
+    "ping" net::ping, "HOST   says why it cannot";
     "tar" tar::tar, "-c|-x|-t|-r [-zjJavpOPk] [-f ARCHIVE] [-C DIR] [FILE]...   archives";
     "unlzma" compress::unlzma, "[OPTION]... [FILE]...   lzma -d";
     "unxz" compress::unxz, "[OPTION]... [FILE]...   xz -d";

@@ -53,7 +53,7 @@ tools! {
     "flock" process::flock, "[-sxun] [-w SECS] FILE COMMAND [ARG]...   run under a lock";
     "free" process::free, "[-bkmght]   show memory";
     "getconf" settings::getconf, "[-a] [VARIABLE]   show configuration values";
-    "getent" identity::getent, "DATABASE [KEY]...   entries of passwd, group, hosts";
+    "getent" identity::getent, "DATABASE [KEY]...   entries of passwd, group, hosts, ahosts, services";
     "groups" identity::groups, "[USER]...   print groups";
     "hostid" system::hostid, "   print the host's number";
     "hostname" system::hostname, "[-sfdi] [NAME]   show or set the host's name";

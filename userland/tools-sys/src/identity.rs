@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use agentos_guest::id;
-use agentos_tools_base::io::{complain, shown};
+use agentos_tools_base::io::{complain, reason, shown};
 
 use crate::system::flags;
 use crate::users::{self, User};
@@ -278,7 +280,7 @@ pub(crate) fn logname(args: Vec<OsString>) -> i32 {
 
 pub(crate) fn getent(args: Vec<OsString>) -> i32 {
     const HELP: &str = "Usage: getent DATABASE [KEY]...
-Get entries from passwd, group, hosts, services, protocols.
+Get entries from passwd, group, hosts, ahosts, ahostsv4, ahostsv6, services, protocols.
 ";
     let (_, names) = match flags("getent", args, &["i,no-idn", "s", "help", "V,version"], HELP) {
         Ok(found) => found,
@@ -295,7 +297,10 @@ Get entries from passwd, group, hosts, services, protocols.
         "group" => lines("/etc/group", &keys, |fields, key| {
             fields[0] == key || fields.get(2) == Some(&key)
         }),
-        "hosts" | "ahosts" | "ahostsv4" => hosts(&keys),
+        "hosts" => hosts(&keys),
+        "ahosts" => address_infos(&keys, |_| true),
+        "ahostsv4" => address_infos(&keys, IpAddr::is_ipv4),
+        "ahostsv6" => address_infos(&keys, IpAddr::is_ipv6),
         "services" => words("/etc/services", &keys),
         "protocols" => words("/etc/protocols", &keys),
         other => return usage("getent", format_args!("Unknown database: {other}"), 1),
@@ -341,16 +346,14 @@ fn words(path: &str, keys: &[String]) -> Option<String> {
     (keys.is_empty() || !chosen.is_empty()).then(|| chosen.iter().map(|line| format!("{line}\n")).collect())
 }
 
+/// Entries of `/etc/hosts`, or what a lookup finds, as `gethostbyname2` would: the IPv6 addresses, else the others.
 fn hosts(keys: &[String]) -> Option<String> {
     let text = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let entries: Vec<Vec<&str>> = text
         .lines()
         .map(|line| {
-            line.split('#')
-                .next()
-                .unwrap_or_default()
-                .split_whitespace()
-                .collect::<Vec<_>>()
+            let line = line.split('#').next().unwrap_or_default();
+            line.split_whitespace().collect::<Vec<_>>()
         })
         .filter(|fields| fields.len() > 1)
         .collect();
@@ -360,15 +363,48 @@ fn hosts(keys: &[String]) -> Option<String> {
     }
     let mut out = String::new();
     for key in keys {
-        let fields = entries.iter().find(|fields| fields.iter().any(|word| word == key));
-        match fields {
+        match entries.iter().find(|fields| fields.iter().any(|word| word == key)) {
             Some(fields) => out.push_str(&show(fields)),
             None => {
-                use std::net::ToSocketAddrs;
-                let address = (key.as_str(), 0).to_socket_addrs().ok()?.next()?;
-                out.push_str(&format!("{:<15} {key}\n", address.ip()));
+                let found = addresses(key)?;
+                let six = found.iter().any(IpAddr::is_ipv6);
+                for address in found.iter().filter(|address| address.is_ipv6() == six) {
+                    out.push_str(&format!("{:<15} {key}\n", address.to_string()));
+                }
             }
         }
     }
     Some(out)
+}
+
+/// Every address with each kind of socket, as `getaddrinfo` would; the name stands on the first line.
+fn address_infos(keys: &[String], takes: fn(&IpAddr) -> bool) -> Option<String> {
+    let mut out = String::new();
+    for key in keys {
+        let found: Vec<IpAddr> = addresses(key)?.into_iter().filter(takes).collect();
+        if found.is_empty() {
+            return None;
+        }
+        let mut name = key.as_str();
+        for address in found {
+            for kind in ["STREAM", "DGRAM", "RAW"] {
+                out.push_str(&format!("{:<15} {kind:<6} {name}\n", address.to_string()));
+                name = "";
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Addresses of a name; a refusal is told, since it is not the same as an unknown name.
+fn addresses(name: &str) -> Option<Vec<IpAddr>> {
+    match (name, 0).to_socket_addrs() {
+        Ok(found) => Some(found.map(|address| address.ip()).collect()),
+        Err(error) => {
+            if error.kind() == ErrorKind::PermissionDenied {
+                complain("getent", format_args!("{name}: {}", reason(&error)));
+            }
+            None
+        }
+    }
 }

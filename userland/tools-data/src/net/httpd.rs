@@ -3,7 +3,7 @@
 //! Paths never lead out of the served directory: they are taken apart, `..` is refused, and what a path resolves to,
 //! symbolic links followed, must lie inside.
 
-use super::wire::{self, Accepted, Listener};
+use super::wire;
 use crate::cli::{self, Arg, Parser};
 use crate::codec;
 use crate::io::{bytes_of, complain, os, reason, shown};
@@ -11,6 +11,8 @@ use chrono::DateTime;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -108,46 +110,35 @@ pub fn httpd(args: Vec<OsString>) -> i32 {
 
 fn run(o: &mut Options) -> io::Result<()> {
     o.root = fs::canonicalize(&o.root)?;
-    let listener = Listener::bind(&o.host, o.port)?;
+    let listener = TcpListener::bind((o.host.as_str(), o.port))?;
     if !o.quiet {
         eprintln!(
             "serving {} on {} port {}",
             o.root.display(),
             o.host,
-            listener.port().unwrap_or(o.port)
+            listener.local_addr()?.port()
         );
     }
     serve_all(o, &listener)
 }
 
-fn serve_all(o: &Options, listener: &Listener) -> io::Result<()> {
+fn serve_all(o: &Options, listener: &TcpListener) -> io::Result<()> {
     let mut clients: Vec<Client> = Vec::new();
     loop {
         // Clients that are slow to send wait beside the listener; one that has sent is served to its end.
-        let mut sources: Vec<&File> = Vec::new();
-        sources.extend(listener.file());
-        sources.extend(clients.iter().map(|client| &client.accepted.stream));
-        let ready = if sources.is_empty() {
-            Vec::new()
-        } else {
-            wire::wait(&sources, Some(Duration::from_secs(1)))?
-        };
-        let own = usize::from(listener.file().is_some());
-        if own == 0 || ready.first() == Some(&true) {
+        let mut sources: Vec<BorrowedFd<'_>> = vec![listener.as_fd()];
+        sources.extend(clients.iter().map(|client| client.stream.as_fd()));
+        let ready = wire::wait(&sources, Some(Duration::from_secs(1)))?;
+        if ready.first() == Some(&true) {
             match listener.accept() {
-                Ok(accepted) if clients.len() < CLIENT_LIMIT => clients.push(Client::new(accepted)),
+                Ok((stream, peer)) if clients.len() < CLIENT_LIMIT => clients.push(Client::new(stream, peer)),
                 Ok(_) => {}
                 Err(error) => complain("httpd", reason(&error)),
             }
         }
-        let ready_clients: Vec<bool> = if own == 0 {
-            vec![true; clients.len()]
-        } else {
-            ready[own..].to_vec()
-        };
         for at in (0..clients.len()).rev() {
-            // What was accepted just now was not waited for yet.
-            let readable = ready_clients.get(at).copied().unwrap_or(own == 0);
+            // What was accepted just now was not waited for yet; on a host, nothing ever is.
+            let readable = ready.get(at + 1).copied().unwrap_or(!cfg!(target_os = "wasi"));
             let done = if readable {
                 clients[at].read()
             } else {
@@ -167,7 +158,8 @@ fn serve_all(o: &Options, listener: &Listener) -> io::Result<()> {
 
 /// A client and what it sent so far.
 struct Client {
-    accepted: Accepted,
+    stream: TcpStream,
+    peer: SocketAddr,
     request: Vec<u8>,
     since: Instant,
 }
@@ -181,9 +173,10 @@ struct Request {
 }
 
 impl Client {
-    fn new(accepted: Accepted) -> Self {
+    fn new(stream: TcpStream, peer: SocketAddr) -> Self {
         Self {
-            accepted,
+            stream,
+            peer,
             request: Vec::new(),
             since: Instant::now(),
         }
@@ -192,7 +185,7 @@ impl Client {
     /// Reads what is there; true when the request is complete or never will be.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        match self.accepted.stream.read(&mut buffer) {
+        match self.stream.read(&mut buffer) {
             Ok(0) | Err(_) => true,
             Ok(count) => {
                 self.request.extend_from_slice(&buffer[..count]);
@@ -219,17 +212,14 @@ impl Client {
             }
         };
         if !o.quiet {
-            let peer = self
-                .accepted
-                .peer
-                .map_or_else(|| "-".to_owned(), |peer| peer.ip().to_string());
+            let peer = self.peer.ip();
             let clean: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
             match status {
                 Ok(status) => eprintln!("{peer} \"{clean}\" {status}"),
                 Err(error) => eprintln!("{peer} \"{clean}\" {}", reason(&error)),
             }
         }
-        wire::shut_down_writing(&self.accepted.stream);
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     fn head(&mut self, status: &str, headers: &[(&str, String)]) -> io::Result<()> {
@@ -238,7 +228,7 @@ impl Client {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        self.accepted.stream.write_all(text.as_bytes())
+        self.stream.write_all(text.as_bytes())
     }
 
     fn error(&mut self, code: u16, words: &str, head_only: bool) -> io::Result<u16> {
@@ -252,7 +242,7 @@ impl Client {
         }
         self.head(&format!("{code} {words}"), &headers)?;
         if !head_only {
-            self.accepted.stream.write_all(body.as_bytes())?;
+            self.stream.write_all(body.as_bytes())?;
         }
         Ok(code)
     }
@@ -294,7 +284,7 @@ impl Client {
         ];
         self.head("200 OK", &headers)?;
         if !head_only {
-            self.accepted.stream.write_all(body.as_bytes())?;
+            self.stream.write_all(body.as_bytes())?;
         }
         Ok(200)
     }
@@ -332,7 +322,7 @@ impl Client {
         self.head(status, &headers)?;
         if !head_only && length > 0 {
             file.seek(SeekFrom::Start(start))?;
-            codec::copy(&mut file.take(length), &mut self.accepted.stream)?;
+            codec::copy(&mut file.take(length), &mut self.stream)?;
         }
         Ok(status[..3].parse().unwrap_or(200))
     }
@@ -574,9 +564,8 @@ mod tests {
 
     /// The answer to one request.
     fn ask(root: &Path, request: &str) -> String {
-        use std::net::TcpStream;
-        let listener = Listener::bind("127.0.0.1", 0).unwrap();
-        let port = listener.port().unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let o = Options {
             host: String::new(),
             port,

@@ -1,26 +1,106 @@
-//! Connections as files, in a guest by the kernel's calls and on a host by the standard library, and waiting for them.
+//! Connections of all kinds behind one type, waiting for them, and the words for what went wrong.
 
-use std::fs::File;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
+#[cfg(unix)]
+pub use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 #[cfg(target_os = "wasi")]
-pub use guest::{Listener, connect, shut_down_writing, wait};
-#[cfg(not(target_os = "wasi"))]
-pub use host::{Listener, connect, shut_down_writing, wait};
+pub use std::os::wasi::posix::net::{UnixDatagram, UnixListener, UnixStream};
 
-/// Which protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Tcp,
-    Udp,
+/// Which internet addresses are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    #[default]
+    Any,
+    V4,
+    V6,
 }
 
-/// A connection and who is at its other end.
-pub struct Accepted {
-    /// The connection.
-    pub stream: File,
-    /// Its peer.
-    pub peer: Option<SocketAddr>,
+impl Family {
+    /// Whether an address is wanted.
+    pub fn takes(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Udp(UdpSocket),
+    Unix(UnixStream),
+    UnixDatagram(UnixDatagram),
+}
+
+impl Stream {
+    /// Says that nothing more will be written. Datagrams have no end.
+    pub fn shut_down_writing(&self) {
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Udp(_) | Self::UnixDatagram(_) => Ok(()),
+        };
+    }
+
+    /// Whether each write is a message of its own and nothing tells the end.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp(_) | Self::UnixDatagram(_))
+    }
+
+    /// A second handle.
+    #[cfg(not(target_os = "wasi"))]
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Udp(socket) => Self::Udp(socket.try_clone()?),
+            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
+            Self::UnixDatagram(socket) => Self::UnixDatagram(socket.try_clone()?),
+        })
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buf),
+            Self::Udp(socket) => socket.recv(buf),
+            Self::Unix(stream) => stream.read(buf),
+            Self::UnixDatagram(socket) => socket.recv(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buf),
+            Self::Udp(socket) => socket.send(buf),
+            Self::Unix(stream) => stream.write(buf),
+            Self::UnixDatagram(socket) => socket.send(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::UnixDatagram(socket) => socket.as_fd(),
+        }
+    }
 }
 
 /// Splits `host:port`, `[v6]:port` or `port`.
@@ -30,197 +110,56 @@ pub fn split_address(text: &str, host: &str) -> Option<(String, u16)> {
     }
     let (name, port) = text.rsplit_once(':')?;
     let name = name.trim_start_matches('[').trim_end_matches(']');
-    Some((
-        if name.is_empty() {
-            host.to_owned()
-        } else {
-            name.to_owned()
-        },
-        port.parse().ok()?,
-    ))
+    let name = if name.is_empty() { host } else { name };
+    Some((name.to_owned(), port.parse().ok()?))
 }
 
+/// Addresses of a host, of one family; with `numeric` only a number is a host.
+pub fn resolve(host: &str, family: Family, numeric: bool) -> io::Result<Vec<IpAddr>> {
+    let unknown = || io::Error::other("Name or service not known");
+    let found: Vec<IpAddr> = match host.parse() {
+        Ok(address) => vec![address],
+        Err(_) if numeric => return Err(unknown()),
+        Err(_) => (host, 0).to_socket_addrs()?.map(|address| address.ip()).collect(),
+    };
+    let found: Vec<IpAddr> = found.into_iter().filter(|address| family.takes(*address)).collect();
+    match found.is_empty() {
+        true => Err(unknown()),
+        false => Ok(found),
+    }
+}
+
+/// What to say about an error: the reason of a refusal where the kernel knows one, else the error's own words.
+pub fn why(error: &io::Error) -> String {
+    let text = crate::io::reason(error);
+    text.strip_prefix("failed to lookup address information: ")
+        .map_or(text.clone(), str::to_owned)
+}
+
+/// Waits until one of `sources` can be read; which ones, none when `timeout` passed.
 #[cfg(target_os = "wasi")]
-mod guest {
-    use super::{Accepted, Kind};
+pub fn wait(sources: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
     use agentos_guest::fd::{self, POLLERR, POLLHUP, POLLIN, Source};
-    use agentos_guest::net::{self, Address};
-    use std::ffi::OsStr;
-    use std::fs::File;
-    use std::io;
-    use std::net::{IpAddr, SocketAddr};
-    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-    use std::time::Duration;
-
-    fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
-        match host.parse() {
-            Ok(address) => Ok(vec![address]),
-            Err(_) => net::resolve(OsStr::new(host), 0),
-        }
-    }
-
-    fn socket(address: IpAddr, kind: Kind) -> io::Result<OwnedFd> {
-        let domain = if address.is_ipv4() { net::AF_INET } else { net::AF_INET6 };
-        let kind = if kind == Kind::Tcp {
-            net::SOCK_STREAM
-        } else {
-            net::SOCK_DGRAM
-        };
-        net::socket(domain, kind | net::SOCK_CLOEXEC, 0)
-    }
-
-    /// Connects to the first address of `host` that takes the connection.
-    pub fn connect(host: &str, port: u16, kind: Kind, _timeout: Option<Duration>) -> io::Result<File> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in resolve(host)? {
-            let socket = socket(address, kind)?;
-            match net::connect(socket.as_fd(), &Address::Inet(SocketAddr::new(address, port))) {
-                Ok(()) => return Ok(File::from(socket)),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Says that nothing more will be written.
-    pub fn shut_down_writing(stream: &File) {
-        // Preview 1's own call; std reaches it through a stream type.
-        let Ok(copy) = stream.as_fd().try_clone_to_owned() else {
-            return;
-        };
-        let _ = std::net::TcpStream::from(copy).shutdown(std::net::Shutdown::Write);
-    }
-
-    /// Waits until one of `files` can be read; which ones, none when `timeout` passed.
-    pub fn wait(files: &[&File], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
-        let sources: Vec<Source> = files
-            .iter()
-            .map(|file| Source::Fd(file.as_raw_fd() as u32, POLLIN))
-            .collect();
-        let ready = fd::poll(&sources, timeout)?;
-        Ok(ready
-            .into_iter()
-            .map(|bits| bits & (POLLIN | POLLHUP | POLLERR) != 0)
-            .collect())
-    }
-
-    /// Takes connections.
-    pub struct Listener {
-        socket: File,
-    }
-
-    impl Listener {
-        /// Listens on an address.
-        pub fn bind(host: &str, port: u16) -> io::Result<Self> {
-            let address = resolve(host)?.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
-            let socket = socket(address, Kind::Tcp)?;
-            net::bind(socket.as_fd(), &Address::Inet(SocketAddr::new(address, port)))?;
-            net::listen(socket.as_fd(), 128)?;
-            Ok(Self {
-                socket: File::from(socket),
-            })
-        }
-
-        /// The port it listens on.
-        pub fn port(&self) -> Option<u16> {
-            match net::name(self.socket.as_fd(), false).ok()?? {
-                Address::Inet(address) => Some(address.port()),
-                Address::Unix(_) => None,
-            }
-        }
-
-        /// The socket, to wait for.
-        pub fn file(&self) -> Option<&File> {
-            Some(&self.socket)
-        }
-
-        /// The next connection.
-        pub fn accept(&self) -> io::Result<Accepted> {
-            let (socket, peer) = net::accept(self.socket.as_fd(), net::SOCK_CLOEXEC)?;
-            let peer = match peer {
-                Some(Address::Inet(address)) => Some(address),
-                _ => None,
-            };
-            Ok(Accepted {
-                stream: File::from(socket),
-                peer,
-            })
-        }
-    }
+    use std::os::fd::AsRawFd;
+    let sources: Vec<Source> = sources
+        .iter()
+        .map(|fd| Source::Fd(fd.as_raw_fd() as u32, POLLIN))
+        .collect();
+    let ready = fd::poll(&sources, timeout)?;
+    let bits = POLLIN | POLLHUP | POLLERR;
+    Ok(ready.into_iter().map(|ready| ready & bits != 0).collect())
 }
 
+/// On a host everything counts as ready, and reading waits.
 #[cfg(not(target_os = "wasi"))]
-mod host {
-    use super::{Accepted, Kind};
-    use std::fs::File;
-    use std::io;
-    use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-    use std::os::fd::{AsFd, OwnedFd};
-    use std::time::Duration;
+pub fn wait(sources: &[BorrowedFd<'_>], _timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    Ok(vec![true; sources.len()])
+}
 
-    /// Connects to the first address of `host` that takes the connection.
-    pub fn connect(host: &str, port: u16, kind: Kind, timeout: Option<Duration>) -> io::Result<File> {
-        if kind == Kind::Udp {
-            let socket = UdpSocket::bind("0.0.0.0:0")?;
-            socket.connect((host, port))?;
-            return Ok(File::from(OwnedFd::from(socket)));
-        }
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in (host, port).to_socket_addrs()? {
-            let stream = match timeout {
-                Some(timeout) => TcpStream::connect_timeout(&address, timeout),
-                None => TcpStream::connect(address),
-            };
-            match stream {
-                Ok(stream) => return Ok(File::from(OwnedFd::from(stream))),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Says that nothing more will be written.
-    pub fn shut_down_writing(stream: &File) {
-        if let Ok(copy) = stream.as_fd().try_clone_to_owned() {
-            let _ = TcpStream::from(copy).shutdown(Shutdown::Write);
-        }
-    }
-
-    /// On a host everything counts as ready, and reading waits.
-    pub fn wait(files: &[&File], _timeout: Option<Duration>) -> io::Result<Vec<bool>> {
-        Ok(vec![true; files.len()])
-    }
-
-    /// Takes connections.
-    pub struct Listener {
-        socket: TcpListener,
-    }
-
-    impl Listener {
-        /// Listens on an address.
-        pub fn bind(host: &str, port: u16) -> io::Result<Self> {
-            Ok(Self {
-                socket: TcpListener::bind((host, port))?,
-            })
-        }
-
-        /// The port it listens on.
-        pub fn port(&self) -> Option<u16> {
-            self.socket.local_addr().ok().map(|address| address.port())
-        }
-
-        /// Nothing to wait for together with connections.
-        pub fn file(&self) -> Option<&File> {
-            None
-        }
-
-        /// The next connection.
-        pub fn accept(&self) -> io::Result<Accepted> {
-            let (stream, peer) = self.socket.accept()?;
-            Ok(Accepted {
-                stream: File::from(OwnedFd::from(stream)),
-                peer: Some(peer),
-            })
-        }
+/// An unspecified address of the family of `other`, with a port.
+pub fn unspecified(other: IpAddr, port: u16) -> SocketAddr {
+    match other {
+        IpAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, port).into(),
+        IpAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, port).into(),
     }
 }
