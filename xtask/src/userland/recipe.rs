@@ -33,6 +33,10 @@ pub(crate) const PROGRAMS: &[Program] = &[
         for_tests: true,
     },
     Program {
+        name: "net",
+        package: "agentos-net-tools",
+    },
+    Program {
         name: "sh",
         package: "agentos-sh",
         for_tests: false,
