@@ -386,8 +386,8 @@ mod tests {
         // Repeated blocks of 128 KiB in four bytes each.
         let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
         let block = |last: u32| ((128 * 1024_u32) << 3 | 1 << 1 | last).to_le_bytes();
-        for n in 0..1000 {
-            bomb.extend([&block(u32::from(n == 999))[..3], b"x"].concat());
+        for n in 0..100 {
+            bomb.extend([&block(u32::from(n == 99))[..3], b"x"].concat());
         }
         let mut decoder = Decoder::new([&b"zstd"[..]].into_iter()).unwrap().unwrap();
         let (mut total, mut largest) = (0, 0);
@@ -398,7 +398,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert_eq!(total, 1000 * 128 * 1024);
+        assert_eq!(total, 100 * 128 * 1024);
         assert!(largest <= 1024 * 1024, "{largest}");
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Fetched {
     pub(super) url: Url,
     pub(super) head: Head,
     pub(super) unwanted: Option<Unwanted>,
+    /// Bytes that the file held before.
+    pub(super) from: u64,
     /// Bytes received this time.
     pub(super) bytes: u64,
     pub(super) time: Duration,
@@ -25,6 +27,10 @@ pub(super) struct Fetcher<'a> {
     pub(super) log: &'a Log,
     pub(super) client: Client,
     pub(super) jar: Jar,
+    /// Documents fetched so far.
+    pub(super) documents: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
 }
 
 impl Fetcher<'_> {
@@ -46,6 +52,7 @@ impl Fetcher<'_> {
             .map(|piece| Body::new(vec![piece]))
             .unwrap_or_default();
         let mut sink = Sink::new(self.log, options, target, &mut self.jar, url.clone());
+        sink.login = options.no_challenge;
         for followed in 0.. {
             sink.url = url.clone();
             let proxy = proxy_for(options, &url)?;
@@ -60,11 +67,17 @@ impl Fetcher<'_> {
                 control.finish();
             }
             let reply = outcome?;
+            if sink.challenged(&reply.head) {
+                self.log.full("Authentication selected: Basic\n");
+                (sink.login, sink.unwanted) = (true, None);
+                continue;
+            }
             let Some(location) = sink.redirect.take() else {
                 return Ok(Fetched {
                     url,
                     head: reply.head,
                     unwanted: sink.unwanted,
+                    from: sink.target.from,
                     bytes: sink.written,
                     time: control.elapsed(),
                 });
@@ -138,7 +151,7 @@ fn request(
             "identity".to_owned()
         },
     );
-    let user = options.user.as_ref().filter(|_| trusted);
+    let user = options.user.as_ref().filter(|_| trusted && sink.login);
     let login = user.map(|user| (user.clone().into_bytes(), options.password.clone().into_bytes()));
     if let Some((user, password)) = url.credentials().or(login) {
         add(

@@ -1,7 +1,7 @@
 //! All documents of a command line.
 
 use super::fetch::{Fetched, Fetcher};
-use super::log::{Log, now, speed};
+use super::log::{Log, human, now, speed};
 use super::options::{self, Options};
 use super::sink::{Target, Unwanted};
 use crate::engine::{Client, Exit, Failure, Jar, Result, Url, parse_date};
@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The tool.
 pub(super) fn run(args: Vec<OsString>) -> i32 {
@@ -31,7 +31,10 @@ pub(super) fn run(args: Vec<OsString>) -> i32 {
         }
     };
     match urls(&options) {
-        Ok(urls) if urls.is_empty() => usage("missing URL"),
+        Ok(urls) if urls.is_empty() => {
+            usage("missing URL");
+            GENERIC
+        }
         Ok(urls) => all(&options, &log, &urls),
         Err(error) => {
             complain("wget", reason(&error));
@@ -75,6 +78,8 @@ fn all(options: &Options, log: &Log, urls: &[String]) -> i32 {
         log,
         client,
         jar,
+        documents: 0,
+        bytes: 0,
     };
     let document = match document(options) {
         Ok(document) => document,
@@ -83,6 +88,7 @@ fn all(options: &Options, log: &Log, urls: &[String]) -> i32 {
             return FILE;
         }
     };
+    let began = Instant::now();
     let mut status = 0;
     for (at, text) in urls.iter().enumerate() {
         if at > 0 && !options.wait.is_zero() {
@@ -95,6 +101,20 @@ fn all(options: &Options, log: &Log, urls: &[String]) -> i32 {
         } else {
             status
         };
+    }
+    if fetcher.documents > 1 {
+        let (files, bytes, time) = (fetcher.documents, fetcher.bytes, began.elapsed());
+        let speed = speed(bytes, time);
+        log.full(&format!(
+            "FINISHED --{}--\nTotal wall clock time: {:.1}s\n",
+            now(),
+            time.as_secs_f64()
+        ));
+        log.full(&format!(
+            "Downloaded: {files} files, {} in {:.1}s ({speed})\n",
+            human(bytes),
+            time.as_secs_f64()
+        ));
     }
     if let Some(name) = &options.save_cookies {
         let _ = fs::write(name, fetcher.jar.text());
@@ -151,7 +171,12 @@ fn one(fetcher: &mut Fetcher<'_>, text: &str, document: Option<&File>) -> i32 {
         path.map(free_name)
     };
     match attempts(fetcher, &url, path.as_deref(), document) {
-        Ok(fetched) => told(options, log, &url, &fetched, path.as_deref()),
+        Ok(fetched) => {
+            if fetched.unwanted.is_none() {
+                (fetcher.documents, fetcher.bytes) = (fetcher.documents + 1, fetcher.bytes + fetched.bytes);
+            }
+            told(options, log, &url, &fetched, path.as_deref())
+        }
         Err(failure) => {
             let code = code(&failure);
             if code == SSL {
@@ -169,8 +194,8 @@ fn one(fetcher: &mut Fetcher<'_>, text: &str, document: Option<&File>) -> i32 {
                     "wget",
                     format_args!("unable to resolve host address \u{2018}{}\u{2019}{why}", url.host),
                 );
-            } else {
-                log.brief(&format!("{failure}\n"));
+            } else if failure.exit != Exit::Connect || !failure.refused {
+                log.brief(&format!("{} - {failure}.\n", now()));
             }
             code
         }
@@ -188,6 +213,9 @@ fn attempts(fetcher: &mut Fetcher<'_>, url: &Url, path: Option<&Path>, document:
     let begun = path.map_or(0, size);
     let mut pause = Duration::ZERO;
     for attempt in 1_u32.. {
+        if options.spider {
+            log.full("Spider mode enabled. Check if remote file exists.\n");
+        }
         let again = if attempt > 1 {
             format!("  (try:{attempt:2})")
         } else {
@@ -210,9 +238,8 @@ fn attempts(fetcher: &mut Fetcher<'_>, url: &Url, path: Option<&Path>, document:
             return outcome;
         }
         if let Err(failure) = &outcome {
-            log.full(&format!("{failure}\n"));
+            log.full(&format!("{} - {failure}. Retrying.\n\n", now()));
         }
-        log.full("Retrying.\n\n");
         pause = (pause + Duration::from_secs(1)).min(options.wait_retry);
         std::thread::sleep(pause);
     }
@@ -252,18 +279,15 @@ fn told(options: &Options, log: &Log, asked: &Url, fetched: &Fetched, path: Opti
     if let (Some(path), Some(time), true) = (path, time, options.server_times && options.document.is_none()) {
         set_modified(path, time);
     }
-    let total = fetched
-        .head
-        .length()
-        .ok()
-        .flatten()
-        .map_or_else(String::new, |total| format!("/{total}"));
+    let whole = fetched.bytes + fetched.from;
+    let total = fetched.head.length().ok().flatten();
+    let total = total.map_or_else(String::new, |total| format!("/{}", total + fetched.from));
     let stamp = now();
     match log.voice {
         options::Voice::Brief => {
             log.brief(&format!(
-                "{stamp} URL:{} [{}{total}] -> \"{name}\" [1]\n",
-                fetched.url, fetched.bytes
+                "{stamp} URL:{} [{whole}{total}] -> \"{name}\" [1]\n",
+                fetched.url
             ));
         }
         _ => {
@@ -273,7 +297,7 @@ fn told(options: &Options, log: &Log, asked: &Url, fetched: &Fetched, path: Opti
                 format!("\u{2018}{name}\u{2019} saved")
             };
             let speed = speed(fetched.bytes, fetched.time);
-            log.full(&format!("{stamp} ({speed}) - {verb} [{}{total}]\n\n", fetched.bytes));
+            log.full(&format!("{stamp} ({speed}) - {verb} [{whole}{total}]\n\n"));
         }
     }
     if fetched.head.status >= 400 { SERVER } else { 0 }

@@ -38,6 +38,8 @@ pub(super) struct Sink<'a> {
     pub(super) redirect: Option<String>,
     /// Why the body was not wanted.
     pub(super) unwanted: Option<Unwanted>,
+    /// User and password are sent.
+    pub(super) login: bool,
     /// Bytes written.
     pub(super) written: u64,
     decoder: Option<Decoder>,
@@ -67,6 +69,7 @@ impl<'a> Sink<'a> {
             url,
             redirect: None,
             unwanted: None,
+            login: false,
             written: 0,
             decoder: None,
         }
@@ -89,6 +92,12 @@ impl<'a> Sink<'a> {
         self.target.file =
             Some(opened.map_err(|error| Failure::new(Exit::Write, format!("{}: {}", path.display(), reason(&error))))?);
         Ok(())
+    }
+
+    /// Whether the server asks for what was not sent yet.
+    pub(super) fn challenged(&self, head: &Head) -> bool {
+        let basic = |value: &[u8]| value.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"basic"));
+        head.status == 401 && !self.login && self.options.user.is_some() && head.values("www-authenticate").any(basic)
     }
 
     fn say_length(&self, head: &Head) -> Result<()> {
@@ -176,7 +185,14 @@ impl Observer for Sink<'_> {
             }
             return;
         };
-        if text.starts_with("Connected to ") {
+        if text.starts_with("Re-using existing connection") {
+            let url = &self.url;
+            self.log.full(&format!(
+                "Reusing existing connection to {}:{}.\n",
+                url.host_in_brackets(),
+                url.port()
+            ));
+        } else if text.starts_with("Connected to ") {
             self.log.full("connected.\n");
         } else if let Some(rest) = text.strip_prefix("  Trying ") {
             let place = rest.trim_end_matches("...");
