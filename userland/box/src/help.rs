@@ -52,6 +52,8 @@ const OTHERS: &[(&str, &str)] = &[
         "bash",
         "[-c COMMAND] [FILE [ARG]...]   the shell; `help` in it tells of its own commands",
     ),
+    ("curl", "[OPTION]... URL...   fetch and send over HTTP; curl --help"),
     ("help", "[COMMAND]...   this list"),
     ("sh", "[-c COMMAND] [FILE [ARG]...]   the shell"),
+    ("wget", "[OPTION]... URL...   fetch files over HTTP; wget --help"),
 ];

@@ -28,13 +28,14 @@ pub(crate) const PROGRAMS: &[Program] = &[
         for_tests: false,
     },
     Program {
+        name: "net",
+        package: "agentos-net-tools",
+        for_tests: false,
+    },
+    Program {
         name: "probe",
         package: "agentos-probe",
         for_tests: true,
-    },
-    Program {
-        name: "net",
-        package: "agentos-net-tools",
     },
     Program {
         name: "sh",
