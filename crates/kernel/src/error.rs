@@ -64,6 +64,7 @@ impl Error {
     pub fn denial(&self) -> Option<String> {
         match self {
             Self::Refused(message) => Some(message.to_string()),
+            Self::Denied(denied) => Some(denied.to_string()),
             _ => None,
         }
     }
