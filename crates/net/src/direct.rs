@@ -141,6 +141,12 @@ impl Direct {
         }
     }
 
+    /// When bytes moved last.
+    fn moved(&self) -> Instant {
+        let since = Duration::from_millis(self.moved.load(Ordering::Relaxed));
+        self.begun.checked_add(since).unwrap_or(self.begun)
+    }
+
     /// Ends it because of a deadline.
     fn expire(&self) {
         *self.phase.lock() = Phase::Failed(Errno::ETIMEDOUT.into());
@@ -173,25 +179,28 @@ pub(crate) fn ends(socket: BorrowedFd<'_>) -> rustix::io::Result<Ends> {
 
 /// Keeps the deadlines of a connection.
 async fn watch(direct: Weak<Direct>, begun: Instant, deadlines: Deadlines) {
-    let total = deadlines.total.and_then(|total| begun.checked_add(total));
-    let mut next = begun.checked_add(deadlines.connect);
+    let after = |moment: Instant, time: Option<Duration>| time.and_then(|time| moment.checked_add(time));
+    let total = after(begun, deadlines.total);
     loop {
-        let due = [next, total].into_iter().flatten().min();
-        let Some(due) = due else { return };
-        tokio::time::sleep_until(due.into()).await;
-        let Some(direct) = direct.upgrade() else { return };
+        let Some(connection) = direct.upgrade() else { return };
         let now = Instant::now();
-        let late = total.is_some_and(|total| total <= now);
-        let idle = deadlines.idle.and_then(|idle| {
-            let moved = Duration::from_millis(direct.moved.load(Ordering::Relaxed));
-            begun.checked_add(moved)?.checked_add(idle)
-        });
-        match direct.outcome() {
+        let next = match connection.outcome() {
             Some(Err(_)) => return,
-            None => return direct.expire(),
-            Some(Ok(_)) if late || idle.is_some_and(|idle| idle <= now) => return direct.expire(),
-            Some(Ok(_)) => next = idle,
+            Some(Ok(_)) => after(connection.moved(), deadlines.idle),
+            // It may be connected any moment, and the time of being idle then runs.
+            None => [after(begun, Some(deadlines.connect)), after(now, deadlines.idle)]
+                .into_iter()
+                .flatten()
+                .min(),
+        };
+        let Some(due) = [next, total].into_iter().flatten().min() else {
+            return;
+        };
+        if due <= now {
+            return connection.expire();
         }
+        drop(connection);
+        tokio::time::sleep_until(due.into()).await;
     }
 }
 

@@ -81,9 +81,10 @@ fn interesting() -> impl Strategy<Value = IpAddr> {
             IpAddr::V4(address) => Some(address.to_bits()),
             IpAddr::V6(_) => None,
         })
-        .chain(["169.254.169.254", "100.100.100.200", "8.8.8.8", "192.0.0.192"].map(|text| {
-            text.parse::<Ipv4Addr>().unwrap().to_bits()
-        }))
+        .chain(
+            ["169.254.169.254", "100.100.100.200", "8.8.8.8", "192.0.0.192"]
+                .map(|text| text.parse::<Ipv4Addr>().unwrap().to_bits()),
+        )
         .collect();
     let carriers = [
         0_u128,
@@ -95,7 +96,10 @@ fn interesting() -> impl Strategy<Value = IpAddr> {
         0xfe80 << 112 | 0x0200_5efe << 32,
         0x2001_0db8 << 96 | 0x5efe << 32,
     ];
-    let carried = (prop::sample::select(v4.clone()), prop::sample::select(carriers.to_vec()))
+    let carried = (
+        prop::sample::select(v4.clone()),
+        prop::sample::select(carriers.to_vec()),
+    )
         .prop_map(|(inner, outer)| IpAddr::from(Ipv6Addr::from_bits(outer | u128::from(inner))));
     let other = (prop::sample::select(v4), any::<bool>(), any::<u64>()).prop_map(|(inner, teredo, rest)| {
         let bits = match teredo {

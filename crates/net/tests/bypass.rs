@@ -28,7 +28,9 @@ struct Case {
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for line in CORPUS.lines() {
-        let Some((spelling, wanted)) = line.split_once('\t').filter(|_| !line.starts_with('#')) else { continue };
+        let Some((spelling, wanted)) = line.split_once('\t').filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
         let spelling = unescape(spelling);
         cases.push(Case { spelling, wanted });
     }
@@ -90,17 +92,28 @@ impl Attempts {
             let reached = dialled == [SocketAddr::new(address.to_canonical(), port)] && error == Errno::ECONNREFUSED;
             let right = match wanted {
                 "public" | "exempt" => reached,
-                "loopback" => dialled.is_empty() && (said.contains(" is loopback (") || said.contains("restricted loopback")),
-                label => dialled.is_empty() && error == Errno::EACCES && said.contains(&format!("restricted {label} range")),
+                "loopback" => {
+                    dialled.is_empty() && (said.contains(" is loopback (") || said.contains("restricted loopback"))
+                }
+                label => {
+                    dialled.is_empty() && error == Errno::EACCES && said.contains(&format!("restricted {label} range"))
+                }
             };
             if !right {
-                self.wrong.push(format!("{how}: {address}: wanted {wanted}, got {said}, dialled {dialled:?}"));
+                self.wrong.push(format!(
+                    "{how}: {address}: wanted {wanted}, got {said}, dialled {dialled:?}"
+                ));
             }
         }
     }
 
     fn finish(self, least: usize) {
-        assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
+        assert!(
+            self.wrong.is_empty(),
+            "{} wrong:\n{}",
+            self.wrong.len(),
+            self.wrong.join("\n")
+        );
         assert!(self.made >= least, "{} attempts", self.made);
     }
 }
@@ -113,17 +126,27 @@ fn t9_literals_in_every_spelling() {
         let host = parse_host(case.spelling.as_bytes());
         let resolved = resolve(&attempts.guard, &case.spelling);
         match (host, case.wanted) {
-            (Err(_), "invalid") => assert!(resolved.is_err_and(|error| error == Errno::EINVAL), "{:?}", case.spelling),
+            (Err(_), "invalid") => assert!(
+                resolved.is_err_and(|error| error == Errno::EINVAL),
+                "{:?}",
+                case.spelling
+            ),
             (Ok(Host::Address(address)), wanted) => attempts.visit(&case.spelling, address, 80, wanted),
             (Ok(Host::Name(_)), "loopback") => {
                 for address in resolved.unwrap() {
                     attempts.visit(&case.spelling, address, 80, "loopback");
                 }
             }
-            (host, wanted) => attempts.wrong.push(format!("{:?}: {host:?}, wanted {wanted}", case.spelling)),
+            (host, wanted) => attempts
+                .wrong
+                .push(format!("{:?}: {host:?}, wanted {wanted}", case.spelling)),
         }
     }
-    assert!(server.log().is_empty(), "literals were sent to a server: {:?}", server.log());
+    assert!(
+        server.log().is_empty(),
+        "literals were sent to a server: {:?}",
+        server.log()
+    );
     attempts.finish(800);
 }
 
@@ -132,7 +155,9 @@ fn t9_answers_of_a_name_server() {
     let server = Server::start();
     let mut attempts = Attempts::new(&server, &[]);
     for (at, case) in cases().into_iter().enumerate() {
-        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else { continue };
+        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else {
+            continue;
+        };
         let name = format!("n{at}.test");
         // Half of the names are aliases, half of them have a public address, too.
         let public: IpAddr = "93.184.216.34".parse().unwrap();
@@ -152,7 +177,8 @@ fn t9_answers_of_a_name_server() {
             wanted => {
                 let error = resolved.unwrap_err();
                 let said = text(&error);
-                let right = said.contains(&format!("dns://{name}: ")) && said.contains(&format!("restricted {wanted} range"));
+                let right =
+                    said.contains(&format!("dns://{name}: ")) && said.contains(&format!("restricted {wanted} range"));
                 assert!(error == Errno::EACCES && right, "{said}");
             }
         }
@@ -163,7 +189,11 @@ fn t9_answers_of_a_name_server() {
 
 /// The same as a DNS message.
 fn query(attempts: &mut Attempts, name: &str, address: IpAddr, case: &Case) {
-    let kind = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+    let kind = if address.is_ipv4() {
+        RecordType::A
+    } else {
+        RecordType::AAAA
+    };
     let asked = attempts.guard.query(&question(name, kind), PID).unwrap();
     let answer = Message::from_vec(&wait(|waker| asked.poll(waker)).unwrap()).unwrap();
     attempts.made += 1;
@@ -187,7 +217,9 @@ fn t9_redirects_after_an_admitted_connection() {
     let public: IpAddr = "93.184.216.34".parse().unwrap();
     server.set("site.test", Behaviour::Addresses(vec![public]));
     for case in cases() {
-        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else { continue };
+        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else {
+            continue;
+        };
         assert_eq!(resolve(&attempts.guard, "site.test").unwrap(), [public]);
         attempts.visit("first", public, 443, "public");
         attempts.visit(&case.spelling, address, 443, case.wanted);
@@ -204,7 +236,9 @@ fn t9_rebinding() {
     let mut attempts = Attempts::new(&server, &[]);
     let public: IpAddr = "93.184.216.34".parse().unwrap();
     for (at, case) in cases().into_iter().enumerate() {
-        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else { continue };
+        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else {
+            continue;
+        };
         let name = format!("r{at}.test");
         server.set(&name, Behaviour::Addresses(vec![public]));
         let first = resolve(&attempts.guard, &name).unwrap();
@@ -226,7 +260,9 @@ fn t9_an_exempt_port_opens_two_addresses_and_nothing_else() {
     let server = Server::start();
     let mut attempts = Attempts::new(&server, &[EXEMPT]);
     for case in cases() {
-        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else { continue };
+        let Ok(Host::Address(address)) = parse_host(case.spelling.as_bytes()) else {
+            continue;
+        };
         let main = ["127.0.0.1", "::1"].map(|text| text.parse::<IpAddr>().unwrap());
         let wanted = if main.contains(&address) { "exempt" } else { case.wanted };
         attempts.visit(&case.spelling, address, EXEMPT, wanted);
@@ -240,10 +276,24 @@ fn t9_ports_and_zones_that_are_none() {
     let server = Server::start();
     let attempts = Attempts::new(&server, &[EXEMPT]);
     let zoned = std::net::SocketAddrV6::new("2606:4700::1".parse().unwrap(), 80, 0, 3);
-    for to in [SocketAddr::from(([8, 8, 8, 8], 0)), SocketAddr::from(([127, 0, 0, 1], 0)), zoned.into()] {
+    for to in [
+        SocketAddr::from(([8, 8, 8, 8], 0)),
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        zoned.into(),
+    ] {
         let request = Outgoing::new(to, PID);
-        assert!(attempts.guard.connect(&request).is_err_and(|error| error == Errno::EINVAL));
-        assert!(attempts.guard.datagrams(&request).is_err_and(|error| error == Errno::EINVAL));
+        assert!(
+            attempts
+                .guard
+                .connect(&request)
+                .is_err_and(|error| error == Errno::EINVAL)
+        );
+        assert!(
+            attempts
+                .guard
+                .datagrams(&request)
+                .is_err_and(|error| error == Errno::EINVAL)
+        );
     }
     assert!(attempts.dialer.take().is_empty());
 }

@@ -6,9 +6,7 @@ use agentos_kernel::fd::PollEvents;
 use agentos_kernel::net::{Egress, Outgoing, Shutdown, Stream};
 use agentos_kernel::policy::Policy;
 use agentos_kernel::{Errno, Error};
-use agentos_net::{
-    BoxFuture, Dial, Dialer, Guard, GuardConfig, HostDialer, HostEnd, Interceptor, Purpose, Target,
-};
+use agentos_net::{BoxFuture, Connected, Dial, Dialer, Guard, GuardConfig, HostDialer, Interceptor, Purpose, Target};
 use common::{PID, text, wait};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -79,14 +77,21 @@ fn each_half_ends_by_itself() {
     assert_eq!(read(&*stream, 64).unwrap(), b"late");
     drop(peer);
     assert_eq!(read(&*stream, 64).unwrap(), b"");
-    assert!(stream.poll(PollEvents::IN | PollEvents::RDHUP, None).contains(PollEvents::RDHUP));
+    assert!(
+        stream
+            .poll(PollEvents::IN | PollEvents::RDHUP, None)
+            .contains(PollEvents::RDHUP)
+    );
 }
 
 #[test]
 fn closing_with_abort_resets_the_peer() {
     let (stream, mut peer, _guard) = pair();
     stream.close(true);
-    assert_eq!(peer.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(
+        peer.read(&mut [0; 4]).unwrap_err().kind(),
+        io::ErrorKind::ConnectionReset
+    );
     assert!(matches!(stream.read(&mut [0; 4], None), Poll::Ready(Err(_))));
 }
 
@@ -156,7 +161,10 @@ fn polling_tells_what_can_be_done() {
 fn nobody_listening_is_refused_as_by_the_host() {
     let (listener, guard, address) = setup();
     drop(listener);
-    assert_eq!(common::connect(&guard, address).unwrap_err().errno(), Errno::ECONNREFUSED);
+    assert_eq!(
+        common::connect(&guard, address).unwrap_err().errno(),
+        Errno::ECONNREFUSED
+    );
 }
 
 #[test]
@@ -196,7 +204,10 @@ fn an_exemption_grants_no_permission() {
         config.policy = Arc::new(Policy::from_json(&rules).unwrap());
         common::connect(&Guard::new(config), address).map_err(|error| text(&error))
     };
-    let denied = format!("EACCES: permission denied, tcp://127.0.0.1:{}: blocked by network.http policy", address.port());
+    let denied = format!(
+        "EACCES: permission denied, tcp://127.0.0.1:{}: blocked by network.http policy",
+        address.port()
+    );
     let network = |network: serde_json::Value| serde_json::json!({ "network": network });
     assert_eq!(allowed(network("allow".into())), Ok(address));
     assert_eq!(allowed(network("deny".into())), Err(denied.clone()));
@@ -228,7 +239,10 @@ fn datagrams_come_from_the_one_peer_only() {
     assert_eq!(server.recv_from(&mut buf).unwrap().0, 0);
     let usage = guard.usage();
     assert_eq!((usage.flows, usage.bytes_out, usage.bytes_in), (1, 4, 13));
-    let other = guard.datagrams(&Outgoing::new(SocketAddr::new(address.ip(), 9), PID)).err().unwrap();
+    let other = guard
+        .datagrams(&Outgoing::new(SocketAddr::new(address.ip(), 9), PID))
+        .err()
+        .unwrap();
     assert!(text(&other).starts_with("EACCES: blocked outbound network access to udp://127.0.0.1:9: "));
 }
 
@@ -264,7 +278,10 @@ fn a_socket_that_leads_elsewhere_is_closed() {
     config.dialer = Arc::new(Elsewhere(address));
     let guard = Guard::new(config);
     let public = "93.184.216.34:80".parse().unwrap();
-    assert_eq!(common::connect(&guard, public).unwrap_err().errno(), Errno::ECONNABORTED);
+    assert_eq!(
+        common::connect(&guard, public).unwrap_err().errno(),
+        Errno::ECONNABORTED
+    );
     let error = guard.datagrams(&Outgoing::new(public, PID)).err().unwrap();
     assert_eq!(error.errno(), Errno::ECONNABORTED);
     drop(listener);
@@ -285,7 +302,10 @@ fn a_connection_that_does_not_come_about_ends_with_its_deadline() {
     let (_listener, _fill, address) = deaf();
     let mut config = guard_for(address.port());
     config.limits.connect_timeout = Duration::from_millis(50);
-    assert_eq!(common::connect(&Guard::new(config), address).unwrap_err().errno(), Errno::ETIMEDOUT);
+    assert_eq!(
+        common::connect(&Guard::new(config), address).unwrap_err().errno(),
+        Errno::ETIMEDOUT
+    );
 }
 
 #[test]
@@ -318,7 +338,7 @@ impl Interceptor for Detour {
         true
     }
 
-    fn connect<'a>(&'a self, target: &'a Target, dial: &'a Dial) -> BoxFuture<'a, Result<HostEnd, Error>> {
+    fn connect<'a>(&'a self, target: &'a Target, dial: &'a Dial) -> BoxFuture<'a, Result<Connected, Error>> {
         Box::pin(async move {
             if self.refuse {
                 return Err(Error::refused("EACCES: no"));
@@ -327,7 +347,10 @@ impl Interceptor for Detour {
                 Some(to) => dial.operator(to).await?,
                 None => dial.target(target).await?,
             };
-            Ok(Box::new(stream) as HostEnd)
+            Ok(Connected {
+                host: Box::new(stream),
+                target: target.clone(),
+            })
         })
     }
 }
@@ -341,7 +364,13 @@ fn intercepted(port: u16, detour: Detour) -> Guard {
 #[test]
 fn an_interceptor_carries_a_connection() {
     let (listener, _, address) = setup();
-    let guard = intercepted(address.port(), Detour { to: None, refuse: false });
+    let guard = intercepted(
+        address.port(),
+        Detour {
+            to: None,
+            refuse: false,
+        },
+    );
     let stream = open(&guard, address);
     let mut peer = listener.accept().unwrap().0;
     let data: Vec<u8> = (0..1 << 20).map(|at: u32| (at % 253) as u8).collect();
@@ -367,7 +396,13 @@ fn an_interceptor_carries_a_connection() {
 #[test]
 fn an_interceptor_goes_elsewhere_or_refuses() {
     let (listener, _, address) = setup();
-    let guard = intercepted(1, Detour { to: Some(address), refuse: false });
+    let guard = intercepted(
+        1,
+        Detour {
+            to: Some(address),
+            refuse: false,
+        },
+    );
     let public = "93.184.216.34:80".parse().unwrap();
     let stream = open(&guard, public);
     listener.accept().unwrap().0.write_all(b"from elsewhere").unwrap();
@@ -382,7 +417,13 @@ fn an_interceptor_goes_elsewhere_or_refuses() {
 #[test]
 fn an_intercepted_guest_that_leaves_ends_the_peers_connection() {
     let (listener, _, address) = setup();
-    let guard = intercepted(address.port(), Detour { to: None, refuse: false });
+    let guard = intercepted(
+        address.port(),
+        Detour {
+            to: None,
+            refuse: false,
+        },
+    );
     let stream = open(&guard, address);
     let mut peer = listener.accept().unwrap().0;
     stream.close(true);
@@ -402,6 +443,10 @@ fn own_addresses_of_the_host_are_refused() {
     if !own.is_loopback() {
         let refused = common::connect(&guard, SocketAddr::new(own, 80)).unwrap_err();
         assert_eq!(refused.errno(), Errno::EACCES);
-        assert!(text(&refused).contains("within restricted host range"), "{}", text(&refused));
+        assert!(
+            text(&refused).contains("within restricted host range"),
+            "{}",
+            text(&refused)
+        );
     }
 }

@@ -43,7 +43,10 @@ fn told(message: &Message) -> Vec<IpAddr> {
         RData::AAAA(address) => Some(IpAddr::V6(address.0)),
         _ => None,
     };
-    message.all_sections().filter_map(|record| address(&record.data)).collect()
+    message
+        .all_sections()
+        .filter_map(|record| address(&record.data))
+        .collect()
 }
 
 fn errno(result: Result<Vec<IpAddr>>) -> Errno {
@@ -63,10 +66,23 @@ fn addresses_come_ipv4_first_and_once() {
 #[test]
 fn a_mixed_answer_loses_its_blocked_addresses() {
     let (guard, server) = setup();
-    let given = ips(&["10.0.0.1", "93.184.216.34", "169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a00:1", "127.0.0.1"]);
+    let given = ips(&[
+        "10.0.0.1",
+        "93.184.216.34",
+        "169.254.169.254",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "127.0.0.1",
+    ]);
     server.set("mixed.test", Behaviour::Addresses(given));
-    assert_eq!(resolve(&guard, "mixed.test").unwrap(), ips(&["93.184.216.34", "127.0.0.1"]));
-    assert_eq!(told(&ask(&guard, "mixed.test.", RecordType::A)), ips(&["93.184.216.34", "127.0.0.1"]));
+    assert_eq!(
+        resolve(&guard, "mixed.test").unwrap(),
+        ips(&["93.184.216.34", "127.0.0.1"])
+    );
+    assert_eq!(
+        told(&ask(&guard, "mixed.test.", RecordType::A)),
+        ips(&["93.184.216.34", "127.0.0.1"])
+    );
 }
 
 #[test]
@@ -76,7 +92,10 @@ fn an_answer_with_nothing_left_is_refused_with_the_reason() {
     let error = resolve(&guard, "bad.test").unwrap_err();
     let wanted = "EACCES: blocked outbound network access to dns://bad.test: 10.0.0.1 is within restricted private range 10.0.0.0/8";
     assert_eq!(text(&error), wanted);
-    assert_eq!(ask(&guard, "bad.test.", RecordType::A).metadata.response_code, ResponseCode::Refused);
+    assert_eq!(
+        ask(&guard, "bad.test.", RecordType::A).metadata.response_code,
+        ResponseCode::Refused
+    );
     assert_eq!(guard.usage().denied, 2);
 }
 
@@ -116,11 +135,23 @@ fn addresses_of_other_names_do_not_count() {
 fn blocked_addresses_beside_an_answer_are_taken_out() {
     let (guard, server) = setup();
     let beside = ips(&["10.0.0.7", "93.184.216.40"]);
-    server.set("beside.test", Behaviour::Beside(ips(&["93.184.216.34"]), beside.clone()));
-    assert_eq!(told(&ask(&guard, "beside.test.", RecordType::A)), ips(&["93.184.216.34", "93.184.216.40"]));
+    server.set(
+        "beside.test",
+        Behaviour::Beside(ips(&["93.184.216.34"]), beside.clone()),
+    );
+    assert_eq!(
+        told(&ask(&guard, "beside.test.", RecordType::A)),
+        ips(&["93.184.216.34", "93.184.216.40"])
+    );
     server.set("mail.test", Behaviour::Mail(beside));
     let answer = ask(&guard, "mail.test.", RecordType::MX);
-    assert!(answer.answers.iter().any(|record| record.record_type() == RecordType::MX), "{answer}");
+    assert!(
+        answer
+            .answers
+            .iter()
+            .any(|record| record.record_type() == RecordType::MX),
+        "{answer}"
+    );
     assert_eq!(told(&answer), ips(&["93.184.216.40"]));
 }
 
@@ -129,7 +160,13 @@ fn texts_pass() {
     let (guard, server) = setup();
     server.set("text.test", Behaviour::Text("hello".to_owned()));
     let answer = ask(&guard, "text.test.", RecordType::TXT);
-    assert!(answer.answers.iter().any(|record| record.data.to_string().contains("hello")), "{answer}");
+    assert!(
+        answer
+            .answers
+            .iter()
+            .any(|record| record.data.to_string().contains("hello")),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -156,7 +193,13 @@ fn huge_answers_and_nonsense_are_survived() {
     let (guard, server) = setup();
     server.set("huge.test", Behaviour::Huge(3000));
     assert!(resolve(&guard, "huge.test").is_err());
-    for bytes in [vec![], vec![0; 5], vec![0xff; 600], vec![0; 12], b"\x42\x42\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff".to_vec()] {
+    for bytes in [
+        vec![],
+        vec![0; 5],
+        vec![0xff; 600],
+        vec![0; 12],
+        b"\x42\x42\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+    ] {
         server.set("garbage.test", Behaviour::Garbage(bytes));
         assert!(resolve(&guard, "garbage.test").is_err());
     }
@@ -175,8 +218,14 @@ fn why_there_is_no_address_is_told_apart() {
     assert_eq!(errno(resolve(&guard, "fails.test")), Errno::EAGAIN);
     assert_eq!(errno(resolve(&guard, "silent.test")), Errno::EAGAIN);
     assert_eq!(errno(resolve(&guard, "a..b")), Errno::EINVAL);
-    assert_eq!(ask(&guard, "unknown.test.", RecordType::A).metadata.response_code, ResponseCode::NXDomain);
-    assert_eq!(ask(&guard, "fails.test.", RecordType::A).metadata.response_code, ResponseCode::ServFail);
+    assert_eq!(
+        ask(&guard, "unknown.test.", RecordType::A).metadata.response_code,
+        ResponseCode::NXDomain
+    );
+    assert_eq!(
+        ask(&guard, "fails.test.", RecordType::A).metadata.response_code,
+        ResponseCode::ServFail
+    );
 }
 
 #[test]
@@ -194,7 +243,10 @@ fn local_names_and_overrides_are_never_sent() {
     assert_eq!(told(&ask(&guard, "localhost.", RecordType::AAAA)), ips(&["::1"]));
     assert_eq!(told(&ask(&guard, "own.test.", RecordType::A)), ips(&["93.184.216.34"]));
     assert!(told(&ask(&guard, "own.test.", RecordType::AAAA)).is_empty());
-    assert_eq!(ask(&guard, "inner.test.", RecordType::A).metadata.response_code, ResponseCode::Refused);
+    assert_eq!(
+        ask(&guard, "inner.test.", RecordType::A).metadata.response_code,
+        ResponseCode::Refused
+    );
     assert!(ask(&guard, "own.test.", RecordType::TXT).answers.is_empty());
     assert!(server.log().is_empty(), "{:?}", server.log());
 }
@@ -211,25 +263,44 @@ fn the_policy_decides_about_names() {
     let guard = Guard::new(config);
     assert_eq!(resolve(&guard, "yes.test").unwrap(), ips(&["93.184.216.34"]));
     let error = resolve(&guard, "no.test").unwrap_err();
-    assert_eq!(text(&error), "EACCES: permission denied, dns://no.test: blocked by network.dns policy");
-    assert_eq!(ask(&guard, "no.test.", RecordType::A).metadata.response_code, ResponseCode::Refused);
-    assert!(!server.log().iter().any(|name| name.starts_with("no.test")), "{:?}", server.log());
+    assert_eq!(
+        text(&error),
+        "EACCES: permission denied, dns://no.test: blocked by network.dns policy"
+    );
+    assert_eq!(
+        ask(&guard, "no.test.", RecordType::A).metadata.response_code,
+        ResponseCode::Refused
+    );
+    assert!(
+        !server.log().iter().any(|name| name.starts_with("no.test")),
+        "{:?}",
+        server.log()
+    );
     // The name stands for the address from now on; an address that no name led to is still refused.
     let refused = common::connect(&guard, "93.184.216.34:443".parse().unwrap()).unwrap_err();
     assert_eq!(refused.errno(), Errno::ECONNREFUSED);
     let denied = common::connect(&guard, "93.184.216.35:443".parse().unwrap()).unwrap_err();
-    assert_eq!(text(&denied), "EACCES: permission denied, tcp://93.184.216.35:443: blocked by network.http policy");
+    assert_eq!(
+        text(&denied),
+        "EACCES: permission denied, tcp://93.184.216.35:443: blocked by network.http policy"
+    );
 }
 
 #[test]
 fn messages_that_are_no_questions() {
     let (guard, _server) = setup();
     for bytes in [&b""[..], b"x", &[0; 11], &[0xff; 100]] {
-        assert!(guard.query(bytes, PID).is_err_and(|error| error == Errno::EINVAL), "{bytes:?}");
+        assert!(
+            guard.query(bytes, PID).is_err_and(|error| error == Errno::EINVAL),
+            "{bytes:?}"
+        );
     }
     let code = |message: &mut Message| {
         let asked = guard.query(&message.to_vec().unwrap(), PID).unwrap();
-        Message::from_vec(&wait(|waker| asked.poll(waker)).unwrap()).unwrap().metadata.response_code
+        Message::from_vec(&wait(|waker| asked.poll(waker)).unwrap())
+            .unwrap()
+            .metadata
+            .response_code
     };
     let whole = || Message::from_vec(&question("a.test.", RecordType::A)).unwrap();
     let mut none = whole();
@@ -240,8 +311,14 @@ fn messages_that_are_no_questions() {
     assert_eq!(code(&mut two), ResponseCode::FormErr);
     let mut transfer = Message::from_vec(&question("a.test.", RecordType::AXFR)).unwrap();
     assert_eq!(code(&mut transfer), ResponseCode::NotImp);
-    assert_eq!(ask(&guard, "127.0.0.1.", RecordType::A).metadata.response_code, ResponseCode::NXDomain);
-    assert_eq!(ask(&guard, ".", RecordType::NS).metadata.response_code, ResponseCode::Refused);
+    assert_eq!(
+        ask(&guard, "127.0.0.1.", RecordType::A).metadata.response_code,
+        ResponseCode::NXDomain
+    );
+    assert_eq!(
+        ask(&guard, ".", RecordType::NS).metadata.response_code,
+        ResponseCode::Refused
+    );
 }
 
 #[test]
@@ -265,7 +342,10 @@ fn more_lookups_than_may_run_at_once_wait_for_their_turn() {
     for name in &names {
         server.set(name, Behaviour::Addresses(ips(&["93.184.216.34"])));
     }
-    let lookups: Vec<_> = names.iter().map(|name| guard.resolve(name.as_bytes(), None, PID).unwrap()).collect();
+    let lookups: Vec<_> = names
+        .iter()
+        .map(|name| guard.resolve(name.as_bytes(), None, PID).unwrap())
+        .collect();
     for lookup in lookups {
         assert_eq!(wait(|waker| lookup.poll(waker)).unwrap().len(), 1);
     }

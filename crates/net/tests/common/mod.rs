@@ -62,5 +62,8 @@ pub fn config(server: SocketAddr) -> GuardConfig {
 
 /// The text of a refusal.
 pub fn text(error: &Error) -> String {
-    error.denial().unwrap_or_else(|| format!("no denial: {error}"))
+    match error {
+        Error::Refused(_) | Error::Denied(_) => error.to_string(),
+        _ => format!("no denial: {error}"),
+    }
 }

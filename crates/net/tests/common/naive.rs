@@ -76,7 +76,11 @@ fn label_v6(address: Ipv6Addr) -> (String, Option<Ipv4Addr>) {
         return (inner(last).to_owned(), None);
     }
     if (groups[4] == 0 || groups[4] == 0x200) && groups[5] == 0x5efe && inner(last) != "public" {
-        let label = if inner(last) == "metadata" { "metadata" } else { "isatap" };
+        let label = if inner(last) == "metadata" {
+            "metadata"
+        } else {
+            "isatap"
+        };
         return (label.to_owned(), Some(last));
     }
     let Some(found) = find(V6, address) else {

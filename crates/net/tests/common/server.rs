@@ -115,7 +115,9 @@ fn serve_tcp(listener: &TcpListener, zone: &Arc<Zone>) {
                     return;
                 }
                 if let Some(answer) = zone.answer(&message, true) {
-                    let Ok(length) = u16::try_from(answer.len()) else { return };
+                    let Ok(length) = u16::try_from(answer.len()) else {
+                        return;
+                    };
                     let _ = stream.write_all(&length.to_be_bytes());
                     let _ = stream.write_all(&answer);
                 }
@@ -154,7 +156,9 @@ impl Zone {
                 alias(&mut reply, &name, target);
                 add(&mut reply, &Name::from_ascii(target).unwrap(), query, &addresses);
             }
-            Behaviour::Stranger(addresses) => add(&mut reply, &Name::from_ascii("other.test.").unwrap(), query, &addresses),
+            Behaviour::Stranger(addresses) => {
+                add(&mut reply, &Name::from_ascii("other.test.").unwrap(), query, &addresses)
+            }
             Behaviour::Beside(addresses, others) => {
                 add(&mut reply, &name, query, &addresses);
                 reply.add_additionals(others.iter().map(|address| record(&name, *address)));
