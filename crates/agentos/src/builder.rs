@@ -3,9 +3,12 @@
 use crate::error::{Error, Result};
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
+use crate::outlet::{OutletDraft, OutletPlan};
 use crate::vm::AgentOs;
 use agentos_kernel::limits::Limits;
 use agentos_kernel::policy::Policy;
+use agentos_net::hook::EgressHook;
+use agentos_net::secrets::Secret;
 use agentos_software::Package;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ pub struct Builder {
     pub(crate) options: Options,
     problem: Option<String>,
     network: Network,
+    outlet: OutletDraft,
     loopback_exempt_ports: Vec<u32>,
 }
 
@@ -27,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) policy: Arc<Policy>,
     pub(crate) network: Arc<NetworkPlan>,
+    pub(crate) outlet: Arc<OutletPlan>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
@@ -41,6 +46,7 @@ impl Default for Builder {
             limits: Limits::default(),
             policy: Arc::default(),
             network: Arc::default(),
+            outlet: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
             cwd: "/home/user".to_owned(),
@@ -51,6 +57,7 @@ impl Default for Builder {
             options,
             problem: None,
             network: Network::default(),
+            outlet: OutletDraft::default(),
             loopback_exempt_ports: Vec::new(),
         }
     }
@@ -90,6 +97,43 @@ impl Builder {
     #[must_use]
     pub fn loopback_exempt_ports<P: Into<u32>>(mut self, ports: impl IntoIterator<Item = P>) -> Self {
         self.loopback_exempt_ports = ports.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a credential that never enters the guest: processes see a placeholder, requests to its hosts carry the value.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.outlet.secrets.push(secret);
+        self
+    }
+
+    /// Adds several [`secret`](Self::secret)s.
+    #[must_use]
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        self.outlet.secrets.extend(secrets);
+        self
+    }
+
+    /// Lets the host decide about each connection that policy and guard admit, and see how much went over it.
+    #[must_use]
+    pub fn egress_hook(mut self, hook: Arc<dyn EgressHook>) -> Self {
+        self.outlet.hook = Some(hook);
+        self
+    }
+
+    /// Sends connections through a proxy of the host: `http://`, `https://` or `socks5://[user:password@]host[:port]`
+    /// (`network.proxy`). None unless set; the host's environment plays no part.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.outlet.proxy = Some(url.into());
+        self
+    }
+
+    /// Trusts the certificate authorities of this PEM text besides the web's (`network.trustRoots`): the VM's programs do, and
+    /// the host does where it connects for a secret or to a proxy.
+    #[must_use]
+    pub fn trust_root(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.outlet.trust_roots.push(pem.into());
         self
     }
 
@@ -150,6 +194,7 @@ impl Builder {
         let mut options = self.options;
         options.limits.settle()?;
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
+        options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
             let reason = format!(

@@ -65,15 +65,16 @@ impl AgentOs {
         let image = Image::with(&options.software, &clock)?;
         let quota = quota(&options.limits);
         let root = image.fork(clock, quota.clone());
+        options.outlet.install(&root)?;
         Self::boot_on(root, quota, options)
     }
 
     /// Creates a VM on a root filesystem.
     pub(crate) fn boot_on(root: Arc<MemoryFs>, quota: Arc<FsQuota>, options: Options) -> Result<Self> {
         let engine = engine::shared(options.cache_dir.as_deref())?;
-        let guard = Arc::new(Guard::new(
-            options.network.guard(options.policy.clone(), &options.limits),
-        ));
+        let mut config = options.network.guard(options.policy.clone(), &options.limits);
+        config.interceptor = options.outlet.interceptor(&options.limits)?;
+        let guard = Arc::new(Guard::new(config));
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
             policy: options.policy.clone(),
@@ -238,7 +239,7 @@ impl Vm {
             .iter()
             .copied()
             .chain([("HOSTNAME", self.options.hostname.as_str())]);
-        let mut merged: Vec<(&str, &str)> = base.collect();
+        let mut merged: Vec<(&str, &str)> = base.chain(self.options.outlet.environment()).collect();
         for (name, value) in self.options.env.iter().chain(own) {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 let reason = format!("{name:?} cannot be an environment variable (no '=' or NUL, not empty)");

@@ -1,7 +1,7 @@
 //! Whom the host's side of TLS trusts: the web's root certificates and what the operator adds.
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+pub use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
