@@ -13,8 +13,6 @@
 //! host's own resolver.
 
 mod connect;
-#[cfg(test)]
-mod tests;
 mod url;
 
 use crate::secrets::SecretValue;
