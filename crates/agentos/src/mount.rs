@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::path;
-use agentos_kernel::vfs::{Filesystem, HostDirFs};
+use agentos_kernel::vfs::{CappedFs, Filesystem, HostDirFs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ pub struct Mount {
     pub(crate) guest: String,
     pub(crate) source: Source,
     pub(crate) read_only: bool,
+    max_bytes: Option<u64>,
+    max_files: Option<u64>,
 }
 
 /// Where the content comes from.
@@ -28,28 +30,50 @@ pub(crate) enum Source {
 impl Mount {
     /// A host directory. It must exist when the VM is created; symbolic links and `..` inside cannot leave it.
     pub fn host_dir(host: impl Into<PathBuf>, guest: impl Into<String>) -> Self {
-        Self {
-            guest: guest.into(),
-            source: Source::HostDir(host.into()),
-            read_only: false,
-        }
+        Self::new(guest, Source::HostDir(host.into()))
     }
 
     /// An empty filesystem in memory.
     pub fn memory(guest: impl Into<String>) -> Self {
-        Self {
-            guest: guest.into(),
-            source: Source::Memory,
-            read_only: false,
-        }
+        Self::new(guest, Source::Memory)
     }
 
     /// A filesystem of your own.
     pub fn filesystem(guest: impl Into<String>, filesystem: Arc<dyn Filesystem>) -> Self {
+        Self::new(guest, Source::Filesystem(filesystem))
+    }
+
+    fn new(guest: impl Into<String>, source: Source) -> Self {
         Self {
             guest: guest.into(),
-            source: Source::Filesystem(filesystem),
+            source,
             read_only: false,
+            max_bytes: None,
+            max_files: None,
+        }
+    }
+
+    /// Most bytes that are added through this mount (`ENOSPC`): content, link texts and extended attributes. What is there
+    /// already does not count; what is removed makes room again. A mount in memory counts against `maxFilesystemBytes` in any
+    /// case.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Most files, directories and links that are added through this mount (`ENOSPC`).
+    #[must_use]
+    pub fn max_files(mut self, files: u64) -> Self {
+        self.max_files = Some(files);
+        self
+    }
+
+    /// The filesystem with the caps of this mount, if it has any.
+    pub(crate) fn capped(&self, filesystem: Arc<dyn Filesystem>) -> Arc<dyn Filesystem> {
+        match (self.max_bytes, self.max_files) {
+            (None, None) => filesystem,
+            (bytes, files) => CappedFs::new(filesystem, bytes, files),
         }
     }
 

@@ -188,7 +188,7 @@ impl Vm {
         };
         self.kernel
             .vfs()
-            .mount(mount.guest.as_bytes(), filesystem, options)
+            .mount(mount.guest.as_bytes(), mount.capped(filesystem), options)
             .map_err(refused)
     }
 

@@ -1,5 +1,7 @@
 //! A VM without programs, whose init does the work: the policy binds it as it binds any other process.
 
+#![allow(dead_code)]
+
 use crate::common::{ManualClock, ready};
 use agentos_kernel::clock::Entropy;
 use agentos_kernel::cred::Credentials;
@@ -37,13 +39,21 @@ pub(crate) fn quota(bytes: u64, inodes: u64) -> Arc<FsQuota> {
 impl World {
     /// A VM under a whole policy.
     pub(crate) fn under(policy: &Value) -> Self {
+        Self::build(policy, quota(1 << 30, 100_000), &[])
+    }
+
+    /// A VM in which so many bytes and inodes can be added, with one directory more.
+    pub(crate) fn within(dir: &str, bytes: u64, inodes: u64) -> Self {
+        Self::build(&json!("default"), quota(bytes, inodes), &[dir])
+    }
+
+    fn build(policy: &Value, quota: Arc<FsQuota>, dirs: &[&str]) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let quota = quota(1 << 30, 100_000);
         let root = MemoryFs::new(clock.clone(), quota.clone());
         {
             let vfs = Vfs::new(root.clone());
             let (cred, top) = (Credentials::root(), vfs.root());
-            for dir in ["/proc", "/dev", "/tmp", "/etc", "/usr"] {
+            for dir in ["/proc", "/dev", "/tmp", "/etc", "/usr"].iter().chain(dirs) {
                 vfs.mkdir(&FsContext::new(&cred, &top), None, dir.as_bytes(), Mode::new(0o777))
                     .unwrap();
             }
