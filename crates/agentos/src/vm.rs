@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::mount::{self, Mount, MountedAt, Source};
 use crate::{engine, host};
 use agentos_kernel::cred::Credentials;
+use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::policy::Policy;
@@ -143,7 +144,10 @@ impl AgentOs {
         if mount::is_reserved(&real) {
             return Err(refused(Errno::EBUSY.into()));
         }
-        self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(refused)
+        self.vm.kernel.vfs().unmount(guest.as_bytes()).map_err(refused)?;
+        let path = Text::from(guest);
+        self.vm.kernel.audit().record(AuditKind::Unmounted { path });
+        Ok(())
     }
 
     /// The mounts of the VM, in the order in which they were made.
@@ -180,6 +184,7 @@ impl Vm {
             Source::Memory => MemoryFs::new(host::SystemClock::shared(), self.quota.clone()),
             Source::Filesystem(filesystem) => filesystem.clone(),
         };
+        let backend = filesystem.kind();
         self.create_mount_point(&mount.guest).map_err(refused)?;
         let options = MountOptions {
             read_only: mount.read_only,
@@ -189,7 +194,13 @@ impl Vm {
         self.kernel
             .vfs()
             .mount(mount.guest.as_bytes(), mount.capped(filesystem), options)
-            .map_err(refused)
+            .map_err(refused)?;
+        self.kernel.audit().record(AuditKind::Mounted {
+            path: Text::from(&*mount.guest),
+            backend: Text::from(backend),
+            read_only: mount.read_only,
+        });
+        Ok(())
     }
 
     /// Where a mount point really is or will be, if the policy lets a client have it.

@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 mod neighbour;
 mod row;
+mod rules;
 mod vm;
 
 use crate::args::BenchArgs;
@@ -69,6 +70,10 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["grep_10mb"],
         run: |scale| Box::pin(files::grep(scale)),
+    },
+    Measurement {
+        names: &["open_256_rules"],
+        run: |scale| Box::pin(rules::open(scale)),
     },
     Measurement {
         names: &["idle_vm_bytes", "blocked_process_bytes"],
