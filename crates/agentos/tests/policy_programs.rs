@@ -19,10 +19,10 @@ const REMOVALS: &str = r#"
 rm victim
 /usr/bin/rm victim
 /bin/rm victim
-/bin/../usr/bin/./rm victim
-ln -s /usr/bin/rm del; ./del victim
+/bin/../bin/./rm victim
+ln -s /usr/bin/rm rm; ./rm victim
 ln -s /usr/bin/rm rm; PATH=.:$PATH rm victim
-mkdir bin; ln -s /usr/bin/rm bin/del; PATH=bin:$PATH del victim
+mkdir bin; ln -s /usr/bin/rm bin/rm; PATH=bin:$PATH rm victim
 box rm victim
 /usr/bin/box rm victim
 tiny rm victim
@@ -32,11 +32,11 @@ tiny rm victim
 (exec -a box ls rm victim)
 (exec -a box box rm victim)
 (exec -a rm cat victim)
-exec 3</usr/bin/rm; /proc/self/fd/3 victim
+exec 3</usr/bin/rm; (exec -a rm /proc/self/fd/3 victim)
 exec 3</usr/bin/box; (exec -a rm /proc/self/fd/3 victim)
 env rm victim
 echo victim | xargs rm
-find victim -exec rm {} ;
+find victim -exec rm {} \;
 timeout 5 rm victim
 nice rm victim
 sh -c 'rm victim'
@@ -58,6 +58,21 @@ async fn a_program_that_is_denied_runs_under_no_name() {
         let left = vm.exists("/home/user/victim").await.unwrap();
         assert!(left, "{script}\n{}{}", output.stdout_text(), output.stderr_text());
     }
+}
+
+/// The attempts are real ones: without rules each of them removes the file.
+#[tokio::test]
+async fn without_rules_every_attempt_succeeds() {
+    let mut failed = Vec::new();
+    for script in REMOVALS.trim().lines() {
+        let vm = vm(json!("default")).await;
+        vm.write_file("/home/user/victim", "here").await.unwrap();
+        let output = vm.exec(script).await.unwrap();
+        if vm.exists("/home/user/victim").await.unwrap() {
+            failed.push(format!("{script}\n{}{}", output.stdout_text(), output.stderr_text()));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 /// With a list of what is allowed, a copy or a program of one's own is not allowed either.

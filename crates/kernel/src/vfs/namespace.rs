@@ -122,7 +122,7 @@ impl Vfs {
         let root = self.root();
         let cred = crate::cred::Credentials::root();
         let cx = FsContext::new(&cred, &root).trusted();
-        self.ruled_alone(&cx, |cx| self.mount_at(cx, path, fs, options))
+        self.ruled_alone(&cx, |cx| self.mount_at(cx, path, Arc::clone(&fs), options.clone()))
     }
 
     fn mount_at(&self, cx: &FsContext<'_>, path: &[u8], fs: Arc<dyn Filesystem>, options: MountOptions) -> Result<()> {

@@ -109,24 +109,40 @@ impl Rules {
     }
 }
 
+/// Times that an operation begins anew because an inode vanished between being found and being used.
+const ATTEMPTS: usize = 64;
+
 impl Vfs {
-    /// Runs a path operation under the rules, if there are any.
-    pub(super) fn ruled<T>(&self, cx: &FsContext<'_>, work: impl FnOnce(&FsContext<'_>) -> Result<T>) -> Result<T> {
-        let Some(rules) = self.rules() else { return work(cx) };
+    /// Runs a path operation, under the rules if there are any.
+    pub(super) fn ruled<T>(&self, cx: &FsContext<'_>, work: impl Fn(&FsContext<'_>) -> Result<T>) -> Result<T> {
+        let Some(rules) = self.rules() else {
+            return again(|| work(cx));
+        };
         let _still = rules.tree.read();
-        work(&under(cx, rules))
+        let cx = under(cx, rules);
+        again(|| work(&cx))
     }
 
-    /// Runs a path operation that moves names, under the rules, while nothing else happens in the tree.
-    pub(super) fn ruled_alone<T>(
-        &self,
-        cx: &FsContext<'_>,
-        work: impl FnOnce(&FsContext<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let Some(rules) = self.rules() else { return work(cx) };
+    /// Runs a path operation that moves names, under the rules if there are any; nothing else happens in the tree then.
+    pub(super) fn ruled_alone<T>(&self, cx: &FsContext<'_>, work: impl Fn(&FsContext<'_>) -> Result<T>) -> Result<T> {
+        let Some(rules) = self.rules() else {
+            return again(|| work(cx));
+        };
         let _alone = rules.tree.write();
-        work(&under(cx, rules))
+        let cx = under(cx, rules);
+        again(|| work(&cx))
     }
+}
+
+/// Tries until no inode vanishes on the way. One that does so every time is one that is not there.
+fn again<T>(work: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..ATTEMPTS {
+        match work() {
+            Err(error) if error == Errno::ESTALE => {}
+            done => return done,
+        }
+    }
+    Err(Errno::ENOENT.into())
 }
 
 fn under<'a>(cx: &FsContext<'a>, rules: &'a Rules) -> FsContext<'a> {

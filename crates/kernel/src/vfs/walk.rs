@@ -4,8 +4,9 @@
 //! symbolic links. It stops before the last component, because what that means is the caller's affair: look it up, create
 //! it, remove it, or follow it and go on.
 //!
-//! Nothing is retained on the way. A directory that disappears under the walk is `ENOENT`, as if it had gone a moment
-//! earlier; inode numbers are not reused, so the walk cannot end up elsewhere.
+//! Nothing is retained on the way. An inode that disappears under the walk is `ESTALE`, and the operation begins anew
+//! ([`Vfs::ruled`](super::namespace::Vfs::ruled)): a name that a rename replaces at that moment is never missing. Inode numbers
+//! are not reused, so the walk cannot end up elsewhere.
 //!
 //! Links stored on a *confined* mount (a directory of the host) may not lead out of it: their text is walked with a note of
 //! the mount, and arriving anywhere else is `EACCES`.
@@ -148,7 +149,7 @@ impl Node {
     pub(super) fn at(location: &Location) -> Result<Self> {
         Ok(Self {
             mount: Arc::clone(location.mount()),
-            attr: location.attr().map_err(gone)?,
+            attr: location.attr()?,
             real: None,
         })
     }
@@ -171,7 +172,7 @@ impl Node {
 
     /// Holds the inode.
     pub(super) fn hold(&self) -> Result<Location> {
-        let location = Location::new(&self.mount, self.attr.ino, self.attr.kind).map_err(gone)?;
+        let location = Location::new(&self.mount, self.attr.ino, self.attr.kind)?;
         Ok(location.found_at(self.real.as_deref()))
     }
 
@@ -188,7 +189,7 @@ impl Node {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG.into());
         }
-        self.mount.fs.lookup(self.attr.ino, name).map_err(gone)
+        self.mount.fs.lookup(self.attr.ino, name)
     }
 
     /// Replaces a covered directory by the root of what covers it.
@@ -196,7 +197,7 @@ impl Node {
         while self.attr.kind == FileType::Directory
             && let Some(child) = self.mount.child(self.attr.ino)
         {
-            self.attr = child.fs.getattr(child.root).map_err(gone)?;
+            self.attr = child.fs.getattr(child.root)?;
             self.mount = child;
         }
         Ok(())
@@ -207,7 +208,7 @@ impl Node {
     }
 
     fn set(&mut self, ino: Ino) -> Result<()> {
-        self.attr = self.mount.fs.getattr(ino).map_err(gone)?;
+        self.attr = self.mount.fs.getattr(ino)?;
         Ok(())
     }
 }
@@ -332,7 +333,7 @@ impl<'a> Walker<'a> {
         }
         self.cx.may_inspect(&self.node.mount, link.ino)?;
         let fs = &self.node.mount.fs;
-        match fs.jump(link.ino, self.cx.caller).map_err(gone)? {
+        match fs.jump(link.ino, self.cx.caller)? {
             Some(Jump::Location(location)) => {
                 self.node = Node::under(self.cx, &location)?;
                 return self.leave_texts();
@@ -346,7 +347,7 @@ impl<'a> Walker<'a> {
             }
             None => {}
         }
-        let target = fs.readlink_for(link.ino, self.cx.caller).map_err(gone)?;
+        let target = fs.readlink_for(link.ino, self.cx.caller)?;
         if target.is_empty() {
             return Err(Errno::ENOENT.into());
         }
@@ -418,7 +419,7 @@ impl<'a> Walker<'a> {
             }
             if self.node.attr.ino != self.node.mount.root {
                 let removed = self.node.attr.nlink == 0;
-                let parent = self.node.mount.fs.parent(self.node.attr.ino).map_err(gone)?;
+                let parent = self.node.mount.fs.parent(self.node.attr.ino)?;
                 self.node.set(parent)?;
                 self.ascend(removed)?;
                 return self.node.cross();

@@ -281,7 +281,7 @@ fn set_times_node(cx: &FsContext<'_>, node: &Node, atime: SetTime, mtime: SetTim
 }
 
 fn apply(node: &Node, set: &SetAttr) -> Result<()> {
-    node.mount.fs.setattr(node.attr.ino, set).map_err(walk::gone)?;
+    node.mount.fs.setattr(node.attr.ino, set)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::context::FsContext;
 use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{self, Node, Parent, gone};
+use crate::vfs::walk::{self, Node, Parent};
 use crate::vfs::{HARD_LINKS_MAX, PATH_MAX};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Vfs {
             let dir = &parent.dir;
             access::may_create(cx.cred, &dir.attr)?;
             let node = new_node(cx, &dir.attr, FileType::Directory, mode, 0);
-            dir.mount.fs.mkdir(dir.attr.ino, name, &node).map_err(gone)
+            dir.mount.fs.mkdir(dir.attr.ino, name, &node)
         })
     }
 
@@ -57,7 +57,7 @@ impl Vfs {
                 return Err(Errno::EPERM.into());
             }
             let node = new_node(cx, &dir.attr, kind, mode, if device { rdev } else { 0 });
-            dir.mount.fs.create(dir.attr.ino, name, &node).map_err(gone)
+            dir.mount.fs.create(dir.attr.ino, name, &node)
         })
     }
 
@@ -82,7 +82,7 @@ impl Vfs {
             access::may_create(cx.cred, &dir.attr)?;
             let mut node = new_node(cx, &dir.attr, FileType::Symlink, Mode::new(0o777), 0);
             node.mode = Mode::new(0o777);
-            dir.mount.fs.symlink(dir.attr.ino, name, target, &node).map_err(gone)
+            dir.mount.fs.symlink(dir.attr.ino, name, target, &node)
         })
     }
 
@@ -135,7 +135,7 @@ fn link_node(cx: &FsContext<'_>, node: &Node, new_base: Option<&Location>, new: 
     if node.attr.nlink >= HARD_LINKS_MAX {
         return Err(Errno::EMLINK.into());
     }
-    dir.mount.fs.link(node.attr.ino, dir.attr.ino, name).map_err(gone)?;
+    dir.mount.fs.link(node.attr.ino, dir.attr.ino, name)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::vfs::context::FsContext;
 use crate::vfs::handle::{InodeHandle, OpenOptions, Opened, truncate_inode};
 use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{Last, Name, Node, Target, Walker, gone};
+use crate::vfs::walk::{Last, Name, Node, Target, Walker};
 
 impl Vfs {
     /// Opens `path`, relative to `base` or the working directory.
@@ -125,7 +125,7 @@ fn create(cx: &FsContext<'_>, dir: &Node, name: &Name, options: &OpenOptions) ->
                 _ => open_existing(cx, &found, options),
             };
         }
-        Err(error) => return Err(gone(error)),
+        Err(error) => return Err(error),
     };
     let location = dir.child(name, attr)?.hold()?;
     Ok(Opened::Inode(InodeHandle::new(location)))

@@ -48,7 +48,7 @@ impl Vfs {
             if let Ok(location) = node.hold() {
                 touch(&location);
             }
-            node.mount.fs.readlink_for(node.attr.ino, cx.caller).map_err(gone)
+            node.mount.fs.readlink_for(node.attr.ino, cx.caller)
         })
     }
 
@@ -97,7 +97,7 @@ impl Vfs {
     /// # Errors
     /// `ENOENT` if it has no name any more or lies outside the root, `ENAMETOOLONG` beyond 4095 bytes.
     pub fn path_of(&self, cx: &FsContext<'_>, location: &Location) -> Result<Vec<u8>> {
-        let mut node = Node::at(location)?;
+        let mut node = Node::at(location).map_err(gone)?;
         let mut names: Vec<Vec<u8>> = Vec::new();
         let mut length = 0;
         loop {
@@ -106,7 +106,7 @@ impl Vfs {
             }
             if node.attr.ino == node.mount.root {
                 let below = node.mount.covered.clone().ok_or(Errno::ENOENT)?;
-                node = Node::at(&below)?;
+                node = Node::at(&below).map_err(gone)?;
                 continue;
             }
             if node.attr.nlink == 0 {

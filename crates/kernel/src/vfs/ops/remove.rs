@@ -8,7 +8,7 @@ use crate::vfs::attr::FileType;
 use crate::vfs::context::FsContext;
 use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{self, Last, gone};
+use crate::vfs::walk::{self, Last};
 
 impl Vfs {
     /// Removes the name of anything but a directory.
@@ -40,7 +40,7 @@ fn unlink(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<()
         return Err(if directory { Errno::EISDIR } else { Errno::ENOTDIR }.into());
     }
     access::may_delete(cx.cred, &dir.attr, &victim, false)?;
-    dir.mount.fs.unlink(dir.attr.ino, name).map_err(gone)
+    dir.mount.fs.unlink(dir.attr.ino, name)
 }
 
 fn rmdir(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<()> {
@@ -59,5 +59,5 @@ fn rmdir(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8]) -> Result<()>
     if dir.mount.is_mount_point(&victim) {
         return Err(Errno::EBUSY.into());
     }
-    dir.mount.fs.rmdir(dir.attr.ino, name).map_err(gone)
+    dir.mount.fs.rmdir(dir.attr.ino, name)
 }

@@ -10,7 +10,7 @@ use crate::vfs::context::FsContext;
 use crate::vfs::filesystem::RenameFlags;
 use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{self, Node, Parent, gone};
+use crate::vfs::walk::{self, Node, Parent};
 use std::sync::Arc;
 
 impl Vfs {
@@ -63,7 +63,6 @@ fn rename(cx: &FsContext<'_>, from: &Parent, to: &Parent, flags: RenameFlags) ->
     }
     check_rights(cx, &from.dir, &to.dir, &source, target.as_ref(), flags)?;
     fs.rename(from.dir.attr.ino, name, to.dir.attr.ino, to_name, flags)
-        .map_err(gone)
 }
 
 /// What moves, and in an exchange also what moves the other way.
@@ -165,7 +164,7 @@ fn is_ancestor(dir: &Node, ancestor: Ino) -> Result<bool> {
         if at == ancestor {
             return Ok(true);
         }
-        let parent = fs.parent(at).map_err(gone)?;
+        let parent = fs.parent(at)?;
         if parent == at {
             return Ok(false);
         }

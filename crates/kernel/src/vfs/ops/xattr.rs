@@ -10,7 +10,7 @@ use crate::vfs::context::FsContext;
 use crate::vfs::filesystem::XattrMode;
 use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{self, Node, gone};
+use crate::vfs::walk::{self, Node};
 
 /// Longest name, in bytes.
 const XATTR_NAME_MAX: usize = 255;
@@ -150,18 +150,18 @@ impl Vfs {
 fn get(cred: &Credentials, node: &Node, name: &[u8]) -> Result<Vec<u8>> {
     check_name(name)?;
     check_access(cred, &node.attr, name, false)?;
-    node.mount.fs.getxattr(node.attr.ino, name).map_err(gone)
+    node.mount.fs.getxattr(node.attr.ino, name)
 }
 
 fn set(cx: &FsContext<'_>, node: &Node, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
     cx.may(Operation::FsChmod, node)?;
     node.mount.writable()?;
     check_access(cx.cred, &node.attr, name, true)?;
-    node.mount.fs.setxattr(node.attr.ino, name, value, mode).map_err(gone)
+    node.mount.fs.setxattr(node.attr.ino, name, value, mode)
 }
 
 fn list(cred: &Credentials, node: &Node) -> Result<Vec<Vec<u8>>> {
-    let mut names = node.mount.fs.listxattr(node.attr.ino).map_err(gone)?;
+    let mut names = node.mount.fs.listxattr(node.attr.ino)?;
     if !cred.is_root() {
         names.retain(|name| !matches!(space(name), Some((Space::Trusted, _))));
     }
@@ -173,7 +173,7 @@ fn remove(cx: &FsContext<'_>, node: &Node, name: &[u8]) -> Result<()> {
     cx.may(Operation::FsChmod, node)?;
     node.mount.writable()?;
     check_access(cx.cred, &node.attr, name, true)?;
-    node.mount.fs.removexattr(node.attr.ino, name).map_err(gone)
+    node.mount.fs.removexattr(node.attr.ino, name)
 }
 
 fn check_name(name: &[u8]) -> Result<()> {
