@@ -62,7 +62,9 @@ impl Location {
 
     /// Remembers the real path at which it was found. Only of use before the location is shared.
     pub(super) fn found_at(mut self, path: Option<&[u8]>) -> Self {
-        if let (Some(path), Some(held)) = (path, Arc::get_mut(&mut self.0)) {
+        if let Some(path) = path
+            && let Some(held) = Arc::get_mut(&mut self.0)
+        {
             held.found_at = Some(path.into());
         }
         self

@@ -5,7 +5,9 @@ use crate::world::{World, how, refusal};
 use agentos_kernel::Errno;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{AtFlags, Dir};
-use agentos_kernel::vfs::{MemoryFs, Mode, MountOptions, RenameFlags, XattrMode};
+use agentos_kernel::vfs::{
+    Filesystem, FsContext, HostDirFs, MemoryFs, Mode, MountOptions, OverlayFs, RenameFlags, XattrMode,
+};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -90,22 +92,69 @@ fn where_a_relative_path_starts() {
     assert_eq!(refusal(w.open("./key", "r")), "read /secret/key");
 }
 
+/// Filesystems of each kind, to be mounted at `/a`; a directory of the host goes away with its guard.
+fn filesystems() -> Vec<(Arc<dyn Filesystem>, Option<tempfile::TempDir>)> {
+    let memory = || {
+        MemoryFs::new(
+            Arc::new(crate::common::ManualClock::default()),
+            crate::world::quota(1 << 20, 1000),
+        )
+    };
+    let host = tempfile::tempdir().unwrap();
+    vec![
+        (memory(), None),
+        (OverlayFs::new(memory(), vec![memory()]).unwrap(), None),
+        (HostDirFs::open(host.path(), false).unwrap(), Some(host)),
+    ]
+}
+
 #[test]
 fn a_directory_goes_by_the_name_that_it_has_now() {
-    let w = World::denying(&["read"], &["/a/private/**"]);
-    w.dir("/a");
-    w.dir("/a/open");
-    w.file("/a/open/f", "x");
-    let dir = w.open("/a/open", "p").unwrap();
-    w.process.chdir(b"/a/open").unwrap();
-    assert!(w.open_at(Dir::Fd(dir), b"f", "r").is_ok());
-    w.trusted(|vfs, cx| vfs.rename(cx, None, b"/a/open", None, b"/a/private", RenameFlags::Replace))
-        .unwrap();
-    assert_eq!(refusal(w.open_at(Dir::Fd(dir), b"f", "r")), "read /a/private/f");
-    assert_eq!(refusal(w.open("f", "r")), "read /a/private/f");
-    w.trusted(|vfs, cx| vfs.rename(cx, None, b"/a", None, b"/b", RenameFlags::Replace))
-        .unwrap();
-    assert!(w.open("f", "r").is_ok());
+    for (fs, _host) in filesystems() {
+        let kind = fs.kind();
+        let w = World::denying(&["read", "chmod"], &["/a/private/**"]);
+        w.dir("/a");
+        w.kernel.vfs().mount(b"/a", fs, MountOptions::default()).unwrap();
+        w.dir("/a/open");
+        w.dir("/a/open/deep");
+        w.file("/a/open/deep/f", "x");
+        let dir = w.open("/a/open/deep", "p").unwrap();
+        let file = w.open("/a/open/deep/f", "w").unwrap();
+        w.process.chdir(b"/a/open/deep").unwrap();
+        assert!(w.open_at(Dir::Fd(dir), b"f", "r").is_ok(), "{kind}");
+        let rename = |old: &[u8], new: &[u8]| {
+            w.trusted(|vfs, cx| vfs.rename(cx, None, old, None, new, RenameFlags::Replace))
+                .unwrap();
+        };
+        rename(b"/a/open", b"/a/private");
+        let path = "read /a/private/deep/f";
+        assert_eq!(refusal(w.open_at(Dir::Fd(dir), b"f", "r")), path, "{kind}");
+        assert_eq!(refusal(w.open("f", "r")), path, "{kind}");
+        assert_eq!(refusal(w.open("../deep/f", "r")), path, "{kind}");
+        assert_eq!(
+            refusal(w.open(&format!("/proc/self/fd/{}", file.0), "r")),
+            path,
+            "{kind}"
+        );
+        let chmod = w
+            .process
+            .chmod(Dir::Fd(file), b"", Mode::new(0o600), AtFlags::EMPTY_PATH);
+        assert_eq!(refusal(chmod), "chmod /a/private/deep/f", "{kind}");
+        rename(b"/a/private", b"/a/public");
+        assert!(w.open("f", "r").is_ok(), "{kind}");
+    }
+}
+
+#[test]
+fn a_root_below_the_vm_s_is_not_where_paths_begin() {
+    let w = secret();
+    let jail = w.trusted(|vfs, cx| vfs.resolve(cx, None, b"/secret", true)).unwrap();
+    let cred = agentos_kernel::cred::Credentials::root();
+    let cx = FsContext::new(&cred, &jail);
+    for path in [&b"/key"[..], b"/../key", b"key", b"/deep/../key"] {
+        let opened = w.kernel.vfs().open(&cx, None, path, how("r").options);
+        assert_eq!(refusal(opened), "read /secret/key");
+    }
 }
 
 #[test]
