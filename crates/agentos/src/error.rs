@@ -36,6 +36,14 @@ pub enum Error {
     /// The permission policy refused; the value says what, on which resource, and which rule decided.
     #[error("{0}")]
     Denied(Box<Denied>),
+    /// A guard outside of the policy refused, for example a link that leads out of a mounted directory; the text says why.
+    #[error("{reason}, {operation}")]
+    Refused {
+        /// Why, beginning with `EACCES`.
+        reason: Box<str>,
+        /// What was attempted.
+        operation: &'static str,
+    },
     /// A guest path that is not absolute.
     #[error("Path must be absolute: {0}")]
     RelativePath(String),
@@ -128,7 +136,7 @@ impl Error {
         match self {
             Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => errno.name(),
             Self::Limit(_) => "limit_exceeded",
-            Self::Denied(_) => Errno::EACCES.name(),
+            Self::Denied(_) | Self::Refused { .. } => Errno::EACCES.name(),
             Self::RelativePath(_) | Self::UnnormalizedPath(_) | Self::HostPath { .. } | Self::Mount { .. } => {
                 "invalid_params"
             }
@@ -148,7 +156,7 @@ impl Error {
         match self {
             Self::File { errno, .. } | Self::Os { errno, .. } | Self::CannotExecute { errno, .. } => Some(*errno),
             Self::Limit(limit) => Some(limit.errno),
-            Self::Denied(_) => Some(Errno::EACCES),
+            Self::Denied(_) | Self::Refused { .. } => Some(Errno::EACCES),
             Self::ReadOnlyPath(_) => Some(Errno::EROFS),
             Self::CommandNotFound(_) => Some(Errno::ENOENT),
             Self::NoListener { .. } => Some(Errno::ECONNREFUSED),
@@ -185,6 +193,7 @@ impl Error {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
             KernelError::Denied(denied) => Self::Denied(denied),
+            KernelError::Refused(reason) => Self::Refused { reason, operation },
             other => Self::Os {
                 errno: other.errno(),
                 operation,
@@ -197,6 +206,7 @@ impl Error {
         move |error| match error {
             KernelError::Limit(limit) => Self::Limit(*limit),
             KernelError::Denied(denied) => Self::Denied(denied),
+            KernelError::Refused(reason) => Self::Refused { reason, operation },
             other => Self::File {
                 errno: other.errno(),
                 operation,

@@ -30,7 +30,7 @@ pub enum Error {
         /// The reason, for people.
         message: Box<str>,
     },
-    /// A destination that a guard outside of the policy refuses (`EACCES`), and why.
+    /// A destination or a path that something outside of the policy refuses (`EACCES`), and why.
     #[error("{0}")]
     Refused(Box<str>),
 }

@@ -428,7 +428,7 @@ impl<'a> Walker<'a> {
                 return Ok(());
             };
             if self.texts.last().is_some_and(|text| text.is_bound_to(&self.node.mount)) {
-                return Err(Errno::EACCES.into());
+                return Err(escape());
             }
             let real = self.node.real.take();
             self.node = Node::at(&below)?;
@@ -455,7 +455,7 @@ impl<'a> Walker<'a> {
             if let Some(bound) = &text.bound
                 && !self.node.mount.is_within(bound)
             {
-                return Err(Errno::EACCES.into());
+                return Err(escape());
             }
             self.texts.pop();
         }
@@ -464,7 +464,7 @@ impl<'a> Walker<'a> {
 
     fn check_bound(&self) -> Result<()> {
         match &self.bound {
-            Some(bound) if !self.node.mount.is_within(bound) => Err(Errno::EACCES.into()),
+            Some(bound) if !self.node.mount.is_within(bound) => Err(escape()),
             _ => Ok(()),
         }
     }
@@ -488,6 +488,11 @@ impl Bytes<'_> {
             Self::Link(text) => text,
         }
     }
+}
+
+/// A link of a confined mount that leads out of it.
+fn escape() -> Error {
+    Error::refused("EACCES: permission denied: path escapes host directory")
 }
 
 /// Index of the first byte from `at` on that is not a slash.

@@ -164,9 +164,9 @@ fn open_existing(cx: &FsContext<'_>, node: &Node, options: &OpenOptions) -> Resu
     let location = node.hold()?;
     match attr.kind {
         FileType::Regular | FileType::Directory => {}
+        // What is behind a FIFO, socket or device of the host is the host's.
+        _ if node.mount.confined => return Err(Errno::EACCES.into()),
         FileType::Socket => return Err(Errno::ENXIO.into()),
-        // What is behind a FIFO or device of the host is the host's.
-        _ if node.mount.confined => return Err(Errno::ENXIO.into()),
         _ => return Ok(Opened::Special(location, *attr)),
     }
     if truncates {
