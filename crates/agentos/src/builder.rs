@@ -21,7 +21,7 @@ pub struct Builder {
     problem: Option<String>,
     network: Network,
     outlet: OutletDraft,
-    loopback_exempt_ports: Vec<u32>,
+    loopback_exempt_ports: Vec<i64>,
 }
 
 /// Checked options.
@@ -95,7 +95,7 @@ impl Builder {
     /// Ports of the host's 127.0.0.1 and ::1 that guests may reach, over TCP and UDP; none unless set, at most 256. A guest
     /// that listens at such a port itself is reached first. The policy must allow the connection, too.
     #[must_use]
-    pub fn loopback_exempt_ports<P: Into<u32>>(mut self, ports: impl IntoIterator<Item = P>) -> Self {
+    pub fn loopback_exempt_ports<P: Into<i64>>(mut self, ports: impl IntoIterator<Item = P>) -> Self {
         self.loopback_exempt_ports = ports.into_iter().map(Into::into).collect();
         self
     }

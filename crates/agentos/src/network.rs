@@ -16,7 +16,7 @@ pub struct Network {
     servers: Vec<String>,
     overrides: Vec<(String, Vec<String>)>,
     metadata: Vec<String>,
-    listen: (Option<u32>, Option<u32>, bool),
+    listen: (Option<i64>, Option<i64>, bool),
     idle_timeout: Option<Duration>,
     total_timeout: Option<Duration>,
 }
@@ -53,10 +53,17 @@ impl Network {
         self
     }
 
-    /// Ports at which guests may listen, from `min` to `max` (`network.listen.minPort`, `maxPort`).
+    /// Lowest port at which guests may listen (`network.listen.minPort`).
     #[must_use]
-    pub fn listen_ports(mut self, min: impl Into<u32>, max: impl Into<u32>) -> Self {
-        (self.listen.0, self.listen.1) = (Some(min.into()), Some(max.into()));
+    pub fn min_listen_port(mut self, port: impl Into<i64>) -> Self {
+        self.listen.0 = Some(port.into());
+        self
+    }
+
+    /// Highest port at which guests may listen (`network.listen.maxPort`).
+    #[must_use]
+    pub fn max_listen_port(mut self, port: impl Into<i64>) -> Self {
+        self.listen.1 = Some(port.into());
         self
     }
 
@@ -102,7 +109,7 @@ const DNS_PORT: u16 = 53;
 
 impl NetworkPlan {
     /// Checks options of the user; every problem is named.
-    pub(crate) fn new(network: &Network, exempt: &[u32]) -> Result<Self> {
+    pub(crate) fn new(network: &Network, exempt: &[i64]) -> Result<Self> {
         let mut problems = Problems::default();
         let plan = Self {
             kernel: listen(network.listen, &mut problems),
@@ -155,16 +162,16 @@ impl Problems {
     }
 }
 
-fn exempt_ports(ports: &[u32], problems: &mut Problems) -> Arc<[u16]> {
+fn exempt_ports(ports: &[i64], problems: &mut Problems) -> Arc<[u16]> {
     let path = "loopbackExemptPorts";
     if ports.len() > MOST_EXEMPT {
         problems.add(path, format_args!("at most {MOST_EXEMPT} ports, got {}", ports.len()));
     }
-    let valid = |(at, &port): (usize, &u32)| port_of(&format!("{path}[{at}]"), port, problems);
+    let valid = |(at, &port): (usize, &i64)| port_of(&format!("{path}[{at}]"), port, problems);
     ports.iter().enumerate().filter_map(valid).collect()
 }
 
-fn port_of(path: &str, port: u32, problems: &mut Problems) -> Option<u16> {
+fn port_of(path: &str, port: i64, problems: &mut Problems) -> Option<u16> {
     match u16::try_from(port) {
         Ok(port) if port != 0 => Some(port),
         _ => {
@@ -174,7 +181,7 @@ fn port_of(path: &str, port: u32, problems: &mut Problems) -> Option<u16> {
     }
 }
 
-fn listen((min, max, allow_privileged): (Option<u32>, Option<u32>, bool), problems: &mut Problems) -> NetworkConfig {
+fn listen((min, max, allow_privileged): (Option<i64>, Option<i64>, bool), problems: &mut Problems) -> NetworkConfig {
     let mut config = NetworkConfig::default();
     config.allow_privileged = allow_privileged;
     let min = min.map_or(Some(1), |port| port_of("network.listen.minPort", port, problems));
@@ -277,7 +284,7 @@ fn timeout(path: &str, timeout: Option<Duration>, problems: &mut Problems) -> Op
 mod tests {
     use super::*;
 
-    fn refused(network: &Network, exempt: &[u32]) -> String {
+    fn refused(network: &Network, exempt: &[i64]) -> String {
         NetworkPlan::new(network, exempt).unwrap_err().to_string()
     }
 
@@ -288,6 +295,10 @@ mod tests {
             (
                 refused(&network(), &[8080, 0]),
                 "loopbackExemptPorts[1]: must be a port between 1 and 65535, got 0",
+            ),
+            (
+                refused(&network(), &[-1]),
+                "loopbackExemptPorts[0]: must be a port between 1 and 65535, got -1",
             ),
             (
                 refused(&network(), &[65536]),
@@ -330,11 +341,11 @@ mod tests {
                 "network.metadataAddresses[0]: must be an IP address",
             ),
             (
-                refused(&network().listen_ports(9_u32, 8_u32), &[]),
+                refused(&network().min_listen_port(9_i64).max_listen_port(8_i64), &[]),
                 "network.listen.minPort: 9 must not exceed maxPort (8)",
             ),
             (
-                refused(&network().listen_ports(0_u32, 70000_u32), &[]),
+                refused(&network().min_listen_port(0_i64).max_listen_port(70000_i64), &[]),
                 "network.listen.maxPort: must be a port",
             ),
             (
@@ -348,7 +359,13 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let said = refused(&Network::new().dns_servers(["x"]).listen_ports(0_u32, 5_u32), &[0]);
+        let said = refused(
+            &Network::new()
+                .dns_servers(["x"])
+                .min_listen_port(0_i64)
+                .max_listen_port(5_i64),
+            &[0],
+        );
         assert_eq!(said.lines().count(), 3, "{said}");
     }
 
@@ -357,7 +374,8 @@ mod tests {
         let network = Network::new()
             .dns_servers(["10.0.0.2", "[fd00::1]:5353"])
             .dns_override("Bücher.Example.", ["93.184.216.34"])
-            .listen_ports(3000_u16, 3999_u16);
+            .min_listen_port(3000_i64)
+            .max_listen_port(3999_i64);
         let plan = NetworkPlan::new(&network, &[8080]).unwrap();
         assert_eq!(plan.dns.servers[0].to_string(), "10.0.0.2:53");
         assert_eq!(plan.dns.servers[1].to_string(), "[fd00::1]:5353");

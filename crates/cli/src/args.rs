@@ -44,6 +44,12 @@ pub(crate) struct VmArgs {
     /// Set a limit, for example maxProcesses=64 or maxFilesystemBytes=512MiB.
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limits: Vec<LimitArg>,
+    /// Let guests reach this port of the host's loopback, 127.0.0.1 and ::1.
+    #[arg(long = "allow-port", value_name = "PORT", allow_negative_numbers = true)]
+    pub(crate) allow_ports: Vec<i64>,
+    /// Ask this name server in place of the host's: ADDRESS or ADDRESS:PORT.
+    #[arg(long = "dns-server", value_name = "ADDRESS")]
+    pub(crate) dns_servers: Vec<String>,
     /// Read options from a TOML file; options on the command line win.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -12,6 +12,7 @@
 //! ```
 
 use crate::error::Error;
+use crate::network::ConfigNetwork;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -31,6 +32,12 @@ pub struct Config {
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Ports of the host's loopback that guests may reach.
+    #[serde(default)]
+    pub loopback_exempt_ports: Vec<i64>,
+    /// Name servers, ports to listen at, deadlines.
+    #[serde(default)]
+    pub network: ConfigNetwork,
     /// Limits by group and name, checked when the VM is built.
     #[serde(default)]
     pub limits: Map<String, Value>,

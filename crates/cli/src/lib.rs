@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 pub mod config;
 mod error;
+pub mod network;
 mod prepare;
 mod report;
 mod run;
