@@ -6,10 +6,7 @@ use crate::vm::{AgentOs, Vm};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::{Fd, Pid};
-use agentos_kernel::process::{
-    ExitStatus, FileAction, OpenHow, Process as KernelProcess, Signal as KernelSignal, SpawnRequest,
-};
-use agentos_kernel::vfs::OpenOptions;
+use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -150,12 +147,13 @@ impl Spawn {
 
     /// Starts the process with the given standard descriptors, and `/dev/null` where there is none.
     pub(crate) async fn start_with(&self, streams: [Option<Arc<OpenFile>>; 3]) -> Result<Arc<KernelProcess>> {
-        let actions = (0u32..).zip(streams).map(|(fd, file)| match file {
-            Some(file) => FileAction::Inherit(Fd(fd), file),
-            None => nothing(Fd(fd)),
+        let null = || self.vm.kernel.open_null().map_err(Error::os("spawn"));
+        let actions = (0u32..).zip(streams).map(|(fd, file)| {
+            let file = file.map_or_else(null, Ok)?;
+            Ok(FileAction::Inherit(Fd(fd), file))
         });
         let request = SpawnRequest {
-            actions: actions.collect(),
+            actions: actions.collect::<Result<_>>()?,
             pgroup: Some(Pid(0)),
             ..self.request()?
         };
@@ -179,23 +177,6 @@ impl Spawn {
             credentials: Some(agentos_kernel::cred::Credentials::user()),
             ..SpawnRequest::default()
         })
-    }
-}
-
-/// Opens `/dev/null` for reading.
-fn nothing(fd: Fd) -> FileAction {
-    let options = OpenOptions {
-        read: true,
-        ..OpenOptions::default()
-    };
-    let how = OpenHow {
-        options,
-        ..OpenHow::default()
-    };
-    FileAction::Open {
-        fd,
-        path: b"/dev/null".to_vec(),
-        how,
     }
 }
 

@@ -274,6 +274,49 @@ async fn mounting_over_a_protected_path_needs_its_own_right() {
     vm.as_host().mount(Mount::memory("/etc/conf")).await.unwrap();
 }
 
+/// A program that knows preview 1 only finds the root open; that is where its paths start and gives no right.
+#[tokio::test]
+async fn a_preview_1_program_is_bound_by_the_same_rules() {
+    let opens = |path: &str| {
+        format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "path_open"
+                    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "fd_readdir"
+                    (func $list (param i32 i32 i32 i64 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (data (i32.const 64) "{path}")
+                (func (export "_start")
+                    (call $exit (i32.add
+                        (call $open (i32.const 3) (i32.const 1) (i32.const 64) (i32.const {len}) (i32.const 0)
+                            (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0))
+                        (i32.mul (i32.const 10)
+                            (i32.ne (i32.const 0)
+                                (call $list (i32.const 3) (i32.const 256) (i32.const 64) (i64.const 0) (i32.const 8))))))))"#,
+            len = path.len()
+        )
+    };
+    let vm = vm(json!({ "fs": { "rules": [
+        { "mode": "allow", "operations": ["read"], "paths": ["/home/user/*.wasm", "/home/user/work/**"] } ] } }))
+    .await;
+    // 2 is EACCES of preview 1; listing the root is refused as well.
+    for (path, status) in [
+        ("home/user/work/mine", 10),
+        ("home/user/secret/key", 12),
+        ("home/user/work/../secret/key", 12),
+        // An absolute path is no path under the preopen: 76, and 10.
+        ("/home/user/secret/key", 86),
+    ] {
+        let host = vm.as_host();
+        let module = wat::parse_str(opens(path)).unwrap();
+        host.write_file("/home/user/tool.wasm", module).await.unwrap();
+        host.chmod("/home/user/tool.wasm", 0o755).await.unwrap();
+        let output = vm.exec_argv(["/home/user/tool.wasm"]).await.unwrap();
+        assert_eq!(output.exit_code, status, "{path}: {}", output.stderr_text());
+    }
+}
+
 #[tokio::test]
 async fn a_fork_is_under_the_same_policy() {
     let vm = vm(deny(&["read"], &["/home/user/secret/**"])).await;

@@ -275,3 +275,17 @@ async fn broadcasts_reach_only_whom_they_may() {
             .any(|process| process.pid == spared.pid() && process.exit_code.is_none())
     );
 }
+
+#[tokio::test]
+async fn whole_scopes_can_be_closed() {
+    let closed = vm(json!({ "childProcess": "deny" })).await;
+    assert_eq!(closed.exec("true").await.unwrap_err().code(), "EACCES");
+    let closed = vm(json!({ "env": "deny" })).await;
+    let output = closed.exec("/usr/bin/env; echo done").await.unwrap();
+    assert_eq!(output.stdout_text(), "done\n", "{}", output.stderr_text());
+    let closed = vm(json!({ "process": "deny" })).await;
+    let script =
+        "kill $PPID; cat /proc/1/cmdline; sleep 1000 & kill $!; wait $!; echo $?; kill -0 $$ && cat /proc/self/comm";
+    let output = closed.exec(script).await.unwrap();
+    assert_eq!(output.stdout_text(), "143\ncat\n", "{}", output.stderr_text());
+}

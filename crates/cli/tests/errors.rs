@@ -10,7 +10,7 @@ use support::run;
 const CASES: &[(&[&str], i32, &[&str])] = &[
     (&["run"], 64, &["COMMAND", "-c SCRIPT"]),
     (&["runn", "true"], 64, &["runn", "'run'"]),
-    (&["run", "--mout", "/:/x", "true"], 64, &["--mout", "--mount"]),
+    (&["run", "--mout", "/tmp:/x", "true"], 64, &["--mout", "--mount"]),
     (&["run", "--mount", "/src", "true"], 64, &["HOST:GUEST"]),
     (&["run", "--mount", "/:src", "true"], 64, &["absolute", "src"]),
     (
@@ -30,7 +30,7 @@ const CASES: &[(&[&str], i32, &[&str])] = &[
     ),
     (&["run", "--mount", "/:/a/../b", "true"], 64, &["/a/../b", "normalized"]),
     (
-        &["run", "--mount", "/:/x", "--mount", "/:/x", "true"],
+        &["run", "--mount", "/tmp:/x", "--mount", "/tmp:/x", "true"],
         64,
         &["/x", "same guest path"],
     ),

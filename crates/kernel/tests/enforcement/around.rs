@@ -427,3 +427,19 @@ fn a_tree_too_deep_for_a_path_is_not_allowed_by_any_rule() {
     }
     assert_eq!(refused.unwrap(), Errno::ENAMETOOLONG);
 }
+
+#[test]
+fn the_root_that_programs_find_open_gives_no_right() {
+    let w = World::under(
+        &json!({ "fs": { "rules": [{ "mode": "allow", "operations": ["read"], "paths": ["/tmp/**"] }] } }),
+    );
+    w.file("/tmp/f", "x");
+    let root = w.process.open_root(true).unwrap();
+    assert!(w.open_at(Dir::Fd(root), b"tmp/f", "r").is_ok());
+    assert_eq!(refusal(w.open_at(Dir::Fd(root), b"tmp/../etc", "rd")), "readdir /etc");
+    let listed = w
+        .process
+        .readdir(root, 0, &mut |_| core::ops::ControlFlow::Continue(()));
+    assert_eq!(listed.unwrap_err(), Errno::EBADF);
+    assert!(World::under(&json!("default")).process.open_root(true).is_ok());
+}

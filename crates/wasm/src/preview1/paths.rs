@@ -47,7 +47,7 @@ fn place<'a>(memory: &'a Memory<'_>, state: &State, fd: u32, path: u32, len: u32
 fn below_preopen<'a>(process: &Process, path: &'a [u8]) -> Place<'a> {
     let here = Place::new(AT_FDCWD, path, AtFlags::empty());
     let rooted = Place::from_root(path);
-    let exists = |path: &[u8]| process.stat(Dir::Cwd, path, AtFlags::empty()).is_ok();
+    let exists = |path: &[u8]| process.leads_somewhere(path);
     let parent = |path: &[u8]| {
         let end = path.iter().rposition(|byte| *byte == b'/');
         exists(end.and_then(|end| path.get(..end.max(1))).unwrap_or(b"."))

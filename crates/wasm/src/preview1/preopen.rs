@@ -5,10 +5,7 @@ use crate::imports::Cx;
 use crate::process::State;
 use agentos_abi::Record;
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{Dir, OpenHow};
-use agentos_kernel::vfs::OpenOptions;
 use agentos_kernel::{Errno, Result};
-use std::task::Poll;
 
 /// Where libc begins to look.
 const FIRST: u32 = 3;
@@ -26,23 +23,8 @@ pub(crate) fn preopen(state: &mut State) {
 }
 
 fn open(state: &State) -> Result<u32> {
-    let options = OpenOptions {
-        read: true,
-        directory: true,
-        ..OpenOptions::default()
-    };
-    let how = OpenHow {
-        options,
-        cloexec: true,
-        no_tty: true,
-        ..OpenHow::default()
-    };
     let process = &state.process;
-    // A directory never makes the caller wait.
-    let Poll::Ready(opened) = process.open(Dir::Cwd, b"/", &how, None) else {
-        return Err(Errno::EAGAIN.into());
-    };
-    let fd = opened?;
+    let fd = process.open_root(true)?;
     if fd.0 >= FIRST {
         return Ok(fd.0);
     }

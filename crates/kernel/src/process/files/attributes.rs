@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::AccessMode;
 use crate::id::{Fd, Gid, Uid};
-use crate::process::process::Process;
+use crate::process::process::{Cx, Process};
 use crate::process::signal::{SigInfo, Signal};
 use crate::vfs::{Access, Mode, SetTime, Stat, StatFs, access};
 use core::sync::atomic::Ordering;
@@ -22,6 +22,13 @@ impl Process {
         let base = self.base(dir, path)?;
         let follow = flags.contains(AtFlags::FOLLOW);
         self.kernel().vfs().stat(&self.cx()?.fs(), base.as_ref(), path, follow)
+    }
+
+    /// Whether there is something at a path, links at the end not followed. For executors that have to guess which path a
+    /// program means; it is no operation of the policy, and no answer to a guest.
+    pub fn leads_somewhere(&self, path: &[u8]) -> bool {
+        let look = |cx: &Cx| self.kernel().vfs().stat(&cx.fs().trusted(), None, path, false).is_ok();
+        self.cx().is_ok_and(|cx| look(&cx))
     }
 
     /// Attributes of an open file.

@@ -3,8 +3,9 @@
 use super::Dir;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::fd::{AccessMode, FifoOpening, IoResult, OpenFile};
+use crate::fd::{AccessMode, FifoOpening, IoResult, OpenFile, StatusFlags};
 use crate::id::Fd;
+use crate::policy::Operation;
 use crate::process::kernel::Kernel;
 use crate::process::process::{Cx, Process};
 use crate::process::request::OpenHow;
@@ -56,6 +57,22 @@ impl Process {
             self.adopt_terminal(&file);
         }
         Poll::Ready(self.add_fd(file, how.cloexec))
+    }
+
+    /// Opens the root directory as what programs find open: for listing where the policy lets them, and otherwise only as where
+    /// paths start, which needs no right.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`.
+    pub fn open_root(&self, cloexec: bool) -> Result<Fd> {
+        let kernel = self.kernel();
+        let access = match kernel.guard.allows(Operation::FsReaddir, b"/") {
+            true => AccessMode::READ,
+            false => AccessMode::empty(),
+        };
+        let handle = InodeHandle::new(kernel.root().clone());
+        let file = OpenFile::from_inode(handle, access, StatusFlags::empty(), kernel.fd_limits())?;
+        self.add_fd(file, cloexec)
     }
 
     /// Gives a description the lowest free descriptor.
@@ -145,6 +162,20 @@ impl Kernel {
                     ready => ready,
                 }
             }
+        }
+    }
+
+    /// `/dev/null`, open for reading: what the host gives a process for a descriptor that it has nothing else for.
+    ///
+    /// # Errors
+    /// `ENOENT` in a VM without `/dev`, `ENFILE`.
+    pub fn open_null(&self) -> Result<Arc<OpenFile>> {
+        let cx = self.init().cx()?;
+        let mut how = OpenHow::default();
+        how.options.read = true;
+        match self.vfs().open(&cx.fs().trusted(), None, b"/dev/null", how.options)? {
+            Opened::Special(location, attr) => self.device_file(&cx, location, &attr, &how),
+            _ => Err(Errno::ENXIO.into()),
         }
     }
 
