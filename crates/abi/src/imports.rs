@@ -2,6 +2,7 @@
 
 use crate::fd::{PollEntry, RecordLock};
 use crate::fs::{Stat, Statfs};
+use crate::net::IoVec;
 use crate::process::{Credentials, Ids, Limit, SpawnReq, Times, WaitResult};
 use crate::signal::Siginfo;
 use crate::tty::{Termios, Winsize};
@@ -34,6 +35,10 @@ unsafe extern "C" {
     pub fn sys_sethostname(name: *const u8, len: u32) -> u32;
     /// CPUs that the VM may use.
     pub fn sys_cpus(out: *mut u32) -> u32;
+
+    /// Why the last call of this process that a policy or the network guard refused (`EACCES`) was refused, as text of at most
+    /// 1 KiB; empty if none was.
+    pub fn proc_last_denial(buf: *mut u8, cap: u32, len: *mut u32) -> u32;
 
     // Descriptors.
     pub fn fd_dup(fd: u32, min: u32, flags: u32, out: *mut u32) -> u32;
@@ -164,7 +169,32 @@ unsafe extern "C" {
     ) -> u32;
     /// A zero `alen` sends to the connected peer.
     pub fn sock_send_to(fd: u32, buf: *const u8, len: u32, flags: u32, addr: *const u8, alen: u32, n: *mut u32) -> u32;
-    /// Addresses, each as `u16` length then the address bytes; `n` counts bytes, not addresses.
+    /// [`sock_recv_from`] into several buffers: `count` pairs of address and length (`iovec` of preview 1).
+    pub fn sock_recv_msg(
+        fd: u32,
+        iovs: *const IoVec,
+        count: u32,
+        flags: u32,
+        addr: *mut u8,
+        acap: u32,
+        n: *mut u32,
+        rflags: *mut u32,
+        alen: *mut u32,
+    ) -> u32;
+    /// [`sock_send_to`] from several buffers, as one message.
+    pub fn sock_send_msg(
+        fd: u32,
+        iovs: *const IoVec,
+        count: u32,
+        flags: u32,
+        addr: *const u8,
+        alen: u32,
+        n: *mut u32,
+    ) -> u32;
+    /// Addresses, each as `u16` length then the address bytes; `n` counts bytes, not addresses. `flags` is 0.
+    ///
+    /// The errors and what `getaddrinfo(3)` says for them: `ENOENT` `EAI_NONAME`, `ENOMSG` (no address of the family)
+    /// `EAI_NODATA`, `EAGAIN` `EAI_AGAIN`, `EACCES` `EAI_FAIL` (the reason is [`proc_last_denial`]'s), `EINVAL` `EAI_NONAME`.
     pub fn sock_resolve(name: *const u8, len: u32, family: u32, flags: u32, buf: *mut u8, cap: u32, n: *mut u32)
     -> u32;
     pub fn sock_opt_get(fd: u32, level: u32, name: u32, buf: *mut u8, cap: u32, len: *mut u32) -> u32;

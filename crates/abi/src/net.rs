@@ -24,6 +24,19 @@ pub const SOCK_CLOEXEC: u32 = 0x80000;
 /// Longest encoded address.
 pub const ADDR_MAX: usize = 2 + 108;
 
+/// One buffer of [`sock_recv_msg`](crate::imports::sock_recv_msg) and `sock_send_msg`: where it is and how long.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IoVec {
+    /// Address.
+    pub buf: u32,
+    /// Bytes.
+    pub len: u32,
+}
+
+/// Most buffers of one message.
+pub const IOV_MAX: u32 = 1024;
+
 /// Receive flag: leave the data.
 pub const MSG_PEEK: u32 = 2;
 /// Wait for the full amount.
@@ -34,3 +47,7 @@ pub const MSG_DONTWAIT: u32 = 0x40;
 pub const MSG_TRUNC: u32 = 0x20;
 /// Do not raise SIGPIPE.
 pub const MSG_NOSIGNAL: u32 = 0x4000;
+/// More will follow; accepted without effect.
+pub const MSG_MORE: u32 = 0x8000;
+/// Do not route; accepted without effect.
+pub const MSG_DONTROUTE: u32 = 0x4;

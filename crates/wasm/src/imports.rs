@@ -42,6 +42,8 @@ pub(crate) struct Scratch {
     gave_way: bool,
     /// Bytes that it moves.
     pub(crate) bytes: Vec<u8>,
+    /// A name that it looks up.
+    pub(crate) resolving: agentos_kernel::process::Resolving,
     /// A program's request that was read already.
     pub(crate) request: Option<Box<agentos_kernel::process::SpawnRequest>>,
 }
@@ -103,11 +105,18 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 pub(crate) trait GuestError {
     /// The preview-1 number.
     fn number(&self) -> u32;
+
+    /// What the kernel said, if it was the kernel.
+    fn kernel(&self) -> Option<&agentos_kernel::Error>;
 }
 
 impl GuestError for agentos_kernel::Error {
     fn number(&self) -> u32 {
         errno::number(self.errno())
+    }
+
+    fn kernel(&self) -> Option<&agentos_kernel::Error> {
+        Some(self)
     }
 }
 
@@ -116,7 +125,8 @@ pub(crate) fn now<E: GuestError>(
     caller: &mut Caller<'_, State>,
     call: impl FnOnce(&mut Cx<'_>) -> Result<(), E>,
 ) -> u32 {
-    number(step(caller, &mut Scratch::default(), call))
+    let result = step(caller, &mut Scratch::default(), call);
+    number(caller.data(), result)
 }
 
 /// Serves an import that may have to wait.
@@ -139,7 +149,8 @@ pub(crate) async fn wait<E: GuestError>(
             if let Some(answer) = answer {
                 return Poll::Ready(Ok(answer));
             }
-            let number = number(ready!(step(&mut caller, &mut scratch, |cx| call(cx, waker))));
+            let result = ready!(step(&mut caller, &mut scratch, |cx| call(cx, waker)));
+            let number = number(caller.data(), result);
             if !caller.data().process.should_yield() {
                 return Poll::Ready(Ok(number));
             }
@@ -173,9 +184,13 @@ pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, cal
     }
 }
 
-/// What the guest gets to see.
-pub(crate) fn number<E: GuestError>(result: Result<(), E>) -> u32 {
-    result.map_or_else(|error| error.number(), |()| 0)
+/// What the guest gets to see. The process keeps why something was refused.
+pub(crate) fn number<E: GuestError>(state: &State, result: Result<(), E>) -> u32 {
+    let Err(error) = result else { return 0 };
+    if let Some(error) = error.kernel() {
+        state.process.note_denial(error);
+    }
+    error.number()
 }
 
 /// Defines a table of imports; see the head of this module for the kinds.

@@ -2,24 +2,24 @@
 
 use super::address::{canonical, is_local};
 use super::listener::{BACKLOG_MAX, Listener};
-use super::names::{Claim, Target, Terms, Transport};
+use super::names::{Claim, EPHEMERAL, Target, Terms, Transport, Wanted};
 use super::socket::{Background, Phase, Socket, State};
+use super::way::{RESOLVER, plain};
 use super::{Caller, Domain, Kind, SocketAddress, UnixAddress};
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::id::Uid;
+use crate::id::Pid;
+use crate::policy::Protocol;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::RangeInclusive;
 use std::sync::Arc;
-
-/// Ports below need the superuser.
-const PRIVILEGED: u16 = 1024;
 
 impl Socket {
     /// `bind(2)`. An unnamed unix address asks for an abstract name.
     ///
     /// # Errors
-    /// `EINVAL` if bound already, `EADDRINUSE`, `EADDRNOTAVAIL` for an address that is not the VM's, `EACCES` for a port below 1024,
-    /// `EAFNOSUPPORT`, and those of making a file.
+    /// `EINVAL` if bound already, `EADDRINUSE`, `EADDRNOTAVAIL` for an address that is not the VM's loopback, `EACCES` for a port that the
+    /// configuration or the policy does not give to guests, `EAFNOSUPPORT`, and those of making a file.
     pub fn bind(&self, address: &SocketAddress, caller: &dyn Caller) -> Result<()> {
         match address {
             SocketAddress::Unix(name) if self.domain == Domain::Unix => self.bind_unix(name, caller),
@@ -27,7 +27,7 @@ impl Socket {
             // An IPv4 address is too short to be looked at by an IPv6 socket.
             SocketAddress::Inet(SocketAddr::V4(_)) if self.domain == Domain::Inet6 => Err(Errno::EINVAL.into()),
             SocketAddress::Inet(address) if self.domain == SocketAddress::from(*address).domain() => {
-                self.bind_inet(*address, caller.credentials().uid)
+                self.bind_inet(*address, caller.credentials().pid)
             }
             _ => Err(Errno::EAFNOSUPPORT.into()),
         }
@@ -73,23 +73,29 @@ impl Socket {
         Ok(())
     }
 
-    fn bind_inet(&self, address: SocketAddr, uid: Uid) -> Result<()> {
+    fn bind_inet(&self, address: SocketAddr, pid: Pid) -> Result<()> {
         let ip = address.ip();
         if !canonical(ip).is_unspecified() && !is_local(ip) {
             return Err(Errno::EADDRNOTAVAIL.into());
         }
-        if (1..PRIVILEGED).contains(&address.port()) && uid != Uid::ROOT {
-            return Err(Errno::EACCES.into());
+        if plain(address) == RESOLVER && self.net.egress().is_some() {
+            return Err(Errno::EADDRINUSE.into());
+        }
+        match self.transport() {
+            // Whoever has the port of a datagram socket can write to it.
+            Transport::Udp => self.net.permit_listen(Protocol::Udp, address, pid)?,
+            // A stream socket may have it only to connect; `listen` is asked about when it comes.
+            Transport::Tcp => self.net.permit_port(Protocol::Tcp, address)?,
         }
         let mut state = self.state.lock();
-        if state.claim.is_some() || self.link.get().is_some() {
+        if state.claim.is_some() || self.channel.get().is_some() {
             return Err(Errno::EINVAL.into());
         }
-        self.claim_port(&mut state, address)
+        self.claim_port(&mut state, address, self.net.config().any_ports())
     }
 
-    /// Takes a port at an address, any port if it is 0.
-    pub(super) fn claim_port(&self, state: &mut State, address: SocketAddr) -> Result<()> {
+    /// Takes a port at an address, one of `any` if it is 0.
+    pub(super) fn claim_port(&self, state: &mut State, address: SocketAddr, any: RangeInclusive<u16>) -> Result<()> {
         let wild_v6 = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unspecified());
         if state.settings.v6_only && address.ip() != canonical(address.ip()) {
             return Err(Errno::EADDRNOTAVAIL.into());
@@ -101,7 +107,11 @@ impl Socket {
             reuse_port: state.settings.reuse_port,
             uid: self.owner.uid,
         };
-        let (claim, port) = Claim::port(&self.net, self.transport(), address.port(), terms, self.inbox_target())?;
+        let wanted = match address.port() {
+            0 => Wanted::AnyOf(any),
+            port => Wanted::Port(port),
+        };
+        let (claim, port) = Claim::port(&self.net, self.transport(), wanted, terms, self.inbox_target())?;
         state.claim = Some(claim);
         state.any_port = address.port() == 0;
         state.local = SocketAddr::new(address.ip(), port);
@@ -111,7 +121,10 @@ impl Socket {
     /// Gives an internet socket some port if it has none.
     pub(super) fn claim_any_port(&self, state: &mut State) -> Result<()> {
         match state.claim {
-            None if self.domain != Domain::Unix => self.claim_port(state, SocketAddr::new(state.local.ip(), 0)),
+            None if self.domain != Domain::Unix => {
+                let local = SocketAddr::new(state.local.ip(), 0);
+                self.claim_port(state, local, EPHEMERAL)
+            }
             _ => Ok(()),
         }
     }
@@ -119,11 +132,13 @@ impl Socket {
     /// `listen(2)`; `backlog` is capped at 4096.
     ///
     /// # Errors
-    /// `EOPNOTSUPP` for datagrams, `EINVAL` for a connected socket or a unix socket without a name, `EADDRINUSE`.
+    /// `EOPNOTSUPP` for datagrams, `EINVAL` for a connected socket or a unix socket without a name, `EADDRINUSE`,
+    /// `EACCES` for a port that the configuration or the policy does not give to listeners.
     pub fn listen(&self, backlog: u32, caller: &dyn Caller) -> Result<()> {
         if self.kind == Kind::Datagram {
             return Err(Errno::EOPNOTSUPP.into());
         }
+        self.permit_to_listen(caller.credentials().pid)?;
         let backlog = usize::try_from(backlog).map_or(BACKLOG_MAX, |backlog| backlog.min(BACKLOG_MAX));
         let mut state = self.state.lock();
         if let Phase::Listening(listener) = &state.phase {
@@ -133,10 +148,13 @@ impl Socket {
             return Ok(());
         }
         let unnamed_unix = self.domain == Domain::Unix && state.claim.is_none();
-        if unnamed_unix || self.link.get().is_some() || state.background != Background::None {
+        if unnamed_unix || self.channel.get().is_some() || state.background != Background::None {
             return Err(Errno::EINVAL.into());
         }
-        self.claim_any_port(&mut state)?;
+        if self.domain != Domain::Unix && state.claim.is_none() {
+            let local = SocketAddr::new(state.local.ip(), 0);
+            self.claim_port(&mut state, local, self.net.config().any_ports())?;
+        }
         let listener = Listener::new(caller.credentials(), self.own_name(&state), backlog);
         if let Some(claim) = &state.claim {
             claim.point_to(Target::Listener(Arc::downgrade(&listener)))?;
@@ -147,6 +165,23 @@ impl Socket {
         state.error = None;
         state.phase = Phase::Listening(listener);
         Ok(())
+    }
+
+    /// Whether the operator lets a process listen where the socket is bound.
+    fn permit_to_listen(&self, pid: Pid) -> Result<()> {
+        if self.domain == Domain::Unix {
+            return Ok(());
+        }
+        let state = self.state.lock();
+        let (local, idle) = (
+            state.local,
+            matches!(state.phase, Phase::Idle) && self.channel.get().is_none(),
+        );
+        drop(state);
+        match idle {
+            true => self.net.permit_listen(Protocol::Tcp, local, pid),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn transport(&self) -> Transport {

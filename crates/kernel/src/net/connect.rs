@@ -1,23 +1,24 @@
 //! `connect(2)`, `socketpair(2)`, sending datagrams: everything that looks for another socket.
 
-use super::address::{Name, UnixName, canonical};
+use super::address::{Name, UnixName, canonical, is_local};
+use super::channel::Channel;
 use super::connection::{Link, Style};
 use super::inbox::{Delivery, Filter, Inbox};
 use super::listener::{Arrival, Attempt, Listener};
-use super::names::Target;
-use super::socket::{Background, Connecting, Phase, Socket, State};
+use super::names::{EPHEMERAL, Target};
+use super::outside::{self, Outside};
+use super::socket::{Background, Connecting, Phase, Socket, State, Trying};
 use super::stack::{Incoming, Net, Slot};
+use super::way::{self, Operation, Way, plain, source_for};
 use super::{Caller, Domain, Kind, PeerCredentials, SocketAddress, UnixAddress};
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fd::{IoResult, Woken};
+use crate::id::Pid;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::{Poll, Waker};
 use parking_lot::MutexGuard;
 use std::sync::{Arc, OnceLock};
-
-/// Largest UDP payload.
-const UDP_MAX: usize = 65_507;
 
 impl Socket {
     /// `connect(2)`. Without a waker a TCP connection answers `EINPROGRESS` and is established in the background.
@@ -36,7 +37,7 @@ impl Socket {
             (SocketAddress::Inet(address), _) => {
                 let destination = self.destination(*address)?;
                 match self.kind {
-                    Kind::Datagram => Poll::Ready(self.connect_udp(destination)),
+                    Kind::Datagram => Poll::Ready(self.connect_udp(destination, caller.credentials().pid)),
                     _ => self.connect_tcp(destination, caller.credentials(), waker),
                 }
             }
@@ -44,7 +45,7 @@ impl Socket {
     }
 
     /// Where packets to `address` go, if this socket can reach it. The result is canonical.
-    fn destination(&self, address: SocketAddr) -> Result<SocketAddr> {
+    pub(super) fn destination(&self, address: SocketAddr) -> Result<SocketAddr> {
         let v4 = canonical(address.ip()).is_ipv4();
         match (self.domain, address) {
             (Domain::Inet, SocketAddr::V6(_)) => return Err(Errno::EAFNOSUPPORT.into()),
@@ -55,7 +56,7 @@ impl Socket {
         if v4 && self.domain == Domain::Inet6 && self.state.lock().settings.v6_only {
             return Err(Errno::ENETUNREACH.into());
         }
-        Ok(SocketAddr::new(self.net.route(address.ip())?, address.port()))
+        way::destination(address)
     }
 
     fn connect_unix(&self, name: &UnixAddress, caller: &dyn Caller, waker: Option<&Waker>) -> IoResult<()> {
@@ -74,14 +75,14 @@ impl Socket {
         };
         let (client, server) = Link::pair(Slot::take(&self.net)?, style);
         let incoming = Incoming {
-            link: server,
+            channel: Channel::Inside(server),
             local: listener.name.clone(),
             peer: own_name,
             credentials: caller.credentials(),
         };
         let mut state = self.state.lock();
         client.set_capacity(state.settings.send_buffer as usize);
-        if self.link.get().is_some() {
+        if self.channel.get().is_some() {
             return Poll::Ready(Err(Errno::EISCONN.into()));
         }
         match listener.arrive(incoming, waker) {
@@ -92,7 +93,7 @@ impl Socket {
                 state.peer_credentials = Some(listener.credentials);
                 client.inherit_shutdown(state.shut.0, state.shut.1);
                 // Nobody else fills the cell: the socket is locked, and it was empty.
-                let _ = self.link.set(client);
+                let _ = self.channel.set(Channel::Inside(client));
                 drop(state);
                 woken.wake();
                 Poll::Ready(Ok(()))
@@ -105,7 +106,7 @@ impl Socket {
         let state = self.state.lock();
         match &state.phase {
             Phase::Listening(_) => Err(Errno::EINVAL.into()),
-            _ if self.link.get().is_some() => Err(Errno::EISCONN.into()),
+            _ if self.channel.get().is_some() => Err(Errno::EISCONN.into()),
             _ => Ok(self.own_name(&state)),
         }
     }
@@ -127,19 +128,8 @@ impl Socket {
         Ok(())
     }
 
-    fn connect_udp(&self, destination: SocketAddr) -> Result<()> {
-        let mut state = self.state.lock();
-        self.claim_any_port(&mut state)?;
-        self.settle_local(&mut state, destination.ip());
-        state.peer = Some(Name::Inet(destination));
-        if let Some(inbox) = &self.inbox {
-            inbox.set_filter(Filter::Address(destination));
-        }
-        Ok(())
-    }
-
     /// Turns a wildcard local address into the one that packets to `destination` come from.
-    fn settle_local(&self, state: &mut State, destination: IpAddr) {
+    pub(super) fn settle_local(&self, state: &mut State, destination: IpAddr) {
         let local = state.local;
         if !canonical(local.ip()).is_unspecified() {
             return;
@@ -152,87 +142,137 @@ impl Socket {
     }
 
     fn connect_tcp(&self, to: SocketAddr, credentials: PeerCredentials, waker: Option<&Waker>) -> IoResult<()> {
-        let mut state = self.state.lock();
-        if settle(self, &mut state, waker).is_pending() {
-            return match waker {
-                Some(_) => Poll::Pending,
-                None => Poll::Ready(Err(Errno::EALREADY.into())),
-            };
+        if let Some(result) = self.resume_tcp(&mut self.state.lock(), waker) {
+            return result;
         }
-        let background = core::mem::take(&mut state.background);
-        if self.link.get().is_some() {
-            let fresh = background == Background::Unannounced;
-            return Poll::Ready(if fresh { Ok(()) } else { Err(Errno::EISCONN.into()) });
-        }
-        if background == Background::Spoiled {
-            state.background = background;
-            return Poll::Ready(Err(Errno::EINVAL.into()));
-        }
-        if matches!(state.phase, Phase::Listening(_)) {
-            return Poll::Ready(Err(Errno::EISCONN.into()));
-        }
-        if background == Background::Unannounced {
-            let error = state.error.take().unwrap_or(Errno::ECONNABORTED);
-            state.shut = (false, false);
-            return Poll::Ready(Err(error.into()));
-        }
-        state.error = None;
-        let woken = self.begin_tcp(&mut state, to, credentials)?;
-        state.background = Background::Unannounced;
-        let result = match waker {
-            None => Poll::Ready(Err(Errno::EINPROGRESS.into())),
-            Some(_) => self.finish_tcp(&mut state, waker),
+        // Without the lock: a policy and a way out are asked here.
+        let way = self.net.way(Operation::Stream, to, credentials.pid)?;
+        let (state, woken) = match &way {
+            Way::Listener(listener) => self.begin_inside(listener, to, credentials)?,
+            Way::Resolver(_) | Way::Out(_) => (self.begin_outside(&way, to, credentials.pid)?, Vec::new()),
+            Way::Inbox(_) | Way::Nobody => {
+                let mut state = self.state.lock();
+                let refused = Attempt::failed(Errno::ECONNREFUSED);
+                underway(&mut state, Trying::Inside(refused, None), to)?;
+                (state, Vec::new())
+            }
         };
-        drop(state);
+        let result = self.finish_tcp(state, waker);
         woken.into_iter().for_each(Woken::wake);
         result
     }
 
-    /// The result of a blocking connect that was just begun.
-    fn finish_tcp(&self, state: &mut State, waker: Option<&Waker>) -> IoResult<()> {
+    /// The result of a connect that was begun earlier, or of one that cannot begin; `None` if it can.
+    fn resume_tcp(&self, state: &mut State, waker: Option<&Waker>) -> Option<IoResult<()>> {
         if settle(self, state, waker).is_pending() {
+            return Some(match waker {
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(Err(Errno::EALREADY.into())),
+            });
+        }
+        let background = core::mem::take(&mut state.background);
+        if self.channel.get().is_some() {
+            let fresh = background == Background::Unannounced;
+            let result = if fresh { Ok(()) } else { Err(Errno::EISCONN.into()) };
+            return Some(Poll::Ready(result));
+        }
+        if background == Background::Spoiled {
+            state.background = background;
+            return Some(Poll::Ready(Err(Errno::EINVAL.into())));
+        }
+        if matches!(state.phase, Phase::Listening(_)) {
+            return Some(Poll::Ready(Err(Errno::EISCONN.into())));
+        }
+        if background == Background::Unannounced {
+            let error = state.error.take().unwrap_or_else(|| Errno::ECONNABORTED.into());
+            state.shut = (false, false);
+            return Some(Poll::Ready(Err(error)));
+        }
+        state.error = None;
+        None
+    }
+
+    /// The result of a connect that was just begun.
+    fn finish_tcp(&self, mut state: MutexGuard<'_, State>, waker: Option<&Waker>) -> IoResult<()> {
+        state.background = Background::Unannounced;
+        if waker.is_none() {
+            return Poll::Ready(Err(Errno::EINPROGRESS.into()));
+        }
+        if settle(self, &mut state, waker).is_pending() {
             return Poll::Pending;
         }
         state.background = Background::None;
         Poll::Ready(match state.error.take() {
             Some(error) => {
                 state.shut = (false, false);
-                Err(error.into())
+                Err(error)
             }
             None => Ok(()),
         })
     }
 
-    /// Sends a connection on its way. Returns tasks to wake.
-    fn begin_tcp(&self, state: &mut State, to: SocketAddr, credentials: PeerCredentials) -> Result<Vec<Woken>> {
-        let listener = self.net.names.lock().listener(to);
-        let Some(listener) = listener else {
-            self.underway(state, None, to, Attempt::failed(Errno::ECONNREFUSED));
-            return Ok(Vec::new());
-        };
+    /// Sends a connection on its way to a listener. Returns tasks to wake after unlocking.
+    fn begin_inside(
+        &self,
+        listener: &Arc<Listener>,
+        to: SocketAddr,
+        credentials: PeerCredentials,
+    ) -> Result<(MutexGuard<'_, State>, Vec<Woken>)> {
         let slot = Slot::take(&self.net)?;
-        self.claim_any_port(state)?;
-        self.settle_local(state, to.ip());
+        let mut state = self.state.lock();
+        if self.is_taken(&state) {
+            return Err(Errno::EALREADY.into());
+        }
+        self.claim_any_port(&mut state)?;
+        self.settle_local(&mut state, to.ip());
         let (client, server) = Link::pair(slot, Style::Tcp);
         client.set_capacity(state.settings.send_buffer as usize);
         let incoming = Incoming {
-            link: server,
+            channel: Channel::Inside(server),
             local: Name::Inet(to),
             peer: Name::Inet(plain(state.local)),
             credentials,
         };
-        let (attempt, woken) = deliver(&listener, incoming);
-        self.underway(state, Some(client), to, attempt);
-        Ok(woken)
+        let (attempt, woken) = deliver(listener, incoming);
+        underway(&mut state, Trying::Inside(attempt, Some(Channel::Inside(client))), to)?;
+        Ok((state, woken))
     }
 
-    fn underway(&self, state: &mut State, link: Option<Link>, to: SocketAddr, attempt: Arc<Attempt>) {
-        state.phase = Phase::Connecting(Connecting {
-            attempt,
-            link,
-            peer: to,
-        });
+    /// Sends a connection on its way out of the VM.
+    fn begin_outside(&self, way: &Way, to: SocketAddr, pid: Pid) -> Result<MutexGuard<'_, State>> {
+        let slot = Slot::take(&self.net)?;
+        let mut state = self.state.lock();
+        if is_local(plain(state.local).ip()) && !is_local(to.ip()) {
+            // Bound to the loopback, which leads nowhere else.
+            return Err(Errno::EINVAL.into());
+        }
+        self.claim_any_port(&mut state)?;
+        drop(state);
+        let outside = Outside::new(way.stream(&self.net, to, pid)?, slot);
+        let mut state = self.state.lock();
+        if self.is_taken(&state) {
+            drop(state);
+            outside.close(true);
+            return Err(Errno::EALREADY.into());
+        }
+        outside.set_no_delay(state.settings.no_delay);
+        self.settle_local(&mut state, to.ip());
+        underway(&mut state, Trying::Outside(outside), to)?;
+        Ok(state)
     }
+
+    /// Whether another thread made something of the socket while it was not locked.
+    fn is_taken(&self, state: &State) -> bool {
+        self.channel.get().is_some() || !matches!(state.phase, Phase::Idle) || !self.is_open()
+    }
+}
+
+fn underway(state: &mut State, attempt: Trying, peer: SocketAddr) -> Result<()> {
+    if !matches!(state.phase, Phase::Idle) {
+        return Err(Errno::EALREADY.into());
+    }
+    state.phase = Phase::Connecting(Connecting { attempt, peer });
+    Ok(())
 }
 
 /// Brings a TCP connection to a listener, now or as soon as there is room.
@@ -256,9 +296,12 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
     let Phase::Connecting(connecting) = &state.phase else {
         return Poll::Ready(());
     };
-    let outcome = match connecting.attempt.poll(waker) {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => return Poll::Pending,
+    let outcome = match &connecting.attempt {
+        Trying::Inside(attempt, _) => attempt.poll(waker).map_err(Error::from),
+        Trying::Outside(outside) => outside::outcome(outside, waker),
+    };
+    let Poll::Ready(outcome) = outcome else {
+        return Poll::Pending;
     };
     let Phase::Connecting(connecting) = core::mem::replace(&mut state.phase, Phase::Idle) else {
         return Poll::Ready(());
@@ -266,14 +309,18 @@ pub(super) fn settle(socket: &Socket, state: &mut State, waker: Option<&Waker>) 
     match outcome {
         Ok(()) => {
             state.peer = Some(Name::Inet(connecting.peer));
-            // The cell is only filled here, under the socket's lock, and a socket with a link never connects again.
-            if let Some(link) = connecting.link {
-                link.inherit_shutdown(state.shut.0, state.shut.1);
-                let _ = socket.link.set(link);
+            let channel = match connecting.attempt {
+                Trying::Inside(_, channel) => channel,
+                Trying::Outside(outside) => Some(Channel::Outside(outside)),
+            };
+            // The cell is only filled here, under the socket's lock, and a socket with a channel never connects again.
+            if let Some(channel) = channel {
+                channel.inherit_shutdown(state.shut.0, state.shut.1);
+                let _ = socket.channel.set(channel);
             }
         }
-        Err(errno) => {
-            state.error = Some(errno);
+        Err(error) => {
+            state.error = Some(error);
             state.shut = (true, true);
         }
     }
@@ -301,7 +348,10 @@ pub(super) fn join(one: &Arc<Socket>, two: &Arc<Socket>) -> Result<()> {
     };
     let (left, right) = Link::pair(Slot::take(&one.net)?, style);
     // Both cells are new.
-    let _ = (one.link.set(left), two.link.set(right));
+    let _ = (
+        one.channel.set(Channel::Inside(left)),
+        two.channel.set(Channel::Inside(right)),
+    );
     Ok(())
 }
 
@@ -325,11 +375,11 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
     let domain = if ip.is_ipv4() { Domain::Inet } else { Domain::Inet6 };
     let socket = Socket::new(net, domain, Kind::Stream, owner, false);
     let mut state = socket.state.lock();
-    socket.claim_port(&mut state, SocketAddr::new(ip, 0))?;
+    socket.claim_port(&mut state, SocketAddr::new(ip, 0), EPHEMERAL)?;
     let (client, server) = Link::pair(slot, Style::Tcp);
     let to = SocketAddr::new(ip, port);
     let incoming = Incoming {
-        link: server,
+        channel: Channel::Inside(server),
         local: Name::Inet(to),
         peer: Name::Inet(state.local),
         credentials: owner,
@@ -340,7 +390,7 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
         Arrival::Queued(woken) => {
             state.peer = Some(Name::Inet(to));
             // The cell of a new socket is empty.
-            let _ = socket.link.set(client);
+            let _ = socket.channel.set(Channel::Inside(client));
             drop(state);
             woken.wake();
             Poll::Ready(Ok(socket))
@@ -348,73 +398,8 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
     }
 }
 
-/// Sends one datagram, to `to` or to the connected peer.
-pub(super) fn send_datagram(
-    socket: &Socket,
-    data: &[u8],
-    to: Option<(&SocketAddress, &dyn Caller)>,
-    waker: Option<&Waker>,
-) -> IoResult<usize> {
-    let Some(own) = &socket.inbox else {
-        return Poll::Ready(Err(Errno::EOPNOTSUPP.into()));
-    };
-    match socket.domain {
-        Domain::Unix => send_unix(socket, own, data, to, waker),
-        _ => send_udp(socket, own, data, to, waker),
-    }
-}
-
-fn send_udp(
-    socket: &Socket,
-    own: &Inbox,
-    data: &[u8],
-    to: Option<(&SocketAddress, &dyn Caller)>,
-    waker: Option<&Waker>,
-) -> IoResult<usize> {
-    if data.len() > UDP_MAX {
-        return Poll::Ready(Err(Errno::EMSGSIZE.into()));
-    }
-    let destination = match to {
-        Some((SocketAddress::Inet(address), _)) if address.port() == 0 => {
-            return Poll::Ready(Err(Errno::EINVAL.into()));
-        }
-        Some((SocketAddress::Inet(address), _)) => Some(socket.destination(*address)?),
-        Some((SocketAddress::Unix(_), _)) => return Poll::Ready(Err(Errno::EAFNOSUPPORT.into())),
-        None => None,
-    };
-    let mut state = socket.state.lock();
-    socket.claim_any_port(&mut state)?;
-    let peer = match state.peer {
-        Some(Name::Inet(peer)) => Some(peer),
-        _ => None,
-    };
-    let Some(destination) = destination.or(peer) else {
-        return Poll::Ready(Err(Errno::EDESTADDRREQ.into()));
-    };
-    own.may_send()?;
-    let mut source = plain(state.local);
-    drop(state);
-    if source.ip().is_unspecified() {
-        source.set_ip(source_for(destination.ip()));
-    }
-    if source.is_ipv4() != destination.is_ipv4() {
-        return Poll::Ready(Err(Errno::ENETUNREACH.into()));
-    }
-    let inbox = socket.net.names.lock().inbox(source, destination);
-    let Some(inbox) = inbox else {
-        if peer == Some(destination) {
-            own.set_error(Errno::ECONNREFUSED);
-        }
-        return Poll::Ready(Ok(data.len()));
-    };
-    match inbox.deliver(data, Name::Inet(source), waker) {
-        Delivery::Full => Poll::Pending,
-        Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),
-        Delivery::Taken | Delivery::Dropped => Poll::Ready(Ok(data.len())),
-    }
-}
-
-fn send_unix(
+/// Sends one datagram to a unix socket, to `to` or to the connected peer.
+pub(super) fn send_unix(
     socket: &Socket,
     own: &Inbox,
     data: &[u8],
@@ -482,18 +467,5 @@ fn find_unix(net: &Net, name: &UnixAddress, kind: Kind, caller: &dyn Caller) -> 
             net.names.lock().node(node, kind)
         }
         UnixAddress::Abstract(name) => net.names.lock().abstract_name(name, kind),
-    }
-}
-
-/// An address with an IPv4 one inside IPv6 taken out.
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(canonical(address.ip()), address.port())
-}
-
-/// The address that packets to a local destination come from.
-fn source_for(destination: IpAddr) -> IpAddr {
-    match destination {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }

@@ -13,7 +13,8 @@
 //!   ([`Error::Denied`](crate::Error) of a policy, [`Error::refused`](crate::Error::refused) of a guard), which the process
 //!   keeps as its last denial.
 //! * Dropping an object gives up whatever it was doing: a connection is closed, a lookup cancelled.
-//! * No lock of the kernel is held during a call, and the egress holds none of its own while it wakes.
+//! * The kernel may hold the lock of the one socket that a call is about, so the egress calls nothing of the kernel back, and
+//!   holds no lock of its own while it wakes.
 
 use super::{Domain, Shutdown};
 use crate::error::Result;

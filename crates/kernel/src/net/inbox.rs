@@ -228,6 +228,12 @@ impl Inbox {
         woken.wake();
     }
 
+    /// Lets everybody who waits to receive look again.
+    pub(super) fn wake_readers(&self) {
+        let woken = self.state.lock().readers.take();
+        woken.wake();
+    }
+
     pub(super) fn take_error(&self) -> Option<Errno> {
         self.state.lock().error.take()
     }

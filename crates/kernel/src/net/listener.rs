@@ -154,7 +154,7 @@ impl Listener {
         let waiting = core::mem::take(&mut state.waiting);
         let woken = [state.acceptors.take(), state.connectors.take()];
         drop(state);
-        queue.into_iter().for_each(|incoming| incoming.link.close(true));
+        queue.into_iter().for_each(|incoming| incoming.channel.close(true));
         let attempts = waiting.iter().filter_map(Weak::upgrade);
         attempts.for_each(|attempt| attempt.fail(Errno::ECONNREFUSED).wake());
         woken.into_iter().for_each(Woken::wake);

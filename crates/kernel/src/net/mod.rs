@@ -3,13 +3,13 @@
 //! ```text
 //!   Socket           one open description: options, names, and what it is at the moment:
 //!     Listener         a queue of connections to accept
-//!     Link             one end of a Connection (stream or packets)
-//!     Inbox            datagrams that arrived
+//!     Channel          one end of a connection: of a Connection inside the VM (stream or packets), or a stream outside
+//!     Inbox            datagrams that arrived; Flows, those to and from destinations outside
 //!   Net              counters, and Names: inodes, abstract names and ports to listeners and inboxes
 //! ```
 //!
-//! The loopback network is all there is: 127.0.0.0/8 and ::1. Any other destination is `ENETUNREACH`; the one place that
-//! decides so is `Net::route`.
+//! The VM has a loopback network of its own: 127.0.0.0/8 and ::1. What is sent to a socket there never leaves the VM. Everything
+//! else is handed to the [`Egress`]; the one place that decides so is `Net::way`.
 //!
 //! Invariants:
 //!
@@ -22,18 +22,25 @@
 mod address;
 mod binding;
 mod caller;
+mod channel;
 mod config;
 mod connect;
 mod connection;
 mod egress;
+mod flows;
+pub(crate) mod hosts;
 mod inbox;
 mod listener;
 mod names;
 mod options;
+mod outside;
 mod queue;
+mod resolver;
 mod settings;
 mod socket;
 mod stack;
+mod udp;
+mod way;
 
 pub use address::{Domain, Kind, SocketAddress, UnixAddress};
 pub use caller::{Caller, NodeId};

@@ -12,6 +12,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Uid;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::RangeInclusive;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -89,7 +90,13 @@ enum Key {
 }
 
 /// Ports that are given to those who ask for none.
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 32_768..=60_999;
+pub(super) const EPHEMERAL: RangeInclusive<u16> = 32_768..=60_999;
+
+/// A port that is asked for.
+pub(super) enum Wanted {
+    Port(u16),
+    AnyOf(RangeInclusive<u16>),
+}
 
 impl Claim {
     /// Takes the name of a socket inode.
@@ -124,19 +131,19 @@ impl Claim {
         Ok((Self::new(net, claim, Key::Abstract(key)), name))
     }
 
-    /// Takes a port, or finds one if `port` is 0; `EADDRINUSE`.
+    /// Takes a port; `EADDRINUSE`.
     pub(super) fn port(
         net: &Arc<Net>,
         transport: Transport,
-        port: u16,
+        port: Wanted,
         terms: Terms,
         target: Target,
     ) -> Result<(Self, u16)> {
         let mut names = net.names.lock();
         let port = match port {
-            0 => names.free_port(transport)?,
-            _ if names.conflicts(transport, port, &terms) => return Err(Errno::EADDRINUSE.into()),
-            port => port,
+            Wanted::AnyOf(ports) => names.free_port(transport, ports)?,
+            Wanted::Port(port) if names.conflicts(transport, port, &terms) => return Err(Errno::EADDRINUSE.into()),
+            Wanted::Port(port) => port,
         };
         let claim = names.claim_id();
         let entry = Port { claim, terms, target };
@@ -309,10 +316,10 @@ impl Names {
         })
     }
 
-    fn free_port(&mut self, transport: Transport) -> Result<u16> {
-        let (first, last) = (*EPHEMERAL.start(), *EPHEMERAL.end());
-        for _ in EPHEMERAL {
-            let port = self.next_port.clamp(first, last);
+    fn free_port(&mut self, transport: Transport, ports: RangeInclusive<u16>) -> Result<u16> {
+        let (first, last) = (*ports.start(), *ports.end());
+        for _ in ports {
+            let port = self.next_port.max(first).min(last);
             self.next_port = if port == last { first } else { port + 1 };
             if !self.ports[transport as usize].contains_key(&port) {
                 return Ok(port);

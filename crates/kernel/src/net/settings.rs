@@ -11,7 +11,7 @@ pub(super) struct Settings {
     pub(super) reuse_port: bool,
     keep_alive: bool,
     broadcast: bool,
-    no_delay: bool,
+    pub(super) no_delay: bool,
     pub(super) v6_only: bool,
     pub(super) send_buffer: u32,
     pub(super) receive_buffer: u32,

@@ -1,18 +1,20 @@
 //! One socket.
 
 use super::address::{Name, UnixName};
-use super::connection::Link;
+use super::channel::Channel;
+use super::flows::Flows;
 use super::inbox::Inbox;
 use super::listener::{Attempt, Listener};
 use super::names::Claim;
+use super::outside::Outside;
 use super::settings::Settings;
 use super::stack::{Incoming, Net, protocol_of};
 use super::{
-    Caller, Domain, Kind, MessageFlags, OptionName, OptionValue, PeerCredentials, Shutdown, SocketAddress, connect,
+    Caller, Domain, Kind, MessageFlags, OptionName, OptionValue, PeerCredentials, Shutdown, SocketAddress, connect, udp,
 };
 use crate::clock::Timestamp;
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fd::{File, IoResult, PollEvents};
 use crate::id::Ino;
 use crate::vfs::{Attr, FileType, Mode};
@@ -48,11 +50,13 @@ pub struct Socket {
     counted: bool,
     open: AtomicBool,
     /// The connection of a stream or packet socket, once there is one: reads and writes need no other lock then.
-    pub(super) link: OnceLock<Link>,
+    pub(super) channel: OnceLock<Channel>,
     /// Of a unix socket, once it is bound.
     pub(super) unix_name: OnceLock<UnixName>,
     /// Of a datagram socket.
     pub(super) inbox: Option<Arc<Inbox>>,
+    /// Of a UDP socket that wrote to somebody outside.
+    pub(super) flows: OnceLock<Arc<Flows>>,
     pub(super) state: Mutex<State>,
 }
 
@@ -71,7 +75,7 @@ pub(super) struct State {
     pub(super) peer_credentials: Option<PeerCredentials>,
     pub(super) phase: Phase,
     /// Why the last connect in the background failed.
-    pub(super) error: Option<Errno>,
+    pub(super) error: Option<Error>,
     pub(super) background: Background,
 }
 
@@ -102,10 +106,15 @@ pub(super) enum Phase {
 
 /// A TCP connection under way: what the socket becomes when it is established.
 pub(super) struct Connecting {
-    pub(super) attempt: Arc<Attempt>,
-    /// Unless it was refused at once.
-    pub(super) link: Option<Link>,
+    pub(super) attempt: Trying,
     pub(super) peer: SocketAddr,
+}
+
+/// What a TCP connection under way waits for.
+pub(super) enum Trying {
+    /// A listener of the VM; the channel is there unless it was refused at once.
+    Inside(Arc<Attempt>, Option<Channel>),
+    Outside(Arc<Outside>),
 }
 
 impl Socket {
@@ -120,9 +129,10 @@ impl Socket {
             created: net.clock.now(),
             counted,
             open: AtomicBool::new(true),
-            link: OnceLock::new(),
+            channel: OnceLock::new(),
             unix_name: OnceLock::new(),
             inbox: (kind == Kind::Datagram).then(|| Inbox::new(net, id)),
+            flows: OnceLock::new(),
             state: Mutex::new(State {
                 settings: Settings::default(),
                 local: unspecified(domain),
@@ -137,6 +147,11 @@ impl Socket {
                 background: Background::None,
             }),
         })
+    }
+
+    /// Whether it was not closed yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
     }
 
     /// The family.
@@ -176,7 +191,7 @@ impl Socket {
         let socket = Self::new(&self.net, self.domain, self.kind, self.owner, true);
         let peer = incoming.peer.shown(self.domain);
         let mut state = socket.state.lock();
-        incoming.link.set_capacity(settings.send_buffer as usize);
+        incoming.channel.set_capacity(settings.send_buffer as usize);
         state.settings = settings;
         state.claim = claim;
         match incoming.local {
@@ -186,7 +201,7 @@ impl Socket {
         }
         state.peer = Some(incoming.peer);
         state.peer_credentials = Some(incoming.credentials);
-        let _ = socket.link.set(incoming.link);
+        let _ = socket.channel.set(incoming.channel);
         drop(state);
         (socket, peer)
     }
@@ -209,15 +224,18 @@ impl Socket {
     /// # Errors
     /// `ENOTCONN` or `EINVAL` without a connection, `ECONNRESET`, `ECONNREFUSED` of an earlier datagram.
     pub fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
-        if let Some(link) = self.link.get() {
-            return link.receive(buf, flags, waker);
+        if let Some(channel) = self.channel.get() {
+            return channel.receive(buf, flags, waker);
         }
         if let Some(inbox) = &self.inbox {
-            return inbox.receive(buf, flags, self.domain, waker);
+            return match self.domain {
+                Domain::Unix => inbox.receive(buf, flags, self.domain, waker),
+                _ => self.receive_udp(inbox, buf, flags, waker),
+            };
         }
-        match self.await_link(waker)? {
+        match self.await_channel(waker)? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(link)) => link.receive(buf, flags, waker),
+            Poll::Ready(Some(channel)) => channel.receive(buf, flags, waker),
             Poll::Ready(None) if self.domain == Domain::Unix && self.kind == Kind::Stream => {
                 Poll::Ready(Err(Errno::EINVAL.into()))
             }
@@ -241,39 +259,45 @@ impl Socket {
         waker: Option<&Waker>,
     ) -> IoResult<usize> {
         let _ = flags;
-        if let Some(link) = self.link.get() {
+        if let Some(channel) = self.channel.get() {
             // TCP ignores an address; a packet socket takes only the connection, too.
             if to.is_some() && self.domain == Domain::Unix && self.kind == Kind::Stream {
                 return Poll::Ready(Err(Errno::EISCONN.into()));
             }
-            return link.send(data, waker);
+            return channel.send(data, waker);
         }
-        if self.inbox.is_some() {
-            return connect::send_datagram(self, data, to, waker);
+        if let Some(inbox) = &self.inbox {
+            return match self.domain {
+                Domain::Unix => connect::send_unix(self, inbox, data, to, waker),
+                _ => {
+                    let pid = to.map_or(self.owner.pid, |(_, caller)| caller.credentials().pid);
+                    udp::send(self, inbox, data, to.map(|(address, _)| address), pid, waker)
+                }
+            };
         }
         if to.is_some() && self.domain == Domain::Unix && self.kind == Kind::Stream {
             return Poll::Ready(Err(Errno::EOPNOTSUPP.into()));
         }
-        match self.await_link(waker)? {
+        match self.await_channel(waker)? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(link)) => link.send(data, waker),
+            Poll::Ready(Some(channel)) => channel.send(data, waker),
             Poll::Ready(None) if self.domain == Domain::Unix => Poll::Ready(Err(Errno::ENOTCONN.into())),
             Poll::Ready(None) => Poll::Ready(Err(Errno::EPIPE.into())),
         }
     }
 
-    /// The link of a stream that may be connecting; `None` if it is not and has none. An error of the background connect is
+    /// The channel of a stream that may be connecting; `None` if it is not and has none. An error of the background connect is
     /// reported here once.
-    fn await_link(&self, waker: Option<&Waker>) -> Result<Poll<Option<&Link>>> {
+    fn await_channel(&self, waker: Option<&Waker>) -> Result<Poll<Option<&Channel>>> {
         let mut state = self.state.lock();
         if connect::settle(self, &mut state, waker).is_pending() {
             return Ok(Poll::Pending);
         }
         if let Some(error) = state.error.take() {
-            return Err(error.into());
+            return Err(error);
         }
         drop(state);
-        Ok(Poll::Ready(self.link.get()))
+        Ok(Poll::Ready(self.channel.get()))
     }
 
     /// `shutdown(2)`.
@@ -293,10 +317,10 @@ impl Socket {
         let mut state = self.state.lock();
         let _ = connect::settle(self, &mut state, None);
         let unannounced = state.background == Background::Unannounced;
-        if let Some(link) = self.link.get() {
+        if let Some(channel) = self.channel.get() {
             state.background = Background::None;
             drop(state);
-            link.shutdown(how);
+            channel.shutdown(how);
             return Ok(());
         }
         if unannounced {
@@ -351,16 +375,24 @@ impl Socket {
             OptionName::Domain => OptionValue::Domain(self.domain),
             OptionName::Protocol => OptionValue::Protocol(protocol_of(self.domain, self.kind).unwrap_or(0)),
             OptionName::AcceptConnections => OptionValue::Switch(matches!(state.phase, Phase::Listening(_))),
-            OptionName::Error => OptionValue::Error(self.take_error(&mut state)),
+            OptionName::Error => OptionValue::Error(self.take_error(&mut state).map(|error| error.errno())),
             OptionName::PeerCredentials => OptionValue::Peer(state.peer_credentials.unwrap_or(NOBODY)),
             _ => state.settings.get(name, self.domain, self.kind)?,
         })
     }
 
-    fn take_error(&self, state: &mut State) -> Option<Errno> {
+    /// The pending error (`SO_ERROR`) with its reason, which is then forgotten.
+    pub fn pending_error(&self) -> Option<Error> {
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        self.take_error(&mut state)
+    }
+
+    fn take_error(&self, state: &mut State) -> Option<Error> {
         let own = state.error.take();
-        own.or_else(|| self.link.get().and_then(Link::take_error))
-            .or_else(|| self.inbox.as_ref().and_then(|inbox| inbox.take_error()))
+        own.or_else(|| self.channel.get().and_then(Channel::take_error))
+            .or_else(|| self.inbox.as_ref()?.take_error().map(Error::from))
+            .or_else(|| self.take_flow_error(state))
     }
 
     /// `setsockopt(2)`. `EINVAL` for a value of the wrong kind, `ENOPROTOOPT` for an option that cannot be set.
@@ -374,12 +406,13 @@ impl Socket {
             state.settings.send_buffer as usize,
             state.settings.receive_buffer as usize,
         );
-        match (name, self.link.get(), &self.inbox) {
-            (OptionName::SendBuffer, Some(link), _) => link.set_capacity(send),
+        match (name, self.channel.get(), &self.inbox) {
+            (OptionName::SendBuffer, Some(channel), _) => channel.set_capacity(send),
+            (OptionName::NoDelay, Some(channel), _) => channel.set_no_delay(state.settings.no_delay),
             (OptionName::ReceiveBuffer, _, Some(inbox)) => inbox.set_capacity(receive),
             (OptionName::ReuseAddress | OptionName::ReusePort, ..) => {
                 let reuse = (state.settings.reuse_address, state.settings.reuse_port);
-                let own = state.claim.as_ref().filter(|_| self.link.get().is_none());
+                let own = state.claim.as_ref().filter(|_| self.channel.get().is_none());
                 own.into_iter().for_each(|claim| claim.set_reuse(reuse.0, reuse.1));
             }
             _ => {}
@@ -409,7 +442,7 @@ impl Socket {
             drop(state);
             return listener.poll(waker);
         }
-        if self.link.get().is_none() && state.error.is_some() {
+        if self.channel.get().is_none() && state.error.is_some() {
             return PollEvents::IN | PollEvents::OUT | PollEvents::RDHUP | PollEvents::HUP | PollEvents::ERR;
         }
         let shut = if state.shut.0 {
@@ -422,6 +455,10 @@ impl Socket {
 
     fn poll_inbox(&self, inbox: &Inbox, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
         let mut ready = inbox.poll(waker);
+        if self.domain != Domain::Unix {
+            let known = ready & (interest | PollEvents::HUP | PollEvents::ERR);
+            return ready | self.poll_flows(interest, waker.filter(|_| known.is_empty()));
+        }
         let target = match interest.contains(PollEvents::OUT) {
             true => self.state.lock().target.as_ref().and_then(Weak::upgrade),
             false => None,
@@ -453,12 +490,12 @@ impl File for Socket {
     }
 
     fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
-        let ready = match (self.link.get(), &self.inbox) {
-            (Some(link), _) => return link.poll(interest, waker),
+        let ready = match (self.channel.get(), &self.inbox) {
+            (Some(channel), _) => return channel.poll(interest, waker),
             (None, Some(inbox)) => self.poll_inbox(inbox, interest, waker),
             (None, None) => match self.poll_unconnected(waker) {
                 // It was connecting, and that has just succeeded.
-                _ if self.link.get().is_some() => return self.poll(interest, waker),
+                _ if self.channel.get().is_some() => return self.poll(interest, waker),
                 ready => ready,
             },
         };
@@ -484,11 +521,12 @@ impl File for Socket {
     }
 
     fn available(&self) -> Result<u64> {
-        if let Some(link) = self.link.get() {
-            return Ok(link.available() as u64);
+        if let Some(channel) = self.channel.get() {
+            return Ok(channel.available());
         }
         match &self.inbox {
-            Some(inbox) => Ok(inbox.available() as u64),
+            Some(inbox) if self.domain == Domain::Unix => Ok(inbox.available() as u64),
+            Some(inbox) => Ok(self.available_udp(inbox) as u64),
             None if matches!(self.state.lock().phase, Phase::Listening(_)) => Err(Errno::EINVAL.into()),
             None => Ok(0),
         }
@@ -504,16 +542,22 @@ impl File for Socket {
         let claim = state.claim.take();
         let abort = self.domain != Domain::Unix && state.settings.linger == Some(0);
         drop(state);
-        if let Some(link) = self.link.get() {
-            link.close(abort);
+        if let Some(channel) = self.channel.get() {
+            channel.close(abort);
         }
         match phase {
             Phase::Listening(listener) => listener.close(),
-            Phase::Connecting(connecting) => connecting.link.into_iter().for_each(|link| link.close(true)),
+            Phase::Connecting(connecting) => match connecting.attempt {
+                Trying::Inside(_, channel) => channel.into_iter().for_each(|channel| channel.close(true)),
+                Trying::Outside(outside) => outside.close(true),
+            },
             Phase::Idle => {}
         }
         if let Some(inbox) = &self.inbox {
             inbox.close();
+        }
+        if let Some(flows) = self.flows.get() {
+            flows.close();
         }
         drop(claim);
         if self.counted {

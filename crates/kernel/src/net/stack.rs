@@ -1,16 +1,17 @@
 //! The network of one VM: its counters, its names, and the ways into it.
 
 use super::address::Name;
-use super::connection::Link;
+use super::channel::Channel;
 use super::names::Names;
 use super::{Caller, Domain, Egress, Kind, NetworkConfig, PeerCredentials, Socket, connect};
 use crate::clock::Clock;
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::events::Audit;
 use crate::fd::IoResult;
 use crate::limits::{Counter, Limits};
+use crate::policy::Policy;
 use crate::wait::{WaitQueue, Woken};
-use core::net::{IpAddr, Ipv4Addr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use core::task::Waker;
 use parking_lot::Mutex;
@@ -21,6 +22,12 @@ pub struct Net {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: NetworkConfig,
     pub(super) egress: Option<Arc<dyn Egress>>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) audit: Arc<Audit>,
+    /// Destinations outside of one datagram socket.
+    pub(super) udp_peers: usize,
+    /// Messages to the VM's resolver that were not answered yet.
+    pub(super) questions: Counter,
     pub(super) names: Mutex<Names>,
     sockets: Counter,
     connections: Counter,
@@ -46,6 +53,10 @@ pub struct NetSetup<'a> {
     pub config: NetworkConfig,
     /// The way out, if there is one.
     pub egress: Option<Arc<dyn Egress>>,
+    /// What guests may reach in the VM, and where they may listen.
+    pub policy: Arc<Policy>,
+    /// Hears of what was refused.
+    pub audit: Arc<Audit>,
 }
 
 impl Net {
@@ -56,6 +67,8 @@ impl Net {
             clock,
             config,
             egress,
+            policy,
+            audit,
         } = setup;
         let counter = |path, unit, cap| Counter::new(path, unit, cap, Errno::EAGAIN);
         let path = "limits.resources.maxSocketBufferedBytes";
@@ -63,6 +76,10 @@ impl Net {
             clock,
             config,
             egress,
+            policy,
+            audit,
+            udp_peers: usize::try_from(limits.max_udp_peers_per_socket).unwrap_or(usize::MAX),
+            questions: Counter::new(QUESTIONS_PATH, "questions", QUESTIONS, Errno::EAGAIN),
             names: Mutex::default(),
             sockets: counter("limits.resources.maxSockets", "sockets", limits.max_sockets),
             connections: counter("limits.resources.maxConnections", "connections", limits.max_connections),
@@ -202,16 +219,6 @@ impl Net {
             self.starved.wake();
         }
     }
-
-    /// Where packets for `ip` go. For now the VM is all there is; a way out of it would begin here.
-    pub(super) fn route(&self, ip: IpAddr) -> Result<IpAddr> {
-        match super::address::canonical(ip) {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ok(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ok(core::net::Ipv6Addr::LOCALHOST.into()),
-            ip if super::address::is_local(ip) => Ok(ip),
-            _ => Err(Errno::ENETUNREACH.into()),
-        }
-    }
 }
 
 /// The protocol number of a kind in a family, if the family has the kind.
@@ -223,6 +230,10 @@ pub(super) fn protocol_of(domain: Domain, kind: Kind) -> Option<u32> {
         (_, Kind::SeqPacket) => None,
     }
 }
+
+/// Questions to the resolver that may be open at once.
+const QUESTIONS: u64 = 64;
+const QUESTIONS_PATH: &str = "limits.network.maxConcurrentLookups";
 
 /// One established stream, counted while either end is open.
 pub(super) struct Slot(Arc<Net>);
@@ -248,7 +259,7 @@ impl Drop for Slot {
 
 /// A connection that reached a listener and was not accepted yet.
 pub(super) struct Incoming {
-    pub(super) link: Link,
+    pub(super) channel: Channel,
     pub(super) local: Name,
     pub(super) peer: Name,
     pub(super) credentials: PeerCredentials,

@@ -255,6 +255,8 @@ impl Kernel {
                 clock: Arc::clone(&self.clock),
                 config: self.network.clone(),
                 egress: self.egress.clone(),
+                policy: Arc::clone(self.policy()),
+                audit: Arc::clone(&self.audit),
             });
             let stocks = [net.sockets(), net.connections(), net.buffered()];
             stocks.into_iter().for_each(|stock| stock.watch(&self.audit));

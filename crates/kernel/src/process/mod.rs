@@ -18,6 +18,7 @@
 //!   Deadlines are absolute for that reason.
 
 mod clone;
+mod denial;
 mod enrol;
 mod exec;
 mod executor;
@@ -52,7 +53,7 @@ mod wake;
 
 pub use executor::{Executor, Gate, Program};
 pub use exited::Exited;
-pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range};
+pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range, Resolving};
 pub use image::Image;
 pub use kernel::{HOSTNAME_MAX, Kernel, KernelConfig, PtyPair};
 pub(crate) use limit::NAMES as RESOURCE_NAMES;

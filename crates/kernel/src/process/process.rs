@@ -52,6 +52,8 @@ pub struct Process {
     pub(super) ended: WaitQueue,
     pub(super) status: OnceLock<ExitStatus>,
     pub(super) breach: OnceLock<LimitExceeded>,
+    /// Why the last refused call was refused.
+    pub(super) last_denial: Mutex<Option<Box<str>>>,
 }
 
 /// Where a process is in the filesystem.
@@ -175,6 +177,7 @@ impl Process {
             ended: WaitQueue::default(),
             status: OnceLock::new(),
             breach: OnceLock::new(),
+            last_denial: Mutex::new(None),
         }
     }
 

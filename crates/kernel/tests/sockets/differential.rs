@@ -3,12 +3,15 @@
 //! Unix sockets answer at once on the host, so every answer must agree. The host's TCP and UDP deliver in the background:
 //! where a call finds the host not ready yet, it is asked again for a moment.
 
+use super::bridge::Bridge;
+use super::common::wait;
 use super::host::Host;
-use super::ours::Ours;
+use super::ours::{Ours, Process, Setup};
 use super::world::{Answer, Call, NAMES, World};
 use agentos_kernel::errno::Errno;
-use agentos_kernel::net::{Domain, Kind};
+use agentos_kernel::net::{Domain, Kind, SocketAddress};
 use proptest::prelude::*;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 fn call(domain: Domain, kinds: &'static [Kind]) -> impl Strategy<Value = Call> {
@@ -75,6 +78,116 @@ fn settle(host: &mut Host, call: &Call, expected: &Answer, patient: bool) -> Ans
     }
 }
 
+/// A connection from a socket of either kind to one of the host. Slot 0 is the client, slot 1 the server.
+struct Ends<C> {
+    client: C,
+    server: Host,
+}
+
+impl<C: World> World for Ends<C> {
+    fn call(&mut self, call: &Call) -> Answer {
+        match at_first(call) {
+            // A way out does not tell that there was nothing left to shut down.
+            (0, call) => match self.client.call(&call) {
+                Answer::Failed(Errno::ENOTCONN) => Answer::Done,
+                answer => answer,
+            },
+            (_, call) => self.server.call(&call),
+        }
+    }
+}
+
+/// The slot of a call, and the call on slot 0.
+fn at_first(call: &Call) -> (usize, Call) {
+    match *call {
+        Call::Send(slot, size) => (slot, Call::Send(0, size)),
+        Call::Receive(slot, size, peek) => (slot, Call::Receive(0, size, peek)),
+        Call::ShutRead(slot) => (slot, Call::ShutRead(0)),
+        Call::ShutWrite(slot) => (slot, Call::ShutWrite(0)),
+        Call::ShutBoth(slot) => (slot, Call::ShutBoth(0)),
+        Call::Poll(slot) => (slot, Call::Poll(0)),
+        Call::Error(slot) => (slot, Call::Error(0)),
+        Call::Available(slot) => (slot, Call::Available(0)),
+        Call::Close(slot) => (slot, Call::Close(0)),
+        ref other => (0, other.clone()),
+    }
+}
+
+fn call_of_ends() -> impl Strategy<Value = Call> {
+    let slot = 0usize..2;
+    let size = prop_oneof![3 => 0usize..200, 1 => 0usize..3000];
+    let one = slot.clone();
+    prop_oneof![
+        6 => (slot.clone(), size.clone()).prop_map(|(slot, size)| Call::Send(slot, size)),
+        6 => (slot, size, any::<bool>()).prop_map(|(slot, size, peek)| Call::Receive(slot, size, peek)),
+        1 => one.clone().prop_map(Call::ShutRead),
+        1 => one.clone().prop_map(Call::ShutWrite),
+        1 => one.clone().prop_map(Call::ShutBoth),
+        4 => one.clone().prop_map(Call::Poll),
+        1 => one.clone().prop_map(Call::Error),
+        2 => one.clone().prop_map(Call::Available),
+        1 => one.prop_map(Call::Close),
+    ]
+}
+
+/// A guest's connection out of the VM, beside one that the host made to the same listener.
+fn compare_outside(script: &[Call]) -> Result<(), TestCaseError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let at = listener.local_addr().unwrap();
+    let server = || {
+        let socket = listener.accept().unwrap().0;
+        socket.set_nonblocking(true).unwrap();
+        let mut host = Host::new(Domain::Inet);
+        host.adopt(socket.into());
+        host
+    };
+    let mut theirs = Host::new(Domain::Inet);
+    let plain = TcpStream::connect(at).unwrap();
+    plain.set_nonblocking(true).unwrap();
+    theirs.adopt(plain.into());
+    let mut theirs = Ends {
+        client: theirs,
+        server: server(),
+    };
+    let setup = Setup {
+        egress: Some(Bridge::new()),
+        ..Setup::default()
+    };
+    let net = setup.net();
+    let process = Process::new();
+    let client = net.socket(Domain::Inet, Kind::Stream, 0, &process).unwrap();
+    let outside = SocketAddress::Inet((Ipv4Addr::new(203, 0, 113, 7), at.port()).into());
+    wait(|waker| client.connect(&outside, &process, waker)).unwrap();
+    let mut ours = Ends {
+        client: Ours::with(net, Domain::Inet, [client]),
+        server: server(),
+    };
+    let mut log = Vec::new();
+    for call in script {
+        let until = Instant::now() + Duration::from_secs(2);
+        let (mut one, mut other) = (ours.call(call), theirs.call(call));
+        while one != other && Instant::now() < until {
+            // Both deliver in the background, and either may be late.
+            if may_repeat(call, &one) {
+                one = ours.call(call);
+            }
+            if may_repeat(call, &other) {
+                other = theirs.call(call);
+            }
+            std::thread::yield_now();
+        }
+        log.push(format!("{call:?} -> {one:?}"));
+        prop_assert_eq!(&one, &other, "ours, the host's; after\n{}", log.join("\n"));
+    }
+    Ok(())
+}
+
+/// Whether a call that gave this answer had no effect.
+fn may_repeat(call: &Call, answer: &Answer) -> bool {
+    let looks = matches!(call, Call::Poll(_) | Call::Available(_) | Call::Receive(_, _, true));
+    looks || *answer == Answer::Failed(Errno::EAGAIN)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
@@ -111,5 +224,10 @@ proptest! {
     #[test]
     fn inet6(script in prop::collection::vec(call(Domain::Inet6, &[Kind::Stream, Kind::Datagram]), 1..50)) {
         compare(Domain::Inet6, &script)?;
+    }
+
+    #[test]
+    fn streams_outside(script in prop::collection::vec(call_of_ends(), 1..40)) {
+        compare_outside(&script)?;
     }
 }

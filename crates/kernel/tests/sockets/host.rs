@@ -43,6 +43,11 @@ impl Host {
         }
     }
 
+    /// Gives it a socket that exists already, as its next slot.
+    pub fn adopt(&mut self, socket: OwnedFd) {
+        self.slots.push(Some(socket));
+    }
+
     fn name_of(&self, address: Option<SocketAddrAny>) -> Option<Name> {
         let address = address?;
         self.addresses.iter().position(|known| *known == address)

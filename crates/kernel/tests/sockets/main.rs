@@ -6,13 +6,16 @@
     reason = "a test is one crate, and may fail"
 )]
 
+mod bridge;
 mod chaos;
 #[path = "../common/mod.rs"]
 mod common;
 mod differential;
+mod faults;
 mod host;
 mod limits;
 mod network;
 mod ours;
+mod outside;
 mod unix;
 mod world;

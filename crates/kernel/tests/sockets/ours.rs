@@ -4,13 +4,15 @@ use super::common::ManualClock;
 use super::world::{Answer, Call, NAMES, Name, Slot, World, all_events, payload};
 use agentos_kernel::Result;
 use agentos_kernel::errno::Errno;
+use agentos_kernel::events::{Audit, Ignore};
 use agentos_kernel::fd::{File, IoResult};
 use agentos_kernel::id::{DeviceId, Gid, Ino, Pid, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::net::{
-    Caller, Domain, MessageFlags, Net, NetSetup, NetworkConfig, NodeId, OptionName, OptionValue, PeerCredentials,
-    Shutdown, Socket, SocketAddress, UnixAddress,
+    Caller, Domain, Egress, MessageFlags, Net, NetSetup, NetworkConfig, NodeId, OptionName, OptionValue,
+    PeerCredentials, Shutdown, Socket, SocketAddress, UnixAddress,
 };
+use agentos_kernel::policy::Policy;
 use core::task::Poll;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -67,16 +69,50 @@ impl Caller for Process {
     }
 }
 
+/// What a network is made with.
+pub struct Setup {
+    pub limits: fn(&mut Limits),
+    pub config: NetworkConfig,
+    pub clock: Option<Arc<ManualClock>>,
+    pub egress: Option<Arc<dyn Egress>>,
+    pub policy: Arc<Policy>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: |_| {},
+            config: NetworkConfig::default(),
+            clock: None,
+            egress: None,
+            policy: Arc::default(),
+        }
+    }
+}
+
+impl Setup {
+    pub fn net(self) -> Arc<Net> {
+        let mut limits = Limits::default();
+        (self.limits)(&mut limits);
+        let clock = self.clock.unwrap_or_default();
+        Net::new(NetSetup {
+            limits: &limits,
+            clock: clock.clone(),
+            config: self.config,
+            egress: self.egress,
+            policy: self.policy,
+            audit: Audit::new(clock, Arc::new(Ignore)),
+        })
+    }
+}
+
 /// A network of its own.
-pub fn net(change: impl FnOnce(&mut Limits)) -> Arc<Net> {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    Net::new(NetSetup {
-        limits: &limits,
-        clock: Arc::new(ManualClock::default()),
-        config: NetworkConfig::default(),
-        egress: None,
-    })
+pub fn net(limits: fn(&mut Limits)) -> Arc<Net> {
+    Setup {
+        limits,
+        ..Setup::default()
+    }
+    .net()
 }
 
 /// What every test ends with: nothing is counted any more.
@@ -102,6 +138,16 @@ impl Ours {
             process: Process::new(),
             domain,
             slots: Vec::new(),
+        }
+    }
+
+    /// One with this network and these sockets, in its first slots.
+    pub fn with(net: Arc<Net>, domain: Domain, sockets: impl IntoIterator<Item = Arc<Socket>>) -> Self {
+        Self {
+            net,
+            process: Process::new(),
+            domain,
+            slots: sockets.into_iter().map(Some).collect(),
         }
     }
 

@@ -49,6 +49,7 @@ fn processes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         now proc_getpgid(pid: u32, out: u32) = process::getpgid;
         now proc_getsid(pid: u32, out: u32) = process::getsid;
         now proc_umask(set: u32, mask: u32, old: u32) = process::umask;
+        now proc_last_denial(buf: u32, cap: u32, len: u32) = process::last_denial;
         wait proc_chdir(dirfd: i32, path: u32, len: u32) = process::chdir;
         wait proc_getcwd(buf: u32, cap: u32, len: u32) = process::getcwd;
         now proc_times(out: u32) = system::times;
@@ -151,6 +152,8 @@ fn sockets(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             fd: u32, buf: u32, cap: u32, flags: u32, addr: u32, acap: u32, n: u32, rflags: u32, alen: u32,
         ) = network::recv_from;
         wait sock_send_to(fd: u32, buf: u32, len: u32, flags: u32, addr: u32, alen: u32, n: u32) = network::send_to;
+        wait sock_recv_msg(fd: u32, iovs: u32, count: u32, flags: u32, addr: u32, acap: u32, n: u32, rflags: u32, alen: u32) = network::recv_msg;
+        wait sock_send_msg(fd: u32, iovs: u32, count: u32, flags: u32, addr: u32, alen: u32, n: u32) = network::send_msg;
         wait sock_resolve(name: u32, len: u32, family: u32, flags: u32, buf: u32, cap: u32, n: u32) = network::resolve;
         now sock_opt_get(fd: u32, level: u32, name: u32, buf: u32, cap: u32, len: u32) = options::get;
         now sock_opt_set(fd: u32, level: u32, name: u32, buf: u32, len: u32) = options::set;

@@ -2,19 +2,22 @@
 
 use super::address;
 use crate::imports::Cx;
+use crate::memory::Range;
 use agentos_abi::Record;
 use agentos_abi::net as abi;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::id::Fd;
-use agentos_kernel::net::{Kind, MessageFlags, SocketAddress};
+use agentos_kernel::net::{Domain, Kind, MessageFlags, Received, SocketAddress};
 use agentos_kernel::{Errno, Result};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Poll, Waker, ready};
 
 /// Bytes that one receive or send moves at most.
 const MESSAGE_MAX: u32 = 16 << 20;
-/// Longest host name.
-const HOST_MAX: u32 = 253;
+/// Bytes that pass through a buffer when there are several of the guest's.
+const GATHERED_MAX: u32 = 1 << 20;
+/// Longest host name, with a dot at its end.
+const HOST_MAX: u32 = 254;
 
 /// A kind with the flags that may come with it: non-blocking, close on exec.
 fn kind(raw: u32) -> Result<(Kind, bool, bool)> {
@@ -123,8 +126,20 @@ pub(super) fn name(cx: &mut Cx<'_>, fd: u32, peer: u32, addr: u32, cap: u32, len
     write_address(cx, &address, addr, cap, len)
 }
 
+/// Flags of a send. Those that only advise are dropped before.
+const SEND_FLAGS: MessageFlags = MessageFlags::DONTWAIT.union(MessageFlags::NOSIGNAL);
+
+/// The destination of a send; none means the peer.
+fn destination(cx: &Cx<'_>, addr: u32, alen: u32) -> Result<Option<SocketAddress>> {
+    match alen {
+        0 => Ok(None),
+        alen => read_address(cx, addr, alen).map(Some),
+    }
+}
+
 fn message_flags(raw: u32, known: MessageFlags) -> Result<MessageFlags> {
-    let flags = MessageFlags::from_bits(raw).ok_or(Errno::EINVAL)?;
+    let advice = abi::MSG_MORE | abi::MSG_DONTROUTE;
+    let flags = MessageFlags::from_bits(raw & !advice).ok_or(Errno::EINVAL)?;
     if known.contains(flags) {
         Ok(flags)
     } else {
@@ -153,10 +168,23 @@ pub(super) fn recv_from(
     cx.memory.bytes(buf, cap)?;
     let buf = cx.memory.bytes_mut(buf, cap.min(MESSAGE_MAX))?;
     let received = ready!(cx.state.process.receive(Fd(fd), buf, flags, Some(waker)))?;
+    received_out(cx, &received, addr, acap, n, rflags, alen)
+}
+
+/// Tells what was received.
+fn received_out(
+    cx: &mut Cx<'_>,
+    received: &Received,
+    addr: u32,
+    acap: u32,
+    n: u32,
+    rflags: u32,
+    alen: u32,
+) -> IoResult<()> {
     cx.memory.put(n, &u32::try_from(received.length).unwrap_or(u32::MAX))?;
     cx.memory.put(rflags, &received.flags.bits())?;
-    Poll::Ready(match received.source {
-        Some(source) => write_address(cx, &source, addr, acap, alen),
+    Poll::Ready(match &received.source {
+        Some(source) => write_address(cx, source, addr, acap, alen),
         None => Ok(cx.memory.put(alen, &0u32)?),
     })
 }
@@ -173,13 +201,9 @@ pub(super) fn send_to(
     alen: u32,
     n: u32,
 ) -> IoResult<()> {
-    let flags = message_flags(flags, MessageFlags::DONTWAIT | MessageFlags::NOSIGNAL)?;
+    let flags = message_flags(flags, SEND_FLAGS)?;
     cx.memory.check::<u32>(n)?;
-    let to = if alen == 0 {
-        None
-    } else {
-        Some(read_address(cx, addr, alen)?)
-    };
+    let to = destination(cx, addr, alen)?;
     cx.memory.bytes(buf, len)?;
     let data = cx.memory.bytes(buf, len.min(MESSAGE_MAX))?;
     let sent = ready!(cx.state.process.send(Fd(fd), data, flags, to.as_ref(), Some(waker)))?;
@@ -187,12 +211,95 @@ pub(super) fn send_to(
     Poll::Ready(Ok(cx.memory.put(n, &(sent as u32))?))
 }
 
-/// Addresses of a host name. There is no name service outside of the VM yet, so this knows numbers and the VM itself; the rest
-/// is `ENOENT`. `/etc/hosts` is the guest library's to read.
+/// Buffers of a message that is gathered or scattered, which one call bounds as preview 1 does.
+fn buffers(cx: &Cx<'_>, iovs: u32, count: u32) -> Result<(Vec<Range>, u32)> {
+    let ranges: Vec<Range> = cx.memory.vectors(iovs, count)?.collect();
+    let total = ranges.iter().fold(0u32, |sum, range| sum.saturating_add(range.len));
+    Ok((ranges, total.min(GATHERED_MAX)))
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn recv_msg(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    flags: u32,
+    addr: u32,
+    acap: u32,
+    n: u32,
+    rflags: u32,
+    alen: u32,
+) -> IoResult<()> {
+    let (ranges, total) = buffers(cx, iovs, count)?;
+    if let [range] = ranges.as_slice() {
+        return recv_from(
+            cx,
+            waker,
+            fd,
+            range.start,
+            range.len,
+            flags,
+            addr,
+            acap,
+            n,
+            rflags,
+            alen,
+        );
+    }
+    let flags = message_flags(flags, MessageFlags::all())?;
+    cx.memory.check::<u32>(n)?;
+    cx.memory.check::<u32>(rflags)?;
+    check_address(cx, addr, acap, alen)?;
+    let mut bytes = vec![0; total as usize];
+    let received = ready!(cx.state.process.receive(Fd(fd), &mut bytes, flags, Some(waker)))?;
+    let mut rest = bytes.get(..received.length).unwrap_or(&bytes);
+    for range in ranges {
+        let (here, after) = rest.split_at(rest.len().min(range.len as usize));
+        // Within the range, whose length is 32 bits.
+        cx.memory
+            .bytes_mut(range.start, here.len() as u32)?
+            .copy_from_slice(here);
+        rest = after;
+    }
+    received_out(cx, &received, addr, acap, n, rflags, alen)
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn send_msg(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    flags: u32,
+    addr: u32,
+    alen: u32,
+    n: u32,
+) -> IoResult<()> {
+    let (ranges, total) = buffers(cx, iovs, count)?;
+    if let [range] = ranges.as_slice() {
+        return send_to(cx, waker, fd, range.start, range.len, flags, addr, alen, n);
+    }
+    let flags = message_flags(flags, SEND_FLAGS)?;
+    cx.memory.check::<u32>(n)?;
+    let to = destination(cx, addr, alen)?;
+    let mut bytes = Vec::with_capacity(total as usize);
+    for range in ranges {
+        let room = (total as usize).saturating_sub(bytes.len());
+        let part = cx.memory.bytes(range.start, range.len)?;
+        bytes.extend_from_slice(part.get(..room).unwrap_or(part));
+    }
+    let sent = ready!(cx.state.process.send(Fd(fd), &bytes, flags, to.as_ref(), Some(waker)))?;
+    Poll::Ready(Ok(cx.memory.put(n, &(sent as u32))?))
+}
+
+/// Addresses of a host name.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn resolve(
     cx: &mut Cx<'_>,
-    _: &Waker,
+    waker: &Waker,
     name: u32,
     len: u32,
     family: u32,
@@ -201,42 +308,27 @@ pub(super) fn resolve(
     cap: u32,
     out: u32,
 ) -> IoResult<()> {
-    if len > HOST_MAX || flags != 0 || !matches!(family, 0 | abi::AF_INET | abi::AF_INET6) {
+    if len > HOST_MAX || flags != 0 {
         return Poll::Ready(Err(Errno::EINVAL.into()));
     }
-    let name = cx.memory.bytes(name, len)?;
-    let name = std::str::from_utf8(name).map_err(|_| Errno::EINVAL)?;
-    let mut found: Vec<IpAddr> = match name.parse::<IpAddr>() {
-        Ok(number) => vec![number],
-        Err(_) if is_own(cx, name) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-        Err(_) => Vec::new(),
+    let family = match family {
+        0 => None,
+        abi::AF_INET => Some(Domain::Inet),
+        abi::AF_INET6 => Some(Domain::Inet6),
+        _ => return Poll::Ready(Err(Errno::EINVAL.into())),
     };
-    found.retain(|ip| match family {
-        abi::AF_INET => ip.is_ipv4(),
-        abi::AF_INET6 => ip.is_ipv6(),
-        _ => true,
-    });
-    if found.is_empty() {
-        return Poll::Ready(Err(Errno::ENOENT.into()));
-    }
+    cx.memory.check::<u32>(out)?;
+    let name = cx.memory.bytes(name, len)?;
+    let process = &cx.state.process;
+    let found = ready!(process.resolve(name, family, &mut cx.scratch.resolving, Some(waker)))?;
     let mut bytes = Vec::new();
     for ip in found {
         let encoded = address::encode(&SocketAddress::Inet(SocketAddr::new(ip, 0)));
+        // An address is far shorter than 2^16 bytes.
         bytes.extend_from_slice(&(encoded.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&encoded);
     }
     Poll::Ready(Ok(cx.memory.put_bytes(&bytes, buf, cap, out)?))
-}
-
-/// Whether a name means the VM itself.
-fn is_own(cx: &Cx<'_>, name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let own = cx.state.process.kernel().hostname();
-    let of_loopback = name
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last.eq_ignore_ascii_case("localhost"));
-    of_loopback || name.as_bytes().eq_ignore_ascii_case(&own)
 }
 
 /// Bytes of a record, for options.

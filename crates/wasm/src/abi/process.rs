@@ -37,7 +37,7 @@ pub(super) fn spawn(cx: &mut Cx<'_>, waker: &Waker, request: u32, pid: u32) -> I
 pub(super) async fn exec(mut caller: Caller<'_, State>, request: u32) -> wasmtime::Result<u32> {
     let request = match step(&mut caller, &mut Scratch::default(), |cx| request::read(cx, request)) {
         Ok(request) => request,
-        Err(error) => return Ok(number(Err(error))),
+        Err(error) => return Ok(number(caller.data(), Err(error))),
     };
     let process = Arc::clone(&caller.data().process);
     let program = poll_fn(|task| match ready!(process.gate(Some(task.waker()))) {
@@ -46,7 +46,7 @@ pub(super) async fn exec(mut caller: Caller<'_, State>, request: u32) -> wasmtim
     });
     match program.await {
         None => Err(Unwind::Killed.into()),
-        Some(Err(error)) => Ok(number(Err(error))),
+        Some(Err(error)) => Ok(number(caller.data(), Err(error))),
         Some(Ok(program)) => {
             caller.data_mut().next = Some(program);
             Err(Unwind::Exec.into())
@@ -82,14 +82,14 @@ pub(super) async fn clone(
     });
     let child = match child {
         Ok(child) => child,
-        Err(error) => return Ok(number(Err(error))),
+        Err(error) => return Ok(number(caller.data(), Err(error))),
     };
     let child_pid = child.pid().0;
     clone_process(&mut caller, child, arg).await;
     let told = step(&mut caller, &mut Scratch::default(), |cx| -> Result<()> {
         Ok(cx.memory.put(pid, &child_pid)?)
     });
-    Ok(number(told))
+    Ok(number(caller.data(), told))
 }
 
 pub(super) fn wait(cx: &mut Cx<'_>, waker: &Waker, which: i32, options: u32, out: u32) -> IoResult<()> {
@@ -176,4 +176,9 @@ pub(super) fn chdir(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, path: u32, len: u32)
 pub(super) fn getcwd(cx: &mut Cx<'_>, _: &Waker, buf: u32, cap: u32, len: u32) -> IoResult<()> {
     let cwd = cx.state.process.getcwd()?;
     Poll::Ready(Ok(cx.memory.put_bytes(&cwd, buf, cap, len)?))
+}
+
+pub(super) fn last_denial(cx: &mut Cx<'_>, buf: u32, cap: u32, len: u32) -> Result<()> {
+    let text = cx.state.process.last_denial();
+    Ok(cx.memory.put_bytes(text.as_bytes(), buf, cap, len)?)
 }

@@ -17,6 +17,13 @@ impl GuestError for Fault {
             Self::NotCapable => ENOTCAPABLE,
         }
     }
+
+    fn kernel(&self) -> Option<&Error> {
+        match self {
+            Self::Kernel(error) => Some(error),
+            Self::NotCapable => None,
+        }
+    }
 }
 
 impl From<Error> for Fault {

@@ -10,6 +10,7 @@ mod locks;
 mod open;
 mod paths;
 mod poll;
+mod resolve;
 mod sockets;
 mod terminal;
 mod xattr;
@@ -17,6 +18,7 @@ mod xattr;
 pub use locks::{LockCommand, LockKind, Range};
 pub(super) use open::{Opening, WaitingFifo};
 pub use poll::{PollEntry, PollSource};
+pub use resolve::Resolving;
 
 use super::process::{Attention, Process};
 use crate::errno::Errno;

@@ -175,7 +175,15 @@ impl Process {
     /// # Errors
     /// `ENOPROTOOPT`, `ENOTSOCK`.
     pub fn socket_option(&self, fd: Fd, name: OptionName) -> Result<OptionValue> {
-        self.with_socket(fd, |socket| socket.option(name))
+        let value = self.with_socket(fd, |socket| match name {
+            // With its reason, which the guest can ask for.
+            OptionName::Error => Ok(Err(socket.pending_error())),
+            name => socket.option(name).map(Ok),
+        })?;
+        Ok(value.unwrap_or_else(|error| {
+            error.iter().for_each(|error| self.note_denial(error));
+            OptionValue::Error(error.map(|error| error.errno()))
+        }))
     }
 
     /// `setsockopt(2)`.

@@ -18,8 +18,11 @@ const XATTR_MAX: usize = 64 * 1024;
 impl HostDirFs {
     pub(super) fn create_file(&self, dir: Ino, name: &[u8], new: &NewNode) -> Result<Attr> {
         self.writable()?;
-        if new.kind != FileType::Regular {
-            return Err(Errno::EPERM.into());
+        match new.kind {
+            FileType::Regular => {}
+            // The host's programs could not use it, and the VM's would think that they could.
+            FileType::Socket => return Err(Errno::EOPNOTSUPP.into()),
+            _ => return Err(Errno::EPERM.into()),
         }
         let at = self.dir(dir)?;
         let mode = new.mode.bits() & 0o777;

@@ -1,0 +1,26 @@
+//! Why something was refused, for programs that want to say more than `EACCES`.
+
+use super::process::Process;
+use crate::error::Error;
+
+/// Longest text that is kept, in bytes.
+const TEXT_MAX: usize = 1024;
+
+impl Process {
+    /// Keeps the reason of an error, if a policy or a guard gave one, as the process's last denial. Executors call it with
+    /// every error that they hand to the guest.
+    pub fn note_denial(&self, error: &Error) {
+        if let Some(mut text) = error.denial() {
+            let end = (0..=TEXT_MAX.min(text.len()))
+                .rev()
+                .find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or(0));
+            *self.last_denial.lock() = Some(text.into());
+        }
+    }
+
+    /// Why the last refused call of the process was refused; empty if none was.
+    pub fn last_denial(&self) -> String {
+        self.last_denial.lock().as_deref().unwrap_or_default().to_owned()
+    }
+}
