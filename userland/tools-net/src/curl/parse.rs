@@ -179,7 +179,11 @@ impl Command {
             let single = dashed && !line.starts_with("--");
             let end = line.find(|c: char| c.is_whitespace() || (!dashed && (c == '=' || c == ':')) || c == '=');
             let (name, rest) = line.split_at(end.unwrap_or(line.len()));
-            let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '=' || (c == ':' && !dashed));
+            let rest = rest.trim_start();
+            let separator = rest
+                .strip_prefix('=')
+                .or_else(|| rest.strip_prefix(':').filter(|_| !dashed));
+            let rest = separator.unwrap_or(rest).trim_start();
             let value = unquoted(rest);
             let mut args = Vec::new();
             if single {

@@ -269,7 +269,12 @@ fn cookies(config: &Config, url: &Url, trusted: bool, sink: &Sink<'_>) -> Option
         .iter()
         .filter(|text| text.contains('=') && trusted)
         .cloned();
-    let all: Vec<String> = sink.cookies(url).into_iter().chain(literal).collect();
+    let literal = literal.collect::<Vec<_>>().join(";");
+    let all: Vec<String> = sink
+        .cookies(url)
+        .into_iter()
+        .chain((!literal.is_empty()).then_some(literal))
+        .collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 

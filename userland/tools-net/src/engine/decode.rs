@@ -69,7 +69,7 @@ fn coding(name: &str) -> Result<Box<dyn Coding>> {
         "br" => Box::new(Brotli::new()),
         "zstd" => Box::new(Zstd::new()),
         _ => {
-            let text = format!("Unrecognized content encoding type. curl understands {ACCEPTED} content encodings.");
+            let text = format!("Unrecognized content encoding type. libcurl understands {ACCEPTED} content encodings.");
             return Err(Failure::new(Exit::Encoding, text));
         }
     })

@@ -46,6 +46,11 @@ impl Log {
         }
     }
 
+    /// Says what was asked for by name.
+    pub(super) fn always(&self, text: &str) {
+        self.write(text);
+    }
+
     fn write(&self, text: &str) {
         let _ = match &self.file {
             Some(file) => (&*file).write_all(text.as_bytes()),

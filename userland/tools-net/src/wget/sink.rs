@@ -217,7 +217,7 @@ impl Observer for Sink<'_> {
                 .map(|line| format!("  {line}\n"))
                 .collect();
             self.log.full("\n");
-            self.log.brief(&lines);
+            self.log.always(&lines);
         } else {
             self.log.full(&format!("{words}\n"));
         }
