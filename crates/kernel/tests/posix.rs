@@ -24,7 +24,7 @@ const WRITERS: usize = 4;
 /// Each kind of policy, as rules take another path through the kernel.
 fn worlds() -> [World; 2] {
     let rules = json!([{ "mode": "deny", "paths": ["/nowhere/**"] }]);
-    [World::under(&json!("default")), World::with(rules)]
+    [World::under(&json!("default")), World::with(&rules)]
 }
 
 fn content(world: &World, path: &str) -> Vec<u8> {

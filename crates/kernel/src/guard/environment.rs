@@ -65,7 +65,7 @@ mod tests {
         fn wake_at(&self, _: Instant, _: &Waker) {}
     }
 
-    fn guard(env: serde_json::Value) -> Arc<Guard> {
+    fn guard(env: &serde_json::Value) -> Arc<Guard> {
         let audit = Audit::new(Arc::new(Still), Arc::new(Ignore));
         Guard::new(Arc::new(Policy::from_json(&json!({ "env": env })).unwrap()), &audit)
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn reading_is_filtered_for_everybody() {
-        let guard = guard(json!({ "default": "allow", "rules": [
+        let guard = guard(&json!({ "default": "allow", "rules": [
             { "mode": "deny", "operations": ["read"], "patterns": ["SECRET*"] } ] }));
         let wanted = strings(&["A=1", "SECRET_KEY=x", "SECRET=y", "B=SECRET=z"]);
         let expected = strings(&["A=1", "B=SECRET=z"]);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_change_that_is_refused_keeps_the_earlier_value() {
-        let guard = guard(json!({ "default": "allow", "rules": [
+        let guard = guard(&json!({ "default": "allow", "rules": [
             { "mode": "deny", "operations": ["write"], "patterns": ["PATH", "NEW"] } ] }));
         let parent = strings(&["PATH=/bin", "HOME=/"]);
         let changed = strings(&["PATH=/evil", "HOME=/tmp", "NEW=1"]);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_second_entry_of_a_name_is_no_way_around() {
-        let guard = guard(json!({ "default": "allow", "rules": [
+        let guard = guard(&json!({ "default": "allow", "rules": [
             { "mode": "deny", "operations": ["write"], "patterns": ["PATH"] } ] }));
         let parent = strings(&["PATH=/bin"]);
         for wanted in [

@@ -122,7 +122,8 @@ impl Vfs {
         let root = self.root();
         let cred = crate::cred::Credentials::root();
         let cx = FsContext::new(&cred, &root).trusted();
-        self.ruled_alone(&cx, |cx| self.mount_at(cx, path, Arc::clone(&fs), options.clone()))
+        let _alone = self.alone();
+        self.mount_at(&cx, path, fs, options).map_err(walk::gone)
     }
 
     fn mount_at(&self, cx: &FsContext<'_>, path: &[u8], fs: Arc<dyn Filesystem>, options: MountOptions) -> Result<()> {
@@ -158,7 +159,8 @@ impl Vfs {
         let root = self.root();
         let cred = crate::cred::Credentials::root();
         let cx = FsContext::new(&cred, &root).trusted();
-        self.ruled_alone(&cx, |cx| self.unmount_at(cx, path))
+        let _alone = self.alone();
+        self.unmount_at(&cx, path).map_err(walk::gone)
     }
 
     fn unmount_at(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<()> {

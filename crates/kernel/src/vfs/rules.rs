@@ -23,7 +23,7 @@ use crate::vfs::location::Location;
 use crate::vfs::namespace::{Mount, Vfs};
 use crate::vfs::real;
 use core::ops::ControlFlow;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -131,6 +131,11 @@ impl Vfs {
         let _alone = rules.tree.write();
         let cx = under(cx, rules);
         again(|| work(&cx))
+    }
+
+    /// Keeps everything else out of the tree, where there are rules. For changes of the mount table, which move names too.
+    pub(super) fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        self.rules().map(|rules| rules.tree.write())
     }
 }
 

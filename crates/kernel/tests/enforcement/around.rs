@@ -201,7 +201,7 @@ fn renaming_a_directory_that_holds_what_must_not_be_read() {
 
 #[test]
 fn a_denied_rename_counts_for_everything_that_would_be_renamed() {
-    let w = World::with(json!([
+    let w = World::with(&json!([
         { "mode": "deny", "operations": ["rename"], "paths": ["/work/keep/**", "/new/a/x"] }]));
     w.dir("/work");
     w.dir("/work/keep");

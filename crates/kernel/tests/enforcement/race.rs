@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 const CWD: Dir = Dir::Cwd;
-const TIMES: usize = 3000;
+const TIMES: usize = 6000;
 
 #[test]
 fn a_file_that_only_ever_is_in_a_protected_place_is_never_read() {
@@ -16,9 +16,17 @@ fn a_file_that_only_ever_is_in_a_protected_place_is_never_read() {
     w.dir("/vault");
     w.dir("/free");
     w.dir("/free/d");
+    w.dir("/free/d/x");
     let dir = w.open("/free/d", "p").unwrap();
     let done = AtomicBool::new(false);
-    let paths: [(Dir, &[u8]); 5] = [
+    // A long stay in the directory, in which it is moved and the key is made.
+    let (stay, here) = (
+        format!("/free/d/{}key", "x/../".repeat(800)),
+        format!("{}key", "x/../".repeat(800)),
+    );
+    let paths: [(Dir, &[u8]); 7] = [
+        (CWD, stay.as_bytes()),
+        (Dir::Fd(dir), here.as_bytes()),
         (CWD, b"/free/d/key"),
         (CWD, b"/free/./d/../d/key"),
         (CWD, b"/vault/d/key"),
@@ -52,7 +60,7 @@ fn a_file_that_only_ever_is_in_a_protected_place_is_never_read() {
 
 #[test]
 fn what_must_not_come_to_a_place_does_not_come_with_its_directory() {
-    let w = World::with(json!([
+    let w = World::with(&json!([
         { "mode": "deny", "operations": ["rename", "write"], "paths": ["/out/d/keep"] }]));
     w.dir("/work");
     w.dir("/out");

@@ -76,13 +76,13 @@ impl World {
     }
 
     /// A VM with these rules about files, and everything else allowed.
-    pub(crate) fn with(rules: Value) -> Self {
+    pub(crate) fn with(rules: &Value) -> Self {
         Self::under(&json!({ "fs": { "default": "allow", "rules": rules } }))
     }
 
     /// A VM in which these operations are denied at these paths.
     pub(crate) fn denying(operations: &[&str], paths: &[&str]) -> Self {
-        Self::with(json!([{ "mode": "deny", "operations": operations, "paths": paths }]))
+        Self::with(&json!([{ "mode": "deny", "operations": operations, "paths": paths }]))
     }
 
     /// Work that the policy does not see.
