@@ -355,3 +355,45 @@ async fn m6_6_caps_of_a_mount_hold_for_guests_and_clients() {
         assert_eq!(output.stdout_text(), "again\n", "{script}: {}", output.stderr_text());
     }
 }
+
+/// T2 for the one call that programs make with several pieces at once.
+#[tokio::test]
+async fn t2_writev_stops_at_the_cap() {
+    const BYTES: u64 = 100_000;
+    // Opens `f` and writes three pieces of 7,001 bytes again and again until that fails; exits with the error.
+    let module = r#"(module
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 32) "m/f")
+        (data (i32.const 64) "\00\10\00\00\59\1b\00\00\00\20\00\00\59\1b\00\00\00\30\00\00\59\1b\00\00")
+        (func (export "_start") (local $error i32)
+            (drop (call $open (i32.const 3) (i32.const 1) (i32.const 32) (i32.const 3) (i32.const 1)
+                (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 0)))
+            (loop $again
+                (local.set $error (call $write (i32.load (i32.const 0)) (i32.const 64) (i32.const 3) (i32.const 8)))
+                (br_if $again (i32.eqz (local.get $error))))
+            (call $exit (local.get $error))))"#;
+    let (capped, host) = mounted(|mount| mount.max_bytes(BYTES)).await;
+    let mut limits = agentos::Limits::default();
+    limits.max_filesystem_bytes = BYTES;
+    let own = AgentOs::builder().limits(limits).create().await.unwrap();
+    own.exec("mkdir /home/user/m").await.unwrap();
+    for (vm, cwd) in [(&capped, "/"), (&own, "/home/user")] {
+        let tool = wat::parse_str(module).unwrap();
+        vm.write_file("/home/user/tool.wasm", tool).await.unwrap();
+        vm.chmod("/home/user/tool.wasm", 0o755).await.unwrap();
+        // 51 is ENOSPC of preview 1.
+        let output = vm.exec_argv(["/home/user/tool.wasm"]).cwd(cwd).await.unwrap();
+        assert_eq!(output.exit_code, 51, "{cwd}: {}", output.stderr_text());
+        let size = vm
+            .stat(format!("{}/m/f", cwd.trim_end_matches('/')))
+            .await
+            .unwrap()
+            .size;
+        assert!(size <= BYTES && size > BYTES - 21_003 - 4096, "{cwd}: {size}");
+    }
+    assert_eq!(std::fs::metadata(inside(&host).join("f")).unwrap().len(), BYTES);
+}

@@ -4,11 +4,15 @@ use crate::common::ready;
 use crate::world::{World, refusal};
 use agentos_kernel::Errno;
 use agentos_kernel::Result;
+use agentos_kernel::events::{Event, EventSink};
 use agentos_kernel::fd::SeekFrom;
 use agentos_kernel::id::{Gid, Uid};
 use agentos_kernel::net::{Domain, Kind, SocketAddress, UnixAddress};
+use agentos_kernel::policy::Operation;
 use agentos_kernel::process::{AtFlags, Dir};
 use agentos_kernel::vfs::{Access, FileType, Mode, RenameFlags, SetTime, XattrMode};
+use serde_json::json;
+use std::sync::Arc;
 
 type Call = fn(&World) -> Result<()>;
 
@@ -291,4 +295,61 @@ fn a_mount_over_a_protected_path_needs_its_own_right() {
         let cx = agentos_kernel::vfs::FsContext::new(&cred, &root);
         assert_eq!(w.kernel.vfs().may_mount(&cx, &real).is_err(), refused, "{path}");
     }
+}
+
+#[derive(Default)]
+struct Collect(parking_lot::Mutex<Vec<serde_json::Value>>);
+
+impl EventSink for Collect {
+    fn emit(&self, event: Event) {
+        if let Event::Audit(event) = event {
+            self.0.lock().push(event.to_json());
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_recorded_and_no_question_is() {
+    let sink = Arc::new(Collect::default());
+    let rules = json!({ "fs": { "default": "allow", "rules": [
+        { "mode": "deny", "operations": ["read", "rename"], "paths": ["/d/**"] } ] } });
+    let w = World::reporting(&rules, sink.clone());
+    furnish(&w);
+    // Nothing of this is an attempt that failed.
+    w.read("/tmp/t").unwrap();
+    w.trusted(|vfs, cx| assert!(vfs.resolve(cx, None, b"/d/f", true).is_ok()));
+    let (cred, root) = (agentos_kernel::cred::Credentials::user(), w.kernel.vfs().root());
+    let cx = agentos_kernel::vfs::FsContext::new(&cred, &root);
+    assert!(!w.kernel.vfs().allows(&cx, Operation::FsRead, b"/d/f"));
+    w.kernel.audit().flush();
+    assert!(sink.0.lock().is_empty());
+    assert!(w.open("/d/l", "r").is_err());
+    assert!(
+        w.process
+            .rename((CWD, b"/tmp/t"), (CWD, b"/d/x\n"), RenameFlags::Replace)
+            .is_err()
+    );
+    w.kernel.audit().flush();
+    let seen: Vec<[serde_json::Value; 4]> = sink
+        .0
+        .lock()
+        .iter()
+        .map(|event| ["event", "operation", "resource", "rule"].map(|field| event[field].clone()))
+        .collect();
+    let event = |operation: &str, resource: &str| {
+        [
+            "security.permission.denied",
+            operation,
+            resource,
+            "permissions.fs.rules[0]",
+        ]
+        .map(serde_json::Value::from)
+    };
+    assert_eq!(seen, [event("read", "/d/f"), event("rename", "/d/x\\n")]);
+    // As often as it is tried, it is one event with a count.
+    for _ in 0..1000 {
+        assert!(w.open("/d/f", "r").is_err());
+    }
+    w.kernel.audit().flush();
+    assert!(sink.0.lock().len() < 20);
 }

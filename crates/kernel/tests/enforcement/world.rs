@@ -5,6 +5,7 @@
 use crate::common::{ManualClock, ready};
 use agentos_kernel::clock::Entropy;
 use agentos_kernel::cred::Credentials;
+use agentos_kernel::events::EventSink;
 use agentos_kernel::fd::StatusFlags;
 use agentos_kernel::id::Fd;
 use agentos_kernel::limits::{Counter, Limits};
@@ -39,15 +40,26 @@ pub(crate) fn quota(bytes: u64, inodes: u64) -> Arc<FsQuota> {
 impl World {
     /// A VM under a whole policy.
     pub(crate) fn under(policy: &Value) -> Self {
-        Self::build(policy, quota(1 << 30, 100_000), &[])
+        Self::build(
+            policy,
+            quota(1 << 30, 100_000),
+            &[],
+            Arc::new(agentos_kernel::events::Ignore),
+        )
+    }
+
+    /// A VM that reports to a sink.
+    pub(crate) fn reporting(policy: &Value, sink: Arc<dyn EventSink>) -> Self {
+        Self::build(policy, quota(1 << 30, 100_000), &[], sink)
     }
 
     /// A VM in which so many bytes and inodes can be added, with one directory more.
     pub(crate) fn within(dir: &str, bytes: u64, inodes: u64) -> Self {
-        Self::build(&json!("default"), quota(bytes, inodes), &[dir])
+        let sink = Arc::new(agentos_kernel::events::Ignore);
+        Self::build(&json!("default"), quota(bytes, inodes), &[dir], sink)
     }
 
-    fn build(policy: &Value, quota: Arc<FsQuota>, dirs: &[&str]) -> Self {
+    fn build(policy: &Value, quota: Arc<FsQuota>, dirs: &[&str], events: Arc<dyn EventSink>) -> Self {
         let clock = Arc::new(ManualClock::default());
         let root = MemoryFs::new(clock.clone(), quota.clone());
         {
@@ -65,7 +77,7 @@ impl World {
             entropy: Arc::new(NoEntropy),
             root,
             fs_quota: quota,
-            events: Arc::new(agentos_kernel::events::Ignore),
+            events,
             hostname: b"agent-os".to_vec(),
             executors: Vec::new(),
             network: agentos_kernel::net::NetworkConfig::default(),
