@@ -27,7 +27,7 @@ pub(super) struct Problems {
 }
 
 impl InvalidPolicy {
-    /// What is wrong, in the order of the configuration; at most 64.
+    /// What is wrong, by the name of the scope; at most 64.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -40,9 +40,14 @@ impl Problems {
             self.more += 1;
             return;
         }
+        let mut reason = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(REASON_MAX) {
+            reason.truncate(end);
+            reason.push_str("...");
+        }
         self.found.push(Problem {
             path: path.into(),
-            reason: reason.into(),
+            reason,
         });
     }
 
@@ -104,6 +109,8 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
+/// Characters of a reason; more than this only quotes what was given.
+const REASON_MAX: usize = 300;
 /// Problems that are spelled out.
 const PROBLEMS_MAX: usize = 64;
 
