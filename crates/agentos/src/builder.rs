@@ -4,9 +4,10 @@ use crate::error::{Error, Result};
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
+use crate::permissions::PolicyInput;
 use crate::vm::AgentOs;
 use agentos_kernel::limits::Limits;
-use agentos_kernel::policy::Policy;
+use agentos_kernel::policy::{InvalidPolicy, Policy};
 use agentos_net::hook::EgressHook;
 use agentos_net::secrets::Secret;
 use agentos_software::Package;
@@ -22,6 +23,7 @@ pub struct Builder {
     network: Network,
     outlet: OutletDraft,
     loopback_exempt_ports: Vec<i64>,
+    invalid_policy: Option<InvalidPolicy>,
 }
 
 /// Checked options.
@@ -59,6 +61,7 @@ impl Default for Builder {
             network: Network::default(),
             outlet: OutletDraft::default(),
             loopback_exempt_ports: Vec::new(),
+            invalid_policy: None,
         }
     }
 }
@@ -78,10 +81,16 @@ impl Builder {
         self
     }
 
-    /// What guests and clients may do; [`Policy::baseline`] unless set.
+    /// What guests and clients may do; [`Policy::baseline`] unless set. Takes a [`Policy`], or its configuration as JSON.
     #[must_use]
-    pub fn permissions(mut self, policy: impl Into<Arc<Policy>>) -> Self {
-        self.options.policy = policy.into();
+    pub fn permissions(mut self, policy: impl Into<PolicyInput>) -> Self {
+        match policy.into().0 {
+            Ok(policy) => {
+                self.options.policy = policy;
+                self.invalid_policy = None;
+            }
+            Err(invalid) => self.invalid_policy = Some(invalid),
+        }
         self
     }
 
@@ -191,6 +200,9 @@ impl Builder {
         if let Some(reason) = self.problem {
             return Err(Error::InvalidOption { option: "env", reason });
         }
+        if let Some(invalid) = self.invalid_policy {
+            return Err(invalid.into());
+        }
         let mut options = self.options;
         options.limits.settle()?;
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
@@ -239,6 +251,8 @@ mod tests {
             missing.contains("/no/such/directory") && missing.contains("must exist"),
             "{missing}"
         );
+        let policy = serde_json::json!({ "fs": { "rules": [{ "mode": "ask" }] } });
+        assert!(refused(builder().permissions(policy)).contains("fs.rules[0].mode must be"));
         let mut limits = Limits::default();
         limits.max_open_fds = 8;
         limits.max_open_fds_per_process = 9;

@@ -1,7 +1,7 @@
 //! What SDK calls fail with.
 
 use agentos_kernel::limits::{InvalidLimit, InvalidLimits};
-use agentos_kernel::policy::Denied;
+use agentos_kernel::policy::{Denied, InvalidPolicy, InvalidQuery};
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
 use std::path::PathBuf;
 
@@ -98,6 +98,12 @@ pub enum Error {
     /// Limits that do not exist, have unacceptable values or exclude each other: all of them.
     #[error(transparent)]
     InvalidLimits(#[from] InvalidLimits),
+    /// A policy that says something unknown; every problem is named.
+    #[error(transparent)]
+    InvalidPolicy(#[from] InvalidPolicy),
+    /// A question to the policy that cannot be answered.
+    #[error(transparent)]
+    InvalidQuery(InvalidQuery),
     /// No process with this id was started by this VM.
     #[error("Process not found: {0}")]
     ProcessNotFound(u32),
@@ -142,7 +148,11 @@ impl Error {
             }
             Self::ReadOnlyPath(_) => "EROFS",
             Self::CommandNotFound(_) => "ENOENT",
-            Self::InvalidOption { .. } | Self::InvalidLimits(_) | Self::InvalidConfig(_) => "invalid_config",
+            Self::InvalidOption { .. }
+            | Self::InvalidPolicy(_)
+            | Self::InvalidLimits(_)
+            | Self::InvalidConfig(_) => "invalid_config",
+            Self::InvalidQuery(_) => "invalid_params",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
             Self::NoListener { .. } => "no_listener",

@@ -29,6 +29,7 @@ mod mount;
 mod network;
 mod outlet;
 mod path;
+mod permissions;
 mod process;
 mod shell;
 mod snapshot;
@@ -56,6 +57,7 @@ pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, 
 pub use http;
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
+pub use permissions::{Explanation, GuardExplanation, Permissions, PolicyInput};
 pub use process::{Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream};
 pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;

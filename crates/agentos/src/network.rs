@@ -125,6 +125,11 @@ impl NetworkPlan {
         problems.none().map(|()| plan)
     }
 
+    /// Ports of the host's loopback that guests may reach, if the policy allows it.
+    pub(crate) fn exempt_ports(&self) -> Arc<[u16]> {
+        Arc::clone(&self.exempt)
+    }
+
     /// What the guard of a VM is made from.
     pub(crate) fn guard(&self, policy: Arc<Policy>, limits: &Limits) -> GuardConfig {
         let mut config = GuardConfig::new(policy);

@@ -3,12 +3,12 @@
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::mount::{self, Mount, MountedAt, Source};
+use crate::permissions::Permissions;
 use crate::{engine, host};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::limits::{Counter, Limits};
-use agentos_kernel::policy::Policy;
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
@@ -114,8 +114,8 @@ impl AgentOs {
     }
 
     /// What guests and clients may do.
-    pub fn policy(&self) -> &Policy {
-        &self.vm.options.policy
+    pub fn policy(&self) -> Permissions {
+        Permissions::of(&self.vm)
     }
 
     /// What the VM's guests used of the network so far.

@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and which function answers it.
 
 use crate::error::{Error, Exit};
-use crate::{bench, commands, run, shell};
+use crate::{bench, commands, policy, run, shell};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ enum Command {
     Shell(ShellArgs),
     /// List the commands that a VM has.
     Commands(CommandsArgs),
+    /// Check a permission policy, or ask what it decides.
+    Policy(PolicyArgs),
     /// Measure VMs on this machine, beside the host's bash doing the same.
     Bench(BenchArgs),
 }
@@ -50,6 +52,9 @@ pub(crate) struct VmArgs {
     /// Ask this name server in place of the host's: ADDRESS or ADDRESS:PORT.
     #[arg(long = "dns-server", value_name = "ADDRESS")]
     pub(crate) dns_servers: Vec<String>,
+    /// What the VM may do: default, locked, a JSON object, or a JSON or TOML file.
+    #[arg(long, value_name = "FILE|JSON|default|locked")]
+    pub(crate) permissions: Option<String>,
     /// Read options from a TOML file; options on the command line win.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -82,6 +87,53 @@ pub(crate) struct RunArgs {
 pub(crate) struct ShellArgs {
     #[command(flatten)]
     pub(crate) vm: VmArgs,
+}
+
+/// Options of `agentos policy`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) question: PolicyCommand,
+}
+
+/// What can be asked of a policy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say how a request would be decided and by which rule; exit with 0 if it is allowed, 77 if not.
+    Explain(ExplainArgs),
+    /// Say whether a policy is valid; exit with 64 and every problem if not.
+    Check(PolicySource),
+}
+
+/// Where the policy comes from.
+#[derive(Debug, Args, Default)]
+pub(crate) struct PolicySource {
+    /// The policy: default, locked, a JSON object, or a JSON or TOML file.
+    #[arg(long, value_name = "FILE|JSON|default|locked")]
+    pub(crate) permissions: Option<String>,
+    /// Take the policy of this configuration file, unless --permissions is given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `agentos policy explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) source: PolicySource,
+    /// Part of the policy: fs, network, childProcess, process, env, tool.
+    #[arg(value_name = "SCOPE")]
+    pub(crate) scope: String,
+    /// What is attempted, for example read, spawn or http.
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: String,
+    /// On what: a path, a name, kit:tool, tcp://host:port, udp://host:port or dns://host; on the network also several,
+    /// which are taken for the names and the address of one destination.
+    #[arg(value_name = "RESOURCE", required = true)]
+    pub(crate) resources: Vec<String>,
 }
 
 /// Options of `agentos commands`.
@@ -215,6 +267,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Shell(args) => shell::main(&args),
         Command::Commands(args) => commands::main(&args),
+        Command::Policy(args) => policy::main(&args),
         Command::Bench(args) => bench::main(&args),
     };
     result.unwrap_or_else(|error: Error| error.report()).into()

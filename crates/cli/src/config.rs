@@ -9,6 +9,8 @@
 //! [limits.resources]
 //! maxProcesses = 64
 //! maxFilesystemBytes = "512MiB"
+//! [permissions]
+//! network = "deny"
 //! ```
 
 use crate::error::Error;
@@ -38,6 +40,8 @@ pub struct Config {
     /// Name servers, ports to listen at, deadlines.
     #[serde(default)]
     pub network: ConfigNetwork,
+    /// The permission policy, in the shape of its JSON; checked when the VM is built.
+    pub permissions: Option<Value>,
     /// Limits by group and name, checked when the VM is built.
     #[serde(default)]
     pub limits: Map<String, Value>,
@@ -90,10 +94,13 @@ mod tests {
     fn the_documented_file_is_accepted() {
         let config = Config::parse(
             "cwd = '/src'\ntimeout = '30s'\nmounts = [{ host = '.', guest = '/src' }]\n[env]\nLANG = 'C'\n\
-             [limits.resources]\nmaxProcesses = 64\nmaxFilesystemBytes = '512MiB'\n",
+             [limits.resources]\nmaxProcesses = 64\nmaxFilesystemBytes = '512MiB'\n\
+             [permissions]\nnetwork = 'deny'\n[permissions.fs]\ndefault = 'allow'\nrules = [{ mode = 'deny', paths = ['/a'] }]\n",
         )
         .unwrap();
         assert!(config.mounts[0].read_only);
+        let rules = &config.permissions.as_ref().unwrap()["fs"]["rules"];
+        assert_eq!(rules[0]["paths"][0], "/a");
         assert_eq!(config.limits["resources"]["maxFilesystemBytes"], "512MiB");
     }
 

@@ -13,6 +13,8 @@ impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     /// The command line or the configuration is wrong.
     pub(crate) const USAGE: Self = Self(64);
+    /// A policy refuses what was asked about.
+    pub(crate) const REFUSED: Self = Self(77);
     /// The product failed.
     pub(crate) const INTERNAL: Self = Self(70);
     /// The command ran out of its time.

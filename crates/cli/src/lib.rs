@@ -7,6 +7,7 @@ mod commands;
 pub mod config;
 mod error;
 pub mod network;
+pub mod policy;
 mod prepare;
 mod report;
 mod run;

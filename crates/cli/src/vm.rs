@@ -33,6 +33,9 @@ pub(crate) fn builder(args: &VmArgs, config: &Config) -> Result<agentos::Builder
     for env in &args.env {
         builder = builder.env(&env.name, &env.value);
     }
+    if let Some(policy) = crate::policy::given(args.permissions.as_deref(), config)? {
+        builder = builder.permissions(policy);
+    }
     if let Some(cwd) = args.cwd.as_ref().or(config.cwd.as_ref()) {
         builder = builder.cwd(cwd);
     }

@@ -2,8 +2,11 @@
 
 mod abi;
 mod config;
+mod glob;
+mod host;
 mod module;
 mod path;
+mod policy;
 mod tty;
 
 /// A boundary under attack.
@@ -26,12 +29,24 @@ pub const ALL: &[Target] = &[
         run: config::run,
     },
     Target {
+        name: "glob",
+        run: glob::run,
+    },
+    Target {
+        name: "host",
+        run: host::run,
+    },
+    Target {
         name: "module",
         run: module::run,
     },
     Target {
         name: "path",
         run: path::run,
+    },
+    Target {
+        name: "policy",
+        run: policy::run,
     },
     Target {
         name: "tty",

@@ -9,6 +9,7 @@ mod files;
 mod machine;
 mod memory;
 mod neighbour;
+mod policy;
 mod row;
 mod rules;
 mod vm;
@@ -94,6 +95,10 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["pipe_100mb"],
         run: |scale| Box::pin(vm::pipe(scale)),
+    },
+    Measurement {
+        names: &["policy_cached", "policy_256"],
+        run: |scale| Box::pin(policy::decisions(scale)),
     },
     Measurement {
         names: &["cli_start"],
