@@ -148,10 +148,9 @@ impl Error {
             }
             Self::ReadOnlyPath(_) => "EROFS",
             Self::CommandNotFound(_) => "ENOENT",
-            Self::InvalidOption { .. }
-            | Self::InvalidPolicy(_)
-            | Self::InvalidLimits(_)
-            | Self::InvalidConfig(_) => "invalid_config",
+            Self::InvalidOption { .. } | Self::InvalidPolicy(_) | Self::InvalidLimits(_) | Self::InvalidConfig(_) => {
+                "invalid_config"
+            }
             Self::InvalidQuery(_) => "invalid_params",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",

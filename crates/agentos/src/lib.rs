@@ -78,4 +78,6 @@ mod guides {
     struct Readme;
     #[doc = include_str!("../../../docs/rust.md")]
     struct Rust;
+    #[doc = include_str!("../../../docs/permissions.md")]
+    struct Permissions;
 }

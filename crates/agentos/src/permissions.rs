@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct PolicyInput(pub(crate) Result<Arc<Policy>, InvalidPolicy>);
 
 /// What guests and clients of a VM may do.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Permissions {
     policy: Arc<Policy>,
     guard: Arc<Guard>,
@@ -152,6 +152,18 @@ impl Explanation {
             }
         }
         value
+    }
+}
+
+impl std::fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            policy, exempt_ports, ..
+        } = self;
+        f.debug_struct("Permissions")
+            .field("policy", policy)
+            .field("exempt_ports", exempt_ports)
+            .finish()
     }
 }
 

@@ -70,6 +70,51 @@ const CASES: &[(&[&str], i32, &[&str])] = &[
         64,
         &["/no/such/file.toml"],
     ),
+    (
+        &["run", "--permissions", "lokced", "true"],
+        64,
+        &["lokced", "default, locked, a JSON object, or a JSON or TOML file"],
+    ),
+    (
+        &[
+            "run",
+            "--permissions",
+            r#"{"fs":{"rules":[{"mode":"ask"}]},"netwrk":"deny"}"#,
+            "true",
+        ],
+        64,
+        &[
+            "permissions policy: fs.rules[0].mode must be \"allow\" or \"deny\", got \"ask\"",
+            "netwrk is an unknown scope (did you mean network?)",
+        ],
+    ),
+    (
+        &["run", "--permissions", r#"{"fs":"deny","fs":"allow"}"#, "true"],
+        64,
+        &["\"fs\" stands twice"],
+    ),
+    (
+        &["policy", "check", "--permissions", r#"{"env":{"rules":[]}}"#],
+        64,
+        &["env.rules must not be empty"],
+    ),
+    (
+        &["policy", "explain", "fs", "wirte", "/a"],
+        64,
+        &["unknown operation \"wirte\" of fs (did you mean write?)"],
+    ),
+    (
+        &["policy", "explain", "fs", "read", "a"],
+        64,
+        &["absolute path", "\"a\""],
+    ),
+    (
+        &["policy", "explain", "network", "http", "https://example.com"],
+        64,
+        &["tcp://example.com:443"],
+    ),
+    (&["policy", "explain", "network", "http", "example.com"], 64, &["port"]),
+    (&["policy", "explain", "fs", "read"], 64, &["RESOURCE"]),
     (&["run", "-c", "true", "false"], 64, &["-c"]),
     (&["bench", "exec_ecko"], 64, &["exec_ecko", "did you mean exec_echo"]),
     (
@@ -108,6 +153,12 @@ fn wrong_configuration_is_named_with_its_file() {
         ),
         ("timeout = 'soon'", "soon"),
         ("cwd = 'relative'", "relative"),
+        ("permissions = 'open'", "permissions must be \"default\", \"locked\""),
+        ("[permissions]\nnetwrk = 'deny'", "did you mean network"),
+        (
+            "[permissions.fs]\nrules = [{ mode = 'deny', paths = ['a'] }]",
+            "fs.rules[0].paths[0]",
+        ),
         ("[[mounts]]\nhost = 'missing'\nguest = '/x'", "missing"),
         ("not toml", "vm.toml"),
     ] {
