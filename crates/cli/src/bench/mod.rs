@@ -5,6 +5,7 @@
 
 mod baseline;
 mod burst;
+mod egress;
 mod files;
 mod machine;
 mod memory;
@@ -75,6 +76,14 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["open_256_rules"],
         run: |scale| Box::pin(rules::open(scale)),
+    },
+    Measurement {
+        names: &["egress_connect"],
+        run: |scale| Box::pin(egress::connect(scale)),
+    },
+    Measurement {
+        names: &["egress_download"],
+        run: |scale| Box::pin(egress::download(scale)),
     },
     Measurement {
         names: &["idle_vm_bytes", "blocked_process_bytes"],
