@@ -6,8 +6,8 @@
 //! over loopback, which is there before `connect` returns, never waits for another thread.
 
 use crate::denial::{self, Access};
-use crate::errors;
 use crate::ledger::Ledger;
+use crate::runtime;
 use crate::watched::{Direction, Watched};
 use agentos_kernel::fd::{IoResult, PollEvents};
 use agentos_kernel::net::{self as egress, Shutdown};
@@ -21,8 +21,6 @@ use rustix::net::{RecvFlags, SendFlags};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
-use tokio::net::TcpStream;
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 /// How long a connection may take and live.
@@ -44,7 +42,7 @@ enum Phase {
 
 /// A stream of the host for a guest.
 pub(crate) struct Direct {
-    socket: Watched<TcpStream>,
+    socket: Watched,
     chosen: SocketAddr,
     /// Whether the phase is `Connected`; spares the lock.
     connected: AtomicBool,
@@ -65,11 +63,7 @@ impl Direct {
         chosen: SocketAddr,
         deadlines: Deadlines,
         ledger: Arc<Ledger>,
-        runtime: &Handle,
     ) -> Result<Arc<Self>> {
-        let entered = runtime.enter();
-        let socket = TcpStream::from_std(socket).map_err(|error| errors::error(&error))?;
-        drop(entered);
         let direct = Arc::new(Self {
             socket: Watched::new(socket),
             chosen,
@@ -83,7 +77,7 @@ impl Direct {
         });
         let waits = direct.outcome().is_none();
         if waits || deadlines.idle.is_some() || deadlines.total.is_some() {
-            let task = runtime.spawn(watch(Arc::downgrade(&direct), direct.begun, deadlines));
+            let task = runtime::handle()?.spawn(watch(Arc::downgrade(&direct), direct.begun, deadlines));
             *direct.timer.lock() = Some(task.abort_handle());
         }
         Ok(direct)

@@ -2,7 +2,6 @@
 
 use crate::denial::{self, Access};
 use crate::direct::ends;
-use crate::errors;
 use crate::ledger::Ledger;
 use crate::watched::{Direction, Watched};
 use agentos_kernel::fd::{IoResult, PollEvents};
@@ -12,25 +11,16 @@ use core::net::SocketAddr;
 use core::task::{Poll, Waker};
 use rustix::net::{RecvFlags, SendFlags};
 use std::sync::Arc;
-use tokio::net::UdpSocket;
-use tokio::runtime::Handle;
 
 /// A flow of datagrams.
 pub(crate) struct Flow {
-    socket: Watched<UdpSocket>,
+    socket: Watched,
     ledger: Arc<Ledger>,
 }
 
 impl Flow {
     /// The flow of a socket that is connected to `chosen`.
-    pub(crate) fn new(
-        socket: std::net::UdpSocket,
-        chosen: SocketAddr,
-        ledger: Arc<Ledger>,
-        runtime: &Handle,
-    ) -> Result<Arc<Self>> {
-        let _entered = runtime.enter();
-        let socket = UdpSocket::from_std(socket).map_err(|error| errors::error(&error))?;
+    pub(crate) fn new(socket: std::net::UdpSocket, chosen: SocketAddr, ledger: Arc<Ledger>) -> Result<Arc<Self>> {
         let flow = Self {
             socket: Watched::new(socket),
             ledger,
@@ -49,10 +39,6 @@ impl egress::Datagrams for Flow {
     }
 
     fn receive(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
-        // An error that somebody answered with shows in the direction of writing only.
-        if waker.is_some() && !self.socket.conditions().intersects(PollEvents::IN | PollEvents::ERR) {
-            self.socket.wait(&[Direction::Write], waker);
-        }
         let received = self.socket.attempt(Direction::Read, waker, |socket| {
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             rustix::net::recv(socket, &mut *buf, flags).map(|(_, length)| length)

@@ -163,17 +163,10 @@ impl Shared {
     }
 
     fn direct(&self, target: &Target) -> Result<Arc<dyn egress::Stream>> {
-        let runtime = runtime::handle()?;
         let socket = self.config.dialer.stream(target.address, Purpose::Guest);
         let socket = socket.map_err(|error| errors::error(&error))?;
         let ledger = Arc::clone(&self.ledger);
-        Ok(Direct::begin(
-            socket,
-            target.address,
-            self.deadlines(),
-            ledger,
-            &runtime,
-        )?)
+        Ok(Direct::begin(socket, target.address, self.deadlines(), ledger)?)
     }
 
     /// A connection that passes through an interceptor.
@@ -235,11 +228,10 @@ impl egress::Egress for Guard {
             interceptor.datagrams(&target)?;
         }
         count(&self.shared.ledger.counters.flows);
-        let runtime = runtime::handle()?;
         let socket = self.shared.config.dialer.datagrams(target.address, Purpose::Guest);
         let socket = socket.map_err(|error| errors::error(&error))?;
         let ledger = Arc::clone(&self.shared.ledger);
-        Ok(Flow::new(socket, target.address, ledger, &runtime)?)
+        Ok(Flow::new(socket, target.address, ledger)?)
     }
 
     fn resolve(&self, name: &[u8], family: Option<Domain>, pid: Pid) -> Result<Arc<dyn egress::Lookup>> {

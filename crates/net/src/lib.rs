@@ -39,6 +39,7 @@ mod passage;
 mod piped;
 pub mod proxy;
 mod ranges;
+mod reactor;
 mod rewrite;
 pub mod roots;
 mod runtime;

@@ -1,29 +1,19 @@
-//! A socket of the host that guests use from their own threads and that the network runtime watches.
+//! A socket of the host that guests use from their own threads.
 //!
-//! An operation is tried at once, in the caller's thread. If it would block, the caller's waker joins the [`Fan`] of the socket,
-//! the fan is armed with the runtime's reactor, and the operation is tried once more, so that nothing that happens in between
-//! is missed. The reactor's own idea of readiness is only used to be woken: it may be behind, the socket never is.
+//! An operation is tried at once, in the caller's thread. If it would block, the caller's waker joins those that wait for the
+//! socket, the socket is armed with the [reactor](crate::reactor), and the operation is tried once more, so that nothing
+//! that happens in between is missed.
 
 use crate::errors;
-use crate::fan::Fan;
+use crate::reactor::{Armed, READ, WRITE};
 use agentos_kernel::fd::PollEvents;
 use agentos_kernel::{Errno, Error, Result};
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 use parking_lot::RwLock;
+use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use tokio::io::Interest;
-use tokio::net::{TcpStream, UdpSocket};
-
-/// What the reactor offers for a socket.
-pub(crate) trait Evented: AsFd + Send + Sync + 'static {
-    /// Remembers the waker for the direction, unless the direction is thought to be ready.
-    fn poll_ready(&self, direction: Direction, context: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Makes the reactor think that the direction is not ready.
-    fn clear(&self, direction: Direction);
-}
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// A direction of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,58 +23,26 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    fn interest(self) -> Interest {
+    fn flags(self) -> EventFlags {
         match self {
-            Self::Read => Interest::READABLE,
-            Self::Write => Interest::WRITABLE,
+            Self::Read => READ,
+            Self::Write => WRITE,
         }
     }
 }
 
-impl Evented for TcpStream {
-    fn poll_ready(&self, direction: Direction, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match direction {
-            Direction::Read => self.poll_read_ready(context),
-            Direction::Write => self.poll_write_ready(context),
-        }
-    }
-
-    fn clear(&self, direction: Direction) {
-        let _ = self.try_io(direction.interest(), would_block);
-    }
+/// A socket, until it is closed.
+pub(crate) struct Watched {
+    socket: RwLock<Option<OwnedFd>>,
+    armed: Arc<Armed>,
 }
 
-impl Evented for UdpSocket {
-    fn poll_ready(&self, direction: Direction, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match direction {
-            Direction::Read => self.poll_recv_ready(context),
-            Direction::Write => self.poll_send_ready(context),
-        }
-    }
-
-    fn clear(&self, direction: Direction) {
-        let _ = self.try_io(direction.interest(), would_block);
-    }
-}
-
-fn would_block() -> io::Result<()> {
-    Err(io::ErrorKind::WouldBlock.into())
-}
-
-/// How often a direction that keeps becoming ready is armed before the waiting tasks are simply woken.
-const ROUNDS: usize = 4;
-
-/// A watched socket, until it is closed.
-pub(crate) struct Watched<S> {
-    socket: RwLock<Option<S>>,
-    tasks: Fan,
-}
-
-impl<S: Evented> Watched<S> {
-    pub(crate) fn new(socket: S) -> Self {
+impl Watched {
+    /// Takes a socket that does not block.
+    pub(crate) fn new(socket: impl Into<OwnedFd>) -> Self {
         Self {
-            socket: RwLock::new(Some(socket)),
-            tasks: Fan::new(),
+            socket: RwLock::new(Some(socket.into())),
+            armed: Armed::new(),
         }
     }
 
@@ -96,7 +54,7 @@ impl<S: Evented> Watched<S> {
         }
     }
 
-    /// Runs a call that may block. Errors may show in either direction, so both are watched.
+    /// Runs a call that may block.
     pub(crate) fn attempt<T>(
         &self,
         direction: Direction,
@@ -121,27 +79,17 @@ impl<S: Evented> Watched<S> {
 
     /// Registers the waker for the next change in the directions. Whoever calls looks at the socket again afterwards.
     pub(crate) fn wait(&self, directions: &[Direction], waker: Option<&Waker>) {
-        self.tasks.register(waker);
-        let busy = match &*self.socket.read() {
-            Some(socket) => directions.iter().any(|direction| !self.arm(socket, *direction)),
-            None => true,
+        self.armed.tasks().register(waker);
+        let flags = directions
+            .iter()
+            .fold(EventFlags::empty(), |flags, direction| flags | direction.flags());
+        let armed = match &*self.socket.read() {
+            Some(socket) => self.armed.arm(socket.as_fd(), flags).is_ok(),
+            None => false,
         };
-        if busy {
-            self.tasks.wake();
+        if !armed {
+            self.wake();
         }
-    }
-
-    /// Whether the reactor now wakes the tasks at the next change.
-    fn arm(&self, socket: &S, direction: Direction) -> bool {
-        let mut context = Context::from_waker(self.tasks.waker());
-        for _ in 0..ROUNDS {
-            match socket.poll_ready(direction, &mut context) {
-                Poll::Pending => return true,
-                Poll::Ready(Ok(())) => socket.clear(direction),
-                Poll::Ready(Err(_)) => return false,
-            }
-        }
-        false
     }
 
     /// What holds of the socket now; nothing once it is closed.
@@ -161,12 +109,12 @@ impl<S: Evented> Watched<S> {
     pub(crate) fn close(&self) {
         let socket = self.socket.write().take();
         drop(socket);
-        self.tasks.wake();
+        self.wake();
     }
 
     /// Wakes everybody.
     pub(crate) fn wake(&self) {
-        self.tasks.wake();
+        self.armed.tasks().wake();
     }
 }
 
