@@ -31,6 +31,7 @@ use core::time::Duration;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::net::TcpStream;
 
 /// The way out of one VM. Making one opens nothing, starts nothing and asks nobody.
 pub struct Guard {
@@ -74,7 +75,33 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Connects to a host by name for the host's own software, under the rules of this VM: as a guest that looks the name up and
+    /// connects, with a race among the addresses that are left.
+    ///
+    /// # Errors
+    /// `EINVAL` for what is no host, `EACCES` with the text for one that is refused, else the error of lookup or connection.
+    pub async fn connect_host(&self, host: &str, port: u16) -> Result<TcpStream> {
+        let (dial, host) = (self.shared.dial(), host.to_owned());
+        count(&self.shared.ledger.counters.connections);
+        let connecting = runtime::handle()?.spawn(async move { dial.host(&host, port, Pid(1)).await });
+        match connecting.await {
+            Ok(connected) => connected.map(|(_, stream)| stream),
+            Err(_) => Err(Errno::ECONNABORTED.into()),
+        }
+    }
+}
+
 impl Shared {
+    fn dial(self: &Arc<Self>) -> Dial {
+        Dial {
+            dialer: Arc::clone(&self.config.dialer),
+            deadline: self.config.limits.connect_timeout,
+            ledger: Arc::clone(&self.ledger),
+            shared: Arc::clone(self),
+        }
+    }
+
     pub(crate) fn classify(&self, address: IpAddr) -> Verdict {
         let known = Known {
             metadata: &self.config.extra_metadata,
@@ -178,12 +205,7 @@ impl Shared {
         let runtime = runtime::handle()?;
         let (guest, end) = piped::pair(Arc::clone(&self.ledger));
         let limits = self.config.limits;
-        let dial = Dial {
-            dialer: Arc::clone(&self.config.dialer),
-            deadline: limits.connect_timeout,
-            ledger: Arc::clone(&self.ledger),
-            shared: Arc::clone(self),
-        };
+        let dial = self.dial();
         let task = runtime.spawn(async move {
             let connecting = interceptor.connect(&target, &dial);
             let connected = match tokio::time::timeout(limits.connect_timeout, connecting).await {

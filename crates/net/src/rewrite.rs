@@ -8,7 +8,10 @@ use crate::passage::Target;
 use agentos_kernel::id::Pid;
 use agentos_kernel::{Errno, Error, Result};
 use core::net::SocketAddr;
+use core::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 impl Dial {
     /// Connects to a host that the operator's hook named in place of the target. Resolver, guard and policy see it like any
@@ -17,16 +20,39 @@ impl Dial {
     /// # Errors
     /// `EINVAL` for what is no host, `EACCES` with the text for one that is refused, else the error of lookup or connection.
     pub async fn host(&self, host: &str, port: u16, pid: Pid) -> Result<(Target, TcpStream)> {
+        let admitted = self.shared.admit_host(host, port, pid).await?;
+        match timeout(self.deadline, self.race(admitted)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(Errno::ETIMEDOUT.into()),
+        }
+    }
+
+    /// Connects to one of the targets: each next one is tried when the one before has failed or has not answered for a moment,
+    /// and the first that answers wins.
+    async fn race(&self, targets: Vec<Target>) -> Result<(Target, TcpStream)> {
+        let mut waiting = targets.into_iter();
+        let mut attempts = JoinSet::new();
         let mut failed = Errno::EHOSTUNREACH.into();
-        for target in self.shared.admit_host(host, port, pid).await? {
-            match self.target(&target).await {
-                Ok(stream) => return Ok((target, stream)),
-                Err(error) => failed = error,
+        loop {
+            if let Some(target) = waiting.next() {
+                let dial = self.clone();
+                attempts.spawn(async move { dial.target(&target).await.map(|stream| (target, stream)) });
+            }
+            tokio::select! {
+                attempt = attempts.join_next() => match attempt {
+                    Some(Ok(Ok(connected))) => return Ok(connected),
+                    Some(Ok(Err(error))) => failed = error,
+                    Some(Err(_)) => {}
+                    None => return Err(failed),
+                },
+                () = sleep(HEAD_START), if waiting.len() > 0 => {}
             }
         }
-        Err(failed)
     }
 }
+
+/// How long an address is alone before the next one is tried, too.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 impl Shared {
     /// The admitted addresses of a host, in the order in which to try them.

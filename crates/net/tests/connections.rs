@@ -450,3 +450,55 @@ fn own_addresses_of_the_host_are_refused() {
         );
     }
 }
+
+fn connect_host(guard: &Guard, host: &str, port: u16) -> Result<SocketAddr, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let stream = runtime.block_on(guard.connect_host(host, port))?;
+    Ok(stream.peer_addr().unwrap())
+}
+
+/// A listener at the same port of ::1, if this host has IPv6 and the port is free.
+fn sibling(port: u16) -> Option<TcpListener> {
+    TcpListener::bind(("::1", port)).ok()
+}
+
+#[test]
+fn a_host_is_reached_at_the_address_that_answers() {
+    let (listener, guard, address) = setup();
+    assert_eq!(connect_host(&guard, "LOCALHOST.", address.port()).unwrap(), address);
+    let Some(other) = sibling(address.port()) else { return };
+    drop(listener);
+    let reached = connect_host(&guard, "localhost", address.port()).unwrap();
+    assert_eq!(reached, other.local_addr().unwrap());
+}
+
+#[test]
+fn a_host_whose_first_address_is_silent_is_reached_at_the_second() {
+    let (_listener, _fill, address) = deaf();
+    let Some(other) = sibling(address.port()) else { return };
+    let guard = Guard::new(guard_for(address.port()));
+    let reached = connect_host(&guard, "localhost", address.port()).unwrap();
+    assert_eq!(reached, other.local_addr().unwrap());
+}
+
+#[test]
+fn a_host_is_judged_like_any_destination() {
+    let (_listener, guard, address) = setup();
+    for host in ["10.0.0.1", "0x7f.2", "[::ffff:192.168.0.1]"] {
+        assert_eq!(
+            connect_host(&guard, host, 80).unwrap_err().errno(),
+            Errno::EACCES,
+            "{host}"
+        );
+    }
+    assert_eq!(connect_host(&guard, "a..b", 80).unwrap_err().errno(), Errno::EINVAL);
+    assert_eq!(
+        connect_host(&guard, "localhost", address.port() ^ 1)
+            .unwrap_err()
+            .errno(),
+        Errno::EACCES
+    );
+}

@@ -2,6 +2,7 @@
 
 mod abi;
 mod config;
+mod dns;
 mod glob;
 mod host;
 mod module;
@@ -27,6 +28,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "config",
         run: config::run,
+    },
+    Target {
+        name: "dns",
+        run: dns::run,
     },
     Target {
         name: "glob",
