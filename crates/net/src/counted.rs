@@ -3,7 +3,7 @@
 use crate::hook::{EgressHook, Traffic};
 use crate::passage::{GuestSide, Target};
 use crate::piped::GuestEnd;
-use agentos_kernel::Error;
+use agentos_kernel::{Errno, Error};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -18,6 +18,8 @@ pub(crate) struct Counted {
     target: Target,
     hook: Option<Arc<dyn EgressHook>>,
     traffic: Traffic,
+    /// Whether the task has ended the guest's stream in good order.
+    shut: bool,
 }
 
 impl Counted {
@@ -27,6 +29,7 @@ impl Counted {
             target,
             hook,
             traffic: Traffic::default(),
+            shut: false,
         }
     }
 }
@@ -60,12 +63,17 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shut = true;
         Pin::new(&mut self.guest).poll_shutdown(context)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        // A stream that just stops must not pass for one that was complete.
+        if !self.shut {
+            self.guest.reset(Errno::ECONNRESET.into());
+        }
         if let Some(hook) = self.hook.take() {
             // The host's code; what it does wrong ends here.
             let _ = catch_unwind(AssertUnwindSafe(|| hook.closed(&self.target, self.traffic)));

@@ -215,9 +215,11 @@ impl Shared {
             };
             end.connected(target.address);
             let lingered = end.lingered();
+            let expired = end.expired(limits.idle_timeout, limits.total_timeout);
             tokio::select! {
                 () = interceptor.carry(connected.target, end, connected.host) => {}
                 () = lingered => {}
+                () = expired => {}
             }
         });
         guest.runs(task.abort_handle());

@@ -15,6 +15,7 @@
 //! Bytes of a connection without an interceptor go straight between the host's socket and the guest's buffer.
 #![forbid(unsafe_code)]
 
+mod activity;
 mod addresses;
 mod config;
 mod counted;

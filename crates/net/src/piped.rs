@@ -8,6 +8,7 @@
 //! [`Piped`] is the guest's side, [`GuestEnd`] the task's. Each side that ends (shuts down, closes, is dropped, resets) lets the
 //! other see what an ordinary socket would: the end of the stream, `EPIPE`, `ECONNRESET`.
 
+use crate::activity::Activity;
 use crate::fan::Fan;
 use crate::ledger::Ledger;
 use agentos_kernel::fd::{IoResult, PollEvents};
@@ -91,6 +92,7 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
+    activity: Activity,
     guests: Fan,
     /// The guest has closed its side.
     closed: Notify,
@@ -123,6 +125,7 @@ pub struct GuestEnd {
 /// Both sides of a connection that is not there yet.
 pub(crate) fn pair(ledger: Arc<Ledger>) -> (Arc<Piped>, GuestEnd) {
     let shared = Arc::new(Shared {
+        activity: Activity::new(),
         state: Mutex::new(State {
             phase: Phase::Connecting,
             outgoing: Queue::default(),
@@ -200,17 +203,16 @@ impl egress::Stream for Piped {
             let task = state.incoming.task.take();
             drop(state);
             task.into_iter().for_each(Waker::wake);
+            self.shared.activity.touch();
             self.shared.ledger.counters.received(length);
             return Poll::Ready(Ok(length));
-        }
-        if state.incoming.ended {
-            return Poll::Ready(Ok(0));
         }
         match state.failure() {
             Some(error) => {
                 state.reported = true;
                 Poll::Ready(Err(error))
             }
+            None if state.incoming.ended => Poll::Ready(Ok(0)),
             None => Poll::Pending,
         }
     }
@@ -232,6 +234,7 @@ impl egress::Stream for Piped {
         let task = state.outgoing.task.take();
         drop(state);
         task.into_iter().for_each(Waker::wake);
+        self.shared.activity.touch();
         self.shared.ledger.counters.sent(length);
         Poll::Ready(Ok(length))
     }
@@ -303,6 +306,19 @@ impl GuestEnd {
         }
     }
 
+    /// Resolves when nothing moved for `idle` or the connection is `total` old; the guest then finds it timed out.
+    pub(crate) fn expired(
+        &self,
+        idle: Option<Duration>,
+        total: Option<Duration>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            shared.activity.ended(idle, total).await;
+            Self::reset_shared(&shared, Errno::ETIMEDOUT.into());
+        }
+    }
+
     /// The guest's `connect` succeeds.
     pub(crate) fn connected(&self, address: SocketAddr) {
         self.shared.change(|state| state.phase = Phase::Connected(address));
@@ -315,7 +331,11 @@ impl GuestEnd {
 
     /// Ends the connection with an error in place of an orderly end; what the guest has not read yet is lost.
     pub fn reset(&self, error: Error) {
-        self.shared.change(|state| {
+        Self::reset_shared(&self.shared, error);
+    }
+
+    fn reset_shared(shared: &Shared, error: Error) {
+        shared.change(|state| {
             state.incoming.bytes = VecDeque::new();
             if state.reset.is_none() && !state.incoming.ended {
                 state.reset = Some(error);

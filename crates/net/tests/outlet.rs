@@ -389,3 +389,47 @@ fn a_connection_without_a_secret_has_nothing_in_its_way() {
         Errno::EACCES
     );
 }
+
+#[test]
+fn a_body_that_is_cut_off_does_not_pass_for_a_whole_one() {
+    let (peer, address) = listener();
+    let secrets = secrets(address.port());
+    let guard = guard(&[address], |outlet| outlet.secrets = Some(secrets));
+    resolve(&guard, "api.example.com").unwrap();
+    let host = answer_once(
+        peer,
+        None,
+        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart".to_owned(),
+    );
+    let mut guest = Guest::connect(&guard, address);
+    let request = format!("GET / HTTP/1.1\r\nhost: api.example.com:{}\r\n\r\n", address.port());
+    guest.write_all(request.as_bytes()).unwrap();
+    host.join().unwrap();
+    let mut got = Vec::new();
+    assert!(
+        guest.read_to_end(&mut got).is_err(),
+        "{}",
+        String::from_utf8_lossy(&got)
+    );
+}
+
+#[test]
+fn deadlines_hold_for_connections_with_something_in_their_way() {
+    for total in [false, true] {
+        let (_peer, address) = listener();
+        let (hook, _closed) = told(|_| Route::Allow);
+        let mut outlet = OutletConfig::default();
+        outlet.hook = Some(hook);
+        let mut config = GuardConfig::new(Arc::default());
+        config.loopback_exempt_ports = [address.port()].into();
+        config.interceptor = Outlet::new(outlet).unwrap().map(|outlet| outlet as _);
+        match total {
+            true => config.limits.total_timeout = Some(Duration::from_millis(50)),
+            false => config.limits.idle_timeout = Some(Duration::from_millis(50)),
+        }
+        let guard = Guard::new(config);
+        let mut guest = Guest::connect(&guard, address);
+        let error = guest.read(&mut [0]).unwrap_err().to_string();
+        assert!(error.contains("ETIMEDOUT"), "{error}");
+    }
+}

@@ -76,6 +76,12 @@ impl World {
         }
     }
 
+    /// One for many small tests.
+    pub(super) fn shared() -> &'static Self {
+        static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
+        WORLD.get_or_init(|| Self::with(impatient()))
+    }
+
     pub(super) fn placeholder(&self, name: &str) -> String {
         self.secrets
             .environment()
