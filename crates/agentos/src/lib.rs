@@ -80,4 +80,6 @@ mod guides {
     struct Rust;
     #[doc = include_str!("../../../docs/permissions.md")]
     struct Permissions;
+    #[doc = include_str!("../../../docs/secrets.md")]
+    struct Secrets;
 }
