@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which function answers it.
 
 use crate::error::{Error, Exit};
+use crate::secrets::{SecretArg, SecretFileArg};
 use crate::{bench, commands, policy, run, shell};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -43,6 +44,20 @@ pub(crate) struct VmArgs {
     /// Start in this directory of the VM.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<String>,
+    /// Keep a credential out of the VM: NAME holds a placeholder there, and requests to these hosts carry the value of the
+    /// host's variable NAME in its place, in any header or only in HEADER.
+    #[arg(long = "secret", value_name = "NAME=HOST[,HOST...][:HEADER]")]
+    pub(crate) secrets: Vec<SecretArg>,
+    /// Take the value of a secret from a file in place of a variable.
+    #[arg(long = "secret-file", value_name = "NAME=FILE")]
+    pub(crate) secret_files: Vec<SecretFileArg>,
+    /// Trust the certificate authorities of this PEM file besides the web's.
+    #[arg(long = "trust-root", value_name = "FILE")]
+    pub(crate) trust_roots: Vec<PathBuf>,
+    /// Send connections through a proxy: http://, https:// or socks5://HOST[:PORT]. Credentials of a proxy belong into the
+    /// configuration file.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
     /// Set a limit, for example maxProcesses=64 or maxFilesystemBytes=512MiB.
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limits: Vec<LimitArg>,

@@ -15,6 +15,7 @@
 
 use crate::error::Error;
 use crate::network::ConfigNetwork;
+use crate::secrets::ConfigSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub struct Config {
     pub network: ConfigNetwork,
     /// The permission policy, in the shape of its JSON; checked when the VM is built.
     pub permissions: Option<Value>,
+    /// Credentials that stay on the host.
+    #[serde(default)]
+    pub secrets: Vec<ConfigSecret>,
     /// Limits by group and name, checked when the VM is built.
     #[serde(default)]
     pub limits: Map<String, Value>,
@@ -77,13 +81,28 @@ impl Config {
         for mount in &mut config.mounts {
             mount.host = folder.join(&mount.host);
         }
+        let files = config.secrets.iter_mut().filter_map(|secret| secret.file.as_mut());
+        for path in files.chain(&mut config.network.trust_roots) {
+            *path = folder.join(&*path);
+        }
         Ok(config)
     }
 
     /// Parses the text of a file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string())
+        toml::from_str(text).map_err(|error| located(text, &error))
     }
+}
+
+/// What is wrong and where, without the rest of the line: a secret or password may stand there.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return error.message().to_owned();
+    };
+    let number = before.matches('\n').count();
+    let line = text.lines().nth(number).unwrap_or_default();
+    let key = line.split('=').next().unwrap_or_default().trim();
+    format!("line {}: {key}: {}", number + 1, error.message())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod policy;
 mod prepare;
 mod report;
 mod run;
+mod secrets;
 mod shell;
 mod signals;
 mod stdio;

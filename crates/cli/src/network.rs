@@ -15,9 +15,12 @@
 
 use crate::args::VmArgs;
 use crate::config::Config;
+use crate::error::Error;
+use crate::secrets::Hidden;
 use agentos::Network;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Table `network`.
@@ -33,6 +36,11 @@ pub struct ConfigNetwork {
     /// Addresses that no guest may ever reach, besides the built-in ones.
     #[serde(default)]
     pub metadata_addresses: Vec<String>,
+    /// PEM files of certificate authorities that are trusted besides the web's, relative to the file.
+    #[serde(default)]
+    pub trust_roots: Vec<PathBuf>,
+    /// Proxy for connections, with or without credentials.
+    pub proxy: Option<Hidden>,
     /// Ends connections on which nothing moves.
     pub idle_timeout_ms: Option<u64>,
     /// Ends connections of this age.
@@ -93,6 +101,24 @@ pub(crate) fn apply(builder: agentos::Builder, args: &VmArgs, config: &Config) -
     }
     let ports = config.loopback_exempt_ports.iter().chain(&args.allow_ports);
     builder.network(network).loopback_exempt_ports(ports.copied())
+}
+
+/// Whom to trust, and the way out.
+pub(crate) fn outlet(mut builder: agentos::Builder, args: &VmArgs, config: &Config) -> Result<agentos::Builder, Error> {
+    for path in config.network.trust_roots.iter().chain(&args.trust_roots) {
+        let pem = std::fs::read(path).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+        builder = builder.trust_root(pem);
+    }
+    if args.proxy.as_ref().is_some_and(|url| url.contains('@')) {
+        let reason =
+            "--proxy: every user of the host could read the credentials; put the proxy into the configuration file";
+        return Err(Error::Usage(reason.to_owned()));
+    }
+    let configured = config.network.proxy.as_ref().map(Hidden::as_str);
+    Ok(match args.proxy.as_deref().or(configured) {
+        Some(url) => builder.proxy(url),
+        None => builder,
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::args::VmArgs;
 use crate::config::Config;
 use crate::error::Error;
-use crate::network;
+use crate::{network, secrets};
 use agentos::{AgentOs, Limits, LimitsDraft, Mount};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -45,7 +45,9 @@ pub(crate) fn builder(args: &VmArgs, config: &Config) -> Result<agentos::Builder
     for mount in &args.mounts {
         builder = builder.mount(host_dir(&mount.host, &mount.guest, mount.writable));
     }
-    Ok(network::apply(builder, args, config))
+    builder = network::apply(builder, args, config);
+    builder = secrets::apply(builder, args, config)?;
+    network::outlet(builder, args, config)
 }
 
 fn host_dir(host: &std::path::Path, guest: &str, writable: bool) -> Mount {

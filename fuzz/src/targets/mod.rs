@@ -5,6 +5,7 @@ mod config;
 mod dns;
 mod glob;
 mod host;
+mod http;
 mod module;
 mod path;
 mod policy;
@@ -40,6 +41,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "host",
         run: host::run,
+    },
+    Target {
+        name: "http",
+        run: http::run,
     },
     Target {
         name: "module",
