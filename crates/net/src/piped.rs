@@ -397,7 +397,10 @@ impl Drop for GuestEnd {
                 state.phase = Phase::Failed(Errno::ECONNABORTED.into());
             }
             state.outgoing.abandoned = true;
-            state.incoming.ended = true;
+            // Without an orderly end this is none: what the guest got may be a part.
+            if !state.incoming.ended && state.reset.is_none() {
+                state.reset = Some(Errno::ECONNRESET.into());
+            }
         });
     }
 }

@@ -319,11 +319,24 @@ fn idle_and_old_connections_end() {
             true => config.limits.total_timeout = soon,
             false => config.limits.idle_timeout = soon,
         }
-        let guard = Guard::new(config);
-        let stream = open(&guard, address);
-        let mut peer = listener.accept().unwrap().0;
-        assert_eq!(read(&*stream, 4).unwrap_err().errno(), Errno::ETIMEDOUT);
-        assert!(peer.read(&mut [0; 4]).is_err(), "the peer got no reset");
+        let interceptors = [
+            None,
+            Some(Detour {
+                to: None,
+                refuse: false,
+            }),
+        ];
+        for interceptor in interceptors {
+            let direct = interceptor.is_none();
+            let mut config = config.clone();
+            config.interceptor = interceptor.map(|detour| Arc::new(detour) as Arc<dyn Interceptor>);
+            let guard = Guard::new(config);
+            let stream = open(&guard, address);
+            let mut peer = listener.accept().unwrap().0;
+            assert_eq!(read(&*stream, 4).unwrap_err().errno(), Errno::ETIMEDOUT);
+            let ended = peer.read(&mut [0; 4]);
+            assert!(ended.is_err() || !direct, "the peer got no reset");
+        }
     }
 }
 
