@@ -523,3 +523,9 @@ pub fn program_name(argv: &[OsString]) -> String {
         .unwrap_or_default();
     name.rsplit('/').next().unwrap_or_default().to_owned()
 }
+
+/// Why the last call of this process that the VM's policy or network guard refused (`EACCES`) was refused; empty if none was.
+pub fn last_denial() -> io::Result<String> {
+    let text = filled(1024, |buf, cap, len| call!(proc_last_denial(buf, cap, len)))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
