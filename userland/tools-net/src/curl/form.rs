@@ -97,7 +97,7 @@ fn of_file(name: &str, file: &str, shown: bool) -> std::result::Result<FormPart,
         Piece::File {
             path: PathBuf::from(file),
             from: 0,
-            len: known.is_file().then(|| known.len()),
+            len: known.is_file().then_some(known.len()),
         }
     };
     let mut made = part(name, content);

@@ -130,7 +130,7 @@ impl Fields<'_> {
         let chunked = self.out.iter().any(|header| {
             header.name.eq_ignore_ascii_case("transfer-encoding") && header.value.eq_ignore_ascii_case(b"chunked")
         });
-        match facts.body.len() {
+        match facts.body.length() {
             Some(length) if !chunked => self.add("Content-Length", length.to_string()),
             _ if config.version != Version::Http10 => self.add("Transfer-Encoding", "chunked"),
             _ => {}
@@ -142,7 +142,7 @@ impl Fields<'_> {
                 self.add("Content-Type", kind);
             }
         }
-        let large = facts.body.len().is_none_or(|length| length > LARGE);
+        let large = facts.body.length().is_none_or(|length| length > LARGE);
         if facts.expects && large && config.version != Version::Http10 {
             self.add("Expect", "100-continue");
         }

@@ -204,19 +204,10 @@ impl<'a> Session<'a> {
             let Some(why) = self.retries(&outcome, facts).filter(|_| left > 0) else {
                 return outcome;
             };
-            let wait = self
-                .config
-                .retry
-                .delay
-                .filter(|delay| !delay.is_zero())
-                .unwrap_or(delay);
+            let retry = &self.config.retry;
+            let wait = retry.delay.filter(|delay| !delay.is_zero()).unwrap_or(delay);
             let wait = retry_after(facts).map_or(wait, |asked| asked.max(wait));
-            if self
-                .config
-                .retry
-                .max_time
-                .is_some_and(|most| began.elapsed() + wait > most)
-            {
+            if retry.max_time.is_some_and(|most| began.elapsed() + wait > most) {
                 return outcome;
             }
             let text = format!(

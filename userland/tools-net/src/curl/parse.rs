@@ -177,7 +177,7 @@ impl Command {
             }
             let dashed = line.starts_with('-');
             let single = dashed && !line.starts_with("--");
-            let end = line.find(|c: char| c.is_whitespace() || (!dashed && (c == '=' || c == ':')) || c == '=');
+            let end = line.find(|c: char| c.is_whitespace() || c == '=' || !dashed && c == ':');
             let (name, rest) = line.split_at(end.unwrap_or(line.len()));
             let rest = rest.trim_start();
             let separator = rest

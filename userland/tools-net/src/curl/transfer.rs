@@ -374,7 +374,7 @@ fn upload(name: &OsString) -> Result<Body> {
     let path = PathBuf::from(name);
     let unreadable = |_| Failure::new(Exit::Read, format!("Can't open '{}'!", path.display()));
     let known = std::fs::metadata(&path).map_err(unreadable)?;
-    let len = known.is_file().then(|| known.len());
+    let len = known.is_file().then_some(known.len());
     Ok(Body::new(vec![Piece::File { path, from: 0, len }]))
 }
 

@@ -47,7 +47,7 @@ impl Body {
     }
 
     /// Its length, where known.
-    pub fn len(&self) -> Option<u64> {
+    pub fn length(&self) -> Option<u64> {
         self.pieces
             .iter()
             .flatten()
@@ -150,7 +150,7 @@ mod tests {
     fn pieces_follow_each_other_and_can_be_read_again() {
         let bytes = |text: &str| Piece::Bytes(text.as_bytes().into());
         let body = Body::new(vec![bytes("ab"), bytes(""), bytes("cde")]);
-        assert_eq!((body.len(), body.replays()), (Some(5), true));
+        assert_eq!((body.length(), body.replays()), (Some(5), true));
         for _ in 0..2 {
             let mut reader = body.open();
             let mut buf = [0; 4];
@@ -165,6 +165,6 @@ mod tests {
     fn no_body_is_not_an_empty_one() {
         assert!(!Body::default().is_some());
         assert!(Body::new(Vec::new()).is_some());
-        assert_eq!(Body::new(vec![Piece::Stdin]).len(), None);
+        assert_eq!(Body::new(vec![Piece::Stdin]).length(), None);
     }
 }

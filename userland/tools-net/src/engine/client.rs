@@ -194,7 +194,7 @@ impl Client {
         reused: bool,
     ) -> Result<Reply> {
         (control.counts.down, control.counts.down_total) = (0, None);
-        (control.counts.up, control.counts.up_total) = (0, request.body.len().filter(|_| request.body.is_some()));
+        (control.counts.up, control.counts.up_total) = (0, request.body.length().filter(|_| request.body.is_some()));
         let (link, head, reusable, remote, local) = match link {
             Link::One(mut connection) => {
                 let proxied = key.proxy.as_ref().is_some_and(|proxy| !proxy.tunnels(&request.url));

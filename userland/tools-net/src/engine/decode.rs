@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn text() -> Vec<u8> {
-        (0..200_000_u32).flat_map(|n| n.to_le_bytes()).collect()
+        (0..50_000_u32).flat_map(|n| n.to_le_bytes()).collect()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -146,13 +146,15 @@ impl<'a> Exchange<'a> {
                     return Ok(Some(head));
                 }
                 self.observer.head(&head)?;
-            } else if self.fill()? == Some(0) {
-                return Ok(None);
-            } else if self.searched == self.inbox.len()
-                && !self
+                continue;
+            }
+            let goes_on = match self.fill()? {
+                Some(count) => count > 0,
+                None => self
                     .control
-                    .wait_until(&mut [self.connection.ready(true, false)], Some(until))?
-            {
+                    .wait_until(&mut [self.connection.ready(true, false)], Some(until))?,
+            };
+            if !goes_on {
                 return Ok(None);
             }
         }

@@ -98,7 +98,7 @@ impl Session {
         let shown = shown_request(request)?;
         observer.note(Part::Request(&shown));
         control.counts.requests += shown.len() as u64;
-        let wanted = request.body.is_some() && request.body.len() != Some(0);
+        let wanted = request.body.is_some() && request.body.length() != Some(0);
         let sent = self.send.send_request(message(request)?, !wanted);
         let (mut response, mut stream) = sent.map_err(|error| stream_failure(&error))?;
         let early = if wanted {

@@ -53,7 +53,8 @@ impl Fetcher<'_> {
             .unwrap_or_default();
         let mut sink = Sink::new(self.log, options, target, &mut self.jar, url.clone());
         sink.login = options.no_challenge;
-        for followed in 0.. {
+        let mut followed = 0;
+        loop {
             sink.url = url.clone();
             let proxy = proxy_for(options, &url)?;
             let request = request(options, (&method, &body), (&url, first), since, &sink);
@@ -82,22 +83,14 @@ impl Fetcher<'_> {
                     time: control.elapsed(),
                 });
             };
-            if followed >= options.max_redirects {
-                let text = format!("{} redirections exceeded.", options.max_redirects);
-                return Err(Failure::new(Exit::Redirects, text));
-            }
-            url = url.join(&location, false)?;
-            if !matches!(url.scheme.as_str(), "http" | "https") || options.https_only && !url.is_secure() {
-                let text = format!("{url}: Unsupported scheme \u{2018}{}\u{2019}.", url.scheme);
-                return Err(Failure::new(Exit::UnsupportedProtocol, text));
-            }
+            followed += 1;
+            url = redirected(options, &url, &location, followed)?;
             let status = reply.head.status;
             if (matches!(status, 301 | 302) && method == "POST") || (status == 303 && method != "HEAD") {
                 (method, body) = ("GET".to_owned(), Body::default());
             }
             self.log.full(&format!("--{}--  {url}\n", super::log::now()));
         }
-        Err(Failure::new(Exit::Redirects, "too many redirections"))
     }
 
     fn method(&self) -> String {
@@ -107,6 +100,20 @@ impl Fetcher<'_> {
             None => "GET".to_owned(),
         }
     }
+}
+
+/// Where the redirect of that number leads.
+fn redirected(options: &Options, url: &Url, location: &str, number: u32) -> Result<Url> {
+    if number > options.max_redirects {
+        let text = format!("{} redirections exceeded.", options.max_redirects);
+        return Err(Failure::new(Exit::Redirects, text));
+    }
+    let url = url.join(location, false)?;
+    if !matches!(url.scheme.as_str(), "http" | "https") || options.https_only && !url.is_secure() {
+        let text = format!("{url}: Unsupported scheme \u{2018}{}\u{2019}.", url.scheme);
+        return Err(Failure::new(Exit::UnsupportedProtocol, text));
+    }
+    Ok(url)
 }
 
 fn request(
@@ -162,7 +169,7 @@ fn request(
     add("Connection", "Keep-Alive".to_owned());
     if body.is_some() {
         add("Content-Type", "application/x-www-form-urlencoded".to_owned());
-        match body.len() {
+        match body.length() {
             Some(length) => add("Content-Length", length.to_string()),
             None => add("Transfer-Encoding", "chunked".to_owned()),
         }

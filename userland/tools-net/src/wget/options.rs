@@ -268,7 +268,7 @@ impl Options {
             "body-data" | "post-data" => self.set_body(key, Piece::Bytes(text.into_bytes().into())),
             "body-file" | "post-file" => {
                 let known = std::fs::metadata(&value).map_err(|error| format!("{text}: {error}"))?;
-                let len = known.is_file().then(|| known.len());
+                let len = known.is_file().then_some(known.len());
                 let path = PathBuf::from(value);
                 self.set_body(key, Piece::File { path, from: 0, len });
             }

@@ -66,21 +66,7 @@ fn urls(options: &Options) -> std::io::Result<Vec<String>> {
 }
 
 fn all(options: &Options, log: &Log, urls: &[String]) -> i32 {
-    let mut client = Client::default();
-    client.dialer.family = options.family;
-    client.tls = options.tls.clone();
-    let mut jar = Jar::default();
-    if let Some(bytes) = options.load_cookies.as_ref().and_then(|name| read_all(name).ok()) {
-        jar.load(&String::from_utf8_lossy(&bytes), true);
-    }
-    let mut fetcher = Fetcher {
-        options,
-        log,
-        client,
-        jar,
-        documents: 0,
-        bytes: 0,
-    };
+    let mut fetcher = fetcher(options, log);
     let document = match document(options) {
         Ok(document) => document,
         Err(text) => {
@@ -95,31 +81,48 @@ fn all(options: &Options, log: &Log, urls: &[String]) -> i32 {
             std::thread::sleep(options.wait);
         }
         let found = one(&mut fetcher, text, document.as_ref());
-        // The first of several problems in wget's order is the one that is told.
-        status = if status == 0 || found != 0 && found < status {
-            found
-        } else {
-            status
-        };
+        // Of several problems the one that comes first in wget's order is told.
+        if status == 0 || found != 0 && found < status {
+            status = found;
+        }
     }
-    if fetcher.documents > 1 {
-        let (files, bytes, time) = (fetcher.documents, fetcher.bytes, began.elapsed());
-        let speed = speed(bytes, time);
-        log.full(&format!(
-            "FINISHED --{}--\nTotal wall clock time: {:.1}s\n",
-            now(),
-            time.as_secs_f64()
-        ));
-        log.full(&format!(
-            "Downloaded: {files} files, {} in {:.1}s ({speed})\n",
-            human(bytes),
-            time.as_secs_f64()
-        ));
-    }
+    sum_up(&fetcher, began.elapsed());
     if let Some(name) = &options.save_cookies {
         let _ = fs::write(name, fetcher.jar.text());
     }
     status
+}
+
+fn fetcher<'a>(options: &'a Options, log: &'a Log) -> Fetcher<'a> {
+    let mut client = Client::default();
+    client.dialer.family = options.family;
+    client.tls = options.tls.clone();
+    let mut jar = Jar::default();
+    if let Some(bytes) = options.load_cookies.as_ref().and_then(|name| read_all(name).ok()) {
+        jar.load(&String::from_utf8_lossy(&bytes), true);
+    }
+    Fetcher {
+        options,
+        log,
+        client,
+        jar,
+        documents: 0,
+        bytes: 0,
+    }
+}
+
+/// The sums of several documents.
+fn sum_up(fetcher: &Fetcher<'_>, time: Duration) {
+    if fetcher.documents < 2 {
+        return;
+    }
+    let (files, bytes, seconds) = (fetcher.documents, fetcher.bytes, time.as_secs_f64());
+    let (shown, speed) = (human(bytes), speed(bytes, time));
+    fetcher.log.full(&format!(
+        "FINISHED --{}--\nTotal wall clock time: {seconds:.1}s\n\
+         Downloaded: {files} files, {shown} in {seconds:.1}s ({speed})\n",
+        now()
+    ));
 }
 
 /// The one file for all documents.
@@ -141,35 +144,26 @@ fn document(options: &Options) -> std::result::Result<Option<File>, String> {
 
 fn one(fetcher: &mut Fetcher<'_>, text: &str, document: Option<&File>) -> i32 {
     let (options, log) = (fetcher.options, fetcher.log);
-    let url = match Url::parse(text, "http", false) {
-        Ok(url) if matches!(url.scheme.as_str(), "http" | "https") => url,
-        Ok(url) => {
-            complain(
-                "wget",
-                format_args!("{text}: Unsupported scheme \u{2018}{}\u{2019}.", url.scheme),
-            );
-            return GENERIC;
-        }
-        Err(failure) => {
-            complain("wget", format_args!("{text}: {failure}."));
+    let url = match parsed(text) {
+        Ok(url) => url,
+        Err(why) => {
+            complain("wget", format_args!("{text}: {why}."));
             return GENERIC;
         }
     };
     let path = path(options, &url);
-    if options.no_clobber && options.document.is_none() && path.as_ref().is_some_and(|path| path.exists()) {
-        let shown = path
-            .as_ref()
-            .map_or_else(String::new, |path| path.display().to_string());
+    if let Some(there) = path.as_ref().filter(|path| path.exists())
+        && options.no_clobber
+        && options.document.is_none()
+    {
+        let shown = there.display();
         log.brief(&format!(
             "File \u{2018}{shown}\u{2019} already there; not retrieving.\n\n"
         ));
         return 0;
     }
-    let path = if options.document.is_some() || options.resume || options.newer {
-        path
-    } else {
-        path.map(free_name)
-    };
+    let named = options.document.is_some() || options.resume || options.newer;
+    let path = if named { path } else { path.map(free_name) };
     match attempts(fetcher, &url, path.as_deref(), document) {
         Ok(fetched) => {
             if fetched.unwanted.is_none() {
@@ -177,29 +171,38 @@ fn one(fetcher: &mut Fetcher<'_>, text: &str, document: Option<&File>) -> i32 {
             }
             told(options, log, &url, &fetched, path.as_deref())
         }
-        Err(failure) => {
-            let code = code(&failure);
-            if code == SSL {
-                log.full(&format!(
-                    "ERROR: cannot verify {}\u{2019}s certificate: {failure}\n",
-                    url.host
-                ));
-                log.full("To connect insecurely, use `--no-check-certificate'.\n");
-            } else if failure.exit == Exit::ResolveHost {
-                let why = failure
-                    .text
-                    .split_once(" (")
-                    .map_or_else(String::new, |(_, why)| format!(" ({why}"));
-                complain(
-                    "wget",
-                    format_args!("unable to resolve host address \u{2018}{}\u{2019}{why}", url.host),
-                );
-            } else if failure.exit != Exit::Connect || !failure.refused {
-                log.brief(&format!("{} - {failure}.\n", now()));
-            }
-            code
-        }
+        Err(failure) => failed(log, &url, &failure),
     }
+}
+
+fn parsed(text: &str) -> std::result::Result<Url, String> {
+    let url = Url::parse(text, "http", false).map_err(|failure| failure.text)?;
+    if matches!(url.scheme.as_str(), "http" | "https") {
+        return Ok(url);
+    }
+    Err(format!("Unsupported scheme \u{2018}{}\u{2019}", url.scheme))
+}
+
+/// Says why there is no document; the status.
+fn failed(log: &Log, url: &Url, failure: &Failure) -> i32 {
+    let code = code(failure);
+    if code == SSL {
+        log.full(&format!(
+            "ERROR: cannot verify {}\u{2019}s certificate: {failure}\n\
+             To connect insecurely, use `--no-check-certificate'.\n",
+            url.host
+        ));
+    } else if failure.exit == Exit::ResolveHost {
+        let why = failure.text.split_once(" (");
+        let why = why.map_or_else(String::new, |(_, why)| format!(" ({why}"));
+        let host = &url.host;
+        log.brief(&format!(
+            "wget: unable to resolve host address \u{2018}{host}\u{2019}{why}\n"
+        ));
+    } else if failure.exit != Exit::Connect || !failure.refused {
+        log.brief(&format!("{} - {failure}.\n", now()));
+    }
+    code
 }
 
 fn attempts(fetcher: &mut Fetcher<'_>, url: &Url, path: Option<&Path>, document: Option<&File>) -> Result<Fetched> {

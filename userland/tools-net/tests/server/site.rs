@@ -2,7 +2,6 @@
 
 use super::{Answer, Asked};
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::{Mutex, OnceLock};
 
 /// What the page does that a request names.
@@ -33,8 +32,8 @@ pub(super) fn answer(asked: &Asked) -> Answer {
         ["range"] => range(asked),
         ["named"] => page(asked, 200, "Content-Disposition: attachment; filename=\"given.txt\"\r\n", b"named\n"),
         ["evil-name"] => page(asked, 200, "Content-Disposition: attachment; filename=\"../../up.txt\"\r\n", b"named\n"),
-        ["gzip"] => page(asked, 200, "Content-Encoding: gzip\r\n", &gzip(b"unpacked\n", 3)),
-        ["bomb"] => page(asked, 200, "Content-Encoding: gzip\r\n", &gzip(&[0; 1024 * 1024], 8)),
+        ["gzip"] => page(asked, 200, "Content-Encoding: gzip\r\n", &gzip_stored(&b"unpacked\n".repeat(3))),
+        ["bomb"] => page(asked, 200, "Content-Encoding: gzip\r\n", &gzip_zeros(8 << 20)),
         ["odd-coding"] => page(asked, 200, "Content-Encoding: rot13\r\n", b"abc"),
         ["big", size] => page(asked, 200, "", &vec![b'x'; size.parse().unwrap()]),
         ["dated"] if asked.header("if-modified-since").is_some() => page(asked, 304, "", b""),
@@ -162,10 +161,36 @@ fn flaky(asked: &Asked, name: &str, times: u32) -> Answer {
     page(asked, 503, "", b"not yet\n")
 }
 
-fn gzip(block: &[u8], times: usize) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    for _ in 0..times {
-        encoder.write_all(block).unwrap();
+/// A gzip file that stores text as it is.
+fn gzip_stored(text: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let block = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), text].concat();
+    gzip(&block, text)
+}
+
+/// A gzip file of so many zeros in the fewest bytes: a zero, then copies of 258 of them, in the fixed code of RFC 1951.
+fn gzip_zeros(count: usize) -> Vec<u8> {
+    let copies = (count - 1) / 258;
+    let mut bits = vec![1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0];
+    for _ in 0..copies {
+        bits.extend([1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
     }
-    encoder.finish().unwrap()
+    bits.extend([0; 7]);
+    let byte = |bits: &[u8]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit);
+    let block: Vec<u8> = bits.chunks(8).map(byte).collect();
+    gzip(&block, &vec![0; 1 + 258 * copies])
+}
+
+fn gzip(block: &[u8], text: &[u8]) -> Vec<u8> {
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let size = u32::try_from(text.len()).unwrap();
+    [&head[..], block, &crc(text).to_le_bytes(), &size.to_le_bytes()].concat()
+}
+
+fn crc(text: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        let shift = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc))
+    };
+    !text.iter().fold(!0, step)
 }

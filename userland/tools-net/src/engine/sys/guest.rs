@@ -97,7 +97,9 @@ pub fn resolve(name: &str, family: Family) -> io::Result<Vec<IpAddr>> {
 
 /// Why the kernel refused this process last, when it says so.
 pub fn last_denial() -> Option<String> {
-    agentos_guest::process::last_denial().ok().filter(|text| !text.is_empty())
+    agentos_guest::process::last_denial()
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 /// Whether a standard descriptor is a terminal.
