@@ -76,6 +76,14 @@ const CALLS: &[(&str, &str, &str, Call)] = &[
     ("listxattr", "stat", "/d/f", |w| {
         w.process.listxattr(CWD, b"/d/f", FOLLOW).map(drop)
     }),
+    ("fgetxattr", "stat", "/d/f", |w| {
+        let fd = Dir::Fd(w.open("/d/f", "w")?);
+        w.process.getxattr(fd, b"", b"user.a", AtFlags::EMPTY_PATH).map(drop)
+    }),
+    ("flistxattr", "stat", "/d/f", |w| {
+        let fd = Dir::Fd(w.open("/d/f", "w")?);
+        w.process.listxattr(fd, b"", AtFlags::EMPTY_PATH).map(drop)
+    }),
     ("mkdir", "create_dir", "/d/new", |w| {
         w.process.mkdir(CWD, b"/d/new", Mode::new(0o777))
     }),
@@ -210,6 +218,7 @@ fn needs(name: &str, operation: &'static str) -> Vec<&'static str> {
         "open r+w" | "open r+w for write" => vec!["read", "write"],
         "create for reading only" => vec!["read", "write"],
         "open truncate" | "truncate" | "ftruncate" => vec!["write", "truncate"],
+        "fgetxattr" | "flistxattr" => vec!["stat", "write"],
         "fchmod" | "fchown" | "futimes" | "fsetxattr" => vec!["chmod", "read"],
         "rename from" | "hard link from" | "exchange" => ALL[..ALL.len() - 1].to_vec(),
         "hard link of a descriptor" => ALL[..ALL.len() - 1].to_vec(),

@@ -15,7 +15,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EOPNOTSUPP)?;
-            return self.kernel().vfs().getxattr_location(&cx.cred, location, name);
+            return self.kernel().vfs().getxattr_location(&cx.fs(), location, name);
         }
         let base = self.base(dir, path)?;
         self.kernel()
@@ -59,7 +59,7 @@ impl Process {
         let cx = self.cx()?;
         if let Some(file) = self.itself(dir, path, flags)? {
             let location = file.location().ok_or(Errno::EOPNOTSUPP)?;
-            return self.kernel().vfs().listxattr_location(&cx.cred, location);
+            return self.kernel().vfs().listxattr_location(&cx.fs(), location);
         }
         let base = self.base(dir, path)?;
         self.kernel()

@@ -53,8 +53,12 @@ impl Vfs {
     ///
     /// # Errors
     /// As [`getxattr`](Self::getxattr).
-    pub fn getxattr_location(&self, cred: &Credentials, location: &Location, name: &[u8]) -> Result<Vec<u8>> {
-        get(cred, &Node::at(location)?, name)
+    pub fn getxattr_location(&self, cx: &FsContext<'_>, location: &Location, name: &[u8]) -> Result<Vec<u8>> {
+        self.ruled(cx, |cx| {
+            let node = Node::under(cx, location)?;
+            cx.may(Operation::FsStat, &node)?;
+            get(cx.cred, &node, name)
+        })
     }
 
     /// Sets an attribute.
@@ -118,8 +122,12 @@ impl Vfs {
     ///
     /// # Errors
     /// `ESTALE` if the filesystem lost the inode.
-    pub fn listxattr_location(&self, cred: &Credentials, location: &Location) -> Result<Vec<Vec<u8>>> {
-        list(cred, &Node::at(location)?)
+    pub fn listxattr_location(&self, cx: &FsContext<'_>, location: &Location) -> Result<Vec<Vec<u8>>> {
+        self.ruled(cx, |cx| {
+            let node = Node::under(cx, location)?;
+            cx.may(Operation::FsStat, &node)?;
+            list(cx.cred, &node)
+        })
     }
 
     /// Removes an attribute.
