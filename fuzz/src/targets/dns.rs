@@ -70,7 +70,9 @@ fn server() -> SocketAddr {
 fn answer(asked: &[u8]) -> Vec<u8> {
     let made = ANSWER.lock().expect("nobody panics with it").clone();
     let mut input = Input::new(&made);
-    let question = asked.get(12..12 + b"\x01a\x04test\x00\x00\x01\x00\x01".len()).unwrap_or_default();
+    let question = asked
+        .get(12..12 + b"\x01a\x04test\x00\x00\x01\x00\x01".len())
+        .unwrap_or_default();
     let mut answer = asked.get(..2).unwrap_or_default().to_vec();
     answer.extend([0x81, 0x80 | (input.u8() & 0x0f), 0, 1]);
     for _ in 0..3 {
@@ -96,6 +98,8 @@ fn wait<T>(mut ask: impl FnMut(Option<&Waker>) -> Poll<T>) -> T {
         if let Poll::Ready(answer) = ask(Some(&waker)) {
             return answer;
         }
-        receiver.recv_timeout(Duration::from_secs(20)).expect("somebody wakes the waiting task");
+        receiver
+            .recv_timeout(Duration::from_secs(20))
+            .expect("somebody wakes the waiting task");
     }
 }

@@ -40,7 +40,9 @@ pub(super) async fn connect(scale: Scale) -> Result<Vec<Row>, Error> {
     }
     let bare = Row::times("host connect", &bare);
     let goal = bare.percentile(50.0) + CONNECT_GOAL;
-    Ok(vec![Row::times("egress_connect", &guarded).against_row(&bare).goal(goal)])
+    Ok(vec![
+        Row::times("egress_connect", &guarded).against_row(&bare).goal(goal),
+    ])
 }
 
 /// `egress_download`: 256 MiB.

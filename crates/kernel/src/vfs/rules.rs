@@ -13,7 +13,7 @@
 
 use super::walk::Node;
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::id::{Ino, Pid};
 use crate::policy::{Denied, Operation, Scope};
@@ -72,9 +72,13 @@ impl Rules {
         match path {
             Some(path) => self.guard.check(operation, path, caller),
             None if self.guard.policy().always_allows(operation) => Ok(()),
-            // Something without any path, past or present, is something that no rule can be about.
-            None => Err(self.guard.refuse(Denied::new(operation, *b"(deleted)", "fs"), caller)),
+            None => Err(self.nameless(operation, caller)),
         }
+    }
+
+    /// Something without any path, past or present, is something that no rule can be about; nothing is allowed.
+    fn nameless(&self, operation: Operation, caller: Pid) -> Error {
+        self.guard.refuse(Denied::new(operation, *b"(deleted)", "fs"), caller)
     }
 
     /// Whether what a name allows depends on the name at all.
@@ -199,8 +203,8 @@ impl FsContext<'_> {
         rules.check(Operation::FsRead, node.real.as_deref(), self.caller)?;
         match (&node.real, &new) {
             (Some(old), Some(new)) => rules.no_gain(old, new, self.caller),
-            // Refused above unless these operations are open everywhere.
-            _ => Ok(()),
+            _ if !rules.about_names() => Ok(()),
+            _ => Err(rules.nameless(Operation::FsWrite, self.caller)),
         }
     }
 
@@ -209,13 +213,14 @@ impl FsContext<'_> {
     pub(super) fn may_move(&self, from: (&Node, &[u8]), to: (&Node, &[u8]), inode: (Ino, FileType)) -> Result<()> {
         let Some(rules) = self.file_rules() else { return Ok(()) };
         let (old, new) = (named(from.0, from.1)?, named(to.0, to.1)?);
-        rules.check(Operation::FsRename, old.as_deref(), self.caller)?;
-        rules.check(Operation::FsRename, new.as_deref(), self.caller)?;
-        let (Some(old), Some(new)) = (old, new) else {
+        if !rules.about_names() {
             return Ok(());
+        }
+        let (Some(old), Some(new)) = (old, new) else {
+            return Err(rules.nameless(Operation::FsRename, self.caller));
         };
-        rules.no_gain(&old, &new, self.caller)?;
-        if inode.1 != FileType::Directory || !rules.about_names() {
+        rules.may_rename(&old, &new, self.caller)?;
+        if inode.1 != FileType::Directory {
             return Ok(());
         }
         let policy = rules.guard.policy();
