@@ -272,9 +272,9 @@ impl egress::Stream for Direct {
 
     fn close(&self, abort: bool) {
         if abort {
-            self.abort()
+            self.abort();
         } else {
-            self.socket.close()
+            self.socket.close();
         }
         if let Some(timer) = self.timer.lock().take() {
             timer.abort();

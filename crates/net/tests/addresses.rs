@@ -1,4 +1,5 @@
 //! The classifier against the registries of special-purpose addresses, and against a second classifier.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "common/naive.rs"]
 mod naive;

@@ -1,4 +1,5 @@
 //! Every refusal leaves a trace with the fields that the specification names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

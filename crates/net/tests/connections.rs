@@ -1,4 +1,5 @@
 //! Connections and datagrams over real sockets of this host's loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

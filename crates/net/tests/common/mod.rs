@@ -1,5 +1,6 @@
 //! What the tests of the guard share: a dialer that records, a name server that lies, and how to wait for answers.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod dialer;
 pub mod naive;

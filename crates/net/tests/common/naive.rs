@@ -62,7 +62,7 @@ const V6: &[(&str, &str, &str)] = &[
 /// The label of an address, "public" if it has none, and the address inside of it if that is why.
 pub fn label(address: IpAddr) -> (String, Option<Ipv4Addr>) {
     match address {
-        IpAddr::V4(address) => (find(V4, address).unwrap_or("public").to_owned(), None),
+        IpAddr::V4(address) => (find(V4, &address).unwrap_or("public").to_owned(), None),
         IpAddr::V6(address) => label_v6(address),
     }
 }
@@ -71,7 +71,7 @@ fn label_v6(address: Ipv6Addr) -> (String, Option<Ipv4Addr>) {
     let groups = address.segments();
     let pair = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) * 65536 + u32::from(low));
     let last = pair(groups[6], groups[7]);
-    let inner = |address: Ipv4Addr| find(V4, address).unwrap_or("public");
+    let inner = |address: Ipv4Addr| find(V4, &address).unwrap_or("public");
     if groups[..6] == [0, 0, 0, 0, 0, 0xffff] {
         return (inner(last).to_owned(), None);
     }
@@ -83,7 +83,7 @@ fn label_v6(address: Ipv6Addr) -> (String, Option<Ipv4Addr>) {
         };
         return (label.to_owned(), Some(last));
     }
-    let Some(found) = find(V6, address) else {
+    let Some(found) = find(V6, &address) else {
         return ("public".to_owned(), None);
     };
     let (carried, name) = match found.split_at(1) {
@@ -99,14 +99,14 @@ fn label_v6(address: Ipv6Addr) -> (String, Option<Ipv4Addr>) {
     (label.to_owned(), Some(carried))
 }
 
-fn find<T>(table: &[(&str, &str, &'static str)], address: T) -> Option<&'static str>
+fn find<T>(table: &[(&str, &str, &'static str)], address: &T) -> Option<&'static str>
 where
     T: std::str::FromStr + PartialOrd,
 {
     let parse = |text: &str| text.parse::<T>().ok();
     let mut found = None;
     for (first, last, label) in table {
-        if parse(first).is_some_and(|first| first <= address) && parse(last).is_some_and(|last| address <= last) {
+        if parse(first).is_some_and(|first| first <= *address) && parse(last).is_some_and(|last| *address <= last) {
             found = Some(*label);
         }
     }

@@ -157,7 +157,7 @@ impl Zone {
                 add(&mut reply, &Name::from_ascii(target).unwrap(), query, &addresses);
             }
             Behaviour::Stranger(addresses) => {
-                add(&mut reply, &Name::from_ascii("other.test.").unwrap(), query, &addresses)
+                add(&mut reply, &Name::from_ascii("other.test.").unwrap(), query, &addresses);
             }
             Behaviour::Beside(addresses, others) => {
                 add(&mut reply, &name, query, &addresses);
