@@ -14,7 +14,7 @@ use super::matcher::GaveUp;
 use super::operation::Operation;
 use super::rules::{Hit, Mode, RuleSet, Source, Verdict};
 use super::target::{NetworkTarget, Protocol};
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smallvec::SmallVec;
 
 /// Which requests to a host a pattern covers.
@@ -136,10 +136,20 @@ impl Request {
             Operation::NetworkListen => (protocol, port),
             _ => (TCP, port),
         };
-        if operation == Operation::NetworkListen && hosts.iter().any(Host::is_unspecified) {
+        // A wildcard listener is at both loopback addresses; a connection to a wildcard goes to the one of its family.
+        if hosts.iter().any(Host::is_unspecified) {
+            let listens = operation == Operation::NetworkListen;
+            let v4 = listens
+                || hosts
+                    .iter()
+                    .any(|host| host.address() == Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+            let v6 = listens
+                || hosts
+                    .iter()
+                    .any(|host| host.address() == Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
             hosts.retain(|host| !host.is_unspecified());
-            hosts.push(Host::from(core::net::IpAddr::V4(Ipv4Addr::LOCALHOST)));
-            hosts.push(Host::from(core::net::IpAddr::V6(Ipv6Addr::LOCALHOST)));
+            hosts.extend(v4.then(|| Host::from(IpAddr::V4(Ipv4Addr::LOCALHOST))));
+            hosts.extend(v6.then(|| Host::from(IpAddr::V6(Ipv6Addr::LOCALHOST))));
         }
         let loopback = |host: &Host| host.address().is_some_and(|address| address.is_loopback());
         if operation != Operation::NetworkDns && hosts.iter().any(loopback) {

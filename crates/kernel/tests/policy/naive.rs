@@ -136,20 +136,19 @@ fn candidates(question: &Question) -> Vec<Candidate> {
         port: like.port,
     };
     let first = also("", &all[0]);
-    if question.operation == Operation::NetworkListen && all.iter().any(|one| is_wildcard(&one.host)) {
-        all.retain(|one| !is_wildcard(&one.host));
-        all.push(also("127.0.0.1", &first));
-        all.push(also("[::1]", &first));
+    let listens = question.operation == Operation::NetworkListen;
+    for (wildcard, loopback, other) in [("0.0.0.0", "127.0.0.1", "[::1]"), ("[::]", "[::1]", "127.0.0.1")] {
+        if all.iter().any(|one| one.host == wildcard) {
+            all.retain(|one| one.host != wildcard);
+            all.push(also(loopback, &first));
+            all.extend(listens.then(|| also(other, &first)));
+        }
     }
     let loopback = |one: &Candidate| one.host == "[::1]" || is_127(&one.host);
     if question.operation != Operation::NetworkDns && all.iter().any(loopback) {
         all.push(also("localhost", &first));
     }
     all
-}
-
-fn is_wildcard(host: &str) -> bool {
-    matches!(host, "0.0.0.0" | "[::]")
 }
 
 fn is_127(host: &str) -> bool {
