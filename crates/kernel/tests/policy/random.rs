@@ -83,14 +83,14 @@ fn pattern(scope: Scope) -> BoxedStrategy<String> {
             .prop_filter("real", absolute)
             .prop_filter("plain", plain)
             .boxed(),
-        Scope::Env => r"[AB*?]{1,4}".prop_filter("plain", plain_name).boxed(),
-        Scope::Tool => r"[ab*?]{1,3}(:[ab*?]{1,3})?".prop_filter("plain", plain_name).boxed(),
+        Scope::Env => r"[AB*?]{1,4}"
+            .prop_filter("plain", |text| !text.contains("***"))
+            .boxed(),
+        Scope::Tool => r"[ab*?]{1,3}(:[ab*?]{1,3})?"
+            .prop_filter("plain", |text| !text.contains("***"))
+            .boxed(),
         Scope::Network => network_pattern(),
     }
-}
-
-fn plain_name(text: &String) -> bool {
-    !text.contains("***")
 }
 
 fn network_pattern() -> BoxedStrategy<String> {
