@@ -306,3 +306,48 @@ fn the_corpus_is_large_and_its_lines_are_different() {
     assert_eq!(different.len(), cases.len());
     assert!(cases.len() >= 400, "{}", cases.len());
 }
+
+/// Whatever opens a socket or asks the host's resolver stands in one file; the list of the host's addresses is its only
+/// neighbour, which talks to the host's kernel and nobody else. The name of the operator's own proxy, which no guest chooses,
+/// is looked up as the host looks names up.
+#[test]
+fn t9_only_the_dialer_opens_sockets() {
+    const OPENERS: &[&str] = &[
+        "TcpStream::connect",
+        "UdpSocket::bind",
+        "TcpSocket",
+        "socket_with(",
+        "lookup_host",
+        "ToSocketAddrs",
+        "to_socket_addrs",
+        "getaddrinfo",
+        "UnixStream::connect",
+        "rustix::net::connect",
+        "TokioRuntimeProvider",
+        "read_system_conf",
+    ];
+    const ALLOWED: &[&str] = &["dialer.rs", "interfaces.rs"];
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut wrong = Vec::new();
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && name != "tests.rs" && !ALLOWED.contains(&&*name) {
+                files += 1;
+                let text = std::fs::read_to_string(&path).unwrap();
+                let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let proxy = path.ends_with("proxy/connect.rs");
+                let found = OPENERS
+                    .iter()
+                    .filter(|opener| product.contains(**opener) && !(proxy && **opener == "lookup_host"));
+                wrong.extend(found.map(|opener| format!("{}: {opener}", path.display())));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(files > 20, "{files}");
+}
