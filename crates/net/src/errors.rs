@@ -6,6 +6,8 @@ use std::io;
 /// The error number of a failed operation of the host, as a guest may see it.
 pub(crate) fn errno(error: &io::Error) -> Errno {
     match error.raw_os_error().and_then(Errno::from_raw) {
+        // The host's process ran out of descriptors, not the guest's.
+        Some(Errno::EMFILE) => Errno::ENFILE,
         Some(errno) => errno,
         None => match error.kind() {
             io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
