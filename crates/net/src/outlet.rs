@@ -9,7 +9,7 @@ use crate::passage::{BoxFuture, Connected, HostEnd, Interceptor, Target, copy};
 use crate::piped::GuestEnd;
 use crate::proxy::Proxy;
 use crate::secrets::SecretSet;
-use agentos_kernel::{Error, Result};
+use agentos_kernel::{Errno, Error, Result};
 use core::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -99,10 +99,25 @@ impl Outlet {
             return Ok(Box::new(dial.target(target).await?));
         };
         let client = self.client.get_or_init(|| crate::roots::client(&self.trust_roots));
-        let client = client
-            .as_ref()
-            .map_err(|_| Error::from(agentos_kernel::Errno::ECONNABORTED))?;
+        let client = client.as_ref().map_err(|_| Error::from(Errno::ECONNABORTED))?;
         proxy.connect(dial, client, target.address).await
+    }
+
+    /// A connection to another host; by the proxy, too, if there is one.
+    async fn rewritten(&self, host: &str, port: u16, target: &Target, dial: &Dial) -> Result<Connected> {
+        if self.proxy.is_none() {
+            let (target, stream) = dial.host(host, port, target.pid).await?;
+            let host = Box::new(stream);
+            return Ok(Connected { host, target });
+        }
+        let mut failed = Errno::EHOSTUNREACH.into();
+        for target in dial.admitted(host, port, target.pid).await? {
+            match self.through(self.proxy.as_ref(), &target, dial).await {
+                Ok(host) => return Ok(Connected { host, target }),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     async fn route(&self, target: &Target, dial: &Dial) -> Result<Connected> {
@@ -115,13 +130,7 @@ impl Outlet {
         let route = hook::ask(&**hook, target, self.hook_deadline).await;
         let route = route.map_err(|reason| dial.ledger.vetoed("hook", "tcp", target, &reason))?;
         let (target, proxy) = match &route {
-            Route::Rewrite { host, port } => {
-                let (target, stream) = dial.host(host, *port, target.pid).await?;
-                return Ok(Connected {
-                    host: Box::new(stream),
-                    target,
-                });
-            }
+            Route::Rewrite { host, port } => return self.rewritten(host, *port, target, dial).await,
             Route::Proxy(proxy) => (target, Some(proxy)),
             Route::Allow | Route::Deny { .. } => (target, self.proxy.as_ref()),
         };

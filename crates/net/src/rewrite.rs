@@ -27,6 +27,11 @@ impl Dial {
         }
     }
 
+    /// The admitted addresses of a host, without connecting.
+    pub(crate) async fn admitted(&self, host: &str, port: u16, pid: Pid) -> Result<Vec<Target>> {
+        self.shared.admit_host(host, port, pid).await
+    }
+
     /// Connects to one of the targets: each next one is tried when the one before has failed or has not answered for a moment,
     /// and the first that answers wins.
     async fn race(&self, targets: Vec<Target>) -> Result<(Target, TcpStream)> {

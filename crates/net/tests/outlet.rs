@@ -1,4 +1,6 @@
 //! Hook, proxies and secrets as a guest meets them: through a guard, over real sockets of this host's loopback.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 mod peers;
@@ -310,6 +312,24 @@ fn a_hook_chooses_a_proxy() {
     let guard = guard(&[], |outlet| outlet.hook = Some(hook));
     drop(Guest::connect(&guard, PUBLIC.parse().unwrap()));
     assert!(proxy.asked().starts_with("CONNECT 93.184.216.34:443 "));
+}
+
+#[test]
+fn a_rewritten_connection_goes_through_the_proxy_too() {
+    let proxy = HttpProxy::start(None, "HTTP/1.1 200 Fine\r\n\r\n");
+    let url = format!("http://{}", proxy.address);
+    let (hook, closed) = told(|_| Route::Rewrite {
+        host: "8.8.4.4".to_owned(),
+        port: 853,
+    });
+    let guard = guard(&[], |outlet| {
+        outlet.hook = Some(hook);
+        outlet.proxy = Some(Proxy::parse(&url).unwrap());
+    });
+    drop(Guest::connect(&guard, PUBLIC.parse().unwrap()));
+    assert!(proxy.asked().starts_with("CONNECT 8.8.4.4:853 "));
+    let (address, _) = closed.recv_timeout(common::PATIENCE).unwrap();
+    assert_eq!(address, "8.8.4.4:853".parse().unwrap());
 }
 
 fn secrets(port: u16) -> Arc<SecretSet> {
