@@ -3,8 +3,10 @@
 
 mod common;
 
-use agentos_kernel::process::{ExitStatus, Signal};
+use agentos_kernel::id::Fd;
+use agentos_kernel::process::{ExitStatus, FileAction, Signal};
 use common::*;
+use std::future::poll_fn;
 use std::time::Instant;
 
 fn p50(name: &str, count: usize, mut work: impl FnMut()) {
@@ -206,5 +208,31 @@ fn artefacts(vm: &Vm) {
         p50(&format!("{program}: {argv:?}"), 1000, || {
             let _ = wait(&vm.spawn_request(&request).unwrap());
         });
+    }
+}
+
+/// Two guests over a loopback connection: GB/s and the time of a byte forth and back.
+#[test]
+#[ignore = "measures"]
+fn loopback() {
+    let vm = Vm::new();
+    vm.install("net", include_str!("../../cli/src/bench/network.wat"));
+    for (role, name) in [(0usize, "256 MiB"), (1, "20000 round trips")] {
+        for _ in 0..5 {
+            let args = |count: usize| ["net", "a", "b", "c"][..=count].to_vec();
+            let (ready, stdout) = vm.pipe();
+            let mut request = vm.request(&args(role));
+            request.actions = vec![FileAction::Inherit(Fd(1), stdout)];
+            let server = vm.spawn_request(&request).unwrap();
+            drop(request);
+            block_on(poll_fn(|cx| ready.read(&mut [0; 1], Some(cx.waker())))).unwrap();
+            let (status, took) = vm.run(&args(role + 2));
+            assert_eq!((status, wait(&server)), (ExitStatus::Exited(0), ExitStatus::Exited(0)));
+            let nanos = u64::from_le_bytes(took.try_into().unwrap()) as f64;
+            match role {
+                0 => println!("{name:50} {:9.2} GB/s", 256.0 * 1048576.0 / nanos),
+                _ => println!("{name:50} {:9.2} us each", nanos / 20_000.0 / 1000.0),
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@
 //!   byte's with being read or with the queue.
 
 mod address;
+mod advice;
 mod binding;
 mod caller;
 mod channel;
@@ -43,6 +44,7 @@ mod udp;
 mod way;
 
 pub use address::{Domain, Kind, SocketAddress, UnixAddress};
+pub use advice::Advice;
 pub use caller::{Caller, NodeId};
 pub use config::NetworkConfig;
 pub use egress::{Datagrams, Egress, Lookup, Outgoing, Query, Stream};

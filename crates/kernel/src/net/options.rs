@@ -1,5 +1,6 @@
 //! Socket options and call flags, typed; the executor maps numbers to them.
 
+use super::Advice;
 use crate::errno::Errno;
 use crate::id::{Gid, Pid, Uid};
 
@@ -85,6 +86,12 @@ pub enum OptionName {
     TimeToLive,
     /// `SO_PEERCRED`.
     PeerCredentials,
+    /// One that is only kept.
+    Advice(Advice),
+    /// `IP_ADD_MEMBERSHIP` and its like: there is no multicast, so setting it is refused.
+    Membership,
+    /// `SO_BINDTODEVICE`, `IP_OPTIONS`, `TCP_FASTOPEN`: what would step around the VM's network. Setting it is `EPERM`.
+    Forbidden,
 }
 
 /// An option with its value.
@@ -95,7 +102,7 @@ pub enum OptionValue {
     Switch(bool),
     /// A size in bytes: `SO_SNDBUF`, `SO_RCVBUF`. Setting one stores its double, as in Linux.
     Size(u32),
-    /// `IP_TTL`; 255 at most.
+    /// `IP_TTL` (255 at most), and every [`Advice`].
     Number(u32),
     /// `SO_LINGER`: seconds, if on.
     Linger(Option<u32>),

@@ -1,9 +1,10 @@
 //! The options of one socket.
 
+use super::advice::Kept;
 use super::options::BUFFER_DEFAULT;
 use super::{Domain, Kind, OptionName, OptionValue};
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -19,6 +20,7 @@ pub(super) struct Settings {
     pub(super) receive_timeout: Option<u64>,
     pub(super) send_timeout: Option<u64>,
     time_to_live: u32,
+    advice: Kept,
 }
 
 impl Default for Settings {
@@ -35,6 +37,7 @@ impl Default for Settings {
             linger: None,
             receive_timeout: None,
             send_timeout: None,
+            advice: Kept::default(),
             time_to_live: TIME_TO_LIVE,
         }
     }
@@ -63,6 +66,7 @@ impl Settings {
             OptionName::ReceiveTimeout => OptionValue::Timeout(self.receive_timeout),
             OptionName::SendTimeout => OptionValue::Timeout(self.send_timeout),
             OptionName::TimeToLive => OptionValue::Number(self.time_to_live),
+            OptionName::Advice(advice) => OptionValue::Number(self.advice.get(advice, domain, kind)?),
             _ => return Err(Errno::ENOPROTOOPT.into()),
         })
     }
@@ -84,6 +88,13 @@ impl Settings {
             (OptionName::SendTimeout, OptionValue::Timeout(nanos)) => self.send_timeout = nanos,
             (OptionName::TimeToLive, OptionValue::Number(hops @ 1..=255)) => self.time_to_live = hops,
             (OptionName::TimeToLive, OptionValue::Number(u32::MAX)) => self.time_to_live = TIME_TO_LIVE,
+            (OptionName::Advice(advice), OptionValue::Number(value)) => self.advice.set(advice, value, domain, kind)?,
+            (OptionName::Membership, _) => {
+                return Err(Error::refused(
+                    "EACCES: the network of a VM has no multicast groups to join",
+                ));
+            }
+            (OptionName::Forbidden, _) => return Err(Errno::EPERM.into()),
             (name, _) if settable(name) => return Err(Errno::EINVAL.into()),
             _ => return Err(Errno::ENOPROTOOPT.into()),
         }

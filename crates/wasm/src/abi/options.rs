@@ -5,7 +5,7 @@ use super::network::{kind_number, le_u32};
 use crate::imports::Cx;
 use agentos_abi::Record;
 use agentos_kernel::id::Fd;
-use agentos_kernel::net::{OptionName, OptionValue};
+use agentos_kernel::net::{Advice, OptionName, OptionValue};
 use agentos_kernel::{Errno, Result};
 
 const SOL_SOCKET: u32 = 1;
@@ -14,7 +14,7 @@ const IPPROTO_TCP: u32 = 6;
 const IPPROTO_IPV6: u32 = 41;
 
 /// Longest value of any option.
-const VALUE_MAX: u32 = 64;
+const VALUE_MAX: u32 = 512;
 const NS_PER_US: u64 = 1_000;
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -36,6 +36,18 @@ fn option(level: u32, name: u32) -> Result<OptionName> {
         (SOL_SOCKET, 38) => OptionName::Protocol,
         (SOL_SOCKET, 39) => OptionName::Domain,
         (IPPROTO_IP, 2) | (IPPROTO_IPV6, 16) => OptionName::TimeToLive,
+        (SOL_SOCKET, 25) | (IPPROTO_IP, 4) | (IPPROTO_TCP, 23 | 30) => OptionName::Forbidden,
+        (IPPROTO_IP, 1) => OptionName::Advice(Advice::TypeOfService),
+        (IPPROTO_IP, 33) => OptionName::Advice(Advice::MulticastTimeToLive),
+        (IPPROTO_IP, 34) => OptionName::Advice(Advice::MulticastLoop),
+        (IPPROTO_IP, 35 | 36 | 39 | 40) | (IPPROTO_IPV6, 20 | 21) => OptionName::Membership,
+        (IPPROTO_IP | IPPROTO_IPV6, 42 | 45 | 46 | 47) => OptionName::Membership,
+        (IPPROTO_IPV6, 18) => OptionName::Advice(Advice::MulticastHops),
+        (IPPROTO_IPV6, 19) => OptionName::Advice(Advice::MulticastLoop6),
+        (IPPROTO_TCP, 4) => OptionName::Advice(Advice::KeepIdle),
+        (IPPROTO_TCP, 5) => OptionName::Advice(Advice::KeepInterval),
+        (IPPROTO_TCP, 6) => OptionName::Advice(Advice::KeepCount),
+        (IPPROTO_TCP, 18) => OptionName::Advice(Advice::UserTimeout),
         (IPPROTO_TCP, 1) => OptionName::NoDelay,
         (IPPROTO_IPV6, 26) => OptionName::V6Only,
         _ => return Err(Errno::ENOPROTOOPT.into()),
@@ -92,6 +104,15 @@ fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue> {
             need(u32::SIZE)?;
             OptionValue::Number(u32::decode(bytes))
         }
+        OptionName::Advice(_) => {
+            // Linux takes a byte for these, too.
+            let byte = || bytes.first().map(|byte| u32::from(*byte)).ok_or(Errno::EINVAL);
+            OptionValue::Number(match bytes.len() {
+                0..4 => byte()?,
+                _ => u32::decode(bytes),
+            })
+        }
+        OptionName::Membership | OptionName::Forbidden => OptionValue::Number(0),
         OptionName::Linger => {
             need(2 * u32::SIZE)?;
             OptionValue::Linger((u32::decode(bytes) != 0).then(|| u32::decode(second())))
