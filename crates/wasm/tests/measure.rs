@@ -236,3 +236,17 @@ fn loopback() {
         }
     }
 }
+
+/// The benchmark of the command line carries its guest assembled; `BLESS=1` assembles it anew.
+#[test]
+fn the_guest_of_the_benchmark_is_what_its_text_says() {
+    let assembled = wat::parse_str(include_str!("../../cli/src/bench/network.wat")).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/src/bench/network.wasm");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &assembled).unwrap();
+    }
+    assert!(
+        std::fs::read(path).unwrap() == assembled,
+        "{path} is stale: run with BLESS=1"
+    );
+}

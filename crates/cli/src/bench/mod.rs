@@ -10,6 +10,7 @@ mod files;
 mod machine;
 mod memory;
 mod neighbour;
+mod network;
 mod policy;
 mod row;
 mod rules;
@@ -122,6 +123,10 @@ const MEASUREMENTS: &[Measurement] = &[
             "neighbour_echo_p99",
         ],
         run: |scale| Box::pin(neighbour::noisy(scale)),
+    },
+    Measurement {
+        names: &["loopback_tcp", "loopback_rtt"],
+        run: |scale| Box::pin(network::loopback(scale)),
     },
     Measurement {
         names: &["lifecycle_slope_bytes"],
