@@ -3,10 +3,16 @@
 
 mod common;
 
-use agentos_kernel::id::Fd;
+use agentos_kernel::fd::IoResult;
+use agentos_kernel::id::{Fd, Pid};
+use agentos_kernel::limits::Limits;
+use agentos_kernel::net::{Datagrams, Domain, Egress, Lookup, Outgoing, Query, Stream};
 use agentos_kernel::process::{ExitStatus, FileAction};
+use agentos_kernel::{Errno, Error};
 use common::*;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 
 /// Every import of the module, as guests declare it.
 fn imports() -> Vec<(String, String)> {
@@ -354,6 +360,71 @@ fn sockets() {
         status_in(&Vm::new(), &[], &(addresses + &data(0x740, b"localhost")), &body),
         0
     );
+}
+
+/// A way out that refuses connections and knows one name, after a while.
+struct Out;
+
+struct Later(Mutex<bool>);
+
+impl Egress for Out {
+    fn connect(&self, _: &Outgoing) -> agentos_kernel::Result<Arc<dyn Stream>> {
+        Err(Error::refused("EACCES: not there"))
+    }
+    fn datagrams(&self, _: &Outgoing) -> agentos_kernel::Result<Arc<dyn Datagrams>> {
+        Err(Error::refused("EACCES: not there either"))
+    }
+    fn resolve(&self, name: &[u8], _: Option<Domain>, _: Pid) -> agentos_kernel::Result<Arc<dyn Lookup>> {
+        assert_eq!(name, b"example.org");
+        Ok(Arc::new(Later(Mutex::new(false))))
+    }
+    fn query(&self, _: &[u8], _: Pid) -> agentos_kernel::Result<Arc<dyn Query>> {
+        Err(Errno::EINVAL.into())
+    }
+}
+
+impl Lookup for Later {
+    fn poll(&self, waker: Option<&Waker>) -> IoResult<Vec<IpAddr>> {
+        if std::mem::replace(&mut *self.0.lock().unwrap(), true) {
+            return Poll::Ready(Ok(vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()]));
+        }
+        let waker = waker.unwrap().clone();
+        std::thread::spawn(move || waker.wake());
+        Poll::Pending
+    }
+}
+
+#[test]
+fn the_way_out() {
+    // 192.0.2.7:80 at 0x720, a name at 0x740, two vectors at 0x760: "fi" and "le", two more at 0x780.
+    let more = data(0x720, &[2, 0, 80, 0, 192, 0, 2, 7])
+        + &data(0x740, b"example.org")
+        + &data(0x760, &[0x28, 1, 0, 0, 2, 0, 0, 0, 0x2a, 1, 0, 0, 2, 0, 0, 0])
+        + &data(0x780, &[0, 4, 0, 0, 3, 0, 0, 0, 3, 4, 0, 0, 9, 0, 0, 0]);
+    let body = "
+        (call $ok (call $proc_last_denial (i32.const 0x400) (i32.const 64) (i32.const 0))) (call $at (i32.const 0) (i32.const 0))
+        (call $ok (call $sock_open (i32.const 2) (i32.const 1) (i32.const 0) (i32.const 0x30)))
+        (call $is (call $sock_connect (i32.load (i32.const 0x30)) (i32.const 0x720) (i32.const 8)) (i32.const 2))
+        (call $ok (call $proc_last_denial (i32.const 0x400) (i32.const 64) (i32.const 0))) (call $at (i32.const 0) (i32.const 17))
+        (call $at (i32.const 0x400) (i32.const 0x43434145))
+        (call $is (call $proc_last_denial (i32.const 0x400) (i32.const 4) (i32.const 0)) (i32.const 68))
+        (call $ok (call $sock_resolve (i32.const 0x740) (i32.const 11) (i32.const 0) (i32.const 0) (i32.const 0x600) (i32.const 64) (i32.const 0)))
+        (call $at (i32.const 0) (i32.const 40)) (call $at (i32.const 0x606) (i32.const 0x070200c0))
+        (call $ok (call $sock_resolve (i32.const 0x740) (i32.const 11) (i32.const 10) (i32.const 0) (i32.const 0x600) (i32.const 64) (i32.const 0)))
+        (call $at (i32.const 0) (i32.const 30))
+        (call $ok (call $sock_pair (i32.const 1) (i32.const 2) (i32.const 0x20) (i32.const 0x24)))
+        (call $ok (call $sock_send_msg (i32.load (i32.const 0x20)) (i32.const 0x760) (i32.const 2) (i32.const 0x8000) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (call $at (i32.const 0) (i32.const 4))
+        (call $ok (call $sock_recv_msg (i32.load (i32.const 0x24)) (i32.const 0x780) (i32.const 2) (i32.const 0) (i32.const 0x600) (i32.const 64) (i32.const 0) (i32.const 4) (i32.const 8)))
+        (call $at (i32.const 0) (i32.const 4)) (call $at (i32.const 0x400) (i32.const 0x656c6966))
+        (call $is (call $sock_recv_msg (i32.load (i32.const 0x24)) (i32.const 0x780) (i32.const 2) (i32.const 0x40) (i32.const 0x600) (i32.const 64) (i32.const 0) (i32.const 4) (i32.const 8)) (i32.const 6))
+        (i32.store (i32.const 0x600) (i32.const 1))
+        (call $is (call $sock_opt_set (i32.load (i32.const 0x30)) (i32.const 1) (i32.const 25) (i32.const 0x600) (i32.const 4)) (i32.const 63))
+        (call $is (call $sock_opt_set (i32.load (i32.const 0x30)) (i32.const 0) (i32.const 35) (i32.const 0x600) (i32.const 8)) (i32.const 2))
+        (call $ok (call $sock_opt_set (i32.load (i32.const 0x30)) (i32.const 6) (i32.const 4) (i32.const 0x600) (i32.const 4)))
+        (call $ok (call $sock_opt_get (i32.load (i32.const 0x30)) (i32.const 6) (i32.const 4) (i32.const 0x610) (i32.const 4) (i32.const 0))) (call $at (i32.const 0x610) (i32.const 1))";
+    let vm = Vm::with_egress(shared(), Limits::default(), Some(Arc::new(Out)));
+    assert_eq!(status_in(&vm, &[], &more, body), 0);
 }
 
 #[test]

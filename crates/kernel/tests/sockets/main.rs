@@ -13,6 +13,7 @@ mod common;
 mod differential;
 mod faults;
 mod host;
+mod hostile;
 mod limits;
 mod network;
 mod ours;

@@ -6,6 +6,7 @@ use agentos_kernel::cred::Credentials;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::{Fd, Gid, Ino, Pid, Uid};
 use agentos_kernel::limits::{Counter, Limits};
+use agentos_kernel::net::Egress;
 use agentos_kernel::process::{Executor, ExitStatus, FileAction, Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{Blob, FileType, Filesystem, FsQuota, MemoryFs, Mode, NewNode};
 use agentos_kernel::{Errno, Error};
@@ -149,6 +150,10 @@ impl Vm {
     }
 
     pub fn with(executor: Arc<WasmExecutor>, limits: Limits) -> Self {
+        Self::with_egress(executor, limits, None)
+    }
+
+    pub fn with_egress(executor: Arc<WasmExecutor>, limits: Limits, egress: Option<Arc<dyn Egress>>) -> Self {
         let counter = |path| Counter::new(path, "", 1 << 40, Errno::ENOSPC);
         let quota = Arc::new(FsQuota {
             bytes: counter("bytes"),
@@ -176,7 +181,7 @@ impl Vm {
             hostname: b"box".to_vec(),
             executors: vec![executor.clone() as Arc<dyn Executor>],
             network: agentos_kernel::net::NetworkConfig::default(),
-            egress: None,
+            egress,
         });
         Self { kernel, root, executor }
     }
