@@ -15,6 +15,7 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::task::Wake;
 
@@ -31,8 +32,6 @@ pub(super) struct Flows {
 struct State {
     flows: Vec<Arc<Flow>>,
     closed: bool,
-    /// A timer runs that looks for idle flows.
-    timed: bool,
 }
 
 /// One destination.
@@ -131,11 +130,8 @@ impl Flows {
         }
         state.flows.push(Arc::clone(&flow));
         self.count.store(state.flows.len(), Ordering::Release);
-        let starts = !core::mem::replace(&mut state.timed, true);
         drop(state);
-        if starts {
-            self.arm(self.net.clock.instant());
-        }
+        self.net.sweeper.watch(self);
         // Whoever waits does not listen to this one yet.
         self.inbox.wake_readers();
         Ok(flow)
@@ -228,25 +224,76 @@ impl Flows {
         wanted.cloned().collect()
     }
 
-    fn arm(self: &Arc<Self>, now: Instant) {
-        let waker = Waker::from(Arc::new(Sweep(Arc::downgrade(self))));
-        self.net.clock.wake_at(now.after(IDLE), &waker);
+    /// When the first of them will have been idle for too long.
+    fn next_end(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.flows.iter().map(|flow| flow.used.lock().after(IDLE)).min()
     }
 }
 
-/// The alarm clock of the flows of one socket.
-struct Sweep(Weak<Flows>);
+impl Drop for Flows {
+    fn drop(&mut self) {
+        self.net.sweeper.forget(self.inbox.id);
+    }
+}
 
-impl Wake for Sweep {
-    fn wake(self: Arc<Self>) {
-        let Some(flows) = self.0.upgrade() else { return };
-        flows.end_idle();
-        let mut state = flows.state.lock();
-        state.timed = !state.flows.is_empty();
-        let goes_on = state.timed;
+/// Ends the idle flows of a VM. One timer at a time serves all of them, however fast a guest makes and closes sockets.
+#[derive(Default)]
+pub(super) struct Sweeper(Mutex<Sweeping>);
+
+#[derive(Default)]
+struct Sweeping {
+    /// By number of the socket's inbox.
+    watched: HashMap<u64, Weak<Flows>>,
+    armed: bool,
+}
+
+impl Sweeper {
+    fn watch(&self, flows: &Arc<Flows>) {
+        let mut state = self.0.lock();
+        state.watched.insert(flows.inbox.id, Arc::downgrade(flows));
+        let starts = !core::mem::replace(&mut state.armed, true);
         drop(state);
-        if goes_on {
-            flows.arm(flows.net.clock.instant());
+        if starts {
+            arm(&flows.net, flows.net.clock.instant().after(IDLE));
+        }
+    }
+
+    fn forget(&self, id: u64) {
+        let forgotten = self.0.lock().watched.remove(&id);
+        drop(forgotten);
+    }
+
+    fn sweep(&self, net: &Arc<Net>) {
+        let watched: Vec<_> = self.0.lock().watched.values().filter_map(Weak::upgrade).collect();
+        watched.iter().for_each(|flows| flows.end_idle());
+        let next = watched.iter().filter_map(|flows| flows.next_end()).min();
+        let mut state = self.0.lock();
+        // Whoever opens a flow afterwards is watched again.
+        for flows in watched.iter().filter(|flows| flows.is_empty()) {
+            state.watched.remove(&flows.inbox.id);
+        }
+        // One that came meanwhile found the timer set.
+        let next = next.or_else(|| (!state.watched.is_empty()).then(|| net.clock.instant().after(IDLE)));
+        state.armed = next.is_some();
+        drop(state);
+        if let Some(next) = next {
+            arm(net, next);
+        }
+    }
+}
+
+fn arm(net: &Arc<Net>, at: Instant) {
+    let waker = Waker::from(Arc::new(Alarm(Arc::downgrade(net))));
+    net.clock.wake_at(at, &waker);
+}
+
+struct Alarm(Weak<Net>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        if let Some(net) = self.0.upgrade() {
+            net.sweeper.sweep(&net);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Outside {
         if ready.is_empty() {
             return Poll::Pending;
         }
-        let error = match ready.contains(PollEvents::ERR) {
+        let error = match ready.contains(PollEvents::ERR) && self.available() == 0 {
             true => self.take_error(),
             false => None,
         };

@@ -2,6 +2,7 @@
 
 use super::address::Name;
 use super::channel::Channel;
+use super::flows::Sweeper;
 use super::names::Names;
 use super::{Caller, Domain, Egress, Kind, NetworkConfig, PeerCredentials, Socket, connect};
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ pub struct Net {
     pub(super) audit: Arc<Audit>,
     /// Destinations outside of one datagram socket.
     pub(super) udp_peers: usize,
+    pub(super) sweeper: Sweeper,
     /// Messages to the VM's resolver that were not answered yet.
     pub(super) questions: Counter,
     pub(super) names: Mutex<Names>,
@@ -79,6 +81,7 @@ impl Net {
             policy,
             audit,
             udp_peers: usize::try_from(limits.max_udp_peers_per_socket).unwrap_or(usize::MAX),
+            sweeper: Sweeper::default(),
             questions: Counter::new(QUESTIONS_PATH, "questions", QUESTIONS, Errno::EAGAIN),
             names: Mutex::default(),
             sockets: counter("limits.resources.maxSockets", "sockets", limits.max_sockets),
