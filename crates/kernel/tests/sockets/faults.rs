@@ -3,6 +3,7 @@
 use super::common::{Alarm, ready};
 use super::ours::{Process, Setup, assert_unused};
 use agentos_kernel::errno::Errno;
+use agentos_kernel::events::{Event, EventSink};
 use agentos_kernel::fd::{File, IoResult, PollEvents};
 use agentos_kernel::id::Pid;
 use agentos_kernel::net::{
@@ -507,4 +508,67 @@ fn listeners_stay_where_the_operator_wants_them() {
         socket(&locked, Kind::Datagram).bind(&at(8080), &process).unwrap_err(),
         Error::Denied(_)
     ));
+}
+
+/// Keeps what was reported.
+#[derive(Default)]
+struct Reported(Mutex<Vec<String>>);
+
+impl EventSink for Reported {
+    fn emit(&self, event: Event) {
+        if let Event::Audit(event) = event {
+            self.0.lock().push(event.to_json().to_string());
+        }
+    }
+}
+
+#[test]
+fn the_policy_is_asked_about_sockets_of_the_vm() {
+    let process = Process::new();
+    let local = SocketAddress::Inet((Ipv4Addr::LOCALHOST, 8080).into());
+    let world = |policy: &str| {
+        let policy = agentos_kernel::policy::Policy::from_json(&serde_json::from_str(policy).unwrap()).unwrap();
+        let setup = Setup {
+            policy: Arc::new(policy),
+            ..Setup::default()
+        };
+        let (net, audit, reported) = setup.reporting(Arc::new(Reported::default()));
+        let listener = socket(&net, Kind::Stream);
+        listener.bind(&local, &process).unwrap();
+        listener.listen(4, &process).unwrap();
+        let receiver = socket(&net, Kind::Datagram);
+        receiver.bind(&local, &process).unwrap();
+        (net, audit, reported, [listener, receiver])
+    };
+    let connect = |net: &Arc<Net>| ready(socket(net, Kind::Stream).connect(&local, &process, Some(Waker::noop())));
+    let send = |net: &Arc<Net>| {
+        let sender = socket(net, Kind::Datagram);
+        ready(sender.send(b"x", MessageFlags::empty(), Some((&local, &process)), None)).map(drop)
+    };
+    // The rule that every rule set begins with.
+    let rules = r#"{"network": {"default": "deny", "rules": [{"mode": "deny", "operations": ["dns"]}]}}"#;
+    let (net, _, _, _sockets) = world(rules);
+    connect(&net).unwrap();
+    send(&net).unwrap();
+
+    let rules = r#"{"network": {"default": "allow", "rules": [
+        {"mode": "deny", "operations": ["http", "udp"], "patterns": ["localhost:8080"]}]}}"#;
+    let (net, audit, reported, sockets) = world(rules);
+    let denied = |result: Result<()>| result.unwrap_err().denial().unwrap();
+    let text = |scheme: &str, operation: &str| {
+        format!("EACCES: permission denied, {scheme}://127.0.0.1:8080: blocked by network.{operation} policy")
+    };
+    assert_eq!(denied(connect(&net)), text("tcp", "http"));
+    assert_eq!(denied(send(&net)), text("udp", "udp"));
+    let (_, waker) = Alarm::new();
+    assert!(
+        sockets[1].read(&mut [0; 4], Some(&waker)).is_pending(),
+        "nothing arrived"
+    );
+    audit.flush();
+    let reported = reported.0.lock().join("\n");
+    assert!(
+        reported.contains("\"operation\":\"http\"") && reported.contains("\"operation\":\"udp\""),
+        "{reported}"
+    );
 }

@@ -4,7 +4,7 @@ use super::common::ManualClock;
 use super::world::{Answer, Call, NAMES, Name, Slot, World, all_events, payload};
 use agentos_kernel::Result;
 use agentos_kernel::errno::Errno;
-use agentos_kernel::events::{Audit, Ignore};
+use agentos_kernel::events::{Audit, EventSink, Ignore};
 use agentos_kernel::fd::{File, IoResult};
 use agentos_kernel::id::{DeviceId, Gid, Ino, Pid, Uid};
 use agentos_kernel::limits::Limits;
@@ -92,17 +92,24 @@ impl Default for Setup {
 
 impl Setup {
     pub fn net(self) -> Arc<Net> {
+        self.reporting(Arc::new(Ignore)).0
+    }
+
+    /// A network that reports to `sink`, and its way to report.
+    pub fn reporting<S: EventSink>(self, sink: Arc<S>) -> (Arc<Net>, Arc<Audit>, Arc<S>) {
         let mut limits = Limits::default();
         (self.limits)(&mut limits);
         let clock = self.clock.unwrap_or_default();
-        Net::new(NetSetup {
+        let audit = Audit::new(clock.clone(), sink.clone());
+        let net = Net::new(NetSetup {
             limits: &limits,
-            clock: clock.clone(),
+            clock,
             config: self.config,
             egress: self.egress,
             policy: self.policy,
-            audit: Audit::new(clock, Arc::new(Ignore)),
-        })
+            audit: audit.clone(),
+        });
+        (net, audit, sink)
     }
 }
 

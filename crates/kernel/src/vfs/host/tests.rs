@@ -371,6 +371,8 @@ fn special_files_are_shown_and_never_opened() {
     bench.with(|vfs, cx| {
         let made = vfs.mknod(cx, None, b"/mnt/new", FileType::Fifo, Mode::new(0o666), 0);
         assert_eq!(made.unwrap_err(), Errno::EPERM);
+        let bound = vfs.mknod(cx, None, b"/mnt/new", FileType::Socket, Mode::new(0o777), 0);
+        assert_eq!(bound.unwrap_err(), Errno::EOPNOTSUPP);
         let set_id = std::fs::Permissions::from_mode(0o6755);
         std::fs::write(bench.path("tool"), "").unwrap();
         std::fs::set_permissions(bench.path("tool"), set_id).unwrap();
