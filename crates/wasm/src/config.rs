@@ -23,6 +23,9 @@ pub struct WasmConfig {
     pub max_idle_code_bytes: u64,
     /// Length of a time slice.
     pub tick: Duration,
+    /// Counts instructions, for VMs with an instruction budget (`limits.resources.maxWasmFuel`). Programs are compiled apart
+    /// for that, and run at about a third of their speed.
+    pub fuel: bool,
 }
 
 impl Default for WasmConfig {
@@ -36,6 +39,7 @@ impl Default for WasmConfig {
             max_queued_programs: 64,
             max_idle_code_bytes: 256 << 20,
             tick: Duration::from_millis(1),
+            fuel: false,
         }
     }
 }

@@ -138,6 +138,11 @@ impl Core {
         }
     }
 
+    /// Whether instructions are counted.
+    pub(crate) fn counts_fuel(&self) -> bool {
+        self.engines.counts_fuel()
+    }
+
     /// The share of a VM, made at its first process.
     pub(crate) fn vm(&self, kernel: &Arc<Kernel>) -> Arc<Vm> {
         let key = Arc::as_ptr(kernel).addr();

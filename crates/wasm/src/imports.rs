@@ -184,11 +184,15 @@ pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, cal
     }
 }
 
-/// What the guest gets to see. The process keeps why something was refused.
+/// What the guest gets to see. The process keeps why something was refused; a limit is reported to the host, too.
 pub(crate) fn number<E: GuestError>(state: &State, result: Result<(), E>) -> u32 {
     let Err(error) = result else { return 0 };
     if let Some(error) = error.kernel() {
-        state.process.note_denial(error);
+        let process = &state.process;
+        process.note_denial(error);
+        if let Some(limit) = error.limit() {
+            process.kernel().audit().limit_exceeded(limit, Some(process.pid()));
+        }
     }
     error.number()
 }

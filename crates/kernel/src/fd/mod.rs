@@ -13,11 +13,13 @@
 //!   and calls that are still running all count. Whoever takes a description out of a table drops it after the table's lock.
 //! * Access mode is checked once, here: an object below never asks whether it was opened for reading.
 //! * A read or write of a stream takes one lock and allocates nothing; of a file one more, for the offset.
-//! * Descriptions, pipes and the bytes of grown pipes are counted in [`FdLimits`], and the counts return to zero.
+//! * Descriptions, pipes, their buffers and what waits between the host and guests are counted in [`FdLimits`], and the
+//!   counts return to zero.
 
 mod fifo;
 mod file;
 mod flags;
+mod hosted;
 mod limits;
 mod open;
 mod pipe;
@@ -28,6 +30,7 @@ mod waiters;
 pub use fifo::{FifoOpening, Fifos};
 pub use file::{File, IoResult, PollEvents};
 pub use flags::{AccessMode, SeekFrom, StatusFlags};
+pub use hosted::PipeUse;
 pub use limits::FdLimits;
 pub use open::OpenFile;
 pub use pipe::{PIPE_BUF, PIPE_CAPACITY, Pipe, PipeEnd};

@@ -91,9 +91,20 @@ impl OpenFile {
         now: Timestamp,
         status: StatusFlags,
     ) -> Result<(Arc<Self>, Arc<Self>)> {
-        let pipe = Pipe::new(limits, owner, now)?;
+        Self::ends_of(&Pipe::new(limits, owner, now)?, limits, status)
+    }
+
+    /// A read end and a write end of `pipe`.
+    ///
+    /// # Errors
+    /// `ENFILE` at the limit.
+    pub(crate) fn ends_of(
+        pipe: &Arc<Pipe>,
+        limits: &Arc<FdLimits>,
+        status: StatusFlags,
+    ) -> Result<(Arc<Self>, Arc<Self>)> {
         let end = |access| {
-            let object: Arc<dyn File> = Arc::new(PipeEnd::new(&pipe, access));
+            let object: Arc<dyn File> = Arc::new(PipeEnd::new(pipe, access));
             Self::from_object(object, None, access, status, limits)
         };
         Ok((end(AccessMode::READ)?, end(AccessMode::WRITE)?))

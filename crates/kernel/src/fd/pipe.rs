@@ -11,6 +11,7 @@
 
 use super::file::{File, IoResult, PollEvents};
 use super::flags::AccessMode;
+use super::hosted::PipeUse;
 use super::limits::FdLimits;
 use super::waiters::{Waiters, Woken};
 use crate::clock::Timestamp;
@@ -38,12 +39,15 @@ pub struct Pipe {
     owner: (Uid, Gid),
     created: Timestamp,
     limits: Arc<FdLimits>,
+    used_for: PipeUse,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     buffer: VecDeque<u8>,
+    /// Bytes taken from the VM's memory for the buffer.
+    charged: usize,
     /// Bytes taken from the counter of grown pipes; all beyond the capacity.
     grown: usize,
     readers: Side,
@@ -68,12 +72,21 @@ impl Pipe {
     /// # Errors
     /// `EAGAIN` at the limit.
     pub fn new(limits: &Arc<FdLimits>, owner: (Uid, Gid), now: Timestamp) -> Result<Arc<Self>> {
+        Self::used_for(PipeUse::Guests, limits, owner, now)
+    }
+
+    /// The same for a pipe of which one side is the host's.
+    ///
+    /// # Errors
+    /// `EAGAIN` at the limit.
+    pub fn used_for(used_for: PipeUse, limits: &Arc<FdLimits>, owner: (Uid, Gid), now: Timestamp) -> Result<Arc<Self>> {
         limits.pipes().take(1, "pipe")?;
         Ok(Arc::new(Self {
             number: limits.next_id(),
             owner,
             created: now,
             limits: Arc::clone(limits),
+            used_for,
             state: Mutex::default(),
         }))
     }
@@ -103,8 +116,12 @@ impl Pipe {
             true => state.writers.waiting.take(),
             false => Woken::default(),
         };
+        let empty = state.buffer.is_empty();
         drop(state);
         woken.wake();
+        if let Some(hosted) = self.limits.hosted(self.used_for) {
+            hosted.release(count, empty);
+        }
         Poll::Ready(Ok(count))
     }
 
@@ -127,11 +144,27 @@ impl Pipe {
             cleared.wake();
             return Poll::Pending;
         }
-        if let Err(error) = push(&mut state.buffer, data.split_at(fits).0) {
+        let (fits, cleared) = match self.limits.hosted(self.used_for) {
+            Some(hosted) => hosted.reserve(fits, data.len() <= PIPE_BUF, state.buffer.is_empty(), waker),
+            None => (fits, Woken::default()),
+        };
+        if fits == 0 {
+            drop(state);
+            cleared.wake();
+            return Poll::Pending;
+        }
+        if let Err(error) = self.push(&mut state, data.split_at(fits).0) {
+            let empty = state.buffer.is_empty();
+            drop(state);
+            cleared.wake();
+            if let Some(hosted) = self.limits.hosted(self.used_for) {
+                hosted.release(fits, empty);
+            }
             return Poll::Ready(Err(error));
         }
         let woken = state.readers.waiting.take();
         drop(state);
+        cleared.wake();
         woken.wake();
         Poll::Ready(Ok(fits))
     }
@@ -153,11 +186,14 @@ impl Pipe {
                 .exceeded(counter.used().saturating_add(beyond as u64), "write")
                 .into());
         }
-        if let Err(error) = push(&mut state.buffer, data.split_at(fits).0) {
+        if let Err(error) = self.push(&mut state, data.split_at(fits).0) {
             self.limits.grown().give(grown as u64);
             return Err(error);
         }
         state.grown += grown;
+        if let Some(hosted) = self.limits.hosted(self.used_for) {
+            hosted.add(fits, state.buffer.len() == fits);
+        }
         let woken = state.readers.waiting.take();
         drop(state);
         woken.wake();
@@ -170,9 +206,13 @@ impl Pipe {
             return;
         }
         let mut state = self.state.lock();
+        if let Some(hosted) = self.limits.hosted(self.used_for) {
+            hosted.add(data.len(), state.buffer.is_empty());
+        }
         for byte in data.iter().rev() {
             state.buffer.push_front(*byte);
         }
+        self.charge(&mut state);
         let woken = state.readers.waiting.take();
         drop(state);
         woken.wake();
@@ -200,6 +240,48 @@ impl Pipe {
         self.limits.grown().give(freed as u64);
         if state.grown == 0 {
             state.buffer.shrink_to(PIPE_CAPACITY);
+            self.charge(state);
+        }
+    }
+
+    /// Appends all of `data`, or fails with `ENOMEM`.
+    fn push(&self, state: &mut State, data: &[u8]) -> Result<()> {
+        let needed = state.buffer.len().saturating_add(data.len());
+        if needed > state.buffer.capacity() {
+            // A power of two, so that a pipe within its capacity never allocates more than that.
+            let wanted = needed.checked_next_power_of_two().unwrap_or(needed).max(FIRST_CAPACITY);
+            let more = wanted.saturating_sub(state.charged);
+            self.limits.memory().take(more as u64, "write")?;
+            state.charged += more;
+            let more = wanted - state.buffer.len();
+            let reserved = state.buffer.try_reserve_exact(more);
+            self.charge(state);
+            reserved.map_err(|_| Errno::ENOMEM)?;
+        }
+        state.buffer.extend(data);
+        Ok(())
+    }
+
+    /// Makes the charge what the buffer has.
+    fn charge(&self, state: &mut State) {
+        let (has, charged) = (state.buffer.capacity(), state.charged);
+        self.limits.memory().add(has.saturating_sub(charged) as u64);
+        self.limits.memory().give(charged.saturating_sub(has) as u64);
+        state.charged = has;
+    }
+
+    /// Forgets what nobody will read. Returns how much it was, to be given back after unlocking.
+    fn discard(&self, state: &mut State) -> usize {
+        let lost = state.buffer.len();
+        state.buffer = VecDeque::new();
+        self.shrink(state);
+        self.charge(state);
+        lost
+    }
+
+    fn forget(&self, lost: usize) {
+        if let Some(hosted) = self.limits.hosted(self.used_for) {
+            hosted.release(lost, true);
         }
     }
 
@@ -216,11 +298,20 @@ impl Pipe {
             ready.set(PollEvents::OUT, room(&state.buffer) >= PIPE_BUF);
             ready.set(PollEvents::ERR, state.readers.open == 0);
         }
+        let mut cleared = [Woken::default(), Woken::default(), Woken::default()];
+        if ready.contains(PollEvents::OUT)
+            && let Some(hosted) = self.limits.hosted(self.used_for)
+        {
+            let (room, woken) = hosted.has_room(PIPE_BUF, state.buffer.is_empty(), waker);
+            ready.set(PollEvents::OUT, room);
+            cleared[2] = woken;
+        }
         ready &= interest | PollEvents::HUP | PollEvents::ERR;
         if !ready.is_empty() {
+            drop(state);
+            cleared.into_iter().for_each(Woken::wake);
             return ready;
         }
-        let mut cleared = [Woken::default(), Woken::default()];
         if access.contains(AccessMode::READ) {
             cleared[0] = state.readers.waiting.register(waker);
         }
@@ -264,19 +355,20 @@ impl Pipe {
             state.writers.open -= 1;
             woken[1] = state.readers.waiting.take();
         }
-        if state.readers.open == 0 && state.writers.open == 0 {
-            // What nobody read is gone, also from a FIFO.
-            state.buffer = VecDeque::new();
-            self.shrink(&mut state);
-        }
+        // What nobody read is gone, also from a FIFO; what the host shares with guests has no reader to come.
+        let unread = state.readers.open == 0 && (state.writers.open == 0 || self.used_for != PipeUse::Guests);
+        let lost = if unread { self.discard(&mut state) } else { 0 };
         drop(state);
         woken.into_iter().for_each(Woken::wake);
+        self.forget(lost);
     }
 }
 
 impl Drop for Pipe {
     fn drop(&mut self) {
+        // The ends keep the pipe, so the last of them has discarded what was in it.
         self.limits.pipes().give(1);
+        self.limits.memory().give(self.state.get_mut().charged as u64);
     }
 }
 
@@ -437,20 +529,6 @@ impl Drop for PipeEnd {
 /// Bytes that fit before the capacity is reached.
 fn room(buffer: &VecDeque<u8>) -> usize {
     PIPE_CAPACITY.saturating_sub(buffer.len())
-}
-
-/// Appends all of `data`.
-fn push(buffer: &mut VecDeque<u8>, data: &[u8]) -> Result<()> {
-    let needed = buffer.len().saturating_add(data.len());
-    if needed > buffer.capacity() {
-        // A power of two, so that a pipe within its capacity never allocates more than that.
-        let wanted = needed.checked_next_power_of_two().unwrap_or(needed).max(FIRST_CAPACITY);
-        buffer
-            .try_reserve_exact(wanted - buffer.len())
-            .map_err(|_| Errno::ENOMEM)?;
-    }
-    buffer.extend(data);
-    Ok(())
 }
 
 /// Bytes of the first allocation.

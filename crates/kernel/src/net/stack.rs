@@ -16,7 +16,7 @@ use crate::wait::{WaitQueue, Woken};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use core::task::Waker;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The sockets of one VM.
 pub struct Net {
@@ -34,6 +34,8 @@ pub struct Net {
     sockets: Counter,
     connections: Counter,
     buffered: Counter,
+    /// Memory of the VM, of which the buffers are a part.
+    memory: OnceLock<Arc<Counter>>,
     /// Datagrams of one queue.
     pub(super) queue_len: usize,
     dropped: AtomicU64,
@@ -87,6 +89,7 @@ impl Net {
             sockets: counter("limits.resources.maxSockets", "sockets", limits.max_sockets),
             connections: counter("limits.resources.maxConnections", "connections", limits.max_connections),
             buffered: counter(path, "bytes", limits.max_socket_buffered_bytes),
+            memory: OnceLock::new(),
             queue_len: usize::try_from(limits.max_socket_datagram_queue_len).unwrap_or(usize::MAX),
             dropped: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
@@ -174,6 +177,12 @@ impl Net {
         &self.buffered
     }
 
+    /// Counts what is buffered as memory of the VM, too, from now on. Buffers have a bound of their own, so they are never
+    /// refused for it.
+    pub fn count_memory(&self, memory: &Arc<Counter>) {
+        let _ = self.memory.set(Arc::clone(memory));
+    }
+
     /// Datagrams that were thrown away because a queue was full.
     pub fn dropped_datagrams(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -196,6 +205,13 @@ impl Net {
                 .ok()
                 .filter(|got| *got > 0),
         };
+        let take = || {
+            let got = take()?;
+            if let Some(memory) = self.memory.get() {
+                memory.add(got as u64);
+            }
+            Some(got)
+        };
         if let Some(got) = take() {
             return (Some(got), Woken::default());
         }
@@ -217,6 +233,9 @@ impl Net {
             return;
         }
         self.buffered.give(bytes as u64);
+        if let Some(memory) = self.memory.get() {
+            memory.give(bytes as u64);
+        }
         fence(Ordering::SeqCst);
         if self.starving.swap(false, Ordering::SeqCst) {
             self.starved.wake();

@@ -30,6 +30,11 @@ pub trait Executor: Send + Sync + 'static {
 
 /// A program that is ready to run.
 pub trait Program: Send {
+    /// Bytes of memory that it begins with: a spawn that the VM has not so much for fails.
+    fn memory(&self) -> u64 {
+        0
+    }
+
     /// Runs it as `process`: queues the first run and returns.
     fn start(self: Box<Self>, process: Arc<Process>);
 }

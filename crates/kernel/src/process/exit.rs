@@ -8,16 +8,13 @@ use super::signal::{Disposition, SigInfo, Signal};
 use super::status::{ExitStatus, ProcessUsage};
 use super::table::State;
 use super::wake::Wakes;
-use crate::errno::Errno;
 use crate::error::LimitExceeded;
+use crate::events::AuditKind;
 use crate::fd::FdTable;
 use crate::id::Pid;
 use crate::vfs::locks::FileKey;
 use core::sync::atomic::Ordering;
 use core::task::{Poll, Waker};
-
-/// Time that a process has after `SIGXCPU` before it is killed, in ns of CPU time.
-const CPU_GRACE: u64 = 1_000_000_000;
 
 impl Process {
     /// Whether the process may run. `Pending` while it is stopped; `waker` is woken when that changes.
@@ -52,11 +49,19 @@ impl Process {
 
     /// The process ends because it hit a limit that no call can report.
     pub fn exit_for(&self, limit: LimitExceeded, signal: Signal) {
-        let _ = self.breach.set(limit);
+        self.note_breach(limit);
         self.doom(ExitStatus::Signaled(signal));
     }
 
-    fn doom(&self, status: ExitStatus) {
+    /// The process ends, or will end, because of a limit; the first counts.
+    pub(super) fn note_breach(&self, limit: LimitExceeded) {
+        let pid = self.pid();
+        if self.breach.set(limit.clone()).is_ok() {
+            self.kernel().audit().record(AuditKind::ProcessKilled { limit, pid });
+        }
+    }
+
+    pub(super) fn doom(&self, status: ExitStatus) {
         let mut wakes = Wakes::default();
         self.kernel().table.lock().condemn(self.pid(), status, &mut wakes);
         wakes.fire();
@@ -103,94 +108,14 @@ impl Process {
         }
         self.drop_files(fds);
         drop(self.place.lock().take());
-        self.kernel()
-            .meters
-            .memory
-            .give(self.meter.memory.swap(0, Ordering::AcqRel));
+        let memory = self.meter.memory.swap(0, Ordering::AcqRel);
+        self.kernel().fd_limits().memory().give(memory);
         if self.sid() == self.pid()
             && let Some(ptys) = self.kernel().ptys_if_any()
             && let Some(pty) = ptys.controlling(self.sid())
         {
             pty.release_session(self.sid(), true);
         }
-    }
-
-    /// Accounts for CPU time in guest code, in ns, and enforces the limits on it.
-    pub fn charge(&self, user_ns: u64) {
-        let used = self
-            .meter
-            .user_ns
-            .fetch_add(user_ns, Ordering::AcqRel)
-            .saturating_add(user_ns);
-        self.kernel().meters.count_cpu(user_ns);
-        if used >= self.meter.next_cpu_warning.load(Ordering::Acquire) {
-            self.over_cpu(used);
-        }
-    }
-
-    /// The CPU time at which something happens was reached.
-    fn over_cpu(&self, used: u64) {
-        let (soft, hard) = self.cpu_limits();
-        if used < soft {
-            self.meter.next_cpu_warning.store(soft, Ordering::Release);
-        } else if used < hard {
-            // As in Linux, the signal comes again with every second.
-            let next = used.saturating_add(CPU_GRACE).min(hard);
-            self.meter.next_cpu_warning.store(next, Ordering::Release);
-            self.note_cpu_breach(used);
-            self.kernel().signal(self.pid(), SigInfo::kernel(Signal::XCPU));
-        } else {
-            self.meter.next_cpu_warning.store(u64::MAX, Ordering::Release);
-            self.note_cpu_breach(used);
-            self.doom(ExitStatus::Signaled(Signal::KILL));
-        }
-    }
-
-    /// CPU time at which the process is warned and killed, in ns: the stricter of the VM's limit and its own.
-    fn cpu_limits(&self) -> (u64, u64) {
-        let (own_soft, own_hard) = self.limits.lock().cpu_ns();
-        let cap = match self.kernel().limits.max_cpu_time_ms {
-            0 => u64::MAX,
-            ms => ms.saturating_mul(1_000_000),
-        };
-        (own_soft.min(cap), own_hard.min(cap.saturating_add(CPU_GRACE)))
-    }
-
-    fn note_cpu_breach(&self, used: u64) {
-        let capacity = self.kernel().limits.max_cpu_time_ms;
-        let observed = used / 1_000_000;
-        if capacity > 0 && observed >= capacity {
-            let path = "limits.process.maxCpuTimeMs";
-            let breach = LimitExceeded::new(path, "ms", observed, capacity, "run", Errno::EINTR);
-            let _ = self.breach.set(breach);
-        }
-    }
-
-    /// Takes `bytes` of the VM's memory for the process; false if the VM has not that much left, and then nothing was taken.
-    /// All of it is given back when the process ends.
-    pub fn grow_memory(&self, bytes: u64) -> bool {
-        let meters = &self.kernel().meters;
-        if meters.memory.take(bytes, "grow").is_err() {
-            return false;
-        }
-        let held = self
-            .meter
-            .memory
-            .fetch_add(bytes, Ordering::AcqRel)
-            .saturating_add(bytes);
-        self.meter.peak_memory.fetch_max(held, Ordering::AcqRel);
-        meters.note_peak();
-        true
-    }
-
-    /// Gives memory back before the end.
-    pub fn shrink_memory(&self, bytes: u64) {
-        let held = &self.meter.memory;
-        let before = held.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-            Some(held.saturating_sub(bytes))
-        });
-        let given = before.unwrap_or(0).min(bytes);
-        self.kernel().meters.memory.give(given);
     }
 
     /// What it has used itself.
@@ -200,11 +125,6 @@ impl Process {
             sys_ns: self.meter.sys_ns.load(Ordering::Acquire),
             max_rss: self.meter.peak_memory.load(Ordering::Acquire),
         }
-    }
-
-    /// Memory that it holds now, in bytes.
-    pub fn memory(&self) -> u64 {
-        self.meter.memory.load(Ordering::Acquire)
     }
 }
 

@@ -5,16 +5,16 @@ use super::exited::Exited;
 use super::jobs::Jobs;
 use super::process::Process;
 use super::table::Table;
-use super::usage::{Meters, Usage};
+use super::usage::{Meters, Stock, Usage};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::events::{Audit, EventSink};
-use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, StatusFlags};
+use crate::fd::{AccessMode, FdLimits, Fifos, File, OpenFile, Pipe, PipeUse, StatusFlags};
 use crate::guard::Guard;
 use crate::id::Pid;
 use crate::id::{Gid, Uid};
-use crate::limits::Limits;
+use crate::limits::{Counter, Field, Limits};
 use crate::net::{Egress, Net, NetSetup, NetworkConfig};
 use crate::policy::Policy;
 use crate::pseudo;
@@ -100,12 +100,7 @@ impl Kernel {
             vfs.set_rules(Rules::of(&guard));
             let meters = Meters::new(&config.limits);
             let fd_limits = FdLimits::new(&config.limits);
-            let own = [
-                &meters.processes,
-                &meters.memory,
-                &config.fs_quota.bytes,
-                &config.fs_quota.inodes,
-            ];
+            let own = [&meters.processes, &config.fs_quota.bytes, &config.fs_quota.inodes];
             own.into_iter()
                 .chain(fd_limits.stocks())
                 .for_each(|stock| stock.watch(&audit));
@@ -219,6 +214,32 @@ impl Kernel {
         Usage::new(&self.meters, &self.fd_limits, self.ptys.get())
     }
 
+    /// How full every stock is that is warned about, in the order of the table of limits.
+    pub fn stocks(&self) -> Vec<Stock> {
+        let quota = &self.quota;
+        let own = [&self.meters.processes, &quota.bytes, &quota.inodes]
+            .into_iter()
+            .chain(self.fd_limits.stocks());
+        let net = self
+            .net
+            .get()
+            .map(|net| [net.sockets(), net.connections(), net.buffered()]);
+        let used: Vec<&Counter> = own
+            .chain(net.into_iter().flatten())
+            .chain(self.ptys.get().map(PtyTable::usage))
+            .collect();
+        let stock = |field: &'static Field| Stock {
+            field,
+            // What was never used has no counter yet.
+            observed: used
+                .iter()
+                .find(|counter| counter.path() == field.path)
+                .map_or(0, |counter| counter.used()),
+            capacity: self.limits.get(field.path).unwrap_or_default(),
+        };
+        Limits::FIELDS.iter().filter(|field| field.warns).map(stock).collect()
+    }
+
     /// When the VM was created.
     pub fn booted(&self) -> Timestamp {
         self.booted
@@ -258,6 +279,7 @@ impl Kernel {
                 policy: Arc::clone(self.policy()),
                 audit: Arc::clone(&self.audit),
             });
+            net.count_memory(self.fd_limits.memory());
             let stocks = [net.sockets(), net.connections(), net.buffered()];
             stocks.into_iter().for_each(|stock| stock.watch(&self.audit));
             net
@@ -268,7 +290,8 @@ impl Kernel {
     pub fn ptys(&self) -> &PtyTable {
         self.ptys.get_or_init(|| {
             let jobs = Arc::new(Jobs::new(self.this.clone()));
-            let ptys = PtyTable::new(&self.limits, Arc::clone(&self.clock), jobs);
+            let memory = Arc::clone(self.fd_limits.memory());
+            let ptys = PtyTable::new(&self.limits, Arc::clone(&self.clock), jobs).with_memory(memory);
             ptys.usage().watch(&self.audit);
             ptys
         })
@@ -279,14 +302,14 @@ impl Kernel {
         self.ptys.get()
     }
 
-    /// A pipe for the host's use: reading and writing end.
-    pub fn pipe(&self) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
-        OpenFile::pipe(
-            &self.fd_limits,
-            (Uid::USER, Gid::USER),
-            self.clock.now(),
-            StatusFlags::empty(),
-        )
+    /// A pipe of which one side is the host's: reading and writing end.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENFILE` at a limit.
+    pub fn pipe(&self, used_for: PipeUse) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
+        let owner = (Uid::USER, Gid::USER);
+        let pipe = Pipe::used_for(used_for, &self.fd_limits, owner, self.clock.now())?;
+        OpenFile::ends_of(&pipe, &self.fd_limits, StatusFlags::empty())
     }
 
     /// A new terminal for the host's use, owned by the VM's user.

@@ -17,6 +17,7 @@
 //! * A blocked system call keeps no state: it is called again, with the same arguments, after its waker was woken.
 //!   Deadlines are absolute for that reason.
 
+mod account;
 mod clone;
 mod denial;
 mod enrol;
@@ -64,7 +65,7 @@ pub use signal::{DefaultAction, Disposition, MaskHow, SigInfo, SigSet, Signal};
 pub use status::{ExitStatus, ProcessUsage, Times, WaitEvent, WaitOptions, WaitTarget, Waited};
 pub use system::UtsName;
 pub(crate) use system::{RELEASE as OS_RELEASE, VERSION as OS_VERSION};
-pub use usage::Usage;
+pub use usage::{Stock, Usage};
 
 /// Largest process id.
 pub const PID_MAX: u32 = 4_194_304;

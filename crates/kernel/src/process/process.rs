@@ -77,10 +77,12 @@ pub(super) struct Meter {
     pub(super) next_cpu_warning: AtomicU64,
     /// Largest size that the process may write a file to (`RLIMIT_FSIZE`).
     pub(super) file_size: AtomicU64,
+    /// Instructions that it may still execute, if they are counted.
+    pub(super) fuel: AtomicU64,
 }
 
 impl Meter {
-    fn new(file_size: u64) -> Self {
+    fn new(file_size: u64, fuel: u64) -> Self {
         let zero = || AtomicU64::new(0);
         Self {
             user_ns: zero(),
@@ -91,6 +93,7 @@ impl Meter {
             written_bytes: zero(),
             next_cpu_warning: zero(),
             file_size: AtomicU64::new(file_size),
+            fuel: AtomicU64::new(fuel),
         }
     }
 }
@@ -156,6 +159,7 @@ impl Process {
         Self {
             started: kernel.clock.now(),
             started_at: kernel.clock.instant(),
+            meter: Meter::new(parts.limits.get(Resource::FileSize).soft, kernel.limits.max_wasm_fuel),
             kernel,
             pid: parts.pid,
             parent: AtomicU32::new(0),
@@ -169,7 +173,6 @@ impl Process {
             timer: Mutex::default(),
             fifo: Mutex::new(None),
             nice: AtomicI32::new(parts.nice),
-            meter: Meter::new(parts.limits.get(Resource::FileSize).soft),
             limits: Mutex::new(parts.limits),
             waiting_since: AtomicU64::new(0),
             noticed: WaitSlot::default(),

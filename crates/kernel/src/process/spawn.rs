@@ -56,6 +56,7 @@ impl Kernel {
         let env = self.environment_for(parent, request);
         let loaded = ready!(self.load(&there.fs(), request, &env, waker))?;
         let fds = ready!(self.child_fds(parent, start, request, request.inherit, waker))?;
+        self.check_memory(loaded.program.memory(), "spawn")?;
         let image = Image::new(&loaded.path, loaded.argv, env.into_owned(), loaded.known_as);
         let child = self.admit(parent, request, there, (image, loaded.exe), fds)?;
         reservation.keep();

@@ -2,7 +2,7 @@
 
 use crate::errno::Errno;
 use crate::fd::FdLimits;
-use crate::limits::{Counter, Limits};
+use crate::limits::{Counter, Field, Limits};
 use crate::tty::PtyTable;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(super) struct Meters {
     pub(super) processes: Counter,
-    pub(super) memory: Counter,
     peak_memory: AtomicU64,
     started: AtomicU64,
     cpu_ns: AtomicU64,
@@ -20,10 +19,8 @@ impl Meters {
     pub(super) fn new(limits: &Limits) -> Self {
         let counter = |path, unit, cap, errno| Counter::new(path, unit, cap, errno);
         let processes = "limits.resources.maxProcesses";
-        let memory = "limits.resources.maxMemoryBytes";
         Self {
             processes: counter(processes, "processes", limits.max_processes, Errno::EAGAIN),
-            memory: counter(memory, "bytes", limits.max_memory_bytes, Errno::ENOMEM),
             peak_memory: AtomicU64::new(0),
             started: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
@@ -38,9 +35,21 @@ impl Meters {
         self.cpu_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
-    pub(super) fn note_peak(&self) {
-        self.peak_memory.fetch_max(self.memory.used(), Ordering::Relaxed);
+    pub(super) fn note_peak(&self, memory: u64) {
+        self.peak_memory.fetch_max(memory, Ordering::Relaxed);
     }
+}
+
+/// How full a stock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stock {
+    /// Its limit.
+    pub field: &'static Field,
+    /// Usage now.
+    pub observed: u64,
+    /// The cap in force.
+    pub capacity: u64,
 }
 
 /// What a VM uses now and has used.
@@ -49,7 +58,7 @@ impl Meters {
 pub struct Usage<'a> {
     /// Processes, running or not yet reaped.
     pub processes: &'a Counter,
-    /// Private memory of all processes.
+    /// Memory of all processes, and of what waits in pipes, terminals and sockets.
     pub memory: &'a Counter,
     /// Open descriptions.
     pub open_fds: &'a Counter,
@@ -63,7 +72,7 @@ impl<'a> Usage<'a> {
     pub(super) fn new(meters: &'a Meters, fds: &'a FdLimits, ptys: Option<&'a PtyTable>) -> Self {
         Self {
             processes: &meters.processes,
-            memory: &meters.memory,
+            memory: fds.memory(),
             open_fds: fds.descriptions(),
             pipes: fds.pipes(),
             meters,

@@ -2,13 +2,13 @@
 
 use super::discipline::Discipline;
 use super::job::{Access, Admission, Caller, JobControl, TtySignal};
+use super::table::Share;
 use super::termios::{Control, LocalModes, Queue, Termios, When, WindowSize};
 use crate::clock::{Clock, Instant, Timestamp};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::{File, IoResult, PollEvents};
 use crate::id::{Gid, Ino, Pid, Uid};
-use crate::limits::Counter;
 use crate::vfs::{Attr, FileType, Mode};
 use crate::wait::WaitQueue;
 use core::any::Any;
@@ -24,7 +24,8 @@ pub struct Pty {
     created: Timestamp,
     clock: Arc<dyn Clock>,
     jobs: Arc<dyn JobControl>,
-    count: Arc<Counter>,
+    /// Given back when the pair is gone.
+    _share: Share,
     state: Mutex<State>,
     /// Tasks that use the master.
     master: WaitQueue,
@@ -53,7 +54,7 @@ impl Pty {
         owner: (Uid, Gid),
         clock: Arc<dyn Clock>,
         jobs: Arc<dyn JobControl>,
-        count: Arc<Counter>,
+        share: Share,
     ) -> Self {
         Self {
             number,
@@ -61,7 +62,7 @@ impl Pty {
             created: clock.now(),
             clock,
             jobs,
-            count,
+            _share: share,
             state: Mutex::new(State {
                 discipline: Discipline::default(),
                 window: WindowSize::default(),
@@ -300,12 +301,6 @@ impl Pty {
             self.jobs.signal_leader(session, TtySignal::HangUp);
             self.jobs.signal_leader(session, TtySignal::Continue);
         }
-    }
-}
-
-impl Drop for Pty {
-    fn drop(&mut self) {
-        self.count.give(1);
     }
 }
 

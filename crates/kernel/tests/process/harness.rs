@@ -3,7 +3,7 @@
 
 use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::cred::Credentials;
-use agentos_kernel::fd::{IoResult, OpenFile};
+use agentos_kernel::fd::{IoResult, OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Gid, Pid, Uid};
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::process::{
@@ -390,7 +390,7 @@ impl Vm {
 
     /// A pipe to the host: the reading end, and the action that makes the writing end a process's descriptor `fd`.
     pub fn output(&self, fd: u32) -> (Arc<OpenFile>, FileAction) {
-        let (read, write) = self.kernel.pipe().unwrap();
+        let (read, write) = self.kernel.pipe(PipeUse::Output).unwrap();
         (read, FileAction::Inherit(Fd(fd), write))
     }
 

@@ -75,6 +75,7 @@ pub(super) async fn clone(
         if !cx.state.code.can_clone() {
             return Err(Errno::ENOSYS.into());
         }
+        process.kernel().check_memory(process.memory(), "clone")?;
         let group = (flags & CLONE_PGROUP != 0)
             .then(|| request::group(pgroup))
             .transpose()?;

@@ -20,9 +20,10 @@ const KEPT_MEMORY: usize = 1 << 20;
 /// Part of a table and of a stack that a free slot keeps.
 const KEPT_REST: usize = 64 << 10;
 
-fn base() -> Config {
+fn base(fuel: bool) -> Config {
     let mut config = Config::new();
     config
+        .consume_fuel(fuel)
         .epoch_interruption(true)
         .collector(Collector::DeferredReferenceCounting)
         .wasm_memory64(false)
@@ -38,8 +39,8 @@ fn base() -> Config {
 }
 
 /// For processes beyond the pool, which may use `stack` bytes of native stack.
-pub(super) fn on_demand(stack: usize) -> Config {
-    let mut config = base();
+pub(super) fn on_demand(stack: usize, fuel: bool) -> Config {
+    let mut config = base(fuel);
     config
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
         .max_wasm_stack(stack);
@@ -47,8 +48,8 @@ pub(super) fn on_demand(stack: usize) -> Config {
 }
 
 /// For compiling only.
-pub(super) fn compiler(parallel: bool) -> Config {
-    let mut config = on_demand(WASM_STACK);
+pub(super) fn compiler(parallel: bool, fuel: bool) -> Config {
+    let mut config = on_demand(WASM_STACK, fuel);
     config.parallel_compilation(parallel);
     config
 }
@@ -56,7 +57,7 @@ pub(super) fn compiler(parallel: bool) -> Config {
 /// For processes in a pool of `slots`. With `keep`, pages that a process wrote stay in its slot and are reset one by one,
 /// which halves the cost of starting the next process: its pages need not be faulted in. That needs a host that says
 /// which pages were written (Linux 6.7); elsewhere all of the kept part would have to be reset, which costs more than it saves.
-pub(super) fn pooled(slots: u32, keep: bool) -> Config {
+pub(super) fn pooled(slots: u32, keep: bool, fuel: bool) -> Config {
     // A store that uses exceptions takes a second memory, for their heap.
     let heaps = (slots / 4).max(1);
     let mut pool = PoolingAllocationConfig::new();
@@ -74,7 +75,7 @@ pub(super) fn pooled(slots: u32, keep: bool) -> Config {
             .table_keep_resident(KEPT_REST)
             .async_stack_keep_resident(KEPT_REST);
     }
-    let mut config = base();
+    let mut config = base(fuel);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

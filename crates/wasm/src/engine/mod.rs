@@ -13,7 +13,8 @@
 //!
 //! Choices that are part of compatibility, and why:
 //!
-//! * Epochs are always on: without them a loop could be neither stopped nor scheduled. Fuel would cost three times as much.
+//! * Epochs are always on: without them a loop could be neither stopped nor scheduled. Fuel would cost three times as much; an
+//!   executor for VMs with an instruction budget has it beside epochs, and code of its own.
 //! * The collector is `drc`. It only serves standard exceptions; the null collector would never free their payloads.
 //! * A memory has 4 GiB of address space and guard pages, so that accesses need no bounds check. That is never reduced: if
 //!   the host refuses the address space, there are fewer slots.
@@ -40,6 +41,8 @@ pub(crate) struct Engines {
     first: Option<Pool>,
     rest: OnceLock<Option<Pool>>,
     rest_slots: u32,
+    /// Whether instructions are counted.
+    fuel: bool,
     /// By the size of stack that guests may use, in units of [`STACK_STEP`].
     on_demand: RwLock<Vec<(usize, Engine)>>,
     serial: OnceLock<Engine>,
@@ -56,7 +59,7 @@ pub(crate) struct Pool {
 impl Engines {
     /// Makes the first engine. There is no pool if the host has not enough address space for the smallest.
     pub(crate) fn new(config: &WasmConfig) -> Result<Self> {
-        let first = Pool::new(config.pool_slots.min(FIRST_SLOTS));
+        let first = Pool::new(config.pool_slots.min(FIRST_SLOTS), config.fuel);
         let engines = Self {
             rest_slots: if first.is_some() {
                 config.pool_slots.saturating_sub(FIRST_SLOTS)
@@ -64,6 +67,7 @@ impl Engines {
                 0
             },
             first,
+            fuel: config.fuel,
             rest: OnceLock::new(),
             on_demand: RwLock::default(),
             serial: OnceLock::new(),
@@ -81,6 +85,11 @@ impl Engines {
         }
     }
 
+    /// Whether instructions are counted.
+    pub(crate) fn counts_fuel(&self) -> bool {
+        self.fuel
+    }
+
     /// A pool with a free slot, which is taken.
     pub(crate) fn claim(&self) -> Option<&Pool> {
         let first = self.first.as_ref()?;
@@ -89,7 +98,7 @@ impl Engines {
         }
         let rest = self.rest.get_or_init(|| {
             if self.rest_slots > 0 {
-                Pool::new(self.rest_slots)
+                Pool::new(self.rest_slots, self.fuel)
             } else {
                 None
             }
@@ -120,7 +129,7 @@ impl Engines {
         if let Some(engine) = find(&engines) {
             return Ok(engine);
         }
-        let engine = Engine::new(&flavour::on_demand(steps * STACK_STEP))?;
+        let engine = Engine::new(&flavour::on_demand(steps * STACK_STEP, self.fuel))?;
         engines.push((steps, engine.clone()));
         Ok(engine)
     }
@@ -131,7 +140,7 @@ impl Engines {
         if let Some(engine) = slot.get() {
             return Ok(engine.clone());
         }
-        let engine = Engine::new(&flavour::compiler(parallel))?;
+        let engine = Engine::new(&flavour::compiler(parallel, self.fuel))?;
         Ok(slot.get_or_init(|| engine).clone())
     }
 
@@ -153,10 +162,10 @@ impl Engines {
 
 impl Pool {
     /// A pool with the wanted number of slots, or the half, or the quarter, ...
-    fn new(wanted: u32) -> Option<Self> {
+    fn new(wanted: u32, fuel: bool) -> Option<Self> {
         let mut slots = wanted;
         while slots > 0 {
-            let made = [true, false].map(|keep| flavour::pooled(slots, keep));
+            let made = [true, false].map(|keep| flavour::pooled(slots, keep, fuel));
             if let Some(engine) = made.iter().find_map(|config| Engine::new(config).ok()) {
                 return Some(Self {
                     engine,
@@ -246,7 +255,7 @@ mod tests {
 
     #[test]
     fn without_address_space_there_is_less_of_a_pool_or_none() {
-        assert!(Pool::new(u32::MAX).is_none_or(|pool| pool.slots < u32::MAX));
+        assert!(Pool::new(u32::MAX, false).is_none_or(|pool| pool.slots < u32::MAX));
         assert!(engines(0).claim().is_none());
     }
 }

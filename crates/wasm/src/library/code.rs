@@ -143,6 +143,11 @@ impl Code {
         Err(LimitExceeded::new(path, "bytes", self.memory, capacity, "exec", Errno::ENOMEM).into())
     }
 
+    /// Bytes of memory that it begins with.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
+    }
+
     /// Whether a process that runs it can be cloned.
     pub(crate) fn can_clone(&self) -> bool {
         self.clones

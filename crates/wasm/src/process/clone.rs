@@ -16,7 +16,7 @@ pub(crate) async fn clone_process(caller: &mut Caller<'_, State>, child: Arc<Pro
     let data = caller.data();
     let state = State::new(&data.core, &data.vm, &data.code, &child);
     let made = match data.core.slot() {
-        Ok(slot) => Guest::new(state, slot).await.map_err(|_| ()),
+        Ok(slot) => Guest::new(state, slot, false).await.map_err(|_| ()),
         Err(_) => Err(()),
     };
     let copied = match made {

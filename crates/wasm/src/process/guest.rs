@@ -7,11 +7,12 @@ use crate::engine::FULL_STACK;
 use crate::executor::Slot;
 use crate::library::Form;
 use agentos_kernel::process::{Gate, Process, Signal};
+use agentos_kernel::{Errno, Error, LimitExceeded};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use wasmtime::{
-    Extern, Instance, ModuleExport, PoolConcurrencyLimitError, Store, StoreContextMut, TypedFunc, UpdateDeadline,
+    Extern, Instance, ModuleExport, PoolConcurrencyLimitError, Store, StoreContextMut, Trap, TypedFunc, UpdateDeadline,
     WasmParams, WasmResults,
 };
 
@@ -26,26 +27,22 @@ pub(super) struct Guest {
 
 impl Guest {
     /// Makes an instance: in the pool if there is room, else outside. A start function may end the process already.
-    pub(super) async fn new(mut state: State, mut slot: Slot) -> Result<Self, Outcome> {
-        let stack = state.process.kernel().limits().max_wasm_stack_bytes;
-        let poolable = state.code.fits_pool && stack >= FULL_STACK as u64;
-        if poolable
-            && let Some(engine) = slot.enter_pool()
-            && let Ok(form) = state.code.on(&engine)
-        {
-            let (store, made) = instantiate(&form, state).await?;
-            match made {
-                Err(error) if error.is::<PoolConcurrencyLimitError>() => {
-                    state = store.into_data();
-                    state.uncharge();
-                }
-                made => return Self::finish(store, made, form, slot),
-            }
+    ///
+    /// With `insists` a VM that has not enough memory for it loses its largest process, until there is enough or the process
+    /// itself is the largest: whoever started it was told already that it runs.
+    pub(super) async fn new(mut state: State, mut slot: Slot, insists: bool) -> Result<Self, Outcome> {
+        loop {
+            let (mut store, made, form) = attempt(state, &mut slot).await?;
+            let Err(error) = &made else {
+                return Self::finish(store, made, form, slot);
+            };
+            let Some(needed) = store.data_mut().refused.take().filter(|_| insists) else {
+                return Err(outcome(&mut store, error));
+            };
+            state = store.into_data();
+            state.uncharge();
+            make_room(&state.process, needed).await?;
         }
-        slot.leave_pool();
-        let form = state.code.on_demand(stack).map_err(|_| Outcome::Fault(Signal::KILL))?;
-        let (store, made) = instantiate(&form, state).await?;
-        Self::finish(store, made, form, slot)
     }
 
     fn finish(
@@ -101,9 +98,67 @@ fn outcome(store: &mut Store<State>, error: &wasmtime::Error) -> Outcome {
     match error.downcast_ref::<Unwind>() {
         Some(Unwind::Exit(status)) => Outcome::Exited(*status),
         Some(Unwind::Killed) => Outcome::Killed,
-        Some(Unwind::Exec) => store.data_mut().next.take().map_or(Outcome::Killed, Outcome::Exec),
+        Some(Unwind::Exec) => {
+            if let Ok(left) = store.get_fuel() {
+                store.data().process.set_fuel(left);
+            }
+            store.data_mut().next.take().map_or(Outcome::Killed, Outcome::Exec)
+        }
+        None if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) => {
+            out_of_fuel(&store.data().process);
+            Outcome::Killed
+        }
         None => signal_of(error).map_or(Outcome::Killed, Outcome::Fault),
     }
+}
+
+fn out_of_fuel(process: &Process) {
+    let capacity = process.kernel().limits().max_wasm_fuel;
+    let path = "limits.resources.maxWasmFuel";
+    let breach = LimitExceeded::new(path, "units", capacity.saturating_add(1), capacity, "run", Errno::EINTR);
+    process.exit_for(breach, Signal::XCPU);
+}
+
+/// Waits until the end of the VM's largest process has made room. Fails if that is `process`.
+async fn make_room(process: &Arc<Process>, needed: u64) -> Result<(), Outcome> {
+    let Some(victim) = process.kernel().relieve(needed) else {
+        // Nobody holds any memory: it does not fit at all.
+        if let Err(Error::Limit(breach)) = process.kernel().check_memory(needed, "exec") {
+            process.exit_for(*breach, Signal::KILL);
+        }
+        return Err(Outcome::Killed);
+    };
+    let gone = poll_fn(|cx| match process.gate(Some(cx.waker())) {
+        Poll::Ready(Gate::Die) => Poll::Ready(Err(Outcome::Killed)),
+        _ => victim.poll_exit(cx.waker()).map(|_| Ok(())),
+    });
+    gone.await
+}
+
+/// One attempt to make an instance, in the pool or outside.
+async fn attempt(
+    mut state: State,
+    slot: &mut Slot,
+) -> Result<(Store<State>, wasmtime::Result<Instance>, Arc<Form>), Outcome> {
+    let stack = state.process.kernel().limits().max_wasm_stack_bytes;
+    let poolable = state.code.fits_pool && stack >= FULL_STACK as u64;
+    if poolable
+        && let Some(engine) = slot.enter_pool()
+        && let Ok(form) = state.code.on(&engine)
+    {
+        let (store, made) = instantiate(&form, state).await?;
+        match made {
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                state = store.into_data();
+                state.uncharge();
+            }
+            made => return Ok((store, made, form)),
+        }
+    }
+    slot.leave_pool();
+    let form = state.code.on_demand(stack).map_err(|_| Outcome::Fault(Signal::KILL))?;
+    let (store, made) = instantiate(&form, state).await?;
+    Ok((store, made, form))
 }
 
 /// A store for `state` and an attempt to make an instance in it.
@@ -112,6 +167,10 @@ async fn instantiate(form: &Form, state: State) -> Result<(Store<State>, wasmtim
     let store = Store::try_new(form.pre.module().engine(), state);
     let mut store = store.map_err(|_| Outcome::Fault(Signal::KILL))?;
     store.limiter(|state| state);
+    if store.data().core.counts_fuel() {
+        let fuel = store.data().process.fuel();
+        store.set_fuel(fuel).map_err(|_| Outcome::Fault(Signal::KILL))?;
+    }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(at_tick);
     let made = form.pre.instantiate_async(&mut store).await;

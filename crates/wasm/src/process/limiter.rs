@@ -1,6 +1,7 @@
 //! What an instance may allocate.
 
 use super::state::State;
+use agentos_kernel::{Errno, LimitExceeded};
 use wasmtime::ResourceLimiter;
 
 /// Entries of one table; more than any compiler makes.
@@ -11,12 +12,25 @@ pub(crate) const TABLES_MAX: usize = 16;
 /// Bytes that a table entry takes.
 const TABLE_ENTRY: usize = 8;
 
+impl State {
+    fn note_refused(&self, total: u64) {
+        let path = "limits.resources.maxWasmMemoryBytes";
+        let breach = LimitExceeded::new(path, "bytes", total, self.linear_max, "grow", Errno::ENOMEM);
+        let process = &self.process;
+        process.kernel().audit().limit_exceeded(&breach, Some(process.pid()));
+    }
+}
+
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
         // The bound is one of the process, however many memories it has.
         let total = self.linear.saturating_add(more as u64);
-        let fits = total <= self.linear_max && maximum.is_none_or(|maximum| desired <= maximum);
+        let within = total <= self.linear_max;
+        if !within {
+            self.note_refused(total);
+        }
+        let fits = within && maximum.is_none_or(|maximum| desired <= maximum);
         let grows = fits && self.charge_memory(more);
         if grows {
             self.linear = total;

@@ -22,6 +22,10 @@ pub(crate) struct Program {
 }
 
 impl process::Program for Program {
+    fn memory(&self) -> u64 {
+        self.code.memory()
+    }
+
     fn start(self: Box<Self>, process: Arc<Process>) {
         let vm = self.core.vm(process.kernel());
         let share = Arc::clone(&vm);
@@ -55,7 +59,7 @@ async fn begin(program: Program, vm: &Arc<Vm>, process: &Arc<Process>) -> Outcom
     }
     let mut state = State::new(&program.core, vm, &program.code, process);
     crate::preview1::preopen(&mut state);
-    match Guest::new(state, program.slot).await {
+    match Guest::new(state, program.slot, true).await {
         Ok(guest) => guest.run().await,
         Err(outcome) => outcome,
     }

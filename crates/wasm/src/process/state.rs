@@ -3,7 +3,8 @@
 use crate::executor::Core;
 use crate::library::Code;
 use crate::scheduler::Vm;
-use agentos_kernel::process::{Process, Program};
+use agentos_kernel::process::{Process, Program, Signal};
+use agentos_kernel::{Errno, LimitExceeded};
 use std::sync::Arc;
 use wasmtime::{Instance, Memory};
 
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(super) linear_max: u64,
     pub(super) linear: u64,
     pub(super) growth: u64,
+    /// Memory that the VM did not have, since the last look.
+    pub(super) refused: Option<u64>,
 }
 
 impl State {
@@ -32,6 +35,7 @@ impl State {
             linear_max: process.kernel().limits().max_wasm_memory_bytes,
             linear: 0,
             growth: 0,
+            refused: None,
             process: Arc::clone(process),
             core: Arc::clone(core),
             vm: Arc::clone(vm),
@@ -55,7 +59,31 @@ impl State {
     }
 
     /// Takes memory of the VM; it is given back when the process ends.
-    pub(super) fn charge_memory(&self, bytes: usize) -> bool {
-        bytes == 0 || self.process.grow_memory(bytes as u64)
+    pub(super) fn charge_memory(&mut self, bytes: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let bytes = bytes as u64;
+        if self.is_too_large(bytes) {
+            return false;
+        }
+        let grown = self.process.grow_memory(bytes);
+        if !grown {
+            self.refused = Some(bytes);
+        }
+        grown
+    }
+
+    /// Ends the process if `bytes` more would be more than a process may have of everything (`runnerHeapLimitMb`).
+    fn is_too_large(&self, bytes: u64) -> bool {
+        let cap = self.process.kernel().limits().wasm_runner_heap_limit_mb;
+        let total = self.process.memory().saturating_add(bytes);
+        let too_large = total > cap << 20;
+        if too_large {
+            let path = "limits.wasm.runnerHeapLimitMb";
+            let breach = LimitExceeded::new(path, "MiB", total.div_ceil(1 << 20), cap, "grow", Errno::ENOMEM);
+            self.process.exit_for(breach, Signal::KILL);
+        }
+        too_large
     }
 }

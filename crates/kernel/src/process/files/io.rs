@@ -2,7 +2,7 @@
 
 use super::super::process::Process;
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, LimitExceeded, Result};
 use crate::fd::{AccessMode, IoResult, OpenFile, PIPE_BUF, PollEvents, SeekFrom, StatusFlags};
 use crate::id::Fd;
 use crate::process::signal::{SigInfo, Signal};
@@ -26,8 +26,10 @@ impl Process {
         let result = self.waiting(waker, |waker| {
             ready!(self.admit(&file, Access::Read, waker))?;
             let result = file.read(buf, waker);
-            if result.is_pending() && self.read_expired(waker) {
-                return Poll::Ready(Err(Errno::ETIMEDOUT.into()));
+            if result.is_pending()
+                && let Some(expired) = self.read_expired(waker)
+            {
+                return Poll::Ready(Err(expired));
             }
             result
         });
@@ -272,10 +274,14 @@ impl Process {
         self.meter.read_bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether the read that waits has waited too long (`maxBlockingReadMs`).
-    pub(super) fn read_expired(&self, waker: Option<&Waker>) -> bool {
+    /// `ETIMEDOUT` once the read that waits has waited too long (`maxBlockingReadMs`).
+    pub(super) fn read_expired(&self, waker: Option<&Waker>) -> Option<Error> {
         let limit = self.kernel().limits.max_blocking_read_ms;
-        limit > 0 && self.wait_expired(limit.saturating_mul(1_000_000), waker)
+        if limit == 0 || !self.wait_expired(limit.saturating_mul(1_000_000), waker) {
+            return None;
+        }
+        let path = "limits.resources.maxBlockingReadMs";
+        Some(LimitExceeded::new(path, "ms", limit, limit, "read", Errno::ETIMEDOUT).into())
     }
 
     /// Whether the call that waits has waited for `limit` ns; the first call starts the time.

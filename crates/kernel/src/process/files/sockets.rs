@@ -110,9 +110,9 @@ impl Process {
         let result = self.waiting(waker, |waker| {
             let result = not_waiting(&file, now, waker, |waker| socket.receive(buf, flags, waker));
             let result = self.socket_timeout(result, timeout, Errno::EAGAIN, waker);
-            match result.is_pending() && self.read_expired(waker) {
-                true => Poll::Ready(Err(Errno::ETIMEDOUT.into())),
-                false => result,
+            match result.is_pending().then(|| self.read_expired(waker)).flatten() {
+                Some(expired) => Poll::Ready(Err(expired)),
+                None => result,
             }
         });
         self.settle_wait(result)
