@@ -1,11 +1,13 @@
 //! Options of a VM, checked as a whole before anything starts.
 
 use crate::error::{Error, Result};
+use crate::events::Callbacks;
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
 use crate::permissions::PolicyInput;
 use crate::vm::AgentOs;
+use agentos_kernel::events::{AuditEvent, Event, LimitWarning};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::policy::{InvalidPolicy, Policy};
 use agentos_net::hook::EgressHook;
@@ -39,6 +41,7 @@ pub(crate) struct Options {
     pub(crate) cwd: String,
     pub(crate) hostname: String,
     pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) callbacks: Callbacks,
 }
 
 impl Default for Builder {
@@ -54,6 +57,7 @@ impl Default for Builder {
             cwd: "/home/user".to_owned(),
             hostname: "agent-os".to_owned(),
             cache_dir: crate::engine::default_cache_dir(),
+            callbacks: Callbacks::default(),
         };
         Self {
             options,
@@ -144,6 +148,34 @@ impl Builder {
     pub fn trust_root(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.outlet.trust_roots.push(pem.into());
         self
+    }
+
+    /// Calls `callback` for everything that the VM reports ([`AgentOs::events`] gives a stream instead). It is called on a thread
+    /// that serves all VMs and must return soon.
+    #[must_use]
+    pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.options.callbacks.add(callback);
+        self
+    }
+
+    /// Calls `callback` when usage comes near a limit; see [`on_event`](Self::on_event).
+    #[must_use]
+    pub fn on_limit_warning(self, callback: impl Fn(&LimitWarning) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let Event::LimitWarning(warning) = event {
+                callback(warning);
+            }
+        })
+    }
+
+    /// Calls `callback` for each entry of the audit trail; see [`on_event`](Self::on_event).
+    #[must_use]
+    pub fn on_audit_event(self, callback: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
+        self.on_event(move |event| {
+            if let Event::Audit(entry) = event {
+                callback(entry);
+            }
+        })
     }
 
     /// Adds a mount.

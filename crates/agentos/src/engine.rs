@@ -7,17 +7,21 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The executor whose compiled programs are kept in `cache_dir`.
-pub(crate) fn shared(cache_dir: Option<&Path>) -> Result<Arc<WasmExecutor>> {
-    static ENGINES: Mutex<Option<HashMap<Option<PathBuf>, Arc<WasmExecutor>>>> = Mutex::new(None);
+/// Where compiled programs are kept, and whether instructions are counted.
+type Key = (Option<PathBuf>, bool);
+
+/// The executor whose compiled programs are kept in `cache_dir`; one that counts instructions is another one.
+pub(crate) fn shared(cache_dir: Option<&Path>, fuel: bool) -> Result<Arc<WasmExecutor>> {
+    static ENGINES: Mutex<Option<HashMap<Key, Arc<WasmExecutor>>>> = Mutex::new(None);
     let mut engines = ENGINES.lock();
     let engines = engines.get_or_insert_with(HashMap::new);
-    let key = cache_dir.map(Path::to_owned);
+    let key = (cache_dir.map(Path::to_owned), fuel);
     if let Some(engine) = engines.get(&key) {
         return Ok(engine.clone());
     }
     let config = WasmConfig {
-        cache_dir: key.clone(),
+        cache_dir: key.0.clone(),
+        fuel,
         ..WasmConfig::default()
     };
     let engine = WasmExecutor::new(config).map_err(|error| Error::Engine(error.to_string()))?;

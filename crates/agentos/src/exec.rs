@@ -5,8 +5,9 @@ use crate::error::Result;
 use crate::process::{ProcessControl, Signal, Spawn};
 use crate::stream;
 use crate::vm::AgentOs;
+use agentos_kernel::LimitExceeded;
 use agentos_kernel::clock::Clock;
-use agentos_kernel::fd::OpenFile;
+use agentos_kernel::fd::{OpenFile, PipeUse};
 use bytes::Bytes;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
@@ -45,6 +46,8 @@ pub struct ExecOutput {
     pub stdout_truncated: bool,
     /// The same for standard error.
     pub stderr_truncated: bool,
+    /// The limit for which the command was killed, if it was.
+    pub limit: Option<LimitExceeded>,
 }
 
 impl ExecOutput {
@@ -115,15 +118,15 @@ impl Exec {
 
     async fn run(self) -> Result<ExecOutput> {
         let vm = self.spawn.vm.clone();
-        let limit = vm.options.limits.max_captured_output_bytes;
+        let limit = vm.options.limits.captured_output_bytes();
         let (stdin_read, stdin) = if self.stdin.is_empty() {
             (None, None)
         } else {
-            let (read, write) = vm.pipe("exec")?;
+            let (read, write) = vm.pipe(PipeUse::Input, "exec")?;
             (Some(read), Some((write, self.stdin)))
         };
-        let (stdout, stdout_write) = vm.pipe("exec")?;
-        let (stderr, stderr_write) = vm.pipe("exec")?;
+        let (stdout, stdout_write) = vm.pipe(PipeUse::Output, "exec")?;
+        let (stderr, stderr_write) = vm.pipe(PipeUse::Output, "exec")?;
         let process = self
             .spawn
             .start_with([stdin_read, Some(stdout_write), Some(stderr_write)])
@@ -186,6 +189,7 @@ impl Running {
             timed_out,
             stdout_truncated,
             stderr_truncated,
+            limit: self.control.process.limit().cloned(),
         })
     }
 

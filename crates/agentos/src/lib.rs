@@ -21,6 +21,7 @@ mod builder;
 mod capture;
 mod engine;
 mod error;
+mod events;
 mod exec;
 mod fetch;
 mod files;
@@ -39,6 +40,7 @@ mod table;
 mod usage;
 mod vm;
 
+pub use agentos_kernel::events::{AuditEvent, AuditKind, Event, LimitWarning, Text};
 pub use agentos_kernel::limits::{
     Field as LimitField, InvalidLimit, InvalidLimits, Limits, LimitsDraft, Zero as LimitZero,
 };
@@ -51,6 +53,7 @@ pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
 pub use agentos_software::Package as Software;
 pub use builder::Builder;
 pub use error::{Error, Result};
+pub use events::Events;
 pub use exec::{Exec, ExecOutput};
 pub use fetch::{RequestBody, ResponseBody};
 pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, Stat, WriteOutcome};
@@ -63,7 +66,7 @@ pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;
 pub use software::{Preparation, commands};
 pub use table::{ProcessInfo, ProcessTree};
-pub use usage::Usage;
+pub use usage::{LimitUsage, Usage};
 pub use vm::AgentOs;
 
 /// The kernel's filesystem interface, for mounting one's own.

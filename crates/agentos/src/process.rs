@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::stream;
 use crate::vm::{AgentOs, Vm};
-use agentos_kernel::Errno;
-use agentos_kernel::fd::OpenFile;
+use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Pid};
 use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
+use agentos_kernel::{Errno, LimitExceeded};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -130,10 +130,13 @@ impl Spawn {
     pub async fn start(self) -> Result<Process> {
         let (stdin_read, stdin) = match self.no_input {
             true => (None, None),
-            false => self.vm.pipe("spawn").map(|(read, write)| (Some(read), Some(write)))?,
+            false => self
+                .vm
+                .pipe(PipeUse::Input, "spawn")
+                .map(|(read, write)| (Some(read), Some(write)))?,
         };
-        let (stdout, stdout_write) = self.vm.pipe("spawn")?;
-        let (stderr, stderr_write) = self.vm.pipe("spawn")?;
+        let (stdout, stdout_write) = self.vm.pipe(PipeUse::Output, "spawn")?;
+        let (stderr, stderr_write) = self.vm.pipe(PipeUse::Output, "spawn")?;
         let streams = [stdin_read, Some(stdout_write), Some(stderr_write)];
         let process = self.start_with(streams).await?;
         let control = ProcessControl { vm: self.vm, process };
@@ -325,6 +328,11 @@ impl ProcessControl {
     /// Sends a signal to the process's group, which holds its descendants unless they left it.
     pub fn signal_group(&self, signal: Signal) -> Result<()> {
         self.vm.signal(-i64::from(self.pid()), signal.kernel())
+    }
+
+    /// The limit for which it was killed, if it was.
+    pub fn limit(&self) -> Option<LimitExceeded> {
+        self.process.limit().cloned()
     }
 
     /// How it ended, if it has.

@@ -95,7 +95,8 @@ impl AgentOs {
     /// Starts a program on a new terminal of the VM.
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell> {
         let size = winsize(options.cols, options.rows)?;
-        let pty = self.vm.kernel.open_pty().map_err(Error::os("openShell"))?;
+        let opened = self.vm.kernel.open_pty().map_err(Error::os("openShell"));
+        let pty = self.vm.noted(opened)?;
         self.vm
             .kernel
             .set_winsize(&pty.master, size)

@@ -4,7 +4,7 @@ use crate::vm::AgentOs;
 use std::time::Duration;
 
 /// Resource usage of a VM at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// Processes, running or not yet reaped.
@@ -17,18 +17,44 @@ pub struct Usage {
     pub filesystem_bytes: u64,
     /// Inodes created and still there.
     pub inodes: u64,
-    /// Private memory of all processes, now.
+    /// Memory of all processes and of what waits in pipes, terminals and sockets, now.
     pub memory_bytes: u64,
     /// The most that it has been.
     pub peak_memory_bytes: u64,
-    /// CPU time of all processes.
+    /// CPU time of all processes. Time in calls counts as theirs; it is not told apart.
     pub cpu_time: Duration,
+    /// Every limit that is warned about, in the order of the guide.
+    pub limits: Vec<LimitUsage>,
+}
+
+/// How much of a limit is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitUsage {
+    /// Field name, for example `maxProcesses`.
+    pub limit: &'static str,
+    /// Group of the field, for example `resources`.
+    pub category: &'static str,
+    /// Where it is configured, for example `limits.resources.maxProcesses`.
+    pub configuration_path: &'static str,
+    /// Usage now.
+    pub observed: u64,
+    /// The cap.
+    pub capacity: u64,
 }
 
 impl AgentOs {
     /// Resource usage now.
     pub fn usage(&self) -> Usage {
-        let usage = self.vm.kernel.usage();
+        let kernel = &self.vm.kernel;
+        let usage = kernel.usage();
+        let limit = |stock: agentos_kernel::process::Stock| LimitUsage {
+            limit: stock.field.name(),
+            category: stock.field.group(),
+            configuration_path: stock.field.path,
+            observed: stock.observed,
+            capacity: stock.capacity,
+        };
         Usage {
             processes: usage.processes.used(),
             processes_started: usage.processes_started(),
@@ -38,6 +64,7 @@ impl AgentOs {
             memory_bytes: usage.memory.used(),
             peak_memory_bytes: usage.peak_memory(),
             cpu_time: Duration::from_nanos(usage.cpu_ns()),
+            limits: kernel.stocks().into_iter().map(limit).collect(),
         }
     }
 }

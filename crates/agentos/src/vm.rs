@@ -2,12 +2,13 @@
 
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
+use crate::events::Feed;
 use crate::mount::{self, Mount, MountedAt, Source};
 use crate::permissions::Permissions;
 use crate::{engine, host};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
-use agentos_kernel::fd::OpenFile;
+use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
@@ -36,6 +37,7 @@ pub(crate) struct Vm {
     pub(crate) root: Arc<MemoryFs>,
     pub(crate) quota: Arc<FsQuota>,
     pub(crate) options: Options,
+    pub(crate) feed: Arc<Feed>,
     disposed: AtomicBool,
 }
 
@@ -72,7 +74,8 @@ impl AgentOs {
 
     /// Creates a VM on a root filesystem.
     pub(crate) fn boot_on(root: Arc<MemoryFs>, quota: Arc<FsQuota>, options: Options) -> Result<Self> {
-        let engine = engine::shared(options.cache_dir.as_deref())?;
+        let engine = engine::shared(options.cache_dir.as_deref(), options.limits.max_wasm_fuel > 0)?;
+        let feed = Feed::new(options.callbacks.clone());
         let mut config = options.network.guard(options.policy.clone(), &options.limits);
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
@@ -83,7 +86,7 @@ impl AgentOs {
             entropy: Arc::new(host::SystemEntropy),
             root: root.clone(),
             fs_quota: quota.clone(),
-            events: Arc::new(agentos_kernel::events::Ignore),
+            events: feed.clone(),
             hostname: options.hostname.clone().into_bytes(),
             executors: vec![engine.clone()],
             network: options.network.kernel.clone(),
@@ -97,11 +100,13 @@ impl AgentOs {
             root,
             quota,
             options,
+            feed,
             disposed: AtomicBool::new(false),
         };
         for mount in &vm.options.mounts {
             vm.mount(mount, true)?;
         }
+        vm.kernel.audit().record(AuditKind::VmCreated);
         Ok(Self {
             vm: Arc::new(vm),
             trusted: false,
@@ -240,8 +245,16 @@ impl Vm {
     }
 
     /// A pipe whose ends the host and a process share.
-    pub(crate) fn pipe(&self, operation: &'static str) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
-        self.kernel.pipe().map_err(Error::os(operation))
+    pub(crate) fn pipe(&self, used_for: PipeUse, operation: &'static str) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
+        self.noted(self.kernel.pipe(used_for).map_err(Error::os(operation)))
+    }
+
+    /// Records a limit that a client's call has hit.
+    pub(crate) fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(Error::Limit(limit)) = &result {
+            self.kernel.audit().limit_exceeded(limit, None);
+        }
+        result
     }
 
     /// The environment of a process: the VM's, then the process's own.
@@ -272,7 +285,7 @@ impl Vm {
         self.alive()?;
         let parent = self.kernel.init();
         let started = poll_fn(|cx| self.kernel.spawn(&parent, &request, Some(cx.waker()))).await;
-        started.map_err(|error| self.cannot_start(&request, error))
+        self.noted(started.map_err(|error| self.cannot_start(&request, error)))
     }
 
     fn cannot_start(&self, request: &SpawnRequest, error: KernelError) -> Error {
@@ -323,6 +336,8 @@ impl Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         self.kernel.kill_all();
+        self.kernel.audit().record(AuditKind::VmDestroyed);
+        self.kernel.audit().flush();
     }
 }
 

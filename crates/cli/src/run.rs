@@ -62,7 +62,7 @@ struct Run {
 impl Run {
     /// `--json`: collects everything and prints one object.
     async fn captured(self) -> Result<Exit, Error> {
-        let mut sink = Sink::memory(self.vm.limits().max_captured_output_bytes);
+        let mut sink = Sink::memory(self.vm.limits().captured_output_bytes());
         let start = Instant::now();
         let ended = stdio::attach(&self.vm, &self.argv, self.timeout, &mut sink).await?;
         let ran = start.elapsed();
@@ -85,6 +85,9 @@ impl Run {
             "runUs": micros(ran),
             "cpuUs": micros(usage.cpu_time),
             "peakMemoryBytes": usage.peak_memory_bytes,
+            "limits": usage.limits.iter().map(|used| json!({
+                "limit": used.limit, "category": used.category, "observed": used.observed, "capacity": used.capacity,
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -116,6 +119,12 @@ fn print_stats(created: Duration, ran: Duration, usage: &Usage) {
         usage.filesystem_bytes,
         usage.inodes,
     ));
+    for used in &usage.limits {
+        report::progress(&format!(
+            "{}: {} of {}",
+            used.configuration_path, used.observed, used.capacity
+        ));
+    }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -139,7 +139,8 @@ impl AgentOs {
     /// appears as one character between U+EF80 and U+EFFF, which every call of this API takes back.
     pub async fn read_dir(&self, path: impl AsRef<str>) -> Result<Vec<String>> {
         let path = self.readable(path.as_ref())?;
-        let mut names = self.files().list(&path).map_err(Error::file("readdir", path.text))?;
+        let listed = self.files().list(&path).map_err(Error::file("readdir", path.text));
+        let mut names = self.vm.noted(listed)?;
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names.iter().map(|(name, _)| path::decode(name)).collect())
     }

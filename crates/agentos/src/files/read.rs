@@ -17,16 +17,13 @@ pub struct FileOutcome {
     pub content: Result<Bytes>,
 }
 
-/// Most bytes that one call returns: what one message of a client may carry. Larger files are read in ranges.
-const READ_MAX: u64 = 1 << 30;
-
 impl AgentOs {
-    /// Reads a whole file. `ENOENT`, `EISDIR`, `EACCES`, `ELOOP`.
+    /// Reads a whole file of up to `limits.resources.maxPreadBytes`; a larger one is read in ranges. `ENOENT`, `EISDIR`, `EACCES`,
+    /// `ELOOP`.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        self.files()
-            .read(&path, 0, None)
-            .map_err(Error::file("readFile", path.text))
+        let read = self.files().read(&path, 0, None);
+        self.vm.noted(read.map_err(Error::file("readFile", path.text)))
     }
 
     /// Reads a whole file as text; bytes that are not UTF-8 become replacement characters.
@@ -37,9 +34,8 @@ impl AgentOs {
     /// Reads `length` bytes from `offset`; fewer at the end of the file.
     pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        self.files()
-            .read(&path, offset, Some(length))
-            .map_err(Error::file("readFile", path.text))
+        let read = self.files().read(&path, offset, Some(length));
+        self.vm.noted(read.map_err(Error::file("readFile", path.text)))
     }
 
     /// Reads many files in the given order; one that fails does not fail the others.
@@ -67,15 +63,16 @@ impl Files<'_> {
         )?;
         let attr = handle.getattr()?;
         let wanted = length.unwrap_or(attr.size.saturating_sub(offset));
-        if wanted > READ_MAX {
-            let path = "readFile(path, { offset, length })";
-            return Err(LimitExceeded::new(path, "bytes", wanted, READ_MAX, "readFile", Errno::EFBIG).into());
+        let most = self.options.limits.max_pread_bytes;
+        if wanted > most {
+            let path = "limits.resources.maxPreadBytes";
+            return Err(LimitExceeded::new(path, "bytes", wanted, most, "readFile", Errno::EFBIG).into());
         }
         // Generated files have no size before they are read, so the size is where reading starts, not where it ends.
         let mut content = Vec::with_capacity(usize::try_from(wanted.min(attr.size)).unwrap_or(0));
         let mut chunk = vec![0; 64 << 10];
         loop {
-            let left = length.map_or(READ_MAX, |length| length) - content.len() as u64;
+            let left = length.unwrap_or(most) - content.len() as u64;
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
             let n = handle.read_at(offset + content.len() as u64, &mut chunk[..room])?;
             if n == 0 {

@@ -22,7 +22,8 @@ impl AgentOs {
     /// Creates a directory. `EEXIST`, `ENOENT`.
     pub async fn mkdir(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.files().mkdir(&path).map_err(Error::file("mkdir", path.text))
+        self.vm
+            .noted(self.files().mkdir(&path).map_err(Error::file("mkdir", path.text)))
     }
 
     /// Creates a directory and its parents; one that exists is no error.
@@ -76,7 +77,7 @@ impl AgentOs {
         let made = self
             .files()
             .as_user(|cx| self.vm.kernel.vfs().symlink(cx, &target, None, &path));
-        made.map(drop).map_err(Error::file("symlink", path.text))
+        self.vm.noted(made.map(drop).map_err(Error::file("symlink", path.text)))
     }
 
     /// Where a symbolic link leads, as it is written. `EINVAL` for anything else.

@@ -27,17 +27,15 @@ impl AgentOs {
     /// VM's user may not change, is rewritten in place. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
     pub async fn write_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.files()
-            .replace(&path, content.as_ref())
-            .map_err(Error::file("writeFile", path.text))
+        let written = self.files().replace(&path, content.as_ref());
+        self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
     }
 
     /// Appends to a file, which is created if it is not there. All or nothing.
     pub async fn append_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        self.files()
-            .append(&path, content.as_ref())
-            .map_err(Error::file("writeFile", path.text))
+        let written = self.files().append(&path, content.as_ref());
+        self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
     }
 
     /// Writes many files in the given order, creating missing parents; one that fails does not fail the others.

@@ -113,6 +113,12 @@ impl Limits {
         LimitsDraft::default().json(limits).finish()
     }
 
+    /// Captured output of one stream of an `exec`: the smaller of two fields.
+    pub fn captured_output_bytes(&self) -> u64 {
+        self.max_captured_output_bytes
+            .min(self.wasm_captured_output_limit_bytes)
+    }
+
     /// Sets a field by its full path, its path without `limits.`, or its bare name.
     ///
     /// # Errors
