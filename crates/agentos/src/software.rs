@@ -1,6 +1,7 @@
 //! The bundled programs: what they are called, and compiling them before they are needed.
 
 use crate::error::{Error, Result};
+use crate::exec::within;
 use crate::vm::{AgentOs, Vm};
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::vfs::{InodeHandle, OpenOptions, Opened};
@@ -8,6 +9,7 @@ use agentos_kernel::{Errno, Error as KernelError};
 use agentos_software::Userland;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// Names of the commands of the bundled userland, sorted.
 pub fn commands() -> Result<Vec<String>> {
@@ -32,6 +34,8 @@ impl AgentOs {
     /// Compiles the bundled programs for this machine, unless that was done before: by this process, or by an earlier one
     /// that left them in the cache directory. Without this each is compiled when it is first run.
     ///
+    /// It ends after `limits.wasm.prewarmTimeoutMs`; what is not compiled by then is when it is first run.
+    ///
     /// `progress` is called before the first and after each program that had to be compiled.
     pub async fn prepare(&self, mut progress: impl FnMut(&Preparation)) -> Result<()> {
         self.vm.alive()?;
@@ -53,16 +57,23 @@ impl AgentOs {
             done: 0,
             total: waiting.len(),
         };
-        while !waiting.is_empty() {
-            progress(&now);
-            let left = waiting.len();
-            poll_fn(|cx| match self.vm.compile(&mut waiting, cx.waker()) {
-                Ok(()) if waiting.len() == left => Poll::Pending,
-                other => Poll::Ready(other),
-            })
-            .await?;
-            now.done = now.total - waiting.len();
-        }
+        let patience = Duration::from_millis(self.limits().wasm_prewarm_timeout_ms);
+        let compiled = async {
+            while !waiting.is_empty() {
+                progress(&now);
+                let left = waiting.len();
+                poll_fn(|cx| match self.vm.compile(&mut waiting, cx.waker()) {
+                    Ok(()) if waiting.len() == left => Poll::Pending,
+                    other => Poll::Ready(other),
+                })
+                .await?;
+                now.done = now.total - waiting.len();
+            }
+            Ok::<(), Error>(())
+        };
+        within(&**self.vm.kernel.clock(), patience, compiled)
+            .await
+            .unwrap_or(Ok(()))?;
         if now.total > 0 {
             progress(&now);
         }

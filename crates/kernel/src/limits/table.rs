@@ -174,6 +174,8 @@ limits! {
         "the rest is thrown away and `stdout_truncated` says so";
     wasm_sync_read_limit_bytes = "limits.wasm.syncReadLimitBytes", "bytes", 16 * MIB, 1, MAX_BYTES, None, false,
         "Bytes of one read call of a WebAssembly program.", "short count";
+    wasm_prewarm_timeout_ms = "limits.wasm.prewarmTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
+        "Time to compile the bundled programs before they are needed.", "what is left is compiled when it is first run";
     wasm_runner_heap_limit_mb = "limits.wasm.runnerHeapLimitMb", "MiB", 2048, 1, 1 << 20, None, false,
         "Memory of one WebAssembly process with everything that the host keeps for it.", "the process is killed (137)";
     wasm_runner_cpu_time_limit_ms = "limits.wasm.runnerCpuTimeLimitMs", "ms", 0, 0, MAX_COUNT, Off, false,

@@ -17,9 +17,24 @@ const GATHERED: u32 = 64 << 10;
 
 type Vectors = SmallVec<[Range; 4]>;
 
-fn vectors(cx: &Cx<'_>, iovs: u32, count: u32, out: u32) -> Result<Vectors> {
+/// The vectors of one call, which together move at most `most` bytes (`maxPreadBytes`, `maxFdWriteBytes`).
+fn vectors(cx: &Cx<'_>, iovs: u32, count: u32, out: u32, most: usize) -> Result<Vectors> {
     cx.memory.check::<u32>(out)?;
-    Ok(cx.memory.vectors(iovs, count)?.collect())
+    let mut left = u32::try_from(most).unwrap_or(u32::MAX);
+    let clipped = cx.memory.vectors(iovs, count)?.map(|range| {
+        let len = range.len.min(left);
+        left -= len;
+        Range { len, ..range }
+    });
+    Ok(clipped.collect())
+}
+
+fn most_read(cx: &Cx<'_>) -> usize {
+    cx.state.process.kernel().fd_limits().max_read()
+}
+
+fn most_written(cx: &Cx<'_>) -> usize {
+    cx.state.process.kernel().fd_limits().max_write()
 }
 
 /// Bytes in all, at most `cap`; the sum was bounded when the vectors were read.
@@ -36,7 +51,7 @@ fn is_file(cx: &Cx<'_>, fd: u32) -> Result<bool> {
 }
 
 pub(super) fn read(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, out: u32) -> IoResult<()> {
-    let vectors = vectors(cx, iovs, count, out)?;
+    let vectors = vectors(cx, iovs, count, out, most_read(cx))?;
     let process = &cx.state.process;
     let got = match vectors.as_slice() {
         [] => ready!(process.read(Fd(fd), &mut [], Some(waker)))?,
@@ -105,7 +120,7 @@ pub(super) fn pread(
     offset: u64,
     out: u32,
 ) -> IoResult<()> {
-    let vectors = vectors(cx, iovs, count, out)?;
+    let vectors = vectors(cx, iovs, count, out, most_read(cx))?;
     let process = &cx.state.process;
     let got = match vectors.as_slice() {
         [] => ready!(process.pread(Fd(fd), offset, &mut [], Some(waker)))?,
@@ -124,7 +139,7 @@ pub(super) fn pread(
 }
 
 pub(super) fn write(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, out: u32) -> IoResult<()> {
-    let vectors = vectors(cx, iovs, count, out)?;
+    let vectors = vectors(cx, iovs, count, out, most_written(cx))?;
     if vectors.len() > 1 && total(&vectors, u32::MAX) <= GATHERED && !is_file(cx, fd)? {
         return write_gathered(cx, waker, fd, &vectors, out);
     }
@@ -210,7 +225,7 @@ pub(super) fn pwrite(
     offset: u64,
     out: u32,
 ) -> IoResult<()> {
-    let vectors = vectors(cx, iovs, count, out)?;
+    let vectors = vectors(cx, iovs, count, out, most_written(cx))?;
     let written = ready!(write_all(cx, &vectors, |cx, data, done| {
         cx.0.pwrite(Fd(fd), offset.saturating_add(done), data, Some(waker))
     }))?;
