@@ -6,7 +6,7 @@
 mod support;
 
 use agentos::{
-    AgentOs, AuditKind, Errno, Error, Event, Events, LimitExceeded, LimitUsage, Limits, Process, ShellOptions, Signal,
+    AgentOs, AuditKind, Errno, Event, Events, LimitExceeded, LimitUsage, Limits, Process, ShellOptions, Signal,
 };
 use std::future::Future;
 use std::path::Path;
@@ -71,9 +71,7 @@ const REACHED: &[(&str, &str, &str)] = &[
         "a_connection_that_does_not_come_about_ends_with_its_deadline",
     ),
     ("network.dnsTimeoutMs", "net/tests/dns.rs", "timeout"),
-    (
-        "network.maxUdpPeersPerSocket", UDP, "maxUdpPeersPerSocket"
-    ),
+    ("network.maxUdpPeersPerSocket", "kernel/tests/sockets/outside.rs", "maxUdpPeersPerSocket"),
     (
         "network.maxConcurrentLookups",
         "net/tests/dns.rs",
