@@ -111,6 +111,7 @@ impl OutletPlan {
         config.proxy = self.proxy.clone();
         config.trust_roots = self.trust_roots.clone();
         config.limits.max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
+        config.limits.max_buffered_bytes = usize::try_from(limits.tls_max_buffered_bytes).unwrap_or(usize::MAX);
         config.limits.handshake_timeout = Duration::from_millis(limits.tls_handshake_timeout_ms);
         let outlet = Outlet::new(config);
         let outlet = outlet.map_err(|reason| Error::InvalidConfig(format!("network.trustRoots: {reason}")))?;

@@ -95,7 +95,7 @@ const REACHED: &[(&str, &str, &str)] = &[
         "net/src/intercept/tests/world.rs",
         "handshake_timeout",
     ),
-    ("tls.maxBufferedBytes", "net/src/intercept/tls.rs", "buffer"),
+    ("tls.maxBufferedBytes", "net/src/intercept/tls.rs", "max_buffered_bytes"),
 ];
 const HERE: &str = "agentos/tests/limits_each.rs";
 

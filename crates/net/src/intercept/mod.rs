@@ -58,6 +58,8 @@ pub struct InterceptLimits {
     pub max_header_bytes: usize,
     /// Time for a TLS greeting and handshake, on each side (`limits.tls.handshakeTimeoutMs`).
     pub handshake_timeout: Duration,
+    /// Bytes that wait in one TLS connection before its sender does (`limits.tls.maxBufferedBytes`).
+    pub max_buffered_bytes: usize,
     /// Time for a request header to arrive, from the end of the previous request.
     pub header_timeout: Duration,
 }
@@ -67,6 +69,7 @@ impl Default for InterceptLimits {
         Self {
             max_header_bytes: 64 << 10,
             handshake_timeout: Duration::from_secs(5),
+            max_buffered_bytes: 4 << 20,
             header_timeout: Duration::from_secs(75),
         }
     }

@@ -70,10 +70,11 @@ impl Opener {
         config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         let server_name = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(server_name, host);
-        let stream = match timeout(self.limits.handshake_timeout, connecting).await {
+        let mut stream = match timeout(self.limits.handshake_timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| explain(&error))?,
             Err(_) => return Err("its TLS handshake took too long".to_owned()),
         };
+        stream.get_mut().1.set_buffer_limit(Some(self.limits.max_buffered_bytes));
         let chosen = stream.get_ref().1.alpn_protocol();
         let http1 = offered.iter().find(|offered| **offered == b"http/1.1");
         let protocol = match chosen {
@@ -110,7 +111,11 @@ impl Opener {
         let config = self.secrets.authority().server(name, protocol);
         let config = config.map_err(|_| Ended::Refused("no certificate for this host"))?;
         match timeout(self.limits.handshake_timeout, TlsAcceptor::from(config).accept(guest)).await {
-            Ok(accepted) => Ok(accepted?),
+            Ok(accepted) => {
+                let mut stream = accepted?;
+                stream.get_mut().1.set_buffer_limit(Some(self.limits.max_buffered_bytes));
+                Ok(stream)
+            }
             Err(_) => Err(Ended::Refused("the TLS handshake took too long")),
         }
     }
