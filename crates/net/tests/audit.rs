@@ -3,13 +3,17 @@
 
 mod common;
 
-use agentos_kernel::clock::{Clock, Instant, Timestamp};
+use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::events::{Audit, Event, EventSink};
+use agentos_kernel::net::{Egress, Outgoing};
 use agentos_kernel::policy::Policy;
-use agentos_net::{Guard, GuardConfig};
+use agentos_net::hook::{EgressHook, Route};
+use agentos_net::secrets::{Secret, SecretSet};
+use agentos_net::{BoxFuture, DnsConfig, Guard, GuardConfig, Outlet, OutletConfig, Target};
 use common::dialer::Recorder;
 use common::server::{Behaviour, Server};
 use serde_json::{Value, json};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::Waker;
 
@@ -93,4 +97,62 @@ fn refusals_of_the_policy() {
     );
     common::resolve(&guard, "b.test").unwrap_err();
     assert_eq!(next(&events)["resource"], "dns://b.test");
+}
+
+/// Refuses everything.
+struct Never;
+
+impl EgressHook for Never {
+    fn route<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Route> {
+        Box::pin(async {
+            Route::Deny {
+                reason: "no".to_owned(),
+            }
+        })
+    }
+}
+
+#[test]
+fn refusals_of_what_stands_between() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = |outlet: OutletConfig| {
+        let mut config = GuardConfig::new(Arc::default());
+        config.loopback_exempt_ports = [address.port()].into();
+        let local = vec![address.ip()];
+        config.dns = Arc::new(DnsConfig::new(vec![], [("api.example.com".into(), local)]));
+        config.interceptor = Outlet::new(outlet).unwrap().map(|outlet| outlet as _);
+        config
+    };
+    let expected = |label: &str, reason: &str| {
+        json!({
+            "event": "security.egress.denied", "protocol": "tcp", "host": "api.example.com", "port": address.port(),
+            "address": "127.0.0.1", "label": label, "range": reason,
+        })
+    };
+    let mut outlet = OutletConfig::default();
+    outlet.hook = Some(Arc::new(Never));
+    let (guard, events) = audited(config(outlet));
+    common::resolve(&guard, "api.example.com").unwrap();
+    common::connect(&guard, address).unwrap_err();
+    assert_eq!(next(&events), expected("hook", "no"));
+
+    let secret = Secret::new("KEY", "hunter2-hunter2").hosts(["api.example.com"]);
+    let mut outlet = OutletConfig::default();
+    outlet.secrets = Some(Arc::new(SecretSet::new(vec![secret], &Zeros).unwrap()));
+    let (guard, events) = audited(config(outlet));
+    common::resolve(&guard, "api.example.com").unwrap();
+    let stream = guard.connect(&Outgoing::new(address, common::PID)).unwrap();
+    common::wait(|waker| stream.poll_connected(waker)).unwrap();
+    // A TLS greeting that is none.
+    common::wait(|waker| stream.write(&[0x16, 3, 1, 0, 4, 2, 0, 0, 0], waker)).unwrap();
+    assert_eq!(next(&events), expected("secrets", "not a valid TLS greeting"));
+}
+
+struct Zeros;
+
+impl Entropy for Zeros {
+    fn fill(&self, buf: &mut [u8]) {
+        buf.fill(0);
+    }
 }

@@ -172,6 +172,9 @@ fn field(name: &str, value: &str) -> Vec<u8> {
     .concat()
 }
 
+/// Names and values of a header block.
+type Fields = Vec<(&'static str, String)>;
+
 #[tokio::test]
 async fn malformed_pseudo_headers_get_nothing() {
     let world = World::new();
@@ -182,8 +185,8 @@ async fn malformed_pseudo_headers_get_nothing() {
         (":authority", API),
         (":path", "/"),
     ];
-    let with = |change: &dyn Fn(&mut Vec<(&'static str, String)>)| {
-        let mut fields: Vec<_> = base.map(|(name, value)| (name, value.to_owned())).into();
+    let with = |change: &dyn Fn(&mut Fields)| {
+        let mut fields: Fields = base.map(|(name, value)| (name, value.to_owned())).into();
         change(&mut fields);
         fields.push(("authorization", key.clone()));
         fields

@@ -67,7 +67,7 @@ impl World {
             Secret::new("TOKEN", TOKEN).hosts([API]).header("x-token"),
         ];
         let secrets = Arc::new(SecretSet::new(secrets, &SomeEntropy).unwrap());
-        let opener = Opener::new(Arc::clone(&secrets), &[root.clone()], limits).unwrap();
+        let opener = Opener::new(Arc::clone(&secrets), std::slice::from_ref(&root), limits).unwrap();
         Self {
             secrets,
             opener: Arc::new(opener),
