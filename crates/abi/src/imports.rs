@@ -193,8 +193,8 @@ unsafe extern "C" {
     ) -> u32;
     /// Addresses, each as `u16` length then the address bytes; `n` counts bytes, not addresses. `flags` is 0.
     ///
-    /// The errors and what `getaddrinfo(3)` says for them: `ENOENT` `EAI_NONAME`, `ENOMSG` (no address of the family)
-    /// `EAI_NODATA`, `EAGAIN` `EAI_AGAIN`, `EACCES` `EAI_FAIL` (the reason is [`proc_last_denial`]'s), `EINVAL` `EAI_NONAME`.
+    /// The errors and what `getaddrinfo(3)` says for them: `ENOENT` (no such name, or no address of the family) and `EINVAL` (no
+    /// name at all) `EAI_NONAME`, `EAGAIN` `EAI_AGAIN`, `EACCES` `EAI_FAIL` (the reason is [`proc_last_denial`]'s).
     pub fn sock_resolve(name: *const u8, len: u32, family: u32, flags: u32, buf: *mut u8, cap: u32, n: *mut u32)
     -> u32;
     pub fn sock_opt_get(fd: u32, level: u32, name: u32, buf: *mut u8, cap: u32, len: *mut u32) -> u32;

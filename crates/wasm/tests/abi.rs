@@ -400,7 +400,8 @@ fn the_way_out() {
     let more = data(0x720, &[2, 0, 80, 0, 192, 0, 2, 7])
         + &data(0x740, b"example.org")
         + &data(0x760, &[0x28, 1, 0, 0, 2, 0, 0, 0, 0x2a, 1, 0, 0, 2, 0, 0, 0])
-        + &data(0x780, &[0, 4, 0, 0, 3, 0, 0, 0, 3, 4, 0, 0, 9, 0, 0, 0]);
+        + &data(0x780, &[0, 4, 0, 0, 3, 0, 0, 0, 3, 4, 0, 0, 9, 0, 0, 0])
+        + &data(0x7a0, b"192.0.2.7");
     let body = "
         (call $ok (call $proc_last_denial (i32.const 0x400) (i32.const 64) (i32.const 0))) (call $at (i32.const 0) (i32.const 0))
         (call $ok (call $sock_open (i32.const 2) (i32.const 1) (i32.const 0) (i32.const 0x30)))
@@ -412,6 +413,7 @@ fn the_way_out() {
         (call $at (i32.const 0) (i32.const 40)) (call $at (i32.const 0x606) (i32.const 0x070200c0))
         (call $ok (call $sock_resolve (i32.const 0x740) (i32.const 11) (i32.const 10) (i32.const 0) (i32.const 0x600) (i32.const 64) (i32.const 0)))
         (call $at (i32.const 0) (i32.const 30))
+        (call $is (call $sock_resolve (i32.const 0x7a0) (i32.const 9) (i32.const 10) (i32.const 0) (i32.const 0x600) (i32.const 64) (i32.const 0)) (i32.const 44))
         (call $ok (call $sock_pair (i32.const 1) (i32.const 2) (i32.const 0x20) (i32.const 0x24)))
         (call $ok (call $sock_send_msg (i32.load (i32.const 0x20)) (i32.const 0x760) (i32.const 2) (i32.const 0x8000) (i32.const 0) (i32.const 0) (i32.const 0)))
         (call $at (i32.const 0) (i32.const 4))

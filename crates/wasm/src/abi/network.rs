@@ -320,7 +320,12 @@ pub(super) fn resolve(
     cx.memory.check::<u32>(out)?;
     let name = cx.memory.bytes(name, len)?;
     let process = &cx.state.process;
-    let found = ready!(process.resolve(name, family, &mut cx.scratch.resolving, Some(waker)))?;
+    let found = ready!(process.resolve(name, family, &mut cx.scratch.resolving, Some(waker)));
+    let found = found.map_err(|error| match error == Errno::ENODATA {
+        // What `getaddrinfo` calls `EAI_NONAME` in both cases.
+        true => Errno::ENOENT.into(),
+        false => error,
+    })?;
     let mut bytes = Vec::new();
     for ip in found {
         let encoded = address::encode(&SocketAddress::Inet(SocketAddr::new(ip, 0)));

@@ -9,7 +9,7 @@ use crate::path::Place;
 use crate::process::State;
 use agentos_abi::AT_FDCWD;
 use agentos_kernel::clock::Timestamp;
-use agentos_kernel::process::{AtFlags, Dir, OpenHow, Process};
+use agentos_kernel::process::{AtFlags, OpenHow, Process};
 use agentos_kernel::vfs::{FileType, Mode, OpenOptions, RenameFlags, SetTime};
 use agentos_kernel::{Errno, Result};
 use std::task::{Poll, Waker, ready};

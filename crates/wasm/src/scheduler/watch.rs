@@ -44,7 +44,7 @@ impl Watch {
     /// Looks at the worker once a tick; `true` at the tick at which it becomes stuck.
     pub(super) fn is_stuck_now(&mut self) -> bool {
         let turns = self.slot.turns.load(Ordering::Relaxed);
-        if turns != self.seen || turns % 2 == 0 {
+        if turns != self.seen || turns.is_multiple_of(2) {
             (self.seen, self.ticks) = (turns, 0);
             return false;
         }
