@@ -31,7 +31,10 @@ fn every_fixed_bound_is_documented() {
     let table = std::fs::read_to_string(path).expect("the table");
     for bound in &bounds {
         let cells = format!("| `{}` | `{}` |", bound.file, bound.name);
-        assert!(table.contains(&cells), "docs/bounds.md lacks {cells} AGENTOS_BLESS=1 writes it");
+        assert!(
+            table.contains(&cells),
+            "docs/bounds.md lacks {cells} AGENTOS_BLESS=1 writes it"
+        );
     }
 }
 
@@ -40,7 +43,10 @@ const HEAD: &str = "# Fixed bounds\n\nWhat is bounded besides the configurable [
     test fails when a\nconstant is missing.\n\n| file | constant | value | bounds |\n| --- | --- | --- | --- |\n";
 
 fn row(bound: &Bound) -> String {
-    format!("| `{}` | `{}` | `{}` | {} |\n", bound.file, bound.name, bound.value, bound.meaning)
+    format!(
+        "| `{}` | `{}` | `{}` | {} |\n",
+        bound.file, bound.name, bound.value, bound.meaning
+    )
 }
 
 fn collect(root: &Path, folder: &Path, bounds: &mut BTreeSet<Bound>) {
@@ -50,7 +56,11 @@ fn collect(root: &Path, folder: &Path, bounds: &mut BTreeSet<Bound>) {
             collect(root, &path, bounds);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("text");
-            let file = path.strip_prefix(root.join("crates")).expect("below").display().to_string();
+            let file = path
+                .strip_prefix(root.join("crates"))
+                .expect("below")
+                .display()
+                .to_string();
             scan(&file, &text, bounds);
         }
     }
