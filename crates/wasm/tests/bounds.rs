@@ -73,7 +73,7 @@ fn a_table_grows_to_a_cap() {
 }
 
 #[test]
-fn a_vm_without_memory_left_kills_what_it_cannot_start() {
+fn a_vm_without_memory_left_refuses_to_start_more() {
     let vm = Vm::limited(|limits| {
         limits.max_memory_bytes = 256 << 10;
         limits.max_wasm_memory_bytes = 256 << 10;
@@ -81,8 +81,9 @@ fn a_vm_without_memory_left_kills_what_it_cannot_start() {
     vm.install("hold", "(module (memory 3) (func (export \"_start\") (loop (br 0))))");
     let first = vm.spawn(&["hold"]);
     eventually(|| first.memory() > 0);
-    let second = vm.spawn(&["hold"]);
-    assert_eq!(wait(&second), ExitStatus::Signaled(Signal::KILL));
+    let refused = vm.spawn_request(&vm.request(&["hold"])).unwrap_err();
+    assert_eq!(refused, Errno::ENOMEM);
+    assert_eq!(refused.limit().map(|limit| limit.limit), Some("maxMemoryBytes"));
     vm.kill(&first, Signal::KILL);
     wait(&first);
     assert_eq!(vm.kernel.usage().memory.used(), 0);
