@@ -29,8 +29,15 @@ pub fn error_text(error: jaq_json::Error) -> String {
     errors::message(error).0
 }
 
+/// Bytes of the stack that filters may use: of the 1 MiB that this target's linker gives, the most that leaves room for what
+/// a filter calls.
+#[cfg(target_os = "wasi")]
+const FILTER_STACK: usize = 900_000;
+
 /// The applet.
 pub fn jq(args: Vec<OsString>) -> i32 {
+    #[cfg(target_os = "wasi")]
+    jaq_core::limit_stack(FILTER_STACK);
     let options = match options::parse(args) {
         Parsed::Run(options) => options,
         Parsed::Help => return cli::help(options::HELP),
