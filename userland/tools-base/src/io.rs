@@ -59,6 +59,19 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
+/// What to say about a call of the network: why the VM's policy refused it, where it did; else the error's own words.
+pub fn network_reason(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        match agentos_guest::process::last_denial() {
+            Ok(text) if !text.is_empty() => return text,
+            _ => {}
+        }
+    }
+    let text = reason(error);
+    let words = text.strip_prefix("failed to lookup address information: ");
+    words.map_or(text.clone(), str::to_owned)
+}
+
 /// Prints `tool: message` on standard error.
 pub fn complain(tool: &str, message: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{tool}: {message}");

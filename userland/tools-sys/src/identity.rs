@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use agentos_guest::id;
-use agentos_tools_base::io::{complain, reason, shown};
+use agentos_tools_base::io::{complain, network_reason, shown};
 
 use crate::system::flags;
 use crate::users::{self, User};
@@ -402,7 +402,7 @@ fn addresses(name: &str) -> Option<Vec<IpAddr>> {
         Ok(found) => Some(found.map(|address| address.ip()).collect()),
         Err(error) => {
             if error.kind() == ErrorKind::PermissionDenied {
-                complain("getent", format_args!("{name}: {}", reason(&error)));
+                complain("getent", format_args!("{name}: {}", network_reason(&error)));
             }
             None
         }

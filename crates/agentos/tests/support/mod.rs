@@ -24,6 +24,15 @@ pub(crate) async fn install(vm: &AgentOs, name: &str, module: &str) -> String {
     path
 }
 
+/// The module of `userland/probe`, which says what programs see of the network.
+pub(crate) fn probe() -> Vec<u8> {
+    let packed: &[u8] = include_bytes!("../../../../userland/artefacts/tests/probe.wasm.xz");
+    let mut module = Vec::new();
+    let mut reader = lzma_rust2::XzReader::new(packed, false);
+    std::io::Read::read_to_end(&mut reader, &mut module).expect("a whole artefact");
+    module
+}
+
 /// The VM still works.
 pub(crate) async fn lives(vm: &AgentOs) {
     let output = vm.exec("echo alive | cat").await.expect("a shell");

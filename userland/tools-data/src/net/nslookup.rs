@@ -3,7 +3,7 @@
 use super::dns::{self, Answer, Data, Record};
 use super::wire::{self, Family};
 use crate::cli;
-use crate::io::{complain, shown};
+use crate::io::{complain, network_reason, shown};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Read, Write};
@@ -139,7 +139,7 @@ fn look_up(o: &Options, name: &str, server: Option<&str>) -> i32 {
         Err(error) => {
             complain(
                 "nslookup",
-                format_args!("couldn't get address for '{server}': {}", wire::why(&error)),
+                format_args!("couldn't get address for '{server}': {}", network_reason(&error)),
             );
             return 1;
         }
@@ -155,7 +155,7 @@ fn look_up(o: &Options, name: &str, server: Option<&str>) -> i32 {
         match ask(o, address, &asked, dns::kind(kind).unwrap_or_default()) {
             Err(error) => {
                 let text = format!("{head};; communications error to {}#{}: ", address.ip(), address.port());
-                println!("{text}{}\n;; no servers could be reached", wire::why(&error));
+                println!("{text}{}\n;; no servers could be reached", network_reason(&error));
                 return 1;
             }
             Ok(answer) if answer.code != 0 => {

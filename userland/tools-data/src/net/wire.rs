@@ -129,13 +129,6 @@ pub fn resolve(host: &str, family: Family, numeric: bool) -> io::Result<Vec<IpAd
     }
 }
 
-/// What to say about an error: the reason of a refusal where the kernel knows one, else the error's own words.
-pub fn why(error: &io::Error) -> String {
-    let text = crate::io::reason(error);
-    text.strip_prefix("failed to lookup address information: ")
-        .map_or(text.clone(), str::to_owned)
-}
-
 /// Waits until one of `sources` can be read; which ones, none when `timeout` passed.
 #[cfg(target_os = "wasi")]
 pub fn wait(sources: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {

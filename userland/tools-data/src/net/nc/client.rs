@@ -1,7 +1,7 @@
 //! Connecting.
 
 use super::{Options, failed, finish, port, relay, usage};
-use crate::io::complain;
+use crate::io::{complain, network_reason};
 use crate::net::wire::{self, Stream, UnixDatagram, UnixStream};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -90,7 +90,7 @@ fn connect(o: &Options, host: &str, addresses: &[IpAddr], port: u16) -> Option<S
             }
             Err(error) if o.verbose || !o.scan => {
                 let host = shown(host, *ip);
-                let reason = wire::why(&error);
+                let reason = network_reason(&error);
                 complain(
                     "nc",
                     format_args!("connect to {host} port {port} ({protocol}) failed: {reason}"),

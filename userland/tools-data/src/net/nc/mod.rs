@@ -6,7 +6,7 @@ mod server;
 
 use super::wire::{self, Family};
 use crate::cli::{self, Arg, Parser};
-use crate::io::{complain, shown};
+use crate::io::{complain, network_reason, shown};
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
@@ -148,7 +148,7 @@ fn port(text: &str) -> Result<u16, String> {
 }
 
 fn failed(host: &str, error: &io::Error) -> String {
-    format!("{host}: {}", wire::why(error))
+    format!("{host}: {}", network_reason(error))
 }
 
 fn usage() -> i32 {
@@ -162,7 +162,7 @@ fn finish(outcome: io::Result<()>) -> i32 {
         Ok(()) => 0,
         Err(error) if crate::io::is_closed_pipe(&error) || error.kind() == io::ErrorKind::ConnectionReset => 0,
         Err(error) => {
-            complain("nc", wire::why(&error));
+            complain("nc", network_reason(&error));
             1
         }
     }

@@ -1,7 +1,7 @@
 //! Listening.
 
 use super::{Options, failed, finish, port, relay, usage};
-use crate::io::complain;
+use crate::io::{complain, network_reason};
 use crate::net::wire::{self, Family, Stream, UnixDatagram, UnixListener};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -31,7 +31,7 @@ pub(super) fn run(o: &Options, operands: &[String]) -> i32 {
     match outcome {
         Ok(status) => status,
         Err(error) => {
-            complain("nc", wire::why(&error));
+            complain("nc", network_reason(&error));
             1
         }
     }
@@ -96,13 +96,18 @@ fn datagrams(o: &Options, address: SocketAddr) -> io::Result<i32> {
     if o.keep {
         return print_all(|buffer| socket.recv(buffer));
     }
-    let mut first = [0; 1];
-    let (_, peer) = socket.peek_from(&mut first)?;
-    socket.connect(peer)?;
+    let mut buffer = vec![0; DATAGRAM];
+    let (count, peer) = socket.recv_from(&mut buffer)?;
     if o.verbose {
         eprintln!("Connection received on {} {}", peer.ip(), peer.port());
     }
-    Ok(finish(relay::run(o, Stream::Udp(socket))))
+    crate::io::print(&buffer[..count]);
+    match socket.connect(peer) {
+        Ok(()) => Ok(finish(relay::run(o, Stream::Udp(socket)))),
+        // The sender is gone already, and with it what could be answered.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && peer.ip().is_loopback() => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 fn unix_datagrams(o: &Options, path: &str) -> io::Result<i32> {
