@@ -2,16 +2,18 @@
 //! loopback.
 //!
 //! Both go to a server of this process at an exempt port. The guest's program is left out, so that the rows show the way out
-//! alone; see `curl` in the guide for the whole way.
+//! alone; `egress_curl_1gib` is the whole way.
 
 use super::Scale;
 use super::row::Row;
 use crate::error::Error;
+use agentos::AgentOs;
 use agentos_kernel::id::Pid;
 use agentos_kernel::net::{Egress, Outgoing, Stream};
 use agentos_net::{Guard, GuardConfig};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ const CONNECT_GOAL: f64 = 20.0;
 const DOWNLOAD_GOAL: f64 = 1.3;
 /// Bytes of a download.
 const DOWNLOAD: usize = 256 << 20;
+/// Bytes of a page.
+const PAGE: usize = 1 << 30;
 /// Bytes of one read.
 const CHUNK: usize = 256 << 10;
 
@@ -71,6 +75,48 @@ pub(super) async fn download(scale: Scale) -> Result<Vec<Row>, Error> {
     }
     let row = Row::times("egress_download", &guarded).against("host download", &bare);
     Ok(vec![row.goal_ratio(DOWNLOAD_GOAL)])
+}
+
+/// `egress_curl_1gib`: the whole way of a guest's `curl`, beside the host's.
+pub(super) async fn curl(scale: Scale) -> Result<Vec<Row>, Error> {
+    let server = Server::start(serve_page)?;
+    let vm = AgentOs::builder()
+        .loopback_exempt_ports([server.address.port()])
+        .create()
+        .await?;
+    let url = format!("http://{}/", server.address);
+    let (mut host, mut guest) = (Vec::new(), Vec::new());
+    for _ in 0..scale.of(10) {
+        let begun = Instant::now();
+        let ran = Command::new("curl").args(["-s", "-o", "/dev/null", &url]).status();
+        if ran.is_ok_and(|status| status.success()) {
+            host.push(begun.elapsed());
+        }
+        let begun = Instant::now();
+        let asked = vm
+            .exec(format!("curl -sS -o /dev/null -w '%{{size_download}}' {url}"))
+            .await?;
+        if asked.stdout_text() != PAGE.to_string() {
+            return Err(Error::Usage(format!("bench: curl in a VM: {}", asked.stderr_text())));
+        }
+        guest.push(begun.elapsed());
+    }
+    let row = Row::times("egress_curl_1gib", &guest).against("host curl", &host);
+    Ok(vec![row.goal_ratio(DOWNLOAD_GOAL)])
+}
+
+/// One page of 1 GiB.
+fn serve_page(mut stream: TcpStream) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {PAGE}\r\nConnection: close\r\n\r\n");
+    let chunk = vec![7; CHUNK];
+    if stream.read(&mut [0; 4096]).is_err() || stream.write_all(head.as_bytes()).is_err() {
+        return;
+    }
+    for _ in 0..PAGE / CHUNK {
+        if stream.write_all(&chunk).is_err() {
+            return;
+        }
+    }
 }
 
 /// A server of this process, for as long as the process lives.

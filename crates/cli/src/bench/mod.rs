@@ -87,6 +87,10 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(egress::download(scale)),
     },
     Measurement {
+        names: &["egress_curl_1gib"],
+        run: |scale| Box::pin(egress::curl(scale)),
+    },
+    Measurement {
         names: &["idle_vm_bytes", "blocked_process_bytes"],
         run: |scale| Box::pin(memory::marginal(scale)),
     },
