@@ -93,6 +93,7 @@ impl Dialer {
         if addresses.is_empty() {
             return Err(unresolved(exit, name, &io::ErrorKind::NotFound.into()));
         }
+        let local = addresses.iter().all(IpAddr::is_loopback);
         let targets = alternating(addresses)
             .into_iter()
             .map(|address| Target::Inet(SocketAddr::new(address, number)))
@@ -100,7 +101,9 @@ impl Dialer {
         race(targets, control, observer).map_err(|attempt| match attempt {
             Attempt::Gave(failure) => failure,
             Attempt::Failed(error) => {
-                let failure = could_not(name, number, began, error.as_ref());
+                let mut failure = could_not(name, number, began, error.as_ref());
+                // The guard refuses a port of the loopback at which no program of the VM listens yet.
+                failure.refused |= local && error.as_ref().is_some_and(denied);
                 observer.note(Part::Info(&failure.text));
                 failure
             }

@@ -199,7 +199,7 @@ fn failed(log: &Log, url: &Url, failure: &Failure) -> i32 {
         log.brief(&format!(
             "wget: unable to resolve host address \u{2018}{host}\u{2019}{why}\n"
         ));
-    } else if failure.exit != Exit::Connect || !failure.refused {
+    } else if failure.exit != Exit::Connect || !failure.text.ends_with(NOT_REACHED) {
         log.brief(&format!("{} - {failure}.\n", now()));
     }
     code
@@ -387,6 +387,9 @@ fn code(failure: &Failure) -> i32 {
         _ => NETWORK,
     }
 }
+
+/// How the failure ends of which the log has told already.
+const NOT_REACHED: &str = "Couldn't connect to server";
 
 const GENERIC: i32 = 1;
 const USAGE: i32 = 2;

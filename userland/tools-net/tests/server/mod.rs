@@ -15,29 +15,29 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     /// Port without TLS; HTTP/2 from the first byte is understood, too.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Port with TLS, for `web.test` and `localhost`; HTTP/2 where the client wants it.
-    pub tls_port: u16,
+    pub(crate) tls_port: u16,
     /// Port with TLS, for a name that nobody asks for.
-    pub stranger_port: u16,
+    pub(crate) stranger_port: u16,
     /// The authority that vouches for both, in PEM.
-    pub authority: String,
+    pub(crate) authority: String,
 }
 
 /// A request as a page sees it.
-pub struct Asked {
+pub(crate) struct Asked {
     /// The request line.
-    pub line: String,
+    pub(crate) line: String,
     /// Header lines as they came.
-    pub headers: Vec<String>,
+    pub(crate) headers: Vec<String>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What a page does.
-pub enum Answer {
+pub(crate) enum Answer {
     /// These bytes, and the connection may go on.
     Keep(Vec<u8>),
     /// These bytes, and the connection ends.
@@ -48,7 +48,7 @@ pub enum Answer {
 
 impl Server {
     /// Starts one in a thread of its own, for as long as the process lives.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -312,7 +312,7 @@ async fn send_two(bytes: &[u8], mut respond: h2::server::SendResponse<Bytes>) ->
 
 impl Asked {
     /// The value of a header field.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|line| {
             let (known, value) = line.split_once(':')?;
             known.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -320,7 +320,7 @@ impl Asked {
     }
 
     /// The path with its query.
-    pub fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
     }
 }
