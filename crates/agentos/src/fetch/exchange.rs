@@ -9,10 +9,13 @@ use hyper_util::rt::TokioIo;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// The work of hyper's on one connection.
+type Running = Pin<Box<Connection<TokioIo<SocketIo>, RequestBody>>>;
+
 /// Drives the connection. Without being polled it does nothing, which is the backpressure.
 pub(super) struct Exchange {
     sender: SendRequest<RequestBody>,
-    connection: Option<Pin<Box<Connection<TokioIo<SocketIo>, RequestBody>>>>,
+    connection: Option<Running>,
     bounds: Bounds,
 }
 
@@ -51,7 +54,7 @@ impl Exchange {
     }
 }
 
-fn drive(connection: &mut Option<Pin<Box<Connection<TokioIo<SocketIo>, RequestBody>>>>, cx: &mut Context<'_>) {
+fn drive(connection: &mut Option<Running>, cx: &mut Context<'_>) {
     if let Some(running) = connection
         && let Poll::Ready(_) = running.as_mut().poll(cx)
     {

@@ -18,13 +18,13 @@ impl SocketIo {
     }
 }
 
-fn failed(error: KernelError) -> io::Error {
+fn failed(error: &KernelError) -> io::Error {
     io::Error::from_raw_os_error(error.errno().raw())
 }
 
 impl AsyncRead for SocketIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = ready!(self.0.read(buf.initialize_unfilled(), Some(cx.waker()))).map_err(failed)?;
+        let read = ready!(self.0.read(buf.initialize_unfilled(), Some(cx.waker()))).map_err(|error| failed(&error))?;
         buf.advance(read);
         Poll::Ready(Ok(()))
     }
@@ -32,7 +32,7 @@ impl AsyncRead for SocketIo {
 
 impl AsyncWrite for SocketIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.write(data, Some(cx.waker())).map_err(failed)
+        self.0.write(data, Some(cx.waker())).map_err(|error| failed(&error))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -74,7 +74,10 @@ impl Opener {
             Ok(connected) => connected.map_err(|error| explain(&error))?,
             Err(_) => return Err("its TLS handshake took too long".to_owned()),
         };
-        stream.get_mut().1.set_buffer_limit(Some(self.limits.max_buffered_bytes));
+        stream
+            .get_mut()
+            .1
+            .set_buffer_limit(Some(self.limits.max_buffered_bytes));
         let chosen = stream.get_ref().1.alpn_protocol();
         let http1 = offered.iter().find(|offered| **offered == b"http/1.1");
         let protocol = match chosen {
@@ -113,7 +116,10 @@ impl Opener {
         match timeout(self.limits.handshake_timeout, TlsAcceptor::from(config).accept(guest)).await {
             Ok(accepted) => {
                 let mut stream = accepted?;
-                stream.get_mut().1.set_buffer_limit(Some(self.limits.max_buffered_bytes));
+                stream
+                    .get_mut()
+                    .1
+                    .set_buffer_limit(Some(self.limits.max_buffered_bytes));
                 Ok(stream)
             }
             Err(_) => Err(Ended::Refused("the TLS handshake took too long")),
