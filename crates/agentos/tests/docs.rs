@@ -60,7 +60,7 @@ fn amount(value: u64, noun: &str) -> String {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = units
         .into_iter()
-        .find(|(size, _)| noun == "bytes" && value >= *size && value % size == 0);
+        .find(|(size, _)| noun == "bytes" && value >= *size && value.is_multiple_of(*size));
     match unit {
         Some((size, unit)) => format!("{} {unit}", value / size),
         None => grouped(value),
@@ -71,7 +71,7 @@ fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -200,7 +200,7 @@ async fn what_the_guard_blocks_is_a_permission_denied() {
 /// What a script printed, both streams in one.
 async fn says(vm: &AgentOs, script: &str) -> String {
     let output = vm
-        .exec(&format!("exec 2>&1; {script}"))
+        .exec(format!("exec 2>&1; {script}"))
         .timeout(Duration::from_secs(60))
         .await
         .expect("it starts");

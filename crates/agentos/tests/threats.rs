@@ -191,7 +191,7 @@ async fn t4_nothing_is_left_of_a_vm() {
     let cycle = |number: usize| async move {
         let vm = AgentOs::create().await.unwrap();
         vm.write_file("/home/user/f", vec![7; 10_000]).await.unwrap();
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             lives(&vm).await;
             let _shell = vm.open_shell(ShellOptions::default()).await.unwrap();
             let _busy = vm.spawn("sh", ["-c", "while :; do :; done"]).start().await.unwrap();

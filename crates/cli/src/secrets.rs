@@ -97,6 +97,7 @@ impl std::fmt::Debug for Hidden {
 }
 
 /// Where a value is.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Variable(&'a str),
     File(&'a Path),
@@ -140,7 +141,7 @@ pub(crate) fn apply(mut builder: Builder, args: &VmArgs, config: &Config) -> Res
 }
 
 fn with_header(secret: Secret, header: Option<&String>) -> Secret {
-    header.into_iter().fold(secret, |secret, header| secret.header(header))
+    header.into_iter().fold(secret, Secret::header)
 }
 
 /// Reads a value. One line break at the end of a file does not belong to it.

@@ -61,7 +61,11 @@ type Written = Vec<(Mode, [String; 2])>;
 
 fn rules() -> Written {
     let rule = |index: usize| {
-        let mode = if index % 3 == 0 { Mode::Deny } else { Mode::Allow };
+        let mode = if index.is_multiple_of(3) {
+            Mode::Deny
+        } else {
+            Mode::Allow
+        };
         (
             mode,
             [
@@ -92,10 +96,7 @@ fn compile(written: &Written) -> Result<Policy, Error> {
 /// The baseline.
 fn naive(written: &Written, path: &str) -> bool {
     let matches = |pattern: &String| glob(pattern.as_bytes(), path.as_bytes());
-    let decisive = written
-        .iter()
-        .filter(|(_, patterns)| patterns.iter().any(matches))
-        .next_back();
+    let decisive = written.iter().rfind(|(_, patterns)| patterns.iter().any(matches));
     decisive.is_some_and(|(mode, _)| *mode == Mode::Allow)
 }
 
