@@ -81,6 +81,8 @@ mod guides {
     struct Readme;
     #[doc = include_str!("../../../docs/rust.md")]
     struct Rust;
+    #[doc = include_str!("../../../docs/limits.md")]
+    struct Limits;
     #[doc = include_str!("../../../docs/permissions.md")]
     struct Permissions;
     #[doc = include_str!("../../../docs/secrets.md")]

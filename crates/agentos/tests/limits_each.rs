@@ -148,16 +148,13 @@ async fn run(vm: &AgentOs, name: &str, module: &str) -> i32 {
 /// The next entry of the audit trail about this limit.
 async fn breach(events: &mut Events, name: &str) -> LimitExceeded {
     loop {
-        match events.next().await.expect("the VM still lives") {
-            Event::Audit(entry) => match entry.kind {
-                AuditKind::LimitExceeded { limit, .. } | AuditKind::ProcessKilled { limit, .. }
-                    if limit.limit == name =>
-                {
-                    return limit;
-                }
-                _ => {}
-            },
-            _ => {}
+        let Event::Audit(entry) = events.next().await.expect("the VM still lives") else {
+            continue;
+        };
+        if let AuditKind::LimitExceeded { limit, .. } | AuditKind::ProcessKilled { limit, .. } = entry.kind
+            && limit.limit == name
+        {
+            return limit;
         }
     }
 }
@@ -1102,9 +1099,8 @@ async fn stocks_warn_at_four_fifths_and_again_only_after_half() {
             held.push(vm.spawn("sleep", ["1000"]).start().await.unwrap());
         }
         let warning = loop {
-            match events.next().await.unwrap() {
-                Event::LimitWarning(warning) => break warning,
-                _ => {}
+            if let Event::LimitWarning(warning) = events.next().await.unwrap() {
+                break warning;
             }
         };
         warnings.push((

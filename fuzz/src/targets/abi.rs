@@ -134,7 +134,7 @@ fn module(mut input: Input<'_>) -> Vec<u8> {
     module.finish()
 }
 
-/// A small VM.
+/// A small VM. It has no way out: where a random guest connects to is nobody's wish.
 pub(crate) async fn vm() -> AgentOs {
     let mut limits = Limits::default();
     for (name, value) in [
@@ -144,7 +144,12 @@ pub(crate) async fn vm() -> AgentOs {
     ] {
         limits.set(name, value).expect("a known limit");
     }
-    AgentOs::builder().limits(limits).create().await.expect("a VM")
+    AgentOs::builder()
+        .limits(limits)
+        .permissions(agentos::Policy::locked())
+        .create()
+        .await
+        .expect("a VM")
 }
 
 /// Runs a future to its end on the runtime that all inputs share.
