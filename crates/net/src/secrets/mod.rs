@@ -20,7 +20,7 @@
 //! What this cannot do: a host that is given a value can hand it out by other means (another name, another encoding, one letter
 //! at a time). A secret's hosts are trusted with it.
 //!
-//! The parts: [`config`] checks, [`set`] holds, [`swap`] puts values in, [`scrub`] masks them, [`authority`] signs for the listed
+//! The parts: `config` checks, `set` holds, `swap` puts values in, `scrub` masks them, `authority` signs for the listed
 //! hosts so that a guest's TLS can be opened. [`crate::intercept`] moves the bytes.
 
 mod authority;
