@@ -1,0 +1,2 @@
+//! A client of an agentOS server.
+#![forbid(unsafe_code)]

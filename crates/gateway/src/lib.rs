@@ -1,0 +1,2 @@
+//! HTTP and WebSocket for actors, in the RivetKit client protocol; previews, inspector, metrics.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! agentOS as a service: the VM as an actor, its actions, configuration and the registry that serves it.
+#![forbid(unsafe_code)]
