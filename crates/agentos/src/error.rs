@@ -181,11 +181,19 @@ impl Error {
         }
     }
 
+    /// A port that cannot be connected to.
+    pub(crate) fn port_zero() -> Self {
+        Self::InvalidOption {
+            option: "port",
+            reason: "must be an integer between 1 and 65535, got 0".to_owned(),
+        }
+    }
+
     /// Names the port that could not be connected to.
     pub(crate) fn no_listener(port: u16, error: KernelError) -> Self {
         match error.errno() {
             Errno::ECONNREFUSED => Self::NoListener { port },
-            _ => Self::os("fetch")(error),
+            _ => Self::os("connect")(error),
         }
     }
 

@@ -11,27 +11,26 @@
 //!                           Exchange: hyper's connection, driven by whoever waits for the answer or reads the body
 //!                              |
 //!                              v
-//!                           SocketIo: bytes to and from the kernel's socket
+//!                           GuestStream: bytes to and from the kernel's socket
 //! ```
 //!
 //! Invariants:
 //!
 //! * There is no background task: the exchange moves while its future or body is polled, so what is not read is not fetched,
 //!   and dropping either ends the connection.
+//! * A request to change the protocol travels as such; after an answer of 101 the connection is the caller's
+//!   ([`ResponseBody::upgrade`]).
 //! * A guest that answers nothing, nonsense or without end costs no more than the limits of the `http` group.
 
 mod body;
 mod exchange;
-mod io;
 mod request;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::within;
 use crate::vm::AgentOs;
 pub use body::{RequestBody, ResponseBody};
 use exchange::Exchange;
-use io::SocketIo;
-use std::future::poll_fn;
 use std::time::Duration;
 
 impl AgentOs {
@@ -41,9 +40,10 @@ impl AgentOs {
     /// `localhost:<port>` otherwise. The response is there as soon as its head is; its body streams, and so does the request's.
     ///
     /// # Errors
-    /// [`Error::NoListener`] if nothing listens, [`Error::Limit`] for a request body above `limits.http.maxFetchRequestBytes`, a
-    /// head above `maxHeaderBytes` or no head within `fetchTimeoutMs`, [`Error::Fetch`] if the server's answer is not HTTP or
-    /// ends too early, [`Error::InvalidOption`] for port 0.
+    /// [`NoListener`](crate::Error::NoListener) if nothing listens, [`Limit`](crate::Error::Limit) for a request body above
+    /// `limits.http.maxFetchRequestBytes`, a head above `maxHeaderBytes` or no head within `fetchTimeoutMs`,
+    /// [`Fetch`](crate::Error::Fetch) if the server's answer is not HTTP or ends too early,
+    /// [`InvalidOption`](crate::Error::InvalidOption) for port 0.
     pub async fn fetch<B: Into<RequestBody>>(
         &self,
         port: u16,
@@ -54,12 +54,8 @@ impl AgentOs {
         let request = request::prepare(port, request.map(Into::into), limits.request)?;
         let clock = self.vm.kernel.clock().clone();
         let head = async {
-            let socket = poll_fn(|cx| self.vm.kernel.net().connect_from_host(port, Some(cx.waker()))).await;
-            let socket = socket.map_err(|error| Error::no_listener(port, error))?;
-            Exchange::begin(SocketIo::new(socket), &limits)
-                .await?
-                .send(request)
-                .await
+            let stream = self.dial(port).await?;
+            Exchange::begin(stream, &limits).await?.send(request).await
         };
         let patience = Duration::from_millis(limits.timeout_ms);
         match within(&*clock, patience, head).await {

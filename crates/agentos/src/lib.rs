@@ -19,6 +19,7 @@
 
 mod builder;
 mod capture;
+mod connect;
 mod engine;
 mod error;
 mod events;
@@ -52,6 +53,7 @@ pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
 pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
 pub use agentos_software::Package as Software;
 pub use builder::Builder;
+pub use connect::GuestStream;
 pub use error::{Error, Result};
 pub use events::Events;
 pub use exec::{Exec, ExecOutput};

@@ -1,6 +1,7 @@
 //! Bodies of requests and responses, bounded on both ways.
 
 use super::exchange::Exchange;
+use crate::connect::GuestStream;
 use crate::error::{Error, Result};
 use crate::exec::within;
 use crate::vm::Vm;
@@ -193,6 +194,12 @@ impl ResponseBody {
             vm,
             bounds,
         }
+    }
+
+    /// The connection, after an answer of 101 to a request that asked to change the protocol (`Connection: upgrade`); `None`
+    /// after any other answer.
+    pub fn upgrade(self) -> Option<GuestStream> {
+        self.exchange.into_upgraded()
     }
 
     /// The next piece; `None` at the end.

@@ -1,34 +1,38 @@
 //! One connection with one request on it.
 
 use super::body::{Bounds, RequestBody};
-use super::io::SocketIo;
+use crate::connect::GuestStream;
 use crate::error::{Error, Result};
+use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::client::conn::http1::{self, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// The work of hyper's on one connection.
-type Running = Pin<Box<Connection<TokioIo<SocketIo>, RequestBody>>>;
+type Running = Box<Connection<TokioIo<GuestStream>, RequestBody>>;
 
 /// Drives the connection. Without being polled it does nothing, which is the backpressure.
 pub(super) struct Exchange {
     sender: SendRequest<RequestBody>,
     connection: Option<Running>,
+    /// What carries the other protocol after the answer agreed to one.
+    upgraded: Option<GuestStream>,
     bounds: Bounds,
 }
 
 impl Exchange {
-    pub(super) async fn begin(socket: SocketIo, bounds: &Bounds) -> Result<Self> {
+    pub(super) async fn begin(stream: GuestStream, bounds: &Bounds) -> Result<Self> {
         let handshake = http1::Builder::new()
             .max_buf_size(bounds.header)
-            .handshake(TokioIo::new(socket))
+            .handshake(TokioIo::new(stream))
             .await;
         let (sender, connection) = handshake.map_err(|error| bounds.explain(&error))?;
         Ok(Self {
             sender,
-            connection: Some(Box::pin(connection)),
+            connection: Some(Box::new(connection)),
+            upgraded: None,
             bounds: bounds.clone(),
         })
     }
@@ -39,27 +43,46 @@ impl Exchange {
         request: http::Request<RequestBody>,
     ) -> Result<http::Response<(Incoming, Self)>> {
         let mut answer = std::pin::pin!(self.sender.send_request(request));
-        let connection = &mut self.connection;
-        let answer = std::future::poll_fn(|cx| {
-            drive(connection, cx);
+        let (connection, mut ended) = (&mut self.connection, None);
+        let answer = poll_fn(|cx| {
+            ended = drive(connection, cx).or(ended.take());
             answer.as_mut().poll(cx)
         });
         let response = answer.await.map_err(|error| self.bounds.explain(&error))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            poll_fn(|cx| {
+                ended = drive(connection, cx).or(ended.take());
+                if connection.is_some() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+            self.upgraded = ended;
+        }
         Ok(response.map(|body| (body, self)))
     }
 
     /// Moves bytes. Errors show in the body that is read, so they are not reported here, too.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.connection, cx);
+        drop(drive(&mut self.connection, cx));
+    }
+
+    /// The stream, if the other side agreed to change the protocol.
+    pub(super) fn into_upgraded(self) -> Option<GuestStream> {
+        self.upgraded
     }
 }
 
-fn drive(connection: &mut Option<Running>, cx: &mut Context<'_>) {
-    if let Some(running) = connection
-        && let Poll::Ready(_) = running.as_mut().poll(cx)
-    {
-        *connection = None;
-    }
+/// Moves bytes until HTTP is over on the connection; what is left of it then.
+fn drive(connection: &mut Option<Running>, cx: &mut Context<'_>) -> Option<GuestStream> {
+    let running = connection.as_mut()?;
+    let Poll::Ready(ended) = running.poll_without_shutdown(cx) else {
+        return None;
+    };
+    let Parts { io, read_buf, .. } = connection.take()?.into_parts();
+    ended.ok().map(|()| io.into_inner().unread(read_buf))
 }
 
 impl Bounds {

@@ -19,10 +19,7 @@ const HOP_BY_HOP: &[HeaderName] = &[
 /// body.
 pub(super) fn prepare(port: u16, request: Request<RequestBody>, limit: u64) -> Result<Request<RequestBody>> {
     if port == 0 {
-        return Err(Error::InvalidOption {
-            option: "port",
-            reason: "must be an integer between 1 and 65535, got 0".to_owned(),
-        });
+        return Err(Error::port_zero());
     }
     let (mut parts, body) = request.into_parts();
     let host = match parts.uri.authority() {
@@ -56,11 +53,18 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
+    let upgrade = named
+        .contains(&header::UPGRADE)
+        .then(|| headers.remove(header::UPGRADE));
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }
     headers.remove("keep-alive");
     headers.remove("proxy-connection");
+    if let Some(Some(protocol)) = upgrade {
+        headers.insert(header::UPGRADE, protocol);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
 }
 
 fn refused(error: impl std::fmt::Display) -> Error {
@@ -113,6 +117,16 @@ mod tests {
         );
         let names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-kept", "host"]);
+    }
+
+    #[test]
+    fn a_wish_for_another_protocol_travels() {
+        let request = prepared("/", &[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        let headers = request.headers();
+        assert_eq!(
+            (&headers["connection"], &headers["upgrade"]),
+            (&"upgrade".parse().unwrap(), &"websocket".parse().unwrap())
+        );
     }
 
     #[test]
