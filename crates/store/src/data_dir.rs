@@ -1,0 +1,274 @@
+//! The data directory: where the files of all actors are, and who may open them.
+//!
+//! ```text
+//!   <dataDir>/                 0700
+//!     lock                     held by the one process that uses the directory
+//!     host.sqlite              the index of all actors
+//!     vms/<actorId>/           0700
+//!       lock                   held while the VM's files are open; holds the generation
+//!       vm.sqlite              filesystem and tables
+//!       user.sqlite            the database of the user (`db`), created on first use
+//! ```
+//!
+//! Locks are `flock` locks: the kernel drops them with the process, so a crash leaves none behind. A destroy that a crash
+//! cut short is completed when the directory is opened.
+
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FlockOperation;
+
+use crate::database::{Database, Options};
+use crate::{Error, Headroom, HostIndex, Result, tables};
+
+/// An open data directory; the only one of its path on this host.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    index: HostIndex,
+    headroom: Arc<Headroom>,
+    vfs: Option<String>,
+    // Last: the lock outlives everything it guards.
+    _lock: Lock,
+}
+
+impl DataDir {
+    /// Opens or creates the directory, takes its lock, opens the index and completes interrupted destroys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] with path and process id when another process uses the directory; errors of the index.
+    pub fn open(path: &Path) -> Result<Arc<Self>> {
+        Self::open_with(path, None, None)
+    }
+
+    /// As [`open`](Self::open), with another watch over the disk, or another SQLite VFS for every file in it.
+    pub fn open_with(path: &Path, headroom: Option<Headroom>, vfs: Option<String>) -> Result<Arc<Self>> {
+        make_private_dir(path)?;
+        let path = path.canonicalize().map_err(|error| Error::host(path, &error))?;
+        let lock = Lock::take(&path)?;
+        make_private_dir(&path.join("vms"))?;
+        let headroom = Arc::new(headroom.unwrap_or_else(|| Headroom::of_disk(path.clone())));
+        let options = Options {
+            vfs: vfs.clone(),
+            headroom: Some(headroom.clone()),
+            ..Options::default()
+        };
+        let index = HostIndex::open(&path.join("host.sqlite"), options)?;
+        let opened = Self {
+            path,
+            index,
+            headroom,
+            vfs,
+            _lock: lock,
+        };
+        opened.complete_destroys()?;
+        Ok(Arc::new(opened))
+    }
+
+    /// The directory, without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The index of all actors.
+    pub fn index(&self) -> &HostIndex {
+        &self.index
+    }
+
+    /// The watch over the disk.
+    pub fn headroom(&self) -> &Arc<Headroom> {
+        &self.headroom
+    }
+
+    /// The directory of one actor. The id is checked, so the result is always a child of `vms`.
+    pub fn vm_dir(&self, actor_id: &str) -> Result<PathBuf> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if actor_id.is_empty() || actor_id.len() > 64 || !actor_id.bytes().all(plain) {
+            return Err(Error::invalid("actor id", "must be 1 to 64 of a-z and 0-9"));
+        }
+        Ok(self.path.join("vms").join(actor_id))
+    }
+
+    /// Whether an actor has storage.
+    pub fn has_vm(&self, actor_id: &str) -> bool {
+        self.vm_dir(actor_id).is_ok_and(|dir| dir.join("vm.sqlite").exists())
+    }
+
+    /// Opens or creates the storage of an actor, and takes its lock and a new generation. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] when it is open already, in this process or another; those of [`Database::open`].
+    pub fn open_vm(&self, actor_id: &str) -> Result<VmStore> {
+        let directory = self.vm_dir(actor_id)?;
+        make_private_dir(&directory)?;
+        let mut lock = Lock::take(&directory)?;
+        let options = Options {
+            vfs: self.vfs.clone(),
+            generation: lock.generation().saturating_add(1),
+            headroom: Some(self.headroom.clone()),
+            ..Options::default()
+        };
+        let database = Database::open(&directory.join("vm.sqlite"), &tables::VM_SCHEMA, options)?;
+        lock.note(database.generation())?;
+        Ok(VmStore {
+            directory,
+            database,
+            lock,
+        })
+    }
+
+    /// Deletes the storage of an actor. It must be closed; what is missing already is no error.
+    pub fn remove_vm(&self, actor_id: &str) -> Result<()> {
+        let directory = self.vm_dir(actor_id)?;
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::host(&directory, &error)),
+            _ => sync_dir(&self.path.join("vms")),
+        }
+    }
+
+    /// Closes the index. The lock goes with the value.
+    pub fn close(&self) -> Result<()> {
+        self.index.close()
+    }
+
+    fn complete_destroys(&self) -> Result<()> {
+        for actor in self.index.destroyed()? {
+            tracing::info!(actor, "completing an interrupted destroy");
+            self.remove_vm(&actor)?;
+            self.index.remove(&actor).wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// The open storage of one actor. Nobody else can open it until this is dropped.
+#[derive(Debug)]
+pub struct VmStore {
+    directory: PathBuf,
+    database: Database,
+    lock: Lock,
+}
+
+impl VmStore {
+    /// The actor's own database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The directory of the files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the database of the user is, whether or not it exists yet.
+    pub fn user_database_path(&self) -> PathBuf {
+        self.directory.join("user.sqlite")
+    }
+
+    /// The generation of this opening.
+    pub fn generation(&self) -> u64 {
+        self.lock.generation()
+    }
+
+    /// Commits what is queued, closes the file in order and releases the lock. Blocks.
+    pub fn close(self) -> Result<()> {
+        self.database.close()
+    }
+}
+
+/// An exclusive lock on a directory, by its file `lock`, which holds `<generation> <pid>`.
+#[derive(Debug)]
+struct Lock {
+    file: std::fs::File,
+    path: PathBuf,
+    generation: u64,
+}
+
+impl Lock {
+    fn take(directory: &Path) -> Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = directory.join("lock");
+        let host = |error: std::io::Error| Error::host(&path, &error);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(host)?;
+        let mut text = String::new();
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let _ = file.read_to_string(&mut text);
+                let pid = text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+                return Err(Error::Locked {
+                    path: directory.to_owned(),
+                    pid,
+                });
+            }
+            Err(error) => return Err(host(error.into())),
+        }
+        file.read_to_string(&mut text).map_err(host)?;
+        let generation = text
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(0);
+        let mut lock = Self { file, path, generation };
+        lock.note(generation)?;
+        Ok(lock)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Writes generation and holder into the file. They inform; what excludes is the lock, and the generation in the
+    /// database, so this needs no flush.
+    fn note(&mut self, generation: u64) -> Result<()> {
+        let text = format!("{generation} {}\n", std::process::id());
+        let write = |file: &mut std::fs::File| {
+            file.seek(std::io::SeekFrom::Start(0))?;
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)
+        };
+        write(&mut self.file).map_err(|error| Error::host(&self.path, &error))?;
+        self.generation = generation;
+        Ok(())
+    }
+}
+
+/// Makes a directory of mode 0700, durably; narrows the mode of one that exists.
+fn make_private_dir(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let host = |error: std::io::Error| Error::host(path, &error);
+    if path.is_dir() {
+        let mode = path.metadata().map_err(host)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(host)?;
+        }
+        return Ok(());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(host)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    let sync = std::fs::File::open(path).and_then(|directory| directory.sync_all());
+    sync.map_err(|error| Error::host(path, &error))
+}
