@@ -11,7 +11,7 @@ mod decode;
 mod encode;
 
 pub use decode::{Limits, decode};
-pub use encode::{MAX_ENCODE_DEPTH, Style, encode, encode_array, encode_into};
+pub use encode::{MAX_ENCODE_DEPTH, Style, big_integer, encode, encode_array, encode_into, map_head, text};
 
 /// Epoch seconds.
 const TAG_DATE: u64 = 1;

@@ -123,3 +123,17 @@ pub enum ToClient {
         args: Vec<Value>,
     },
 }
+
+/// Tags of the union of messages to the server.
+pub(crate) mod action_tag {
+    pub(crate) const ACTION: u8 = 0;
+    pub(crate) const SUBSCRIPTION: u8 = 1;
+}
+
+/// Tags of the union of messages to the client.
+pub(crate) mod client_tag {
+    pub(crate) const INIT: u8 = 0;
+    pub(crate) const ERROR: u8 = 1;
+    pub(crate) const RESPONSE: u8 = 2;
+    pub(crate) const EVENT: u8 = 3;
+}

@@ -1,5 +1,7 @@
 //! Encodings, versions of the binary schema, and the bounds of decoders.
 
+use agentos_value::cbor;
+
 /// How a client writes bodies and frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -80,6 +82,16 @@ pub struct Limits {
     pub depth: usize,
     /// Values in one message, those inside others included. Bounds memory: a value takes 40 bytes and a byte of input.
     pub values: usize,
+}
+
+impl Limits {
+    /// The same bounds for values in CBOR.
+    pub(crate) const fn cbor(&self) -> cbor::Limits {
+        cbor::Limits {
+            depth: self.depth,
+            values: self.values,
+        }
+    }
 }
 
 impl Default for Limits {

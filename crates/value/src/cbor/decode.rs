@@ -47,6 +47,8 @@ pub fn decode(input: &Bytes, limits: Limits) -> Result<Value, ValueError> {
 
 /// Byte strings of at least this length, and of at least an eighth of the input, share its memory.
 const SHARE_FROM: usize = 4096;
+/// Bytes of a big integer: turning one into decimal digits takes time that grows with the square of its length.
+const MAX_BIG_BYTES: u64 = 1024;
 /// Members of an object up to which names are compared one by one.
 const SCAN_MEMBERS: usize = 16;
 
@@ -244,6 +246,9 @@ impl<'a> Decoder<'a> {
 
     fn magnitude(&mut self) -> Result<BigInt, ValueError> {
         let length = self.expect(major::BYTES, "a big integer without a byte string")?;
+        if length > MAX_BIG_BYTES {
+            return Err(ValueError::Malformed("a big integer of more than 1024 bytes"));
+        }
         Ok(BigInt::from_bytes_be(Sign::Plus, self.take(length)?))
     }
 

@@ -51,6 +51,23 @@ pub fn encode_array(items: &[Value], style: Style, out: &mut Vec<u8>) -> Result<
     Encoder { style, out, depth: 0 }.sequence(items)
 }
 
+/// Appends the head of a map of `members` members, which must follow: each a name and a value.
+pub fn map_head(members: usize, out: &mut Vec<u8>) {
+    head(major::MAP, members as u64, out);
+}
+
+/// Appends a text.
+pub fn text(text: &str, out: &mut Vec<u8>) {
+    head(major::TEXT, text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends an integer of 8 bytes, which JavaScript reads as a BigInt, however small it is.
+pub fn big_integer(integer: u64, out: &mut Vec<u8>) {
+    out.push(0x1b);
+    out.extend_from_slice(&integer.to_be_bytes());
+}
+
 struct Encoder<'a> {
     style: Style,
     out: &'a mut Vec<u8>,
@@ -202,9 +219,8 @@ impl Encoder<'_> {
         }
     }
 
-    fn text(&mut self, text: &str) {
-        self.head(major::TEXT, text.len() as u64);
-        self.out.extend_from_slice(text.as_bytes());
+    fn text(&mut self, content: &str) {
+        text(content, self.out);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -212,22 +228,26 @@ impl Encoder<'_> {
         self.out.extend_from_slice(bytes);
     }
 
-    /// A major type with its argument in the fewest bytes.
     fn head(&mut self, major: u8, argument: u64) {
-        let high = major << 5;
-        if argument < 24 {
-            self.out.push(high | argument as u8); // below 24
-        } else if let Ok(byte) = u8::try_from(argument) {
-            self.out.extend_from_slice(&[high | 24, byte]);
-        } else if let Ok(word) = u16::try_from(argument) {
-            self.out.push(high | 25);
-            self.out.extend_from_slice(&word.to_be_bytes());
-        } else if let Ok(word) = u32::try_from(argument) {
-            self.out.push(high | 26);
-            self.out.extend_from_slice(&word.to_be_bytes());
-        } else {
-            self.out.push(high | 27);
-            self.out.extend_from_slice(&argument.to_be_bytes());
-        }
+        head(major, argument, self.out);
+    }
+}
+
+/// A major type with its argument in the fewest bytes.
+fn head(major: u8, argument: u64, out: &mut Vec<u8>) {
+    let high = major << 5;
+    if argument < 24 {
+        out.push(high | argument as u8); // below 24
+    } else if let Ok(byte) = u8::try_from(argument) {
+        out.extend_from_slice(&[high | 24, byte]);
+    } else if let Ok(word) = u16::try_from(argument) {
+        out.push(high | 25);
+        out.extend_from_slice(&word.to_be_bytes());
+    } else if let Ok(word) = u32::try_from(argument) {
+        out.push(high | 26);
+        out.extend_from_slice(&word.to_be_bytes());
+    } else {
+        out.push(high | 27);
+        out.extend_from_slice(&argument.to_be_bytes());
     }
 }
