@@ -1,2 +1,21 @@
 //! HTTP and WebSocket for actors, in the RivetKit client protocol; previews, inspector, metrics.
 #![forbid(unsafe_code)]
+
+mod auth;
+mod body;
+mod budget;
+mod builder;
+mod cors;
+mod error;
+mod extension;
+mod limits;
+mod router;
+mod server;
+mod ws;
+
+pub use body::{Body, BodyError};
+pub use builder::{Builder, Gateway};
+pub use error::GatewayError;
+pub use extension::{Answer, Claim, Extension};
+pub use limits::{Limits, SLOW_BYTES};
+pub use server::{Peer, Running, bind, handover, inherited};

@@ -1,0 +1,73 @@
+//! The life of one accepted connection: TLS if configured, then requests until either side has enough.
+
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::Shared;
+use super::peer::Peer;
+use super::transport::{Stream, Transport};
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
+    let closing = peer.clone();
+    tokio::select! {
+        biased;
+        () = closing.closing() => {}
+        () = run(stream, peer, shared) => {}
+    }
+}
+
+async fn run(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
+    let Some(stream) = secured(stream, &peer, &shared).await else {
+        return;
+    };
+    let transport = Transport::new(stream, Arc::clone(peer.pulse()), shared.limits());
+    let service = {
+        let peer = peer.clone();
+        let shared = Arc::clone(&shared);
+        service_fn(move |request| {
+            let (service, peer) = (Arc::clone(&shared.service), peer.clone());
+            async move { Ok::<_, std::convert::Infallible>(service.serve(request, peer).await) }
+        })
+    };
+    let limits = shared.limits();
+    let connection = http1::Builder::new()
+        .max_headers(limits.max_headers)
+        // The head in one buffer: the target, the headers, and the room that hyper wants to keep free while it reads.
+        .max_buf_size((limits.max_target + limits.max_header_bytes).max(8192) + 8192)
+        .serve_connection(TokioIo::new(transport), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        biased;
+        result = connection.as_mut() => result,
+        () = peer.draining() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        debug!(%error, "connection ended");
+    }
+}
+
+async fn secured(stream: TcpStream, peer: &Peer, shared: &Shared) -> Option<Stream> {
+    let Some(tls) = &shared.tls else {
+        return Some(Stream::Plain(stream));
+    };
+    let handshake = tls.acceptor().accept(stream);
+    match timeout(shared.limits().handshake_timeout, handshake).await {
+        Ok(Ok(stream)) => Some(Stream::Secure(Box::new(stream))),
+        Ok(Err(error)) => {
+            debug!(%error, peer = %peer.address().ip(), "TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
