@@ -39,6 +39,16 @@ CREATE TABLE agent_os_queue_messages (
 ) STRICT;
 CREATE INDEX agent_os_queue_messages_order ON agent_os_queue_messages (queue, message_id);
 
+CREATE TABLE agent_os_workflows (
+    workflow TEXT PRIMARY KEY,
+    status TEXT NOT NULL CHECK (status IN ('running', 'complete', 'error')),
+    input BLOB NOT NULL,
+    outcome BLOB,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX agent_os_workflows_open ON agent_os_workflows (status) WHERE status = 'running';
+
 CREATE TABLE agent_os_workflow_steps (
     workflow TEXT NOT NULL,
     step TEXT NOT NULL,
