@@ -334,7 +334,10 @@ const ENVELOPE_LEVELS: usize = 3;
 
 /// The members of a message in JSON, where compat tags are revived, or CBOR, where they are not.
 fn tree(message: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Object, WireError> {
-    let limits = &Limits { depth: limits.depth + ENVELOPE_LEVELS, ..*limits };
+    let limits = &Limits {
+        depth: limits.depth + ENVELOPE_LEVELS,
+        ..*limits
+    };
     let value = match encoding {
         Encoding::Json => {
             let mut value = json::parse(message, limits)?;

@@ -36,6 +36,7 @@ use self::readers::Readers;
 pub use self::schema::{Migration, Schema};
 pub use self::ticket::Ticket;
 use self::writer::Writer;
+pub(crate) use self::{queue::Job, ticket::Resolver};
 use crate::{Error, Headroom, Result};
 
 /// How a database is opened.
@@ -154,6 +155,20 @@ impl Database {
     /// How many transactions were committed since it was opened; fewer than mutations, because they share.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Queues a mutation that is told its outcome; false if the database is closed. Never blocks, so the caller sees to it
+    /// that there are few, and small ones.
+    pub(crate) fn submit_job(&self, job: Box<dyn Job>, lazy: bool) -> bool {
+        let queue = self.shared.queue.lock();
+        let open = !queue.closed;
+        self.shared.enqueue(queue, Entry { job, bytes: 0, lazy });
+        open
+    }
+
+    /// Whether it lives in memory. Reading from such a one waits for the commit in progress.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.shared.readers.is_none()
     }
 
     /// [`Error::NoSpace`] while the disk is too full for new persistent data.
@@ -374,7 +389,9 @@ impl Shared {
             let writer = self.writer.lock();
             return query(writer.as_ref().ok_or(Error::Closed)?.connection());
         };
-        if self.queue.lock().closed && self.writer.lock().is_none() {
+        // A writer that is at work is there; nobody who reads may wait for it.
+        let is_gone = || self.writer.try_lock().is_some_and(|writer| writer.is_none());
+        if self.queue.lock().closed && is_gone() {
             return Err(Error::Closed);
         }
         let mut lent = readers.lend()?;

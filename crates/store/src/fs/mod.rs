@@ -1,4 +1,139 @@
-//! The durable filesystem.
+//! The durable filesystem: a tree of inodes in memory over tables of SQLite.
+//!
+//! ```text
+//!   DurableFs   the kernel's Filesystem, one lock
+//!     State     inodes, entries, blocks: loaded when first used, forgotten when there are too many
+//!     Journal   marks of what differs from the disk
+//!     Flush     one commit of all marks as they are at one instant (flush)
+//!   Database    ordered group commit; reads of what is committed
+//! ```
+//!
+//! What the disk shows is always a state that the whole tree had at one instant: names, attributes and content together. A
+//! rename that replaces a file is therefore never seen with half of the new content, and no block is seen that was not
+//! written to that file. Whoever needs an operation to be durable waits for [`DurableFs::durable`]; everything else is at
+//! most as old on disk as the database delays its lazy mutations.
+//!
+//! The semantics are those of the kernel's memory filesystem, to the error number; a test compares both. The quota of the
+//! VM is charged alike ([`ledger`]).
 
-/// The tables of the filesystem, a part of schema version 1 of `vm.sqlite`.
-pub(crate) const SCHEMA: &str = "";
+mod blocks;
+mod entries;
+mod filesystem;
+mod flush;
+mod ino_map;
+mod journal;
+mod ledger;
+mod names;
+mod node;
+mod open;
+mod rename;
+mod rows;
+mod schema;
+mod state;
+mod subtree;
+mod tree;
+mod xattr;
+
+use std::sync::Arc;
+
+use agentos_kernel::clock::{Clock, Timestamp};
+use agentos_kernel::vfs::FsQuota;
+use parking_lot::RwLock;
+
+pub(crate) use self::schema::TABLES as SCHEMA;
+use self::state::State;
+pub use self::subtree::Subtree;
+use crate::{Database, Result, Ticket};
+
+/// How much of a filesystem is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FsLimits {
+    /// Bytes of inodes, names and content that are kept although they are on disk.
+    pub cache_bytes: u64,
+    /// Bytes that may wait to be written; a change beyond that waits for the disk.
+    pub dirty_bytes: u64,
+}
+
+impl Default for FsLimits {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 << 20,
+            dirty_bytes: 32 << 20,
+        }
+    }
+}
+
+/// A filesystem in a [`Database`]. See the head of the module.
+///
+/// One database holds one filesystem; at most one `DurableFs` may be open on it. Dropping it submits what is not on disk
+/// yet; closing the database afterwards waits for that.
+pub struct DurableFs {
+    core: Arc<Core>,
+}
+
+/// What a filesystem shares with its commits.
+struct Core {
+    state: RwLock<State>,
+    database: Database,
+    clock: Arc<dyn Clock>,
+    limits: FsLimits,
+}
+
+impl DurableFs {
+    /// Opens the filesystem of a database, and makes an empty one if it has none. Nothing of the tree is read. What is stored
+    /// is charged to `quota`, even beyond its cap: then only growth is refused. Blocks.
+    ///
+    /// # Errors
+    /// Those of the database; [`Error::Invalid`](crate::Error::Invalid) for one in memory.
+    pub fn open(
+        database: &Database,
+        clock: Arc<dyn Clock>,
+        quota: Arc<FsQuota>,
+        limits: FsLimits,
+    ) -> Result<Arc<Self>> {
+        let totals = open::open(database, clock.now())?;
+        let state = State::new(database.clone(), quota, totals, limits.cache_bytes);
+        let core = Core {
+            state: RwLock::new(state),
+            database: database.clone(),
+            clock,
+            limits,
+        };
+        Ok(Arc::new(Self { core: Arc::new(core) }))
+    }
+
+    /// Resolves once everything that was done before this call is durable.
+    pub fn durable(&self) -> Ticket {
+        self.core.durable()
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// Those of the disk. What could not be written is kept in memory, and tried again.
+    pub async fn flush(&self) -> Result<()> {
+        self.core.durable().await
+    }
+
+    /// Bytes and inodes that are charged to the quota.
+    pub fn charged(&self) -> (u64, u64) {
+        let charged = self.core.state.read().ledger.charged();
+        (charged.bytes, charged.inodes)
+    }
+
+    /// The database that holds the files.
+    pub fn database(&self) -> &Database {
+        &self.core.database
+    }
+
+    fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+}
+
+impl Drop for DurableFs {
+    fn drop(&mut self) {
+        drop(self.core.durable());
+    }
+}

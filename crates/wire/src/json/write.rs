@@ -62,9 +62,7 @@ impl Writer<'_> {
             Value::Map(_) => self.raw("{}"),
             Value::Object(object) => {
                 let modern = self.modern;
-                let shown = object
-                    .iter()
-                    .filter(|(_, value)| modern || **value != Value::Undefined);
+                let shown = object.iter().filter(|(_, value)| modern || **value != Value::Undefined);
                 self.list("{", shown, "}", |writer, (name, value)| {
                     string(name, writer.out);
                     writer.raw(":");
