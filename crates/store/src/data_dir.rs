@@ -4,6 +4,7 @@
 //!   <dataDir>/                 0700
 //!     lock                     held by the one process that uses the directory
 //!     host.sqlite              the index of all actors
+//!     seal.key                 0600; the key of sealed values, made at first use unless one is supplied
 //!     vms/<actorId>/           0700
 //!       lock                   held while the VM's files are open; holds the generation
 //!       vm.sqlite              filesystem and tables
@@ -127,6 +128,12 @@ impl DataDir {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::host(&directory, &error)),
             _ => sync_dir(&self.path.join("vms")),
         }
+    }
+
+    /// The key of sealed values that belongs to this directory; made at the first call. Operators who supply a key of their
+    /// own do not call this.
+    pub fn seal_key(&self) -> Result<crate::SealKey> {
+        crate::SealKey::from_file(&self.path.join("seal.key"))
     }
 
     /// Closes the index. The lock goes with the value.
@@ -271,4 +278,111 @@ fn sync_dir(path: &Path) -> Result<()> {
     };
     let sync = std::fs::File::open(path).and_then(|directory| directory.sync_all());
     sync.map_err(|error| Error::host(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::NewActor;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    fn open(path: &Path) -> Result<Arc<DataDir>> {
+        DataDir::open_with(
+            path,
+            Some(Headroom::with(0, 0, || Err(std::io::Error::other("not measured")))),
+            None,
+        )
+    }
+
+    #[test]
+    fn directories_and_files_are_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("data");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = open(&root).unwrap();
+        let vm = data.open_vm("abc1").unwrap();
+        let user = crate::UserDatabase::open(&vm.user_database_path(), crate::UserLimits::default(), None).unwrap();
+        user.execute("CREATE TABLE t (a)", &[]).unwrap();
+        data.seal_key().unwrap();
+        let mut files = 0;
+        let mut stack = vec![root];
+        while let Some(directory) = stack.pop() {
+            assert_eq!(mode(&directory), 0o700, "{}", directory.display());
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    stack.push(path);
+                } else {
+                    assert_eq!(mode(&path), 0o600, "{}", path.display());
+                    files += 1;
+                }
+            }
+        }
+        assert!(files >= 8, "{files}");
+    }
+
+    #[test]
+    fn generations_grow_and_survive_a_lost_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = open(directory.path()).unwrap();
+        let first = data.open_vm("a").unwrap();
+        assert_eq!(
+            data.open_vm("a").unwrap_err(),
+            Error::Locked {
+                path: data.vm_dir("a").unwrap(),
+                pid: Some(std::process::id())
+            }
+        );
+        let before = first.generation();
+        first.close().unwrap();
+        let second = data.open_vm("a").unwrap();
+        assert!(second.generation() > before);
+        let before = second.generation();
+        second.close().unwrap();
+        std::fs::remove_file(data.vm_dir("a").unwrap().join("lock")).unwrap();
+        let third = data.open_vm("a").unwrap();
+        assert!(third.generation() > before);
+        assert_eq!(third.database().generation(), third.generation());
+    }
+
+    #[test]
+    fn ids_cannot_leave_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = open(directory.path()).unwrap();
+        for id in ["", "..", "a/b", "/etc", "A", "a-b", "a\0b", &"a".repeat(65)] {
+            assert_eq!(data.open_vm(id).unwrap_err().code(), "invalid_argument", "{id:?}");
+            assert_eq!(data.remove_vm(id).unwrap_err().code(), "invalid_argument", "{id:?}");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_destroy_is_completed_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = open(directory.path()).unwrap();
+        let new = |id: &str| NewActor {
+            actor_id: id.into(),
+            name: "vm".into(),
+            key: "k".into(),
+            ..NewActor::default()
+        };
+        data.index().create(new("one")).wait().unwrap();
+        data.open_vm("one").unwrap().close().unwrap();
+        assert_eq!(data.index().mark_destroyed("one", 5).wait(), Ok(true));
+        // The key is free at once.
+        data.index().create(new("two")).wait().unwrap();
+        data.open_vm("two").unwrap().close().unwrap();
+        drop(data);
+        let data = open(directory.path()).unwrap();
+        assert!(!data.vm_dir("one").unwrap().exists());
+        assert!(data.has_vm("two"));
+        assert_eq!(data.index().destroyed().unwrap(), [] as [String; 0]);
+        assert_eq!(data.index().find("vm", "k").unwrap().unwrap().actor_id, "two");
+        data.remove_vm("one").unwrap();
+    }
 }

@@ -417,3 +417,96 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<ActorEntry> {
         crash_policy: row.get(9)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(id: &str, name: &str, key: &str) -> NewActor {
+        NewActor {
+            actor_id: id.into(),
+            name: name.into(),
+            key: key.into(),
+            created_at: 1,
+            pool: "default".into(),
+            crash_policy: "sleep".into(),
+            input: Some(vec![1, 2]),
+        }
+    }
+
+    #[test]
+    fn a_key_has_one_actor_at_a_time() {
+        let index = HostIndex::in_memory().unwrap();
+        let first = index.get_or_create(new("a", "vm", "k")).wait().unwrap();
+        assert!(first.created);
+        let second = index.get_or_create(new("b", "vm", "k")).wait().unwrap();
+        assert_eq!(
+            second,
+            Created {
+                created: false,
+                ..first.clone()
+            }
+        );
+        assert_eq!(
+            index.create(new("c", "vm", "k")).wait(),
+            Err(Error::Exists {
+                what: "actor",
+                id: "a".into()
+            })
+        );
+        index.create(new("d", "other", "k")).wait().unwrap();
+        assert_eq!(index.get("a").unwrap(), Some(first.entry.clone()));
+        assert_eq!(index.find("vm", "k").unwrap(), Some(first.entry));
+        assert_eq!(index.count(), Ok(2));
+        assert_eq!(index.list(None, "", 9).unwrap().len(), 2);
+        assert_eq!(index.list(Some("other"), "", 9).unwrap()[0].actor_id, "d");
+        assert_eq!(index.list(None, "a", 9).unwrap()[0].actor_id, "d");
+    }
+
+    #[test]
+    fn the_input_waits_until_the_actor_is_accepted() {
+        let index = HostIndex::in_memory().unwrap();
+        index.create(new("a", "vm", "k")).wait().unwrap();
+        assert_eq!(index.input("a"), Ok(Some(vec![1, 2])));
+        assert_eq!(index.accept("a", 7).wait(), Ok(Some(vec![1, 2])));
+        assert_eq!(index.accept("a", 8).wait(), Ok(None));
+        assert_eq!(index.get("a").unwrap().unwrap().accepted_at, Some(7));
+        assert_eq!(index.accept("missing", 8).wait(), Ok(None));
+    }
+
+    #[test]
+    fn the_earliest_due_actor_is_known() {
+        let index = HostIndex::in_memory().unwrap();
+        for (id, due) in [("a", 30), ("b", 10), ("c", 20)] {
+            index.create(new(id, "vm", id)).wait().unwrap();
+            index.set_due(id, Some(due)).wait().unwrap();
+        }
+        index.create(new("d", "vm", "d")).wait().unwrap();
+        assert_eq!(index.next_due(), Ok(Some(10)));
+        assert_eq!(index.due(20, 9).unwrap(), [("b".to_owned(), 10), ("c".to_owned(), 20)]);
+        index.set_due_at_most("b", 40).wait().unwrap();
+        index.set_due_at_most("d", 5).wait().unwrap();
+        assert_eq!(index.due(20, 1).unwrap(), [("d".to_owned(), 5)]);
+        index.mark_destroyed("d", 0).wait().unwrap();
+        index.set_due("b", None).wait().unwrap();
+        assert_eq!(index.next_due(), Ok(Some(20)));
+    }
+
+    #[test]
+    fn previews_lead_to_their_actor_while_both_live() {
+        let index = HostIndex::in_memory().unwrap();
+        index.create(new("a", "vm", "k")).wait().unwrap();
+        index.add_preview([1; 32], "a", 10).wait().unwrap();
+        index.add_preview([2; 32], "a", 20).wait().unwrap();
+        assert_eq!(index.find_preview(&[1; 32], 9), Ok(Some("a".into())));
+        assert_eq!(index.find_preview(&[1; 32], 10), Ok(None));
+        assert_eq!(index.sweep_previews(10).wait(), Ok(1));
+        assert_eq!(index.mark_destroyed("a", 11).wait(), Ok(true));
+        assert_eq!(index.mark_destroyed("a", 11).wait(), Ok(false));
+        assert_eq!(index.find_preview(&[2; 32], 12), Ok(None));
+        assert_eq!(index.get("a"), Ok(None));
+        assert_eq!(index.destroyed().unwrap(), ["a"]);
+        index.remove("a").wait().unwrap();
+        assert_eq!(index.destroyed().unwrap(), [] as [String; 0]);
+    }
+}

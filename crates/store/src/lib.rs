@@ -19,10 +19,14 @@ mod error;
 pub mod fs;
 pub mod headroom;
 mod host_index;
+mod seal;
 pub mod tables;
+pub mod user;
 
 pub use data_dir::{DataDir, VmStore};
 pub use database::{Database, Submission, Ticket};
 pub use error::{Error, Result};
 pub use headroom::{DiskSpace, Headroom};
 pub use host_index::{ActorEntry, Created, HOST_SCHEMA, HostIndex, NewActor};
+pub use seal::SealKey;
+pub use user::{UserDatabase, UserLimits};
