@@ -5,6 +5,7 @@
 //! see; [`Key`] and [`ActorId`] name actors.
 #![forbid(unsafe_code)]
 
+mod bridge;
 pub mod cbor;
 mod error;
 mod key;
@@ -13,6 +14,7 @@ mod object;
 mod test_support;
 mod value;
 
+pub use bridge::as_bytes;
 pub use error::{ActorError, INTERNAL_MESSAGE};
 pub use key::{ActorId, Key, KeyError, MAX_KEY_BYTES, MAX_KEY_PART_BYTES, MAX_NAME_CHARS, check_name};
 pub use object::Object;
