@@ -1,2 +1,51 @@
 //! Actors by name and key: life of sleep and wake, connections, events, schedules, queues.
+//!
+//! An *actor* is a durable object that clients reach by a name (which [`ActorDefinition`] it is) and a key (which one of
+//! its kind). It exists from its first accepted connection until it is destroyed, and most of that time it is asleep: an
+//! entry in the index of the host and a directory of files. Work that needs it wakes it; when nothing keeps it awake for
+//! its idle time, it goes back to sleep.
+//!
+//! ```text
+//! Registry ── get_or_create, connect, call, destroy, drain          what gateways and programs use
+//!    │ one Cell per actor that is awake, connected or in use
+//! Cell ── lifecycle: asleep → booting → ready → stopping → asleep   one boot for all waiting work, one writer
+//!    │ ── connections: ordered bounded queues that outlive sleep    events of an action before its reply
+//! ActorDefinition (hooks, stored actions) → Actor (the awake instance)
+//!    └── ActorContext: state, kv, broadcast, keep-awake guards, calls to other actors
+//! ```
+//!
+//! The runtime knows no HTTP server, no wire format and no VM. Everything that a client may see is an
+//! [`agentos_value::ActorError`]; everything else is masked with a correlation id, and hooks that fail, panic or take too
+//! long refuse.
 #![forbid(unsafe_code)]
+
+pub mod clock;
+mod connection;
+mod context;
+mod definition;
+mod error;
+mod event;
+mod hooks;
+mod lifecycle;
+mod options;
+mod random;
+mod registry;
+mod request;
+mod store;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use connection::{CloseReason, Conn, Connection, Outgoing};
+pub use context::{ActorContext, Client, HookContext, Kv};
+pub use definition::{
+    ActionCall, ActionKind, Actor, ActorDefinition, Boot, BoxFuture, ByteStream, HookSet, RawBody, RawMessage,
+    RawSocket, ShutdownReason,
+};
+pub use error::Failure;
+pub use event::{Event, StreamScope};
+pub use lifecycle::{KeepAwake, Phase};
+pub use options::{ActorOptions, RegistryLimits};
+pub use registry::{
+    ActorFilter, ActorInfo, ActorStatus, BuildError, CreateOptions, DefinitionInfo, Histogram, LifecycleEvent,
+    MetricsSnapshot, Registry, RegistryBuilder,
+};
+pub use request::{ConnectRequest, RequestInfo, Transport};

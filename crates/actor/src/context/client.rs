@@ -1,0 +1,89 @@
+//! Calls from one actor to another.
+
+use std::sync::{Arc, Weak};
+
+use agentos_value::{ActorError, ActorId, Key, Value};
+
+use crate::connection;
+use crate::error::{limit_exceeded, not_found, service_unavailable};
+use crate::registry::Shared;
+use crate::{ConnectRequest, Transport};
+
+/// Calls actors of the same registry, with the full schedule of their hooks.
+///
+/// Calls count how many actors stand in a chain, so that a circle ends with an error instead of going on for ever.
+#[derive(Clone)]
+pub struct Client {
+    shared: Weak<Shared>,
+    depth: u32,
+}
+
+impl Client {
+    pub(crate) fn new(shared: &Arc<Shared>, depth: u32) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            depth,
+        }
+    }
+
+    /// The id of the actor with this name and key; one is reserved if there is none.
+    ///
+    /// # Errors
+    /// Those of [`crate::Registry::get_or_create`].
+    #[expect(clippy::unused_async, reason = "may wait for the index")]
+    pub async fn get_or_create(&self, name: &str, key: &Key, input: Value) -> Result<ActorId, ActorError> {
+        let options = crate::CreateOptions { input, peer: None };
+        Ok(self.registry()?.get_or_create(name, key, options)?.0.id)
+    }
+
+    /// The id of the actor with this name and key.
+    ///
+    /// # Errors
+    /// `actor/not_found`.
+    pub fn get(&self, name: &str, key: &Key) -> Result<ActorId, ActorError> {
+        self.registry()?.index.by_key(name, key).ok_or_else(not_found)
+    }
+
+    /// Runs an action of an actor on a connection of its own, with `params` for its hooks.
+    ///
+    /// # Errors
+    /// What the actor or its hooks fail with; `agentos/limit_exceeded` at the end of a long chain.
+    pub async fn call(
+        &self,
+        id: &ActorId,
+        params: Value,
+        action: impl Into<String> + Send,
+        args: Vec<Value>,
+    ) -> Result<Value, ActorError> {
+        let shared = self.registry()?;
+        let (depth, max) = (u64::from(self.depth), shared.limits.max_call_depth);
+        if self.depth > max {
+            let path = "limits.server.maxCallDepth";
+            return Err(limit_exceeded(
+                "maxCallDepth",
+                depth,
+                u64::from(max),
+                "count",
+                "call",
+                path,
+            ));
+        }
+        let mut request = ConnectRequest::new(Transport::Internal).params(params);
+        request.depth = self.depth;
+        connection::open(&shared, id, request).await?.call(action, args).await
+    }
+
+    fn registry(&self) -> Result<Arc<Shared>, ActorError> {
+        self.shared
+            .upgrade()
+            .ok_or_else(|| service_unavailable("The server is shutting down."))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}

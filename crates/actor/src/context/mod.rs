@@ -1,0 +1,11 @@
+//! What actors and hooks are given.
+
+mod actor;
+mod client;
+mod hook;
+mod kv;
+
+pub use actor::ActorContext;
+pub use client::Client;
+pub use hook::HookContext;
+pub use kv::Kv;

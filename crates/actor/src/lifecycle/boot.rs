@@ -1,0 +1,175 @@
+//! One boot: a place among the awake, the store with a new generation, the definition's own start.
+
+use std::sync::Arc;
+
+use agentos_value::{ActorError, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::cell::{Awake, Cell, CellRef};
+use super::machine::{Epoch, Phase};
+use super::{Busy, idle};
+use crate::clock::timeout;
+use crate::hooks::{catch, notify};
+use crate::{ActorContext, Boot, Failure};
+
+impl Cell {
+    /// Starts the task that boots the actor.
+    pub(super) fn begin_boot(self: &Arc<Self>, epoch: Epoch) {
+        self.announce(Phase::Booting);
+        let cell = CellRef::new(Arc::clone(self));
+        self.shared
+            .tasks
+            .spawn_on(async move { cell.run_boot(epoch).await }, &self.shared.runtime);
+    }
+
+    async fn run_boot(self: &Arc<Self>, epoch: Epoch) {
+        let started = std::time::Instant::now();
+        let busy = Busy::new(Arc::clone(&self.shared.clock));
+        let abort = CancellationToken::new();
+        let booted = tokio::select! {
+            biased;
+            () = self.destroying.cancelled() => Err(crate::error::not_found()),
+            booted = self.start(epoch, &busy, &abort) => booted,
+        };
+        match booted {
+            Ok(awake) => self.finish_boot(awake, started.elapsed()).await,
+            Err(error) => self.fail_boot(epoch, busy, abort, error).await,
+        }
+    }
+
+    /// Everything that can fail.
+    async fn start(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        busy: &Arc<Busy>,
+        abort: &CancellationToken,
+    ) -> Result<Awake, ActorError> {
+        let slot = self.shared.awake.enter(&self.shared, self).await?;
+        let store = self
+            .store
+            .open_generation(self)
+            .await
+            .map_err(|failure| failure.publish("boot"))?;
+        let context = ActorContext::new(CellRef::new(Arc::clone(self)), store, Arc::clone(busy), abort.clone());
+        let boot = Boot {
+            first: context.is_first_boot(),
+            input: self.shared.index.input(&self.identity.id),
+        };
+        let options = &self.registered.options;
+        let start = {
+            let (registered, context) = (Arc::clone(&self.registered), context.clone());
+            catch(async move {
+                let instance = registered.definition.boot(context.clone(), boot).await?;
+                context.finish_first_boot().await?;
+                Ok::<_, Failure>(instance)
+            })
+        };
+        let instance = match timeout(&*self.shared.clock, options.boot_timeout, start).await {
+            Ok(Ok(Ok(instance))) => instance,
+            Ok(Ok(Err(failure))) => return Err(boot_failed(failure)),
+            Ok(Err(panicked)) => return Err(boot_failed(Failure::internal(panicked))),
+            Err(_) => {
+                let text = format!("the boot took longer than {} ms", options.boot_timeout.as_millis());
+                return Err(boot_error(text, None));
+            }
+        };
+        let (busy, cut_off) = (Arc::clone(busy), CancellationToken::new());
+        let booted_at_ms = self.shared.clock.now_ms();
+        Ok(Awake {
+            instance,
+            context,
+            busy,
+            epoch,
+            booted_at_ms,
+            cut_off,
+            _slot: slot,
+        })
+    }
+
+    async fn finish_boot(self: &Arc<Self>, awake: Awake, took: std::time::Duration) {
+        let awake = Arc::new(awake);
+        awake.busy.touch();
+        let accepted = {
+            let mut life = self.life.lock();
+            let accepted = life.machine.booted(awake.epoch);
+            if accepted {
+                life.awake = Some(Arc::clone(&awake));
+                life.failed = None;
+            }
+            accepted
+        };
+        if accepted {
+            self.shared.metrics.booted(took);
+            self.announce(Phase::Ready);
+            idle::watch(self, &awake);
+        } else {
+            // Destroyed while it started; the destroyer waits for this task to let go.
+            self.discard(&awake).await;
+            self.leave_boot();
+        }
+    }
+
+    async fn fail_boot(self: &Arc<Self>, epoch: Epoch, busy: Arc<Busy>, abort: CancellationToken, error: ActorError) {
+        abort.cancel();
+        self.shared.metrics.boot_failed();
+        if let Some(store) = self.store.opened() {
+            let context = ActorContext::new(CellRef::new(Arc::clone(self)), store, busy, abort);
+            let hook = async { self.registered.definition.on_boot_failed(context, &error).await };
+            notify(
+                &*self.shared.clock,
+                "onBootFailed",
+                self.shared.limits.hook_timeout,
+                hook,
+            )
+            .await;
+        }
+        self.store.close_generation(self).await;
+        let now = self.shared.clock.now_ms();
+        let failed = {
+            let mut life = self.life.lock();
+            let back_off = life.machine.boot_failed(epoch, now);
+            if back_off.is_some() {
+                life.failed = Some((epoch, error.clone()));
+            }
+            back_off.is_some()
+        };
+        if failed {
+            tracing::warn!(target: "agentos::actor", actor = %self.identity.id, %error, "an actor did not boot");
+            self.announce(Phase::Failed);
+        } else {
+            self.leave_boot();
+        }
+    }
+
+    /// The boot is over, though nobody wanted it any more.
+    fn leave_boot(&self) {
+        self.life.lock().boot_abandoned = true;
+        self.changed.send_replace(());
+    }
+}
+
+/// A boot's failure as the waiting work sees it: documented errors of the product and of users as they are, in the
+/// metadata of `vm_boot_failed`; anything else masked.
+fn boot_failed(failure: Failure) -> ActorError {
+    let cause = failure.publish("boot");
+    if cause.is("agentos", "limit_exceeded") || cause.is("agentos", "storage_corrupt") {
+        return cause;
+    }
+    boot_error(format!("the boot failed: {}", cause.message), Some(cause))
+}
+
+fn boot_error(message: String, cause: Option<ActorError>) -> ActorError {
+    let error = ActorError::agentos("vm_boot_failed", message);
+    match cause {
+        Some(cause) => {
+            let members = [
+                ("group", Value::from(cause.group.as_ref())),
+                ("code", Value::from(cause.code.as_ref())),
+                ("message", Value::from(cause.message)),
+                ("metadata", cause.metadata.unwrap_or_default()),
+            ];
+            error.with_metadata(Value::object([("cause", Value::object(members))]))
+        }
+        None => error,
+    }
+}

@@ -1,0 +1,199 @@
+//! Everything that belongs to one actor while it is awake, connected, or in use.
+//!
+//! A registry has a cell only for actors that need one; a sleeping actor without connections is an entry in the index and
+//! nothing else. [`CellRef`] is how the rest of the crate holds on to a cell: when the last one is dropped and nothing
+//! speaks against it, the cell is forgotten.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use agentos_value::ActorError;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Busy;
+use super::machine::{Epoch, Machine, Phase};
+use crate::connection::{CloseReason, Connections};
+use crate::registry::{AwakeSlot, Identity, Registered, Shared};
+use crate::store::StoreSlot;
+use crate::{Actor, ActorContext, ActorInfo, Failure};
+
+/// One actor's cell.
+pub(crate) struct Cell {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) registered: Arc<Registered>,
+    pub(crate) connections: Connections,
+    pub(crate) store: StoreSlot,
+    pub(super) life: Mutex<Life>,
+    /// Changes with every change of the phase, and when work begins to wait.
+    pub(super) changed: watch::Sender<()>,
+    /// Cancelled when the actor is being destroyed: whatever takes time for its sake ends.
+    pub(super) destroying: CancellationToken,
+}
+
+pub(super) struct Life {
+    pub(super) machine: Machine,
+    /// The instance, while it is ready or stopping.
+    pub(super) awake: Option<Arc<Awake>>,
+    /// Calls that wait for the actor to be awake, and the bytes of their arguments.
+    pub(super) waiting: usize,
+    pub(super) waiting_bytes: usize,
+    /// Whether readings in reaction to a shutdown may still run.
+    pub(super) grace: bool,
+    /// The task of a stop that a destruction overtook has ended.
+    pub(super) stop_abandoned: bool,
+    /// The task of a boot that a destruction overtook has ended.
+    pub(super) boot_abandoned: bool,
+    /// The last boot that failed, and why.
+    pub(super) failed: Option<(Epoch, ActorError)>,
+}
+
+/// One generation of an actor.
+pub(crate) struct Awake {
+    pub(crate) instance: Arc<dyn Actor>,
+    pub(crate) context: ActorContext,
+    pub(crate) busy: Arc<Busy>,
+    pub(crate) epoch: Epoch,
+    pub(crate) booted_at_ms: i64,
+    /// Cancelled when actions that still run are cut off.
+    pub(crate) cut_off: CancellationToken,
+    /// Its place among the actors that may be awake.
+    pub(super) _slot: AwakeSlot,
+}
+
+impl Cell {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>, registered: Arc<Registered>) -> Self {
+        Self {
+            shared,
+            identity,
+            registered,
+            connections: Connections::default(),
+            store: StoreSlot::default(),
+            life: Mutex::new(Life {
+                machine: Machine::asleep(),
+                awake: None,
+                waiting: 0,
+                waiting_bytes: 0,
+                grace: false,
+                boot_abandoned: false,
+                stop_abandoned: false,
+                failed: None,
+            }),
+            changed: watch::Sender::new(()),
+            destroying: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.life.lock().machine.phase()
+    }
+
+    /// The running instance, if there is one.
+    pub(crate) fn awake(&self) -> Option<Arc<Awake>> {
+        self.life.lock().awake.clone()
+    }
+
+    /// Why the actor is awake, and since when.
+    pub(crate) fn awake_because(&self) -> Vec<String> {
+        let Some(awake) = self.awake() else { return Vec::new() };
+        let mut reasons = awake.busy.reasons();
+        reasons.extend(awake.instance_reasons());
+        reasons
+    }
+
+    pub(crate) fn info(&self) -> ActorInfo {
+        let awake = self.awake();
+        ActorInfo {
+            id: self.identity.id.clone(),
+            name: self.identity.name.clone(),
+            key: self.identity.key.clone(),
+            created_at_ms: self.identity.created_at_ms,
+            started_at_ms: awake.map(|awake| awake.booted_at_ms),
+            slept_at_ms: None,
+            generation: self.store.generation(),
+            accepted: self.shared.index.is_accepted(&self.identity.id),
+            phase: self.phase(),
+        }
+    }
+
+    /// The first accepted connection makes an actor of a reservation.
+    pub(crate) async fn accept(&self) -> Result<(), Failure> {
+        let id = &self.identity.id;
+        if !self.shared.index.is_accepted(id) && self.shared.index.accept(id).await? {
+            self.shared.reservations.accepted(id);
+            tracing::info!(target: "audit", event = "security.vm.created", actorId = %id, key = %self.identity.key);
+        }
+        Ok(())
+    }
+
+    /// Lets go of everything, as if the process had ended.
+    pub(crate) fn abandon(&self) {
+        self.destroying.cancel();
+        let awake = {
+            let mut life = self.life.lock();
+            // Whatever still waits is told that there is no actor.
+            let _ = life.machine.destroy();
+            life.machine.destroyed();
+            life.awake.take()
+        };
+        if let Some(awake) = awake {
+            awake.context.abort_signal().cancel();
+            awake.cut_off.cancel();
+        }
+        self.changed.send_replace(());
+        for conn in self.connections.all() {
+            conn.finish(CloseReason::going_away());
+        }
+    }
+
+    /// Tells everyone who waits for a change, and the inspector.
+    pub(super) fn announce(&self, phase: Phase) {
+        self.changed.send_replace(());
+        self.shared.feed.phase(self, phase);
+    }
+
+    /// Whether nothing is lost when the cell is forgotten.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        let life = self.life.lock();
+        matches!(life.machine.phase(), Phase::Asleep | Phase::Gone) && life.waiting == 0 && self.connections.is_empty()
+    }
+}
+
+impl Awake {
+    /// What the instance itself says keeps it awake. One that panics is not kept awake by it.
+    pub(crate) fn instance_reasons(&self) -> Vec<String> {
+        let reasons = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.instance.awake_because()));
+        reasons.unwrap_or_default()
+    }
+}
+
+/// Holds a cell, and lets go of it properly.
+#[derive(Clone)]
+pub(crate) struct CellRef(Option<Arc<Cell>>);
+
+impl CellRef {
+    pub(crate) const fn new(cell: Arc<Cell>) -> Self {
+        Self(Some(cell))
+    }
+}
+
+impl Deref for CellRef {
+    type Target = Arc<Cell>;
+
+    #[expect(clippy::expect_used, reason = "only drop takes the cell")]
+    fn deref(&self) -> &Arc<Cell> {
+        self.0.as_ref().expect("the cell is there until drop")
+    }
+}
+
+impl Drop for CellRef {
+    fn drop(&mut self) {
+        if let Some(cell) = self.0.take() {
+            let (shared, id) = (Arc::clone(&cell.shared), cell.identity.id.clone());
+            drop(cell);
+            shared.release(&id);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Putting an actor to sleep, in the order that the specification gives: new work waits, the shutdown is announced,
+//! listeners may read for a moment, the instance ends what runs, what is left is cut off, the store closes.
+
+use std::sync::Arc;
+
+use super::cell::{Awake, Cell, CellRef};
+use super::machine::Phase;
+use crate::hooks::notify;
+use crate::{Failure, ShutdownReason};
+
+/// Why an actor is stopped.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// Nothing kept it awake for its idle time.
+    Idle,
+    /// Somebody asked, or it makes room for another.
+    Asked,
+    /// The registry drains.
+    Drain,
+    /// It cannot go on.
+    Crash(Failure),
+}
+
+impl Cell {
+    /// Puts the actor to sleep and waits until it is. An actor that is not awake stays as it is; one that boots is stopped
+    /// when it has.
+    pub(crate) async fn sleep(self: &Arc<Self>, cause: fn() -> Cause) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            match self.phase() {
+                Phase::Ready => self.stop(cause()),
+                Phase::Booting | Phase::Stopping => {
+                    // The sender lives in the cell, which is borrowed here.
+                    let _ = changes.changed().await;
+                }
+                Phase::Asleep | Phase::Failed | Phase::Destroying | Phase::Gone => return,
+            }
+        }
+    }
+
+    /// Begins to stop the actor, if it runs.
+    pub(crate) fn stop(self: &Arc<Self>, cause: Cause) {
+        let awake = {
+            let mut life = self.life.lock();
+            let Some(awake) = life.awake.clone() else { return };
+            if !life.machine.stop() {
+                return;
+            }
+            awake
+        };
+        self.begin_stop(awake, cause);
+    }
+
+    /// Starts the task of a stop that the machine has agreed to.
+    pub(super) fn begin_stop(self: &Arc<Self>, awake: Arc<Awake>, cause: Cause) {
+        self.announce(Phase::Stopping);
+        let cell = CellRef::new(Arc::clone(self));
+        self.shared
+            .tasks
+            .spawn_on(async move { cell.run_stop(awake, cause).await }, &self.shared.runtime);
+    }
+
+    async fn run_stop(self: &Arc<Self>, awake: Arc<Awake>, cause: Cause) {
+        let reason = match &cause {
+            Cause::Crash(failure) => {
+                tracing::error!(target: "agentos::actor", actor = %self.identity.id, error = %failure, "an actor crashed");
+                ShutdownReason::Error
+            }
+            Cause::Idle | Cause::Asked | Cause::Drain => ShutdownReason::Sleep,
+        };
+        self.announce_shutdown(&awake, reason).await;
+        if reason == ShutdownReason::Sleep {
+            self.linger().await;
+        }
+        awake.context.abort_signal().cancel();
+        if reason == ShutdownReason::Sleep {
+            self.end_instance(&awake).await;
+        }
+        self.cut_off(&awake).await;
+        if !self.destroying.is_cancelled() {
+            self.store.close_generation(self).await;
+        }
+        let slept = {
+            let mut life = self.life.lock();
+            life.machine.stopped();
+            if life.machine.phase() == Phase::Asleep {
+                life.awake = None;
+            }
+            life.machine.phase() == Phase::Asleep
+        };
+        drop(awake);
+        self.shared.metrics.slept();
+        if slept {
+            self.announce(Phase::Asleep);
+        } else {
+            // Destroyed meanwhile; the destroyer waits for this.
+            self.life.lock().stop_abandoned = true;
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Lets the instance tell its subscribers, while everything still works.
+    pub(super) async fn announce_shutdown(&self, awake: &Awake, reason: ShutdownReason) {
+        let hook = async { awake.instance.on_shutdown(awake.context.clone(), reason).await };
+        notify(&*self.shared.clock, "onShutdown", self.shared.limits.hook_timeout, hook).await;
+    }
+
+    /// Gives listeners of the announcement time to read, unless nobody listens or something waits for the next wake.
+    async fn linger(&self) {
+        let options = &self.registered.options;
+        if options.shutdown_event.is_empty()
+            || options.shutdown_grace.is_zero()
+            || !self.connections.any_subscribed(options.shutdown_event)
+        {
+            return;
+        }
+        self.life.lock().grace = true;
+        // Readings that wait since before look again.
+        self.changed.send_replace(());
+        let mut changes = self.changed.subscribe();
+        let waited_for = async {
+            while self.life.lock().waiting == 0 {
+                let _ = changes.changed().await;
+            }
+        };
+        tokio::select! {
+            () = self.shared.clock.sleep(options.shutdown_grace) => {}
+            () = waited_for => {}
+            () = self.destroying.cancelled() => {}
+        }
+        self.life.lock().grace = false;
+    }
+
+    /// Lets the instance end what runs in it.
+    async fn end_instance(&self, awake: &Awake) {
+        // The instance keeps to the budget itself; one that does not is left behind a little later.
+        let deadline = self.registered.options.shutdown_budget + self.shared.limits.hook_timeout;
+        let hook = async { awake.instance.on_sleep(awake.context.clone()).await };
+        tokio::select! {
+            () = notify(&*self.shared.clock, "onSleep", deadline, hook) => {}
+            () = self.destroying.cancelled() => {}
+        }
+    }
+
+    /// Cuts off the actions that still run, and waits until they have let go.
+    pub(super) async fn cut_off(&self, awake: &Awake) {
+        awake.cut_off.cancel();
+        let patience = self.shared.limits.hook_timeout;
+        if crate::clock::timeout(&*self.shared.clock, patience, awake.busy.drained())
+            .await
+            .is_err()
+        {
+            tracing::error!(target: "agentos::actor", actor = %self.identity.id, "work of a stopped actor goes on");
+        }
+    }
+}

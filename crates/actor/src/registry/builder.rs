@@ -1,0 +1,111 @@
+//! Building a registry.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Registry;
+use super::shared::{Registered, Shared};
+use crate::{ActorDefinition, Clock, RegistryLimits, SystemClock};
+
+/// Why a registry could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A definition's name is empty or too long.
+    #[error("the name '{name}' of a definition: {error}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        error: agentos_value::KeyError,
+    },
+    /// Two definitions have one name.
+    #[error("two definitions have the name '{0}'")]
+    Duplicate(String),
+    /// Outside of a tokio runtime.
+    #[error("a registry needs a tokio runtime: {0}")]
+    Runtime(#[from] tokio::runtime::TryCurrentError),
+}
+
+/// Builds a [`Registry`].
+#[derive(Default)]
+pub struct RegistryBuilder {
+    definitions: Vec<(String, Arc<dyn ActorDefinition>)>,
+    limits: RegistryLimits,
+    clock: Option<Arc<dyn Clock>>,
+    data_dir: Option<PathBuf>,
+    allow_ambiguous_keys: bool,
+}
+
+impl RegistryBuilder {
+    /// Adds a kind of actor under a name of 1 to 64 characters.
+    #[must_use]
+    pub fn define(mut self, name: impl Into<String>, definition: impl ActorDefinition) -> Self {
+        self.definitions.push((name.into(), Arc::new(definition)));
+        self
+    }
+
+    /// Sets the bounds of the whole.
+    #[must_use]
+    pub fn limits(mut self, limits: RegistryLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the clock; the host's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Sets the directory that actors are kept in. Without one they live as long as the registry.
+    #[must_use]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// Admits keys with empty parts and parts with commas, which clients of version 2.3 cannot address unambiguously.
+    #[must_use]
+    pub const fn allow_ambiguous_keys(mut self, allow: bool) -> Self {
+        self.allow_ambiguous_keys = allow;
+        self
+    }
+
+    /// Builds the registry; to be called within a tokio runtime, on which actors then run.
+    ///
+    /// # Errors
+    /// Definitions that cannot be, or a data directory that cannot be used.
+    pub fn build(self) -> Result<Registry, BuildError> {
+        let runtime = tokio::runtime::Handle::try_current()?;
+        let mut definitions = BTreeMap::new();
+        for (name, definition) in self.definitions {
+            if let Err(error) = agentos_value::check_name(&name) {
+                return Err(BuildError::Name { name, error });
+            }
+            let registered = Arc::new(Registered::new(name.clone(), definition));
+            if definitions.insert(name.clone(), registered).is_some() {
+                return Err(BuildError::Duplicate(name));
+            }
+        }
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        Ok(Registry::new(Shared::new(
+            definitions,
+            self.limits,
+            clock,
+            runtime,
+            self.allow_ambiguous_keys,
+        )))
+    }
+}
+
+impl std::fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.definitions.iter().map(|(name, _)| name).collect();
+        f.debug_struct("RegistryBuilder")
+            .field("definitions", &names)
+            .finish_non_exhaustive()
+    }
+}
