@@ -1,8 +1,9 @@
 //! The byte form of values: CBOR as JavaScript clients write and read it.
 //!
-//! [`Style::Native`] is lossless, so it also serves storage. A few choices are the clients', not ours: an 8-byte integer
-//! is a BigInt whatever its size, so numbers beyond 32 bits are doubles; lengths are always definite; a `Uint8Array`
-//! carries tag 64, a plain byte string is an `ArrayBuffer`; dates are tag 1, sets tag 258, maps tag 259.
+//! [`Style::Native`] also serves storage: all that it loses is the difference between an `ArrayBuffer` and a `Uint8Array`.
+//! A few choices are the clients', not ours: an 8-byte integer is a BigInt whatever its size, so numbers beyond 32 bits are
+//! doubles; lengths are always definite; a `Uint8Array` carries tag 64, an `ArrayBuffer` is a plain byte string and read as
+//! a `Uint8Array`; dates are tag 1, sets tag 258, maps tag 259.
 //!
 //! Decoding is bounded before it allocates: a length must fit the remaining input, and depth and number of values are
 //! capped. Duplicate member names are refused. Large byte strings share the input's memory instead of being copied.

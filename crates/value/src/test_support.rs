@@ -5,8 +5,19 @@ use proptest::prelude::*;
 
 use crate::{MAX_SAFE_INTEGER, Value};
 
+/// Any value.
 pub(crate) fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
+    let buffer = prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| Value::ArrayBuffer(bytes.into()));
+    nested(prop_oneof![native_leaf(), buffer].boxed())
+}
+
+/// Any value that native CBOR keeps.
+pub(crate) fn native_value() -> impl Strategy<Value = Value> {
+    nested(native_leaf())
+}
+
+fn native_leaf() -> BoxedStrategy<Value> {
+    prop_oneof![
         Just(Value::Undefined),
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
@@ -19,9 +30,12 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(|big| Value::BigInt(BigInt::from(big))),
         r"(\$)?[a-z\PC]{0,8}".prop_map(Value::from),
         prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| Value::Bytes(bytes.into())),
-        prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| Value::ArrayBuffer(bytes.into())),
         (-8_640_000_000_000_i64..8_640_000_000_000).prop_map(|ms| Value::Date(ms as f64)),
-    ];
+    ]
+    .boxed()
+}
+
+fn nested(leaf: BoxedStrategy<Value>) -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),

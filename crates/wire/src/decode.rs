@@ -144,7 +144,7 @@ pub fn decode_to_server(frame: &Bytes, encoding: Encoding, limits: &Limits) -> R
             _ => Err(UNKNOWN_TAG),
         });
     }
-    let (tag, mut members) = envelope(frame, encoding, limits)?;
+    let (tag, mut members) = envelope(tree(frame, encoding, limits)?)?;
     let message = match tag.as_str() {
         "ActionRequest" => ToServer::Action {
             id: id(member(&mut members, "id")).ok_or(WireError::Malformed("id is no unsigned integer"))?,
@@ -162,7 +162,8 @@ pub fn decode_to_server(frame: &Bytes, encoding: Encoding, limits: &Limits) -> R
     Ok((Version::UNREADABLE, message))
 }
 
-/// The body that answers an action, as a client reads it.
+/// The body that answers an action, as a client reads it. Like the other readers for clients it revives compat tags in
+/// every encoding, as clients of version 2.3 do; servers that write [`crate::Dialect::Modern`] count on that.
 ///
 /// # Errors
 /// As [`decode_action_request`].
@@ -170,7 +171,7 @@ pub fn decode_action_response(body: &Bytes, encoding: Encoding, limits: &Limits)
     if encoding == Encoding::Bare {
         return bare(body, |reader, version| bare_value(reader, version, limits));
     }
-    let mut members = tree(body, encoding, limits)?;
+    let mut members = revived_tree(body, encoding, limits)?;
     Ok((Version::UNREADABLE, member(&mut members, "output")))
 }
 
@@ -191,7 +192,7 @@ pub fn decode_queue_response(body: &Bytes, encoding: Encoding, limits: &Limits) 
             Ok(QueueSendResponse { status, response })
         });
     }
-    let mut members = tree(body, encoding, limits)?;
+    let mut members = revived_tree(body, encoding, limits)?;
     let status = status(&text(&mut members, "status")?)?;
     Ok((
         Version::UNREADABLE,
@@ -216,7 +217,10 @@ pub fn decode_http_error(body: &Bytes, encoding: Encoding, limits: &Limits) -> R
             })
         });
     }
-    Ok((Version::UNREADABLE, tree_error(&mut tree(body, encoding, limits)?)?))
+    Ok((
+        Version::UNREADABLE,
+        tree_error(&mut revived_tree(body, encoding, limits)?)?,
+    ))
 }
 
 /// A frame from a server, as a client reads it.
@@ -227,7 +231,7 @@ pub fn decode_to_client(frame: &Bytes, encoding: Encoding, limits: &Limits) -> R
     if encoding == Encoding::Bare {
         return bare(frame, |reader, version| bare_to_client(reader, version, limits));
     }
-    let (tag, mut members) = envelope(frame, encoding, limits)?;
+    let (tag, mut members) = envelope(revived_tree(frame, encoding, limits)?)?;
     let message = match tag.as_str() {
         "Init" => ToClient::Init {
             actor_id: text(&mut members, "actorId")?,
@@ -352,9 +356,18 @@ fn tree(message: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Object, 
     }
 }
 
+/// The members of a message with compat tags revived whatever the encoding.
+fn revived_tree(message: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Object, WireError> {
+    let mut members = tree(message, encoding, limits)?;
+    if encoding == Encoding::Cbor {
+        members.values_mut().for_each(compat::revive);
+    }
+    Ok(members)
+}
+
 /// The tag and the members of a frame that is a tree.
-fn envelope(frame: &Bytes, encoding: Encoding, limits: &Limits) -> Result<(String, Object), WireError> {
-    let Value::Object(mut body) = member(&mut tree(frame, encoding, limits)?, "body") else {
+fn envelope(mut frame: Object) -> Result<(String, Object), WireError> {
+    let Value::Object(mut body) = member(&mut frame, "body") else {
         return Err(WireError::Malformed("body is no object"));
     };
     let Value::Object(members) = member(&mut body, "val") else {

@@ -82,7 +82,7 @@ impl<'a> Decoder<'a> {
             major::UNSIGNED => Value::int(head.argument),
             major::NEGATIVE if head.info == 27 => Ok(Value::BigInt(-1 - BigInt::from(head.argument))),
             major::NEGATIVE => Value::int(-1 - i128::from(head.argument)),
-            major::BYTES => Ok(Value::ArrayBuffer(self.bytes(head.argument)?)),
+            major::BYTES => Ok(Value::Bytes(self.bytes(head.argument)?)),
             major::TEXT => Ok(Value::Text(self.text(head.argument)?.to_owned())),
             major::ARRAY => Ok(Value::Array(self.items(head.argument)?)),
             major::MAP => self.object(head.argument),

@@ -17,7 +17,7 @@ pub const MAX_ENCODE_DEPTH: usize = 128;
 /// like one is escaped by a second `$`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// By CBOR's own types and tags. Lossless.
+    /// By CBOR's own types and tags.
     Native,
     /// Natively, but with `$` arrays escaped: for a reader that revives tags wherever it sees them.
     Escaped,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_support::any_value;
+use crate::test_support::{any_value, native_value};
 use crate::{Value, ValueError};
 use bytes::Bytes;
 use num_bigint::BigInt;
@@ -45,7 +45,6 @@ fn native_forms() {
         (Value::BigInt(BigInt::from(u64::MAX) + 1), "c249010000000000000000"),
         (Value::BigInt(-1 - BigInt::from(u64::MAX) - 1), "c349010000000000000000"),
         (Value::Bytes(Bytes::from_static(&[9, 8])), "d840420908"),
-        (Value::ArrayBuffer(Bytes::from_static(&[9, 8])), "420908"),
         (Value::Date(1000.0), "c101"),
         (Value::Date(1500.0), "c1fb3ff8000000000000"),
         (Value::Date(-1000.0), "c1fbbff0000000000000"),
@@ -104,6 +103,7 @@ fn other_widths_are_read() {
     assert_eq!(read("f97c00"), Ok(Value::Float(f64::INFINITY)));
     assert_eq!(read("fa3f000000"), Ok(Value::from(0.5)));
     assert_eq!(read("a10102"), Ok(Value::object([("1", 2)])));
+    assert_eq!(read("420908"), Ok(Value::Bytes(Bytes::from_static(&[9, 8]))));
     assert_eq!(read("c10a"), Ok(Value::Date(10_000.0)));
 }
 
@@ -180,7 +180,7 @@ fn large_byte_strings_share_the_input() {
 
 proptest! {
     #[test]
-    fn every_value_survives(value in any_value()) {
+    fn every_value_survives(value in native_value()) {
         let bytes = Bytes::from(encode(&value, Style::Native).unwrap());
         prop_assert_eq!(decode(&bytes, Limits::default()).unwrap(), value);
     }

@@ -149,6 +149,11 @@ mod tests {
     }
 
     #[test]
+    fn doubles_keep_their_last_bit() {
+        assert_eq!(read("-2.95333383771016e-107"), Ok(Value::Float(-2.95333383771016e-107)));
+    }
+
+    #[test]
     fn bad_json_is_refused() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(&deep(64)).is_ok());
