@@ -9,6 +9,7 @@ mod cors;
 mod error;
 mod extension;
 mod limits;
+pub mod preview;
 mod router;
 mod server;
 mod ws;
