@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigInt;
 
-/// Decimal digits of a BigInt that are read; time grows with their square.
-const MAX_DIGITS: usize = 2466;
+/// Decimal digits of a BigInt that are read, those of 1024 bytes; time grows with their square.
+const MAX_DIGITS: usize = 2467;
 
 /// Revives the tags within a value, and the value itself.
 pub(crate) fn revive(value: &mut Value) {

@@ -1,15 +1,18 @@
 //! The targets.
 
 mod abi;
+mod address;
 mod config;
 mod dns;
 mod glob;
 mod host;
 mod http;
+mod key;
 mod module;
 mod path;
 mod policy;
 mod tty;
+mod wire;
 
 /// A boundary under attack.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "abi",
         run: abi::run,
+    },
+    Target {
+        name: "address",
+        run: address::run,
     },
     Target {
         name: "config",
@@ -47,6 +54,10 @@ pub const ALL: &[Target] = &[
         run: http::run,
     },
     Target {
+        name: "key",
+        run: key::run,
+    },
+    Target {
         name: "module",
         run: module::run,
     },
@@ -61,5 +72,9 @@ pub const ALL: &[Target] = &[
     Target {
         name: "tty",
         run: tty::run,
+    },
+    Target {
+        name: "wire",
+        run: wire::run,
     },
 ];

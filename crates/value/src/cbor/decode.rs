@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use num_bigint::{BigInt, Sign};
 
-use super::{TAG_BIG, TAG_BIG_NEGATIVE, TAG_BYTES, TAG_DATE, TAG_MAP, TAG_SET, major};
+use super::{Style, TAG_BIG, TAG_BIG_NEGATIVE, TAG_BYTES, TAG_DATE, TAG_MAP, TAG_SET, encode, major};
 use crate::{Object, Value, ValueError};
 
 /// Bounds of a decoder, besides the length of its input.
@@ -206,9 +206,9 @@ impl<'a> Decoder<'a> {
         let mut entries = Vec::with_capacity(count);
         let mut keys = HashSet::new();
         for _ in 0..count {
-            let start = self.at;
             let key = self.value()?;
-            if !keys.insert(&self.input[start..self.at]) {
+            // In one form, so that two spellings of a key are one key. What was just read is not too deep to be written.
+            if !keys.insert(encode(&key, Style::Native)?) {
                 return Err(ValueError::DuplicateKey);
             }
             entries.push((key, self.value()?));

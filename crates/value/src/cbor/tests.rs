@@ -127,6 +127,7 @@ fn broken_bytes_are_refused() {
         ("d84000", ValueError::Malformed("tag 64 without a byte string")),
         ("a2616101616102", ValueError::DuplicateKey),
         ("d90103a201010102", ValueError::DuplicateKey),
+        ("d90103a20101180102", ValueError::DuplicateKey),
     ] {
         assert_eq!(read(bytes), Err(error), "{bytes}");
     }
