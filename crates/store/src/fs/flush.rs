@@ -125,7 +125,7 @@ fn collect(batch: &mut Batch, changes: &InoMap<Change>, nodes: &InoMap<Node>) {
             batch.gone.push(*ino);
             continue;
         }
-        // What is marked is loaded.
+        // What is marked is loaded, but for a root whose mark only says that there is something to write.
         let Some(node) = nodes.get(ino) else { continue };
         batch.rows.push(node.row.clone());
         if let Some(entries) = &node.entries {

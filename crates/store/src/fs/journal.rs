@@ -14,6 +14,7 @@ use agentos_kernel::id::Ino;
 
 use super::blocks::BLOCK;
 use super::ino_map::InoMap;
+use super::state::ROOT;
 
 /// What differs of one inode. The row always does.
 #[derive(Debug, Default)]
@@ -117,8 +118,9 @@ impl Journal {
         };
         self.weight += ROW_WEIGHT;
         if self.changes.insert(ino, change).is_some_and(|before| before.born) {
-            // Nothing of it was ever written.
+            // Nothing of it was ever written. That its number is used up is written with any other change.
             self.changes.remove(&ino);
+            self.mark(ROOT);
         }
     }
 
@@ -188,6 +190,7 @@ impl Journal {
                 self.changes.remove(&ino);
             }
         }
+        self.mark(ROOT);
     }
 }
 

@@ -17,6 +17,7 @@
 //! VM is charged alike ([`ledger`]).
 
 mod blocks;
+mod check;
 mod entries;
 mod filesystem;
 mod flush;
@@ -40,6 +41,7 @@ use agentos_kernel::clock::{Clock, Timestamp};
 use agentos_kernel::vfs::FsQuota;
 use parking_lot::RwLock;
 
+pub use self::check::Report;
 pub(crate) use self::schema::TABLES as SCHEMA;
 use self::state::State;
 pub use self::subtree::Subtree;
@@ -120,6 +122,14 @@ impl DurableFs {
     pub fn charged(&self) -> (u64, u64) {
         let charged = self.core.state.read().ledger.charged();
         (charged.bytes, charged.inodes)
+    }
+
+    /// Looks for contradictions in the files of a database, as they are on disk. Reads all rows, but not the content. Blocks.
+    ///
+    /// # Errors
+    /// Those of the database. What is wrong with the files is no error, but in the report.
+    pub fn check(database: &Database) -> Result<Report> {
+        check::check(database)
     }
 
     /// The database that holds the files.

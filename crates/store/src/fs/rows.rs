@@ -68,15 +68,6 @@ pub(super) fn inodes_of(db: &Connection, dir: Ino, position: u64, most: usize) -
     rows.map(|row| parse_row(row?)).collect()
 }
 
-/// All inodes, in the order of their numbers.
-pub(super) fn each_inode(db: &Connection, mut each: impl FnMut(Row)) -> Result<()> {
-    let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM agent_os_fs_inodes i ORDER BY i.ino"))?;
-    for row in statement.query_map([], raw_row)? {
-        each(parse_row(row?)?);
-    }
-    Ok(())
-}
-
 /// The entries of a directory.
 pub(super) fn entries(db: &Connection, dir: Ino) -> Result<Vec<(u64, Entry)>> {
     let mut statement = db.prepare_cached(

@@ -17,7 +17,7 @@ use agentos_kernel::vfs::{Attr, FileType, FsQuota};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::blocks::{Blocks, Content};
+use super::blocks::{BLOCK, Blocks, Content};
 use super::entries::{Entries, Entry};
 use super::ino_map::InoMap;
 use super::journal::Journal;
@@ -252,15 +252,17 @@ impl State {
         if node.blocks.is_some() {
             return Ok(());
         }
-        let stored = node.row.stored;
+        let (stored, size) = (node.row.stored, node.row.size);
         let list = match stored {
             0 => Vec::new(),
             _ => self.read(|db| rows::block_list(db, ino))?,
         };
         let room: u64 = list.iter().map(|(_, room, _)| u64::from(*room)).sum();
+        let ends = |(index, _, len): &(u64, u16, u16)| index.saturating_mul(BLOCK).saturating_add(u64::from(*len));
+        let fits = list.iter().all(|block| block.2 == 0 || ends(block) <= size);
         let blocks = Blocks::listed(list);
         let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
-        if blocks.count() != stored || room != node.row.room {
+        if !fits || blocks.count() != stored || room != node.row.room {
             return Err(self.failed(&rows::corrupt(format!("inode {ino} has other blocks than it says"))));
         }
         self.cached += blocks.weight();
