@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which function answers it.
 
 use crate::error::{Error, Exit};
+use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
 use crate::{bench, commands, policy, run, shell};
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +29,32 @@ enum Command {
     Commands(CommandsArgs),
     /// Check a permission policy, or ask what it decides.
     Policy(PolicyArgs),
+    /// Run a command in a server's VM and exit with its status.
+    Exec(remote::ExecArgs),
+    /// List a directory of a server's VM.
+    Ls(remote::ListArgs),
+    /// Print files of a server's VM.
+    Cat(remote::CatArgs),
+    /// Copy files to or from a server's VM.
+    Cp(remote::CopyArgs),
+    /// Remove files of a server's VM.
+    Rm(remote::RemoveArgs),
+    /// List the processes of a server's VM.
+    Ps(remote::TargetArgs),
+    /// Send a signal to a process of a server's VM.
+    Kill(remote::KillArgs),
+    /// Print what happens in a server's VM.
+    Events(remote::EventsArgs),
+    /// Make a URL to a port of a server's VM.
+    Preview(remote::PreviewArgs),
+    /// List, add or remove scheduled commands of a server's VM.
+    Cron(remote::CronArgs),
+    /// Say what a server's VM is doing.
+    Status(remote::TargetArgs),
+    /// Put a server's VM to sleep.
+    Sleep(remote::TargetArgs),
+    /// Destroy a server's VM with all its data.
+    Destroy(remote::TargetArgs),
     /// Measure VMs on this machine, beside the host's bash doing the same.
     Bench(BenchArgs),
 }
@@ -284,6 +311,19 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Commands(args) => commands::main(&args),
         Command::Policy(args) => policy::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Exec(args) => remote::main(&Request::Exec(&args)),
+        Command::Ls(args) => remote::main(&Request::List(&args)),
+        Command::Cat(args) => remote::main(&Request::Cat(&args)),
+        Command::Cp(args) => remote::main(&Request::Copy(&args)),
+        Command::Rm(args) => remote::main(&Request::Remove(&args)),
+        Command::Ps(args) => remote::main(&Request::Processes(&args)),
+        Command::Kill(args) => remote::main(&Request::Kill(&args)),
+        Command::Events(args) => remote::main(&Request::Events(&args)),
+        Command::Preview(args) => remote::main(&Request::Preview(&args)),
+        Command::Cron(args) => remote::main(&Request::Cron(&args)),
+        Command::Status(args) => remote::main(&Request::Status(&args)),
+        Command::Sleep(args) => remote::main(&Request::Sleep(&args)),
+        Command::Destroy(args) => remote::main(&Request::Destroy(&args)),
     };
     result.unwrap_or_else(|error: Error| error.report()).into()
 }

@@ -15,6 +15,8 @@ impl Exit {
     pub(crate) const USAGE: Self = Self(64);
     /// A policy refuses what was asked about.
     pub(crate) const REFUSED: Self = Self(77);
+    /// A server cannot be reached.
+    pub(crate) const UNAVAILABLE: Self = Self(69);
     /// The product failed.
     pub(crate) const INTERNAL: Self = Self(70);
     /// The command ran out of its time.
@@ -43,6 +45,9 @@ pub(crate) enum Error {
     /// The VM or the SDK refused.
     #[error("{0}")]
     Vm(#[from] agentos::Error),
+    /// The server could not be reached, or refused.
+    #[error("{0}")]
+    Server(#[from] agentos_client::Error),
     /// A configuration file is unreadable or wrong.
     #[error("{}: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
@@ -73,7 +78,26 @@ impl Error {
                 "ENOEXEC" | "EACCES" if matches!(error, agentos::Error::CannotExecute { .. }) => Exit(126),
                 _ => Exit::INTERNAL,
             },
+            Self::Server(error) => server(error),
             Self::Host { .. } => Exit::INTERNAL,
         }
+    }
+}
+
+/// The status for what a server said, or did not say.
+fn server(error: &agentos_client::Error) -> Exit {
+    match error {
+        agentos_client::Error::Unreachable { .. } | agentos_client::Error::Closed { .. } => Exit::UNAVAILABLE,
+        agentos_client::Error::Invalid { .. } => Exit::USAGE,
+        agentos_client::Error::Actor(error) => match (&*error.group, &*error.code) {
+            ("auth" | "user", _) | (_, "EACCES") => Exit::REFUSED,
+            (_, "invalid_argument" | "invalid_params" | "invalid_schedule" | "past_schedule" | "invalid_expiry") => {
+                Exit::USAGE
+            }
+            ("internal", _) => Exit::INTERNAL,
+            // What a command of a system would say of a missing file, say.
+            _ => Exit(1),
+        },
+        _ => Exit::INTERNAL,
     }
 }

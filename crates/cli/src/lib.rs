@@ -9,6 +9,7 @@ mod error;
 pub mod network;
 pub mod policy;
 mod prepare;
+mod remote;
 mod report;
 mod run;
 mod secrets;

@@ -17,6 +17,22 @@ pub(crate) fn text(text: &str) -> Result<(), Error> {
         .map_err(Error::host("standard output"))
 }
 
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(Error::host("standard output"))
+}
+
+/// Prints what a command wrote to its standard error.
+pub(crate) fn error_text(text: &str) -> Result<(), Error> {
+    std::io::stderr()
+        .lock()
+        .write_all(text.as_bytes())
+        .map_err(Error::host("standard error"))
+}
+
 /// Tells people what goes on; programs do not see it.
 pub(crate) fn progress(line: &str) {
     // Progress that nobody can read is not worth failing for.
