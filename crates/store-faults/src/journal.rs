@@ -1,0 +1,262 @@
+//! What happened to the files, what shall happen, and what would be left.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::shim;
+
+/// A disk that fails and remembers.
+#[derive(Clone)]
+pub struct Disk {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+/// One step of SQLite, or a mark of the test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Bytes were written to a file.
+    Write {
+        /// Name of the file, without its directory.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// A file was cut.
+    Truncate {
+        /// Name of the file.
+        file: String,
+        /// Its size now.
+        size: u64,
+    },
+    /// A file was flushed.
+    Sync {
+        /// Name of the file.
+        file: String,
+    },
+    /// A file was removed.
+    Delete {
+        /// Name of the file.
+        file: String,
+    },
+    /// The test noted something: what was acknowledged, for instance.
+    Mark(u64),
+}
+
+/// How a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Input/output error.
+    Io,
+    /// The disk is full. Flushes and removals succeed.
+    Full,
+}
+
+/// What a power loss leaves of that which was written and not flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survivors {
+    /// Nothing.
+    None,
+    /// Everything.
+    All,
+    /// Of each write nothing, everything or some sectors, as the seed has it.
+    Some(u64),
+}
+
+/// Bytes that a disk writes as a whole.
+const SECTOR: usize = 512;
+
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    steps: Vec<Step>,
+    /// Steps taken or refused, marks not counted.
+    count: u64,
+    plan: Option<Plan>,
+}
+
+#[derive(Clone, Copy)]
+struct Plan {
+    at: u64,
+    fault: Fault,
+    forever: bool,
+}
+
+impl Disk {
+    /// A new disk, under a name of its own.
+    pub fn new() -> Self {
+        let shared = Arc::new(Shared::default());
+        let name = shim::register(Arc::clone(&shared));
+        Self { shared, name }
+    }
+
+    /// The name of the VFS.
+    pub fn vfs(&self) -> &str {
+        &self.name
+    }
+
+    /// Steps so far, refused ones included.
+    pub fn count(&self) -> u64 {
+        self.shared.state.lock().count
+    }
+
+    /// Lets the step with number `at` (counted from 0) fail, and with `forever` all after it.
+    pub fn fail(&self, at: u64, fault: Fault, forever: bool) {
+        self.shared.state.lock().plan = Some(Plan { at, fault, forever });
+    }
+
+    /// Lets nothing fail any more.
+    pub fn heal(&self) {
+        self.shared.state.lock().plan = None;
+    }
+
+    /// Notes something between two steps.
+    pub fn mark(&self, mark: u64) {
+        self.shared.state.lock().steps.push(Step::Mark(mark));
+    }
+
+    /// Everything that happened.
+    pub fn steps(&self) -> Vec<Step> {
+        self.shared.state.lock().steps.clone()
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl core::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Disk").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Asks whether a step may happen, and notes it if so.
+    pub(crate) fn step(&self, step: Step) -> Result<(), Fault> {
+        let mut state = self.state.lock();
+        let number = state.count;
+        state.count += 1;
+        if let Some(plan) = state.plan {
+            let spared = plan.fault == Fault::Full && matches!(step, Step::Sync { .. } | Step::Delete { .. });
+            let hit = number == plan.at || (plan.forever && number > plan.at);
+            if hit && !spared {
+                return Err(plan.fault);
+            }
+        }
+        state.steps.push(step);
+        Ok(())
+    }
+}
+
+impl Step {
+    /// Writes the files, as a power loss after `steps` would leave them, into a directory.
+    ///
+    /// # Errors
+    /// Those of writing the files.
+    pub fn image(steps: &[Self], survivors: Survivors, directory: &Path) -> std::io::Result<()> {
+        let mut files: BTreeMap<&str, File<'_>> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Self::Write { file, .. } | Self::Truncate { file, .. } => {
+                    files.entry(file).or_default().pending.push(step);
+                }
+                Self::Sync { file } => files.entry(file).or_default().flush(),
+                Self::Delete { file } => {
+                    files.remove(file.as_str());
+                }
+                Self::Mark(_) => {}
+            }
+        }
+        let mut random = match survivors {
+            Survivors::Some(seed) => Some(Random(seed)),
+            _ => None,
+        };
+        for (name, mut file) in files {
+            match (&survivors, &mut random) {
+                (_, Some(random)) => file.flush_some(random),
+                (Survivors::All, _) => file.flush(),
+                _ => {}
+            }
+            std::fs::write(directory.join(name), &file.durable)?;
+        }
+        Ok(())
+    }
+}
+
+/// A file during the replay.
+#[derive(Default)]
+struct File<'a> {
+    durable: Vec<u8>,
+    pending: Vec<&'a Step>,
+}
+
+impl File<'_> {
+    fn flush(&mut self) {
+        for step in core::mem::take(&mut self.pending) {
+            self.apply(step, |_| true);
+        }
+    }
+
+    fn flush_some(&mut self, random: &mut Random) {
+        for step in core::mem::take(&mut self.pending) {
+            match random.next() % 3 {
+                0 => {}
+                1 => self.apply(step, |_| true),
+                _ => self.apply(step, |_| random.next().is_multiple_of(2)),
+            }
+        }
+    }
+
+    /// Applies those sectors of a write that `survives` says yes to.
+    fn apply(&mut self, step: &Step, mut survives: impl FnMut(usize) -> bool) {
+        match step {
+            Step::Write { offset, data, .. } => {
+                let offset = usize::try_from(*offset).unwrap_or(usize::MAX);
+                for (index, sector) in data.chunks(SECTOR).enumerate() {
+                    let at = offset.saturating_add(index * SECTOR);
+                    if survives(index) {
+                        self.put(at, sector);
+                    }
+                }
+            }
+            Step::Truncate { size, .. } => self.durable.resize(usize::try_from(*size).unwrap_or(0), 0),
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let end = at.saturating_add(bytes.len());
+        if self.durable.len() < end {
+            self.durable.resize(end, 0);
+        }
+        if let Some(target) = self.durable.get_mut(at..end) {
+            target.copy_from_slice(bytes);
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
