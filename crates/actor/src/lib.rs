@@ -28,6 +28,7 @@ mod event;
 mod hooks;
 mod lifecycle;
 mod options;
+mod preview;
 mod random;
 mod registry;
 mod request;
@@ -44,6 +45,7 @@ pub use error::Failure;
 pub use event::{Event, StreamScope};
 pub use lifecycle::{KeepAwake, Phase};
 pub use options::{ActorOptions, RegistryLimits};
+pub use preview::{NewPreview, PortStream, Preview, PreviewGrant};
 pub use registry::{
     ActorFilter, ActorInfo, ActorStatus, BuildError, CreateOptions, DefinitionInfo, Histogram, LifecycleEvent,
     MetricsSnapshot, Registry, RegistryBuilder,

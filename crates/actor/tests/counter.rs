@@ -40,7 +40,7 @@ impl Actor for Counter {
             let count = ctx.update_state(|state| {
                 *state = Value::from(state.as_int().unwrap_or(0) + by);
                 state.clone()
-            });
+            })?;
             ctx.broadcast("changed", vec![count.clone()]);
             Ok(count)
         })
@@ -49,7 +49,41 @@ impl Actor for Counter {
 
 #[tokio::test]
 async fn a_counter_counts_and_tells() {
-    let registry = Registry::builder().define("counter", Counter).build().unwrap();
+    tell(Registry::builder().define("counter", Counter).build().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_counter_is_kept_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let build = || {
+        Registry::builder()
+            .define("counter", Counter)
+            .data_dir(directory.path())
+            .build()
+    };
+    tell(build().unwrap()).await;
+    let (key, http) = (Key::new(["kept"]), || ConnectRequest::new(Transport::Http));
+    let registry = build().unwrap();
+    let (info, _) = registry
+        .get_or_create("counter", &key, CreateOptions::default())
+        .await
+        .unwrap();
+    registry
+        .call(&info.id, http(), "increment", vec![Value::from(5)])
+        .await
+        .unwrap();
+    registry.drain().await;
+    drop(registry);
+    let registry = build().unwrap();
+    assert_eq!(registry.get("counter", &key).unwrap().unwrap().id, info.id);
+    assert_eq!(
+        registry.call(&info.id, http(), "count", vec![]).await,
+        Ok(Value::Int(5))
+    );
+    registry.drain().await;
+}
+
+async fn tell(registry: Registry) {
     let key = Key::new(["a"]);
     let (info, created) = registry
         .get_or_create("counter", &key, CreateOptions::default())

@@ -352,6 +352,26 @@ impl HostIndex {
         })
     }
 
+    /// Actors with preview tokens that have expired, at most `limit`.
+    pub fn expired_previews(&self, now: i64, limit: usize) -> Result<Vec<String>> {
+        self.database.read(|connection| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let sql = "SELECT DISTINCT actor_id FROM agent_os_preview_routes WHERE expires_at <= ?1 LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([now, limit], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Forgets reservations made before `before` that nobody was ever accepted for; resolves to how many.
+    pub fn sweep_reservations(&self, before: i64) -> Ticket<usize> {
+        self.database.submission().essential().submit(move |transaction| {
+            let sql = "DELETE FROM agent_os_actors
+                       WHERE accepted_at IS NULL AND destroyed_at IS NULL AND created_at < ?1";
+            Ok(transaction.prepare_cached(sql)?.execute([before])?)
+        })
+    }
+
     /// Commits what is queued and closes the file.
     pub fn close(&self) -> Result<()> {
         self.database.close()

@@ -70,7 +70,8 @@ impl Cell {
     async fn act_stored(self: &Arc<Self>, call: ActionCall, depth: u32) -> Result<Value, ActorError> {
         let name = call.name.clone();
         let action = async {
-            let context = ActorContext::stored(self, depth).await?;
+            let lease = self.store.open(self).await?;
+            let context = ActorContext::stored(self, lease.store(), depth);
             let value = self.registered.definition.stored_action(context.clone(), call).await?;
             context.settle().await?;
             Ok(value)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use agentos_value::{ActorError, Value};
+use agentos_value::{ActorError, ActorId, Key, Value};
 
 use super::CloseReason;
 use super::conn::Conn;
@@ -29,9 +29,19 @@ impl Connection {
         self.0.id()
     }
 
-    /// The actor.
-    pub fn actor(&self) -> ActorInfo {
+    /// The actor; `None` once it is destroyed.
+    pub fn actor(&self) -> Option<ActorInfo> {
         self.0.0.cell.info()
+    }
+
+    /// The actor's id.
+    pub fn actor_id(&self) -> &ActorId {
+        &self.0.0.cell.identity.id
+    }
+
+    /// The actor's key.
+    pub fn key(&self) -> &Key {
+        &self.0.0.cell.identity.key
     }
 
     /// The connection as the actor sees it.

@@ -1,7 +1,9 @@
 //! The context of an actor's own code.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use agentos_store::{DataDir, Database};
 use agentos_value::{ActorError, ActorId, Key, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +22,8 @@ use crate::{Clock, Conn, Event, Failure, KeepAwake};
 pub struct ActorContext {
     inner: Arc<Inner>,
     depth: u32,
+    /// The saves of the state that were settled when the work of this context began.
+    since: u64,
 }
 
 struct Inner {
@@ -31,6 +35,7 @@ struct Inner {
 
 impl ActorContext {
     pub(crate) fn new(cell: CellRef, store: Arc<ActorStore>, busy: Arc<Busy>, abort: CancellationToken) -> Self {
+        let since = store.state().mark();
         Self {
             inner: Arc::new(Inner {
                 cell,
@@ -39,22 +44,24 @@ impl ActorContext {
                 abort,
             }),
             depth: 0,
+            since,
         }
     }
 
     /// A context for an action that is answered from storage.
-    pub(crate) async fn stored(cell: &Arc<Cell>, depth: u32) -> Result<Self, Failure> {
-        let store = cell.store.open(cell).await?;
+    pub(crate) fn stored(cell: &Arc<Cell>, store: &Arc<ActorStore>, depth: u32) -> Self {
         let busy = cell
             .awake()
             .map_or_else(|| Busy::new(Arc::clone(&cell.shared.clock)), |awake| awake.busy.clone());
-        Ok(Self::new(CellRef::new(Arc::clone(cell)), store, busy, CancellationToken::new()).at_depth(depth))
+        let cell = CellRef::new(Arc::clone(cell));
+        Self::new(cell, Arc::clone(store), busy, CancellationToken::new()).at_depth(depth)
     }
 
     pub(crate) fn at_depth(&self, depth: u32) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
             depth,
+            since: self.inner.store.state().mark(),
         }
     }
 
@@ -97,17 +104,23 @@ impl ActorContext {
 
     /// The actor's state: one value that is kept as long as the actor; `null` at first.
     pub fn state(&self) -> Value {
-        self.inner.store.kept.lock().state.clone()
+        self.inner.store.state().get()
     }
 
     /// Replaces the state. It is durable before the action that does this is acknowledged.
-    pub fn set_state(&self, state: Value) {
-        self.inner.store.kept.lock().state = state;
+    ///
+    /// # Errors
+    /// `agentos/limit_exceeded` for a state of more than 16 MiB.
+    pub fn set_state(&self, state: Value) -> Result<(), Failure> {
+        self.update_state(|current| *current = state)
     }
 
     /// Changes the state in place, at once for all who look at it.
-    pub fn update_state<R>(&self, change: impl FnOnce(&mut Value) -> R) -> R {
-        change(&mut self.inner.store.kept.lock().state)
+    ///
+    /// # Errors
+    /// Those of [`ActorContext::set_state`]; the state is then as it was.
+    pub fn update_state<R>(&self, change: impl FnOnce(&mut Value) -> R) -> Result<R, Failure> {
+        self.inner.store.state().update(change)
     }
 
     /// The state as a type of the program; `None` if nothing was kept.
@@ -127,22 +140,41 @@ impl ActorContext {
     /// # Errors
     /// A type that has no form as a value.
     pub fn save<T: Serialize>(&self, state: &T) -> Result<(), Failure> {
-        self.set_state(Value::from_serialize(state)?);
-        Ok(())
+        self.set_state(Value::from_serialize(state)?)
     }
 
     /// The actor's keys and values.
     pub fn kv(&self) -> Kv {
-        Kv::new(Arc::clone(&self.inner.store))
+        Kv::new(self.inner.store.kv())
     }
 
     /// Waits until everything that was written so far is durable. An action's success waits for this by itself.
     ///
     /// # Errors
     /// Storage that failed.
-    #[expect(clippy::unused_async, reason = "becomes durable here")]
     pub async fn settle(&self) -> Result<(), Failure> {
-        Ok(())
+        self.inner.store.state().settle(self.since).await
+    }
+
+    /// The actor's database, for definitions with tables of their own. It is closed when this generation ends.
+    pub fn database(&self) -> &Database {
+        self.inner.store.database()
+    }
+
+    /// The generation of the actor's store.
+    pub fn generation(&self) -> u64 {
+        self.inner.store.generation()
+    }
+
+    /// The directory of the actor's files, if the registry has a data directory. A database of the user is `user.sqlite`
+    /// in it.
+    pub fn directory(&self) -> Option<&Path> {
+        self.inner.store.directory()
+    }
+
+    /// The registry's data directory, if it has one.
+    pub fn data_dir(&self) -> Option<Arc<DataDir>> {
+        self.inner.cell.shared.storage().ok()?.data_dir().cloned()
     }
 
     /// Keeps the actor awake until the guard is dropped. `reason` is shown by its status: `process:12`, `shell:shell-1`.
@@ -191,21 +223,16 @@ impl ActorContext {
         }
     }
 
+    pub(crate) fn parts(&self) -> (&Arc<Cell>, &ActorStore) {
+        (&self.inner.cell, &self.inner.store)
+    }
+
     /// Where the actor stands, as everybody sees it.
     ///
     /// # Errors
     /// `actor/not_found` once it is destroyed.
     pub fn status(&self) -> Result<crate::ActorStatus, ActorError> {
         self.inner.cell.shared.status(self.actor_id())
-    }
-
-    pub(crate) fn is_first_boot(&self) -> bool {
-        !self.inner.store.kept.lock().booted
-    }
-
-    pub(crate) async fn finish_first_boot(&self) -> Result<(), Failure> {
-        self.inner.store.kept.lock().booted = true;
-        self.settle().await
     }
 }
 

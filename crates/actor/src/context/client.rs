@@ -30,10 +30,14 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`crate::Registry::get_or_create`].
-    #[expect(clippy::unused_async, reason = "may wait for the index")]
     pub async fn get_or_create(&self, name: &str, key: &Key, input: Value) -> Result<ActorId, ActorError> {
-        let options = crate::CreateOptions { input, peer: None };
-        Ok(self.registry()?.get_or_create(name, key, options)?.0.id)
+        let options = crate::CreateOptions {
+            input,
+            ..crate::CreateOptions::default()
+        };
+        let made = self.registry()?.get_or_create(name, key, options).await;
+        made.map(|(info, _)| info.id)
+            .map_err(|failure| failure.publish("create"))
     }
 
     /// The id of the actor with this name and key.
@@ -41,7 +45,11 @@ impl Client {
     /// # Errors
     /// `actor/not_found`.
     pub fn get(&self, name: &str, key: &Key) -> Result<ActorId, ActorError> {
-        self.registry()?.index.by_key(name, key).ok_or_else(not_found)
+        let found = self
+            .registry()?
+            .find(name, key)
+            .map_err(|failure| failure.publish("get"))?;
+        found.map(|info| info.id).ok_or_else(not_found)
     }
 
     /// Runs an action of an actor on a connection of its own, with `params` for its hooks.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agentos_value::{ActorError, Value};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::cell::{Awake, Cell, CellRef};
@@ -45,22 +46,29 @@ impl Cell {
         abort: &CancellationToken,
     ) -> Result<Awake, ActorError> {
         let slot = self.shared.awake.enter(&self.shared, self).await?;
-        let store = self
-            .store
-            .open_generation(self)
-            .await
-            .map_err(|failure| failure.publish("boot"))?;
-        let context = ActorContext::new(CellRef::new(Arc::clone(self)), store, Arc::clone(busy), abort.clone());
+        self.accept().await.map_err(boot_failed)?;
+        let lease = self.store.open(self).await.map_err(boot_failed)?;
+        let store = Arc::clone(lease.store());
+        let first = !store.is_booted().map_err(boot_failed)?;
         let boot = Boot {
-            first: context.is_first_boot(),
-            input: self.shared.index.input(&self.identity.id),
+            first,
+            input: store.input().map_err(boot_failed)?,
         };
+        let context = ActorContext::new(
+            CellRef::new(Arc::clone(self)),
+            Arc::clone(&store),
+            Arc::clone(busy),
+            abort.clone(),
+        );
         let options = &self.registered.options;
         let start = {
             let (registered, context) = (Arc::clone(&self.registered), context.clone());
             catch(async move {
                 let instance = registered.definition.boot(context.clone(), boot).await?;
-                context.finish_first_boot().await?;
+                context.settle().await?;
+                if first {
+                    store.note_booted().await?;
+                }
                 Ok::<_, Failure>(instance)
             })
         };
@@ -75,6 +83,7 @@ impl Cell {
         };
         let (busy, cut_off) = (Arc::clone(busy), CancellationToken::new());
         let booted_at_ms = self.shared.clock.now_ms();
+        let lease = Mutex::new(Some(lease));
         Ok(Awake {
             instance,
             context,
@@ -82,6 +91,7 @@ impl Cell {
             epoch,
             booted_at_ms,
             cut_off,
+            lease,
             _slot: slot,
         })
     }
@@ -105,6 +115,7 @@ impl Cell {
         } else {
             // Destroyed while it started; the destroyer waits for this task to let go.
             self.discard(&awake).await;
+            drop(awake);
             self.leave_boot();
         }
     }

@@ -6,6 +6,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos_value::ActorError;
 use parking_lot::Mutex;
@@ -14,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Busy;
 use super::machine::{Epoch, Machine, Phase};
+use super::stop::Cause;
 use crate::connection::{CloseReason, Connections};
+use crate::error::not_found;
 use crate::registry::{AwakeSlot, Identity, Registered, Shared};
-use crate::store::StoreSlot;
+use crate::store::{StoreLease, StoreSlot};
 use crate::{Actor, ActorContext, ActorInfo, Failure};
 
 /// One actor's cell.
@@ -26,6 +29,10 @@ pub(crate) struct Cell {
     pub(crate) registered: Arc<Registered>,
     pub(crate) connections: Connections,
     pub(crate) store: StoreSlot,
+    /// Whether a connection was ever accepted.
+    accepted: AtomicBool,
+    accepting: tokio::sync::Mutex<()>,
+    pub(super) slept_at_ms: Mutex<Option<i64>>,
     pub(super) life: Mutex<Life>,
     /// Changes with every change of the phase, and when work begins to wait.
     pub(super) changed: watch::Sender<()>,
@@ -59,18 +66,28 @@ pub(crate) struct Awake {
     pub(crate) booted_at_ms: i64,
     /// Cancelled when actions that still run are cut off.
     pub(crate) cut_off: CancellationToken,
+    /// Its share of the open store, until it has stopped.
+    pub(super) lease: Mutex<Option<StoreLease>>,
     /// Its place among the actors that may be awake.
     pub(super) _slot: AwakeSlot,
 }
 
 impl Cell {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>, registered: Arc<Registered>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        identity: Arc<Identity>,
+        registered: Arc<Registered>,
+        accepted: bool,
+    ) -> Self {
         Self {
             shared,
             identity,
             registered,
             connections: Connections::default(),
             store: StoreSlot::default(),
+            accepted: AtomicBool::new(accepted),
+            accepting: tokio::sync::Mutex::default(),
+            slept_at_ms: Mutex::default(),
             life: Mutex::new(Life {
                 machine: Machine::asleep(),
                 awake: None,
@@ -103,33 +120,65 @@ impl Cell {
         reasons
     }
 
-    pub(crate) fn info(&self) -> ActorInfo {
-        let awake = self.awake();
-        ActorInfo {
+    /// What is told of the actor; `None` once it is being destroyed.
+    pub(crate) fn info(&self) -> Option<ActorInfo> {
+        let phase = self.phase();
+        if matches!(phase, Phase::Destroying | Phase::Gone) {
+            return None;
+        }
+        Some(ActorInfo {
             id: self.identity.id.clone(),
             name: self.identity.name.clone(),
             key: self.identity.key.clone(),
             created_at_ms: self.identity.created_at_ms,
-            started_at_ms: awake.map(|awake| awake.booted_at_ms),
-            slept_at_ms: None,
+            started_at_ms: self.awake().map(|awake| awake.booted_at_ms),
+            slept_at_ms: *self.slept_at_ms.lock(),
             generation: self.store.generation(),
-            accepted: self.shared.index.is_accepted(&self.identity.id),
-            phase: self.phase(),
-        }
+            accepted: self.accepted.load(Ordering::Acquire),
+            phase,
+        })
     }
 
-    /// The first accepted connection makes an actor of a reservation.
-    pub(crate) async fn accept(&self) -> Result<(), Failure> {
-        let id = &self.identity.id;
-        if !self.shared.index.is_accepted(id) && self.shared.index.accept(id).await? {
-            self.shared.reservations.accepted(id);
-            tracing::info!(target: "audit", event = "security.vm.created", actorId = %id, key = %self.identity.key);
+    /// The first accepted connection makes an actor of a reservation. Its storage comes first: what a crash leaves in
+    /// between is a reservation that has storage already, and is accepted again.
+    pub(crate) async fn accept(self: &Arc<Self>) -> Result<(), Failure> {
+        if self.accepted.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let _turn = self.accepting.lock().await;
+        if self.accepted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (id, storage) = (&self.identity.id, self.shared.storage()?);
+        if storage.index().get(id.as_str())?.is_none() {
+            return Err(not_found().into());
+        }
+        let lease = self.store.open(self).await?;
+        lease
+            .store()
+            .create(&self.identity, storage.index().input(id.as_str())?)
+            .await?;
+        storage.index().accept(id.as_str(), self.shared.clock.now_ms()).await?;
+        self.accepted.store(true, Ordering::Release);
+        self.shared.reservations.accepted(id);
+        tracing::info!(target: "audit", event = "security.vm.created", actorId = %id, key = %self.identity.key);
         Ok(())
     }
 
+    /// Ends in good order with the registry.
+    pub(crate) async fn drain(self: &Arc<Self>, reason: CloseReason) {
+        if let Some(awake) = self.awake() {
+            let budget = self.registered.options.shutdown_budget;
+            // What takes longer is cut off by the stop.
+            let _ = crate::clock::timeout(&*self.shared.clock, budget, awake.busy.drained()).await;
+        }
+        self.sleep(|| Cause::Drain).await;
+        self.connections.close_all(&reason, &self.shared).await;
+        self.store.close_now(self).await;
+    }
+
     /// Lets go of everything, as if the process had ended.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(self: &Arc<Self>) {
         self.destroying.cancel();
         let awake = {
             let mut life = self.life.lock();
@@ -146,6 +195,7 @@ impl Cell {
         for conn in self.connections.all() {
             conn.finish(CloseReason::going_away());
         }
+        self.store.abandon();
     }
 
     /// Tells everyone who waits for a change, and the inspector.
@@ -157,7 +207,10 @@ impl Cell {
     /// Whether nothing is lost when the cell is forgotten.
     pub(crate) fn is_forgettable(&self) -> bool {
         let life = self.life.lock();
-        matches!(life.machine.phase(), Phase::Asleep | Phase::Gone) && life.waiting == 0 && self.connections.is_empty()
+        matches!(life.machine.phase(), Phase::Asleep | Phase::Gone)
+            && life.waiting == 0
+            && self.connections.is_empty()
+            && !self.store.is_open()
     }
 }
 
@@ -193,7 +246,7 @@ impl Drop for CellRef {
         if let Some(cell) = self.0.take() {
             let (shared, id) = (Arc::clone(&cell.shared), cell.identity.id.clone());
             drop(cell);
-            shared.release(&id);
+            shared.cells.release(&id);
         }
     }
 }

@@ -35,12 +35,13 @@ impl Cell {
         }
         if let Some(awake) = &awake {
             self.discard(awake).await;
+            drop(awake.lease.lock().take());
         }
         self.connections
             .close_all(&CloseReason::destroyed(), &self.shared)
             .await;
         self.store.remove(self).await?;
-        self.shared.index.remove(&self.identity.id).await?;
+        self.shared.storage()?.index().remove(self.identity.id.as_str()).await?;
         {
             let mut life = self.life.lock();
             life.awake = None;

@@ -79,7 +79,12 @@ impl Cell {
         }
         self.cut_off(&awake).await;
         if !self.destroying.is_cancelled() {
+            if let Err(failure) = awake.context.settle().await {
+                tracing::error!(target: "agentos::actor", actor = %self.identity.id, error = %failure, "state was not saved");
+            }
+            drop(awake.lease.lock().take());
             self.store.close_generation(self).await;
+            self.note_use();
         }
         let slept = {
             let mut life = self.life.lock();
@@ -97,6 +102,15 @@ impl Cell {
             // Destroyed meanwhile; the destroyer waits for this.
             self.life.lock().stop_abandoned = true;
             self.changed.send_replace(());
+        }
+    }
+
+    /// Notes when the actor fell asleep.
+    fn note_use(&self) {
+        let now = self.shared.clock.now_ms();
+        *self.slept_at_ms.lock() = Some(now);
+        if let Ok(storage) = self.shared.storage() {
+            storage.index().touch(self.identity.id.as_str(), now);
         }
     }
 

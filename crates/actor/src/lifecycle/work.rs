@@ -16,7 +16,7 @@ use crate::error::{limit_exceeded, not_found, service_unavailable};
 /// A permit to use the awake actor; it keeps the actor awake until it is dropped.
 pub(crate) struct Work {
     pub(crate) awake: Arc<Awake>,
-    pub(crate) cell: CellRef,
+    _cell: CellRef,
 }
 
 impl Drop for Work {
@@ -126,7 +126,7 @@ impl Cell {
         awake.busy.begin();
         Work {
             awake: Arc::clone(awake),
-            cell: CellRef::new(Arc::clone(self)),
+            _cell: CellRef::new(Arc::clone(self)),
         }
     }
 }

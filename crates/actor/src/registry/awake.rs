@@ -51,7 +51,7 @@ impl AwakeSlots {
 /// The actor that has had nothing to do for the longest time, or one that is about to be asleep.
 fn longest_idle(shared: &Arc<Shared>, who: &Arc<Cell>) -> Option<CellRef> {
     let mut best: Option<(i64, CellRef)> = None;
-    for cell in shared.cells() {
+    for cell in shared.cells.all() {
         if Arc::ptr_eq(&cell, who) {
             continue;
         }

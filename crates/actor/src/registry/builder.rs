@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Registry;
-use super::shared::{Registered, Shared};
+use super::shared::{Parts, Registered, Shared};
+use crate::store::Storage;
 use crate::{ActorDefinition, Clock, RegistryLimits, SystemClock};
 
 /// Why a registry could not be built.
@@ -23,6 +24,9 @@ pub enum BuildError {
     /// Two definitions have one name.
     #[error("two definitions have the name '{0}'")]
     Duplicate(String),
+    /// The data directory cannot be used.
+    #[error("the data directory: {0}")]
+    Storage(#[from] agentos_store::Error),
     /// Outside of a tokio runtime.
     #[error("a registry needs a tokio runtime: {0}")]
     Runtime(#[from] tokio::runtime::TryCurrentError),
@@ -74,7 +78,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Builds the registry; to be called within a tokio runtime, on which actors then run.
+    /// Builds the registry; to be called within a tokio runtime, on which actors then run. Opening the data directory blocks
+    /// for a moment.
     ///
     /// # Errors
     /// Definitions that cannot be, or a data directory that cannot be used.
@@ -91,13 +96,21 @@ impl RegistryBuilder {
             }
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        Ok(Registry::new(Shared::new(
+        let storage = match &self.data_dir {
+            Some(directory) => Storage::open(directory)?,
+            None => Storage::memory()?,
+        };
+        let (limits, allow_ambiguous_keys) = (self.limits, self.allow_ambiguous_keys);
+        let shared = Shared::new(Parts {
             definitions,
-            self.limits,
+            limits,
             clock,
             runtime,
-            self.allow_ambiguous_keys,
-        )))
+            storage,
+            allow_ambiguous_keys,
+        });
+        crate::preview::sweep_regularly(&shared);
+        Ok(Registry::new(shared))
     }
 }
 

@@ -1,10 +1,9 @@
-//! Which actors exist.
+//! Which actors exist, as the runtime asks for it: ids and keys as types, entries as identities.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use agentos_value::{ActorId, Key, Value};
-use parking_lot::RwLock;
+use agentos_store::{ActorEntry, HostIndex, NewActor};
+use agentos_value::{ActorId, Key};
 
 use super::ActorFilter;
 use crate::Failure;
@@ -18,107 +17,73 @@ pub(crate) struct Identity {
     pub(crate) created_at_ms: i64,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Index(RwLock<Entries>);
-
-#[derive(Debug, Default)]
-struct Entries {
-    by_id: HashMap<ActorId, Entry>,
-    by_key: BTreeMap<(String, String), ActorId>,
-}
-
+/// What the index knows of one actor.
 #[derive(Debug)]
-struct Entry {
-    identity: Arc<Identity>,
-    input: Value,
-    accepted: bool,
+pub(crate) struct Known {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) accepted: bool,
+    pub(crate) last_use_ms: Option<i64>,
 }
 
-impl Index {
-    pub(crate) fn get(&self, id: &ActorId) -> Option<Arc<Identity>> {
-        self.0.read().by_id.get(id).map(|entry| Arc::clone(&entry.identity))
-    }
-
-    pub(crate) fn by_key(&self, name: &str, key: &Key) -> Option<ActorId> {
-        self.0.read().by_key.get(&(name.to_owned(), key.serialized())).cloned()
-    }
-
-    pub(crate) fn is_accepted(&self, id: &ActorId) -> bool {
-        self.0.read().by_id.get(id).is_some_and(|entry| entry.accepted)
-    }
-
-    pub(crate) fn input(&self, id: &ActorId) -> Value {
-        self.0
-            .read()
-            .by_id
-            .get(id)
-            .map(|entry| entry.input.clone())
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.read().by_id.len()
-    }
-
-    pub(crate) fn list(&self, filter: &ActorFilter) -> Vec<ActorId> {
-        let entries = self.0.read();
-        let mut found: Vec<_> = entries
-            .by_id
-            .values()
-            .map(|entry| &entry.identity)
-            .filter(|identity| filter.name.as_ref().is_none_or(|name| *name == identity.name))
-            .filter(|identity| filter.key.as_ref().is_none_or(|key| *key == identity.key))
-            .collect();
-        found.sort_by(|a, b| (a.created_at_ms, &a.id).cmp(&(b.created_at_ms, &b.id)));
-        found.iter().map(|identity| identity.id.clone()).collect()
-    }
-
-    /// Reserves an id, unless the key is taken: then that actor's id and `false`.
-    pub(crate) fn reserve(&self, identity: Identity, input: Value) -> (ActorId, bool) {
-        let mut entries = self.0.write();
-        let place = (identity.name.clone(), identity.key.serialized());
-        if let Some(taken) = entries.by_key.get(&place) {
-            return (taken.clone(), false);
-        }
-        let id = identity.id.clone();
-        entries.by_key.insert(place, id.clone());
-        entries.by_id.insert(
-            id.clone(),
-            Entry {
-                identity: Arc::new(identity),
-                input,
-                accepted: false,
-            },
-        );
-        (id, true)
-    }
-
-    /// Makes a reservation an actor that lasts; `false` if it was one.
-    #[expect(clippy::unused_async, reason = "becomes durable here")]
-    pub(crate) async fn accept(&self, id: &ActorId) -> Result<bool, Failure> {
-        let mut entries = self.0.write();
-        Ok(entries
-            .by_id
-            .get_mut(id)
-            .is_some_and(|entry| !std::mem::replace(&mut entry.accepted, true)))
-    }
-
-    /// Marks an actor as destroyed; `false` if there is none. From here on it is not found, and its key is free.
-    #[expect(clippy::unused_async, reason = "becomes durable here")]
-    pub(crate) async fn mark_destroyed(&self, id: &ActorId) -> Result<bool, Failure> {
-        let mut entries = self.0.write();
-        let Some(entry) = entries.by_id.remove(id) else {
-            return Ok(false);
+impl Known {
+    fn new(entry: ActorEntry) -> Result<Self, Failure> {
+        let identity = Identity {
+            id: ActorId::new(entry.actor_id).map_err(Failure::internal)?,
+            name: entry.name,
+            key: Key::parse(&entry.key),
+            created_at_ms: entry.created_at,
         };
-        entries
-            .by_key
-            .remove(&(entry.identity.name.clone(), entry.identity.key.serialized()));
-        Ok(true)
+        Ok(Self {
+            identity: Arc::new(identity),
+            accepted: entry.accepted_at.is_some(),
+            last_use_ms: entry.last_use,
+        })
     }
+}
 
-    /// Forgets a destroyed actor, when nothing is left of it.
-    #[expect(clippy::unused_async, reason = "becomes durable here")]
-    pub(crate) async fn remove(&self, _id: &ActorId) -> Result<(), Failure> {
-        Ok(())
-    }
+/// The actor with this id.
+pub(crate) fn get(index: &HostIndex, id: &ActorId) -> Result<Option<Known>, Failure> {
+    index.get(id.as_str())?.map(Known::new).transpose()
+}
+
+/// The actor with this name and key.
+pub(crate) fn find(index: &HostIndex, name: &str, key: &str) -> Result<Option<Known>, Failure> {
+    index.find(name, key)?.map(Known::new).transpose()
+}
+
+/// Reserves an id, unless the key is taken: then that actor and `false`.
+pub(crate) async fn reserve(
+    index: &HostIndex,
+    identity: &Identity,
+    labels: (String, String),
+    input: Option<Vec<u8>>,
+) -> Result<(Known, bool), Failure> {
+    let (pool, crash_policy) = labels;
+    let new = NewActor {
+        actor_id: identity.id.to_string(),
+        name: identity.name.clone(),
+        key: identity.key.serialized(),
+        created_at: identity.created_at_ms,
+        pool,
+        crash_policy,
+        input,
+    };
+    let created = index.get_or_create(new).await?;
+    Ok((Known::new(created.entry)?, created.created))
+}
+
+/// The actors that a filter admits, oldest first.
+pub(crate) fn list(index: &HostIndex, filter: &ActorFilter) -> Result<Vec<Known>, Failure> {
+    let found = match (&filter.name, &filter.key) {
+        (Some(name), Some(key)) => index.find(name, &key.serialized())?.into_iter().collect(),
+        (name, _) => index.list(name.as_deref(), "", usize::MAX)?,
+    };
+    let mut known = found.into_iter().map(Known::new).collect::<Result<Vec<_>, _>>()?;
+    known.retain(|known| filter.key.as_ref().is_none_or(|key| *key == known.identity.key));
+    known.sort_by(|a, b| {
+        let order = |known: &Known| (known.identity.created_at_ms, known.identity.id.clone());
+        order(a).cmp(&order(b))
+    });
+    known.truncate(filter.limit.unwrap_or(usize::MAX));
+    Ok(known)
 }

@@ -33,9 +33,9 @@ pub struct ActorInfo {
     pub created_at_ms: i64,
     /// When its present boot ended, if it is awake.
     pub started_at_ms: Option<i64>,
-    /// When it last fell asleep, as far as this process knows.
+    /// When it last fell asleep.
     pub slept_at_ms: Option<i64>,
-    /// How often its store was opened to boot, over all its life.
+    /// The generation of its store, as far as this process has opened it; 0 if not.
     pub generation: u64,
     /// Whether a connection was ever accepted; until then no storage exists.
     pub accepted: bool,
@@ -50,6 +50,8 @@ pub struct ActorFilter {
     pub name: Option<String>,
     /// The one with this key, of each definition that `name` admits.
     pub key: Option<Key>,
+    /// At most so many.
+    pub limit: Option<usize>,
 }
 
 /// Where an actor stands, in detail.

@@ -51,6 +51,8 @@ pub struct MetricsSnapshot {
     pub actors: u64,
     /// Actors that boot, run or stop.
     pub awake: u64,
+    /// Actors that take memory: awake, connected or in use.
+    pub held: u64,
     /// Connections that are open.
     pub open_connections: u64,
     /// Boots that ended well.
@@ -117,10 +119,11 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn snapshot(&self, actors: usize, awake: usize, open_connections: usize) -> MetricsSnapshot {
+    pub(crate) fn snapshot(&self, actors: u64, awake: usize, held: usize, open_connections: usize) -> MetricsSnapshot {
         MetricsSnapshot {
-            actors: actors as u64,
+            actors,
             awake: awake as u64,
+            held: held as u64,
             open_connections: open_connections as u64,
             boots: self.boots.load(Relaxed),
             boot_failures: self.boot_failures.load(Relaxed),

@@ -2,6 +2,7 @@
 
 mod awake;
 mod builder;
+mod cells;
 mod feed;
 mod index;
 mod info;
@@ -25,7 +26,7 @@ pub(crate) use shared::{Registered, Shared};
 
 use crate::connection::{self, CloseReason};
 use crate::error::duplicate_key;
-use crate::{ConnectRequest, Connection};
+use crate::{ConnectRequest, Connection, PortStream, PreviewGrant, preview};
 
 /// All actors of one process. Cloning is cheap; all clones are the same registry.
 ///
@@ -49,6 +50,10 @@ pub struct CreateOptions {
     pub input: Value,
     /// Who asks: reservations that no hook has accepted are limited per address, loopback exempt.
     pub peer: Option<IpAddr>,
+    /// The pool that the client named; stored, not used.
+    pub pool: String,
+    /// The crash policy that the client named; stored, not used.
+    pub crash_policy: String,
 }
 
 impl Registry {
@@ -80,14 +85,19 @@ impl Registry {
     }
 
     /// The actor with this id.
-    pub fn find(&self, id: &ActorId) -> Option<ActorInfo> {
-        self.shared().info(id)
+    ///
+    /// # Errors
+    /// An index that cannot be read, masked; `guard/service_unavailable` once the registry has drained.
+    pub fn find(&self, id: &ActorId) -> Result<Option<ActorInfo>, ActorError> {
+        self.shared().info(id).map_err(|failure| failure.publish("find"))
     }
 
     /// The actor with this name and key.
-    pub fn get(&self, name: &str, key: &Key) -> Option<ActorInfo> {
-        let id = self.shared().index.by_key(name, key)?;
-        self.find(&id)
+    ///
+    /// # Errors
+    /// Those of [`Registry::find`].
+    pub fn get(&self, name: &str, key: &Key) -> Result<Option<ActorInfo>, ActorError> {
+        self.shared().find(name, key).map_err(|failure| failure.publish("get"))
     }
 
     /// The actor with this name and key; if there is none, an id is reserved for it. Whether one was reserved is the second
@@ -95,15 +105,17 @@ impl Registry {
     ///
     /// # Errors
     /// `actor/not_registered`, `actor/invalid_params` for a bad key or input, `agentos/limit_exceeded`,
-    /// `guard/service_unavailable` while the registry drains.
-    #[expect(clippy::unused_async, reason = "may wait for the index")]
+    /// `guard/rate_limited`, `guard/service_unavailable` while the registry drains.
     pub async fn get_or_create(
         &self,
         name: &str,
         key: &Key,
         options: CreateOptions,
     ) -> Result<(ActorInfo, bool), ActorError> {
-        self.shared().get_or_create(name, key, options)
+        self.shared()
+            .get_or_create(name, key, options)
+            .await
+            .map_err(|failure| failure.publish("create"))
     }
 
     /// Reserves an id for a new actor.
@@ -118,9 +130,11 @@ impl Registry {
     }
 
     /// Actors, oldest first.
-    pub fn list(&self, filter: &ActorFilter) -> Vec<ActorInfo> {
-        let ids = self.shared().index.list(filter);
-        ids.iter().filter_map(|id| self.find(id)).collect()
+    ///
+    /// # Errors
+    /// Those of [`Registry::find`].
+    pub fn list(&self, filter: &ActorFilter) -> Result<Vec<ActorInfo>, ActorError> {
+        self.shared().list(filter).map_err(|failure| failure.publish("list"))
     }
 
     /// Destroys an actor with all its data, and waits until nothing is left of it.
@@ -155,6 +169,27 @@ impl Registry {
         args: Vec<Value>,
     ) -> Result<Value, ActorError> {
         self.connect(id, request).await?.call(action, args).await
+    }
+
+    /// Checks a preview token; with `actor`, only one of that actor is valid. The actor is not woken, and unknown, expired
+    /// and revoked tokens give the same error.
+    ///
+    /// # Errors
+    /// `auth/forbidden`; storage that failed.
+    pub async fn preview_authorize(&self, actor: Option<&ActorId>, token: &str) -> Result<PreviewGrant, ActorError> {
+        preview::authorize(self.shared(), actor, token)
+            .await
+            .map_err(|failure| failure.publish("preview"))
+    }
+
+    /// Wakes the actor of a grant and opens a stream to its port.
+    ///
+    /// # Errors
+    /// `agentos/no_listener`; errors of the boot; `guard/service_unavailable`.
+    pub async fn open_port(&self, grant: &PreviewGrant) -> Result<PortStream, ActorError> {
+        preview::open_port(self.shared(), grant)
+            .await
+            .map_err(|failure| failure.publish("preview"))
     }
 
     /// Puts an actor to sleep now and waits until it is. An actor that is not awake stays as it is.

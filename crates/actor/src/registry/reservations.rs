@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 
 /// The window that reservations are counted in.
 const WINDOW_MS: i64 = 60_000;
+/// Bytes of inputs that one address may have waiting.
+const MAX_INPUT_BYTES: usize = 16 << 20;
 /// Addresses that are remembered; beyond, the whole memory of the oldest window is forgotten at once.
 const MAX_ADDRESSES: usize = 100_000;
 
@@ -17,16 +19,23 @@ pub(crate) struct Reservations(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_address: HashMap<IpAddr, VecDeque<(i64, ActorId)>>,
+    by_address: HashMap<IpAddr, VecDeque<(i64, ActorId, usize)>>,
     by_id: HashMap<ActorId, IpAddr>,
 }
 
 impl Reservations {
-    /// Counts one reservation.
+    /// Counts one reservation with an input of `bytes`.
     ///
     /// # Errors
     /// `guard/rate_limited` when the address has had its share of this minute.
-    pub(crate) fn count(&self, peer: Option<IpAddr>, id: &ActorId, max: usize, now_ms: i64) -> Result<(), ActorError> {
+    pub(crate) fn count(
+        &self,
+        peer: Option<IpAddr>,
+        id: &ActorId,
+        bytes: usize,
+        max: usize,
+        now_ms: i64,
+    ) -> Result<(), ActorError> {
         let Some(peer) = peer.filter(|peer| !is_loopback(peer)) else {
             return Ok(());
         };
@@ -37,10 +46,11 @@ impl Reservations {
             inner.forget_all_before(now_ms - WINDOW_MS);
         }
         let known = inner.by_address.entry(peer).or_default();
-        if known.len() >= max {
+        let waiting: usize = known.iter().map(|(_, _, bytes)| bytes).sum();
+        if known.len() >= max || waiting.saturating_add(bytes) > MAX_INPUT_BYTES {
             return Err(rate_limited(max));
         }
-        known.push_back((now_ms, id.clone()));
+        known.push_back((now_ms, id.clone(), bytes));
         inner.by_id.insert(id.clone(), peer);
         Ok(())
     }
@@ -50,7 +60,7 @@ impl Reservations {
         let mut inner = self.0.lock();
         let Some(peer) = inner.by_id.remove(id) else { return };
         if let Some(known) = inner.by_address.get_mut(&peer) {
-            known.retain(|(_, reserved)| reserved != id);
+            known.retain(|(_, reserved, _)| reserved != id);
             if known.is_empty() {
                 inner.by_address.remove(&peer);
             }
@@ -63,7 +73,7 @@ impl Inner {
         let Some(known) = self.by_address.get_mut(&peer) else {
             return;
         };
-        while let Some((at, id)) = known.front()
+        while let Some((at, id, _)) = known.front()
             && *at <= oldest_ms
         {
             self.by_id.remove(id);
@@ -107,22 +117,22 @@ mod tests {
         let reservations = Reservations::default();
         let peer = Some("192.0.2.1".parse().unwrap());
         let ids: Vec<_> = (0..3).map(|_| random::actor_id()).collect();
-        assert!(reservations.count(peer, &ids[0], 2, 0).is_ok());
-        assert!(reservations.count(peer, &ids[1], 2, 1).is_ok());
+        assert!(reservations.count(peer, &ids[0], 0, 2, 0).is_ok());
+        assert!(reservations.count(peer, &ids[1], 0, 2, 1).is_ok());
         assert!(
             reservations
-                .count(peer, &ids[2], 2, 59_999)
+                .count(peer, &ids[2], 0, 2, 59_999)
                 .unwrap_err()
                 .is("guard", "rate_limited")
         );
         assert!(
             reservations
-                .count(Some("192.0.2.2".parse().unwrap()), &ids[2], 2, 59_999)
+                .count(Some("192.0.2.2".parse().unwrap()), &ids[2], 0, 2, 59_999)
                 .is_ok()
         );
-        assert!(reservations.count(peer, &ids[2], 2, 60_000).is_ok());
+        assert!(reservations.count(peer, &ids[2], 0, 2, 60_000).is_ok());
         reservations.accepted(&ids[1]);
-        assert!(reservations.count(peer, &ids[0], 2, 60_000).is_ok());
+        assert!(reservations.count(peer, &ids[0], 0, 2, 60_000).is_ok());
     }
 
     #[test]
@@ -132,21 +142,25 @@ mod tests {
             for _ in 0..3 {
                 assert!(
                     reservations
-                        .count(Some(peer.parse().unwrap()), &random::actor_id(), 1, 0)
+                        .count(Some(peer.parse().unwrap()), &random::actor_id(), 0, 1, 0)
                         .is_ok()
                 );
             }
         }
         let of = |text: &str| Some(text.parse().unwrap());
-        assert!(reservations.count(of("2001:db8::1"), &random::actor_id(), 1, 0).is_ok());
         assert!(
             reservations
-                .count(of("2001:db8::2"), &random::actor_id(), 1, 0)
+                .count(of("2001:db8::1"), &random::actor_id(), 0, 1, 0)
+                .is_ok()
+        );
+        assert!(
+            reservations
+                .count(of("2001:db8::2"), &random::actor_id(), 0, 1, 0)
                 .is_err()
         );
         assert!(
             reservations
-                .count(of("2001:db8:0:1::2"), &random::actor_id(), 1, 0)
+                .count(of("2001:db8:0:1::2"), &random::actor_id(), 0, 1, 0)
                 .is_ok()
         );
     }

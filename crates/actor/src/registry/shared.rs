@@ -1,20 +1,23 @@
 //! What all actors of a registry share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agentos_value::{ActorError, ActorId, Key};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::index::{Identity, Index};
+use super::cells::Cells;
+use super::index::{self, Identity, Known};
 use super::metrics::Metrics;
 use super::reservations::Reservations;
-use super::{ActorInfo, ActorStatus, AwakeSlots, CreateOptions, DefinitionInfo, Feed, MetricsSnapshot};
+use super::{ActorFilter, ActorInfo, ActorStatus, AwakeSlots, CreateOptions, DefinitionInfo, Feed, MetricsSnapshot};
 use crate::connection::CloseReason;
 use crate::error::{invalid_params, limit_exceeded, not_found, not_registered, service_unavailable};
-use crate::lifecycle::{Cause, Cell, CellRef, Phase};
+use crate::lifecycle::{Cell, CellRef, Phase};
+use crate::preview::Streams;
+use crate::store::{Storage, encode_input};
 use crate::{ActorDefinition, ActorOptions, Clock, Failure, HookSet, RegistryLimits, random};
 
 /// A definition under its name.
@@ -57,38 +60,45 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) tasks: TaskTracker,
-    pub(crate) index: Index,
     pub(crate) reservations: Reservations,
     pub(crate) awake: AwakeSlots,
     pub(crate) metrics: Metrics,
     pub(crate) feed: Feed,
-    cells: Mutex<HashMap<ActorId, Arc<Cell>>>,
+    pub(crate) cells: Cells,
+    pub(crate) streams: Streams,
+    /// Gone once the registry has drained.
+    storage: RwLock<Option<Arc<Storage>>>,
     draining: CancellationToken,
     allow_ambiguous_keys: bool,
 }
 
+/// What a registry is made of.
+pub(crate) struct Parts {
+    pub(crate) definitions: BTreeMap<String, Arc<Registered>>,
+    pub(crate) limits: RegistryLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) storage: Storage,
+    pub(crate) allow_ambiguous_keys: bool,
+}
+
 impl Shared {
-    pub(crate) fn new(
-        definitions: BTreeMap<String, Arc<Registered>>,
-        limits: RegistryLimits,
-        clock: Arc<dyn Clock>,
-        runtime: tokio::runtime::Handle,
-        allow_ambiguous_keys: bool,
-    ) -> Arc<Self> {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
-            definitions,
-            limits,
-            clock,
-            runtime,
+            definitions: parts.definitions,
+            limits: parts.limits,
+            clock: parts.clock,
+            runtime: parts.runtime,
             tasks: TaskTracker::new(),
-            index: Index::default(),
             reservations: Reservations::default(),
             awake: AwakeSlots::default(),
             metrics: Metrics::default(),
             feed: Feed::default(),
-            cells: Mutex::default(),
+            cells: Cells::default(),
+            streams: Streams::default(),
+            storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),
-            allow_ambiguous_keys,
+            allow_ambiguous_keys: parts.allow_ambiguous_keys,
         })
     }
 
@@ -96,77 +106,78 @@ impl Shared {
         self.draining.is_cancelled()
     }
 
+    /// Resolves when the registry drains.
+    pub(crate) async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    pub(crate) fn storage(&self) -> Result<Arc<Storage>, Failure> {
+        let storage = self.storage.read().clone();
+        Ok(storage.ok_or_else(|| service_unavailable("The server is shutting down."))?)
+    }
+
     /// The cell of an actor that exists.
     pub(crate) fn cell(self: &Arc<Self>, id: &ActorId) -> Result<CellRef, ActorError> {
-        let mut cells = self.cells.lock();
-        if let Some(cell) = cells.get(id) {
-            let cell = Arc::clone(cell);
-            drop(cells);
-            // A cell outlives its entry in the index while its actor is taken apart.
-            return if self.index.get(id).is_some() {
-                Ok(CellRef::new(cell))
-            } else {
-                Err(not_found())
-            };
-        }
-        let identity = self.index.get(id).ok_or_else(not_found)?;
-        let registered = self
-            .definitions
-            .get(&identity.name)
-            .ok_or_else(|| not_registered(&identity.name))?;
-        let cell = Arc::new(Cell::new(Arc::clone(self), identity, Arc::clone(registered)));
-        cells.insert(id.clone(), Arc::clone(&cell));
-        drop(cells);
-        Ok(CellRef::new(cell))
-    }
-
-    /// All cells.
-    pub(crate) fn cells(&self) -> Vec<CellRef> {
-        let cells: Vec<_> = self.cells.lock().values().cloned().collect();
-        cells.into_iter().map(CellRef::new).collect()
-    }
-
-    /// Forgets a cell that nobody holds and that holds nothing.
-    pub(crate) fn release(&self, id: &ActorId) {
-        let mut cells = self.cells.lock();
-        let forget = cells
-            .get(id)
-            .is_some_and(|cell| Arc::strong_count(cell) == 1 && cell.is_forgettable());
-        let cell = forget.then(|| cells.remove(id));
-        drop(cells);
-        drop(cell);
-    }
-
-    pub(crate) fn info(&self, id: &ActorId) -> Option<ActorInfo> {
-        let identity = self.index.get(id)?;
-        let cell = self.cells.lock().get(id).cloned();
-        if let Some(cell) = cell.map(CellRef::new) {
-            return Some(cell.info());
-        }
-        Some(ActorInfo {
-            id: identity.id.clone(),
-            name: identity.name.clone(),
-            key: identity.key.clone(),
-            created_at_ms: identity.created_at_ms,
-            started_at_ms: None,
-            slept_at_ms: None,
-            generation: 0,
-            accepted: self.index.is_accepted(id),
-            phase: Phase::Asleep,
-        })
-    }
-
-    pub(crate) fn status(&self, id: &ActorId) -> Result<ActorStatus, ActorError> {
-        self.index.get(id).ok_or_else(not_found)?;
-        let Some(cell) = self.cells.lock().get(id).cloned() else {
-            return Ok(ActorStatus {
-                phase: Phase::Asleep,
-                booted_at_ms: None,
-                awake_because: Vec::new(),
-                connections: 0,
-            });
+        let cell = match self.cells.get(id) {
+            Some(cell) => cell,
+            None => {
+                let known = self.storage().and_then(|storage| index::get(storage.index(), id));
+                let known = known
+                    .map_err(|failure| failure.publish("index"))?
+                    .ok_or_else(not_found)?;
+                let name = &known.identity.name;
+                let registered = self.definitions.get(name).ok_or_else(|| not_registered(name))?;
+                let cell = Cell::new(Arc::clone(self), known.identity, Arc::clone(registered), known.accepted);
+                self.cells.insert(cell)
+            }
         };
-        let cell = CellRef::new(cell);
+        // A cell outlives its entry in the index while its actor is taken apart.
+        match cell.phase() {
+            Phase::Destroying | Phase::Gone => Err(not_found()),
+            _ => Ok(cell),
+        }
+    }
+
+    pub(crate) fn info(&self, id: &ActorId) -> Result<Option<ActorInfo>, Failure> {
+        if let Some(cell) = self.cells.get(id) {
+            return Ok(cell.info());
+        }
+        Ok(index::get(self.storage()?.index(), id)?.map(|known| self.known_info(known)))
+    }
+
+    pub(crate) fn find(&self, name: &str, key: &Key) -> Result<Option<ActorInfo>, Failure> {
+        let key = key.serialized();
+        if let Some(info) = self.cells.by_key(name, &key).and_then(|cell| cell.info()) {
+            return Ok(Some(info));
+        }
+        let known = index::find(self.storage()?.index(), name, &key)?;
+        Ok(known.map(|known| self.known_info(known)))
+    }
+
+    pub(crate) fn list(&self, filter: &ActorFilter) -> Result<Vec<ActorInfo>, Failure> {
+        let known = index::list(self.storage()?.index(), filter)?;
+        Ok(known.into_iter().map(|known| self.known_info(known)).collect())
+    }
+
+    fn known_info(&self, known: Known) -> ActorInfo {
+        if let Some(info) = self.cells.get(&known.identity.id).and_then(|cell| cell.info()) {
+            return info;
+        }
+        ActorInfo {
+            id: known.identity.id.clone(),
+            name: known.identity.name.clone(),
+            key: known.identity.key.clone(),
+            created_at_ms: known.identity.created_at_ms,
+            started_at_ms: None,
+            slept_at_ms: known.last_use_ms,
+            generation: 0,
+            accepted: known.accepted,
+            phase: Phase::Asleep,
+        }
+    }
+
+    pub(crate) fn status(self: &Arc<Self>, id: &ActorId) -> Result<ActorStatus, ActorError> {
+        let cell = self.cell(id)?;
         Ok(ActorStatus {
             phase: cell.phase(),
             booted_at_ms: cell.awake().map(|awake| awake.booted_at_ms),
@@ -176,61 +187,59 @@ impl Shared {
     }
 
     /// See [`super::Registry::get_or_create`].
-    pub(crate) fn get_or_create(
-        self: &Arc<Self>,
+    pub(crate) async fn get_or_create(
+        &self,
         name: &str,
         key: &Key,
         options: CreateOptions,
-    ) -> Result<(ActorInfo, bool), ActorError> {
+    ) -> Result<(ActorInfo, bool), Failure> {
         if !self.definitions.contains_key(name) {
-            return Err(not_registered(name));
+            return Err(not_registered(name).into());
         }
-        if let Some(info) = self.index.by_key(name, key).and_then(|id| self.info(&id)) {
+        if let Some(info) = self.find(name, key)? {
             return Ok((info, false));
         }
         if self.is_draining() {
-            return Err(service_unavailable("The server is shutting down."));
+            return Err(service_unavailable("The server is shutting down.").into());
         }
-        let (id, created) = self.reserve(name, key, options)?;
-        self.info(&id).map(|info| (info, created)).ok_or_else(not_found)
+        let (known, created) = self.reserve(name, key, options).await?;
+        Ok((self.known_info(known), created))
     }
 
     /// Reserves an id, or finds who has the key by now.
-    fn reserve(&self, name: &str, key: &Key, options: CreateOptions) -> Result<(ActorId, bool), ActorError> {
+    async fn reserve(&self, name: &str, key: &Key, options: CreateOptions) -> Result<(Known, bool), Failure> {
         key.check(self.allow_ambiguous_keys)
             .map_err(|error| invalid_params(error.to_string()))?;
-        let size = options.input.size();
-        if size > self.limits.input_bytes {
-            let max = self.limits.input_bytes;
-            return Err(invalid_params(format!(
-                "the input of a creation has at most {max} bytes, this one {size}"
-            )));
+        let input = encode_input(&options.input)?;
+        let (size, max) = (input.as_ref().map_or(0, Vec::len), self.limits.input_bytes);
+        if size > max {
+            let text = format!("the input of a creation has at most {max} bytes, this one has {size}");
+            return Err(invalid_params(text).into());
         }
-        let (actors, max) = (self.index.len() as u64, self.limits.max_actors as u64);
-        if max > 0 && actors >= max {
-            return Err(limit_exceeded(
-                "maxVms",
-                actors + 1,
-                max,
-                "count",
-                "create",
-                "limits.server.maxVms",
-            ));
+        let storage = self.storage()?;
+        let max = self.limits.max_actors as u64;
+        if max > 0 {
+            let actors = storage.index().count()?;
+            if actors >= max {
+                let path = "limits.server.maxVms";
+                return Err(limit_exceeded("maxVms", actors + 1, max, "count", "create", path).into());
+            }
         }
         let (id, now) = (random::actor_id(), self.clock.now_ms());
         self.reservations
-            .count(options.peer, &id, self.limits.max_unaccepted_creates, now)?;
+            .count(options.peer, &id, size, self.limits.max_unaccepted_creates, now)?;
         let identity = Identity {
             id: id.clone(),
             name: name.to_owned(),
             key: key.clone(),
             created_at_ms: now,
         };
-        let (found, created) = self.index.reserve(identity, options.input);
+        let labels = (options.pool, options.crash_policy);
+        let (known, created) = index::reserve(storage.index(), &identity, labels, input).await?;
         if !created {
             self.reservations.accepted(&id);
         }
-        Ok((found, created))
+        Ok((known, created))
     }
 
     /// Destroys an actor and waits until nothing is left.
@@ -241,9 +250,16 @@ impl Shared {
     /// Destroys an actor: when this returns, that is certain; the task does the rest, whether or not anybody waits for it.
     pub(crate) async fn begin_destroy(self: &Arc<Self>, id: &ActorId) -> Result<Destruction, Failure> {
         let cell = self.cell(id)?;
-        if !self.index.mark_destroyed(id).await? {
+        if !self
+            .storage()?
+            .index()
+            .mark_destroyed(id.as_str(), self.clock.now_ms())
+            .await?
+        {
             return Err(not_found().into());
         }
+        self.cells.free_key(&cell.identity);
+        self.streams.end_actor(id);
         self.reservations.accepted(id);
         let key = &cell.identity.key;
         tracing::info!(target: "audit", event = "security.vm.destroyed", actorId = %id, %key);
@@ -251,38 +267,41 @@ impl Shared {
     }
 
     pub(crate) fn metrics_snapshot(&self) -> MetricsSnapshot {
-        let open = self.cells().iter().map(|cell| cell.connections.len()).sum();
-        self.metrics.snapshot(self.index.len(), self.awake.count(), open)
+        let open = self.cells.all().iter().map(|cell| cell.connections.len()).sum();
+        let actors = self
+            .storage()
+            .and_then(|storage| Ok(storage.index().count()?))
+            .unwrap_or(0);
+        self.metrics
+            .snapshot(actors, self.awake.count(), self.cells.len(), open)
     }
 
     /// See [`super::Registry::drain`].
     pub(crate) async fn drain(self: &Arc<Self>, reason: &CloseReason) {
         self.draining.cancel();
         let mut drained = tokio::task::JoinSet::new();
-        for cell in self.cells() {
+        for cell in self.cells.all() {
             let reason = reason.clone();
-            let task = async move {
-                if let Some(awake) = cell.awake() {
-                    let budget = cell.registered.options.shutdown_budget;
-                    // What takes longer is cut off by the stop.
-                    let _ = crate::clock::timeout(&*cell.shared.clock, budget, awake.busy.drained()).await;
-                }
-                cell.sleep(|| Cause::Drain).await;
-                cell.connections.close_all(&reason, &cell.shared).await;
-            };
-            drained.spawn_on(task, &self.runtime);
+            drained.spawn_on(async move { cell.drain(reason).await }, &self.runtime);
         }
         while drained.join_next().await.is_some() {}
         self.tasks.close();
         self.tasks.wait().await;
+        let storage = self.storage.write().take();
+        if let Some(storage) = storage {
+            let closed = tokio::task::spawn_blocking(move || storage.close()).await;
+            if let Err(error) = closed.map_err(Failure::internal).and_then(|closed| Ok(closed?)) {
+                tracing::error!(target: "agentos::actor", %error, "the index did not close in order");
+            }
+        }
     }
 
     /// Nobody holds the registry any more: let go of everything.
     pub(crate) fn abandon(&self) {
         self.draining.cancel();
-        let cells = std::mem::take(&mut *self.cells.lock());
-        for cell in cells.into_values() {
+        for cell in self.cells.take() {
             cell.abandon();
         }
+        drop(self.storage.write().take());
     }
 }

@@ -77,17 +77,21 @@ impl ActorTable {
 
     /// Saves the encoded state. The record must exist.
     pub fn set_state(&self, state: Vec<u8>) -> Ticket {
-        self.database
-            .submission()
-            .bytes(state.len())
-            .submit(move |transaction| {
-                let changed = transaction
-                    .prepare_cached("UPDATE agent_os_actor SET state = ?1")?
-                    .execute([state])?;
-                match changed {
-                    0 => Err(crate::Error::invalid("state", "the actor has no record yet")),
-                    _ => Ok(()),
-                }
-            })
+        self.set_state_with(state.len(), move || Ok(state))
+    }
+
+    /// Saves the state that `encode` makes when the mutation is applied, which may be of later changes than its submission.
+    /// `bytes` is about what it takes in memory. The record must exist.
+    pub fn set_state_with(&self, bytes: usize, encode: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Ticket {
+        self.database.submission().bytes(bytes).submit(move |transaction| {
+            let state = encode()?;
+            let changed = transaction
+                .prepare_cached("UPDATE agent_os_actor SET state = ?1")?
+                .execute([state])?;
+            match changed {
+                0 => Err(crate::Error::invalid("state", "the actor has no record yet")),
+                _ => Ok(()),
+            }
+        })
     }
 }

@@ -1,0 +1,38 @@
+//! The one place where errors of the store become failures: what a client may know of them, without the host's paths.
+
+use agentos_store::Error;
+use agentos_value::{ActorError, Value};
+
+use crate::Failure;
+use crate::error::limit_exceeded;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let public = match &error {
+            Error::NoSpace(_) => errno("ENOSPC", "no space left on device"),
+            Error::Io(_) => errno("EIO", "input/output error"),
+            Error::Corrupt { .. } | Error::TooNew { .. } => ActorError::agentos(
+                "storage_corrupt",
+                "the actor's storage is damaged or of a newer version",
+            ),
+            Error::Limit {
+                limit,
+                observed,
+                capacity,
+            } => {
+                let name = limit.rsplit('.').next().unwrap_or(limit);
+                limit_exceeded(name, *observed, *capacity, "count", "store", limit)
+            }
+            _ => return Self::internal(error),
+        };
+        if !matches!(error, Error::Limit { .. }) {
+            tracing::error!(target: "agentos::actor", %error, "storage failed");
+        }
+        Self::Public(public)
+    }
+}
+
+fn errno(name: &'static str, text: &str) -> ActorError {
+    let metadata = Value::object([("errno", name), ("syscall", "write")]);
+    ActorError::agentos(name, format!("{name}: {text}, write")).with_metadata(metadata)
+}

@@ -1,0 +1,20 @@
+//! What an actor keeps, as far as this process has it open.
+//!
+//! ```text
+//! Storage     the data directory of the host, or memory
+//! StoreSlot   in each cell: opens the actor's store when somebody needs it, closes it when nobody does
+//! ActorStore  one opening: database, state, generation
+//! ```
+//!
+//! Each opening takes the actor's lock and a generation greater than all before it, and every time the actor falls asleep
+//! its opening is closed. Work that a generation left behind holds a closed database, and writes nowhere.
+
+mod errors;
+mod opened;
+mod slot;
+mod state;
+mod storage;
+
+pub(crate) use opened::{ActorStore, encode_input};
+pub(crate) use slot::{StoreLease, StoreSlot};
+pub(crate) use storage::Storage;

@@ -1,0 +1,112 @@
+//! One opening of one actor's store.
+
+use std::path::Path;
+
+use agentos_store::tables::{ActorRecord, ActorTable, KvTable, MetaTable, PreviewTable};
+use agentos_store::{Database, Error};
+use agentos_value::Value;
+use parking_lot::Mutex;
+
+use super::state::{State, decode, encode};
+use super::storage::Opening;
+use crate::Failure;
+use crate::registry::Identity;
+
+/// The name under which the runtime notes that the actor has been booted.
+const BOOTED: &str = "booted";
+
+/// The open store of one actor.
+#[derive(Debug)]
+pub(crate) struct ActorStore {
+    database: Database,
+    generation: u64,
+    directory: Option<std::path::PathBuf>,
+    state: State,
+    opening: Mutex<Option<Opening>>,
+}
+
+impl ActorStore {
+    /// Reads what has to be in memory. Blocks.
+    pub(crate) fn new(opening: Opening) -> Result<Self, Error> {
+        let database = opening.database.clone();
+        let state = State::open(&database)?;
+        let (generation, directory) = (opening.generation, opening.directory.clone());
+        Ok(Self {
+            database,
+            generation,
+            directory,
+            state,
+            opening: Mutex::new(Some(opening)),
+        })
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn kv(&self) -> KvTable {
+        KvTable::new(&self.database)
+    }
+
+    pub(crate) fn previews(&self) -> PreviewTable {
+        PreviewTable::new(&self.database)
+    }
+
+    /// Writes who the actor is, unless that has been done.
+    pub(crate) async fn create(&self, identity: &Identity, input: Option<Vec<u8>>) -> Result<(), Failure> {
+        let record = ActorRecord {
+            actor_id: identity.id.to_string(),
+            name: identity.name.clone(),
+            key: identity.key.serialized(),
+            created_at: identity.created_at_ms,
+            input,
+        };
+        ActorTable::new(&self.database).create(record).await?;
+        Ok(())
+    }
+
+    /// What the creator sent along.
+    pub(crate) fn input(&self) -> Result<Value, Failure> {
+        match ActorTable::new(&self.database)
+            .record()?
+            .and_then(|record| record.input)
+        {
+            Some(bytes) => Ok(decode(&bytes)?),
+            None => Ok(Value::Null),
+        }
+    }
+
+    pub(crate) fn is_booted(&self) -> Result<bool, Failure> {
+        Ok(MetaTable::new(&self.database).get(BOOTED)?.is_some())
+    }
+
+    pub(crate) async fn note_booted(&self) -> Result<(), Failure> {
+        Ok(MetaTable::new(&self.database).set(BOOTED, Some(vec![1])).await?)
+    }
+
+    /// Commits what waits, closes the files and lets go of the lock. Blocks. From here on nothing can be written.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let opening = self.opening.lock().take();
+        opening.map_or(Ok(()), Opening::close)
+    }
+}
+
+/// The form in which the input of a creation is kept.
+pub(crate) fn encode_input(input: &Value) -> Result<Option<Vec<u8>>, Failure> {
+    if input.is_nullish() {
+        return Ok(None);
+    }
+    Ok(Some(encode(input)?))
+}
