@@ -3,6 +3,8 @@
 //! Versions of the binary schema settle it: native up to 3, compat from 4 on. JSON and CBOR name no version, and
 //! clients disagree, so the user agent and the form of the address have to tell.
 
+use crate::Hints;
+
 /// Which compat tags a client understands where the encoding does not settle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -28,6 +30,15 @@ impl Dialect {
             return Self::Modern;
         }
         Self::Plain
+    }
+
+    /// The dialect of a WebSocket, where the user agent is the runtime's. What subprotocols say about the address tells
+    /// more: the Rust client always names the actor there as well, JavaScript only when it skips the wait for readiness.
+    pub fn of_upgrade(user_agent: Option<&str>, query_form: bool, hints: &Hints<'_>) -> Self {
+        if hints.target.is_some() && !hints.skip_ready_wait {
+            return Self::Rust;
+        }
+        Self::of_request(user_agent, query_form || hints.skip_ready_wait)
     }
 }
 
@@ -59,5 +70,28 @@ mod tests {
         ] {
             assert_eq!(Dialect::of_request(agent, query), dialect, "{agent:?} {query}");
         }
+    }
+
+    #[test]
+    fn subprotocols_tell_dialects() {
+        let hints = Hints {
+            target: Some("actor"),
+            actor: Some("id"),
+            skip_ready_wait: false,
+        };
+        assert_eq!(Dialect::of_upgrade(None, false, &hints), Dialect::Rust);
+        let skipping = Hints {
+            skip_ready_wait: true,
+            ..hints
+        };
+        assert_eq!(Dialect::of_upgrade(Some("node"), false, &skipping), Dialect::Modern);
+        assert_eq!(
+            Dialect::of_upgrade(Some("node"), true, &Hints::default()),
+            Dialect::Modern
+        );
+        assert_eq!(
+            Dialect::of_upgrade(Some("node"), false, &Hints::default()),
+            Dialect::Plain
+        );
     }
 }
