@@ -3,7 +3,6 @@
 //! Nearly every answer is a few bytes that exist already; they travel without an allocation of their own. What is streamed
 //! (raw requests, previews) keeps whatever guards it needs inside the stream, so that they live until the last byte is sent.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,6 +10,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::server::pulse::Beat;
 
 /// Why a streamed body ended early. Hyper closes the connection; nobody reads the text but the log.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,7 +21,10 @@ pub struct Body(Inner);
 
 enum Inner {
     Whole(Option<Bytes>),
-    Stream(UnsyncBoxBody<Bytes, BodyError>),
+    Stream {
+        body: UnsyncBoxBody<Bytes, BodyError>,
+        held: Option<Beat>,
+    },
 }
 
 impl Body {
@@ -41,7 +45,18 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        Self(Inner::Stream(body.map_err(Into::into).boxed_unsync()))
+        Self(Inner::Stream {
+            body: body.map_err(Into::into).boxed_unsync(),
+            held: None,
+        })
+    }
+
+    /// Keeps the connection from counting as idle until the body is sent.
+    pub(crate) fn hold(mut self, beat: Beat) -> Self {
+        if let Inner::Stream { held, .. } = &mut self.0 {
+            *held = Some(beat);
+        }
+        self
     }
 }
 
@@ -55,21 +70,21 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Stream(body) => Pin::new(body).poll_frame(context),
+            Inner::Stream { body, .. } => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Whole(bytes) => bytes.is_none(),
-            Inner::Stream(body) => body.is_end_stream(),
+            Inner::Stream { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Stream(body) => body.size_hint(),
+            Inner::Stream { body, .. } => body.size_hint(),
         }
     }
 }
@@ -78,13 +93,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Inner::Whole(bytes) => write!(formatter, "Body({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
-            Inner::Stream(_) => formatter.write_str("Body(stream)"),
+            Inner::Stream { .. } => formatter.write_str("Body(stream)"),
         }
-    }
-}
-
-impl From<Infallible> for Body {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }

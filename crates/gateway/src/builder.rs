@@ -1,9 +1,10 @@
 //! Options of a gateway, and the rules for starting one.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use agentos_actor::Registry;
 use tracing::warn;
 
 use crate::auth::token::GatewayToken;
@@ -20,23 +21,36 @@ use crate::server::{Running, Shared};
 pub struct Gateway(Builder);
 
 /// Options of a gateway.
-#[derive(Default)]
 pub struct Builder {
+    registry: Registry,
     token: Option<String>,
     origins: Vec<String>,
     tls: Option<(PathBuf, PathBuf)>,
     limits: Limits,
     base_path: String,
     preview_host: Option<String>,
-    open_definitions: Vec<String>,
+    namespace: String,
+    allow_ambiguous_keys: bool,
     allow_insecure_bind: bool,
     extensions: Vec<Arc<dyn Extension>>,
 }
 
 impl Gateway {
-    /// Begins a gateway.
-    pub fn builder() -> Builder {
-        Builder::default()
+    /// Begins a gateway to the actors of a registry.
+    pub fn builder(registry: Registry) -> Builder {
+        Builder {
+            registry,
+            token: None,
+            origins: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
+            base_path: String::new(),
+            preview_host: None,
+            namespace: "default".to_owned(),
+            allow_ambiguous_keys: false,
+            allow_insecure_bind: false,
+            extensions: Vec::new(),
+        }
     }
 
     /// Serves a listening socket on the current runtime.
@@ -45,46 +59,34 @@ impl Gateway {
     /// The address is open to others while nothing asks who they are ([`GatewayError::InsecureBind`]), the certificate or
     /// an option is not usable, or the operating system refuses.
     pub fn serve(self, listener: TcpListener) -> Result<Running, GatewayError> {
-        let Builder {
-            token,
-            origins,
-            tls,
-            limits,
-            base_path,
-            preview_host,
-            open_definitions,
-            allow_insecure_bind,
-            extensions,
-        } = self.0;
+        let options = self.0;
         let address = listener
             .local_addr()
             .map_err(GatewayError::socket("cannot serve the listening socket"))?;
         let loopback = address.ip().to_canonical().is_loopback();
-        let token = token.as_deref().map(GatewayToken::new).transpose()?;
-        if let (false, None, Some(definition)) = (loopback, &token, open_definitions.first()) {
-            if !allow_insecure_bind {
-                return Err(GatewayError::InsecureBind {
-                    address,
-                    definition: definition.clone(),
-                });
-            }
-            warn!(target: "audit", event = "security.config.insecure_bind", %address, "anyone who reaches this address can use the server");
+        let token = options.token.as_deref().map(GatewayToken::new).transpose()?;
+        if !loopback && token.is_none() {
+            check_open_definitions(&options, address)?;
         }
-        let preview_host = preview_host.or_else(|| loopback.then(|| format!("localhost:{}", address.port())));
-        let origins = Origins::new(origins, loopback, preview_host.clone())?;
-        let tls = tls
+        let preview_host = options
+            .preview_host
+            .or_else(|| loopback.then(|| format!("localhost:{}", address.port())));
+        let origins = Origins::new(options.origins, loopback, preview_host.clone())?;
+        let tls = options
+            .tls
             .map(|(certificate, key)| Tls::open(&certificate, &key))
             .transpose()?;
-        let check_host = loopback && token.is_none();
         let rules = Rules {
+            check_host: loopback && token.is_none(),
             token,
             origins,
-            check_host,
             preview_host,
-            base_path,
+            base_path: options.base_path,
+            namespace: options.namespace,
+            allow_ambiguous_keys: options.allow_ambiguous_keys,
         };
-        let shared = Shared::new(Router::new(rules, limits, extensions), tls);
-        Running::start(Arc::new(shared), listener)
+        let router = Router::new(options.registry, rules, options.limits, options.extensions);
+        Running::start(Arc::new(Shared::new(router, tls)), listener)
     }
 }
 
@@ -133,11 +135,18 @@ impl Builder {
         self
     }
 
-    /// Definitions without a hook that decides who may connect. While there is one, only a token or
-    /// [`allow_insecure_bind`](Self::allow_insecure_bind) lets the gateway serve an address that others can reach.
+    /// The only namespace that clients may name, `default` unless given.
     #[must_use]
-    pub fn open_definitions(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.open_definitions = names.into_iter().map(Into::into).collect();
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespace = name.into();
+        self
+    }
+
+    /// Admits keys with empty parts and with commas in the control API. Clients of version 2.3 cannot tell such keys from
+    /// others.
+    #[must_use]
+    pub fn allow_ambiguous_keys(mut self, allow: bool) -> Self {
+        self.allow_ambiguous_keys = allow;
         self
     }
 
@@ -176,6 +185,25 @@ impl Builder {
         }
         Ok(Gateway(self))
     }
+}
+
+/// Refuses an address that others can reach while a definition admits everyone.
+fn check_open_definitions(options: &Builder, address: SocketAddr) -> Result<(), GatewayError> {
+    let definitions = options.registry.definitions();
+    let Some(open) = definitions
+        .into_iter()
+        .find(|definition| !definition.hooks.before_connect)
+    else {
+        return Ok(());
+    };
+    if !options.allow_insecure_bind {
+        return Err(GatewayError::InsecureBind {
+            address,
+            definition: open.name,
+        });
+    }
+    warn!(target: "audit", event = "security.config.insecure_bind", %address, "whoever reaches this address can use the server");
+    Ok(())
 }
 
 impl std::fmt::Debug for Builder {

@@ -102,7 +102,7 @@ fn is_preview(host: &str, preview_host: &str) -> bool {
 }
 
 /// The answer to a preflight of an admitted page, if the request is one.
-pub(crate) fn preflight(head: &Parts, origin: &HeaderValue) -> Option<Response<Body>> {
+pub(crate) fn preflight(head: &Parts) -> Option<Response<Body>> {
     if head.method != Method::OPTIONS || !head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
@@ -117,7 +117,6 @@ pub(crate) fn preflight(head: &Parts, origin: &HeaderValue) -> Option<Response<B
     if head.headers.contains_key(PRIVATE_REQUEST) {
         headers.insert(PRIVATE_ALLOW, HeaderValue::from_static("true"));
     }
-    admit(headers, origin);
     Some(response)
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod phase;
 pub(crate) mod pulse;
 mod running;
 pub(crate) mod tls;
-mod transport;
+pub(crate) mod transport;
 
 use std::sync::Arc;
 

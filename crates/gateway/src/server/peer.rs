@@ -111,6 +111,11 @@ impl Population {
         })
     }
 
+    /// Connections of all addresses.
+    pub(crate) fn total(&self) -> usize {
+        self.0.lock().values().sum()
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.lock().len()

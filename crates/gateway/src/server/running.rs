@@ -60,10 +60,7 @@ impl Running {
 
     /// Transport connections at this moment, upgraded ones included.
     pub fn connections(&self) -> usize {
-        self.shared
-            .limits()
-            .max_connections
-            .saturating_sub(self.shared.connections.available_permits())
+        self.shared.population.total()
     }
 
     /// Reads the certificate and key again, for new connections. Without TLS there is nothing to do.

@@ -1,0 +1,1 @@
+//! Raw requests and sockets.
