@@ -62,6 +62,8 @@ pub struct Firing {
     /// The job.
     pub job_id: String,
     /// The due time as the job had it; the firing is void if the job has another by now.
+    pub expected_at: i64,
+    /// The due time of the run: later than the expected one when several that were missed are combined.
     pub due_at: i64,
     /// When the job is due after this.
     pub next_at: Option<i64>,

@@ -237,6 +237,7 @@ fn job(id: &str, next_at: Option<i64>) -> CronJobRow {
 fn firing(due_at: i64, next_at: Option<i64>, status: RunStatus) -> Firing {
     Firing {
         job_id: "j".into(),
+        expected_at: due_at,
         due_at,
         next_at,
         status,
