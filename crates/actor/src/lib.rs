@@ -22,7 +22,9 @@
 pub mod clock;
 mod connection;
 mod context;
+pub mod cron;
 mod definition;
+mod due;
 mod error;
 mod event;
 mod hooks;
@@ -41,6 +43,7 @@ pub use definition::{
     ActionCall, ActionKind, Actor, ActorDefinition, Boot, BoxFuture, ByteStream, HookSet, RawBody, RawMessage,
     RawSocket, ShutdownReason,
 };
+pub use due::DueTimes;
 pub use error::Failure;
 pub use event::{Event, StreamScope};
 pub use lifecycle::{KeepAwake, Phase};

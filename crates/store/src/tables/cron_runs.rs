@@ -91,7 +91,7 @@ impl CronTable {
                 )?
                 .execute(params![
                     firing.job_id,
-                    firing.due_at,
+                    firing.expected_at,
                     firing.next_at,
                     firing.due_at,
                     started
