@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use agentos_value::{ActorError, Value};
+use http_body_util::BodyExt as _;
 
 use super::conn::Conn;
 use crate::clock::timeout;
 use crate::error::{action_aborted, action_not_found, action_timed_out};
-use crate::hooks::{catch, hook};
+use crate::hooks::{Panicked, catch, hook};
 use crate::lifecycle::{Cell, Work};
-use crate::{ActionCall, ActionKind, ActorContext, Failure, HookContext};
+use crate::{ActionCall, ActionKind, ActorContext, Failure, HookContext, RawBody, RawSocket};
 
 /// Runs an action of a connection: `on_before_action`, then the action itself.
 pub(super) async fn run(conn: &Conn, name: String, args: Vec<Value>) -> Result<Value, ActorError> {
@@ -35,6 +36,50 @@ pub(super) async fn run(conn: &Conn, name: String, args: Vec<Value>) -> Result<V
         conn: Some(conn.clone()),
     };
     cell.act(kind, call, conn.depth()).await
+}
+
+/// Has the awake actor answer a raw request.
+pub(super) async fn raw_request(
+    conn: &Conn,
+    request: http::Request<RawBody>,
+) -> Result<http::Response<RawBody>, ActorError> {
+    let work = conn.cell().work(0, false).await?;
+    let context = work.awake.context.at_depth(conn.depth());
+    let answer = catch(async { work.awake.instance.raw_request(context, conn.clone(), request).await });
+    let cut_off = work.awake.cut_off.clone();
+    let response = tokio::select! {
+        biased;
+        answer = answer => publish(answer, "request")?,
+        () = cut_off.cancelled() => return Err(action_aborted("request")),
+    };
+    // The body keeps the actor awake as long as it is there.
+    Ok(response.map(|body| {
+        let keep = move |frame| {
+            let _ = &work;
+            frame
+        };
+        body.map_frame(keep).boxed_unsync()
+    }))
+}
+
+/// Has the awake actor serve a raw socket.
+pub(super) async fn raw_socket(conn: &Conn, socket: RawSocket) -> Result<(), ActorError> {
+    let work = conn.cell().work(0, false).await?;
+    let context = work.awake.context.at_depth(conn.depth());
+    tokio::select! {
+        biased;
+        served = catch(async { work.awake.instance.raw_socket(context, conn.clone(), socket).await }) => {
+            publish(served, "websocket")
+        }
+        () = work.awake.cut_off.cancelled() => Err(action_aborted("websocket")),
+    }
+}
+
+/// The result for the client.
+fn publish<T>(outcome: Result<Result<T, Failure>, Panicked>, what: &str) -> Result<T, ActorError> {
+    outcome
+        .unwrap_or_else(|panicked| Err(Failure::internal(panicked)))
+        .map_err(|failure| failure.publish(what))
 }
 
 impl Cell {
@@ -91,9 +136,7 @@ impl Cell {
             .action_timeout(name)
             .unwrap_or(registered.options.action_timeout);
         match timeout(&*self.shared.clock, deadline, catch(action)).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(failure))) => Err(failure.publish(name)),
-            Ok(Err(panicked)) => Err(Failure::internal(panicked).publish(name)),
+            Ok(outcome) => publish(outcome, name),
             Err(_) => Err(action_timed_out(name, deadline.as_millis())),
         }
     }

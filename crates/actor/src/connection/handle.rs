@@ -11,7 +11,7 @@ use super::dispatch;
 use super::outbox::{Head, Outgoing};
 use crate::error::{connection_closed, limit_exceeded};
 use crate::hooks::hook;
-use crate::{ActorInfo, Event, Failure, HookContext};
+use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket};
 
 /// An open connection to an actor. Dropping it closes it.
 ///
@@ -134,6 +134,23 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Has the awake actor answer a raw HTTP request; `/request` has been removed from its path. The actor stays awake until
+    /// the body of the response has been read or dropped.
+    ///
+    /// # Errors
+    /// The error for the client; `actor/route_not_found` unless the actor has a handler.
+    pub async fn raw_request(&self, request: http::Request<RawBody>) -> Result<http::Response<RawBody>, ActorError> {
+        dispatch::raw_request(&self.0, request).await
+    }
+
+    /// Has the awake actor serve a raw socket, until it is done with it.
+    ///
+    /// # Errors
+    /// The error for the client; `actor/route_not_found` unless the actor has a handler.
+    pub async fn raw_socket(&self, socket: RawSocket) -> Result<(), ActorError> {
+        dispatch::raw_socket(&self.0, socket).await
     }
 
     /// Closes the connection. What waits comes out of [`Connection::next`] before the reason.
