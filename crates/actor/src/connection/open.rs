@@ -65,6 +65,10 @@ pub(crate) async fn open(
         }
     }
     cell.accept().await.map_err(|failure| failure.publish("create"))?;
+    if shared.is_draining() {
+        // The connection closes as it is dropped, and its end is told.
+        return Err(service_unavailable("The server is shutting down."));
+    }
     if transport == Transport::Socket && registered.options.wake_on_connect {
         cell.wake();
     }

@@ -172,6 +172,8 @@ impl Cell {
             // What takes longer is cut off by the stop.
             let _ = crate::clock::timeout(&*self.shared.clock, budget, awake.busy.drained()).await;
         }
+        // Work that waits for the next wake is told that there is none.
+        self.changed.send_replace(());
         self.sleep(|| Cause::Drain).await;
         self.connections.close_all(&reason, &self.shared).await;
         self.store.close_now(self).await;

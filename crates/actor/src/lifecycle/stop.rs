@@ -23,12 +23,18 @@ pub(crate) enum Cause {
 
 impl Cell {
     /// Puts the actor to sleep and waits until it is. An actor that is not awake stays as it is; one that boots is stopped
-    /// when it has.
+    /// when it has. Only the generation that this finds is stopped: what wakes the actor meanwhile keeps it awake.
     pub(crate) async fn sleep(self: &Arc<Self>, cause: fn() -> Cause) {
         let mut changes = self.changed.subscribe();
+        let generation = self.life.lock().machine.epoch();
         loop {
             changes.borrow_and_update();
-            match self.phase() {
+            let (phase, current) = {
+                let life = self.life.lock();
+                (life.machine.phase(), life.machine.epoch())
+            };
+            match phase {
+                _ if current != generation => return,
                 Phase::Ready => self.stop(cause()),
                 Phase::Booting | Phase::Stopping => {
                     // The sender lives in the cell, which is borrowed here.

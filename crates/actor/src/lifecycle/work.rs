@@ -41,7 +41,7 @@ impl Cell {
     /// of the boot; `actor/not_found` if the actor is destroyed.
     pub(crate) async fn work(self: &Arc<Self>, bytes: usize, during_stop: bool) -> Result<Work, ActorError> {
         if self.shared.is_draining() {
-            return Err(service_unavailable("The server is shutting down."));
+            return Err(draining());
         }
         let step = self.step(None, during_stop);
         if let Step::Go(work) = step {
@@ -106,6 +106,9 @@ impl Cell {
         {
             return Step::Go(self.permit(awake));
         }
+        if self.shared.is_draining() && life.machine.phase() != Phase::Ready {
+            return Step::Give(draining());
+        }
         match life.machine.want(now) {
             Want::Ready => match &life.awake {
                 Some(awake) => Step::Go(self.permit(awake)),
@@ -161,6 +164,10 @@ impl Drop for Waiting<'_> {
         life.waiting -= 1;
         life.waiting_bytes -= self.bytes;
     }
+}
+
+fn draining() -> ActorError {
+    service_unavailable("The server is shutting down.")
 }
 
 /// The error of an actor that cannot wake because too many are awake.

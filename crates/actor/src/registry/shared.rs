@@ -279,12 +279,15 @@ impl Shared {
     /// See [`super::Registry::drain`].
     pub(crate) async fn drain(self: &Arc<Self>, reason: &CloseReason) {
         self.draining.cancel();
-        let mut drained = tokio::task::JoinSet::new();
-        for cell in self.cells.all() {
-            let reason = reason.clone();
-            drained.spawn_on(async move { cell.drain(reason).await }, &self.runtime);
+        // Once more for what was half admitted when it began.
+        for _ in 0..2 {
+            let mut drained = tokio::task::JoinSet::new();
+            for cell in self.cells.all() {
+                let reason = reason.clone();
+                drained.spawn_on(async move { cell.drain(reason).await }, &self.runtime);
+            }
+            while drained.join_next().await.is_some() {}
         }
-        while drained.join_next().await.is_some() {}
         self.tasks.close();
         self.tasks.wait().await;
         let storage = self.storage.write().take();

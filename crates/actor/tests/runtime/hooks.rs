@@ -1,12 +1,10 @@
 //! The schedule of hooks: order, refusals, deadlines, and that nothing exists before it has succeeded.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{ALL_HOOKS, Probe, Trouble, World, http, read, socket, until};
 use agentos_actor::HookSet;
 use agentos_value::{ActorError, INTERNAL_MESSAGE, Value};
-use support::{ALL_HOOKS, Probe, Trouble, World, http, read, socket, until};
 
 fn is_masked(error: &ActorError) -> bool {
     error.is("internal", "internal_error")

@@ -1,5 +1,4 @@
 //! A kind of actor that writes down what happens to it and misbehaves on request.
-#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
