@@ -318,6 +318,24 @@ export const scenarios = {
 		assert.equal(`${error.group}.${error.code}`, "actor.not_registered");
 	},
 
+	// A sleeping actor keeps its connections: no new opening, and the state and the subscriptions are still there.
+	async "sleep under a connection"(t) {
+		const handle = counter(t);
+		const connection = handle.connect();
+		const counts = [];
+		connection.on("newCount", (count) => counts.push(count));
+		let closed = 0;
+		connection.onClose?.(() => closed++);
+		assert.equal(await connection.increment(1), 1);
+		await handle.goToSleep();
+		assert.equal(await connection.increment(1), 2);
+		assert.equal(await handle.increment(1), 3);
+		assert.deepEqual((await connection.whoami()).conn, { user: "u1" });
+		assert.deepEqual(counts, [1, 2, 3]);
+		assert.equal(closed, 0);
+		await connection.dispose();
+	},
+
 	async queue(t) {
 		if (t.version.startsWith("2.0")) return; // it has none
 		const handle = counter(t);

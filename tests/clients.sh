@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Stock RivetKit clients against the gateway: installs them (npm, and cargo for the Rust client), builds a server with test
+# actors, and runs every scenario. What must fail stands in tests/clients/expected-failures.txt, checked both ways. Prints the
+# unexpected, then a summary. Options: `--quick` leaves out Node 20, injected faults and the Rust client; `--only VERSION`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+options=("$@")
+command -v npm >/dev/null || { printf 'npm is not installed\n' >&2; exit 1; }
+if [ ! -d tests/clients/node_modules ] || [ tests/clients/package-lock.json -nt tests/clients/node_modules ]; then
+    (cd tests/clients && npm ci --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error)
+    touch tests/clients/node_modules
+fi
+profile=${PROFILE:-release}
+flags=()
+[ "$profile" = debug ] || flags=(--release)
+cargo build "${flags[@]}" -p agentos-gateway --example conformance
+case " $* " in
+*' --quick '*) ;;
+*)
+    CARGO_TARGET_DIR=$target/rust-client cargo build --manifest-path tests/clients/rust/Cargo.toml --locked
+    options+=(--rust "$target/rust-client/debug/agentos-client-conformance")
+    ;;
+esac
+log=$(mktemp)
+"$target/$profile/examples/conformance" >"$log" 2>"$log.err" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; rm -f "$log" "$log.err"' EXIT
+until grep -q endpoint "$log"; do
+    kill -0 "$server" 2>/dev/null || { cat "$log.err" >&2; exit 1; }
+    sleep 0.1
+done
+endpoint=$(sed -n 's/.*"endpoint":"\([^"]*\)".*/\1/p' "$log")
+node tests/clients/run.mjs "$endpoint" ${options[@]+"${options[@]}"}
