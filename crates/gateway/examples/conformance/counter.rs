@@ -18,7 +18,18 @@ pub struct Counter {
 }
 
 const ACTIONS: [&str; 13] = [
-    "increment", "whoami", "echo", "types", "nothing", "userErr", "boom", "later", "tick", "doDestroy", "goToSleep", "a.b",
+    "increment",
+    "whoami",
+    "echo",
+    "types",
+    "nothing",
+    "userErr",
+    "boom",
+    "later",
+    "tick",
+    "doDestroy",
+    "goToSleep",
+    "a.b",
     "slow",
 ];
 
@@ -28,11 +39,19 @@ impl ActorDefinition for Counter {
     }
 
     fn hooks(&self) -> HookSet {
-        HookSet { before_connect: true, conn_state: true, ..HookSet::default() }
+        HookSet {
+            before_connect: true,
+            conn_state: true,
+            ..HookSet::default()
+        }
     }
 
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
-        let kind = if name == "goToSleep" { ActionKind::Stored } else { ActionKind::Awake };
+        let kind = if name == "goToSleep" {
+            ActionKind::Stored
+        } else {
+            ActionKind::Awake
+        };
         ACTIONS.contains(&name).then_some(kind)
     }
 
@@ -47,7 +66,7 @@ impl ActorDefinition for Counter {
         Box::pin(async move {
             if boot.first {
                 let start = boot.input.get("start").and_then(Value::as_int).unwrap_or(0);
-                ctx.set_state(Value::object([("count", start)]));
+                ctx.set_state(Value::object([("count", start)]))?;
             }
             Ok(Arc::new(Counting) as Arc<dyn Actor>)
         })
@@ -60,7 +79,9 @@ impl ActorDefinition for Counter {
                 return match token {
                     Some("good") => Ok(()),
                     Some(_) => Err(ActorError::user("forbidden", "Forbidden").into()),
-                    None => Err(Failure::internal("a secret of the hook: cannot read properties of null")),
+                    None => Err(Failure::internal(
+                        "a secret of the hook: cannot read properties of null",
+                    )),
                 };
             }
             match token {
@@ -99,7 +120,9 @@ impl Actor for Counting {
             let body = body.collect().await.map_err(Failure::internal)?.to_bytes();
             let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
             let text = format!("raw {} {target} body={}", head.method, String::from_utf8_lossy(&body));
-            let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
+            let body = Full::new(Bytes::from(text))
+                .map_err(|never| match never {})
+                .boxed_unsync();
             let response = http::Response::builder().status(201).header("x-foo", "bar").body(body);
             response.map_err(Failure::internal)
         })
@@ -134,21 +157,24 @@ async fn act(ctx: ActorContext, call: ActionCall) -> Result<Value, Failure> {
                 let count = state.get("count").and_then(Value::as_int).unwrap_or(0) + number;
                 *state = Value::object([("count", count)]);
                 count
-            });
+            })?;
             let details = Value::object([("bytes", Value::Bytes(Bytes::from_static(&[1, 2, 3])))]);
             ctx.broadcast("newCount", vec![count.into(), details]);
             Ok(count.into())
         }
         "whoami" => {
             let conn = call.conn.ok_or_else(|| Failure::internal("nobody calls"))?;
-            Ok(Value::object([("conn", conn.state()), ("params", conn.params().clone())]))
+            Ok(Value::object([
+                ("conn", conn.state()),
+                ("params", conn.params().clone()),
+            ]))
         }
         "echo" => Ok(Value::Array(call.args)),
         "types" => Ok(types()),
         "nothing" => Ok(Value::Undefined),
-        "userErr" => {
-            Err(ActorError::user("nope_code", "Nope").with_metadata(Value::object([("a", 1)])).into())
-        }
+        "userErr" => Err(ActorError::user("nope_code", "Nope")
+            .with_metadata(Value::object([("a", 1)]))
+            .into()),
         "boom" => Err(Failure::internal("a secret of the actor")),
         "later" => {
             let after = Duration::from_millis(number.try_into().unwrap_or(0));
