@@ -1,0 +1,9 @@
+//! The preview proxy between scripted clients and scripted guests, byte by byte.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod hostile;
+mod limits;
+mod rules;
+mod streams;
+mod support;
+mod websocket;
