@@ -1,6 +1,6 @@
 //! When something last moved, for waits that end after silence.
 
-use super::clock::Clock;
+use agentos_actor::Clock;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,13 +63,13 @@ impl Future for Silence {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::ManualClock;
     use super::*;
+    use agentos_actor::ManualClock;
     use std::task::Waker;
 
     #[test]
     fn silence_begins_anew_whenever_something_moves() {
-        let clock = ManualClock::new();
+        let clock = ManualClock::default();
         let activity = Activity::new(Arc::new(clock.clone()));
         let mut silence = activity.silence(Duration::from_secs(10));
         let mut cx = Context::from_waker(Waker::noop());

@@ -3,7 +3,7 @@
 //! Invariants: an entry of either table exists only for a VM with open requests or for an address with fresh failures, and the
 //! table of addresses never has more than [`ADDRESSES`] entries.
 
-use super::clock::Clock;
+use agentos_actor::Clock;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -156,13 +156,13 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::ManualClock;
     use super::*;
+    use agentos_actor::ManualClock;
     use std::time::Duration;
 
     #[test]
     fn failures_block_their_address_for_the_rest_of_a_minute() {
-        let clock = ManualClock::new();
+        let clock = ManualClock::default();
         let failures = Failures::new(2, Arc::new(clock.clone()));
         let (near, same, far): (IpAddr, IpAddr, IpAddr) = (
             "2001:db8::1".parse().unwrap(),
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_host_with_many_addresses_fills_no_memory() {
-        let clock = ManualClock::new();
+        let clock = ManualClock::default();
         let failures = Failures::new(1, Arc::new(clock.clone()));
         for number in 0..u32::try_from(ADDRESSES).unwrap() + 100 {
             failures.record(IpAddr::V4(number.into()));

@@ -22,27 +22,26 @@
 mod activity;
 mod address;
 mod body;
-mod clock;
 mod exchange;
 mod extension;
 mod limiter;
 mod options;
+mod registry;
 mod request;
 mod response;
 mod source;
 mod stats;
-#[cfg(test)]
-mod testing;
 mod tunnel;
 
 pub use address::{Address, Form, Match, PreviewHost, Token, read};
-pub use clock::{Clock, SystemClock};
 pub use options::PreviewOptions;
+pub use registry::RegistryPreviews;
 pub use source::{Grant, GuestConnection, GuestIo, Previews, Refusal, Waiting};
 pub use stats::{Outcome, Stats};
 
 use crate::{Body, BodyError};
 use activity::Activity;
+use agentos_actor::{Clock, SystemClock};
 use body::{Download, Hold, Upload};
 use bytes::Bytes;
 use exchange::{Answer, Failed, exchange};

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod limits;
+mod registry;
 mod rules;
 mod streams;
 mod support;

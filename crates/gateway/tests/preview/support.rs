@@ -1,8 +1,8 @@
 //! A proxy with one actor behind it, whose guest is a script, and clients that write their requests themselves.
 
+use agentos_actor::ManualClock;
 use agentos_gateway::preview::{
-    Clock, Form, Grant, GuestConnection, PreviewHost, PreviewOptions, PreviewProxy, Previews, Refusal, Token, Visitor,
-    Waiting,
+    Form, Grant, GuestConnection, PreviewHost, PreviewOptions, PreviewProxy, Previews, Refusal, Token, Visitor, Waiting,
 };
 use http::Request;
 use hyper::body::Incoming;
@@ -11,11 +11,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 
@@ -48,39 +44,6 @@ impl Guest {
     pub async fn gone(mut self) {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest).await;
-    }
-}
-
-/// Stands still until it is moved.
-#[derive(Clone, Default)]
-pub struct ManualClock(Arc<Mutex<(Duration, Vec<Waker>)>>);
-
-impl ManualClock {
-    pub fn advance(&self, by: Duration) {
-        let mut state = self.0.lock();
-        state.0 += by;
-        let waiting = std::mem::take(&mut state.1);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now_ms(&self) -> i64 {
-        i64::try_from(self.0.lock().0.as_millis()).unwrap()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let state = self.0.clone();
-        let due = state.lock().0 + duration;
-        Box::pin(poll_fn(move |cx| {
-            let mut state = state.lock();
-            if state.0 >= due {
-                return Poll::Ready(());
-            }
-            state.1.push(cx.waker().clone());
-            Poll::Pending
-        }))
     }
 }
 
