@@ -109,7 +109,10 @@ async fn a_token_of_an_actor_leads_to_its_port_until_it_is_revoked() {
     let mut options = PreviewOptions::default();
     options.host = PreviewHost::parse(&host);
     let proxy = PreviewProxy::new(Arc::new(RegistryPreviews::new(registry.clone())), options);
-    let gateway = Gateway::builder().extension(Arc::new(proxy.clone())).build().unwrap();
+    let gateway = Gateway::builder(registry.clone())
+        .extension(Arc::new(proxy.clone()))
+        .build()
+        .unwrap();
     let running = gateway.serve(listener).unwrap();
 
     let path = |token: &str| format!("/gateway/{actor}/request/fetch/{token}/x");
