@@ -91,6 +91,9 @@ impl Job for Flush {
             state.scheduled |= again;
             again
         };
+        if let (Err(error), Some(watcher)) = (&outcome, self.core.watcher.get()) {
+            watcher(error);
+        }
         if again {
             self.core.schedule();
         }

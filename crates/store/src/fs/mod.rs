@@ -35,7 +35,7 @@ mod subtree;
 mod tree;
 mod xattr;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agentos_kernel::clock::{Clock, Timestamp};
 use agentos_kernel::vfs::FsQuota;
@@ -45,7 +45,7 @@ pub use self::check::Report;
 pub(crate) use self::schema::TABLES as SCHEMA;
 use self::state::State;
 pub use self::subtree::Subtree;
-use crate::{Database, Result, Ticket};
+use crate::{Database, Error, Result, Ticket};
 
 /// How much of a filesystem is kept in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Default for FsLimits {
     fn default() -> Self {
         Self {
             cache_bytes: 32 << 20,
-            dirty_bytes: 32 << 20,
+            dirty_bytes: 16 << 20,
         }
     }
 }
@@ -80,14 +80,18 @@ struct Core {
     database: Database,
     clock: Arc<dyn Clock>,
     limits: FsLimits,
+    watcher: OnceLock<Watcher>,
 }
+
+/// Who is told of commits that fail.
+type Watcher = Box<dyn Fn(&Error) + Send + Sync>;
 
 impl DurableFs {
     /// Opens the filesystem of a database, and makes an empty one if it has none. Nothing of the tree is read. What is stored
     /// is charged to `quota`, even beyond its cap: then only growth is refused. Blocks.
     ///
     /// # Errors
-    /// Those of the database; [`Error::Invalid`](crate::Error::Invalid) for one in memory.
+    /// Those of the database; [`Error::Invalid`] for one in memory.
     pub fn open(
         database: &Database,
         clock: Arc<dyn Clock>,
@@ -101,6 +105,7 @@ impl DurableFs {
             database: database.clone(),
             clock,
             limits,
+            watcher: OnceLock::new(),
         };
         Ok(Arc::new(Self { core: Arc::new(core) }))
     }
@@ -116,6 +121,12 @@ impl DurableFs {
     /// Those of the disk. What could not be written is kept in memory, and tried again.
     pub async fn flush(&self) -> Result<()> {
         self.core.durable().await
+    }
+
+    /// Has `told` called with the error of every commit that fails, on a thread of the database that must not be kept
+    /// waiting. The first call counts.
+    pub fn watch(&self, told: impl Fn(&Error) + Send + Sync + 'static) {
+        let _ = self.core.watcher.set(Box::new(told));
     }
 
     /// Bytes and inodes that are charged to the quota.

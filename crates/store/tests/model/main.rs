@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use agentos_kernel::Errno;
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::limits::Counter;
-use agentos_kernel::vfs::{Filesystem, FsQuota, MemoryFs};
+use agentos_kernel::vfs::{Filesystem, FsQuota, MemoryFs, NewNode, OverlayFs};
 use agentos_store::fs::{DurableFs, FsLimits};
 use common::{Home, Still, difference, survey};
 use guest::Guest;
@@ -160,5 +160,79 @@ fn the_durable_filesystem_is_like_the_one_in_memory() {
         }
         let cap = if round % 3 == 2 { 400_000 } else { 1 << 40 };
         Pair::new(seed, cap, limits).run(&mut random, &may);
+    }
+}
+
+/// An overlay over an upper layer.
+fn overlay(upper: Arc<dyn Filesystem>, lower: &Arc<dyn Filesystem>) -> Arc<dyn Filesystem> {
+    OverlayFs::new(upper, vec![lower.clone()]).unwrap()
+}
+
+#[test]
+fn the_durable_filesystem_carries_an_overlay() {
+    let seed = number("AGENTOS_MODEL_SEED", 20_261_126) ^ 7;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let may = Abilities {
+        chown: true,
+        special: true,
+        set_id: true,
+        unnamed: true,
+        xattr: true,
+        reserve: false,
+    };
+    for round in 0..number("AGENTOS_MODEL_OPS", OPS).div_ceil(ROUND * 4) {
+        let clock = Arc::new(Still::default());
+        let lower: Arc<dyn Filesystem> = MemoryFs::new(clock.clone(), quota(1 << 40));
+        let mut base = Guest::new(lower.clone(), Credentials::root(), 1);
+        for _ in 0..1000 {
+            let _ = base.apply(&random.op(&may));
+        }
+        drop(base);
+        let home = Home::new();
+        let memory = MemoryFs::new(clock.clone(), quota(1 << 40));
+        let tree = || {
+            let durable = home.open(clock.clone(), quota(1 << 40), FsLimits::default());
+            let root = memory.getattr(memory.root()).unwrap();
+            let node = NewNode {
+                kind: root.kind,
+                mode: root.mode,
+                uid: root.uid,
+                gid: root.gid,
+                rdev: 0,
+            };
+            durable.subtree(b"/", &node).unwrap()
+        };
+        for _ in 0..4 {
+            let durable = tree();
+            let ours = overlay(memory.clone(), &lower);
+            let theirs = overlay(durable.clone(), &lower);
+            let mut guests = (
+                Guest::new(ours.clone(), Credentials::root(), 1),
+                Guest::new(theirs.clone(), Credentials::root(), 1),
+            );
+            for index in 0..ROUND / 4 {
+                clock.0.fetch_add(1, Ordering::Relaxed);
+                let op = random.op(&may);
+                let (memory, durable) = (guests.0.apply(&op), guests.1.apply(&op));
+                assert!(
+                    memory == durable,
+                    "round {round}, operation {index} (seed {seed}): {op:?}\n  memory: {memory:?}\n  durable: {durable:?}"
+                );
+            }
+            drop(guests);
+            let seen = |fs: &dyn Filesystem| {
+                let mut seen = survey(fs);
+                // The durable tree is one directory down.
+                seen.iter_mut().for_each(|seen| seen.attr.ino = Default::default());
+                seen
+            };
+            if let Some(difference) = difference(&seen(&*ours), &seen(&*theirs)) {
+                panic!("round {round} (seed {seed}): {difference}");
+            }
+            drop(theirs);
+            durable.sync().unwrap();
+            durable.filesystem().database().close().unwrap();
+        }
     }
 }
