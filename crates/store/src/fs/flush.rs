@@ -15,7 +15,7 @@ use super::Core;
 use super::ino_map::InoMap;
 use super::journal::Change;
 use super::node::Node;
-use super::rows::Batch;
+use super::rows::{Batch, NewBlock};
 use super::state::State;
 use crate::database::{Job, Resolver};
 use crate::{Error, Result, Ticket};
@@ -144,7 +144,10 @@ fn collect(batch: &mut Batch, changes: &InoMap<Change>, nodes: &InoMap<Node>) {
         }
         if let Some(blocks) = &node.blocks {
             for index in &change.blocks {
-                let block = blocks.get(*index).map(|block| (block.room, block.bytes.clone()));
+                let block = blocks.get(*index).map(|block| NewBlock {
+                    room: block.room,
+                    bytes: block.bytes.clone(),
+                });
                 batch.blocks.push((*ino, *index, block));
             }
         }

@@ -26,10 +26,19 @@ pub(super) struct Batch {
     /// Entries to remove, and then entries to write.
     pub(super) entries: (Vec<Place>, Vec<(Place, Entry)>),
     pub(super) cuts: Vec<(Ino, u64)>,
-    /// Charge and bytes of a block. One without bytes in memory keeps those on disk; none at all is removed.
-    pub(super) blocks: Vec<(Ino, u64, Option<(u16, Option<Arc<[u8]>>)>)>,
+    /// Blocks by index; those that are none any more are removed.
+    pub(super) blocks: Vec<(Ino, u64, Option<NewBlock>)>,
     pub(super) next: u64,
     pub(super) charged: Charged,
+}
+
+/// A block to write.
+#[derive(Debug)]
+pub(super) struct NewBlock {
+    /// What it is charged.
+    pub(super) room: u16,
+    /// Its bytes; those on disk stay if they are not in memory.
+    pub(super) bytes: Option<Arc<[u8]>>,
 }
 
 const COLUMNS: &str = "i.ino, i.kind, i.mode, i.nlink, i.uid, i.gid, i.rdev, i.size, i.stored, i.room, i.xattr_room, \
@@ -235,8 +244,11 @@ impl Batch {
         for (ino, index, block) in &self.blocks {
             let (ino, index) = (signed(ino.0), signed(*index));
             match block {
-                Some((room, Some(bytes))) => put.execute(params![ino, index, room, &bytes[..]])?,
-                Some((room, None)) => pay.execute(params![ino, index, room])?,
+                Some(NewBlock {
+                    room,
+                    bytes: Some(bytes),
+                }) => put.execute(params![ino, index, room, &bytes[..]])?,
+                Some(NewBlock { room, bytes: None }) => pay.execute(params![ino, index, room])?,
                 None => delete.execute([ino, index])?,
             };
         }
