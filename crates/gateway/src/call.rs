@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::refusal;
-use crate::router::{Exchange, Router, connect_request, specifier};
+use crate::router::{Exchange, Router, specifier};
 use crate::upload::Upload;
 
 /// `POST /action/{name}`.
@@ -61,7 +61,7 @@ async fn open(
     let params = exchange.params()?;
     let info = router.resolve(&exchange.peer, &target.address).await?;
     exchange.actor = Some(specifier(&info));
-    let request = connect_request(exchange, Transport::Http, params, &target.path);
+    let request = router.connect_request(exchange, Transport::Http, params, &target.path);
     let connected = router.registry.connect(&info.id, request).await;
     let connection = connected.inspect_err(|error| router.count_refusal(&exchange.peer, error))?;
     Ok((connection, upload.finish().await?))

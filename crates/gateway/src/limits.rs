@@ -19,9 +19,6 @@ pub struct Limits {
     pub max_in_flight_actions: usize,
     /// Refused authentications of one address in a minute (`maxAuthFailuresPerMinute`).
     pub max_auth_failures: u32,
-    /// Ids that one address may reserve in a minute without any hook accepting it; loopback is exempt
-    /// (`maxUnacceptedCreatesPerMinute`).
-    pub max_unaccepted_creates: u32,
     /// Bytes of the request target.
     pub max_target: usize,
     /// Bytes of all names and values of a request's headers (`http.maxHeaderBytes`).
@@ -64,7 +61,6 @@ impl Default for Limits {
             max_outgoing_message: 32 << 20,
             max_in_flight_actions: 256,
             max_auth_failures: 60,
-            max_unaccepted_creates: 60,
             max_target: 16 << 10,
             max_header_bytes: 64 << 10,
             max_headers: 128,

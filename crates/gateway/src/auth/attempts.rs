@@ -64,13 +64,6 @@ impl Attempts {
         window.count = window.count.saturating_add(1);
         allowed
     }
-
-    /// Takes one back that turned out to be none.
-    pub(crate) fn forgive(&self, address: IpAddr) {
-        if let Some(window) = self.windows.lock().get_mut(&counted_as(address)) {
-            window.count = window.count.saturating_sub(1);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -86,8 +79,6 @@ mod tests {
         assert!(attempts.exhausted(bad, now) && !attempts.count(bad, now) && !attempts.exhausted(good, now));
         let later = now + WINDOW;
         assert!(!attempts.exhausted(bad, later) && attempts.count(bad, later));
-        attempts.forgive(bad);
-        assert!((0..3).all(|_| attempts.count(bad, later)));
     }
 
     #[test]

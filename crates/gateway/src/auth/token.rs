@@ -94,7 +94,8 @@ fn in_headers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     bearer.chain(plain).chain(subprotocol)
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+/// The token of an `Authorization` header, if it is of that scheme.
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }

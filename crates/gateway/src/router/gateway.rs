@@ -7,11 +7,12 @@ use agentos_value::{ActorError, ActorId, Value};
 use agentos_wire::{ActorQuery, ActorSpecifier, Address, QueryMethod, Target};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 
 use super::path::ActorPath;
 use super::{Exchange, Router};
+use crate::auth::token;
 use crate::body::Body;
 use crate::socket::is_asked;
 use crate::{call, raw, refusal, socket};
@@ -153,34 +154,37 @@ pub(crate) fn specifier(info: &ActorInfo) -> ActorSpecifier {
     }
 }
 
-/// What opens a connection for a request: its method, its path and its headers, as far as they are the handlers' business.
-pub(crate) fn connect_request(
-    exchange: &mut Exchange,
-    transport: Transport,
-    params: Value,
-    path: &str,
-) -> ConnectRequest {
-    let headers = handlers_headers(std::mem::take(&mut exchange.head.headers));
-    ConnectRequest::new(transport)
-        .params(params)
-        .request(RequestInfo {
-            method: exchange.head.method.clone(),
-            path: path.to_owned(),
-            headers,
-        })
-        .peer(exchange.peer.address().ip())
-}
-
-/// Headers without those of the gateway, which handlers might trust, and without the gateway's token.
-pub(crate) fn handlers_headers(mut headers: HeaderMap) -> HeaderMap {
-    let ours =
-        |name: &http::HeaderName| name.as_str().starts_with("x-rivet-") || name.as_str().starts_with("x-agentos-");
-    let names: Vec<_> = headers.keys().filter(|name| ours(name)).cloned().collect();
-    for name in names {
-        headers.remove(name);
+impl Router {
+    /// What opens a connection for a request: its method, its path and its headers, as far as they are the handlers'
+    /// business. Takes the headers.
+    pub(crate) fn connect_request(
+        &self,
+        exchange: &mut Exchange,
+        transport: Transport,
+        params: Value,
+        path: &str,
+    ) -> ConnectRequest {
+        let mut headers = std::mem::take(&mut exchange.head.headers);
+        self.strip_own(&mut headers);
+        ConnectRequest::new(transport)
+            .params(params)
+            .request(RequestInfo { method: exchange.head.method.clone(), path: path.to_owned(), headers })
+            .peer(exchange.peer.address().ip())
     }
-    // The places of the gateway's token and of the parameters.
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    headers.remove(AUTHORIZATION);
-    headers
+
+    /// Removes the headers of the gateway, which handlers might trust, and the gateway's token.
+    fn strip_own(&self, headers: &mut HeaderMap) {
+        let ours = |name: &HeaderName| name.as_str().starts_with("x-rivet-") || name.as_str().starts_with("x-agentos-");
+        let names: Vec<_> = headers.keys().filter(|name| ours(name)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+        // The token and the parameters stand here.
+        headers.remove(SEC_WEBSOCKET_PROTOCOL);
+        // A request that was admitted by a token has presented no other.
+        let bearer = headers.get(AUTHORIZATION).is_some_and(|value| token::bearer(value.as_bytes()).is_some());
+        if bearer && self.rules.token.is_some() {
+            headers.remove(AUTHORIZATION);
+        }
+    }
 }

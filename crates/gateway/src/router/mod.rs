@@ -27,7 +27,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub(crate) use exchange::Exchange;
-pub(crate) use gateway::{connect_request, handlers_headers, specifier};
+pub(crate) use gateway::specifier;
 
 use crate::Peer;
 use crate::auth::attempts::Attempts;

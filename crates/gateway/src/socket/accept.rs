@@ -17,7 +17,7 @@ use super::raw;
 use crate::Peer;
 use crate::body::Body;
 use crate::refusal;
-use crate::router::{Exchange, Router, connect_request, specifier};
+use crate::router::{Exchange, Router, specifier};
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) fn accept(router: Arc<Router>, exchange: &mut Exchange, entry: Entry)
         Way::Raw => Transport::RawSocket,
     };
     let request = params.map_err(|error| error.to_actor_error());
-    let request = request.map(|params| connect_request(exchange, transport, params, &entry.path));
+    let request = request.map(|params| router.connect_request(exchange, transport, params, &entry.path));
     let (response, upgrade) = handshake.accept();
     let peer = exchange.peer.clone();
     let visitor = Visitor {

@@ -72,7 +72,7 @@ async fn the_header_form_counts_only_without_a_gateway_path() {
         ("x-rivet-skip-ready-wait", "1"),
     ];
     let raw = http::call(server.address(), Method::GET, "/request/hello?x=1", &headers, b"").await;
-    assert_eq!(raw.status(), 404);
+    assert_eq!(raw.status(), 418);
     // Actions have no header form; a gateway path wins over headers.
     let action = http::call(
         server.address(),
