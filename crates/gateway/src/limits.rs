@@ -74,7 +74,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(300),
             write_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(30),
-            close_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(2),
             open_timeout: Duration::from_secs(20),
         }
     }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use agentos_actor::{RawBody, Transport};
 use agentos_value::ActorError;
 use agentos_wire::Target;
-use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -34,14 +36,20 @@ pub(crate) async fn request(
     exchange.actor = Some(specifier(&info));
     let method = exchange.head.method.clone();
     let request = router.connect_request(exchange, Transport::Http, params, &target.path);
-    let mut headers = request.request.as_ref().map(|request| request.headers.clone()).unwrap_or_default();
+    let mut headers = request
+        .request
+        .as_ref()
+        .map(|request| request.headers.clone())
+        .unwrap_or_default();
     let connected = router.registry.connect(&info.id, request).await;
     let connection = connected.inspect_err(|error| router.count_refusal(&exchange.peer, error))?;
     strip(&mut headers);
     let body: RawBody = Patience::new(body, router.limits.body_timeout).boxed_unsync();
     let mut raw = http::Request::new(body);
     *raw.method_mut() = method;
-    *raw.uri_mut() = inner.parse().map_err(|_| refusal::invalid_request("The path cannot be handed on."))?;
+    *raw.uri_mut() = inner
+        .parse()
+        .map_err(|_| refusal::invalid_request("The path cannot be handed on."))?;
     *raw.headers_mut() = headers;
     let (mut head, body) = connection.raw_request(raw).await?.into_parts();
     strip(&mut head.headers);
@@ -62,8 +70,19 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let hops = [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
-    let more = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+    let hops = [
+        CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    let more = [
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
     for name in named.into_iter().chain(hops).chain(more) {
         headers.remove(name);
     }
@@ -76,9 +95,14 @@ mod tests {
     #[test]
     fn what_belongs_to_the_connection_is_removed() {
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, X-Hop"), ("x-hop", "1"), ("keep-alive", "5"), ("upgrade", "h2c"), ("x-kept", "1"), ("te", "trailers")]
-        {
+        for (name, value) in [
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("upgrade", "h2c"),
+            ("x-kept", "1"),
+            ("te", "trailers"),
+        ] {
             headers.append(name, value.parse().expect("a value"));
         }
         strip(&mut headers);

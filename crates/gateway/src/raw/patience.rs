@@ -20,7 +20,11 @@ pub(crate) struct Patience {
 
 impl Patience {
     pub(crate) fn new(body: Incoming, most: Duration) -> Self {
-        Self { body, most, timer: None }
+        Self {
+            body,
+            most,
+            timer: None,
+        }
     }
 }
 
@@ -37,7 +41,9 @@ impl HttpBody for Patience {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let deadline = Instant::now() + self.most;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         ready!(timer.as_mut().poll(context));
         Poll::Ready(Some(Err("the body did not go on in time".into())))
     }

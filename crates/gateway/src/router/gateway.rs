@@ -168,7 +168,11 @@ impl Router {
         self.strip_own(&mut headers);
         ConnectRequest::new(transport)
             .params(params)
-            .request(RequestInfo { method: exchange.head.method.clone(), path: path.to_owned(), headers })
+            .request(RequestInfo {
+                method: exchange.head.method.clone(),
+                path: path.to_owned(),
+                headers,
+            })
             .peer(exchange.peer.address().ip())
     }
 
@@ -182,7 +186,9 @@ impl Router {
         // The token and the parameters stand here.
         headers.remove(SEC_WEBSOCKET_PROTOCOL);
         // A request that was admitted by a token has presented no other.
-        let bearer = headers.get(AUTHORIZATION).is_some_and(|value| token::bearer(value.as_bytes()).is_some());
+        let bearer = headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| token::bearer(value.as_bytes()).is_some());
         if bearer && self.rules.token.is_some() {
             headers.remove(AUTHORIZATION);
         }

@@ -153,7 +153,11 @@ async fn write<W: AsyncWrite + Unpin>(
                     None
                 }
             },
-            result = handler.as_mut() => return finish(writer, result, &mut from_actor, limits).await,
+            result = handler.as_mut() => {
+                let end = finish(writer, result, &mut from_actor, limits).await;
+                // The handler may have ended because its input did.
+                return notes.state.lock().end.take().unwrap_or(end);
+            }
             outgoing = next.as_mut() => match outgoing {
                 Outgoing::Close(reason) => Some(End::Close(reason)),
                 _ => {

@@ -33,7 +33,11 @@ async fn child() {
     };
     let registry = support::registry(agentos_actor::RegistryLimits::default(), &actors::Log::default());
     let held = listener.try_clone().unwrap();
-    let running = Gateway::builder(registry).build().unwrap().serve(listener).expect("serves");
+    let running = Gateway::builder(registry)
+        .build()
+        .unwrap()
+        .serve(listener)
+        .expect("serves");
     let offer = handover::Offer::bind(path).expect("offers");
     tell(&format!("serving {}", running.address()));
     let successor = offer.successor(&held).await;
@@ -77,7 +81,9 @@ impl Process {
 /// One request on a new connection.
 async fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -87,9 +93,11 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
 async fn clients_never_see_a_refused_connection() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("handover.sock");
-    let start = || Process::start(|command| {
-        command.env(SOCKET, &path);
-    });
+    let start = || {
+        Process::start(|command| {
+            command.env(SOCKET, &path);
+        })
+    };
     let mut old = start();
     let address: SocketAddr = old.says("serving").await.parse().unwrap();
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -121,7 +129,10 @@ async fn clients_never_see_a_refused_connection() {
 #[tokio::test]
 async fn what_is_passed_by_number_must_be_a_listening_socket() {
     assert!(inherited(None, Some("1")).unwrap().is_empty());
-    assert!(inherited(Some("1"), Some("1")).unwrap().is_empty(), "meant for another process");
+    assert!(
+        inherited(Some("1"), Some("1")).unwrap().is_empty(),
+        "meant for another process"
+    );
     let own = std::process::id().to_string();
     assert!(inherited(Some(&own), Some("0")).unwrap().is_empty());
     for wrong in ["-1", "65", "x", ""] {

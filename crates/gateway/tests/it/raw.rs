@@ -26,11 +26,17 @@ async fn a_raw_request_goes_through_as_it_came() {
     let body = [0_u8, 159, 146, 150];
     let answer = http::call(server.address(), Method::PATCH, &target, &headers, &body).await;
     assert_eq!((answer.status().as_u16(), &answer.body()[..]), (418, &body[..]));
-    assert_eq!(answer.headers()["x-line"], "PATCH /a%2Fb/c?x=1&u=http://x?y Some(Int(7))");
+    assert_eq!(
+        answer.headers()["x-line"],
+        "PATCH /a%2Fb/c?x=1&u=http://x?y Some(Int(7))"
+    );
     assert_eq!(answer.headers()["x-rivet-actor"], id.as_str());
     assert!(!answer.headers().contains_key("x-hop"));
     let failed = http::get(server.address(), &format!("/gateway/{id}/request/fail")).await;
-    assert_eq!((failed.status().as_u16(), http::error(&failed).as_str()), (400, "user/no"));
+    assert_eq!(
+        (failed.status().as_u16(), http::error(&failed).as_str()),
+        (400, "user/no")
+    );
     until(|| server.log.count("disconnected") == 2).await;
 }
 
@@ -44,7 +50,10 @@ async fn bodies_stream_in_both_directions() {
     // Each piece comes back before the next is sent.
     let mut seen = String::new();
     for piece in ["one", "two", "three"] {
-        stream.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes())
+            .await
+            .unwrap();
         while !seen.contains(piece) {
             let mut buffer = [0; 1024];
             let count = soon(stream.read(&mut buffer)).await.unwrap();
@@ -67,7 +76,12 @@ async fn frames_of_raw_sockets_are_untouched() {
     let protocols = "rivet, rivet_encoding.bare";
     let mut socket = ws::open(server.address(), &format!("/gateway/{id}/websocket/x?y=1"), protocols).await;
     assert_eq!(next(&mut socket).await, Message::text("/websocket/x?y=1"));
-    for message in [Message::text("hé"), Message::binary(vec![0, 255]), Message::text(""), Message::binary(vec![7; 100_000])] {
+    for message in [
+        Message::text("hé"),
+        Message::binary(vec![0, 255]),
+        Message::text(""),
+        Message::binary(vec![7; 100_000]),
+    ] {
         soon(socket.send(message.clone())).await.unwrap();
         assert_eq!(next(&mut socket).await, message);
     }

@@ -23,7 +23,10 @@ fn issue(directory: &Path) -> CertificateDer<'static> {
 fn gateway(directory: &Path) -> Result<Running, GatewayError> {
     let registry = support::registry(agentos_actor::RegistryLimits::default(), &actors::Log::default());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    Gateway::builder(registry).tls(directory.join("cert.pem"), directory.join("key.pem")).build()?.serve(listener)
+    Gateway::builder(registry)
+        .tls(directory.join("cert.pem"), directory.join("key.pem"))
+        .build()?
+        .serve(listener)
 }
 
 /// What a client that trusts one certificate alone gets.
@@ -38,7 +41,9 @@ async fn get(running: &Running, trusted: &CertificateDer<'static>) -> std::io::R
     let stream = TcpStream::connect(running.address()).await?;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await?;
     let mut answer = String::new();
     let _ = soon(stream.read_to_string(&mut answer)).await;
     Ok(answer)
