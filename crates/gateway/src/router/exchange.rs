@@ -59,10 +59,17 @@ impl Exchange {
         }
     }
 
-    /// The form of the address tells about the client, too.
-    pub(crate) fn learn_query_form(&mut self) {
+    /// What the form of the address tells about the client; on a WebSocket, where the user agent tells nothing, it is all
+    /// that does.
+    pub(crate) fn learn_form(&mut self, query_form: bool) {
         let agent = self.head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-        self.format.dialect = Dialect::of_request(agent, true);
+        let dialect = match self.hints() {
+            Ok(hints) if self.head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL) => {
+                Dialect::of_upgrade(agent, query_form, &hints)
+            }
+            _ => Dialect::of_request(agent, query_form),
+        };
+        self.format.dialect = dialect;
     }
 
     /// The subprotocols that the client offers.

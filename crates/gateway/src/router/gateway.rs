@@ -25,9 +25,7 @@ impl Router {
         body: Incoming,
         target: Target,
     ) -> Response<Body> {
-        if target.is_query_form() {
-            exchange.learn_query_form();
-        }
+        exchange.learn_form(target.is_query_form());
         let path = ActorPath::parse(&target.path);
         let admitted = self.admit(exchange, target.token.as_deref());
         if let (ActorPath::Connect | ActorPath::WebSocket(_), true) = (&path, is_asked(&exchange.head)) {
