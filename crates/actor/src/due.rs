@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use agentos_store::tables::{CronTable, ScheduleTable, WorkflowTable};
 use agentos_store::{Database, HostIndex, Result};
+use tokio::sync::Notify;
 
 /// The due times of one actor.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct DueTimes {
 #[derive(Debug)]
 struct Shared {
     index: Option<HostIndex>,
+    /// Notified when the index has an earlier due time.
+    alarm: Option<Arc<Notify>>,
     actor_id: String,
     cron: CronTable,
     schedules: ScheduleTable,
@@ -40,6 +43,7 @@ impl DueTimes {
         Self {
             shared: Arc::new(Shared {
                 index,
+                alarm: None,
                 actor_id: actor_id.to_owned(),
                 cron: CronTable::new(database),
                 schedules: ScheduleTable::new(database),
@@ -47,6 +51,15 @@ impl DueTimes {
                 order: Arc::default(),
             }),
         }
+    }
+
+    /// As [`new`](Self::new), for an actor of a registry: `alarm` is notified of earlier due times.
+    pub(crate) fn of_registry(index: HostIndex, alarm: Arc<Notify>, actor_id: &str, database: &Database) -> Self {
+        let mut due = Self::new(Some(index), actor_id, database);
+        if let Some(shared) = Arc::get_mut(&mut due.shared) {
+            shared.alarm = Some(alarm);
+        }
+        due
     }
 
     /// Makes sure that the actor is woken at `at`, before the row that says why is written.
@@ -57,6 +70,9 @@ impl DueTimes {
         let order = self.shared.order.clone().lock_owned().await;
         if let Some(index) = &self.shared.index {
             index.set_due_at_most(&self.shared.actor_id, at).await?;
+        }
+        if let Some(alarm) = &self.shared.alarm {
+            alarm.notify_one();
         }
         Ok(Announced { _order: order })
     }

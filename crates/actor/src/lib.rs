@@ -34,6 +34,7 @@ mod preview;
 mod random;
 mod registry;
 mod request;
+mod schedule;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -54,3 +55,4 @@ pub use registry::{
     MetricsSnapshot, Registry, RegistryBuilder,
 };
 pub use request::{ConnectRequest, RequestInfo, Transport};
+pub use schedule::{Schedule, ScheduledAction};

@@ -261,6 +261,15 @@ impl HostIndex {
         })
     }
 
+    /// The earliest due time later than `now`.
+    pub fn next_due_after(&self, now: i64) -> Result<Option<i64>> {
+        self.database.read(|connection| {
+            let sql = "SELECT min(due_at) FROM agent_os_actors
+                       WHERE due_at IS NOT NULL AND due_at > ?1 AND destroyed_at IS NULL";
+            Ok(connection.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
+        })
+    }
+
     /// Actors that are due at `now`, earliest first, at most `limit`.
     pub fn due(&self, now: i64, limit: usize) -> Result<Vec<(String, i64)>> {
         self.database.read(|connection| {
@@ -503,6 +512,8 @@ mod tests {
         }
         index.create(new("d", "vm", "d")).wait().unwrap();
         assert_eq!(index.next_due(), Ok(Some(10)));
+        assert_eq!(index.next_due_after(10), Ok(Some(20)));
+        assert_eq!(index.next_due_after(30), Ok(None));
         assert_eq!(index.due(20, 9).unwrap(), [("b".to_owned(), 10), ("c".to_owned(), 20)]);
         index.set_due_at_most("b", 40).wait().unwrap();
         index.set_due_at_most("d", 5).wait().unwrap();

@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{Client, Kv};
+use crate::cron::{CronJobs, CronLimits};
 use crate::lifecycle::{Busy, Cause, Cell, CellRef};
 use crate::store::ActorStore;
-use crate::{Clock, Conn, Event, Failure, KeepAwake};
+use crate::{Clock, Conn, DueTimes, Event, Failure, KeepAwake, Schedule};
 
 /// One actor, for its own code: its state, its clients, its way to other actors. Cloning is cheap.
 ///
@@ -146,6 +147,33 @@ impl ActorContext {
     /// The actor's keys and values.
     pub fn kv(&self) -> Kv {
         Kv::new(self.inner.store.kv())
+    }
+
+    /// Actions to be called later, durably.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.inner.store.schedules().clone(), Arc::clone(self.clock()))
+    }
+
+    /// When the actor must be awake next. What has due times of its own announces them here.
+    pub fn due_times(&self) -> &DueTimes {
+        self.inner.store.due()
+    }
+
+    /// The actor's cron jobs. Environments are sealed with the key of the data directory; a registry without one refuses
+    /// jobs with an environment.
+    ///
+    /// # Errors
+    /// A key file that cannot be used. Blocks on the disk for a moment.
+    pub fn cron_jobs(&self, limits: CronLimits) -> Result<CronJobs, Failure> {
+        let key = self.data_dir().map(|data| data.seal_key()).transpose()?;
+        let due = self.due_times().clone();
+        Ok(CronJobs::new(
+            self.database(),
+            due,
+            self.actor_id().as_str(),
+            key.map(Arc::new),
+            limits,
+        ))
     }
 
     /// Waits until everything that was written so far is durable. An action's success waits for this by itself.

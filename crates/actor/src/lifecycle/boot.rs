@@ -112,6 +112,7 @@ impl Cell {
             self.shared.metrics.booted(took);
             self.announce(Phase::Ready);
             idle::watch(self, &awake);
+            crate::schedule::watch(self, &awake);
         } else {
             // Destroyed while it started; the destroyer waits for this task to let go.
             self.discard(&awake).await;

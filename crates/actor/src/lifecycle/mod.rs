@@ -12,7 +12,7 @@ mod work;
 
 pub(crate) use busy::Busy;
 pub use busy::KeepAwake;
-pub(crate) use cell::{Cell, CellRef};
+pub(crate) use cell::{Awake, Cell, CellRef};
 pub use machine::Phase;
 pub(crate) use stop::Cause;
 pub(crate) use work::{Work, too_many_awake};

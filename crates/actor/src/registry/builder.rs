@@ -110,6 +110,7 @@ impl RegistryBuilder {
             allow_ambiguous_keys,
         });
         crate::preview::sweep_regularly(&shared);
+        super::alarm::start(&shared);
         Ok(Registry::new(shared))
     }
 }

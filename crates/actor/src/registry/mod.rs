@@ -1,5 +1,6 @@
 //! All actors of one process: definitions by name, actors by id, and the bounds of the whole.
 
+mod alarm;
 mod awake;
 mod builder;
 mod cells;

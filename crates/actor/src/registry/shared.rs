@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) feed: Feed,
     pub(crate) cells: Cells,
     pub(crate) streams: Streams,
+    /// Notified when an actor is due earlier than was known.
+    pub(crate) alarm: Arc<tokio::sync::Notify>,
     /// Gone once the registry has drained.
     storage: RwLock<Option<Arc<Storage>>>,
     draining: CancellationToken,
@@ -96,6 +98,7 @@ impl Shared {
             feed: Feed::default(),
             cells: Cells::default(),
             streams: Streams::default(),
+            alarm: Arc::default(),
             storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),
             allow_ambiguous_keys: parts.allow_ambiguous_keys,

@@ -17,4 +17,5 @@ mod storage;
 
 pub(crate) use opened::{ActorStore, encode_input};
 pub(crate) use slot::{StoreLease, StoreSlot};
+pub(crate) use state::{decode as decode_value, encode as encode_value};
 pub(crate) use storage::Storage;

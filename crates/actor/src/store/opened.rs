@@ -1,16 +1,19 @@
 //! One opening of one actor's store.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use agentos_store::tables::{ActorRecord, ActorTable, KvTable, MetaTable, PreviewTable};
-use agentos_store::{Database, Error};
+use agentos_store::{Database, Error, HostIndex};
 use agentos_value::Value;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::state::{State, decode, encode};
 use super::storage::Opening;
-use crate::Failure;
 use crate::registry::Identity;
+use crate::schedule::Schedules;
+use crate::{DueTimes, Failure};
 
 /// The name under which the runtime notes that the actor has been booted.
 const BOOTED: &str = "booted";
@@ -22,13 +25,17 @@ pub(crate) struct ActorStore {
     generation: u64,
     directory: Option<std::path::PathBuf>,
     state: State,
+    due: DueTimes,
+    schedules: Schedules,
     opening: Mutex<Option<Opening>>,
 }
 
 impl ActorStore {
     /// Reads what has to be in memory. Blocks.
-    pub(crate) fn new(opening: Opening) -> Result<Self, Error> {
+    pub(crate) fn new(opening: Opening, index: &HostIndex, alarm: Arc<Notify>, actor_id: &str) -> Result<Self, Error> {
         let database = opening.database.clone();
+        let due = DueTimes::of_registry(index.clone(), alarm, actor_id, &database);
+        let schedules = Schedules::new(&database, due.clone());
         let state = State::open(&database)?;
         let (generation, directory) = (opening.generation, opening.directory.clone());
         Ok(Self {
@@ -36,6 +43,8 @@ impl ActorStore {
             generation,
             directory,
             state,
+            due,
+            schedules,
             opening: Mutex::new(Some(opening)),
         })
     }
@@ -54,6 +63,16 @@ impl ActorStore {
 
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// When the actor must be awake next.
+    pub(crate) const fn due(&self) -> &DueTimes {
+        &self.due
+    }
+
+    /// Actions that the actor has set for later.
+    pub(crate) const fn schedules(&self) -> &Schedules {
+        &self.schedules
     }
 
     pub(crate) fn kv(&self) -> KvTable {

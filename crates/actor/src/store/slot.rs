@@ -53,7 +53,9 @@ impl StoreSlot {
             Some(store) => Arc::clone(store),
             None => {
                 let (storage, id) = (cell.shared.storage()?, cell.identity.id.clone());
-                let open = move || ActorStore::new(storage.open_actor(id.as_str())?);
+                let alarm = Arc::clone(&cell.shared.alarm);
+                let open =
+                    move || ActorStore::new(storage.open_actor(id.as_str())?, storage.index(), alarm, id.as_str());
                 let store = Arc::new(blocking(open).await??);
                 *slot = Some(Arc::clone(&store));
                 store

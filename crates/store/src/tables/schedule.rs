@@ -102,6 +102,14 @@ impl ScheduleTable {
         })
     }
 
+    /// The earliest due time later than `now`.
+    pub fn next_due_after(&self, now: i64) -> Result<Option<i64>> {
+        self.database.read(|connection| {
+            let sql = "SELECT min(due_at) FROM agent_os_schedules WHERE due_at > ?1";
+            Ok(connection.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
+        })
+    }
+
     /// Actions due at `now`, earliest first, at most `most`.
     pub fn due(&self, now: i64, most: usize) -> Result<Vec<ScheduleRow>> {
         self.database.read(|connection| {

@@ -97,6 +97,7 @@ fn schedules_are_bounded_and_come_in_order() {
         })
     );
     assert_eq!(table.next_due(), Ok(Some(10)));
+    assert_eq!(table.next_due_after(10), Ok(Some(20)));
     assert_eq!(table.due(9, 9).unwrap(), []);
     let due: Vec<_> = table
         .due(20, 9)
