@@ -83,6 +83,9 @@ struct State {
     /// Steps taken or refused, marks not counted.
     count: u64,
     plan: Option<Plan>,
+    /// One in so many reads fails; 0 for none.
+    unreadable: u64,
+    random: Random,
 }
 
 #[derive(Clone, Copy)]
@@ -115,9 +118,16 @@ impl Disk {
         self.shared.state.lock().plan = Some(Plan { at, fault, forever });
     }
 
+    /// Lets one in so many reads fail with an input/output error, at random.
+    pub fn fail_reads(&self, one_in: u64) {
+        self.shared.state.lock().unreadable = one_in;
+    }
+
     /// Lets nothing fail any more.
     pub fn heal(&self) {
-        self.shared.state.lock().plan = None;
+        let mut state = self.shared.state.lock();
+        state.plan = None;
+        state.unreadable = 0;
     }
 
     /// Notes something between two steps.
@@ -144,6 +154,12 @@ impl core::fmt::Debug for Disk {
 }
 
 impl Shared {
+    /// Whether a read fails.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        let mut state = self.state.lock();
+        state.unreadable > 0 && state.random.next().is_multiple_of(state.unreadable)
+    }
+
     /// Asks whether a step may happen, and notes it if so.
     pub(crate) fn step(&self, step: Step) -> Result<(), Fault> {
         let mut state = self.state.lock();
@@ -249,6 +265,7 @@ impl File<'_> {
 }
 
 /// SplitMix64.
+#[derive(Default)]
 struct Random(u64);
 
 impl Random {

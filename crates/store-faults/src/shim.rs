@@ -200,6 +200,17 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, le
     }
 }
 
+unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, data: *mut c_void, len: c_int, offset: i64) -> c_int {
+    // SAFETY: the file is open, and `data` has room for `len` bytes.
+    unsafe {
+        let info = info(file);
+        if info.counts && info.shared.is_unreadable() {
+            return ffi::SQLITE_IOERR_READ;
+        }
+        call!(file, xRead, data, len, offset)
+    }
+}
+
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
     // SAFETY: the file is open.
     unsafe {
@@ -244,7 +255,6 @@ macro_rules! hand_on {
 }
 
 hand_on! {
-    read = xRead(data: *mut c_void, len: c_int, offset: i64);
     file_size = xFileSize(size: *mut i64);
     lock = xLock(level: c_int);
     unlock = xUnlock(level: c_int);

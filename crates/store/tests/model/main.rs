@@ -16,6 +16,7 @@ mod common;
 mod guest;
 #[path = "../../../kernel/tests/vfs_model/op.rs"]
 mod op;
+mod raw;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
