@@ -26,6 +26,7 @@ pub(super) fn start(shared: &Arc<Shared>) {
         Arc::clone(&shared.clock),
         Arc::clone(&shared.alarm),
     );
+    let draining = shared.drain_token();
     let shared = Arc::downgrade(shared);
     runtime.spawn(async move {
         loop {
@@ -35,22 +36,28 @@ pub(super) fn start(shared: &Arc<Shared>) {
                 };
                 look(&shared).unwrap_or_else(|error| {
                     tracing::error!(target: "agentos::actor", %error, "cannot look for actors that are due");
-                    LONGEST_NAP
+                    Some(LONGEST_NAP)
                 })
             };
-            tokio::select! {
-                () = clock.sleep(nap.min(LONGEST_NAP)) => {}
-                () = alarm.notified() => {}
+            match nap {
+                Some(nap) => tokio::select! {
+                    () = clock.sleep(nap.min(LONGEST_NAP)) => {}
+                    () = alarm.notified() => {}
+                },
+                None => tokio::select! {
+                    () = alarm.notified() => {}
+                    () = draining.cancelled() => {}
+                },
             }
         }
     });
 }
 
-/// Wakes who is due; returns when to look again.
-fn look(shared: &Arc<Shared>) -> Result<Duration, Failure> {
+/// Wakes who is due; returns when to look again, or `None` if nobody will be due.
+fn look(shared: &Arc<Shared>) -> Result<Option<Duration>, Failure> {
     let (now, storage) = (shared.clock.now_ms(), shared.storage()?);
     let due = storage.index().due(now, MOST)?;
-    let full = due.len() == MOST;
+    let (any, full) = (!due.is_empty(), due.len() == MOST);
     for (id, _) in due {
         let Ok(id) = ActorId::new(id) else { continue };
         match shared.cell(&id) {
@@ -64,10 +71,9 @@ fn look(shared: &Arc<Shared>) -> Result<Duration, Failure> {
         }
     }
     if full {
-        return Ok(NEXT_LOOK);
+        return Ok(Some(NEXT_LOOK));
     }
     let next = storage.index().next_due_after(now)?;
-    Ok(next.map_or(LONGEST_NAP, |at| {
-        Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0))
-    }))
+    let nap = next.map(|at| Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)));
+    Ok(nap.or(any.then_some(LONGEST_NAP)))
 }

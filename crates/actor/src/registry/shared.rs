@@ -109,6 +109,11 @@ impl Shared {
         self.draining.is_cancelled()
     }
 
+    /// Cancelled when the registry drains.
+    pub(crate) fn drain_token(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Resolves when the registry drains.
     pub(crate) async fn draining(&self) {
         self.draining.cancelled().await;
@@ -309,5 +314,12 @@ impl Shared {
             cell.abandon();
         }
         drop(self.storage.write().take());
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Ends the tasks that wait without a timer.
+        self.draining.cancel();
     }
 }

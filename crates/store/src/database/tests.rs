@@ -231,9 +231,9 @@ fn a_nearly_full_disk_refuses_new_data_and_lets_essentials_pass() {
 #[test]
 fn a_full_file_is_enospc_for_the_whole_commit_and_stays_readable() {
     let directory = tempfile::tempdir().unwrap();
-    let mut database = open(&directory.path().join("a.sqlite"), &V1).unwrap();
+    let database = open(&directory.path().join("a.sqlite"), &V1).unwrap();
     insert(&database, 1).wait().unwrap();
-    let shared = Arc::get_mut(&mut database.shared).unwrap();
+    let shared = &database.shared;
     let set = |pages: i64| {
         let writer = shared.writer.lock();
         let pragma = format!("PRAGMA max_page_count = {pages}");
