@@ -33,6 +33,7 @@ pub struct Builder {
     allow_ambiguous_keys: bool,
     allow_insecure_bind: bool,
     extensions: Vec<Arc<dyn Extension>>,
+    watch: crate::observe::Watch,
 }
 
 impl Gateway {
@@ -50,6 +51,7 @@ impl Gateway {
             allow_ambiguous_keys: false,
             allow_insecure_bind: false,
             extensions: Vec::new(),
+            watch: crate::observe::Watch::default(),
         }
     }
 
@@ -85,7 +87,13 @@ impl Gateway {
             namespace: options.namespace,
             allow_ambiguous_keys: options.allow_ambiguous_keys,
         };
-        let router = Router::new(options.registry, rules, options.limits, options.extensions);
+        let router = Router::new(
+            options.registry,
+            rules,
+            options.limits,
+            options.extensions,
+            options.watch,
+        );
         Running::start(Arc::new(Shared::new(router, tls)), listener)
     }
 }
@@ -161,6 +169,20 @@ impl Builder {
     #[must_use]
     pub fn extension(mut self, extension: Arc<dyn Extension>) -> Self {
         self.extensions.push(extension);
+        self
+    }
+
+    /// Counts requests here, too, for the metrics.
+    #[must_use]
+    pub fn traffic(mut self, traffic: Arc<crate::Traffic>) -> Self {
+        self.watch.traffic = traffic;
+        self
+    }
+
+    /// Called with the span of each request before anything happens in it, to continue the caller's trace.
+    #[must_use]
+    pub fn on_span(mut self, on_span: crate::OnSpan) -> Self {
+        self.watch.on_span = Some(on_span);
         self
     }
 

@@ -52,6 +52,7 @@ impl Router {
     }
 
     pub(crate) fn audit(&self, exchange: &Exchange, step: &str, code: &str) {
+        self.watch.traffic.auth_failed();
         let peer = exchange.peer.address().ip();
         warn!(target: "audit", event = "security.auth.failed", step, code, %peer);
     }

@@ -60,10 +60,17 @@ pub(crate) struct Router {
     pub(crate) budget: Budget,
     failures: Attempts,
     extensions: Vec<Arc<dyn Extension>>,
+    pub(crate) watch: crate::observe::Watch,
 }
 
 impl Router {
-    pub(crate) fn new(registry: Registry, rules: Rules, limits: Limits, extensions: Vec<Arc<dyn Extension>>) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        rules: Rules,
+        limits: Limits,
+        extensions: Vec<Arc<dyn Extension>>,
+        watch: crate::observe::Watch,
+    ) -> Self {
         Self {
             registry,
             rules,
@@ -72,6 +79,7 @@ impl Router {
             failures: Attempts::new(limits.max_auth_failures),
             limits,
             extensions,
+            watch,
         }
     }
 

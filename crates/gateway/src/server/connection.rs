@@ -33,7 +33,7 @@ async fn run(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         service_fn(move |request| {
             let (service, peer) = (Arc::clone(&shared.service), peer.clone());
-            async move { Ok::<_, std::convert::Infallible>(service.serve(request, peer).await) }
+            async move { Ok::<_, std::convert::Infallible>(crate::observe::serve(service, request, peer).await) }
         })
     };
     let limits = shared.limits();
