@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 mod error;
+mod inspector;
 mod run;
 mod userland;
 
@@ -12,7 +13,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match userland::dispatch(&args) {
+    let done = match args.first().map(String::as_str) {
+        Some("inspector") => inspector::dispatch(&args),
+        _ => userland::dispatch(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error}");

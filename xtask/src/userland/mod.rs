@@ -19,13 +19,15 @@ mod sysroot;
 
 use crate::error::{Error, Result};
 use paths::Paths;
+pub(crate) use sources::{digest_without, sha256};
 
 const USAGE: &str = "usage: cargo xtask userland COMMAND
   toolchain        fetch, unpack and prepare the guest toolchain
   cargo ARGS...    run cargo on the guest workspace with that toolchain
   build [NAME...]  build guest programs and commit-ready artefacts
   check            compare sources and artefacts; needs no toolchain
-  verify [NAME...] rebuild and compare bit for bit";
+  verify [NAME...] rebuild and compare bit for bit
+usage: cargo xtask inspector build|check|verify";
 
 /// Runs the command that `args` name.
 pub(crate) fn dispatch(args: &[String]) -> Result<()> {

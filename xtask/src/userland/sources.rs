@@ -31,8 +31,17 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Hash over the names and contents of all files below `folder`; documentation does not count.
 pub(crate) fn digest(folder: &Path) -> Result<String> {
+    digest_without(folder, SKIPPED[0])
+}
+
+/// The same, without what lies below a folder called `skipped` either.
+pub(crate) fn digest_without(folder: &Path, skipped: &str) -> Result<String> {
     let mut hash = Sha256::new();
     for path in files(folder)? {
+        let inside = path.strip_prefix(folder).unwrap_or(&path);
+        if inside.components().any(|part| part.as_os_str() == skipped) {
+            continue;
+        }
         if path.extension().is_some_and(|e| e == "md") {
             continue;
         }
