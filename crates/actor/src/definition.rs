@@ -139,6 +139,11 @@ pub trait ActorDefinition: Send + Sync + 'static {
     /// What kind of action `name` is, or `None` if there is no such action.
     fn action_kind(&self, name: &str) -> Option<ActionKind>;
 
+    /// Whether actors of this kind have a queue of this name, which clients may send to.
+    fn has_queue(&self, _name: &str) -> bool {
+        false
+    }
+
     /// The names of all actions, for people who inspect an actor.
     fn action_names(&self) -> Vec<String> {
         Vec::new()

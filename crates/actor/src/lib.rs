@@ -31,6 +31,7 @@ mod hooks;
 mod lifecycle;
 mod options;
 mod preview;
+pub mod queue;
 mod random;
 mod registry;
 mod request;

@@ -1,10 +1,12 @@
 //! Actions and queue sends over HTTP: one request, one short connection with all its hooks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use agentos_actor::queue::SendOutcome;
 use agentos_actor::{Connection, Transport};
 use agentos_value::ActorError;
-use agentos_wire::{Target, decode_action_request, decode_queue_request, peek_version};
+use agentos_wire::{QueueStatus, Target, decode_action_request, decode_queue_request, peek_version};
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
@@ -39,13 +41,25 @@ pub(crate) async fn queue(
     exchange: &mut Exchange,
     body: Incoming,
     target: &Target,
-    _name: String,
+    name: String,
 ) -> Result<Response<Body>, ActorError> {
-    let (_connection, body) = open(router, exchange, body, target).await?;
+    let (connection, body) = open(router, exchange, body, target).await?;
     let decoded = decode_queue_request(&body, exchange.format.encoding, &router.wire_limits);
-    let (version, _request) = decoded.map_err(|error| error.to_actor_error())?;
+    let (version, request) = decoded.map_err(|error| error.to_actor_error())?;
     exchange.format.version = version;
-    Err(refusal::queue_unsupported())
+    // The actor's deadline for actions bounds the wait.
+    let patience = request.timeout_ms.map_or(Duration::MAX, Duration::from_millis);
+    let sent = connection
+        .send(&name, request.body, request.wait.then_some(patience))
+        .await?;
+    let (status, response) = match sent {
+        SendOutcome::Completed(response) => (QueueStatus::Completed, response),
+        _ => (QueueStatus::TimedOut, None),
+    };
+    let written = exchange.format.queue_response(status, response.as_ref());
+    let written = written.map_err(|error| refusal::internal("a queue's response", &error))?;
+    fits(router, &written)?;
+    Ok(exchange.reply(written))
 }
 
 /// Opens the connection of a request and reads its body: the beginning first, which says how a refusal must be written, and

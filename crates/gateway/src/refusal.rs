@@ -134,7 +134,3 @@ pub(crate) fn not_registered(name: &str) -> ActorError {
         format!("No actor is registered under the name '{name}'."),
     )
 }
-
-pub(crate) fn queue_unsupported() -> ActorError {
-    ActorError::queue("unsupported", "This actor has no queues.")
-}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use agentos_value::{ActorError, ActorId, Key, Value};
 
@@ -11,6 +12,7 @@ use super::dispatch;
 use super::outbox::{Head, Outgoing};
 use crate::error::{connection_closed, limit_exceeded};
 use crate::hooks::hook;
+use crate::queue::SendOutcome;
 use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket};
 
 /// An open connection to an actor. Dropping it closes it.
@@ -66,6 +68,19 @@ impl Connection {
             Ok(result) => result,
             Err(error) => Err(Failure::internal(error).publish("call")),
         }
+    }
+
+    /// Puts a message into a queue of the actor; it is durable when this returns. With `wait`, also waits that long for its
+    /// completion. The message stays even if this future is dropped.
+    ///
+    /// # Errors
+    /// `queue/unsupported` for a queue that the actor does not have, the refusal of `on_before_action`, or
+    /// `agentos/limit_exceeded` for a full queue or a message that is too large.
+    pub async fn send(&self, queue: &str, body: Value, wait: Option<Duration>) -> Result<SendOutcome, ActorError> {
+        let in_flight = InFlight::begin(&self.0)?;
+        let sent = crate::queue::send(&self.0, queue, body, wait).await;
+        drop(in_flight);
+        sent
     }
 
     /// Runs an action; its answer comes out of [`Connection::next`] under `tag`, after the events that it emitted.

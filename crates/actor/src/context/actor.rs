@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Client, Kv};
 use crate::cron::{CronJobs, CronLimits};
 use crate::lifecycle::{Busy, Cause, Cell, CellRef};
+use crate::queue::Queues;
 use crate::store::ActorStore;
 use crate::{Clock, Conn, DueTimes, Event, Failure, KeepAwake, Schedule};
 
@@ -152,6 +153,11 @@ impl ActorContext {
     /// Actions to be called later, durably.
     pub fn schedule(&self) -> Schedule {
         Schedule::new(self.inner.store.schedules().clone(), Arc::clone(self.clock()))
+    }
+
+    /// The actor's queues.
+    pub fn queues(&self) -> Queues {
+        Queues::new(Arc::clone(self.inner.store.queues()), self.clone())
     }
 
     /// When the actor must be awake next. What has due times of its own announces them here.

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::state::{State, decode, encode};
 use super::storage::Opening;
+use crate::queue::Hub;
 use crate::registry::Identity;
 use crate::schedule::Schedules;
 use crate::{DueTimes, Failure};
@@ -27,6 +28,7 @@ pub(crate) struct ActorStore {
     state: State,
     due: DueTimes,
     schedules: Schedules,
+    queues: Arc<Hub>,
     opening: Mutex<Option<Opening>>,
 }
 
@@ -36,6 +38,7 @@ impl ActorStore {
         let database = opening.database.clone();
         let due = DueTimes::of_registry(index.clone(), alarm, actor_id, &database);
         let schedules = Schedules::new(&database, due.clone());
+        let queues = Hub::new(&database);
         let state = State::open(&database)?;
         let (generation, directory) = (opening.generation, opening.directory.clone());
         Ok(Self {
@@ -45,6 +48,7 @@ impl ActorStore {
             state,
             due,
             schedules,
+            queues,
             opening: Mutex::new(Some(opening)),
         })
     }
@@ -73,6 +77,11 @@ impl ActorStore {
     /// Actions that the actor has set for later.
     pub(crate) const fn schedules(&self) -> &Schedules {
         &self.schedules
+    }
+
+    /// The actor's queues.
+    pub(crate) const fn queues(&self) -> &Arc<Hub> {
+        &self.queues
     }
 
     pub(crate) fn kv(&self) -> KvTable {
