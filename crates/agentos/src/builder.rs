@@ -10,6 +10,7 @@ use crate::vm::AgentOs;
 use agentos_kernel::events::{AuditEvent, Event, LimitWarning};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::policy::{InvalidPolicy, Policy};
+use agentos_kernel::vfs::{Filesystem, FsQuota};
 use agentos_net::hook::EgressHook;
 use agentos_net::secrets::Secret;
 use agentos_software::Package;
@@ -42,6 +43,18 @@ pub(crate) struct Options {
     pub(crate) hostname: String,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) callbacks: Callbacks,
+    pub(crate) quota: Option<Arc<FsQuota>>,
+    pub(crate) upper: Option<Upper>,
+}
+
+/// The filesystem that takes what is written outside of mounts.
+#[derive(Clone)]
+pub(crate) struct Upper(pub(crate) Arc<dyn Filesystem>);
+
+impl std::fmt::Debug for Upper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.kind())
+    }
 }
 
 impl Default for Builder {
@@ -58,6 +71,8 @@ impl Default for Builder {
             hostname: "agent-os".to_owned(),
             cache_dir: crate::engine::default_cache_dir(),
             callbacks: Callbacks::default(),
+            quota: None,
+            upper: None,
         };
         Self {
             options,
@@ -176,6 +191,22 @@ impl Builder {
                 callback(entry);
             }
         })
+    }
+
+    /// Counts what the VM stores in this quota, which filesystems of your own may share; made by [`Limits`] through
+    /// [`quota`](crate::quota) unless set.
+    #[must_use]
+    pub fn quota(mut self, quota: Arc<FsQuota>) -> Self {
+        self.options.quota = Some(quota);
+        self
+    }
+
+    /// Keeps what is written outside of mounts in this filesystem, over the packages. It has to tell character devices 0:0
+    /// and extended attributes from everything else, as an overlay needs. In memory unless set.
+    #[must_use]
+    pub fn upper(mut self, filesystem: Arc<dyn Filesystem>) -> Self {
+        self.options.upper = Some(Upper(filesystem));
+        self
     }
 
     /// Adds a mount.

@@ -69,7 +69,7 @@ pub use snapshot::Snapshot;
 pub use software::{Preparation, commands};
 pub use table::{ProcessInfo, ProcessTree};
 pub use usage::{LimitUsage, Usage};
-pub use vm::AgentOs;
+pub use vm::{AgentOs, quota};
 
 /// The kernel's filesystem interface, for mounting one's own.
 pub mod vfs {

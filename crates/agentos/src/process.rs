@@ -39,9 +39,19 @@ pub enum Signal {
     Tstp,
     /// SIGWINCH.
     Winch,
+    /// Any other, by its number; made by [`Signal::named`].
+    Other(u8),
 }
 
 impl Signal {
+    /// The signal with this POSIX name, with or without `SIG`: `SIGTERM`, `TERM`.
+    pub fn named(name: &str) -> Option<Self> {
+        let bare = name.strip_prefix("SIG").unwrap_or(name);
+        let known = (1..KernelSignal::RT_MIN).filter_map(KernelSignal::new);
+        let signal = known.into_iter().find(|signal| signal.name() == bare)?;
+        Some(Self::Other(u8::try_from(signal.number()).ok()?))
+    }
+
     pub(crate) fn kernel(self) -> KernelSignal {
         match self {
             Self::Hup => KernelSignal::HUP,
@@ -55,6 +65,8 @@ impl Signal {
             Self::Stop => KernelSignal::STOP,
             Self::Tstp => KernelSignal::TSTP,
             Self::Winch => KernelSignal::WINCH,
+            // A number that is no signal can do no harm as one that nobody acts on.
+            Self::Other(number) => KernelSignal::new(u32::from(number)).unwrap_or(KernelSignal::WINCH),
         }
     }
 }
@@ -333,6 +345,17 @@ impl ProcessControl {
     /// The limit for which it was killed, if it was.
     pub fn limit(&self) -> Option<LimitExceeded> {
         self.process.limit().cloned()
+    }
+
+    /// The name of the signal that ended it, for example `SIGKILL`, if one did.
+    pub fn ended_by(&self) -> Option<String> {
+        let signal = self.status()?.signal()?;
+        Some(format!("SIG{}", signal.name()))
+    }
+
+    /// The exit code, 128 + n after signal n, if it has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.status().map(|status| i32::from(status.code()))
     }
 
     /// How it ended, if it has.

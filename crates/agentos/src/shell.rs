@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::process::{ProcessControl, Signal, Spawn};
+use crate::stream;
 use crate::vm::AgentOs;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::OpenFile;
@@ -186,6 +187,23 @@ impl ShellControl {
     /// Waits for the end and gives the exit code.
     pub async fn wait(&self) -> Result<i32> {
         self.process.wait().await
+    }
+
+    /// Process id in the VM.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// The exit code, if the program has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.process.exit_code()
+    }
+
+    /// Types: writes everything, and waits while the terminal is full.
+    pub async fn write_all(&self, data: impl AsRef<[u8]>) -> Result<()> {
+        stream::write_all(&self.master, data.as_ref())
+            .await
+            .map_err(Error::os("writeShell"))
     }
 
     /// Sends a signal to the program's process group.

@@ -24,7 +24,12 @@ impl AgentOs {
         let root = self.vm.root.fork(host::SystemClock::shared(), quota);
         Ok(Snapshot {
             root,
-            options: self.vm.options.clone(),
+            options: Options {
+                // Two VMs must not write to one filesystem as if it were their own.
+                quota: None,
+                upper: None,
+                ..self.vm.options.clone()
+            },
         })
     }
 

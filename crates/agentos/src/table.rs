@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::process::Signal;
-use crate::vm::AgentOs;
+use crate::stream;
+use crate::path;
+use crate::vm::{AgentOs, Vm};
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::Process as KernelProcess;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub struct ProcessInfo {
     pub args: Vec<String>,
     /// Exit code once it has ended.
     pub exit_code: Option<i32>,
+    /// Working directory; empty once it has ended.
+    pub cwd: String,
     /// Start, ms since the epoch.
     pub start_time_ms: i64,
 }
@@ -42,9 +46,28 @@ pub struct ProcessTree {
 impl AgentOs {
     /// Every process of the VM, by pid. The VM's own init is not listed.
     pub async fn all_processes(&self) -> Result<Vec<ProcessInfo>> {
-        let mut all: Vec<ProcessInfo> = self.vm.kernel.processes().iter().filter_map(info).collect();
+        let vm = &self.vm;
+        let mut all: Vec<ProcessInfo> = vm.kernel.processes().iter().filter_map(|one| info(vm, one)).collect();
         all.sort_unstable_by_key(|process| process.pid);
         Ok(all)
+    }
+
+    /// Ids of the processes that run, those that only wait to be reaped left out, without the VM's own init.
+    pub fn running(&self) -> Vec<u32> {
+        self.running_processes().map(|process| process.pid().0).collect()
+    }
+
+    /// Waits until no process runs.
+    pub async fn idle(&self) {
+        loop {
+            let Some(process) = self.running_processes().next() else { return };
+            stream::exit(&process).await;
+        }
+    }
+
+    fn running_processes(&self) -> impl Iterator<Item = Arc<KernelProcess>> + use<> {
+        let all = self.vm.kernel.processes().into_iter();
+        all.filter(|process| process.pid() != Pid::INIT && process.exit_status().is_none())
     }
 
     /// Sends a signal to a process of the VM, whoever started it. Success if it has ended and was not reaped yet.
@@ -82,13 +105,15 @@ fn tree(process: &ProcessInfo, all: &[ProcessInfo], depth: usize) -> ProcessTree
     }
 }
 
-fn info(process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
+fn info(vm: &Vm, process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if process.pid() == Pid::INIT {
         return None;
     }
     let argv = process.argv();
+    let place = |cwd| vm.as_root(|cx| vm.kernel.vfs().path_of(cx, &cwd)).ok();
     Some(ProcessInfo {
+        cwd: process.cwd().and_then(place).map_or_else(String::new, |path| path::decode(&path)),
         pid: process.pid().0,
         ppid: process.ppid().0,
         pgid: process.pgid().0,

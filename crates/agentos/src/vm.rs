@@ -11,7 +11,7 @@ use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
-use agentos_kernel::vfs::{FsContext, FsQuota, MemoryFs, Mode, MountOptions};
+use agentos_kernel::vfs::{Filesystem, FsContext, FsQuota, MemoryFs, Mode, MountOptions, OverlayFs};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};
 use agentos_software::Image;
@@ -66,7 +66,7 @@ impl AgentOs {
     pub(crate) fn boot(options: Options) -> Result<Self> {
         let clock = host::SystemClock::shared();
         let image = Image::with(&options.software, &clock)?;
-        let quota = quota(&options.limits);
+        let quota = options.quota.clone().unwrap_or_else(|| quota(&options.limits));
         let root = image.fork(clock, quota.clone());
         options.outlet.install(&root)?;
         Self::boot_on(root, quota, options)
@@ -79,12 +79,16 @@ impl AgentOs {
         let mut config = options.network.guard(options.policy.clone(), &options.limits);
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
+        let top: Arc<dyn Filesystem> = match &options.upper {
+            None => root.clone(),
+            Some(upper) => OverlayFs::new(upper.0.clone(), vec![root.clone()]).map_err(Error::os("boot"))?,
+        };
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
             policy: options.policy.clone(),
             clock: host::SystemClock::shared(),
             entropy: Arc::new(host::SystemEntropy),
-            root: root.clone(),
+            root: top,
             fs_quota: quota.clone(),
             events: feed.clone(),
             hostname: options.hostname.clone().into_bytes(),
@@ -349,8 +353,8 @@ impl std::fmt::Debug for Vm {
     }
 }
 
-/// The VM's own quota.
-pub(crate) fn quota(limits: &Limits) -> Arc<FsQuota> {
+/// What a VM with these limits may store: shared by all its filesystems.
+pub fn quota(limits: &Limits) -> Arc<FsQuota> {
     let counter = |path, unit, cap| Counter::new(path, unit, cap, Errno::ENOSPC);
     Arc::new(FsQuota {
         bytes: counter(
