@@ -1,9 +1,9 @@
 //! Every process of a VM, whoever started it.
 
 use crate::error::{Error, Result};
+use crate::path;
 use crate::process::Signal;
 use crate::stream;
-use crate::path;
 use crate::vm::{AgentOs, Vm};
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::Process as KernelProcess;
@@ -31,6 +31,8 @@ pub struct ProcessInfo {
     pub cwd: String,
     /// Start, ms since the epoch.
     pub start_time_ms: i64,
+    /// End, ms since the epoch, once it has ended.
+    pub exit_time_ms: Option<i64>,
 }
 
 /// A process with its children.
@@ -60,7 +62,9 @@ impl AgentOs {
     /// Waits until no process runs.
     pub async fn idle(&self) {
         loop {
-            let Some(process) = self.running_processes().next() else { return };
+            let Some(process) = self.running_processes().next() else {
+                return;
+            };
             stream::exit(&process).await;
         }
     }
@@ -113,7 +117,10 @@ fn info(vm: &Vm, process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
     let argv = process.argv();
     let place = |cwd| vm.as_root(|cx| vm.kernel.vfs().path_of(cx, &cwd)).ok();
     Some(ProcessInfo {
-        cwd: process.cwd().and_then(place).map_or_else(String::new, |path| path::decode(&path)),
+        cwd: process
+            .cwd()
+            .and_then(place)
+            .map_or_else(String::new, |path| path::decode(&path)),
         pid: process.pid().0,
         ppid: process.ppid().0,
         pgid: process.pgid().0,
@@ -125,5 +132,6 @@ fn info(vm: &Vm, process: &Arc<KernelProcess>) -> Option<ProcessInfo> {
         args: argv.iter().skip(1).map(|arg| lossy(arg)).collect(),
         exit_code: process.exit_status().map(|status| i32::from(status.code())),
         start_time_ms: process.start_time().0 / 1_000_000,
+        exit_time_ms: process.end_time().map(|time| time.0 / 1_000_000),
     })
 }

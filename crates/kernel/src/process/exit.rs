@@ -155,6 +155,7 @@ impl Kernel {
             entry.report = None;
         }
         table.rescue(guarded, wakes);
+        let _ = process.end_time.set(self.clock.now());
         let _ = process.status.set(status);
         match status {
             ExitStatus::Exited(code) => table.tell_parent_status(pid, SigInfo::EXITED, i32::from(code), wakes),

@@ -51,6 +51,7 @@ pub struct Process {
     /// Tasks that wait for its end.
     pub(super) ended: WaitQueue,
     pub(super) status: OnceLock<ExitStatus>,
+    pub(super) end_time: OnceLock<Timestamp>,
     pub(super) breach: OnceLock<LimitExceeded>,
     /// Why the last refused call was refused.
     pub(super) last_denial: Mutex<Option<Box<str>>>,
@@ -179,6 +180,7 @@ impl Process {
             child_changed: WaitSlot::default(),
             ended: WaitQueue::default(),
             status: OnceLock::new(),
+            end_time: OnceLock::new(),
             breach: OnceLock::new(),
             last_denial: Mutex::new(None),
         }
@@ -312,6 +314,11 @@ impl Process {
     /// How it ended, if it has.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.status.get().copied()
+    }
+
+    /// When it ended, if it has.
+    pub fn end_time(&self) -> Option<Timestamp> {
+        self.end_time.get().copied()
     }
 
     /// The limit for which it was killed, if it was.

@@ -1,0 +1,131 @@
+//! From errors of the SDK and the store to those that clients see (api.md section 5.3). This is the only place where it is
+//! decided; what has no documented form is masked by the actor runtime.
+
+use agentos::{Errno, Error, LimitExceeded};
+use agentos_value::{ActorError, Object, Value};
+
+/// The error of an SDK call, as a client sees it.
+pub(crate) fn from_sdk(error: Error) -> ActorError {
+    match error {
+        Error::File { errno, operation, ref path } => {
+            ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, operation, Some(path)))
+        }
+        Error::Os { errno, operation } => {
+            ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, operation, None))
+        }
+        Error::Limit(limit) => exceeded(&limit),
+        Error::Denied(denied) => ActorError::agentos("EACCES", denied.to_string()).with_metadata(Value::object([
+            ("errno", "EACCES".to_owned()),
+            ("syscall", denied.operation.to_string()),
+            ("path", denied.resource_text()),
+            ("rule", denied.rule.to_string()),
+        ])),
+        Error::Refused { operation, .. } => ActorError::agentos("EACCES", error.to_string())
+            .with_metadata(file(Errno::EACCES, operation, None)),
+        Error::RelativePath(ref path) => path_refused(&error, "an absolute path", path),
+        Error::UnnormalizedPath(ref path) => path_refused(&error, "a path without ., .., // and trailing /", path),
+        Error::ReadOnlyPath(path) => ActorError::agentos("EROFS", format!("Path is read-only: {path}")).with_metadata(
+            Value::object([("errno", "EROFS".to_owned()), ("syscall", "open".to_owned()), ("path", path)]),
+        ),
+        Error::CommandNotFound(ref command) => ActorError::agentos("ENOENT", error.to_string())
+            .with_metadata(file(Errno::ENOENT, "spawn", Some(command))),
+        Error::CannotExecute { ref command, errno, .. } => {
+            ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, "spawn", Some(command)))
+        }
+        Error::InvalidOption { option, ref reason } => ActorError::agentos("invalid_argument", error.to_string())
+            .with_metadata(Value::object([("path", option), ("expected", reason.as_str())])),
+        Error::InvalidQuery(ref query) => ActorError::agentos("invalid_argument", query.to_string()),
+        Error::ProcessNotFound(pid) => process_not_found(pid),
+        Error::NoListener { port } => {
+            ActorError::agentos("no_listener", error.to_string()).with_metadata(Value::object([("port", port)]))
+        }
+        Error::Fetch { .. } => ActorError::agentos("bad_response", error.to_string()),
+        Error::Disposed => shutting_down(),
+        error => ActorError::agentos(error.code(), error.to_string()),
+    }
+}
+
+/// `limit_exceeded` with the metadata of limits.md section 1.
+pub(crate) fn exceeded(limit: &LimitExceeded) -> ActorError {
+    ActorError::agentos("limit_exceeded", limit.to_string()).with_metadata(limit_value(limit))
+}
+
+/// What clients get to know of a breach.
+pub(crate) fn limit_value(limit: &LimitExceeded) -> Value {
+    let mut object = Object::new();
+    object.insert("limit", limit.limit);
+    object.insert("observed", number(limit.observed));
+    object.insert("capacity", number(limit.capacity));
+    object.insert("unit", limit.unit);
+    object.insert("operation", limit.operation);
+    object.insert("configurationPath", limit.configuration_path);
+    object.insert("errno", limit.errno.name());
+    Value::Object(object)
+}
+
+/// A limit of the server's own.
+pub(crate) fn own_limit(
+    path: &'static str,
+    noun: &'static str,
+    observed: u64,
+    capacity: u64,
+    operation: &'static str,
+) -> ActorError {
+    exceeded(&LimitExceeded::new(path, noun, observed, capacity, operation, Errno::EAGAIN))
+}
+
+/// A count as a number of JavaScript; beyond 2^53 the largest safe one, which no counter of ours reaches.
+pub(crate) fn number(count: u64) -> Value {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX).min(agentos_value::MAX_SAFE_INTEGER))
+}
+
+/// `process_not_found`.
+pub(crate) fn process_not_found(pid: u32) -> ActorError {
+    ActorError::agentos("process_not_found", format!("Process not found: {pid}"))
+        .with_metadata(Value::object([("pid", pid)]))
+}
+
+/// `shell_not_found`.
+pub(crate) fn shell_not_found(id: &str) -> ActorError {
+    ActorError::agentos("shell_not_found", format!("Shell not found: {id}"))
+        .with_metadata(Value::object([("shellId", id)]))
+}
+
+/// `shutting_down`: the action was not executed.
+pub(crate) fn shutting_down() -> ActorError {
+    ActorError::agentos("shutting_down", "the VM is shutting down; the action was not executed")
+}
+
+/// `unsupported`, for what belongs to a layer that is not there.
+pub(crate) fn unsupported(what: &str) -> ActorError {
+    ActorError::agentos("unsupported", format!("{what} is not supported by this server"))
+}
+
+/// `vm_boot_failed` with a documented cause, or none that a client may know.
+pub(crate) fn boot_failed(cause: &ActorError) -> ActorError {
+    let metadata = Value::object([
+        ("code", Value::from(cause.code.as_ref())),
+        ("message", Value::from(cause.message.as_str())),
+        ("metadata", cause.metadata.clone().unwrap_or(Value::Null)),
+    ]);
+    ActorError::agentos("vm_boot_failed", format!("the VM could not be booted: {}", cause.message))
+        .with_metadata(Value::object([("cause", metadata)]))
+}
+
+fn file(errno: Errno, operation: &str, path: Option<&str>) -> Value {
+    let mut object = Object::new();
+    object.insert("errno", errno.name());
+    object.insert("syscall", operation);
+    if let Some(path) = path {
+        object.insert("path", path);
+    }
+    Value::Object(object)
+}
+
+fn path_refused(error: &Error, expected: &str, path: &str) -> ActorError {
+    ActorError::agentos("invalid_argument", error.to_string()).with_metadata(Value::object([
+        ("path", "path"),
+        ("expected", expected),
+        ("received", path),
+    ]))
+}
