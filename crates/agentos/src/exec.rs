@@ -104,6 +104,12 @@ impl Exec {
         self
     }
 
+    /// Ends the command once it has computed for this long; see [`Spawn::cpu_time`].
+    pub fn cpu_time(mut self, time: Duration) -> Self {
+        self.spawn = self.spawn.cpu_time(time);
+        self
+    }
+
     /// What the command reads from standard input, which is `/dev/null` unless set.
     pub fn stdin(mut self, input: impl Into<Bytes>) -> Self {
         self.stdin = input.into();

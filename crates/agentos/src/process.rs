@@ -5,13 +5,16 @@ use crate::stream;
 use crate::vm::{AgentOs, Vm};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Pid};
-use agentos_kernel::process::{ExitStatus, FileAction, Process as KernelProcess, Signal as KernelSignal, SpawnRequest};
+use agentos_kernel::process::{
+    ExitStatus, FileAction, Process as KernelProcess, Resource, ResourceLimit, Signal as KernelSignal, SpawnRequest,
+};
 use agentos_kernel::{Errno, LimitExceeded};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// A signal that a host sends, by its POSIX name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +100,7 @@ pub struct Spawn {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: Option<String>,
     pub(crate) no_input: bool,
+    pub(crate) cpu_time: Option<Duration>,
 }
 
 impl AgentOs {
@@ -110,6 +114,7 @@ impl AgentOs {
             env: Vec::new(),
             cwd: None,
             no_input: false,
+            cpu_time: None,
         }
     }
 }
@@ -134,6 +139,13 @@ impl Spawn {
     #[must_use]
     pub fn no_input(mut self) -> Self {
         self.no_input = true;
+        self
+    }
+
+    /// Ends the process once it has computed for this long, in whole seconds upwards: SIGXCPU, a second later SIGKILL.
+    #[must_use]
+    pub fn cpu_time(mut self, time: Duration) -> Self {
+        self.cpu_time = Some(time);
         self
     }
 
@@ -172,7 +184,13 @@ impl Spawn {
             pgroup: Some(Pid(0)),
             ..self.request()?
         };
-        self.vm.start(request).await
+        let process = self.vm.start(request).await?;
+        if let Some(time) = self.cpu_time {
+            let soft = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            let limit = ResourceLimit { soft, hard: soft.saturating_add(1) };
+            process.set_resource_limit(Resource::Cpu, limit).map_err(Error::os("spawn"))?;
+        }
+        Ok(process)
     }
 
     /// The request without descriptors and group.

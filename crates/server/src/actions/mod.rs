@@ -1,0 +1,2 @@
+//! actions
+pub(crate) mod args;

@@ -1,0 +1,116 @@
+//! A booted VM with everything that clients have started in it: what actions of the awake kind work on.
+//!
+//! The SDK gives handles to whoever starts something; clients of a server have only numbers. The machine keeps the handles:
+//! of processes ([`processes`]), which it also reads the output of, and of shells ([`shells`]). It forgets them as the limits
+//! say, and at the end of the VM all at once.
+//!
+//! Invariants:
+//!
+//! * Output of a process or shell is announced in the order in which it was written, and its end exactly once, after the last
+//!   output. One task does both for each, so there is no other order.
+//! * A task of the machine holds the VM, never the machine, and ends with the process that it serves: dropping the machine
+//!   after every process was killed leaves no task behind.
+
+mod durable;
+mod processes;
+mod shells;
+
+pub(crate) use durable::Durable;
+pub(crate) use processes::{Record, SpawnPlan};
+pub(crate) use shells::ShellEntry;
+
+use crate::errors::from_sdk;
+use agentos::{AgentOs, Signal};
+use agentos_value::{ActorError, Value};
+use parking_lot::Mutex;
+use processes::Processes;
+use shells::Shells;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Takes the events of a VM: name and payload.
+pub(crate) type Emit = Arc<dyn Fn(&'static str, Value) + Send + Sync>;
+
+/// Time between asking a shell to end and ending it.
+const HANGUP_GRACE: Duration = Duration::from_secs(2);
+
+/// A booted VM.
+pub(crate) struct Machine {
+    pub(crate) vm: AgentOs,
+    pub(crate) durable: Durable,
+    /// Largest message that a client can be sent.
+    pub(crate) most_outgoing: u64,
+    emit: Emit,
+    processes: Mutex<Processes>,
+    shells: Mutex<Shells>,
+}
+
+impl Machine {
+    /// A machine around a VM that nothing was started in.
+    pub(crate) fn new(vm: AgentOs, durable: Durable, most_outgoing: u64, emit: Emit) -> Self {
+        let retained = usize::try_from(vm.limits().max_retained_exited).unwrap_or(usize::MAX);
+        Self {
+            vm,
+            durable,
+            most_outgoing,
+            emit,
+            processes: Mutex::new(Processes::new(retained)),
+            shells: Mutex::default(),
+        }
+    }
+
+    /// Why the VM must not sleep: what runs in it. Empty when nothing does.
+    pub(crate) fn awake_because(&self) -> Vec<String> {
+        let shells = self.shells.lock().running();
+        let mut reasons: Vec<String> = shells.iter().map(|shell| format!("shell:{}", shell.id)).collect();
+        let of_shells = |pid: &u32| shells.iter().any(|shell| shell.pid() == *pid);
+        let running = self.vm.running();
+        reasons.extend(running.iter().filter(|pid| !of_shells(pid)).map(|pid| format!("process:{pid}")));
+        reasons
+    }
+
+    /// Waits until nothing runs.
+    pub(crate) async fn idle(&self) {
+        self.vm.idle().await;
+    }
+
+    /// Ends everything in order: shells are hung up and processes asked to end; what is still there after `budget` is killed.
+    /// Waits for the last announcements, too.
+    pub(crate) async fn stop(&self, budget: Duration) {
+        for shell in self.shells.lock().running() {
+            // A shell that has ended meanwhile needs no signal.
+            let _ = shell.control.signal_group(Signal::Hup);
+        }
+        for pid in self.vm.running() {
+            let _ = self.vm.signal_process(pid, Signal::Term).await;
+        }
+        let _ = tokio::time::timeout(budget, self.vm.idle()).await;
+        self.kill().await;
+    }
+
+    /// Kills everything, without grace.
+    pub(crate) async fn kill(&self) {
+        self.vm.dispose().await;
+        let tasks = self.processes.lock().take_tasks().into_iter();
+        let tasks: Vec<_> = tasks.chain(self.shells.lock().take_tasks()).collect();
+        for task in tasks {
+            // The processes have ended, so their tasks do; one that panicked has nothing more to say.
+            let _ = task.await;
+        }
+    }
+
+    fn emit(&self) -> Emit {
+        Arc::clone(&self.emit)
+    }
+
+    /// Fails for an SDK error, in the form that clients get.
+    pub(crate) fn done<T>(result: Result<T, agentos::Error>) -> Result<T, ActorError> {
+        result.map_err(from_sdk)
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("vm", &self.vm).finish_non_exhaustive()
+    }
+}

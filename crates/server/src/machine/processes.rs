@@ -1,0 +1,210 @@
+//! Processes that clients started by `spawn`.
+
+use super::{Emit, Machine};
+use crate::errors::{from_sdk, limit_value, process_not_found};
+use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream};
+use agentos_value::{ActorError, Object, Value};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+/// Time between SIGTERM and SIGKILL for a process that ran out of its time.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What to start.
+#[derive(Debug, Default)]
+pub(crate) struct SpawnPlan {
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: Option<String>,
+    /// Written to its standard input at once.
+    pub(crate) stdin: Option<Bytes>,
+    /// Whether its standard input stays open for more.
+    pub(crate) stream_stdin: bool,
+    pub(crate) timeout: Option<Duration>,
+    /// Whether output is announced.
+    pub(crate) capture: bool,
+}
+
+/// A process that a client started.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) control: ProcessControl,
+    stdin: Mutex<StdinWriter>,
+}
+
+/// The processes of a VM that clients know by their ids.
+#[derive(Debug)]
+pub(super) struct Processes {
+    records: VecDeque<Arc<Record>>,
+    retained: usize,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Record {
+    /// `{pid, command, args, running, exitCode}`.
+    pub(crate) fn to_value(&self) -> Value {
+        let exit_code = self.control.exit_code();
+        Value::object([
+            ("pid", Value::from(self.control.pid())),
+            ("command", Value::from(self.command.as_str())),
+            ("args", Value::from(self.args.clone())),
+            ("running", Value::Bool(exit_code.is_none())),
+            ("exitCode", Value::from(exit_code)),
+        ])
+    }
+
+    /// Writes to its standard input; waits while the pipe is full.
+    pub(crate) async fn write_stdin(&self, data: &Bytes) -> Result<(), ActorError> {
+        self.stdin.lock().await.write_all(data).await.map_err(from_sdk)
+    }
+
+    /// Ends its standard input, after everything that is being written.
+    pub(crate) async fn close_stdin(&self) {
+        self.stdin.lock().await.close();
+    }
+}
+
+impl Processes {
+    /// None yet; at most `retained` that have ended are remembered.
+    pub(super) fn new(retained: usize) -> Self {
+        Self {
+            records: VecDeque::new(),
+            retained,
+            tasks: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, record: Arc<Record>, task: JoinHandle<()>) {
+        // A number that the kernel gives out again belongs to the newer process.
+        self.records.retain(|known| known.control.pid() != record.control.pid());
+        self.records.push_back(record);
+        self.forget();
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task);
+    }
+
+    /// Forgets the oldest ended ones beyond what is retained.
+    fn forget(&mut self) {
+        let ended = |record: &Arc<Record>| record.control.exit_code().is_some();
+        let mut excess = self.records.iter().filter(|record| ended(record)).count().saturating_sub(self.retained);
+        self.records.retain(|record| {
+            let forget = excess > 0 && ended(record);
+            excess -= usize::from(forget);
+            !forget
+        });
+    }
+
+    pub(super) fn take_tasks(&mut self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.tasks)
+    }
+}
+
+impl Machine {
+    /// Starts a process and announces what it says.
+    pub(crate) async fn spawn(&self, plan: SpawnPlan) -> Result<u32, ActorError> {
+        let mut spawn = self.vm.spawn(&plan.command, &plan.args);
+        for (name, value) in plan.env {
+            spawn = spawn.env(name, value);
+        }
+        if let Some(cwd) = plan.cwd {
+            spawn = spawn.cwd(cwd);
+        }
+        let mut process = spawn.start().await.map_err(from_sdk)?;
+        let control = process.control();
+        let record = Arc::new(Record {
+            command: plan.command,
+            args: plan.args,
+            stdin: Mutex::new(process.stdin()),
+            control: control.clone(),
+        });
+        let feed = plan.stdin.map(|input| (Arc::clone(&record), input, plan.stream_stdin));
+        let task = tokio::spawn(serve(process, self.emit(), feed, plan.timeout, plan.capture));
+        self.processes.lock().add(record, task);
+        Ok(control.pid())
+    }
+
+    /// The process with this id, if a client started it.
+    pub(crate) fn process(&self, pid: u32) -> Result<Arc<Record>, ActorError> {
+        let processes = self.processes.lock();
+        let found = processes.records.iter().find(|record| record.control.pid() == pid);
+        found.cloned().ok_or_else(|| process_not_found(pid))
+    }
+
+    /// The processes that clients started, oldest first.
+    pub(crate) fn process_records(&self) -> Vec<Arc<Record>> {
+        let mut processes = self.processes.lock();
+        processes.forget();
+        processes.records.iter().cloned().collect()
+    }
+}
+
+/// Announces output and end of a process, feeds it, and ends it when its time is over.
+async fn serve(
+    mut process: Process,
+    emit: Emit,
+    feed: Option<(Arc<Record>, Bytes, bool)>,
+    timeout: Option<Duration>,
+    capture: bool,
+) {
+    let control = process.control();
+    let feeding = feed.map(|(record, input, keep_open)| {
+        tokio::spawn(async move {
+            // A process that does not read its input is no failure.
+            let _ = record.write_stdin(&input).await;
+            if !keep_open {
+                record.close_stdin().await;
+            }
+        })
+    });
+    let ending = timeout.map(|timeout| tokio::spawn(end_after(control.clone(), timeout)));
+    while let Ok(Some(Output { stream, data })) = process.next_output().await {
+        if capture {
+            emit("processOutput", output(control.pid(), stream, data));
+        }
+    }
+    // Also where both streams were closed before the end.
+    let code = control.wait().await.unwrap_or_default();
+    for task in [feeding, ending].into_iter().flatten() {
+        task.abort();
+    }
+    emit("processExit", exit(&control, code));
+}
+
+async fn end_after(control: ProcessControl, timeout: Duration) {
+    tokio::time::sleep(timeout).await;
+    let _ = control.signal_group(Signal::Term);
+    tokio::time::sleep(GRACE).await;
+    let _ = control.signal_group(Signal::Kill);
+}
+
+fn output(pid: u32, stream: Stream, data: Bytes) -> Value {
+    let stream = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    Value::object([
+        ("pid", Value::from(pid)),
+        ("stream", Value::from(stream)),
+        ("data", Value::Bytes(data)),
+    ])
+}
+
+fn exit(control: &ProcessControl, code: i32) -> Value {
+    let mut payload = Object::new();
+    payload.insert("pid", control.pid());
+    payload.insert("exitCode", code);
+    if let Some(signal) = control.ended_by() {
+        payload.insert("signal", signal);
+    }
+    if let Some(limit) = control.limit() {
+        payload.insert("limit", limit_value(&limit));
+    }
+    Value::Object(payload)
+}
