@@ -5,7 +5,7 @@ use crate::events::Callbacks;
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
-use crate::permissions::PolicyInput;
+use crate::permissions::{Permissions, PolicyInput};
 use crate::vm::AgentOs;
 use agentos_kernel::events::{AuditEvent, Event, LimitWarning};
 use agentos_kernel::limits::Limits;
@@ -252,6 +252,22 @@ impl Builder {
     pub fn cache_dir(mut self, path: Option<PathBuf>) -> Self {
         self.options.cache_dir = path;
         self
+    }
+
+    /// What guests and clients of the VM would be allowed to do, without creating it.
+    ///
+    /// # Errors
+    /// What [`create`](Self::create) would fail with.
+    pub fn policy(&self) -> Result<Permissions> {
+        Ok(Permissions::planned(&self.clone().checked()?))
+    }
+
+    /// Checks all options without creating anything.
+    ///
+    /// # Errors
+    /// What [`create`](Self::create) would fail with.
+    pub fn check(&self) -> Result<()> {
+        self.clone().checked().map(drop)
     }
 
     /// Checks all options, then creates the VM. Nothing is left behind when a check fails.

@@ -22,6 +22,11 @@ impl SystemClock {
     }
 }
 
+/// The host's clock, as VMs have it; for filesystems of your own.
+pub fn system_clock() -> Arc<dyn Clock> {
+    SystemClock::shared()
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -59,6 +59,7 @@ pub use events::Events;
 pub use exec::{Exec, ExecOutput};
 pub use fetch::{RequestBody, ResponseBody};
 pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, Stat, WriteOutcome};
+pub use host::system_clock;
 pub use http;
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
@@ -73,6 +74,8 @@ pub use vm::{AgentOs, quota};
 
 /// The kernel's filesystem interface, for mounting one's own.
 pub mod vfs {
+    pub use agentos_kernel::clock::{Clock, Timestamp};
+    pub use agentos_kernel::id::{Gid, Ino, Uid};
     pub use agentos_kernel::vfs::*;
 }
 

@@ -69,6 +69,11 @@ impl Mount {
         self
     }
 
+    /// Path in the VM.
+    pub fn guest(&self) -> &str {
+        &self.guest
+    }
+
     /// The filesystem with the caps of this mount, if it has any.
     pub(crate) fn capped(&self, filesystem: Arc<dyn Filesystem>) -> Arc<dyn Filesystem> {
         match (self.max_bytes, self.max_files) {

@@ -3,6 +3,7 @@
 //! The kernel decides by the policy; the egress guard decides by the address, whatever the policy says. An explanation
 //! holds both, because a request has to pass both.
 
+use crate::builder::Options;
 use crate::error::{Error, Result};
 use crate::vm::Vm;
 use agentos_kernel::policy::{self, Host, InvalidPolicy, Policy, Scope};
@@ -58,6 +59,16 @@ impl Permissions {
             policy,
             exempt_ports: Arc::default(),
         })
+    }
+
+    /// The policy that a VM with these options would have.
+    pub(crate) fn planned(options: &Options) -> Self {
+        let policy = Arc::clone(&options.policy);
+        Self {
+            guard: Arc::new(Guard::new(options.network.guard(Arc::clone(&policy), &options.limits))),
+            policy,
+            exempt_ports: options.network.exempt_ports(),
+        }
     }
 
     /// The policy of a VM.

@@ -187,8 +187,13 @@ impl Spawn {
         let process = self.vm.start(request).await?;
         if let Some(time) = self.cpu_time {
             let soft = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-            let limit = ResourceLimit { soft, hard: soft.saturating_add(1) };
-            process.set_resource_limit(Resource::Cpu, limit).map_err(Error::os("spawn"))?;
+            let limit = ResourceLimit {
+                soft,
+                hard: soft.saturating_add(1),
+            };
+            process
+                .set_resource_limit(Resource::Cpu, limit)
+                .map_err(Error::os("spawn"))?;
         }
         Ok(process)
     }

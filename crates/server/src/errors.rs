@@ -7,9 +7,11 @@ use agentos_value::{ActorError, Object, Value};
 /// The error of an SDK call, as a client sees it.
 pub(crate) fn from_sdk(error: Error) -> ActorError {
     match error {
-        Error::File { errno, operation, ref path } => {
-            ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, operation, Some(path)))
-        }
+        Error::File {
+            errno,
+            operation,
+            ref path,
+        } => ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, operation, Some(path))),
         Error::Os { errno, operation } => {
             ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, operation, None))
         }
@@ -20,15 +22,21 @@ pub(crate) fn from_sdk(error: Error) -> ActorError {
             ("path", denied.resource_text()),
             ("rule", denied.rule.to_string()),
         ])),
-        Error::Refused { operation, .. } => ActorError::agentos("EACCES", error.to_string())
-            .with_metadata(file(Errno::EACCES, operation, None)),
+        Error::Refused { operation, .. } => {
+            ActorError::agentos("EACCES", error.to_string()).with_metadata(file(Errno::EACCES, operation, None))
+        }
         Error::RelativePath(ref path) => path_refused(&error, "an absolute path", path),
         Error::UnnormalizedPath(ref path) => path_refused(&error, "a path without ., .., // and trailing /", path),
-        Error::ReadOnlyPath(path) => ActorError::agentos("EROFS", format!("Path is read-only: {path}")).with_metadata(
-            Value::object([("errno", "EROFS".to_owned()), ("syscall", "open".to_owned()), ("path", path)]),
-        ),
-        Error::CommandNotFound(ref command) => ActorError::agentos("ENOENT", error.to_string())
-            .with_metadata(file(Errno::ENOENT, "spawn", Some(command))),
+        Error::ReadOnlyPath(path) => {
+            ActorError::agentos("EROFS", format!("Path is read-only: {path}")).with_metadata(Value::object([
+                ("errno", "EROFS".to_owned()),
+                ("syscall", "open".to_owned()),
+                ("path", path),
+            ]))
+        }
+        Error::CommandNotFound(ref command) => {
+            ActorError::agentos("ENOENT", error.to_string()).with_metadata(file(Errno::ENOENT, "spawn", Some(command)))
+        }
         Error::CannotExecute { ref command, errno, .. } => {
             ActorError::agentos(errno.name(), error.to_string()).with_metadata(file(errno, "spawn", Some(command)))
         }
@@ -71,12 +79,23 @@ pub(crate) fn own_limit(
     capacity: u64,
     operation: &'static str,
 ) -> ActorError {
-    exceeded(&LimitExceeded::new(path, noun, observed, capacity, operation, Errno::EAGAIN))
+    exceeded(&LimitExceeded::new(
+        path,
+        noun,
+        observed,
+        capacity,
+        operation,
+        Errno::EAGAIN,
+    ))
 }
 
 /// A count as a number of JavaScript; beyond 2^53 the largest safe one, which no counter of ours reaches.
 pub(crate) fn number(count: u64) -> Value {
-    Value::Int(i64::try_from(count).unwrap_or(i64::MAX).min(agentos_value::MAX_SAFE_INTEGER))
+    Value::Int(
+        i64::try_from(count)
+            .unwrap_or(i64::MAX)
+            .min(agentos_value::MAX_SAFE_INTEGER),
+    )
 }
 
 /// `process_not_found`.
@@ -108,8 +127,11 @@ pub(crate) fn boot_failed(cause: &ActorError) -> ActorError {
         ("message", Value::from(cause.message.as_str())),
         ("metadata", cause.metadata.clone().unwrap_or(Value::Null)),
     ]);
-    ActorError::agentos("vm_boot_failed", format!("the VM could not be booted: {}", cause.message))
-        .with_metadata(Value::object([("cause", metadata)]))
+    ActorError::agentos(
+        "vm_boot_failed",
+        format!("the VM could not be booted: {}", cause.message),
+    )
+    .with_metadata(Value::object([("cause", metadata)]))
 }
 
 fn file(errno: Errno, operation: &str, path: Option<&str>) -> Value {
@@ -128,4 +150,33 @@ fn path_refused(error: &Error, expected: &str, path: &str) -> ActorError {
         ("expected", expected),
         ("received", path),
     ]))
+}
+
+/// The error of the store, as a client sees it. The full text names files of the host and goes to the log.
+pub(crate) fn from_store(error: &agentos_store::Error) -> ActorError {
+    tracing::error!(%error, "the storage failed");
+    match error {
+        agentos_store::Error::Limit {
+            limit,
+            observed,
+            capacity,
+        } => ActorError::agentos(
+            "limit_exceeded",
+            format!("limit exceeded: {limit}: {observed} of {capacity}"),
+        )
+        .with_metadata(Value::object([
+            ("limit", Value::from(limit.rsplit('.').next().unwrap_or(limit))),
+            ("observed", number(*observed)),
+            ("capacity", number(*capacity)),
+            ("configurationPath", Value::from(*limit)),
+        ])),
+        error if error.code() == "storage_corrupt" => ActorError::agentos(
+            "storage_corrupt",
+            "the storage of this VM is damaged; its files are left as they are",
+        ),
+        error => {
+            let errno = error.errno();
+            ActorError::agentos(errno.name(), errno.to_string()).with_metadata(file(errno, "fsync", None))
+        }
+    }
 }

@@ -1,8 +1,35 @@
 //! agentOS as a service: the VM as an actor, its actions, configuration and the registry that serves it.
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports)]
 
 mod actions;
+mod audit;
+mod config;
+mod definition;
 mod errors;
+mod hooks;
+mod limits;
+mod logs;
 mod machine;
+mod options;
+mod registry;
+mod running;
+mod serve;
+mod session;
 mod shapes;
+mod shared;
+mod vm_actor;
+
+pub use agentos;
+pub use agentos_actor as actor;
+pub use agentos_actor::{Conn, Failure, HookContext, HookSet};
+pub use agentos_value::{ActorError, Value};
+pub use config::{ConfigError, InvalidConfig, ServerConfig, Token, token_file};
+pub use definition::{VmDefinition, VmDefinitionBuilder};
+pub use hooks::VmHooks;
+pub use limits::ServerLimits;
+pub use logs::{LogFormat, init as init_logs};
+pub use options::{OptionsRequest, Persist, VmOptions};
+pub use registry::{Registry, RegistryBuilder, ServerError};
+pub use running::Running;
+pub use serve::{DEFAULT_NAME, ServeError, serve, start};
+pub use session::{NoSessions, SESSION_ACTIONS, SessionLayer};

@@ -84,7 +84,12 @@ pub(crate) fn exec_result(output: ExecOutput, form: OutputAs, captured: bool) ->
 /// `ProcessInfo`.
 pub(crate) fn process_info(info: &ProcessInfo) -> Object {
     let mut object = Object::with_capacity(12);
-    for (name, id) in [("pid", info.pid), ("ppid", info.ppid), ("pgid", info.pgid), ("sid", info.sid)] {
+    for (name, id) in [
+        ("pid", info.pid),
+        ("ppid", info.ppid),
+        ("pgid", info.pgid),
+        ("sid", info.sid),
+    ] {
         object.insert(name, id);
     }
     object.insert("driver", DRIVER);

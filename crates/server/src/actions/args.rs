@@ -286,9 +286,12 @@ fn describe(value: &Value) -> String {
 
 /// The known name that is spelled most like `name`, if one nearly is.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), *candidate));
+    let scored = known.iter().map(|candidate| {
+        (
+            strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()),
+            *candidate,
+        )
+    });
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)
 }

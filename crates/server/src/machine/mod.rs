@@ -21,15 +21,16 @@ pub(crate) use shells::ShellEntry;
 
 use crate::errors::from_sdk;
 use agentos::{AgentOs, Signal};
-use agentos_value::{ActorError, Value};
+use agentos_actor::Event;
+use agentos_value::ActorError;
 use parking_lot::Mutex;
 use processes::Processes;
 use shells::Shells;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Takes the events of a VM: name and payload.
-pub(crate) type Emit = Arc<dyn Fn(&'static str, Value) + Send + Sync>;
+/// Takes the events of a VM.
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Time between asking a shell to end and ending it.
 const HANGUP_GRACE: Duration = Duration::from_secs(2);
@@ -65,7 +66,12 @@ impl Machine {
         let mut reasons: Vec<String> = shells.iter().map(|shell| format!("shell:{}", shell.id)).collect();
         let of_shells = |pid: &u32| shells.iter().any(|shell| shell.pid() == *pid);
         let running = self.vm.running();
-        reasons.extend(running.iter().filter(|pid| !of_shells(pid)).map(|pid| format!("process:{pid}")));
+        reasons.extend(
+            running
+                .iter()
+                .filter(|pid| !of_shells(pid))
+                .map(|pid| format!("process:{pid}")),
+        );
         reasons
     }
 

@@ -3,6 +3,7 @@
 use super::{Emit, Machine};
 use crate::errors::{from_sdk, limit_value, process_not_found};
 use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream};
+use agentos_actor::Event;
 use agentos_value::{ActorError, Object, Value};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ pub(crate) struct SpawnPlan {
     /// Whether its standard input stays open for more.
     pub(crate) stream_stdin: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) cpu_time: Option<Duration>,
     /// Whether output is announced.
     pub(crate) capture: bool,
 }
@@ -93,7 +95,12 @@ impl Processes {
     /// Forgets the oldest ended ones beyond what is retained.
     fn forget(&mut self) {
         let ended = |record: &Arc<Record>| record.control.exit_code().is_some();
-        let mut excess = self.records.iter().filter(|record| ended(record)).count().saturating_sub(self.retained);
+        let mut excess = self
+            .records
+            .iter()
+            .filter(|record| ended(record))
+            .count()
+            .saturating_sub(self.retained);
         self.records.retain(|record| {
             let forget = excess > 0 && ended(record);
             excess -= usize::from(forget);
@@ -115,6 +122,9 @@ impl Machine {
         }
         if let Some(cwd) = plan.cwd {
             spawn = spawn.cwd(cwd);
+        }
+        if let Some(time) = plan.cpu_time {
+            spawn = spawn.cpu_time(time);
         }
         let mut process = spawn.start().await.map_err(from_sdk)?;
         let control = process.control();
@@ -166,7 +176,11 @@ async fn serve(
     let ending = timeout.map(|timeout| tokio::spawn(end_after(control.clone(), timeout)));
     while let Ok(Some(Output { stream, data })) = process.next_output().await {
         if capture {
-            emit("processOutput", output(control.pid(), stream, data));
+            emit(event(
+                "processOutput",
+                control.pid(),
+                output(control.pid(), stream, data),
+            ));
         }
     }
     // Also where both streams were closed before the end.
@@ -174,7 +188,11 @@ async fn serve(
     for task in [feeding, ending].into_iter().flatten() {
         task.abort();
     }
-    emit("processExit", exit(&control, code));
+    emit(event("processExit", control.pid(), exit(&control, code)));
+}
+
+fn event(name: &str, pid: u32, payload: Value) -> Event {
+    Event::new(name, vec![payload]).scope("process", pid)
 }
 
 async fn end_after(control: ProcessControl, timeout: Duration) {

@@ -3,6 +3,7 @@
 use super::{Emit, HANGUP_GRACE, Machine};
 use crate::errors::{from_sdk, shell_not_found};
 use agentos::{Shell, ShellControl, ShellOptions, Signal};
+use agentos_actor::Event;
 use agentos_value::{ActorError, Value};
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -111,7 +112,9 @@ impl Machine {
                 }
             }
         };
-        shells.tasks.push(tokio::spawn(serve(shell, entry, self.emit(), release)));
+        shells
+            .tasks
+            .push(tokio::spawn(serve(shell, entry, self.emit(), release)));
         Ok(id)
     }
 
@@ -151,17 +154,21 @@ impl Machine {
 
 /// Announces output and end of a terminal.
 async fn serve(mut shell: Shell, entry: Arc<ShellEntry>, emit: Emit, release: impl FnOnce()) {
-    let id = || Value::from(entry.id.as_str());
     let mut chunk = BytesMut::with_capacity(CHUNK);
     // The end, or a terminal that cannot be read any more, which is the end as well.
     while shell.read_buf(&mut chunk).await.is_ok_and(|n| n > 0) {
         let data = chunk.split().freeze();
-        emit("shellData", Value::object([("shellId", id()), ("data", Value::Bytes(data))]));
+        emit(event("shellData", &entry.id, ("data", Value::Bytes(data))));
         chunk.reserve(CHUNK);
     }
     let code = entry.control.wait().await.unwrap_or_default();
     release();
-    emit("shellExit", Value::object([("shellId", id()), ("exitCode", Value::from(code))]));
+    emit(event("shellExit", &entry.id, ("exitCode", Value::from(code))));
+}
+
+fn event(name: &str, id: &str, member: (&str, Value)) -> Event {
+    let payload = Value::object([("shellId", Value::from(id)), member]);
+    Event::new(name, vec![payload]).scope("shell", id)
 }
 
 #[cfg(test)]

@@ -1,0 +1,238 @@
+//! Actions on processes (api.md section 4.2).
+
+use super::args::{Arg, Members, Result, invalid_argument};
+use super::{Action, Call, awake};
+use crate::errors::{from_sdk, unsupported};
+use crate::machine::{Machine, SpawnPlan};
+use crate::shapes::{self, OutputAs};
+use agentos::{Exec, Signal};
+use agentos_value::Value;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The actions of this group.
+pub(super) const ACTIONS: &[Action] = &[
+    awake!("exec", exec),
+    awake!("execArgv", exec_argv),
+    awake!("spawn", spawn),
+    awake!("writeProcessStdin", write_stdin),
+    awake!("closeProcessStdin", close_stdin),
+    awake!("waitProcess", wait),
+    awake!("listProcesses", list),
+    awake!("getProcess", get),
+    awake!("allProcesses", all),
+    awake!("processTree", tree),
+    awake!("stopProcess", stop),
+    awake!("killProcess", kill),
+    awake!("signalProcess", signal),
+];
+
+/// Members of `ExecOptions`.
+const EXEC_OPTIONS: &[&str] = &[
+    "env",
+    "cwd",
+    "stdin",
+    "timeout",
+    "filePath",
+    "captureStdio",
+    "cpuTimeLimitMs",
+    "timingMitigation",
+    "encoding",
+];
+
+/// Longest time in ms that can be asked for.
+const MAX_MS: u64 = (1 << 31) - 1;
+
+/// `ExecOptions`, read.
+struct Options {
+    env: Vec<(String, String)>,
+    cwd: Option<String>,
+    stdin: Option<Bytes>,
+    timeout: Option<Duration>,
+    cpu_time: Option<Duration>,
+    capture: bool,
+    form: OutputAs,
+}
+
+impl Options {
+    fn read(mut given: Members) -> Result<Self> {
+        let duration = |ms: Option<u64>| ms.map(Duration::from_millis);
+        // A label for diagnostics; what it says is checked and has no effect.
+        given.text("filePath")?;
+        let freeze = given.take("timingMitigation").map(|arg| arg.word(&["off", "freeze"]));
+        if freeze.transpose()? == Some("freeze") {
+            return Err(unsupported("timingMitigation \"freeze\""));
+        }
+        let encoding = given.take("encoding").map(|arg| arg.word(&["utf8", "buffer"]));
+        Ok(Self {
+            env: given.take("env").map_or_else(|| Ok(Vec::new()), environment)?,
+            cwd: given.text("cwd")?,
+            stdin: given.take("stdin").map(Arg::content).transpose()?,
+            timeout: duration(given.integer("timeout", 1..=MAX_MS)?),
+            cpu_time: duration(given.integer("cpuTimeLimitMs", 1..=MAX_MS)?),
+            capture: given.take("captureStdio").map_or(Ok(true), Arg::flag)?,
+            form: match encoding.transpose()? {
+                Some("buffer") => OutputAs::Bytes,
+                _ => OutputAs::Text,
+            },
+        })
+    }
+}
+
+/// Variables as a client gives them. References to secrets are for those that the operator lets clients use, of which there are
+/// none without a secret provider.
+pub(super) fn environment(arg: Arg) -> Result<Vec<(String, String)>> {
+    arg.dictionary()
+}
+
+async fn exec(Call { machine, mut args, .. }: Call) -> Result<Value> {
+    let command = args.next("command").text()?;
+    let options = Options::read(args.options(EXEC_OPTIONS)?)?;
+    args.end()?;
+    run(machine.vm.exec(command), options).await
+}
+
+async fn exec_argv(Call { machine, mut args, .. }: Call) -> Result<Value> {
+    let argv = args.next("argv").texts()?;
+    let options = Options::read(args.options(EXEC_OPTIONS)?)?;
+    args.end()?;
+    if argv.is_empty() {
+        return Err(invalid_argument(
+            "argv",
+            "a program and its arguments",
+            "an empty array",
+        ));
+    }
+    run(machine.vm.exec_argv(argv), options).await
+}
+
+async fn run(mut exec: Exec, options: Options) -> Result<Value> {
+    for (name, value) in options.env {
+        exec = exec.env(name, value);
+    }
+    if let Some(cwd) = options.cwd {
+        exec = exec.cwd(cwd);
+    }
+    if let Some(stdin) = options.stdin {
+        exec = exec.stdin(stdin);
+    }
+    if let Some(timeout) = options.timeout {
+        exec = exec.timeout(timeout);
+    }
+    if let Some(time) = options.cpu_time {
+        exec = exec.cpu_time(time);
+    }
+    let output = exec.await.map_err(from_sdk)?;
+    Ok(shapes::exec_result(output, options.form, options.capture))
+}
+
+async fn spawn(Call { machine, mut args, .. }: Call) -> Result<Value> {
+    let command = args.next("command").text()?;
+    let arguments = args.optional("args").map_or_else(|| Ok(Vec::new()), Arg::texts)?;
+    let known: Vec<&str> = EXEC_OPTIONS.iter().copied().chain(["streamStdin"]).collect();
+    let mut given = args.options(&known)?;
+    args.end()?;
+    let stream_stdin = given.take("streamStdin").map(Arg::flag).transpose()?;
+    let options = Options::read(given)?;
+    let pid = machine
+        .spawn(SpawnPlan {
+            command,
+            args: arguments,
+            env: options.env,
+            cwd: options.cwd,
+            // Without input of its own a process gets what `writeProcessStdin` sends.
+            stream_stdin: stream_stdin.unwrap_or(options.stdin.is_none()),
+            stdin: options.stdin,
+            timeout: options.timeout,
+            cpu_time: options.cpu_time,
+            capture: options.capture,
+        })
+        .await?;
+    Ok(Value::object([("pid", pid)]))
+}
+
+async fn write_stdin(Call { machine, mut args, .. }: Call) -> Result<Value> {
+    let pid = args.next("pid").pid()?;
+    let data = args.next("data").content()?;
+    args.end()?;
+    machine.process(pid)?.write_stdin(&data).await?;
+    Ok(Value::Undefined)
+}
+
+async fn close_stdin(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    machine.process(pid)?.close_stdin().await;
+    Ok(Value::Undefined)
+}
+
+async fn wait(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    let record = machine.process(pid)?;
+    drop(machine);
+    Ok(record.control.wait().await.map_err(from_sdk)?.into())
+}
+
+async fn list(Call { machine, args, .. }: Call) -> Result<Value> {
+    args.end()?;
+    let records = machine.process_records();
+    Ok(Value::Array(records.iter().map(|record| record.to_value()).collect()))
+}
+
+async fn get(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    Ok(machine.process(pid)?.to_value())
+}
+
+async fn all(Call { machine, args, .. }: Call) -> Result<Value> {
+    args.end()?;
+    let all = machine.vm.all_processes().await.map_err(from_sdk)?;
+    Ok(Value::Array(
+        all.iter()
+            .map(|info| Value::Object(shapes::process_info(info)))
+            .collect(),
+    ))
+}
+
+async fn tree(Call { machine, args, .. }: Call) -> Result<Value> {
+    args.end()?;
+    let forest = machine.vm.process_tree().await.map_err(from_sdk)?;
+    Ok(Value::Array(forest.iter().map(shapes::process_tree).collect()))
+}
+
+async fn stop(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    send(&machine, pid, Signal::Term).await
+}
+
+async fn kill(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    send(&machine, pid, Signal::Kill).await
+}
+
+async fn signal(Call { machine, mut args, .. }: Call) -> Result<Value> {
+    let pid = args.next("pid").pid()?;
+    let name = args.next("signal").text()?;
+    args.end()?;
+    let Some(signal) = Signal::named(&name) else {
+        let received: String = name.chars().take(32).flat_map(char::escape_default).collect();
+        let expected = "the name of a POSIX signal such as SIGTERM";
+        return Err(invalid_argument("signal", expected, &format!("string \"{received}\"")));
+    };
+    send(&machine, pid, signal).await
+}
+
+/// Signals a process that a client started, which may have ended, or any other that runs.
+async fn send(machine: &Machine, pid: u32, signal: Signal) -> Result<Value> {
+    match machine.process(pid) {
+        Ok(record) => record.control.signal(signal).map_err(from_sdk)?,
+        Err(_) => machine.vm.signal_process(pid, signal).await.map_err(from_sdk)?,
+    }
+    Ok(Value::Undefined)
+}
+
+fn only_pid(Call { machine, mut args, .. }: Call) -> Result<(Arc<Machine>, u32)> {
+    let pid = args.next("pid").pid()?;
+    args.end()?;
+    Ok((machine, pid))
+}

@@ -1,0 +1,236 @@
+//! A VM definition in `agentos.toml`: the options of api.md sections 2.1 and 2.2 that need no code.
+
+use super::invalid::InvalidConfig;
+use super::section::Section;
+use crate::definition::{VmDefinition, VmDefinitionBuilder};
+use crate::options::VmOptions;
+use agentos::{LimitsDraft, Mount, Network, Secret, Software};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+const MAX_MS: u64 = (1 << 31) - 1;
+
+/// Reads the section of one definition. Problems of keys and types are the section's; those of values come back.
+pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefinition, InvalidConfig> {
+    let path = section.path().to_owned();
+    let options = options(&mut section, folder);
+    let mut builder = VmDefinition::builder().options(options);
+    builder = times(builder, &mut section);
+    drop(section);
+    builder
+        .build()
+        .map_err(|invalid| InvalidConfig::lines(&path, &invalid.to_string()))
+}
+
+fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> VmDefinitionBuilder {
+    let ms = Duration::from_millis;
+    if let Some(timeout) = section.integer("actionTimeoutMs", 1..=MAX_MS) {
+        builder = builder.action_timeout(ms(timeout));
+    }
+    if let Some(mut sleep) = section.section("sleep") {
+        if let Some(idle) = sleep.integer("idleTimeoutMs", 0..=MAX_MS) {
+            builder = builder.idle_timeout(ms(idle));
+        }
+        if let Some(budget) = sleep.integer("shutdownBudgetMs", 0..=MAX_MS) {
+            builder = builder.shutdown_budget(ms(budget));
+        }
+    }
+    if let Some(mut preview) = section.section("preview") {
+        if let Some(seconds) = preview.integer("defaultExpiresInSeconds", 1..=MAX_MS) {
+            builder = builder.preview_default_expires(Duration::from_secs(seconds));
+        }
+        if let Some(seconds) = preview.integer("maxExpiresInSeconds", 1..=MAX_MS) {
+            builder = builder.preview_max_expires(Duration::from_secs(seconds));
+        }
+        if let Some(host) = preview.text("host") {
+            builder = builder.preview_host(host);
+        }
+        if let Some(sandbox) = preview.flag("pathSandbox") {
+            builder = builder.preview_path_sandbox(sandbox);
+        }
+    }
+    builder
+}
+
+fn options(section: &mut Section, folder: &Path) -> VmOptions {
+    let mut options = VmOptions::new();
+    if let Some(names) = section.texts("software") {
+        let mut packages = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            match name.parse::<Software>() {
+                Ok(package) => packages.push(package),
+                Err(error) => section.problem(&format!("software[{at}]"), error),
+            }
+        }
+        options = options.software(packages);
+    }
+    options = match section.take("persist") {
+        None => options,
+        Some(Value::String(word)) if word == "all" => options.persist_all(),
+        Some(value) => match serde_json::from_value::<Vec<String>>(value) {
+            Ok(paths) => options.persist(paths),
+            Err(_) => {
+                section.problem("persist", "must be \"all\" or an array of paths");
+                options
+            }
+        },
+    };
+    if let Some(policy) = section.take("permissions") {
+        options = options.permissions(policy);
+    }
+    if let Some(limits) = section.take("limits") {
+        match LimitsDraft::default().json_with_units(&limits).finish() {
+            Ok(limits) => options = options.limits(limits),
+            Err(invalid) => invalid.0.iter().for_each(|problem| {
+                // The text begins with the path within the VM.
+                let text = problem.to_string();
+                let (path, reason) = text.split_once(": ").unwrap_or((&text, "is not accepted"));
+                section.problem(path, reason);
+            }),
+        }
+    }
+    if let Some(ports) = section.items("loopbackExemptPorts") {
+        let port = |port: &Value| {
+            port.as_u64()
+                .and_then(|port| u16::try_from(port).ok())
+                .filter(|port| *port > 0)
+        };
+        for (at, _) in ports.iter().enumerate().filter(|(_, value)| port(value).is_none()) {
+            section.problem(
+                &format!("loopbackExemptPorts[{at}]"),
+                "must be a port between 1 and 65535",
+            );
+        }
+        options = options.loopback_exempt_ports(ports.iter().filter_map(port).collect::<Vec<_>>());
+    }
+    if let Some(env) = section.section("env") {
+        options = env
+            .strings()
+            .into_iter()
+            .fold(options, |options, (name, value)| options.env(name, value));
+    }
+    if let Some(cwd) = section.text("cwd") {
+        options = options.cwd(cwd);
+    }
+    if let Some(name) = section.text("hostname") {
+        options = options.hostname(name);
+    }
+    options = mounts(options, section, folder);
+    options = secrets(options, section, folder);
+    network(options, section, folder)
+}
+
+fn mounts(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {
+    for mut given in section.sections("mounts") {
+        let (guest, host) = (given.text("guest"), given.text("host"));
+        let Some(guest) = guest else {
+            given.problem("guest", "is missing: the path in the VM");
+            continue;
+        };
+        // A host directory is read-only unless it says otherwise, as on the command line; without one it is memory.
+        let (mut mount, read_only) = match host {
+            Some(host) => (Mount::host_dir(folder.join(host), guest), true),
+            None => (Mount::memory(guest), false),
+        };
+        if given.flag("readOnly").unwrap_or(read_only) {
+            mount = mount.read_only();
+        }
+        if let Some(bytes) = given.integer("maxBytes", 0..=1 << 40) {
+            mount = mount.max_bytes(bytes);
+        }
+        if let Some(files) = given.integer("maxFiles", 0..=MAX_MS) {
+            mount = mount.max_files(files);
+        }
+        options = options.mount(mount);
+    }
+    options
+}
+
+fn secrets(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {
+    for mut given in section.sections("secrets") {
+        let Some(name) = given.text("name") else {
+            given.problem("name", "is missing: the variable in the VM");
+            continue;
+        };
+        let value = match (given.text("env"), given.text("file")) {
+            (Some(_), Some(_)) => Err("env and file exclude each other".to_owned()),
+            (None, Some(file)) => file_value(&folder.join(file)),
+            (env, None) => variable_value(env.as_deref().unwrap_or(&name)),
+        };
+        match value {
+            Err(reason) => given.problem("value", reason),
+            Ok(value) => {
+                let mut secret = Secret::new(name, value).hosts(given.texts("hosts").unwrap_or_default());
+                if let Some(header) = given.text("header") {
+                    secret = secret.header(header);
+                }
+                options = options.secret(secret);
+            }
+        }
+    }
+    options
+}
+
+fn variable_value(name: &str) -> Result<Vec<u8>, String> {
+    let valid = !name.is_empty() && !name.contains(['=', '\0']);
+    let value = valid.then(|| std::env::var_os(name)).flatten();
+    value
+        .map(std::ffi::OsString::into_encoded_bytes)
+        .ok_or_else(|| format!("the host's environment has no variable {name:?}"))
+}
+
+/// One line break at the end of a file does not belong to the value.
+fn file_value(path: &Path) -> Result<Vec<u8>, String> {
+    let mut value = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for end in [b'\n', b'\r'] {
+        if value.last() == Some(&end) {
+            value.pop();
+        }
+    }
+    Ok(value)
+}
+
+fn network(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {
+    let Some(mut given) = section.section("network") else {
+        return options;
+    };
+    let mut network = Network::new();
+    if let Some(mut dns) = given.section("dns") {
+        network = network.dns_servers(dns.texts("servers").unwrap_or_default());
+        if let Some(overrides) = dns.section("override") {
+            for (host, addresses) in overrides.rest() {
+                match serde_json::from_value::<Vec<String>>(addresses) {
+                    Ok(addresses) => network = network.dns_override(host, addresses),
+                    Err(_) => dns.problem(&format!("override.{host}"), "must be an array of addresses"),
+                }
+            }
+        }
+    }
+    if let Some(mut listen) = given.section("listen") {
+        if let Some(port) = listen.integer("minPort", 1..=65_535) {
+            network = network.min_listen_port(i64::try_from(port).unwrap_or(i64::MAX));
+        }
+        if let Some(port) = listen.integer("maxPort", 1..=65_535) {
+            network = network.max_listen_port(i64::try_from(port).unwrap_or(i64::MAX));
+        }
+        network = network.allow_privileged(listen.flag("allowPrivileged").unwrap_or(false));
+    }
+    network = network.metadata_addresses(given.texts("metadataAddresses").unwrap_or_default());
+    if let Some(timeout) = given.integer("idleTimeoutMs", 1..=MAX_MS) {
+        network = network.idle_timeout(Duration::from_millis(timeout));
+    }
+    if let Some(timeout) = given.integer("totalTimeoutMs", 1..=MAX_MS) {
+        network = network.total_timeout(Duration::from_millis(timeout));
+    }
+    if let Some(proxy) = given.text("proxy") {
+        options = options.proxy(proxy);
+    }
+    for (at, file) in given.texts("trustRoots").unwrap_or_default().iter().enumerate() {
+        match std::fs::read(folder.join(file)) {
+            Ok(pem) => options = options.trust_root(pem),
+            Err(error) => given.problem(&format!("trustRoots[{at}]"), error),
+        }
+    }
+    options.network(network)
+}

@@ -1,0 +1,219 @@
+//! A definition of VMs: what `agentOs(config)` is elsewhere (api.md section 2.1).
+
+use crate::config::InvalidConfig;
+use crate::hooks::{self, Hooks, VmHooks};
+use crate::options::{OptionsRequest, VmOptions};
+use crate::session::{NoSessions, SessionLayer};
+use agentos_actor::{ActorOptions, BoxFuture, Failure};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How VMs of one name are made and who may use them.
+#[derive(Clone)]
+pub struct VmDefinition {
+    pub(crate) plan: Arc<Plan>,
+}
+
+/// What a definition was built from.
+pub(crate) struct Plan {
+    pub(crate) options: OptionsSource,
+    pub(crate) hooks: Hooks,
+    pub(crate) sessions: Arc<dyn SessionLayer>,
+    pub(crate) actor: ActorOptions,
+    pub(crate) preview_host: Option<String>,
+    pub(crate) preview_path_sandbox: bool,
+    pub(crate) user_database: bool,
+}
+
+type MakeOptions = dyn Fn(OptionsRequest) -> BoxFuture<'static, Result<VmOptions, Failure>> + Send + Sync;
+
+/// Where the options of a VM come from.
+pub(crate) enum OptionsSource {
+    /// The same for all, checked when the definition was built.
+    Fixed(Box<VmOptions>),
+    /// Made at each boot.
+    PerVm(Box<MakeOptions>),
+}
+
+/// Puts a [`VmDefinition`] together.
+pub struct VmDefinitionBuilder {
+    options: OptionsSource,
+    hooks: Hooks,
+    sessions: Arc<dyn SessionLayer>,
+    actor: ActorOptions,
+    preview_host: Option<String>,
+    preview_path_sandbox: bool,
+    user_database: bool,
+}
+
+impl VmDefinition {
+    /// Options of a new definition; every one has a default.
+    pub fn builder() -> VmDefinitionBuilder {
+        VmDefinitionBuilder {
+            options: OptionsSource::Fixed(Box::default()),
+            hooks: Arc::new(hooks::None),
+            sessions: Arc::new(NoSessions),
+            actor: ActorOptions::default(),
+            preview_host: None,
+            preview_path_sandbox: true,
+            user_database: false,
+        }
+    }
+
+    /// Whether somebody decides about connections: what listening beyond loopback needs besides a token.
+    pub fn authenticates(&self) -> bool {
+        self.plan.hooks.hooks().before_connect
+    }
+}
+
+impl Default for VmDefinition {
+    /// The bundled commands, the baseline policy, a persistent home, no hooks.
+    fn default() -> Self {
+        Self {
+            plan: Arc::new(VmDefinition::builder().plan()),
+        }
+    }
+}
+
+impl VmDefinitionBuilder {
+    /// Options of all VMs.
+    #[must_use]
+    pub fn options(mut self, options: VmOptions) -> Self {
+        self.options = OptionsSource::Fixed(Box::new(options));
+        self
+    }
+
+    /// Makes the options of a VM at each boot, so that mounts and secrets can differ per key.
+    #[must_use]
+    pub fn options_per_vm<F, R>(mut self, make: F) -> Self
+    where
+        F: Fn(OptionsRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<VmOptions, Failure>> + Send + 'static,
+    {
+        self.options = OptionsSource::PerVm(Box::new(move |request| Box::pin(make(request))));
+        self
+    }
+
+    /// Decides about connections, actions and events.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl VmHooks) -> Self {
+        self.hooks = Arc::new(hooks);
+        self
+    }
+
+    /// Answers the actions of sessions.
+    #[must_use]
+    pub fn sessions(mut self, layer: impl SessionLayer) -> Self {
+        self.sessions = Arc::new(layer);
+        self
+    }
+
+    /// Gives every VM a database of its user's own, which hooks reach.
+    #[must_use]
+    pub fn db(mut self) -> Self {
+        self.user_database = true;
+        self
+    }
+
+    /// How long a VM stays awake with nothing to do (`sleep.idleTimeoutMs`, 900 s); zero means for ever.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.actor.idle_timeout = timeout;
+        self
+    }
+
+    /// Time to stop processes and hooks (`sleep.shutdownBudgetMs`, 30 s).
+    #[must_use]
+    pub fn shutdown_budget(mut self, budget: Duration) -> Self {
+        self.actor.shutdown_budget = budget;
+        self
+    }
+
+    /// Deadline of one action (`actionTimeoutMs`, 900 s).
+    #[must_use]
+    pub fn action_timeout(mut self, timeout: Duration) -> Self {
+        self.actor.action_timeout = timeout;
+        self
+    }
+
+    /// Life of a preview for which none is asked (`preview.defaultExpiresInSeconds`, 3600 s).
+    #[must_use]
+    pub fn preview_default_expires(mut self, life: Duration) -> Self {
+        self.actor.preview_default_expires = life;
+        self
+    }
+
+    /// Longest life of a preview (`preview.maxExpiresInSeconds`, 86,400 s).
+    #[must_use]
+    pub fn preview_max_expires(mut self, life: Duration) -> Self {
+        self.actor.preview_max_expires = life;
+        self
+    }
+
+    /// Host under which `{token}.<host>` serves previews (`preview.host`).
+    #[must_use]
+    pub fn preview_host(mut self, host: impl Into<String>) -> Self {
+        self.preview_host = Some(host.into());
+        self
+    }
+
+    /// Whether pages of the path form are isolated from the gateway's origin (`preview.pathSandbox`, true).
+    #[must_use]
+    pub fn preview_path_sandbox(mut self, isolate: bool) -> Self {
+        self.preview_path_sandbox = isolate;
+        self
+    }
+
+    /// Checks everything that can be known now.
+    ///
+    /// # Errors
+    /// Every problem, with the path of the option.
+    pub fn build(self) -> Result<VmDefinition, InvalidConfig> {
+        let problems = crate::config::Problems::default();
+        if let OptionsSource::Fixed(options) = &self.options
+            && let Err(invalid) = options.check()
+        {
+            problems.extend(invalid);
+        }
+        let (default, most) = (self.actor.preview_default_expires, self.actor.preview_max_expires);
+        if default > most {
+            problems.add(
+                "preview.defaultExpiresInSeconds",
+                format_args!(
+                    "{} must not exceed maxExpiresInSeconds ({})",
+                    default.as_secs(),
+                    most.as_secs()
+                ),
+            );
+        }
+        problems.finish()?;
+        Ok(VmDefinition {
+            plan: Arc::new(self.plan()),
+        })
+    }
+
+    fn plan(self) -> Plan {
+        let mut actor = self.actor;
+        actor.shutdown_event = "vmShutdown";
+        Plan {
+            options: self.options,
+            hooks: self.hooks,
+            sessions: self.sessions,
+            actor,
+            preview_host: self.preview_host,
+            preview_path_sandbox: self.preview_path_sandbox,
+            user_database: self.user_database,
+        }
+    }
+}
+
+impl std::fmt::Debug for VmDefinition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("VmDefinition");
+        if let OptionsSource::Fixed(options) = &self.plan.options {
+            shown.field("options", options);
+        }
+        shown.field("actor", &self.plan.actor).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! The registry: definitions under their names, what bounds all of them, and the way to the network.
+
+use crate::config::InvalidConfig;
+use crate::definition::VmDefinition;
+use crate::limits::ServerLimits;
+use crate::running::Running;
+use crate::shared::Shared;
+use crate::vm_actor::VmActors;
+use agentos_actor::{ActorDefinition, Clock};
+use agentos_gateway::{Gateway, GatewayError};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// VMs and other actors by name, ready to be served.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), agentos_server::ServerError> {
+/// use agentos_server::{Registry, VmDefinition};
+/// let registry = Registry::builder()
+///     .vm("vm", VmDefinition::default())
+///     .data_dir("/var/lib/agentos")
+///     .build()?;
+/// let running = registry.listen("127.0.0.1:6420").await?;
+/// println!("{}", running.url());
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Registry {
+    actors: agentos_actor::Registry,
+    options: Options,
+    /// Definitions that admit everybody.
+    open: Vec<String>,
+    preview: PreviewOptions,
+}
+
+#[derive(Debug, Default)]
+struct Options {
+    token: Option<String>,
+    origins: Vec<String>,
+    tls: Option<(PathBuf, PathBuf)>,
+    limits: ServerLimits,
+    allow_insecure_bind: bool,
+}
+
+/// How previews are served; the same for all definitions of a server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PreviewOptions {
+    pub(crate) host: Option<String>,
+    pub(crate) path_sandbox: bool,
+}
+
+/// Puts a [`Registry`] together.
+#[derive(Default)]
+pub struct RegistryBuilder {
+    vms: Vec<(String, VmDefinition)>,
+    actors: agentos_actor::RegistryBuilder,
+    open: Vec<String>,
+    data_dir: Option<PathBuf>,
+    options: Options,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// Options that cannot be.
+    #[error(transparent)]
+    Invalid(#[from] InvalidConfig),
+    /// Definitions or a data directory that cannot be used.
+    #[error(transparent)]
+    Registry(#[from] agentos_actor::BuildError),
+    /// The gateway cannot serve.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// An address that does not exist.
+    #[error("cannot listen on {address}: {source}")]
+    Address {
+        /// What was asked for.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Registry {
+    /// Begins a registry.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// The actors, for programs that use them without a network.
+    pub fn actors(&self) -> &agentos_actor::Registry {
+        &self.actors
+    }
+
+    /// Listens at an address, `127.0.0.1:6420` for example; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// An address that is taken or does not exist, and one beyond loopback while nobody is authenticated.
+    pub async fn listen(self, address: &str) -> Result<Running, ServerError> {
+        let wrong = |source| ServerError::Address {
+            address: address.to_owned(),
+            source,
+        };
+        let mut addresses = tokio::net::lookup_host(address).await.map_err(wrong)?;
+        let found = addresses
+            .next()
+            .ok_or_else(|| wrong(std::io::ErrorKind::NotFound.into()))?;
+        self.listen_at(found)
+    }
+
+    /// Listens at a numeric address.
+    ///
+    /// # Errors
+    /// Those of [`listen`](Self::listen).
+    pub fn listen_at(self, address: SocketAddr) -> Result<Running, ServerError> {
+        let listener = agentos_gateway::bind(address)?;
+        self.serve(listener)
+    }
+
+    /// Serves a socket that listens already.
+    ///
+    /// # Errors
+    /// Those of [`listen`](Self::listen).
+    pub fn serve(self, listener: TcpListener) -> Result<Running, ServerError> {
+        let Self {
+            actors,
+            options,
+            open,
+            preview,
+        } = self;
+        let mut gateway = Gateway::builder()
+            .origins(options.origins)
+            .limits(options.limits.gateway())
+            .open_definitions(open)
+            .allow_insecure_bind(options.allow_insecure_bind);
+        if let Some(token) = options.token {
+            gateway = gateway.token(token);
+        }
+        if let Some((certificate, key)) = options.tls {
+            gateway = gateway.tls(certificate, key);
+        }
+        if let Some(host) = preview.host {
+            gateway = gateway.preview_host(host);
+        }
+        Ok(Running::new(gateway.build()?.serve(listener)?, actors))
+    }
+}
+
+impl RegistryBuilder {
+    /// Adds VMs under a name of 1 to 64 characters.
+    #[must_use]
+    pub fn vm(mut self, name: impl Into<String>, definition: VmDefinition) -> Self {
+        self.vms.push((name.into(), definition));
+        self
+    }
+
+    /// Adds actors of another kind under a name.
+    #[must_use]
+    pub fn actor(mut self, name: impl Into<String>, definition: impl ActorDefinition) -> Self {
+        let name = name.into();
+        if !definition.hooks().before_connect {
+            self.open.push(name.clone());
+        }
+        self.actors = self.actors.define(name, definition);
+        self
+    }
+
+    /// Where everything durable is kept. Without a directory nothing outlives the registry.
+    #[must_use]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// The token that every request must present.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.options.token = Some(token.into());
+        self
+    }
+
+    /// Origins whose pages may use the API.
+    #[must_use]
+    pub fn cors<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        self.options.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Serves TLS with a certificate chain and a key, PEM files.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.options.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Bounds of the whole.
+    #[must_use]
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Listens beyond loopback although nobody is authenticated.
+    #[must_use]
+    pub fn allow_insecure_bind(mut self, allow: bool) -> Self {
+        self.options.allow_insecure_bind = allow;
+        self
+    }
+
+    /// The clock of all timers; the host's unless set.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.actors = self.actors.clock(clock);
+        self
+    }
+
+    /// Checks everything and opens the data directory. To be called on a tokio runtime, on which actors then run.
+    ///
+    /// # Errors
+    /// Names that cannot be, options that exclude each other, a data directory that another process uses.
+    pub fn build(self) -> Result<Registry, ServerError> {
+        let Self {
+            vms,
+            mut actors,
+            mut open,
+            data_dir,
+            options,
+        } = self;
+        let preview = preview_options(&vms)?;
+        for (name, definition) in vms {
+            if !definition.authenticates() {
+                open.push(name.clone());
+            }
+            let shared = Arc::new(Shared::new(definition.plan, options.limits.clone()));
+            actors = actors.define(name, VmActors(shared));
+        }
+        actors = actors.limits(options.limits.registry());
+        if let Some(directory) = data_dir {
+            actors = actors.data_dir(directory);
+        }
+        Ok(Registry {
+            actors: actors.build()?,
+            options,
+            open,
+            preview,
+        })
+    }
+}
+
+/// One server has one preview host, so definitions that name one must agree.
+fn preview_options(vms: &[(String, VmDefinition)]) -> Result<PreviewOptions, InvalidConfig> {
+    let mut options = PreviewOptions {
+        host: None,
+        path_sandbox: vms.iter().all(|(_, definition)| definition.plan.preview_path_sandbox),
+    };
+    for (name, definition) in vms {
+        match (&options.host, &definition.plan.preview_host) {
+            (Some(first), Some(other)) if first != other => {
+                let reason = format!("must be the same in all definitions, got {other:?} and {first:?}");
+                return Err(InvalidConfig::one(&format!("{name}.preview.host"), reason));
+            }
+            (None, Some(host)) => options.host = Some(host.clone()),
+            _ => {}
+        }
+    }
+    Ok(options)
+}
+
+impl std::fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("vms", &self.vms)
+            .field("actors", &self.actors)
+            .finish_non_exhaustive()
+    }
+}

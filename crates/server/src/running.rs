@@ -1,0 +1,51 @@
+//! A server that serves, and how it ends.
+
+use agentos_actor::Registry;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A serving registry. Dropping it closes the network at once; VMs then end as in a crash.
+#[derive(Debug)]
+pub struct Running {
+    gateway: agentos_gateway::Running,
+    actors: Registry,
+}
+
+impl Running {
+    pub(crate) fn new(gateway: agentos_gateway::Running, actors: Registry) -> Self {
+        Self { gateway, actors }
+    }
+
+    /// The URL for clients on this machine.
+    pub fn url(&self) -> String {
+        self.gateway.url()
+    }
+
+    /// The address of the listening socket.
+    pub fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// The actors behind it.
+    pub fn actors(&self) -> &Registry {
+        &self.actors
+    }
+
+    /// The gateway in front of it.
+    pub fn gateway(&self) -> &agentos_gateway::Running {
+        &self.gateway
+    }
+
+    /// Ends in good order: nothing new is accepted, work in flight gets each VM's shutdown budget and `patience` in all, every
+    /// VM is put to sleep, connections are told to come back. Returns whether everything was completed.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let (completed, ()) = tokio::join!(self.gateway.drain(patience), self.actors.drain());
+        completed
+    }
+
+    /// Ends at once: connections are closed, and what VMs have written is stored.
+    pub async fn close(&self) {
+        self.gateway.close().await;
+        self.actors.drain().await;
+    }
+}

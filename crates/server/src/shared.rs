@@ -1,0 +1,79 @@
+//! What all VMs of one definition share at run time.
+
+use crate::definition::{OptionsSource, Plan};
+use crate::errors::from_sdk;
+use crate::limits::ServerLimits;
+use crate::machine::Machine;
+use crate::options::{OptionsRequest, VmOptions};
+use agentos::Permissions;
+use agentos_actor::{ActorContext, Failure};
+use agentos_value::{ActorError, ActorId, Value};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// A definition in use.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) limits: ServerLimits,
+    /// The VMs that are booted now.
+    machines: Mutex<HashMap<ActorId, Weak<Machine>>>,
+    /// The policy of VMs that all have the same options; made at the first question.
+    permissions: Mutex<Option<Permissions>>,
+}
+
+impl Shared {
+    pub(crate) fn new(plan: Arc<Plan>, limits: ServerLimits) -> Self {
+        Self {
+            plan,
+            limits,
+            machines: Mutex::default(),
+            permissions: Mutex::default(),
+        }
+    }
+
+    /// The booted VM of an actor, if it is booted.
+    pub(crate) fn machine(&self, id: &ActorId) -> Option<Arc<Machine>> {
+        self.machines.lock().get(id).and_then(Weak::upgrade)
+    }
+
+    /// Remembers a VM that was booted.
+    pub(crate) fn booted(&self, id: &ActorId, machine: &Arc<Machine>) {
+        self.machines.lock().insert(id.clone(), Arc::downgrade(machine));
+    }
+
+    /// Forgets a VM that has ended.
+    pub(crate) fn ended(&self, id: &ActorId) {
+        self.machines.lock().remove(id);
+    }
+
+    /// The options of one VM.
+    pub(crate) async fn options(&self, ctx: &ActorContext, input: Value) -> Result<VmOptions, Failure> {
+        match &self.plan.options {
+            OptionsSource::Fixed(options) => Ok((**options).clone()),
+            OptionsSource::PerVm(make) => {
+                let options = make(OptionsRequest::new(ctx.key().clone(), ctx.actor_id().clone(), input)).await?;
+                options
+                    .check()
+                    .map_err(|invalid| ActorError::agentos("invalid_config", invalid.to_string()))?;
+                Ok(options)
+            }
+        }
+    }
+
+    /// The policy of one VM, which need not be booted.
+    pub(crate) async fn permissions(&self, ctx: &ActorContext, input: Value) -> Result<Permissions, Failure> {
+        if let Some(machine) = self.machine(ctx.actor_id()) {
+            return Ok(machine.vm.policy());
+        }
+        let fixed = matches!(self.plan.options, OptionsSource::Fixed(_));
+        if let Some(known) = self.permissions.lock().clone().filter(|_| fixed) {
+            return Ok(known);
+        }
+        let made = self.options(ctx, input).await?.builder.policy().map_err(from_sdk)?;
+        if fixed {
+            *self.permissions.lock() = Some(made.clone());
+        }
+        Ok(made)
+    }
+}

@@ -1,0 +1,222 @@
+//! The VM as an actor.
+//!
+//! The runtime decides when there is a VM; this is what it then does. A boot resolves the options, opens the durable files,
+//! and makes a VM that costs microseconds; the end of an actor ends the VM in order. Actions, events and hooks go through
+//! unchanged in both directions.
+
+use crate::actions;
+use crate::audit::AuditTrail;
+use crate::errors::{from_sdk, from_store};
+use crate::machine::{Durable, Emit, Machine};
+use crate::options::Persist;
+use crate::session::SESSION_ACTIONS;
+use crate::shapes;
+use crate::shared::Shared;
+use agentos_actor::{
+    ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ByteStream, Conn,
+    Event, Failure, HookContext, HookSet, ShutdownReason,
+};
+use agentos_value::{ActorError, Object, Value};
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// VMs of one definition, as the runtime knows them.
+pub(crate) struct VmActors(pub(crate) Arc<Shared>);
+
+/// A booted VM, as the runtime knows it.
+struct VmActor {
+    shared: Arc<Shared>,
+    machine: Arc<Machine>,
+}
+
+/// Part of the shutdown budget that is kept for killing and flushing.
+const RESERVE: u32 = 10;
+
+impl VmActors {
+    async fn boot_vm(&self, ctx: ActorContext, boot: Boot) -> Result<Arc<dyn Actor>, Failure> {
+        let options = self.0.options(&ctx, boot.input).await?;
+        let (paths, all) = (options.persistent_paths(), *options.persisted() == Persist::All);
+        let quota = agentos::quota(&options.limits);
+        let durable = match (database_of(&ctx), paths.is_empty() && !all) {
+            (Some(database), false) => {
+                let (database, quota) = (database.clone(), Arc::clone(&quota));
+                tokio::task::spawn_blocking(move || Durable::open(&database, quota))
+                    .await
+                    .map_err(Failure::internal)?
+                    .map_err(|error| from_store(&error))?
+            }
+            _ => Durable::default(),
+        };
+        let builder = options.builder.quota(quota);
+        let builder = durable.mount(builder, &paths, all).map_err(|errno| {
+            ActorError::agentos(errno.name(), format!("{errno}, opening the persistent directories"))
+        })?;
+        let trail = AuditTrail::new(&ctx, Arc::clone(&self.0.plan.hooks));
+        let builder = listen(builder, ctx.clone(), trail);
+        let vm = builder.create().await.map_err(from_sdk)?;
+        // Persistent directories that were just made belong to the first boot.
+        durable.settled().await?;
+        let emit: Emit = {
+            let ctx = ctx.clone();
+            Arc::new(move |event| ctx.emit(event))
+        };
+        let machine = Arc::new(Machine::new(vm, durable, self.0.limits.max_outgoing_message_size, emit));
+        self.0.booted(ctx.actor_id(), &machine);
+        ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);
+        Ok(Arc::new(VmActor {
+            shared: Arc::clone(&self.0),
+            machine,
+        }))
+    }
+}
+
+fn database_of(_ctx: &ActorContext) -> Option<agentos_store::Database> {
+    None
+}
+
+/// Passes on what the VM reports.
+fn listen(builder: agentos::Builder, ctx: ActorContext, trail: AuditTrail) -> agentos::Builder {
+    builder.on_event(move |event| match event {
+        agentos::Event::LimitWarning(warning) => {
+            tracing::warn!(vm = %ctx.key(), actor = %ctx.actor_id(), message = %warning.message, "a limit is nearly reached");
+            ctx.broadcast("limitWarning", vec![shapes::limit_warning(warning)]);
+        }
+        agentos::Event::Audit(entry) => trail.record(entry),
+        _ => {}
+    })
+}
+
+fn shutdown_event(reason: ShutdownReason) -> Vec<Value> {
+    vec![Value::object([("reason", reason.as_str())])]
+}
+
+impl ActorDefinition for VmActors {
+    fn options(&self) -> ActorOptions {
+        let mut options = self.0.plan.actor.clone();
+        options.boot_timeout = Duration::from_millis(self.0.limits.boot_timeout_ms);
+        options
+    }
+
+    fn hooks(&self) -> HookSet {
+        self.0.plan.hooks.hooks()
+    }
+
+    fn action_kind(&self, name: &str) -> Option<ActionKind> {
+        if let Some(action) = actions::find(name) {
+            return Some(action.kind());
+        }
+        let (_, kind) = SESSION_ACTIONS.iter().find(|(action, _)| *action == name)?;
+        // What nobody answers needs no VM for the answer.
+        match self.0.plan.sessions.answers(name) {
+            true => Some(*kind),
+            false => Some(ActionKind::Stored),
+        }
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        let sessions = SESSION_ACTIONS.iter().map(|(name, _)| *name);
+        actions::all()
+            .map(|action| action.name)
+            .chain(sessions)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn allowed_while_stopping(&self, name: &str) -> bool {
+        actions::is_reading(name)
+    }
+
+    fn boot<'a>(&'a self, ctx: ActorContext, boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
+        Box::pin(self.boot_vm(ctx, boot))
+    }
+
+    fn on_boot_failed<'a>(&'a self, ctx: ActorContext, _error: &'a ActorError) -> BoxFuture<'a, ()> {
+        ctx.broadcast("vmShutdown", shutdown_event(ShutdownReason::Error));
+        Box::pin(ready(()))
+    }
+
+    fn stored_action<'a>(&'a self, ctx: ActorContext, call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            match actions::find(&call.name) {
+                Some(action) => action.call_stored(Arc::clone(&self.0), ctx, call.args).await,
+                None => Ok(self.0.plan.sessions.call(&call.name, call.args).await?),
+            }
+        })
+    }
+
+    fn on_before_connect<'a>(&'a self, ctx: HookContext, params: Value) -> BoxFuture<'a, Result<(), Failure>> {
+        self.0.plan.hooks.on_before_connect(ctx, params)
+    }
+
+    fn create_conn_state<'a>(&'a self, ctx: HookContext, params: Value) -> BoxFuture<'a, Result<Value, Failure>> {
+        self.0.plan.hooks.create_conn_state(ctx, params)
+    }
+
+    fn on_connect<'a>(&'a self, ctx: HookContext, conn: Conn) -> BoxFuture<'a, Result<(), Failure>> {
+        self.0.plan.hooks.on_connect(ctx, conn)
+    }
+
+    fn on_disconnect<'a>(&'a self, ctx: HookContext, conn: Conn) -> BoxFuture<'a, ()> {
+        self.0.plan.hooks.on_disconnect(ctx, conn)
+    }
+
+    fn on_before_action<'a>(
+        &'a self,
+        ctx: HookContext,
+        action: &'a str,
+        args: &'a [Value],
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        self.0.plan.hooks.on_before_action(ctx, action, args)
+    }
+
+    fn can_receive<'a>(&'a self, ctx: HookContext, event: &'a str, args: &'a [Value]) -> BoxFuture<'a, bool> {
+        let payload = args.first().unwrap_or(&Value::Undefined);
+        self.0.plan.hooks.can_receive(ctx, event, payload)
+    }
+}
+
+impl Actor for VmActor {
+    fn action<'a>(&'a self, _ctx: ActorContext, call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            match actions::find(&call.name) {
+                Some(action) => action.call(Arc::clone(&self.machine), call.args).await,
+                None => Ok(self.shared.plan.sessions.call(&call.name, call.args).await?),
+            }
+        })
+    }
+
+    fn awake_because(&self) -> Vec<String> {
+        self.machine.awake_because()
+    }
+
+    fn on_shutdown<'a>(&'a self, ctx: ActorContext, reason: ShutdownReason) -> BoxFuture<'a, ()> {
+        ctx.broadcast("vmShutdown", shutdown_event(reason));
+        Box::pin(ready(()))
+    }
+
+    fn on_sleep<'a>(&'a self, ctx: ActorContext) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let budget = self.shared.plan.actor.shutdown_budget;
+            self.machine.stop(budget - budget / RESERVE).await;
+            if let Err(error) = self.machine.durable.settled().await {
+                tracing::error!(actor = %ctx.actor_id(), %error, "the files of a VM that sleeps could not be stored");
+            }
+            self.shared.ended(ctx.actor_id());
+        })
+    }
+
+    fn on_destroy<'a>(&'a self, ctx: ActorContext) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.machine.kill().await;
+            self.shared.ended(ctx.actor_id());
+        })
+    }
+
+    fn open_port<'a>(&'a self, port: u16) -> BoxFuture<'a, Result<Box<dyn ByteStream>, Failure>> {
+        Box::pin(async move {
+            let stream = self.machine.vm.connect(port).await.map_err(from_sdk)?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+}
