@@ -14,7 +14,7 @@ use crate::shapes;
 use crate::shared::Shared;
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ByteStream, Conn,
-    Event, Failure, HookContext, HookSet, ShutdownReason,
+    Failure, HookContext, HookSet, ShutdownReason,
 };
 use agentos_value::{ActorError, Object, Value};
 use std::future::ready;

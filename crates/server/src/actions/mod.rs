@@ -11,7 +11,7 @@ mod kept;
 mod processes;
 mod shells;
 
-pub(crate) use args::{invalid_argument, nearest};
+pub(crate) use args::nearest;
 
 use crate::machine::Machine;
 use crate::shared::Shared;

@@ -16,8 +16,7 @@ mod processes;
 mod shells;
 
 pub(crate) use durable::Durable;
-pub(crate) use processes::{Record, SpawnPlan};
-pub(crate) use shells::ShellEntry;
+pub(crate) use processes::SpawnPlan;
 
 use crate::errors::from_sdk;
 use agentos::{AgentOs, Signal};

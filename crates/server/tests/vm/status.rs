@@ -1,0 +1,61 @@
+//! Policy, status, and the session actions that are not there.
+
+use crate::support::{Client, json, members, text};
+use agentos_server::{VmDefinition, VmOptions};
+use serde_json::json;
+
+#[tokio::test]
+async fn the_policy_explains_itself_without_a_boot() {
+    let policy = json!({ "fs": { "default": "allow", "rules": [{ "mode": "deny", "operations": ["read"], "paths": ["/home/user/secret"] }] } });
+    let options = VmOptions::new().permissions(policy);
+    let vm = Client::with(VmDefinition::builder().options(options).build().unwrap()).await;
+    let explained = text(&vm.ok("policy.explain", ("fs", "read", "/home/user/secret")).await);
+    assert_eq!(explained["decision"], "deny");
+    assert_eq!(explained["rule"], "permissions.fs.rules[0]");
+    let explained = text(&vm.ok("policy.explain", ("network", "http", "tcp://10.0.0.1:80")).await);
+    assert_eq!(explained["guard"]["label"], "private");
+    assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
+    for args in [("nothing", "read", "/x"), ("fs", "fly", "/x")] {
+        assert_eq!(vm.err("policy.explain", args).await.0, "agentos/invalid_argument");
+    }
+    // The same answers from the booted VM, and enforcement agrees.
+    vm.ok("writeFile", ("/home/user/secret", "x")).await;
+    let explained = text(&vm.ok("policy.explain", ("fs", "read", "/home/user/secret")).await);
+    assert_eq!(explained["rule"], "permissions.fs.rules[0]");
+    let error = vm.call("readFile", ("/home/user/secret",)).await.unwrap_err();
+    assert_eq!(error.code, "EACCES");
+    assert_eq!(error.message, "EACCES: permission denied, /home/user/secret: blocked by fs.read policy");
+    assert_eq!(text(&error.metadata.unwrap())["rule"], "permissions.fs.rules[0]");
+}
+
+#[tokio::test]
+async fn the_status_says_why_the_vm_is_awake() {
+    let vm = Client::new().await;
+    let asleep = vm.ok("vmStatus", ()).await;
+    assert_eq!(members(&asleep), ["state", "awakeBecause", "limits"]);
+    let pid = vm.ok("spawn", ("sleep", json(json!(["1000"])))).await.get("pid").unwrap().as_int().unwrap();
+    vm.ok("openShell", ()).await;
+    let status = vm.ok("vmStatus", ()).await;
+    assert_eq!(members(&status), ["state", "bootedAt", "awakeBecause", "limits"]);
+    let status = text(&status);
+    assert_eq!(status["state"], "ready");
+    let reasons = status["awakeBecause"].as_array().unwrap();
+    assert!(reasons.contains(&json!(format!("process:{pid}"))), "{reasons:?}");
+    assert!(reasons.contains(&json!("shell:shell-1")), "{reasons:?}");
+    assert!(!reasons.iter().any(|reason| reason.as_str().unwrap().starts_with("process:") && *reason != json!(format!("process:{pid}"))));
+    let limits = status["limits"].as_array().unwrap();
+    let processes = limits.iter().find(|limit| limit["name"] == "maxProcesses").unwrap();
+    assert_eq!(processes["capacity"], 256);
+    assert!(processes["observed"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn session_actions_say_that_they_are_not_there() {
+    let vm = Client::new().await;
+    assert_eq!(text(&vm.ok("listAgents", ()).await), json!([]));
+    for (action, _) in agentos_server::SESSION_ACTIONS.iter().filter(|(action, _)| *action != "listAgents") {
+        assert_eq!(vm.err(action, ()).await.0, "agentos/unsupported");
+    }
+    assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
+    assert_eq!(vm.err("noSuchAction", ()).await.0, "actor/action_not_found");
+}
