@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod machine;
 mod options;
+mod previews;
 mod registry;
 mod running;
 mod serve;

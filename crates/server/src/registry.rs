@@ -7,6 +7,8 @@ use crate::running::Running;
 use crate::shared::Shared;
 use crate::vm_actor::VmActors;
 use agentos_actor::{ActorDefinition, Clock};
+use crate::previews::ActorPreviews;
+use agentos_gateway::preview::{PreviewHost, PreviewProxy};
 use agentos_gateway::{Gateway, GatewayError};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ pub struct Registry {
     /// Definitions that admit everybody.
     open: Vec<String>,
     preview: PreviewOptions,
+    definitions: Vec<Arc<Shared>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,32 @@ struct Options {
 pub(crate) struct PreviewOptions {
     pub(crate) host: Option<String>,
     pub(crate) path_sandbox: bool,
+}
+
+/// The proxy of a server, and the host below which previews have origins of their own.
+struct Proxy {
+    proxy: PreviewProxy,
+    host: Option<String>,
+}
+
+impl PreviewOptions {
+    /// The host is `localhost` with the server's port while it is bound to loopback, unless one is named.
+    fn proxy(self, actors: &agentos_actor::Registry, options: &Options, address: SocketAddr) -> Result<Proxy, ServerError> {
+        let loopback = address.ip().to_canonical().is_loopback();
+        let host = self.host.or_else(|| loopback.then(|| format!("localhost:{}", address.port())));
+        let mut given = agentos_gateway::preview::PreviewOptions::default();
+        given.path_sandbox = self.path_sandbox;
+        given.gateway_token.clone_from(&options.token);
+        given.host = match &host {
+            None => None,
+            Some(host) => {
+                let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
+                Some(PreviewHost::parse(host).ok_or_else(wrong)?)
+            }
+        };
+        let proxy = PreviewProxy::new(Arc::new(ActorPreviews(actors.clone())), given);
+        Ok(Proxy { proxy, host })
+    }
 }
 
 /// Puts a [`Registry`] together.
@@ -129,10 +158,21 @@ impl Registry {
             options,
             open,
             preview,
+            definitions,
         } = self;
+        let address = listener.local_addr().map_err(|source| ServerError::Address {
+            address: "the given socket".to_owned(),
+            source,
+        })?;
+        let proxy = preview.proxy(&actors, &options, address)?;
+        if let Some(host) = &proxy.host {
+            let scheme = if options.tls.is_some() { "https" } else { "http" };
+            definitions.iter().for_each(|definition| definition.serves_previews_at(scheme, host));
+        }
         let mut gateway = Gateway::builder()
             .origins(options.origins)
             .limits(options.limits.gateway())
+            .extension(Arc::new(proxy.proxy))
             .open_definitions(open)
             .allow_insecure_bind(options.allow_insecure_bind);
         if let Some(token) = options.token {
@@ -141,7 +181,7 @@ impl Registry {
         if let Some((certificate, key)) = options.tls {
             gateway = gateway.tls(certificate, key);
         }
-        if let Some(host) = preview.host {
+        if let Some(host) = proxy.host {
             gateway = gateway.preview_host(host);
         }
         Ok(Running::new(gateway.build()?.serve(listener)?, actors))
@@ -229,11 +269,13 @@ impl RegistryBuilder {
             options,
         } = self;
         let preview = preview_options(&vms)?;
+        let mut definitions = Vec::new();
         for (name, definition) in vms {
             if !definition.authenticates() {
                 open.push(name.clone());
             }
             let shared = Arc::new(Shared::new(definition.plan, options.limits.clone()));
+            definitions.push(Arc::clone(&shared));
             actors = actors.define(name, VmActors(shared));
         }
         actors = actors.limits(options.limits.registry());
@@ -245,6 +287,7 @@ impl RegistryBuilder {
             options,
             open,
             preview,
+            definitions,
         })
     }
 }

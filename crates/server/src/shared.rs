@@ -10,7 +10,7 @@ use agentos_actor::{ActorContext, Failure};
 use agentos_value::{ActorError, ActorId, Value};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A definition in use.
 pub(crate) struct Shared {
@@ -18,8 +18,16 @@ pub(crate) struct Shared {
     pub(crate) limits: ServerLimits,
     /// The VMs that are booted now.
     machines: Mutex<HashMap<ActorId, Weak<Machine>>>,
+    /// Scheme and host under which previews have origins of their own, once the server listens.
+    preview_origin: OnceLock<(&'static str, String)>,
     /// The policy of VMs that all have the same options; made at the first question.
     permissions: Mutex<Option<Permissions>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -28,8 +36,20 @@ impl Shared {
             plan,
             limits,
             machines: Mutex::default(),
+            preview_origin: OnceLock::new(),
             permissions: Mutex::default(),
         }
+    }
+
+    /// Says where previews are served. The first call counts: a server listens once.
+    pub(crate) fn serves_previews_at(&self, scheme: &'static str, host: &str) {
+        let _ = self.preview_origin.set((scheme, host.to_owned()));
+    }
+
+    /// The URL of a preview that has an origin of its own.
+    pub(crate) fn preview_url(&self, token: &str) -> Option<String> {
+        let (scheme, host) = self.preview_origin.get()?;
+        Some(format!("{scheme}://{token}.{host}/"))
     }
 
     /// The booted VM of an actor, if it is booted.

@@ -38,15 +38,16 @@ impl VmActors {
         let options = self.0.options(&ctx, boot.input).await?;
         let (paths, all) = (options.persistent_paths(), *options.persisted() == Persist::All);
         let quota = agentos::quota(&options.limits);
-        let durable = match (database_of(&ctx), paths.is_empty() && !all) {
-            (Some(database), false) => {
-                let (database, quota) = (database.clone(), Arc::clone(&quota));
+        let database = ctx.database().clone();
+        let durable = match ctx.directory().is_none() || (paths.is_empty() && !all) {
+            true => Durable::default(),
+            false => {
+                let quota = Arc::clone(&quota);
                 tokio::task::spawn_blocking(move || Durable::open(&database, quota))
                     .await
                     .map_err(Failure::internal)?
                     .map_err(|error| from_store(&error))?
             }
-            _ => Durable::default(),
         };
         let builder = options.builder.quota(quota);
         let builder = durable.mount(builder, &paths, all).map_err(|errno| {
@@ -69,10 +70,6 @@ impl VmActors {
             machine,
         }))
     }
-}
-
-fn database_of(_ctx: &ActorContext) -> Option<agentos_store::Database> {
-    None
 }
 
 /// Passes on what the VM reports.

@@ -135,6 +135,14 @@ impl Arg {
         }
     }
 
+    /// A number of seconds, of which the receiver says how many there may be.
+    pub(crate) fn seconds(self) -> Result<i64> {
+        match self.value {
+            Value::Int(number) => Ok(number),
+            other => Err(refused(&self.path, "an integer", &other)),
+        }
+    }
+
     /// A process id.
     pub(crate) fn pid(self) -> Result<u32> {
         let number = self.integer(0..=u64::from(u32::MAX))?;

@@ -8,6 +8,7 @@ mod args;
 mod fetch;
 mod files;
 mod kept;
+mod previews;
 mod processes;
 mod shells;
 
@@ -76,6 +77,7 @@ const GROUPS: &[&[Action]] = &[
     shells::ACTIONS,
     fetch::ACTIONS,
     kept::ACTIONS,
+    previews::ACTIONS,
 ];
 
 /// The actions of VMs, without those of sessions.

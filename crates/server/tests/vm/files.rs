@@ -36,7 +36,7 @@ async fn errors_have_code_text_and_metadata() {
     let vm = Client::new().await;
     let error = vm.call("readFile", ("/nothing",)).await.unwrap_err();
     assert!(error.is("agentos", "ENOENT"));
-    assert_eq!(error.message, "ENOENT: no such file or directory, readFile '/nothing'");
+    assert_eq!(error.message, "ENOENT: No such file or directory, readFile '/nothing'");
     let metadata = text(&error.metadata.unwrap());
     assert_eq!(metadata, json!({ "errno": "ENOENT", "syscall": "readFile", "path": "/nothing" }));
     for (action, args, code, message) in [

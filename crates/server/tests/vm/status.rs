@@ -8,7 +8,7 @@ use serde_json::json;
 async fn the_policy_explains_itself_without_a_boot() {
     let policy = json!({ "fs": { "default": "allow", "rules": [{ "mode": "deny", "operations": ["read"], "paths": ["/home/user/secret"] }] } });
     let options = VmOptions::new().permissions(policy);
-    let vm = Client::with(VmDefinition::builder().options(options).build().unwrap()).await;
+    let vm = Client::asleep(VmDefinition::builder().options(options).build().unwrap()).await;
     let explained = text(&vm.ok("policy.explain", ("fs", "read", "/home/user/secret")).await);
     assert_eq!(explained["decision"], "deny");
     assert_eq!(explained["rule"], "permissions.fs.rules[0]");
@@ -30,7 +30,7 @@ async fn the_policy_explains_itself_without_a_boot() {
 
 #[tokio::test]
 async fn the_status_says_why_the_vm_is_awake() {
-    let vm = Client::new().await;
+    let vm = Client::asleep(VmDefinition::default()).await;
     let asleep = vm.ok("vmStatus", ()).await;
     assert_eq!(members(&asleep), ["state", "awakeBecause", "limits"]);
     let pid = vm.ok("spawn", ("sleep", json(json!(["1000"])))).await.get("pid").unwrap().as_int().unwrap();
@@ -51,11 +51,32 @@ async fn the_status_says_why_the_vm_is_awake() {
 
 #[tokio::test]
 async fn session_actions_say_that_they_are_not_there() {
-    let vm = Client::new().await;
+    let vm = Client::asleep(VmDefinition::default()).await;
     assert_eq!(text(&vm.ok("listAgents", ()).await), json!([]));
     for (action, _) in agentos_server::SESSION_ACTIONS.iter().filter(|(action, _)| *action != "listAgents") {
         assert_eq!(vm.err(action, ()).await.0, "agentos/unsupported");
     }
     assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
     assert_eq!(vm.err("noSuchAction", ()).await.0, "actor/action_not_found");
+}
+
+#[tokio::test]
+async fn previews_are_made_listed_and_revoked() {
+    let vm = Client::asleep(VmDefinition::default()).await;
+    let made = vm.ok("createSignedPreviewUrl", (3000, 60)).await;
+    assert_eq!(members(&made), ["path", "token", "port", "expiresAt"]);
+    let made = text(&made);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!((token.len(), made["path"].as_str().unwrap()), (32, format!("/request/fetch/{token}").as_str()));
+    let listed = vm.ok("listPreviews", ()).await;
+    assert_eq!(members(&listed.as_array().unwrap()[0]), ["id", "port", "createdAt", "expiresAt"]);
+    assert!(!text(&listed).to_string().contains(token));
+    vm.ok("expireSignedPreviewUrl", (token,)).await;
+    vm.ok("expireSignedPreviewUrl", (token,)).await;
+    vm.ok("expirePreview", ("00000000",)).await;
+    assert_eq!(text(&vm.ok("listPreviews", ()).await), json!([]));
+    let error = vm.call("createSignedPreviewUrl", (3000, 100_000)).await.unwrap_err();
+    assert_eq!((error.code.as_ref(), error.message.as_str()), ("invalid_expiry", "expiresInSeconds must be between 1 and 86400"));
+    assert_eq!(vm.err("createSignedPreviewUrl", (0,)).await.0, "agentos/invalid_argument");
+    assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
 }

@@ -27,14 +27,25 @@ impl Client {
         Self::of(registry).await
     }
 
-    /// The VM with the key `k` of a registry.
+    /// The VM with the key `k` of a registry, on a connection that stays open, which wakes it.
     pub(crate) async fn of(registry: Registry) -> Self {
+        Self::over(registry, Transport::Socket).await
+    }
+
+    /// The VM of this definition, on a connection that does not wake it.
+    pub(crate) async fn asleep(definition: VmDefinition) -> Self {
+        let registry = Registry::builder().vm("vm", definition).build().expect("a registry");
+        Self::over(registry, Transport::Http).await
+    }
+
+    async fn over(registry: Registry, transport: Transport) -> Self {
+        agentos_server::init_logs(agentos_server::LogFormat::Text);
         let key = Key::new(["k"]);
         let made = registry.actors().get_or_create("vm", &key, CreateOptions::default()).await;
         let id = made.expect("an id").0.id;
         let connection = registry
             .actors()
-            .connect(&id, ConnectRequest::new(Transport::Socket))
+            .connect(&id, ConnectRequest::new(transport))
             .await
             .expect("an open VM");
         Self { registry, id, connection }

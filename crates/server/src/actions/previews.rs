@@ -1,0 +1,58 @@
+//! Preview URLs (api.md section 4.4). Tokens, their life and their revocation are the actor runtime's; here they get their
+//! shapes.
+
+use super::args::Arg;
+use super::{Action, StoredCall, stored};
+use agentos_actor::Failure;
+use agentos_value::{Object, Value};
+
+/// The actions of this group.
+pub(super) const ACTIONS: &[Action] = &[
+    stored!("createSignedPreviewUrl", create),
+    stored!("expireSignedPreviewUrl", expire),
+    stored!("expirePreview", expire_by_id),
+    stored!("listPreviews", list),
+];
+
+async fn create(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Value, Failure> {
+    let port = args.next("port").port()?;
+    let life = args.optional("expiresInSeconds").map(Arg::seconds).transpose()?;
+    args.end()?;
+    let made = ctx.create_preview(port, life).await?;
+    let mut object = Object::new();
+    object.insert("path", format!("/request/fetch/{}", made.token));
+    if let Some(url) = shared.preview_url(&made.token) {
+        object.insert("url", url);
+    }
+    object.insert("token", made.token);
+    object.insert("port", port);
+    object.insert("expiresAt", made.preview.expires_at_ms);
+    Ok(Value::Object(object))
+}
+
+async fn expire(StoredCall { ctx, mut args, .. }: StoredCall) -> Result<Value, Failure> {
+    let token = args.next("token").text()?;
+    args.end()?;
+    ctx.revoke_preview(&token).await?;
+    Ok(Value::Undefined)
+}
+
+async fn expire_by_id(StoredCall { ctx, mut args, .. }: StoredCall) -> Result<Value, Failure> {
+    let id = args.next("id").text()?;
+    args.end()?;
+    ctx.revoke_preview_id(&id).await?;
+    Ok(Value::Undefined)
+}
+
+async fn list(StoredCall { ctx, args, .. }: StoredCall) -> Result<Value, Failure> {
+    args.end()?;
+    let previews = ctx.list_previews()?.into_iter().map(|preview| {
+        Value::object([
+            ("id", Value::from(preview.id)),
+            ("port", Value::from(preview.port)),
+            ("createdAt", Value::from(preview.created_at_ms)),
+            ("expiresAt", Value::from(preview.expires_at_ms)),
+        ])
+    });
+    Ok(Value::Array(previews.collect()))
+}
