@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, commands, policy, run, shell};
+use crate::{bench, commands, policy, run, serve, shell};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +29,10 @@ enum Command {
     Commands(CommandsArgs),
     /// Check a permission policy, or ask what it decides.
     Policy(PolicyArgs),
+    /// Serve VMs by name and key over HTTP and WebSocket.
+    Serve(serve::ServeArgs),
+    /// Check the configuration of a server.
+    Config(serve::ConfigArgs),
     /// Run a command in a server's VM and exit with its status.
     Exec(remote::ExecArgs),
     /// List a directory of a server's VM.
@@ -310,6 +314,8 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Shell(args) => shell::main(&args),
         Command::Commands(args) => commands::main(&args),
         Command::Policy(args) => policy::main(&args),
+        Command::Serve(args) => serve::main(&args),
+        Command::Config(args) => serve::config(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Exec(args) => remote::main(&Request::Exec(&args)),
         Command::Ls(args) => remote::main(&Request::List(&args)),

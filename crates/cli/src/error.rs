@@ -48,6 +48,9 @@ pub(crate) enum Error {
     /// The server could not be reached, or refused.
     #[error("{0}")]
     Server(#[from] agentos_client::Error),
+    /// The server of this process did not start.
+    #[error("{0}")]
+    Serve(#[from] agentos_server::ServeError),
     /// A configuration file is unreadable or wrong.
     #[error("{}: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
@@ -79,6 +82,8 @@ impl Error {
                 _ => Exit::INTERNAL,
             },
             Self::Server(error) => server(error),
+            Self::Serve(error) if error.is_usage() => Exit::USAGE,
+            Self::Serve(_) => Exit::INTERNAL,
             Self::Host { .. } => Exit::INTERNAL,
         }
     }

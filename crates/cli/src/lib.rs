@@ -13,6 +13,7 @@ mod remote;
 mod report;
 mod run;
 mod secrets;
+mod serve;
 mod shell;
 mod signals;
 mod stdio;

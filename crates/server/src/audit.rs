@@ -17,7 +17,7 @@ pub(crate) struct AuditTrail {
 
 impl AuditTrail {
     pub(crate) fn new(ctx: &ActorContext, hooks: Hooks) -> Self {
-        let correlation_id = format!("{:032x}", random());
+        let correlation_id = correlation_id();
         tracing::info!(vm = %ctx.name(), actor = %ctx.actor_id(), correlation_id, "booting");
         Self {
             vm: ctx.name().to_owned(),
@@ -40,11 +40,17 @@ impl AuditTrail {
     }
 }
 
-/// 128 random bits of the operating system; zero where it gives none, which only makes entries harder to find.
-fn random() -> u128 {
+/// 128 random bits of the operating system as 32 hexadecimal digits.
+pub(crate) fn correlation_id() -> String {
     let mut bytes = [0; 16];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
-        Ok(_) => u128::from_le_bytes(bytes),
-        Err(_) => 0,
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(n) => filled += n,
+            Err(rustix::io::Errno::INTR) => {}
+            // The generator does not fail once it is seeded; what is guessable must not pass for random.
+            Err(error) => unreachable!("getrandom: {error}"),
+        }
     }
+    format!("{:032x}", u128::from_le_bytes(bytes))
 }

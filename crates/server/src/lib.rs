@@ -11,7 +11,6 @@ mod limits;
 mod logs;
 mod machine;
 mod options;
-mod previews;
 mod registry;
 mod running;
 mod serve;

@@ -114,7 +114,6 @@ impl ServerLimits {
         limits.max_outgoing_message = count(self.max_outgoing_message_size);
         limits.max_in_flight_actions = count(self.max_in_flight_actions_per_connection);
         limits.max_auth_failures = u32::try_from(self.max_auth_failures_per_minute).unwrap_or(u32::MAX);
-        limits.max_unaccepted_creates = u32::try_from(self.max_unaccepted_creates_per_minute).unwrap_or(u32::MAX);
         // The hooks' time, and some for the queue before them.
         limits.open_timeout = Duration::from_millis(self.open_timeout_ms) + Duration::from_secs(5);
         limits

@@ -7,9 +7,9 @@ use crate::running::Running;
 use crate::shared::Shared;
 use crate::vm_actor::VmActors;
 use agentos_actor::{ActorDefinition, Clock};
-use crate::previews::ActorPreviews;
-use agentos_gateway::preview::{PreviewHost, PreviewProxy};
-use agentos_gateway::{Gateway, GatewayError};
+use agentos_gateway::operations::Operations;
+use agentos_gateway::preview::{PreviewHost, PreviewProxy, RegistryPreviews};
+use agentos_gateway::{Gateway, GatewayError, Traffic};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,8 +31,6 @@ use std::sync::Arc;
 pub struct Registry {
     actors: agentos_actor::Registry,
     options: Options,
-    /// Definitions that admit everybody.
-    open: Vec<String>,
     preview: PreviewOptions,
     definitions: Vec<Arc<Shared>>,
 }
@@ -53,30 +51,30 @@ pub(crate) struct PreviewOptions {
     pub(crate) path_sandbox: bool,
 }
 
-/// The proxy of a server, and the host below which previews have origins of their own.
-struct Proxy {
-    proxy: PreviewProxy,
-    host: Option<String>,
+impl PreviewOptions {
+    fn proxy(
+        &self,
+        actors: &agentos_actor::Registry,
+        gateway_token: Option<String>,
+        host: Option<&str>,
+    ) -> Result<PreviewProxy, InvalidConfig> {
+        let mut options = agentos_gateway::preview::PreviewOptions::default();
+        options.path_sandbox = self.path_sandbox;
+        options.gateway_token = gateway_token;
+        if let Some(host) = host {
+            let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
+            options.host = Some(PreviewHost::parse(host).ok_or_else(wrong)?);
+        }
+        Ok(PreviewProxy::new(
+            Arc::new(RegistryPreviews::new(actors.clone())),
+            options,
+        ))
+    }
 }
 
-impl PreviewOptions {
-    /// The host is `localhost` with the server's port while it is bound to loopback, unless one is named.
-    fn proxy(self, actors: &agentos_actor::Registry, options: &Options, address: SocketAddr) -> Result<Proxy, ServerError> {
-        let loopback = address.ip().to_canonical().is_loopback();
-        let host = self.host.or_else(|| loopback.then(|| format!("localhost:{}", address.port())));
-        let mut given = agentos_gateway::preview::PreviewOptions::default();
-        given.path_sandbox = self.path_sandbox;
-        given.gateway_token.clone_from(&options.token);
-        given.host = match &host {
-            None => None,
-            Some(host) => {
-                let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
-                Some(PreviewHost::parse(host).ok_or_else(wrong)?)
-            }
-        };
-        let proxy = PreviewProxy::new(Arc::new(ActorPreviews(actors.clone())), given);
-        Ok(Proxy { proxy, host })
-    }
+/// Opens the inspector of a server that has no token of its own.
+fn random_token() -> String {
+    crate::audit::correlation_id()
 }
 
 /// Puts a [`Registry`] together.
@@ -84,7 +82,6 @@ impl PreviewOptions {
 pub struct RegistryBuilder {
     vms: Vec<(String, VmDefinition)>,
     actors: agentos_actor::RegistryBuilder,
-    open: Vec<String>,
     data_dir: Option<PathBuf>,
     options: Options,
 }
@@ -156,7 +153,6 @@ impl Registry {
         let Self {
             actors,
             options,
-            open,
             preview,
             definitions,
         } = self;
@@ -164,16 +160,28 @@ impl Registry {
             address: "the given socket".to_owned(),
             source,
         })?;
-        let proxy = preview.proxy(&actors, &options, address)?;
-        if let Some(host) = &proxy.host {
+        // Below which host previews have origins of their own; the gateway assumes the same.
+        let loopback = address.ip().to_canonical().is_loopback();
+        let host = preview
+            .host
+            .clone()
+            .or_else(|| loopback.then(|| format!("localhost:{}", address.port())));
+        if let Some(host) = &host {
             let scheme = if options.tls.is_some() { "https" } else { "http" };
-            definitions.iter().for_each(|definition| definition.serves_previews_at(scheme, host));
+            definitions
+                .iter()
+                .for_each(|definition| definition.serves_previews_at(scheme, host));
         }
-        let mut gateway = Gateway::builder()
+        let proxy = preview.proxy(&actors, options.token.clone(), host.as_deref())?;
+        let traffic = Arc::new(Traffic::default());
+        let inspector = options.token.clone().unwrap_or_else(random_token);
+        let operations = Operations::new(actors.clone(), proxy.clone(), Arc::clone(&traffic), inspector.clone());
+        let mut gateway = Gateway::builder(actors.clone())
+            .extension(Arc::new(proxy))
+            .extension(Arc::new(operations))
+            .traffic(traffic)
             .origins(options.origins)
             .limits(options.limits.gateway())
-            .extension(Arc::new(proxy.proxy))
-            .open_definitions(open)
             .allow_insecure_bind(options.allow_insecure_bind);
         if let Some(token) = options.token {
             gateway = gateway.token(token);
@@ -181,10 +189,10 @@ impl Registry {
         if let Some((certificate, key)) = options.tls {
             gateway = gateway.tls(certificate, key);
         }
-        if let Some(host) = proxy.host {
+        if let Some(host) = host {
             gateway = gateway.preview_host(host);
         }
-        Ok(Running::new(gateway.build()?.serve(listener)?, actors))
+        Ok(Running::new(gateway.build()?.serve(listener)?, actors, inspector))
     }
 }
 
@@ -199,10 +207,6 @@ impl RegistryBuilder {
     /// Adds actors of another kind under a name.
     #[must_use]
     pub fn actor(mut self, name: impl Into<String>, definition: impl ActorDefinition) -> Self {
-        let name = name.into();
-        if !definition.hooks().before_connect {
-            self.open.push(name.clone());
-        }
         self.actors = self.actors.define(name, definition);
         self
     }
@@ -264,16 +268,12 @@ impl RegistryBuilder {
         let Self {
             vms,
             mut actors,
-            mut open,
             data_dir,
             options,
         } = self;
         let preview = preview_options(&vms)?;
         let mut definitions = Vec::new();
         for (name, definition) in vms {
-            if !definition.authenticates() {
-                open.push(name.clone());
-            }
             let shared = Arc::new(Shared::new(definition.plan, options.limits.clone()));
             definitions.push(Arc::clone(&shared));
             actors = actors.define(name, VmActors(shared));
@@ -285,7 +285,6 @@ impl RegistryBuilder {
         Ok(Registry {
             actors: actors.build()?,
             options,
-            open,
             preview,
             definitions,
         })

@@ -5,15 +5,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A serving registry. Dropping it closes the network at once; VMs then end as in a crash.
-#[derive(Debug)]
 pub struct Running {
     gateway: agentos_gateway::Running,
     actors: Registry,
+    inspector_token: String,
 }
 
 impl Running {
-    pub(crate) fn new(gateway: agentos_gateway::Running, actors: Registry) -> Self {
-        Self { gateway, actors }
+    pub(crate) fn new(gateway: agentos_gateway::Running, actors: Registry, inspector_token: String) -> Self {
+        Self {
+            gateway,
+            actors,
+            inspector_token,
+        }
+    }
+
+    /// What opens the inspector: the gateway's token, or one that was made for this start. A secret.
+    pub fn inspector_token(&self) -> &str {
+        &self.inspector_token
     }
 
     /// The URL for clients on this machine.
@@ -47,5 +56,13 @@ impl Running {
     pub async fn close(&self) {
         self.gateway.close().await;
         self.actors.drain().await;
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
     }
 }

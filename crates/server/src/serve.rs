@@ -4,6 +4,7 @@ use crate::config::{ConfigError, ServerConfig};
 use crate::definition::VmDefinition;
 use crate::registry::{Registry, ServerError};
 use crate::running::Running;
+use agentos_gateway::GatewayError;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,16 @@ pub enum ServeError {
     /// The host's signals cannot be waited for.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
+}
+
+impl ServeError {
+    /// Whether whoever starts the server asked for what cannot be, so that trying again cannot help.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::NoDataDir | Self::Server(ServerError::Invalid(_) | ServerError::Address { .. })
+        ) || matches!(self, Self::Server(ServerError::Gateway(error)) if !matches!(error, GatewayError::Socket { .. }))
+    }
 }
 
 /// Starts what the configuration says.

@@ -16,7 +16,10 @@ async fn booting_and_ending_are_announced() {
     vm.ok("exists", ("/",)).await;
     assert_eq!(vm.event().await, ("vmBooted".to_owned(), json(json!({}))));
     vm.ok("sleepVm", ()).await;
-    assert_eq!(vm.event().await, ("vmShutdown".to_owned(), json(json!({ "reason": "sleep" }))));
+    assert_eq!(
+        vm.event().await,
+        ("vmShutdown".to_owned(), json(json!({ "reason": "sleep" })))
+    );
     vm.ok("exists", ("/",)).await;
     assert_eq!(vm.event().await.0, "vmBooted");
 }
@@ -33,7 +36,10 @@ async fn limits_warn_before_they_are_reached() {
     }
     let (_, warning) = vm.event().await;
     let warning = text(&warning);
-    assert_eq!((&warning["limit"], &warning["category"], &warning["capacity"]), (&json!("maxProcesses"), &json!("resources"), &json!(10)));
+    assert_eq!(
+        (&warning["limit"], &warning["category"], &warning["capacity"]),
+        (&json!("maxProcesses"), &json!("resources"), &json!(10))
+    );
     assert!(warning["message"].as_str().unwrap().contains("maxProcesses"));
     for _ in 0..2 {
         let _ = vm.call("spawn", ("sleep", json(json!(["1000"])))).await;
@@ -42,7 +48,10 @@ async fn limits_warn_before_they_are_reached() {
     assert_eq!(error.code, "limit_exceeded");
     let metadata = text(&error.metadata.unwrap());
     assert_eq!(metadata["configurationPath"], "limits.resources.maxProcesses");
-    assert_eq!((&metadata["unit"], &metadata["errno"]), (&json!("count"), &json!("EAGAIN")));
+    assert_eq!(
+        (&metadata["unit"], &metadata["errno"]),
+        (&json!("count"), &json!("EAGAIN"))
+    );
 }
 
 /// Hooks that let in who knows the word, allow reading only, and hide the end of processes.
@@ -66,7 +75,9 @@ impl VmHooks for Doorkeeper {
     }
 
     async fn on_connect(&self, _c: HookContext, conn: Conn) -> Result<(), Failure> {
-        self.0.lock().push(format!("connect {}", conn.params().get("word").is_some()));
+        self.0
+            .lock()
+            .push(format!("connect {}", conn.params().get("word").is_some()));
         Ok(())
     }
 
@@ -87,7 +98,11 @@ impl VmHooks for Doorkeeper {
     }
 
     fn on_audit_event(&self, event: &serde_json::Value) {
-        self.0.lock().push(format!("audit {} {}", event["event"].as_str().unwrap(), event["actorId"].is_string()));
+        self.0.lock().push(format!(
+            "audit {} {}",
+            event["event"].as_str().unwrap(),
+            event["actorId"].is_string()
+        ));
     }
 }
 
@@ -95,11 +110,22 @@ impl VmHooks for Doorkeeper {
 async fn hooks_decide() {
     use agentos_server::actor::{ConnectRequest, CreateOptions, Transport};
     let log = Arc::new(Mutex::new(Vec::new()));
-    let definition = VmDefinition::builder().hooks(Doorkeeper(Arc::clone(&log))).build().unwrap();
-    let registry = agentos_server::Registry::builder().vm("vm", definition).build().unwrap();
+    let definition = VmDefinition::builder()
+        .hooks(Doorkeeper(Arc::clone(&log)))
+        .build()
+        .unwrap();
+    let registry = agentos_server::Registry::builder()
+        .vm("vm", definition)
+        .build()
+        .unwrap();
     let actors = registry.actors();
     let key = agentos_value::Key::new(["k"]);
-    let id = actors.get_or_create("vm", &key, CreateOptions::default()).await.unwrap().0.id;
+    let id = actors
+        .get_or_create("vm", &key, CreateOptions::default())
+        .await
+        .unwrap()
+        .0
+        .id;
     let connect = |params: Value| actors.connect(&id, ConnectRequest::new(Transport::Http).params(params));
     let refused = connect(json(json!({ "word": "x" }))).await.unwrap_err();
     assert!(refused.is("user", "forbidden") && refused.message == "Forbidden");

@@ -1,7 +1,7 @@
 //! Actions on files.
 
 use crate::support::{Client, json, members, text};
-use agentos_server::{ServerLimits, Registry, Value, VmDefinition};
+use agentos_server::{Registry, ServerLimits, Value, VmDefinition};
 use bytes::Bytes;
 use serde_json::json;
 
@@ -9,11 +9,22 @@ use serde_json::json;
 async fn files_are_written_and_read() {
     let vm = Client::new().await;
     assert_eq!(vm.ok("writeFile", ("/home/user/a", "hello")).await, Value::Undefined);
-    assert_eq!(vm.ok("readFile", ("/home/user/a",)).await, Value::Bytes(Bytes::from("hello")));
-    vm.ok("writeFile", ("/home/user/a", Bytes::from_static(b"\xff\x00"))).await;
-    assert_eq!(vm.ok("readFile", ("/home/user/a",)).await, Value::Bytes(Bytes::from_static(b"\xff\x00")));
-    vm.ok("writeFile", ("/home/user/a", "b", json(json!({ "append": true })))).await;
-    assert_eq!(vm.ok("readFile", ("/home/user/a",)).await, Value::Bytes(Bytes::from_static(b"\xff\x00b")));
+    assert_eq!(
+        vm.ok("readFile", ("/home/user/a",)).await,
+        Value::Bytes(Bytes::from("hello"))
+    );
+    vm.ok("writeFile", ("/home/user/a", Bytes::from_static(b"\xff\x00")))
+        .await;
+    assert_eq!(
+        vm.ok("readFile", ("/home/user/a",)).await,
+        Value::Bytes(Bytes::from_static(b"\xff\x00"))
+    );
+    vm.ok("writeFile", ("/home/user/a", "b", json(json!({ "append": true }))))
+        .await;
+    assert_eq!(
+        vm.ok("readFile", ("/home/user/a",)).await,
+        Value::Bytes(Bytes::from_static(b"\xff\x00b"))
+    );
 }
 
 #[tokio::test]
@@ -38,13 +49,31 @@ async fn errors_have_code_text_and_metadata() {
     assert!(error.is("agentos", "ENOENT"));
     assert_eq!(error.message, "ENOENT: No such file or directory, readFile '/nothing'");
     let metadata = text(&error.metadata.unwrap());
-    assert_eq!(metadata, json!({ "errno": "ENOENT", "syscall": "readFile", "path": "/nothing" }));
+    assert_eq!(
+        metadata,
+        json!({ "errno": "ENOENT", "syscall": "readFile", "path": "/nothing" })
+    );
     for (action, args, code, message) in [
-        ("readFile", vec!["etc"], "invalid_argument", "Path must be absolute: etc"),
-        ("readFile", vec!["/a/../b"], "invalid_argument", "Path must be normalized: /a/../b"),
+        (
+            "readFile",
+            vec!["etc"],
+            "invalid_argument",
+            "Path must be absolute: etc",
+        ),
+        (
+            "readFile",
+            vec!["/a/../b"],
+            "invalid_argument",
+            "Path must be normalized: /a/../b",
+        ),
         ("readFile", vec!["/home"], "EISDIR", "EISDIR"),
         ("writeFile", vec!["/proc/x", "y"], "EROFS", "Path is read-only: /proc/x"),
-        ("writeFile", vec!["/etc/agentos/x", "y"], "EROFS", "Path is read-only: /etc/agentos/x"),
+        (
+            "writeFile",
+            vec!["/etc/agentos/x", "y"],
+            "EROFS",
+            "Path is read-only: /etc/agentos/x",
+        ),
         ("writeFile", vec!["/no/parent", "y"], "ENOENT", "ENOENT"),
         ("mkdir", vec!["/home/user"], "EEXIST", "EEXIST"),
         ("readdir", vec!["/nothing"], "ENOENT", "ENOENT"),
@@ -66,11 +95,23 @@ async fn wrong_arguments_are_named() {
         ("readFile", vec![Value::Undefined], "path"),
         ("readFile", vec![5.into()], "path"),
         ("writeFile", vec!["/home/user/a".into(), 5.into()], "content"),
-        ("readFile", vec!["/a".into(), json(json!({ "offset": -1 }))], "options.offset"),
-        ("readFile", vec!["/a".into(), json(json!({ "ofset": 1 }))], "options.ofset"),
+        (
+            "readFile",
+            vec!["/a".into(), json(json!({ "offset": -1 }))],
+            "options.offset",
+        ),
+        (
+            "readFile",
+            vec!["/a".into(), json(json!({ "ofset": 1 }))],
+            "options.ofset",
+        ),
         ("readFiles", vec!["x".into()], "paths"),
         ("writeFiles", vec![json(json!([{ "path": "/a" }]))], "files[0].content"),
-        ("mkdir", vec!["/a".into(), json(json!({ "recursive": "yes" }))], "options.recursive"),
+        (
+            "mkdir",
+            vec!["/a".into(), json(json!({ "recursive": "yes" }))],
+            "options.recursive",
+        ),
         ("stat", vec!["/a".into(), "b".into()], "arguments[1]"),
     ] {
         let error = vm.call(action, crate::support::list(args)).await.unwrap_err();
@@ -97,19 +138,27 @@ async fn many_files_succeed_and_fail_apart() {
     let paths = json(json!(["/home/user/b", "/nothing", "/home/user/new/dir/a"]));
     let read = text(&vm.ok("readFiles", (paths,)).await);
     assert_eq!(read[0], json!({ "path": "/home/user/b", "content": "3" }));
-    assert_eq!((&read[1]["content"], &read[1]["code"]), (&json!(null), &json!("ENOENT")));
+    assert_eq!(
+        (&read[1]["content"], &read[1]["code"]),
+        (&json!(null), &json!("ENOENT"))
+    );
     assert_eq!(read[2]["content"], "1");
 }
 
 #[tokio::test]
 async fn directories_are_listed() {
     let vm = Client::new().await;
-    vm.ok("mkdir", ("/home/user/d/e/f", json(json!({ "recursive": true })))).await;
-    vm.ok("mkdir", ("/home/user/d/e/f", json(json!({ "recursive": true })))).await;
+    vm.ok("mkdir", ("/home/user/d/e/f", json(json!({ "recursive": true }))))
+        .await;
+    vm.ok("mkdir", ("/home/user/d/e/f", json(json!({ "recursive": true }))))
+        .await;
     vm.ok("writeFile", ("/home/user/d/b", "12")).await;
     vm.ok("writeFile", ("/home/user/d/a", "1")).await;
     vm.ok("exec", ("ln -s b /home/user/d/l",)).await;
-    assert_eq!(text(&vm.ok("readdir", ("/home/user/d",)).await), json!(["a", "b", "e", "l"]));
+    assert_eq!(
+        text(&vm.ok("readdir", ("/home/user/d",)).await),
+        json!(["a", "b", "e", "l"])
+    );
     let all = text(&vm.ok("readdirRecursive", ("/home/user/d",)).await);
     assert_eq!(
         all,
@@ -121,7 +170,12 @@ async fn directories_are_listed() {
             { "path": "/home/user/d/e/f", "type": "directory", "size": all[4]["size"] },
         ])
     );
-    let direct = vm.ok("readdirRecursive", ("/home/user/d", json(json!({ "maxDepth": 0, "exclude": ["e"] })))).await;
+    let direct = vm
+        .ok(
+            "readdirRecursive",
+            ("/home/user/d", json(json!({ "maxDepth": 0, "exclude": ["e"] }))),
+        )
+        .await;
     assert_eq!(direct.as_array().unwrap().len(), 3);
 }
 
@@ -133,8 +187,21 @@ async fn attributes_have_the_documented_shape() {
     assert_eq!(
         members(&stat),
         [
-            "mode", "size", "blocks", "dev", "rdev", "isDirectory", "isSymbolicLink", "atimeMs", "mtimeMs", "ctimeMs",
-            "birthtimeMs", "ino", "nlink", "uid", "gid"
+            "mode",
+            "size",
+            "blocks",
+            "dev",
+            "rdev",
+            "isDirectory",
+            "isSymbolicLink",
+            "atimeMs",
+            "mtimeMs",
+            "ctimeMs",
+            "birthtimeMs",
+            "ino",
+            "nlink",
+            "uid",
+            "gid"
         ]
     );
     assert_eq!(stat.get("size"), Some(&Value::Int(2)));
@@ -163,14 +230,25 @@ async fn files_are_moved_and_removed() {
 async fn what_no_message_holds_is_refused_with_a_hint() {
     let mut limits = ServerLimits::default();
     limits.set("maxOutgoingMessageSize", 4096).unwrap();
-    let registry = Registry::builder().vm("vm", VmDefinition::default()).limits(limits).build().unwrap();
+    let registry = Registry::builder()
+        .vm("vm", VmDefinition::default())
+        .limits(limits)
+        .build()
+        .unwrap();
     let vm = Client::of(registry).await;
     vm.ok("writeFile", ("/home/user/a", "x".repeat(5000))).await;
     let (code, message) = vm.err("readFile", ("/home/user/a",)).await;
     assert_eq!(code, "actor/message_too_large");
     assert!(message.contains("{ offset, length }"), "{message}");
     let range = json(json!({ "offset": 4000, "length": 4000 }));
-    assert_eq!(vm.ok("readFile", ("/home/user/a", range)).await.as_bytes().unwrap().len(), 1000);
+    assert_eq!(
+        vm.ok("readFile", ("/home/user/a", range))
+            .await
+            .as_bytes()
+            .unwrap()
+            .len(),
+        1000
+    );
     let both = json(json!(["/home/user/a"]));
     assert_eq!(text(&vm.ok("readFiles", (both,)).await)[0]["code"], "message_too_large");
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 /// A registry with a data directory and a clock that moves when told.
 fn timed(directory: &std::path::Path, clock: &ManualClock, definition: VmDefinition) -> Registry {
-    let builder = Registry::builder().vm("vm", definition).data_dir(directory).clock(clock.clone());
+    let builder = Registry::builder()
+        .vm("vm", definition)
+        .data_dir(directory)
+        .clock(clock.clone());
     builder.build().expect("a registry")
 }
 
@@ -25,7 +28,11 @@ async fn the_home_survives_sleep_and_the_rest_does_not() {
     let vm = Client::of(registry(directory.path(), VmDefinition::default())).await;
     vm.ok("writeFile", ("/home/user/kept", "1")).await;
     vm.ok("writeFile", ("/tmp/lost", "2")).await;
-    vm.ok("exec", ("chmod 640 /home/user/kept; ln -s kept /home/user/link; ln /home/user/kept /home/user/hard",)).await;
+    vm.ok(
+        "exec",
+        ("chmod 640 /home/user/kept; ln -s kept /home/user/link; ln /home/user/kept /home/user/hard",),
+    )
+    .await;
     let before = vm.ok("stat", ("/home/user/kept",)).await;
     vm.ok("sleepVm", ()).await;
     assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
@@ -41,12 +48,22 @@ async fn the_home_survives_sleep_and_the_rest_does_not() {
 #[tokio::test]
 async fn everything_can_be_made_to_survive() {
     let directory = tempfile::tempdir().unwrap();
-    let definition = VmDefinition::builder().options(VmOptions::new().persist_all()).build().unwrap();
+    let definition = VmDefinition::builder()
+        .options(VmOptions::new().persist_all())
+        .build()
+        .unwrap();
     let vm = Client::of(registry(directory.path(), definition)).await;
-    vm.ok("exec", ("echo 1 > /tmp/a; mkdir -p /home/user/d; echo 2 > /home/user/d/b; rm /etc/hostname 2>/dev/null",)).await;
+    vm.ok(
+        "exec",
+        ("echo 1 > /tmp/a; mkdir -p /home/user/d; echo 2 > /home/user/d/b; rm /etc/hostname 2>/dev/null",),
+    )
+    .await;
     vm.ok("writeFile", ("/home/user/c", "3")).await;
     vm.ok("sleepVm", ()).await;
-    assert_eq!(text(&vm.ok("exec", ("cat /tmp/a /home/user/d/b /home/user/c",)).await)["stdout"], "1\n2\n3");
+    assert_eq!(
+        text(&vm.ok("exec", ("cat /tmp/a /home/user/d/b /home/user/c",)).await)["stdout"],
+        "1\n2\n3"
+    );
 }
 
 #[tokio::test]
@@ -67,11 +84,19 @@ async fn another_process_finds_what_was_written() {
 async fn an_idle_vm_sleeps_and_a_busy_one_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let clock = ManualClock::default();
-    let definition = VmDefinition::builder().idle_timeout(Duration::from_secs(900)).build().unwrap();
+    let definition = VmDefinition::builder()
+        .idle_timeout(Duration::from_secs(900))
+        .build()
+        .unwrap();
     let vm = Client::of(timed(directory.path(), &clock, definition)).await;
     vm.subscribe("vmShutdown");
     vm.subscribe("processExit");
-    let pid = vm.ok("spawn", ("sh", json(json!(["-c", "sleep 1000 & exit 0"])))).await.get("pid").unwrap().clone();
+    let pid = vm
+        .ok("spawn", ("sh", json(json!(["-c", "sleep 1000 & exit 0"]))))
+        .await
+        .get("pid")
+        .unwrap()
+        .clone();
     assert_eq!(vm.event().await.0, "processExit");
     // A descendant in the background keeps the VM awake.
     for _ in 0..5 {
@@ -82,7 +107,11 @@ async fn an_idle_vm_sleeps_and_a_busy_one_does_not() {
     assert_eq!(status["state"], "ready", "{status}");
     assert_eq!(status["awakeBecause"].as_array().unwrap().len(), 1);
     assert_ne!(status["awakeBecause"][0], json!(format!("process:{}", text(&pid))));
-    vm.ok("exec", ("pkill sleep || kill $(ps -e | grep sleep | grep -v grep | awk '{print $1}')",)).await;
+    vm.ok(
+        "exec",
+        ("pkill sleep || kill $(ps -e | grep sleep | grep -v grep | awk '{print $1}')",),
+    )
+    .await;
     let shutdown = vm.event();
     let mut shutdown = std::pin::pin!(shutdown);
     let (name, payload) = loop {
@@ -92,13 +121,19 @@ async fn an_idle_vm_sleeps_and_a_busy_one_does_not() {
             () = tokio::task::yield_now() => { clock.advance_to_next(); }
         }
     };
-    assert_eq!((name.as_str(), text(&payload)), ("vmShutdown", json!({ "reason": "sleep" })));
+    assert_eq!(
+        (name.as_str(), text(&payload)),
+        ("vmShutdown", json!({ "reason": "sleep" }))
+    );
 }
 
 #[tokio::test]
 async fn sleeping_ends_what_runs() {
     let directory = tempfile::tempdir().unwrap();
-    let definition = VmDefinition::builder().shutdown_budget(Duration::from_millis(200)).build().unwrap();
+    let definition = VmDefinition::builder()
+        .shutdown_budget(Duration::from_millis(200))
+        .build()
+        .unwrap();
     let vm = Client::of(registry(directory.path(), definition)).await;
     vm.subscribe("processExit");
     vm.subscribe("shellExit");
@@ -107,7 +142,14 @@ async fn sleeping_ends_what_runs() {
     vm.ok("spawn", ("sh", json(json!(["-c", script])))).await;
     assert_eq!(vm.event().await.0, "processOutput");
     // One that does not listen is killed.
-    vm.ok("spawn", ("sh", json(json!(["-c", "trap '' TERM; echo ready; while :; do sleep 1; done"])))).await;
+    vm.ok(
+        "spawn",
+        (
+            "sh",
+            json(json!(["-c", "trap '' TERM; echo ready; while :; do sleep 1; done"])),
+        ),
+    )
+    .await;
     assert_eq!(vm.event().await.0, "processOutput");
     vm.ok("openShell", ()).await;
     vm.ok("sleepVm", ()).await;
@@ -139,7 +181,11 @@ async fn destroying_removes_everything() {
     let actors = vm.registry.actors();
     // Waits until nothing is left.
     let _ = actors.destroy(&vm.id).await;
-    let again = actors.get_or_create("vm", &Key::new(["k"]), CreateOptions::default()).await.unwrap().0;
+    let again = actors
+        .get_or_create("vm", &Key::new(["k"]), CreateOptions::default())
+        .await
+        .unwrap()
+        .0;
     assert_ne!(again.id, vm.id);
     assert!(matches!(actors.find(&vm.id), Err(_) | Ok(None)));
 }
@@ -155,7 +201,10 @@ async fn options_can_differ_per_vm() {
         .unwrap();
     let directory = tempfile::tempdir().unwrap();
     let vm = Client::of(registry(directory.path(), definition)).await;
-    assert_eq!(text(&vm.ok("exec", ("echo $WHO; echo 1 > /srv/a; stat -c %u /srv",)).await)["stdout"], "k\n1000\n");
+    assert_eq!(
+        text(&vm.ok("exec", ("echo $WHO; echo 1 > /srv/a; stat -c %u /srv",)).await)["stdout"],
+        "k\n1000\n"
+    );
     vm.ok("sleepVm", ()).await;
     assert_eq!(text(&vm.ok("exec", ("cat /srv/a",)).await)["stdout"], "1\n");
 }
@@ -183,9 +232,17 @@ async fn two_hundred_vms_at_once() {
         let actors = registry.actors().clone();
         tokio::spawn(async move {
             let key = Key::new([n.to_string()]);
-            let id = actors.get_or_create("vm", &key, CreateOptions::default()).await.unwrap().0.id;
+            let id = actors
+                .get_or_create("vm", &key, CreateOptions::default())
+                .await
+                .unwrap()
+                .0
+                .id;
             let request = agentos_server::actor::ConnectRequest::new(agentos_server::actor::Transport::Http);
-            let answer = actors.call(&id, request, "exec", vec![format!("echo {n}").into()]).await.unwrap();
+            let answer = actors
+                .call(&id, request, "exec", vec![format!("echo {n}").into()])
+                .await
+                .unwrap();
             assert_eq!(text(&answer)["stdout"], format!("{n}\n"));
         })
     });

@@ -17,10 +17,30 @@ async fn wrong_requests_are_named() {
     for (args, path) in [
         (vec![json(json!(0)), json(json!("/"))], "port"),
         (vec![json(json!(80)), json(json!("no path"))], "url"),
-        (vec![json(json!(80)), json(json!("/")), json(json!({ "method": "A B" }))], "options.method"),
-        (vec![json(json!(80)), json(json!("/")), json(json!({ "headers": { "a b": "c" } }))], "options.headers.a b"),
-        (vec![json(json!(80)), json(json!("/")), json(json!({ "headers": { "a": "b\nc" } }))], "options.headers.a"),
-        (vec![json(json!(80)), json(json!("/")), json(json!({ "body": 5 }))], "options.body"),
+        (
+            vec![json(json!(80)), json(json!("/")), json(json!({ "method": "A B" }))],
+            "options.method",
+        ),
+        (
+            vec![
+                json(json!(80)),
+                json(json!("/")),
+                json(json!({ "headers": { "a b": "c" } })),
+            ],
+            "options.headers.a b",
+        ),
+        (
+            vec![
+                json(json!(80)),
+                json(json!("/")),
+                json(json!({ "headers": { "a": "b\nc" } })),
+            ],
+            "options.headers.a",
+        ),
+        (
+            vec![json(json!(80)), json(json!("/")), json(json!({ "body": 5 }))],
+            "options.body",
+        ),
     ] {
         let error = vm.call("vmFetch", crate::support::list(args)).await.unwrap_err();
         assert!(error.is("agentos", "invalid_argument"), "{error:?}");
@@ -45,6 +65,9 @@ async fn a_server_in_the_vm_answers() {
     assert_eq!(response["headers"]["x-a"], "b, c");
     let request = text(&vm.ok("readFile", ("/tmp/request",)).await);
     let request = request.as_str().unwrap();
-    assert!(request.starts_with("PUT /x?y HTTP/1.1") && request.contains("x-own: 1"), "{request}");
+    assert!(
+        request.starts_with("PUT /x?y HTTP/1.1") && request.contains("x-own: 1"),
+        "{request}"
+    );
     assert!(request.contains("host: name.test"), "{request}");
 }

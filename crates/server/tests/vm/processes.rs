@@ -9,7 +9,10 @@ use serde_json::json;
 async fn commands_run_to_their_end() {
     let vm = Client::new().await;
     let result = vm.ok("exec", ("echo out; echo err >&2; exit 3",)).await;
-    assert_eq!(text(&result), json!({ "exitCode": 3, "stdout": "out\n", "stderr": "err\n" }));
+    assert_eq!(
+        text(&result),
+        json!({ "exitCode": 3, "stdout": "out\n", "stderr": "err\n" })
+    );
     let options = json(json!({ "env": { "A": "b" }, "cwd": "/tmp", "stdin": "typed", "filePath": "x.sh" }));
     let result = vm.ok("exec", ("pwd; echo $A; cat", options)).await;
     assert_eq!(text(&result)["stdout"], "/tmp\nb\ntyped");
@@ -26,29 +29,52 @@ async fn argument_vectors_meet_no_shell() {
     let argv = json(json!(["echo", "$HOME", "a b"]));
     assert_eq!(text(&vm.ok("execArgv", (argv,)).await)["stdout"], "$HOME a b\n");
     let (code, message) = vm.err("execArgv", (json(json!(["no-such-program"])),)).await;
-    assert_eq!((code.as_str(), message.as_str()), ("agentos/ENOENT", "command not found: no-such-program"));
-    assert_eq!(vm.err("execArgv", (json(json!([])),)).await.0, "agentos/invalid_argument");
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("agentos/ENOENT", "command not found: no-such-program")
+    );
+    assert_eq!(
+        vm.err("execArgv", (json(json!([])),)).await.0,
+        "agentos/invalid_argument"
+    );
 }
 
 #[tokio::test]
 async fn a_command_that_takes_too_long_ends_with_124() {
     let vm = Client::new().await;
-    let result = text(&vm.ok("exec", ("echo begun; sleep 100", json(json!({ "timeout": 300 })))).await);
+    let result = text(
+        &vm.ok("exec", ("echo begun; sleep 100", json(json!({ "timeout": 300 }))))
+            .await,
+    );
     assert_eq!(result["exitCode"], 124);
     assert_eq!(result["timedOut"], true);
     assert_eq!(result["stdout"], "begun\n");
     let (code, message) = vm.err("exec", ("true", json(json!({ "timeout": 0 })))).await;
     assert_eq!(code, "agentos/invalid_argument");
     assert!(message.contains("options.timeout"), "{message}");
-    assert_eq!(vm.err("exec", ("true", json(json!({ "timingMitigation": "freeze" })))).await.0, "agentos/unsupported");
+    assert_eq!(
+        vm.err("exec", ("true", json(json!({ "timingMitigation": "freeze" }))))
+            .await
+            .0,
+        "agentos/unsupported"
+    );
 }
 
 #[tokio::test]
 async fn a_vm_without_software_has_no_shell() {
     let options = agentos_server::VmOptions::new().software([]);
-    let vm = Client::with(agentos_server::VmDefinition::builder().options(options).build().unwrap()).await;
+    let vm = Client::with(
+        agentos_server::VmDefinition::builder()
+            .options(options)
+            .build()
+            .unwrap(),
+    )
+    .await;
     let error = vm.call("exec", ("true",)).await.unwrap_err();
-    assert_eq!((error.code.as_ref(), error.message.as_str()), ("ENOENT", "command not found: sh"));
+    assert_eq!(
+        (error.code.as_ref(), error.message.as_str()),
+        ("ENOENT", "command not found: sh")
+    );
 }
 
 #[tokio::test]
@@ -56,7 +82,9 @@ async fn a_spawned_process_announces_its_output_and_then_its_end_once() {
     let vm = Client::new().await;
     vm.subscribe("processOutput");
     vm.subscribe("processExit");
-    let spawned = vm.ok("spawn", ("sh", json(json!(["-c", "cat; echo bye >&2; exit 4"])))).await;
+    let spawned = vm
+        .ok("spawn", ("sh", json(json!(["-c", "cat; echo bye >&2; exit 4"]))))
+        .await;
     assert_eq!(members(&spawned), ["pid"]);
     let pid = spawned.get("pid").unwrap().clone();
     vm.ok("writeProcessStdin", (pid.clone(), "one\n")).await;
@@ -75,7 +103,10 @@ async fn a_spawned_process_announces_its_output_and_then_its_end_once() {
         }
         said.push((text(&payload)["stream"].clone(), text(&payload)["data"].clone()));
     }
-    assert_eq!(said, [(json!("stdout"), json!("two\n")), (json!("stderr"), json!("bye\n"))]);
+    assert_eq!(
+        said,
+        [(json!("stdout"), json!("two\n")), (json!("stderr"), json!("bye\n"))]
+    );
     assert_eq!(vm.ok("waitProcess", (pid.clone(),)).await, Value::Int(4));
     assert_eq!(vm.err("writeProcessStdin", (pid, "x")).await.0, "agentos/EPIPE");
 }
@@ -84,7 +115,12 @@ async fn a_spawned_process_announces_its_output_and_then_its_end_once() {
 async fn processes_are_listed_and_signalled() {
     let vm = Client::new().await;
     vm.subscribe("processExit");
-    let pid = vm.ok("spawn", ("sleep", json(json!(["1000"])))).await.get("pid").unwrap().clone();
+    let pid = vm
+        .ok("spawn", ("sleep", json(json!(["1000"]))))
+        .await
+        .get("pid")
+        .unwrap()
+        .clone();
     let record = json!({ "pid": text(&pid), "command": "sleep", "args": ["1000"], "running": true, "exitCode": null });
     assert_eq!(text(&vm.ok("listProcesses", ()).await), json!([record]));
     assert_eq!(text(&vm.ok("getProcess", (pid.clone(),)).await), record);
@@ -93,16 +129,33 @@ async fn processes_are_listed_and_signalled() {
     assert_eq!(
         members(info),
         [
-            "pid", "ppid", "pgid", "sid", "driver", "command", "args", "cwd", "status", "exitCode", "startTime", "exitTime"
+            "pid",
+            "ppid",
+            "pgid",
+            "sid",
+            "driver",
+            "command",
+            "args",
+            "cwd",
+            "status",
+            "exitCode",
+            "startTime",
+            "exitTime"
         ]
     );
     assert_eq!(info.get("cwd").unwrap().as_str(), Some("/home/user"));
     assert_eq!(info.get("status").unwrap().as_str(), Some("running"));
     let tree = vm.ok("processTree", ()).await;
-    assert_eq!(tree.as_array().unwrap()[0].get("children"), Some(&Value::Array(Vec::new())));
+    assert_eq!(
+        tree.as_array().unwrap()[0].get("children"),
+        Some(&Value::Array(Vec::new()))
+    );
     vm.ok("signalProcess", (pid.clone(), "SIGUSR1")).await;
     let (_, payload) = vm.event().await;
-    assert_eq!(text(&payload), json!({ "pid": text(&pid), "exitCode": 138, "signal": "SIGUSR1" }));
+    assert_eq!(
+        text(&payload),
+        json!({ "pid": text(&pid), "exitCode": 138, "signal": "SIGUSR1" })
+    );
     // What has ended can be stopped any number of times.
     for action in ["stopProcess", "killProcess"] {
         vm.ok(action, (pid.clone(),)).await;
@@ -113,12 +166,26 @@ async fn processes_are_listed_and_signalled() {
 #[tokio::test]
 async fn unknown_processes_and_signals_are_named() {
     let vm = Client::new().await;
-    for action in ["waitProcess", "getProcess", "stopProcess", "killProcess", "closeProcessStdin"] {
+    for action in [
+        "waitProcess",
+        "getProcess",
+        "stopProcess",
+        "killProcess",
+        "closeProcessStdin",
+    ] {
         let error = vm.call(action, (4711,)).await.unwrap_err();
-        assert_eq!((error.code.as_ref(), error.message.as_str()), ("process_not_found", "Process not found: 4711"));
+        assert_eq!(
+            (error.code.as_ref(), error.message.as_str()),
+            ("process_not_found", "Process not found: 4711")
+        );
         assert_eq!(text(&error.metadata.unwrap()), json!({ "pid": 4711 }));
     }
-    let pid = vm.ok("spawn", ("sleep", json(json!(["1000"])))).await.get("pid").unwrap().clone();
+    let pid = vm
+        .ok("spawn", ("sleep", json(json!(["1000"]))))
+        .await
+        .get("pid")
+        .unwrap()
+        .clone();
     let (code, message) = vm.err("signalProcess", (pid.clone(), "SIGNOTHING")).await;
     assert_eq!(code, "agentos/invalid_argument");
     assert!(message.contains("SIGNOTHING"), "{message}");
@@ -132,12 +199,21 @@ async fn a_spawned_process_can_have_its_input_and_its_time() {
     let vm = Client::new().await;
     vm.subscribe("processOutput");
     vm.subscribe("processExit");
-    vm.ok("spawn", ("cat", json(json!([])), json(json!({ "stdin": "all of it" })))).await;
+    vm.ok("spawn", ("cat", json(json!([])), json(json!({ "stdin": "all of it" }))))
+        .await;
     assert_eq!(text(&vm.event().await.1)["data"], "all of it");
     assert_eq!(text(&vm.event().await.1)["exitCode"], 0);
-    vm.ok("spawn", ("sleep", json(json!(["1000"])), json(json!({ "timeout": 50 })))).await;
+    vm.ok(
+        "spawn",
+        ("sleep", json(json!(["1000"])), json(json!({ "timeout": 50 }))),
+    )
+    .await;
     assert_eq!(text(&vm.event().await.1)["signal"], "SIGTERM");
-    vm.ok("spawn", ("echo", json(json!(["unheard"])), json(json!({ "captureStdio": false })))).await;
+    vm.ok(
+        "spawn",
+        ("echo", json(json!(["unheard"])), json(json!({ "captureStdio": false }))),
+    )
+    .await;
     assert_eq!(vm.event().await.0, "processExit");
 }
 
@@ -146,15 +222,29 @@ async fn exited_processes_are_forgotten_beyond_the_limit() {
     let mut limits = agentos_server::agentos::Limits::default();
     limits.set("maxRetainedExited", 2).unwrap();
     let options = agentos_server::VmOptions::new().limits(limits);
-    let vm = Client::with(agentos_server::VmDefinition::builder().options(options).build().unwrap()).await;
+    let vm = Client::with(
+        agentos_server::VmDefinition::builder()
+            .options(options)
+            .build()
+            .unwrap(),
+    )
+    .await;
     let mut pids = Vec::new();
     for _ in 0..4 {
-        let pid = vm.ok("spawn", ("true", json(json!([])))).await.get("pid").unwrap().clone();
+        let pid = vm
+            .ok("spawn", ("true", json(json!([]))))
+            .await
+            .get("pid")
+            .unwrap()
+            .clone();
         vm.ok("waitProcess", (pid.clone(),)).await;
         pids.push(pid);
     }
     let kept = vm.ok("listProcesses", ()).await;
     assert_eq!(kept.as_array().unwrap().len(), 2);
-    assert_eq!(vm.err("getProcess", list(vec![pids[0].clone()])).await.0, "agentos/process_not_found");
+    assert_eq!(
+        vm.err("getProcess", list(vec![pids[0].clone()])).await.0,
+        "agentos/process_not_found"
+    );
     vm.ok("getProcess", list(vec![pids[3].clone()])).await;
 }

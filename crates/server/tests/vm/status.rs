@@ -24,7 +24,10 @@ async fn the_policy_explains_itself_without_a_boot() {
     assert_eq!(explained["rule"], "permissions.fs.rules[0]");
     let error = vm.call("readFile", ("/home/user/secret",)).await.unwrap_err();
     assert_eq!(error.code, "EACCES");
-    assert_eq!(error.message, "EACCES: permission denied, /home/user/secret: blocked by fs.read policy");
+    assert_eq!(
+        error.message,
+        "EACCES: permission denied, /home/user/secret: blocked by fs.read policy"
+    );
     assert_eq!(text(&error.metadata.unwrap())["rule"], "permissions.fs.rules[0]");
 }
 
@@ -33,7 +36,13 @@ async fn the_status_says_why_the_vm_is_awake() {
     let vm = Client::asleep(VmDefinition::default()).await;
     let asleep = vm.ok("vmStatus", ()).await;
     assert_eq!(members(&asleep), ["state", "awakeBecause", "limits"]);
-    let pid = vm.ok("spawn", ("sleep", json(json!(["1000"])))).await.get("pid").unwrap().as_int().unwrap();
+    let pid = vm
+        .ok("spawn", ("sleep", json(json!(["1000"]))))
+        .await
+        .get("pid")
+        .unwrap()
+        .as_int()
+        .unwrap();
     vm.ok("openShell", ()).await;
     let status = vm.ok("vmStatus", ()).await;
     assert_eq!(members(&status), ["state", "bootedAt", "awakeBecause", "limits"]);
@@ -42,7 +51,11 @@ async fn the_status_says_why_the_vm_is_awake() {
     let reasons = status["awakeBecause"].as_array().unwrap();
     assert!(reasons.contains(&json!(format!("process:{pid}"))), "{reasons:?}");
     assert!(reasons.contains(&json!("shell:shell-1")), "{reasons:?}");
-    assert!(!reasons.iter().any(|reason| reason.as_str().unwrap().starts_with("process:") && *reason != json!(format!("process:{pid}"))));
+    assert!(
+        !reasons.iter().any(
+            |reason| reason.as_str().unwrap().starts_with("process:") && *reason != json!(format!("process:{pid}"))
+        )
+    );
     let limits = status["limits"].as_array().unwrap();
     let processes = limits.iter().find(|limit| limit["name"] == "maxProcesses").unwrap();
     assert_eq!(processes["capacity"], 256);
@@ -53,7 +66,10 @@ async fn the_status_says_why_the_vm_is_awake() {
 async fn session_actions_say_that_they_are_not_there() {
     let vm = Client::asleep(VmDefinition::default()).await;
     assert_eq!(text(&vm.ok("listAgents", ()).await), json!([]));
-    for (action, _) in agentos_server::SESSION_ACTIONS.iter().filter(|(action, _)| *action != "listAgents") {
+    for (action, _) in agentos_server::SESSION_ACTIONS
+        .iter()
+        .filter(|(action, _)| *action != "listAgents")
+    {
         assert_eq!(vm.err(action, ()).await.0, "agentos/unsupported");
     }
     assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
@@ -67,16 +83,28 @@ async fn previews_are_made_listed_and_revoked() {
     assert_eq!(members(&made), ["path", "token", "port", "expiresAt"]);
     let made = text(&made);
     let token = made["token"].as_str().unwrap();
-    assert_eq!((token.len(), made["path"].as_str().unwrap()), (32, format!("/request/fetch/{token}").as_str()));
+    assert_eq!(
+        (token.len(), made["path"].as_str().unwrap()),
+        (32, format!("/request/fetch/{token}").as_str())
+    );
     let listed = vm.ok("listPreviews", ()).await;
-    assert_eq!(members(&listed.as_array().unwrap()[0]), ["id", "port", "createdAt", "expiresAt"]);
+    assert_eq!(
+        members(&listed.as_array().unwrap()[0]),
+        ["id", "port", "createdAt", "expiresAt"]
+    );
     assert!(!text(&listed).to_string().contains(token));
     vm.ok("expireSignedPreviewUrl", (token,)).await;
     vm.ok("expireSignedPreviewUrl", (token,)).await;
     vm.ok("expirePreview", ("00000000",)).await;
     assert_eq!(text(&vm.ok("listPreviews", ()).await), json!([]));
     let error = vm.call("createSignedPreviewUrl", (3000, 100_000)).await.unwrap_err();
-    assert_eq!((error.code.as_ref(), error.message.as_str()), ("invalid_expiry", "expiresInSeconds must be between 1 and 86400"));
-    assert_eq!(vm.err("createSignedPreviewUrl", (0,)).await.0, "agentos/invalid_argument");
+    assert_eq!(
+        (error.code.as_ref(), error.message.as_str()),
+        ("invalid_expiry", "expiresInSeconds must be between 1 and 86400")
+    );
+    assert_eq!(
+        vm.err("createSignedPreviewUrl", (0,)).await.0,
+        "agentos/invalid_argument"
+    );
     assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
 }

@@ -41,14 +41,21 @@ impl Client {
     async fn over(registry: Registry, transport: Transport) -> Self {
         agentos_server::init_logs(agentos_server::LogFormat::Text);
         let key = Key::new(["k"]);
-        let made = registry.actors().get_or_create("vm", &key, CreateOptions::default()).await;
+        let made = registry
+            .actors()
+            .get_or_create("vm", &key, CreateOptions::default())
+            .await;
         let id = made.expect("an id").0.id;
         let connection = registry
             .actors()
             .connect(&id, ConnectRequest::new(transport))
             .await
             .expect("an open VM");
-        Self { registry, id, connection }
+        Self {
+            registry,
+            id,
+            connection,
+        }
     }
 
     /// Calls an action.
@@ -59,7 +66,9 @@ impl Client {
 
     /// Calls an action that succeeds.
     pub(crate) async fn ok(&self, action: &str, args: impl Into<Args>) -> Value {
-        self.call(action, args).await.unwrap_or_else(|error| panic!("{action}: {error:?}"))
+        self.call(action, args)
+            .await
+            .unwrap_or_else(|error| panic!("{action}: {error:?}"))
     }
 
     /// Calls an action that fails, and gives the code and the text.
@@ -125,7 +134,10 @@ pub(crate) fn text(value: &Value) -> serde_json::Value {
     match value {
         Value::Bytes(bytes) | Value::ArrayBuffer(bytes) => String::from_utf8_lossy(bytes).into(),
         Value::Array(items) => items.iter().map(text).collect(),
-        Value::Object(object) => object.iter().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        Value::Object(object) => object
+            .iter()
+            .map(|(name, value)| (name.to_owned(), text(value)))
+            .collect(),
         Value::Undefined => serde_json::Value::Null,
         other => other.clone().deserialize().expect("JSON"),
     }
