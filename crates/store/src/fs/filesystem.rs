@@ -16,6 +16,7 @@ use parking_lot::RwLockWriteGuard;
 use super::DurableFs;
 use super::blocks::{BLOCK, place, touched};
 use super::entries::Entry;
+use super::node::Times;
 use super::state::{ROOT, State};
 use super::xattr;
 
@@ -65,6 +66,15 @@ impl DurableFs {
             self.core.schedule();
         }
         done
+    }
+
+    /// Sets times that only a copy of a file has a right to.
+    pub(super) fn set_times(&self, ino: Ino, times: Times) -> Result<()> {
+        self.change(Growth::None, |state, _| {
+            state.load(ino)?;
+            state.edit(ino)?.row.set_times(times);
+            Ok(())
+        })
     }
 
     /// The state, once there is room in memory for a change.

@@ -14,8 +14,9 @@
 //! most as old on disk as the database delays its lazy mutations.
 //!
 //! The semantics are those of the kernel's memory filesystem, to the error number; a test compares both. The quota of the
-//! VM is charged alike ([`ledger`]).
+//! VM is charged alike (`ledger`).
 
+pub mod archive;
 mod blocks;
 mod check;
 mod entries;

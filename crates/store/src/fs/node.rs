@@ -15,6 +15,9 @@ use super::xattr::Xattrs;
 /// Size of a directory: constant, as the memory filesystem has it.
 const DIR_SIZE: u64 = 4096;
 
+/// Times to set: of access, modification, change and birth.
+pub(super) type Times = [Option<Timestamp>; 4];
+
 /// A row of `agent_os_fs_inodes`. What does not apply to a kind is zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -114,6 +117,14 @@ impl Row {
         self.atime = pick(set.atime, self.atime);
         self.mtime = pick(set.mtime, self.mtime);
         self.ctime = now;
+    }
+
+    /// Sets times as they were elsewhere.
+    pub(super) fn set_times(&mut self, [atime, mtime, ctime, btime]: Times) {
+        self.atime = atime.unwrap_or(self.atime);
+        self.mtime = mtime.unwrap_or(self.mtime);
+        self.ctime = ctime.unwrap_or(self.ctime);
+        self.btime = btime.unwrap_or(self.btime);
     }
 
     /// The content was changed.

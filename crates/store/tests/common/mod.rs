@@ -65,11 +65,16 @@ impl Home {
         DurableFs::open(&self.database().unwrap(), clock, quota, limits).unwrap()
     }
 
-    /// A filesystem whose directory lives as long as this thread.
-    pub fn forgotten(self, quota: Arc<FsQuota>, limits: FsLimits) -> Arc<DurableFs> {
-        let fs = self.open(Arc::new(Still::default()), quota, limits);
+    /// What is opened in a directory that lives as long as this thread.
+    pub fn kept(self, open: impl FnOnce(&Self) -> Arc<DurableFs>) -> Arc<DurableFs> {
+        let fs = open(&self);
         KEPT.with_borrow_mut(|kept| kept.push(self.dir));
         fs
+    }
+
+    /// A filesystem whose directory lives as long as this thread.
+    pub fn forgotten(self, quota: Arc<FsQuota>, limits: FsLimits) -> Arc<DurableFs> {
+        self.kept(|home| home.open(Arc::new(Still::default()), quota, limits))
     }
 }
 

@@ -148,7 +148,8 @@ fn a_disk_that_cannot_be_read_leaves_nothing_half_done() {
                 let theirs = apply(&*memory, &op);
                 done += u64::from(theirs.is_ok());
                 assert!(
-                    ours.as_ref().map_err(|e| e.errno()) == theirs.as_ref().map_err(|e| e.errno()),
+                    ours.as_ref().map_err(agentos_kernel::Error::errno)
+                        == theirs.as_ref().map_err(agentos_kernel::Error::errno),
                     "operation {index} (seed {seed}): {op:?}\n  memory: {theirs:?}\n  durable: {ours:?}"
                 );
             }
