@@ -13,8 +13,8 @@ use http_body_util::{BodyExt as _, Full};
 
 /// The definition. A strict one needs parameters: without any its hook fails as JavaScript does when it reads a member of
 /// null.
-pub struct Counter {
-    pub strict: bool,
+pub(crate) struct Counter {
+    pub(crate) strict: bool,
 }
 
 const ACTIONS: [&str; 13] = [
