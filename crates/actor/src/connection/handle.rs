@@ -10,7 +10,7 @@ use super::CloseReason;
 use super::conn::Conn;
 use super::dispatch;
 use super::outbox::{Head, Outgoing};
-use crate::error::{connection_closed, limit_exceeded};
+use crate::error::{connection_closed, limit_exceeded, not_found};
 use crate::hooks::hook;
 use crate::queue::SendOutcome;
 use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket};
@@ -213,7 +213,8 @@ impl InFlight {
 
     fn begin(conn: &Conn) -> Result<Self, ActorError> {
         if conn.is_finished() {
-            return Err(connection_closed());
+            let gone = conn.cell().info().is_none();
+            return Err(if gone { not_found() } else { connection_closed() });
         }
         let max = conn.0.cell.shared.limits.max_in_flight_actions;
         let before = conn.0.in_flight.fetch_add(1, Ordering::AcqRel);

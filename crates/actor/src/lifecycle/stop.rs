@@ -92,15 +92,14 @@ impl Cell {
             self.store.close_generation(self).await;
             self.note_use();
         }
+        // The instance is gone before anybody can start the next one.
+        let held = self.life.lock().awake.take();
+        drop((held, awake));
         let slept = {
             let mut life = self.life.lock();
             life.machine.stopped();
-            if life.machine.phase() == Phase::Asleep {
-                life.awake = None;
-            }
             life.machine.phase() == Phase::Asleep
         };
-        drop(awake);
         self.shared.metrics.slept();
         if slept {
             self.announce(Phase::Asleep);

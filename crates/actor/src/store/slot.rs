@@ -36,6 +36,8 @@ struct Use {
     /// Counts leases, so that a closer sees whether somebody came and went.
     turns: u64,
     open: bool,
+    /// Whether a task waits to close the store.
+    lingering: bool,
     generation: u64,
 }
 
@@ -121,6 +123,30 @@ impl StoreSlot {
         Ok(blocking(move || storage.remove_actor(id.as_str())).await??)
     }
 
+    /// Waits until nobody has used the store for a moment, and closes it; ends when somebody uses it.
+    async fn linger(&self, cell: &Cell) {
+        loop {
+            let turns = self.use_.lock().turns;
+            tokio::select! {
+                () = cell.shared.clock.sleep(LINGER) => {}
+                () = cell.shared.draining() => {}
+            }
+            let unused = {
+                let mut use_ = self.use_.lock();
+                let unused = use_.turns == turns && use_.leases == 0;
+                use_.lingering = use_.leases == 0 && !unused;
+                if use_.leases > 0 || !use_.open {
+                    use_.lingering = false;
+                    return;
+                }
+                unused
+            };
+            if unused {
+                return self.close_unused(cell, turns).await;
+            }
+        }
+    }
+
     /// Closes the store if nobody has used it since `turns`.
     async fn close_unused(&self, cell: &Cell, turns: u64) {
         let mut slot = self.store.lock().await;
@@ -174,23 +200,16 @@ impl StoreLease {
 impl Drop for StoreLease {
     fn drop(&mut self) {
         let slot = &self.cell.store;
-        let turns = {
+        {
             let mut use_ = slot.use_.lock();
             use_.leases -= 1;
             slot.returned.notify_waiters();
-            if use_.leases > 0 || !use_.open {
+            if use_.leases > 0 || !use_.open || std::mem::replace(&mut use_.lingering, true) {
                 return;
             }
-            use_.turns
-        };
+        }
         let cell = self.cell.clone();
         let shared = Arc::clone(&cell.shared);
-        shared.runtime.spawn(async move {
-            tokio::select! {
-                () = cell.shared.clock.sleep(LINGER) => {}
-                () = cell.shared.draining() => {}
-            }
-            cell.store.close_unused(&cell, turns).await;
-        });
+        shared.runtime.spawn(async move { cell.store.linger(&cell).await });
     }
 }

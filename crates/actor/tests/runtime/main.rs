@@ -3,8 +3,11 @@
 
 mod connections;
 mod counter;
+mod crash;
 mod hooks;
 mod lifecycle;
 mod limits;
+mod model;
 mod previews;
+mod scale;
 mod support;
