@@ -38,6 +38,8 @@ pub(super) struct Inner {
     state: Mutex<Value>,
     subscriptions: Mutex<HashSet<String>>,
     finished: AtomicBool,
+    /// Too much waited for the actor to wake.
+    overwhelmed: AtomicBool,
     _place: Place,
 }
 
@@ -60,6 +62,7 @@ impl Conn {
             state: Mutex::new(state),
             subscriptions: Mutex::default(),
             finished: AtomicBool::new(false),
+            overwhelmed: AtomicBool::new(false),
             _place: place,
         }))
     }
@@ -214,6 +217,15 @@ impl Conn {
     pub(super) fn reply(&self, tag: u64, result: Result<Value, ActorError>) {
         self.0.outbox.lock().push_reply(tag, result);
         self.0.filled.notify_one();
+    }
+
+    /// Notes that a message waited in vain for the actor to wake; a socket is closed for it.
+    pub(crate) fn overwhelm(&self) {
+        self.0.overwhelmed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_overwhelmed(&self) -> bool {
+        self.0.overwhelmed.load(Ordering::Acquire)
     }
 
     pub(super) fn is_finished(&self) -> bool {

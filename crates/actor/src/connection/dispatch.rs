@@ -102,7 +102,11 @@ impl Cell {
     async fn act_awake(self: &Arc<Self>, call: ActionCall, depth: u32) -> Result<Value, ActorError> {
         let bytes = call.args.iter().map(Value::size).sum();
         let during_stop = self.registered.definition.allowed_while_stopping(&call.name);
-        let work = self.work(bytes, during_stop).await?;
+        let work = self.work(bytes, during_stop).await.inspect_err(|unready| {
+            if let Some(conn) = call.conn.as_ref().filter(|_| unready.overloaded) {
+                conn.overwhelm();
+            }
+        })?;
         let name = call.name.clone();
         let action = act_on(&work, call, depth);
         tokio::select! {
@@ -113,6 +117,9 @@ impl Cell {
     }
 
     async fn act_stored(self: &Arc<Self>, call: ActionCall, depth: u32) -> Result<Value, ActorError> {
+        if let Some(awake) = self.awake() {
+            awake.busy.touch();
+        }
         let name = call.name.clone();
         let action = async {
             let lease = self.store.open(self).await?;

@@ -13,7 +13,7 @@ use super::outbox::{Head, Outgoing};
 use crate::error::{connection_closed, limit_exceeded, not_found};
 use crate::hooks::hook;
 use crate::queue::SendOutcome;
-use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket};
+use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket, Transport};
 
 /// An open connection to an actor. Dropping it closes it.
 ///
@@ -96,6 +96,9 @@ impl Connection {
             let result = dispatch::run(&conn, name, args).await;
             conn.reply(tag, result);
             in_flight.replied();
+            if conn.is_overwhelmed() && conn.transport() == Transport::Socket {
+                conn.finish(CloseReason::unavailable());
+            }
         };
         shared.tasks.spawn_on(task, &shared.runtime);
         Ok(())

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos_value::ActorError;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Busy;
@@ -19,7 +19,7 @@ use super::stop::Cause;
 use crate::connection::{CloseReason, Connections};
 use crate::error::not_found;
 use crate::registry::{AwakeSlot, Identity, Registered, Shared};
-use crate::store::{StoreLease, StoreSlot};
+use crate::store::{ActorStore, StoreLease, StoreSlot};
 use crate::{Actor, ActorContext, ActorInfo, Failure};
 
 /// One actor's cell.
@@ -34,8 +34,10 @@ pub(crate) struct Cell {
     accepting: tokio::sync::Mutex<()>,
     pub(super) slept_at_ms: Mutex<Option<i64>>,
     pub(super) life: Mutex<Life>,
-    /// Changes with every change of the phase, and when work begins to wait.
+    /// Changes with every change of the phase.
     pub(super) changed: watch::Sender<()>,
+    /// Notified when work begins to wait for a wake.
+    pub(super) wanted: Notify,
     /// Cancelled when the actor is being destroyed: whatever takes time for its sake ends.
     pub(super) destroying: CancellationToken,
 }
@@ -99,6 +101,7 @@ impl Cell {
                 failed: None,
             }),
             changed: watch::Sender::new(()),
+            wanted: Notify::new(),
             destroying: CancellationToken::new(),
         }
     }
@@ -179,8 +182,8 @@ impl Cell {
         self.store.close_now(self).await;
     }
 
-    /// Lets go of everything, as if the process had ended.
-    pub(crate) fn abandon(self: &Arc<Self>) {
+    /// Lets go of everything, as if the process had ended; returns the store if it was open.
+    pub(crate) fn abandon(self: &Arc<Self>) -> Option<Arc<ActorStore>> {
         self.destroying.cancel();
         let awake = {
             let mut life = self.life.lock();
@@ -197,7 +200,7 @@ impl Cell {
         for conn in self.connections.all() {
             conn.finish(CloseReason::going_away());
         }
-        self.store.abandon();
+        self.store.abandon()
     }
 
     /// Tells everyone who waits for a change, and the inspector.

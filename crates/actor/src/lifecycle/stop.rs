@@ -137,10 +137,9 @@ impl Cell {
         self.life.lock().grace = true;
         // Readings that wait since before look again.
         self.changed.send_replace(());
-        let mut changes = self.changed.subscribe();
         let waited_for = async {
             while self.life.lock().waiting == 0 {
-                let _ = changes.changed().await;
+                self.wanted.notified().await;
             }
         };
         tokio::select! {

@@ -10,6 +10,7 @@ use agentos_value::ActorError;
 
 use super::cell::{Awake, Cell, CellRef};
 use super::machine::{Epoch, Phase, Want};
+use crate::Failure;
 use crate::clock::timeout;
 use crate::error::{limit_exceeded, not_found, service_unavailable};
 
@@ -39,19 +40,20 @@ impl Cell {
     /// # Errors
     /// `guard/service_unavailable` if it takes too long, if too much waits already or if the registry drains; the error
     /// of the boot; `actor/not_found` if the actor is destroyed.
-    pub(crate) async fn work(self: &Arc<Self>, bytes: usize, during_stop: bool) -> Result<Work, ActorError> {
+    pub(crate) async fn work(self: &Arc<Self>, bytes: usize, during_stop: bool) -> Result<Work, Unready> {
         if self.shared.is_draining() {
-            return Err(draining());
+            return Err(refused(draining()));
         }
-        let step = self.step(None, during_stop);
-        if let Step::Go(work) = step {
-            return Ok(work);
-        }
+        let first = match self.step(None, during_stop) {
+            Step::Go(work) => return Ok(work),
+            Step::Give(error) => return Err(refused(error)),
+            wait => wait,
+        };
         let _waiting = Waiting::begin(self, bytes)?;
-        let wait = self.wait(step, during_stop);
+        let wait = self.wait(first, during_stop);
         match timeout(&*self.shared.clock, self.shared.limits.wake_timeout, wait).await {
-            Ok(result) => result,
-            Err(_) => Err(service_unavailable("The actor did not become ready in time.")),
+            Ok(result) => result.map_err(refused),
+            Err(_) => Err(overloaded("The actor did not become ready in time.")),
         }
     }
 
@@ -67,25 +69,27 @@ impl Cell {
         );
     }
 
-    async fn wait(self: &Arc<Self>, mut step: Step, during_stop: bool) -> Result<Work, ActorError> {
+    async fn wait(self: &Arc<Self>, first: Step, during_stop: bool) -> Result<Work, ActorError> {
         let mut changes = self.changed.subscribe();
-        let mut seen = None;
+        let mut step = first;
         loop {
+            let seen = match step {
+                Step::Wait(epoch) => Some(epoch),
+                _ => None,
+            };
+            // In this order: what changes after the look is waited for below, and nothing is missed.
+            changes.borrow_and_update();
+            step = self.step(seen, during_stop);
             match step {
                 Step::Go(work) => return Ok(work),
                 Step::Give(error) => return Err(error),
-                Step::Wait(epoch) => {
-                    seen = Some(epoch);
-                    // The sender lives in the cell, which is borrowed here.
-                    let _ = changes.changed().await;
-                }
+                // The sender lives in the cell, which is borrowed here.
+                Step::Wait(_) => drop(changes.changed().await),
                 Step::Later(pause) => tokio::select! {
                     () = self.shared.clock.sleep(pause) => {}
                     _ = changes.changed() => {}
                 },
             }
-            changes.borrow_and_update();
-            step = self.step(seen, during_stop);
         }
     }
 
@@ -141,19 +145,19 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn begin(cell: &'a Cell, bytes: usize) -> Result<Self, ActorError> {
+    fn begin(cell: &'a Cell, bytes: usize) -> Result<Self, Unready> {
         let limits = &cell.shared.limits;
         let mut life = cell.life.lock();
         if life.waiting >= limits.hibernation_queue_messages
             || life.waiting_bytes.saturating_add(bytes) > limits.hibernation_queue_bytes
         {
-            return Err(service_unavailable("Too much work waits for the actor to wake."));
+            return Err(overloaded("Too much work waits for the actor to wake."));
         }
         life.waiting += 1;
         life.waiting_bytes += bytes;
         drop(life);
         // A stop that lingers for readings ends early when work waits for the next wake.
-        cell.changed.send_replace(());
+        cell.wanted.notify_one();
         Ok(Self { cell, bytes })
     }
 }
@@ -163,6 +167,39 @@ impl Drop for Waiting<'_> {
         let mut life = self.cell.life.lock();
         life.waiting -= 1;
         life.waiting_bytes -= self.bytes;
+    }
+}
+
+/// Why there is no permit.
+pub(crate) struct Unready {
+    error: ActorError,
+    /// Too much waits, or it waited for too long: a connection whose message this happens to is closed.
+    pub(crate) overloaded: bool,
+}
+
+impl From<Unready> for ActorError {
+    fn from(unready: Unready) -> Self {
+        unready.error
+    }
+}
+
+impl From<Unready> for Failure {
+    fn from(unready: Unready) -> Self {
+        Self::Public(unready.error)
+    }
+}
+
+fn overloaded(message: &str) -> Unready {
+    Unready {
+        error: service_unavailable(message),
+        overloaded: true,
+    }
+}
+
+const fn refused(error: ActorError) -> Unready {
+    Unready {
+        error,
+        overloaded: false,
     }
 }
 

@@ -134,6 +134,24 @@ pub(crate) async fn authorize(
     token: &str,
 ) -> Result<PreviewGrant, Failure> {
     let hash = token::hash(token);
+    let checked = check(shared, actor, token, hash).await;
+    if checked
+        .as_ref()
+        .is_err_and(|failure| matches!(failure, Failure::Public(error) if *error == denied()))
+    {
+        let token_hash = &*token::id(&hash);
+        let actor = actor.map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(target: "audit", event = "security.preview.denied", actorId = actor, tokenHash = token_hash);
+    }
+    checked
+}
+
+async fn check(
+    shared: &Arc<Shared>,
+    actor: Option<&ActorId>,
+    token: &str,
+    hash: Hash,
+) -> Result<PreviewGrant, Failure> {
     let now = shared.clock.now_ms();
     let route = shared.storage()?.index().find_preview(&hash, now)?;
     let Some(found) = route.and_then(|id| ActorId::new(id).ok()) else {
@@ -144,7 +162,9 @@ pub(crate) async fn authorize(
     }
     // Held before the truth is read: a revocation after that finds it and cuts it.
     let held = shared.streams.hold(shared, hash, &found);
-    let cell = shared.cell(&found)?;
+    let Ok(cell) = shared.cell(&found) else {
+        return Err(denied().into());
+    };
     let lease = cell.store.open(&cell).await?;
     let row = lease.store().previews().find(&hash, now)?;
     let Some(row) = row.filter(|row| token::same(&row.token_hash, &hash)) else {

@@ -235,6 +235,11 @@ impl Registry {
         self.shared().drain(&CloseReason::going_away()).await;
     }
 
+    /// Ends at once: nothing is announced or waited for, but what was written is flushed. For a second signal.
+    pub async fn halt(&self) {
+        self.shared().halt().await;
+    }
+
     /// Whether [`Registry::drain`] has begun.
     pub fn is_draining(&self) -> bool {
         self.shared().is_draining()

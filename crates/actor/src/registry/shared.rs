@@ -298,12 +298,22 @@ impl Shared {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        self.close_storage().await;
+    }
+
+    /// See [`super::Registry::halt`].
+    pub(crate) async fn halt(&self) {
+        self.draining.cancel();
+        let stores: Vec<_> = self.cells.take().iter().filter_map(Cell::abandon).collect();
+        let closed = tokio::task::spawn_blocking(move || stores.iter().for_each(|store| log_failure(store.close())));
+        log_failure(closed.await);
+        self.close_storage().await;
+    }
+
+    async fn close_storage(&self) {
         let storage = self.storage.write().take();
         if let Some(storage) = storage {
-            let closed = tokio::task::spawn_blocking(move || storage.close()).await;
-            if let Err(error) = closed.map_err(Failure::internal).and_then(|closed| Ok(closed?)) {
-                tracing::error!(target: "agentos::actor", %error, "the index did not close in order");
-            }
+            log_failure(tokio::task::spawn_blocking(move || log_failure(storage.close())).await);
         }
     }
 
@@ -311,7 +321,7 @@ impl Shared {
     pub(crate) fn abandon(&self) {
         self.draining.cancel();
         for cell in self.cells.take() {
-            cell.abandon();
+            drop(cell.abandon());
         }
         drop(self.storage.write().take());
     }
@@ -321,5 +331,11 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Ends the tasks that wait without a timer.
         self.draining.cancel();
+    }
+}
+
+fn log_failure<E: std::fmt::Display>(result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::error!(target: "agentos::actor", %error, "storage did not close in order");
     }
 }

@@ -162,13 +162,11 @@ impl StoreSlot {
         self.use_.lock().open = false;
     }
 
-    /// Closes the store as soon as that is possible, whoever uses it.
-    pub(crate) fn abandon(&self) {
-        // A store that is being opened just now is closed with its last lease.
-        if let Ok(mut slot) = self.store.try_lock() {
-            drop(slot.take());
-        }
+    /// Gives up the store, whoever uses it.
+    pub(crate) fn abandon(&self) -> Option<Arc<ActorStore>> {
         self.use_.lock().open = false;
+        // A store that is being opened just now is closed with its last lease.
+        self.store.try_lock().ok()?.take()
     }
 
     /// Closes the store if nobody uses it, without waiting for the moment that it stays open.

@@ -128,32 +128,70 @@ async fn a_connection_hibernates_with_its_state_and_subscriptions() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_wake_is_bounded() {
+async fn what_waits_for_a_wake_is_bounded_and_beyond_that_the_socket_is_closed() {
     let mut limits = RegistryLimits::default();
     limits.hibernation_queue_messages = 5;
     limits.hibernation_queue_bytes = 10_000;
     let probe = Probe::gated(HookSet::default(), |options| options.wake_on_connect = false, Some(0));
     let world = World::with(probe, |builder| builder.limits(limits));
     let actor = world.actor("a").await;
-    let connection = world.registry.connect(&actor.id, socket()).await.unwrap();
-    connection
-        .dispatch(0, "echo", vec![Value::from("x".repeat(9_000))])
-        .unwrap();
+    let connect = async || world.registry.connect(&actor.id, socket()).await.unwrap();
+    let first = connect().await;
+    first.dispatch(0, "echo", vec![Value::from("x".repeat(9_000))]).unwrap();
     until(|| world.phase(&actor) == "booting").await;
-    connection
+    let closed = [
+        "error 1 guard/service_unavailable",
+        "close 1013 guard.service_unavailable",
+    ];
+    let second = connect().await;
+    second
         .dispatch(1, "echo", vec![Value::from("x".repeat(9_000))])
         .unwrap();
-    assert_eq!(read(&connection, 1).await, ["error 1 guard/service_unavailable"]);
+    assert_eq!(read(&second, 2).await, closed);
     for tag in 2..6 {
-        connection.dispatch(tag, "echo", vec![]).unwrap();
+        first.dispatch(tag, "echo", vec![]).unwrap();
     }
     tokio::task::yield_now().await;
-    connection.dispatch(6, "echo", vec![]).unwrap();
-    assert_eq!(read(&connection, 1).await, ["error 6 guard/service_unavailable"]);
+    let third = connect().await;
+    third.dispatch(1, "echo", vec![]).unwrap();
+    assert_eq!(read(&third, 2).await, closed);
+    // An HTTP request gets the error alone.
+    assert!(
+        world
+            .call(&actor, "echo", vec![])
+            .await
+            .unwrap_err()
+            .is("guard", "service_unavailable")
+    );
     world.probe.0.boot_gate.as_ref().unwrap().add_permits(1);
-    let mut answers = read(&connection, 5).await;
+    let mut answers = read(&first, 5).await;
     answers.sort();
     assert_eq!(answers, ["reply 0", "reply 2", "reply 3", "reply 4", "reply 5"]);
+}
+
+#[tokio::test]
+async fn a_socket_whose_message_waits_too_long_for_a_wake_is_closed() {
+    let probe = Probe::gated(
+        HookSet::default(),
+        |options| options.boot_timeout = Duration::from_secs(1000),
+        Some(0),
+    );
+    let world = World::with(probe, |builder| builder);
+    let actor = world.actor("a").await;
+    let connection = world.registry.connect(&actor.id, socket()).await.unwrap();
+    connection.dispatch(1, "echo", vec![]).unwrap();
+    let (read, passed) = tokio::join!(
+        read(&connection, 2),
+        world.pass_until(Duration::from_secs(1), || world.registry.metrics().actions == 1)
+    );
+    assert_eq!(
+        read,
+        [
+            "error 1 guard/service_unavailable",
+            "close 1013 guard.service_unavailable"
+        ]
+    );
+    assert!(passed >= Duration::from_secs(90), "{passed:?}");
 }
 
 #[tokio::test]

@@ -157,3 +157,28 @@ async fn the_input_of_a_creation_survives_until_the_first_boot() {
     assert_eq!(event.args, [Value::from("input")]);
     world.registry.drain().await;
 }
+
+#[tokio::test]
+async fn a_halt_flushes_and_waits_for_nothing() {
+    let world = World::on_disk(Probe::new(HookSet::default(), |_| {}));
+    let actor = world.actor("a").await;
+    let connection = world
+        .registry
+        .connect(&actor.id, crate::support::socket())
+        .await
+        .unwrap();
+    connection.call("add", vec![Value::from(5)]).await.unwrap();
+    connection.dispatch(1, "wait", vec![]).unwrap();
+    crate::support::until(|| world.probe.logged("waiting") == 1).await;
+    world.registry.halt().await;
+    assert_eq!(
+        (world.probe.logged("onShutdown"), world.probe.logged("onSleep")),
+        (0, 0)
+    );
+    let directory = world.directory.as_ref().unwrap().path();
+    let again = World::with(Probe::new(HookSet::default(), |_| {}), |builder| {
+        builder.data_dir(directory)
+    });
+    assert_eq!(again.call(&actor, "state", vec![]).await, Ok(Value::from(5)));
+    again.registry.drain().await;
+}
