@@ -126,6 +126,7 @@ impl ActorStore {
 
     /// Commits what waits, closes the files and lets go of the lock. Blocks. From here on nothing can be written.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        self.state.close();
         let opening = self.opening.lock().take();
         opening.map_or(Ok(()), Opening::close)
     }

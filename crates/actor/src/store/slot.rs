@@ -17,8 +17,6 @@ use crate::lifecycle::{Cell, CellRef};
 
 /// How long a store that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long the end of a generation waits for actions that are answered from storage.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The place in a cell for the actor's open store.
 #[derive(Default)]
@@ -104,7 +102,8 @@ impl StoreSlot {
                 returned.await;
             }
         };
-        if timeout(&*cell.shared.clock, PATIENCE, returned).await.is_err() {
+        let patience = cell.shared.limits.hook_timeout;
+        if timeout(&*cell.shared.clock, patience, returned).await.is_err() {
             tracing::warn!(target: "agentos::actor", actor = %cell.identity.id, "closing a store that is in use");
         }
         *slot = None;

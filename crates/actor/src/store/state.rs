@@ -38,6 +38,8 @@ struct Held {
     value: Value,
     /// Whether a save waits that has not looked at the value yet.
     queued: bool,
+    /// Whether the store is closed.
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,11 @@ impl State {
         };
         Ok(Self {
             table,
-            held: Arc::new(Mutex::new(Held { value, queued: false })),
+            held: Arc::new(Mutex::new(Held {
+                value,
+                queued: false,
+                closed: false,
+            })),
             saves: Mutex::default(),
             settling: tokio::sync::Mutex::default(),
         })
@@ -73,6 +79,9 @@ impl State {
     /// Changes the value and saves it. A change that makes it too large does not happen.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Value) -> R) -> Result<R, Failure> {
         let mut held = self.held.lock();
+        if held.closed {
+            return Err(Error::Closed.into());
+        }
         let mut value = held.value.clone();
         let result = change(&mut value);
         let size = value.size();
@@ -99,6 +108,11 @@ impl State {
         });
         saves.waiting.push_back((number, ticket));
         Ok(result)
+    }
+
+    /// Refuses changes from here on.
+    pub(crate) fn close(&self) {
+        self.held.lock().closed = true;
     }
 
     /// The number of the last save so far, for [`State::settle`].

@@ -37,8 +37,11 @@ pub(crate) struct Opening {
 impl Opening {
     /// Closes the files in order. Blocks.
     pub(crate) fn close(self) -> Result<(), Error> {
-        // A database in memory stays for the next opening.
-        self.vm.map_or(Ok(()), VmStore::close)
+        match self.vm {
+            Some(vm) => vm.close(),
+            // A database in memory stays for the next opening, which shall find all of this one.
+            None => self.database.flush().wait(),
+        }
     }
 }
 

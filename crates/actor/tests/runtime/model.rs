@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ConnectRequest,
-    CreateOptions, Failure, ManualClock, Outgoing, Registry, ShutdownReason, Transport,
+    CreateOptions, Failure, ManualClock, Outgoing, Registry, RegistryLimits, ShutdownReason, Transport,
 };
 use agentos_value::{ActorError, ActorId, Key, Value};
 use parking_lot::Mutex;
@@ -238,7 +238,14 @@ async fn act(registry: Registry, model: Model, clock: ManualClock, ops: Vec<(usi
 
 async fn live(directory: Option<&std::path::Path>, hands: Vec<Vec<(usize, Op)>>) -> Vec<String> {
     let (model, clock) = (Model::default(), ManualClock::at(1_700_000_000_000));
-    let mut builder = Registry::builder().define("model", model.clone()).clock(clock.clone());
+    let mut limits = RegistryLimits::default();
+    // Simulated time runs much faster than work, which shall not be cut off for it.
+    limits.hook_timeout = Duration::from_secs(1_000_000);
+    limits.wake_timeout = Duration::from_secs(1_000_000);
+    let mut builder = Registry::builder()
+        .define("model", model.clone())
+        .clock(clock.clone())
+        .limits(limits);
     if let Some(directory) = directory {
         builder = builder.data_dir(directory);
     }

@@ -383,6 +383,25 @@ impl World {
             .map_or("gone", |status| status.phase.as_str())
     }
 
+    /// Lets simulated time go by in steps while something is done; returns how much did.
+    pub async fn pass_while<T>(&self, step: Duration, work: impl Future<Output = T>) -> (T, Duration) {
+        let done = std::cell::Cell::new(false);
+        let work = async {
+            let output = work.await;
+            done.set(true);
+            output
+        };
+        tokio::join!(work, self.pass_until(step, || done.get()))
+    }
+
+    /// Sleepers when nothing happens.
+    pub async fn resting(&self) -> usize {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.clock.sleepers()
+    }
+
     /// Lets simulated time go by in steps until something is so; returns how much did.
     pub async fn pass_until(&self, step: Duration, what: impl Fn() -> bool) -> Duration {
         let mut passed = Duration::ZERO;
