@@ -237,3 +237,35 @@ fn a_lowered_quota_keeps_what_is_there_and_refuses_growth() {
     fs.unlink(dir, b"file").unwrap();
     assert_eq!(own.inodes.used(), 2);
 }
+
+#[test]
+fn files_that_contradict_themselves_are_not_opened_after_a_crash() {
+    let home = home();
+    let damage = "UPDATE agent_os_fs_inodes SET nlink = 3 WHERE ino = 3";
+    let open = |database: &_| {
+        DurableFs::open(
+            database,
+            Arc::new(Still::default()),
+            quota(1 << 30, 1000),
+            FsLimits::default(),
+        )
+        .map(drop)
+    };
+    let database = home.database().unwrap();
+    database.submit(move |tx| Ok(tx.execute(damage, [])?)).wait().unwrap();
+    // As a crash leaves it.
+    drop(database);
+    for _ in 0..2 {
+        let database = home.database().unwrap();
+        let refused = open(&database).unwrap_err();
+        assert_eq!(refused.code(), "storage_corrupt");
+        assert!(refused.to_string().contains("the count of links is wrong"), "{refused}");
+        database.close().unwrap();
+    }
+    let database = home.database().unwrap();
+    let mended = "UPDATE agent_os_fs_inodes SET nlink = 1 WHERE ino = 3";
+    database.submit(move |tx| Ok(tx.execute(mended, [])?)).wait().unwrap();
+    open(&database).unwrap();
+    database.close().unwrap();
+    assert!(!home.database().unwrap().recovered());
+}

@@ -24,7 +24,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -100,6 +100,8 @@ impl Database {
             shared: Arc::new(Shared {
                 path,
                 generation,
+                recovered: writer.recovered(),
+                distrusted: AtomicBool::new(false),
                 headroom: options.headroom,
                 lazy_delay: delay,
                 queue: Mutex::new(Queue::new()),
@@ -165,6 +167,17 @@ impl Database {
         let open = !queue.closed;
         self.shared.enqueue(queue, Entry { job, bytes: 0, lazy });
         open
+    }
+
+    /// Whether the file was not closed in order before this opening.
+    pub fn recovered(&self) -> bool {
+        self.shared.recovered
+    }
+
+    /// Something that the file holds contradicts itself: it is not noted as closed in order, so that the next opening looks
+    /// again.
+    pub(crate) fn distrust(&self) {
+        self.shared.distrusted.store(true, Ordering::Relaxed);
     }
 
     /// Whether it lives in memory. Reading from such a one waits for the commit in progress.
@@ -307,6 +320,8 @@ impl Submission<'_> {
 struct Shared {
     path: PathBuf,
     generation: u64,
+    recovered: bool,
+    distrusted: AtomicBool,
     headroom: Option<Arc<Headroom>>,
     lazy_delay: Duration,
     queue: Mutex<Queue>,
@@ -350,7 +365,12 @@ impl Shared {
         }
         queue.closed = true;
         let (ticket, resolver) = Ticket::open();
-        let job = Box::new(Mutation::new(writer::mark_clean, resolver));
+        let distrusted = self.distrusted.load(Ordering::Relaxed);
+        let last = move |transaction: &Transaction<'_>| match distrusted {
+            true => Ok(()),
+            false => writer::mark_clean(transaction),
+        };
+        let job = Box::new(Mutation::new(last, resolver));
         queue.push(Entry {
             job,
             bytes: 0,

@@ -21,16 +21,19 @@ pub(crate) struct Writer {
     connection: Connection,
     /// Set once the file is known to be of no use: every later commit fails with it.
     broken: Option<Error>,
+    /// The file was not closed in order before.
+    recovered: bool,
 }
 
 impl Writer {
     /// Opens the file; returns the generation taken.
     pub(crate) fn open(path: &Path, schema: &Schema, options: &Options) -> Result<(Self, u64)> {
         let existing = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        let mut recovered = false;
         if existing {
             let reader = connection::open_reader(path, options.vfs.as_deref())?;
             schema.check(&reader, path)?;
-            check_after_crash(&reader, path)?;
+            recovered = check_after_crash(&reader, path)?;
         }
         let mut connection = connection::open_writer(path, options.vfs.as_deref())?;
         let generation = prepare(&mut connection, path, schema, options.generation)?;
@@ -38,6 +41,7 @@ impl Writer {
             Self {
                 connection,
                 broken: None,
+                recovered,
             },
             generation,
         ))
@@ -51,9 +55,15 @@ impl Writer {
             Self {
                 connection,
                 broken: None,
+                recovered: false,
             },
             generation,
         ))
+    }
+
+    /// Whether the file was not closed in order before.
+    pub(crate) fn recovered(&self) -> bool {
+        self.recovered
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -125,8 +135,8 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, least: u64
     Ok(generation)
 }
 
-/// Checks a file that was not closed in order.
-fn check_after_crash(connection: &Connection, path: &Path) -> Result<()> {
+/// Checks a file that was not closed in order; whether it is one.
+fn check_after_crash(connection: &Connection, path: &Path) -> Result<bool> {
     let at = |error: rusqlite::Error| Error::sqlite(path, &error);
     let known: bool = connection
         .query_row(
@@ -136,20 +146,20 @@ fn check_after_crash(connection: &Connection, path: &Path) -> Result<()> {
         )
         .map_err(at)?;
     if !known {
-        return Ok(());
+        return Ok(false);
     }
     let clean: Option<bool> = connection
         .query_row("SELECT clean FROM agent_os_store", [], |row| row.get(0))
         .optional()
         .map_err(at)?;
     if clean == Some(true) {
-        return Ok(());
+        return Ok(false);
     }
     let verdict: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(at)?;
     match verdict.as_str() {
-        "ok" => Ok(()),
+        "ok" => Ok(true),
         _ => Err(Error::corrupt(path, verdict)),
     }
 }

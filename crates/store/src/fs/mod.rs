@@ -88,11 +88,13 @@ struct Core {
 type Watcher = Box<dyn Fn(&Error) + Send + Sync>;
 
 impl DurableFs {
-    /// Opens the filesystem of a database, and makes an empty one if it has none. Nothing of the tree is read. What is stored
-    /// is charged to `quota`, even beyond its cap: then only growth is refused. Blocks.
+    /// Opens the filesystem of a database, and makes an empty one if it has none. Nothing of the tree is read, unless the
+    /// database was not closed in order: then it is checked first. What is stored is charged to `quota`, even beyond its
+    /// cap: then only growth is refused. Blocks.
     ///
     /// # Errors
-    /// Those of the database; [`Error::Invalid`] for one in memory.
+    /// Those of the database; [`Error::Corrupt`] for files that contradict themselves, [`Error::Invalid`] for a database in
+    /// memory.
     pub fn open(
         database: &Database,
         clock: Arc<dyn Clock>,

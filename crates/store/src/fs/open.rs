@@ -16,12 +16,27 @@ pub(super) fn open(database: &Database, now: Timestamp) -> Result<(u64, Charged)
     if database.is_in_memory() {
         return Err(Error::invalid("database", "a durable filesystem needs a file"));
     }
+    if database.recovered() {
+        refuse_contradictions(database)?;
+    }
     match database.read(rows::totals)? {
         None => make(database, now)?,
         Some(totals) => remove_orphans(database, totals)?,
     }
     let totals = database.read(rows::totals)?;
     totals.ok_or_else(|| rows::corrupt("the filesystem has no totals".to_owned()))
+}
+
+/// Nobody works on files that contradict themselves: that would spread.
+fn refuse_contradictions(database: &Database) -> Result<()> {
+    let report = super::check::check(database)?;
+    match report.problems.into_iter().next() {
+        None => Ok(()),
+        Some(first) => {
+            database.distrust();
+            Err(Error::corrupt(database.path(), first))
+        }
+    }
 }
 
 /// An empty filesystem, whose root directory belongs to the superuser and has mode 0755.
