@@ -23,13 +23,25 @@ case " $* " in
     options+=(--rust "$target/rust-client/debug/agentos-client-conformance")
     ;;
 esac
-log=$(mktemp)
-"$target/$profile/examples/conformance" >"$log" 2>"$log.err" &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; rm -f "$log" "$log.err"' EXIT
-until grep -q endpoint "$log"; do
-    kill -0 "$server" 2>/dev/null || { cat "$log.err" >&2; exit 1; }
-    sleep 0.1
-done
-endpoint=$(sed -n 's/.*"endpoint":"\([^"]*\)".*/\1/p' "$log")
-node tests/clients/run.mjs "$endpoint" ${options[@]+"${options[@]}"}
+logs=$(mktemp -d)
+servers=()
+trap 'kill "${servers[@]}" 2>/dev/null || true; rm -rf "$logs"' EXIT
+
+# Starts a server and leaves its endpoint in `endpoint`.
+serve() {
+    local log=$logs/$1
+    shift
+    "$target/$profile/examples/conformance" "$@" >"$log" 2>"$log.err" &
+    servers+=("$!")
+    until grep -q endpoint "$log"; do
+        kill -0 "${servers[-1]}" 2>/dev/null || { cat "$log.err" >&2; exit 1; }
+        sleep 0.1
+    done
+    endpoint=$(sed -n 's/.*"endpoint":"\([^"]*\)".*/\1/p' "$log")
+}
+
+token='a/token+%2F'
+serve guarded --token "$token"
+options+=(--guarded "$endpoint" --token "$token")
+serve open
+node tests/clients/run.mjs "$endpoint" "${options[@]}"

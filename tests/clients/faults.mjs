@@ -125,6 +125,18 @@ test("the port refuses for 4 s", async () => {
 	assert.equal(back, expected, "the connection comes back");
 });
 
+// The listening socket is handed over to another process: whoever connects meanwhile waits, and nobody is refused.
+test("nobody answers for 4 s", async () => {
+	const { back } = await recovers(async (proxy) => {
+		proxy.holding = sleep(4_000).then(() => {
+			proxy.holding = undefined;
+		});
+		proxy.drop({ code: 1012, reason: "ws.going_away" });
+		await proxy.holding;
+	});
+	assert.ok(back, "the connection comes back");
+});
+
 test("a loss without an outage", async () => {
 	const { back } = await recovers(async (proxy) => proxy.drop());
 	assert.ok(back, "the connection comes back");

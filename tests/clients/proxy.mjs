@@ -9,6 +9,8 @@ export class Proxy {
 	fault = (_request) => undefined;
 	/** While set, WebSockets are accepted and closed with this `{code, reason}`. */
 	closing = undefined;
+	/** While set, requests and upgrades wait for this promise, like connections in the backlog of a socket handed over. */
+	holding = undefined;
 	/** Requests seen, by path without query. */
 	requests = new Map();
 	/** WebSocket upgrades seen. */
@@ -56,7 +58,8 @@ export class Proxy {
 		this.#open.clear();
 	}
 
-	#request(request, response) {
+	async #request(request, response) {
+		await this.holding;
 		const path = request.url.split("?")[0];
 		this.requests.set(path, (this.requests.get(path) ?? 0) + 1);
 		if (path === "/metadata") {
@@ -85,8 +88,9 @@ export class Proxy {
 		request.pipe(forwarded);
 	}
 
-	#upgrade(request, socket, head) {
+	async #upgrade(request, socket, head) {
 		this.upgrades++;
+		await this.holding;
 		if (this.closing) {
 			const key = request.headers["sec-websocket-key"];
 			const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
