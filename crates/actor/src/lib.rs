@@ -37,6 +37,7 @@ mod registry;
 mod request;
 mod schedule;
 mod store;
+pub mod workflow;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{CloseReason, Conn, Connection, Outgoing};

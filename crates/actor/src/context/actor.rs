@@ -14,6 +14,7 @@ use crate::cron::{CronJobs, CronLimits};
 use crate::lifecycle::{Busy, Cause, Cell, CellRef};
 use crate::queue::Queues;
 use crate::store::ActorStore;
+use crate::workflow::Workflows;
 use crate::{Clock, Conn, DueTimes, Event, Failure, KeepAwake, Schedule};
 
 /// One actor, for its own code: its state, its clients, its way to other actors. Cloning is cheap.
@@ -158,6 +159,11 @@ impl ActorContext {
     /// The actor's queues.
     pub fn queues(&self) -> Queues {
         Queues::new(Arc::clone(self.inner.store.queues()), self.clone())
+    }
+
+    /// The actor's workflows.
+    pub fn workflows(&self) -> Workflows {
+        Workflows::new(self.clone())
     }
 
     /// When the actor must be awake next. What has due times of its own announces them here.

@@ -14,6 +14,7 @@ use super::storage::Opening;
 use crate::queue::Hub;
 use crate::registry::Identity;
 use crate::schedule::Schedules;
+use crate::workflow::Running;
 use crate::{DueTimes, Failure};
 
 /// The name under which the runtime notes that the actor has been booted.
@@ -29,6 +30,7 @@ pub(crate) struct ActorStore {
     due: DueTimes,
     schedules: Schedules,
     queues: Arc<Hub>,
+    workflows: Running,
     opening: Mutex<Option<Opening>>,
 }
 
@@ -49,6 +51,7 @@ impl ActorStore {
             due,
             schedules,
             queues,
+            workflows: Running::default(),
             opening: Mutex::new(Some(opening)),
         })
     }
@@ -82,6 +85,11 @@ impl ActorStore {
     /// The actor's queues.
     pub(crate) const fn queues(&self) -> &Arc<Hub> {
         &self.queues
+    }
+
+    /// The workflows that run.
+    pub(crate) const fn workflows(&self) -> &Running {
+        &self.workflows
     }
 
     pub(crate) fn kv(&self) -> KvTable {
