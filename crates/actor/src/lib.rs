@@ -58,3 +58,8 @@ pub use registry::{
 };
 pub use request::{ConnectRequest, RequestInfo, Transport};
 pub use schedule::{Schedule, ScheduledAction};
+
+/// The examples of the guide are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/actors.md")]
+mod guide {}
