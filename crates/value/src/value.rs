@@ -204,6 +204,24 @@ impl Value {
             }
     }
 
+    /// The bytes of all texts and byte strings within: what a buffer for the value needs at least.
+    pub fn content_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) | Self::ArrayBuffer(bytes) => bytes.len(),
+            Self::Array(items) | Self::Set(items) => items.iter().map(Self::content_len).sum(),
+            Self::Object(object) => object
+                .iter()
+                .map(|(name, value)| name.len() + value.content_len())
+                .sum(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| key.content_len() + value.content_len())
+                .sum(),
+            _ => 0,
+        }
+    }
+
     /// What kind of value it is, for error texts: `string`, `number`, `Uint8Array` and so on.
     pub const fn kind(&self) -> &'static str {
         match self {

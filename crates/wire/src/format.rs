@@ -44,7 +44,7 @@ impl Format {
     /// [`WireError::Value`] for a value that is nested too deep or holds an integer beyond 2^53.
     pub fn action_response(self, output: &Value) -> Written {
         if self.encoding == Encoding::Bare {
-            let mut out = self.bare();
+            let mut out = self.bare_for(std::slice::from_ref(output));
             put_written(&mut out, |out| self.value(output, out))?;
             return Ok(out.into());
         }
@@ -153,7 +153,7 @@ impl Format {
     /// As [`Format::action_response`].
     pub fn response(self, id: u64, output: &Value) -> Written {
         if self.encoding == Encoding::Bare {
-            let mut out = self.bare();
+            let mut out = self.bare_for(std::slice::from_ref(output));
             out.push(client_tag::RESPONSE);
             put_uint(id, &mut out);
             put_written(&mut out, |out| self.value(output, out))?;
@@ -173,7 +173,7 @@ impl Format {
     /// As [`Format::action_response`].
     pub fn event(self, name: &str, args: &[Value]) -> Written {
         if self.encoding == Encoding::Bare {
-            let mut out = self.bare();
+            let mut out = self.bare_for(args);
             out.push(client_tag::EVENT);
             put_str(name, &mut out);
             put_written(&mut out, |out| self.values(args, out))?;
@@ -209,7 +209,7 @@ impl Format {
     /// As [`Format::action_response`].
     pub fn action_request(self, args: &[Value]) -> Written {
         if self.encoding == Encoding::Bare {
-            let mut out = self.bare();
+            let mut out = self.bare_for(args);
             put_written(&mut out, |out| self.values(args, out))?;
             return Ok(out.into());
         }
@@ -262,7 +262,7 @@ impl Format {
 
     fn action_frame(self, id: u64, name: &str, args: &[Value]) -> Written {
         if self.encoding == Encoding::Bare {
-            let mut out = self.bare();
+            let mut out = self.bare_for(args);
             out.push(action_tag::ACTION);
             put_uint(id, &mut out);
             put_str(name, &mut out);
@@ -296,7 +296,12 @@ impl Format {
 
     /// The beginning of a BARE message.
     fn bare(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64);
+        self.bare_for(&[])
+    }
+
+    /// The beginning of a BARE message that will hold these values.
+    fn bare_for(self, values: &[Value]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + values.iter().map(Value::content_len).sum::<usize>());
         out.extend_from_slice(&self.version.number().to_le_bytes());
         out
     }

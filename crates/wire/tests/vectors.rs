@@ -20,7 +20,7 @@ fn golden_vectors() {
         let name = text_of(vector, "name");
         if let Err(reason) = std::panic::catch_unwind(|| check(vector)) {
             let text = reason.downcast_ref::<String>().cloned().unwrap_or_default();
-            println!("{name}: {text}");
+            eprintln!("{name}: {text}");
             failed.insert(name);
         }
     }

@@ -168,13 +168,12 @@ impl<'a> Decoder<'a> {
     fn object(&mut self, count: u64) -> Result<Value, ValueError> {
         let count = self.enter(count, 2)?;
         let mut object = Object::with_capacity(count);
-        let mut names = HashSet::new();
+        let mut names = (count > SCAN_MEMBERS).then(HashSet::new);
         for _ in 0..count {
             let name = self.name()?;
-            let taken = if count > SCAN_MEMBERS {
-                !names.insert(name.clone())
-            } else {
-                object.get(&name).is_some()
+            let taken = match &mut names {
+                Some(names) => !names.insert(name.clone()),
+                None => object.get(&name).is_some(),
             };
             if taken {
                 return Err(ValueError::DuplicateKey);

@@ -105,16 +105,14 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
         let mut object = Object::new();
-        let mut names = HashSet::new();
+        let mut names: Option<HashSet<String>> = None;
         while let Some(name) = members.next_key::<String>()? {
             if object.len() == SCAN_MEMBERS {
-                names = object.iter().map(|(name, _)| name.to_owned()).collect();
+                names = Some(object.iter().map(|(name, _)| name.to_owned()).collect());
             }
-            let scanned = object.len() < SCAN_MEMBERS;
-            let taken = if scanned {
-                object.get(&name).is_some()
-            } else {
-                !names.insert(name.clone())
+            let taken = match &mut names {
+                Some(names) => !names.insert(name.clone()),
+                None => object.get(&name).is_some(),
             };
             if taken {
                 return Err(A::Error::custom("a member name occurs twice"));

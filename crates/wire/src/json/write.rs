@@ -46,8 +46,8 @@ impl Writer<'_> {
             Value::Float(_) => self.raw("null"),
             Value::BigInt(big) => self.tagged("$BigInt", &big.to_string()),
             Value::Text(text) => string(text, self.out),
-            Value::Bytes(bytes) => self.tagged("$Uint8Array", &STANDARD.encode(bytes)),
-            Value::ArrayBuffer(bytes) => self.tagged("$ArrayBuffer", &STANDARD.encode(bytes)),
+            Value::Bytes(bytes) => self.base64("$Uint8Array", bytes),
+            Value::ArrayBuffer(bytes) => self.base64("$ArrayBuffer", bytes),
             Value::Date(ms) => match iso_8601(*ms) {
                 Some(text) => string(&text, self.out),
                 None => self.raw("null"),
@@ -78,8 +78,18 @@ impl Writer<'_> {
     }
 
     fn tagged(&mut self, tag: &str, content: &str) {
-        // Tags, digits and base64 need no escapes.
+        // Neither tags nor digits need escapes.
         let _ = write!(self.out, "[\"{tag}\",\"{content}\"]");
+    }
+
+    fn base64(&mut self, tag: &str, bytes: &[u8]) {
+        let _ = write!(self.out, "[\"{tag}\",\"");
+        let start = self.out.len();
+        // Four characters for every three bytes, the last ones padded.
+        self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        let written = STANDARD.encode_slice(bytes, &mut self.out[start..]).unwrap_or(0);
+        self.out.truncate(start + written);
+        self.raw("\"]");
     }
 
     fn array(&mut self, items: &[Value]) -> Result<(), ValueError> {
