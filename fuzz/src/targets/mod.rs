@@ -4,6 +4,7 @@ mod abi;
 mod address;
 mod config;
 mod dns;
+mod gateway;
 mod glob;
 mod host;
 mod http;
@@ -42,8 +43,16 @@ pub const ALL: &[Target] = &[
         run: dns::run,
     },
     Target {
+        name: "frames",
+        run: gateway::frames,
+    },
+    Target {
         name: "glob",
         run: glob::run,
+    },
+    Target {
+        name: "head",
+        run: gateway::head,
     },
     Target {
         name: "host",

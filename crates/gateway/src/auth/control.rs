@@ -10,7 +10,7 @@ pub(crate) fn is_local(peer: &Peer, headers: &HeaderMap) -> bool {
     peer.is_loopback() && !headers.keys().any(|name| is_forwarding(name.as_str()))
 }
 
-fn is_forwarding(name: &str) -> bool {
+pub(crate) fn is_forwarding(name: &str) -> bool {
     name == "forwarded" || name == "via" || name == "x-real-ip" || name.starts_with("x-forwarded-")
 }
 

@@ -16,7 +16,7 @@
 mod exchange;
 mod gateway;
 mod guard;
-mod path;
+pub(crate) mod path;
 mod screen;
 
 use std::sync::Arc;

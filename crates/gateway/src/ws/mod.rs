@@ -13,7 +13,7 @@ mod head;
 mod mask;
 mod read;
 
-pub(crate) use decode::{Kind, Message, Violation};
+pub(crate) use decode::{Decoder, Kind, Message, Violation};
 pub(crate) use encode::{close, control, message, message_head};
 pub(crate) use head::Opcode;
 pub(crate) use read::{ReadError, Reader};

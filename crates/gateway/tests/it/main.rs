@@ -7,9 +7,10 @@ mod actions;
 mod control;
 mod doors;
 mod drain;
-mod handover;
+
 mod hostile;
 mod limits;
+mod processes;
 mod raw;
 mod routing;
 mod sockets;

@@ -1,4 +1,4 @@
-//! Two real processes and one listening socket.
+//! Servers in processes of their own: handover, sockets that are passed, descriptors that run out.
 //!
 //! The test starts itself as the servers: [`child`] is an ignored test that serves until it is told otherwise.
 
@@ -24,12 +24,14 @@ async fn child() {
     let Some(path) = std::env::var_os(SOCKET) else { return };
     let path = Path::new(&path);
     let taken = handover::inherit(path).await.expect("asks");
-    let listener = match taken {
-        None => bind("127.0.0.1:0".parse().unwrap()).expect("binds"),
-        Some(mut taken) => {
+    let passed = inherited(variable("LISTEN_PID").as_deref(), variable("LISTEN_FDS").as_deref()).expect("passed");
+    let listener = match (taken, passed.into_iter().next()) {
+        (Some(mut taken), _) => {
             assert!(taken.released(PATIENCE).await);
             taken.listener
         }
+        (None, Some(passed)) => passed,
+        (None, None) => bind("127.0.0.1:0".parse().unwrap()).expect("binds"),
     };
     let registry = support::registry(agentos_actor::RegistryLimits::default(), &actors::Log::default());
     let held = listener.try_clone().unwrap();
@@ -46,6 +48,10 @@ async fn child() {
     tell("gone");
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Speaks past the test harness, which would keep the output.
 fn tell(line: &str) {
     use std::io::Write;
@@ -58,11 +64,18 @@ struct Process {
 }
 
 impl Process {
-    fn start(configure: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "handover::child", "--ignored", "--nocapture"]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        configure(&mut command);
+    /// Starts a server behind a line of shell, which may prepare the process.
+    fn start(prepare: &str, path: &Path, input: Stdio) -> Self {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!(
+            "{prepare} exec \"$0\" --exact processes::child --ignored --nocapture"
+        ));
+        command.arg(std::env::current_exe().unwrap()).env(SOCKET, path);
+        command
+            .stdin(input)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().expect("starts");
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, lines }
@@ -93,11 +106,7 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
 async fn clients_never_see_a_refused_connection() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("handover.sock");
-    let start = || {
-        Process::start(|command| {
-            command.env(SOCKET, &path);
-        })
-    };
+    let start = || Process::start("", &path, Stdio::null());
     let mut old = start();
     let address: SocketAddr = old.says("serving").await.parse().unwrap();
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -141,4 +150,43 @@ async fn what_is_passed_by_number_must_be_a_listening_socket() {
     // Whatever has the number three here is no listener alone; none of them is taken as one.
     let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
     assert!(inherited(Some(&own), Some("64")).is_err());
+}
+
+#[tokio::test]
+async fn a_passed_socket_is_served_and_outlives_its_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for round in 0..2 {
+        let path = directory.path().join(format!("handover-{round}.sock"));
+        let passed = Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap()));
+        let prepare = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1;";
+        let mut process = Process::start(prepare, &path, passed);
+        assert_eq!(process.says("serving").await.parse::<SocketAddr>().unwrap(), address);
+        assert!(soon(ask(address)).await.unwrap().starts_with("HTTP/1.1 200"));
+        process.child.kill().await.unwrap();
+        // The port still takes connections; the next server answers them.
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        waiting
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_runs_out_of_descriptors_goes_on_when_there_are_some() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("handover.sock");
+    let mut process = Process::start("ulimit -n 40;", &path, Stdio::null());
+    let address: SocketAddr = process.says("serving").await.parse().unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..60 {
+        // The kernel takes them all; the server has descriptors for some.
+        crowd.push(TcpStream::connect(address).await.unwrap());
+    }
+    drop(crowd);
+    for _ in 0..3 {
+        assert!(soon(ask(address)).await.unwrap().starts_with("HTTP/1.1 200"));
+    }
 }
