@@ -43,5 +43,5 @@ serve() {
 token='a/token+%2F'
 serve guarded --token "$token"
 options+=(--guarded "$endpoint" --token "$token")
-serve open
+serve open --data-dir "$logs/data"
 node tests/clients/run.mjs "$endpoint" "${options[@]}"

@@ -339,11 +339,12 @@ export const scenarios = {
 	async queue(t) {
 		if (t.version.startsWith("2.0")) return; // it has none
 		const handle = counter(t);
-		const sent = handle.send("jobs", { id: 1 }).then(
-			() => "sent",
-			(error) => `${error.group}.${error.code}`,
-		);
-		assert.ok(["sent", "queue.unsupported"].includes(await sent), await sent);
+		await handle.send("jobs", { id: 1 });
+		const answer = await handle.send("jobs", { id: 21 }, { wait: true, timeout: 10_000 });
+		assert.equal(answer.status, "completed");
+		assert.deepEqual(answer.response, { done: 42 });
+		const error = await failure(handle.send("nothing", { id: 1 }));
+		assert.equal(`${error.group}.${error.code}`, "queue.unsupported");
 	},
 
 	async "a dotted action name"(t) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentos_actor::queue::TakeOptions;
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, Conn, Failure,
     HookContext, HookSet, RawBody, RawMessage, RawSocket,
@@ -62,12 +63,17 @@ impl ActorDefinition for Counter {
         })
     }
 
+    fn has_queue(&self, name: &str) -> bool {
+        name == "jobs"
+    }
+
     fn boot<'a>(&'a self, ctx: ActorContext, boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
         Box::pin(async move {
             if boot.first {
                 let start = boot.input.get("start").and_then(Value::as_int).unwrap_or(0);
                 ctx.set_state(Value::object([("count", start)]))?;
             }
+            tokio::spawn(work(ctx));
             Ok(Arc::new(Counting) as Arc<dyn Actor>)
         })
     }
@@ -149,6 +155,17 @@ impl Actor for Counting {
     }
 }
 
+/// Completes every job with its number doubled, until the actor stops.
+async fn work(ctx: ActorContext) {
+    let queues = ctx.queues();
+    while let Ok(Some(job)) = queues.next(&TakeOptions::completable("jobs")).await {
+        let number = job.body().get("id").and_then(Value::as_int).unwrap_or(0);
+        if job.complete(Value::object([("done", number * 2)])).await.is_err() {
+            break;
+        }
+    }
+}
+
 async fn act(ctx: ActorContext, call: ActionCall) -> Result<Value, Failure> {
     let number = call.args.first().and_then(Value::as_int).unwrap_or(0);
     match call.name.as_str() {
@@ -178,12 +195,12 @@ async fn act(ctx: ActorContext, call: ActionCall) -> Result<Value, Failure> {
         "boom" => Err(Failure::internal("a secret of the actor")),
         "later" => {
             let after = Duration::from_millis(number.try_into().unwrap_or(0));
-            tokio::spawn(async move {
-                let _awake = ctx.keep_awake("a tick is due");
-                tokio::time::sleep(after).await;
-                ctx.broadcast("ticked", vec!["arg1".into()]);
-            });
+            ctx.schedule().after(after, "tick", vec!["arg1".into()]).await?;
             Ok("scheduled".into())
+        }
+        "tick" => {
+            ctx.broadcast("ticked", call.args);
+            Ok(Value::Undefined)
         }
         "slow" => {
             tokio::time::sleep(Duration::from_millis(number.try_into().unwrap_or(0))).await;
