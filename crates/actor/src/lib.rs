@@ -59,7 +59,11 @@ pub use registry::{
 pub use request::{ConnectRequest, RequestInfo, Transport};
 pub use schedule::{Schedule, ScheduledAction};
 
-/// The examples of the guide are compiled with the tests.
+/// The examples of the guides are compiled with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/actors.md")]
-mod guide {}
+mod guides {
+    #[doc = include_str!("../../../docs/actors.md")]
+    mod actors {}
+    #[doc = include_str!("../../../docs/cron.md")]
+    mod cron {}
+}

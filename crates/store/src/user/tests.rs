@@ -61,6 +61,7 @@ fn no_statement_reaches_beyond_the_file() {
         format!("ATTACH '{}' AS other", other.display()),
         format!("VACUUM INTO '{}'", directory.path().join("copy.sqlite").display()),
         format!("VACUUM main INTO '{}'", directory.path().join("copy.sqlite").display()),
+        "VACUUM".to_owned(),
         "SELECT load_extension('/tmp/x.so')".to_owned(),
         "PRAGMA max_page_count = 1000000".to_owned(),
         "PRAGMA journal_mode = OFF".to_owned(),
