@@ -27,21 +27,29 @@ logs=$(mktemp -d)
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null || true; rm -rf "$logs"' EXIT
 
-# Starts a server and leaves its endpoint in `endpoint`.
+# Starts a server and leaves in `endpoint` the URL that it prints when it takes requests.
 serve() {
     local log=$logs/$1
     shift
-    "$target/$profile/examples/conformance" "$@" >"$log" 2>"$log.err" &
+    : >"$log"
+    "$@" >"$log" 2>"$log.err" &
     servers+=("$!")
-    until grep -q endpoint "$log"; do
+    until grep -q http "$log"; do
         kill -0 "${servers[-1]}" 2>/dev/null || { cat "$log.err" >&2; exit 1; }
         sleep 0.1
     done
-    endpoint=$(sed -n 's/.*"endpoint":"\([^"]*\)".*/\1/p' "$log")
+    endpoint=$(grep -o 'https\?://[^"]*' "$log" | head -n 1)
 }
 
 token='a/token+%2F'
-serve guarded --token "$token"
+conformance=$target/$profile/examples/conformance
+serve guarded "$conformance" --token "$token"
 options+=(--guarded "$endpoint" --token "$token")
-serve open --data-dir "$logs/data"
+# The product itself, where it has been built.
+agentos=${AGENTOS:-$target/release/agentos}
+if [ -x "$agentos" ] && "$agentos" serve --help >/dev/null 2>&1; then
+    serve product "$agentos" serve --data "$logs/vms" --listen 127.0.0.1:0
+    options+=(--vm "$endpoint")
+fi
+serve open "$conformance" --data-dir "$logs/data"
 node tests/clients/run.mjs "$endpoint" "${options[@]}"

@@ -1,6 +1,7 @@
 // Runs every stock client against one server and compares what fails with `expected-failures.txt`.
 //
 //     node run.mjs ENDPOINT [--quick] [--only VERSION] [--rust BINARY] [--guarded ENDPOINT --token TOKEN]
+//         [--vm ENDPOINT]
 //
 // Prints each unexpected result and, last, `N passed, N failed`. Exits 0 when exactly the listed scenarios fail. `--quick` leaves
 // out Node 20 and what waits for clients' back-off.
@@ -17,6 +18,7 @@ const option = (name) => (args.includes(name) ? args[args.indexOf(name) + 1] : u
 const quick = args.includes("--quick");
 const only = option("--only");
 const guarded = option("--guarded");
+const vm = option("--vm");
 
 const VERSIONS = ["2.0.33", "2.2.1", "2.3.11", "2.3.19"].filter((version) => only === undefined || version === only);
 // Node 22 has a WebSocket of its own; on Node 20 clients use the package `ws`.
@@ -61,6 +63,7 @@ for (const version of VERSIONS) {
 		const jobs = [collect(`${version} ${runtime}`, node, ["child.mjs", version, endpoint], results)];
 		if (!quick) jobs.push(collect(`${version} ${runtime}`, node, ["faults.mjs", version, endpoint], results));
 		if (guarded) jobs.push(collect(`${version} ${runtime}`, node, ["tokens.mjs", version, guarded, option("--token")], results));
+		if (vm) jobs.push(collect(`${version} ${runtime}`, node, ["vm.mjs", version, vm], results));
 		await Promise.all(jobs);
 	}
 }
