@@ -12,9 +12,9 @@ use http::Response;
 use hyper::body::Incoming;
 
 use crate::body::Body;
-use crate::refusal;
 use crate::router::{Exchange, Router, specifier};
 use crate::upload::Upload;
+use crate::{heavy, refusal};
 
 /// `POST /action/{name}`.
 pub(crate) async fn action(
@@ -25,11 +25,13 @@ pub(crate) async fn action(
     name: String,
 ) -> Result<Response<Body>, ActorError> {
     let (connection, body) = open(router, exchange, body, target).await?;
-    let decoded = decode_action_request(&body, exchange.format.encoding, &router.wire_limits);
+    let (encoding, limits) = (exchange.format.encoding, router.wire_limits);
+    let decoded = heavy::read(body, move |body| decode_action_request(body, encoding, &limits)).await;
     let (version, request) = decoded.map_err(|error| error.to_actor_error())?;
     exchange.format.version = version;
     let output = connection.call(name, request.args).await?;
-    let written = exchange.format.action_response(&output);
+    let format = exchange.format;
+    let written = heavy::write(output.size(), move || format.action_response(&output)).await;
     let written = written.map_err(|error| refusal::internal("an action's result", &error))?;
     fits(router, &written)?;
     Ok(exchange.reply(written))

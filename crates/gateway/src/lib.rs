@@ -28,6 +28,7 @@ mod error;
 mod extension;
 #[doc(hidden)]
 pub mod fuzz;
+mod heavy;
 mod ids;
 mod limits;
 mod observe;

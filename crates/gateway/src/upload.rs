@@ -43,11 +43,12 @@ impl Upload {
         {
             return Err(refusal::message_too_large(length, most, "maxIncomingMessageSize"));
         }
-        let deadline = Instant::now() + limits.body_timeout;
+        // Strangers have no more time for the beginning than for the head.
+        let begun = Instant::now();
         let mut upload = Self {
             body,
             most,
-            deadline,
+            deadline: begun + limits.head_timeout.min(limits.body_timeout),
             share: budget.share(),
             first: Bytes::new(),
         };
@@ -59,6 +60,7 @@ impl Upload {
                 [upload.first, piece].concat().into()
             };
         }
+        upload.deadline = begun + limits.body_timeout;
         Ok(upload)
     }
 

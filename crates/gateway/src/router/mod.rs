@@ -120,9 +120,6 @@ impl Router {
         if let Some(response) = control::open_route(exchange) {
             return response;
         }
-        if exchange.peer.is_draining() {
-            return exchange.error(&refusal::draining());
-        }
         if let Some((extension, Claim::Administrative)) = self.claimed(exchange) {
             if let Err(error) = self.admit_administrator(exchange) {
                 return exchange.error(&error);

@@ -1,6 +1,9 @@
 //! The life of one accepted connection: TLS if configured, then requests until either side has enough.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -12,6 +15,9 @@ use tracing::debug;
 use super::Shared;
 use super::peer::Peer;
 use super::transport::{Stream, Transport};
+
+/// How long a connection that was accepted may take to send its first request once the server drains.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
@@ -48,8 +54,19 @@ async fn run(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
         biased;
         result = connection.as_mut() => result,
         () = peer.draining() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            // Who was accepted is answered, if the request was on its way.
+            let first = poll_fn(|context| match connection.as_mut().poll(context) {
+                Poll::Pending if peer.pulse().begun() == 0 => Poll::Pending,
+                Poll::Pending => Poll::Ready(None),
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+            });
+            match timeout(FIRST_REQUEST, first).await {
+                Ok(Some(result)) => result,
+                Ok(None) | Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = result {

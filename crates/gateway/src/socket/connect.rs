@@ -28,8 +28,8 @@ use super::end::End;
 use super::outbound::Outbound;
 use crate::Peer;
 use crate::limits::Limits;
-use crate::refusal;
 use crate::ws::{Kind, Message, Opcode, ReadError, Reader};
+use crate::{heavy, refusal};
 
 /// Notes that may wait for writing before reading pauses.
 const MOST_NOTES: usize = 64;
@@ -173,7 +173,7 @@ impl<'a> Connect<'a> {
             };
             match message {
                 Ok(message) => {
-                    if let Some(end) = self.heard(message) {
+                    if let Some(end) = self.heard(message).await {
                         return end;
                     }
                 }
@@ -203,9 +203,9 @@ impl<'a> Connect<'a> {
     }
 
     /// Takes one message of the client; an end if it was the last.
-    fn heard(&self, message: Message) -> Option<End> {
+    async fn heard(&self, message: Message) -> Option<End> {
         match message {
-            Message::Whole(_, payload) => self.frame(&payload).err().map(End::of_error),
+            Message::Whole(_, payload) => self.frame(payload).await.err().map(End::of_error),
             Message::Oversized { start, size, .. } => {
                 let error =
                     refusal::message_too_large(size, self.limits.max_incoming_message, "maxIncomingMessageSize");
@@ -226,8 +226,9 @@ impl<'a> Connect<'a> {
         }
     }
 
-    fn frame(&self, payload: &Bytes) -> Result<(), ActorError> {
-        let decoded = decode_to_server(payload, self.manner.encoding, self.wire_limits);
+    async fn frame(&self, payload: Bytes) -> Result<(), ActorError> {
+        let (encoding, limits) = (self.manner.encoding, *self.wire_limits);
+        let decoded = heavy::read(payload, move |payload| decode_to_server(payload, encoding, &limits)).await;
         let (version, message) = decoded.map_err(|error| error.to_actor_error())?;
         self.version
             .store(u8::try_from(version.number()).unwrap_or(2), Ordering::Relaxed);
@@ -335,7 +336,7 @@ impl<'a> Connect<'a> {
     async fn send<W: AsyncWrite + Unpin>(&self, outgoing: Outgoing, writer: &mut Outbound<W>) -> Option<End> {
         let frame = match outgoing {
             Outgoing::Reply { tag, result } => {
-                let frame = self.reply(tag, result);
+                let frame = self.reply(tag, result).await;
                 self.took_one();
                 frame
             }
@@ -351,11 +352,11 @@ impl<'a> Connect<'a> {
             .then_some(End::Gone)
     }
 
-    fn reply(&self, id: u64, result: Result<Value, ActorError>) -> Bytes {
+    async fn reply(&self, id: u64, result: Result<Value, ActorError>) -> Bytes {
         let format = self.format();
         let most = self.limits.max_outgoing_message;
         let error = match result {
-            Ok(output) => match format.response(id, &output) {
+            Ok(output) => match heavy::write(output.size(), move || format.response(id, &output)).await {
                 Ok(frame) if frame.len() <= most => return frame,
                 Ok(frame) => refusal::message_too_large(frame.len() as u64, most, "maxOutgoingMessageSize"),
                 Err(error) => refusal::internal("an action's result", &error),
