@@ -300,6 +300,16 @@ export const scenarios = {
 		assert.equal(await t.client.counter.getOrCreate(key, { ...options, createWithInput: { start: 70 } }).increment(1), 12);
 	},
 
+	async "input of every kind"(t) {
+		// Before 2.3 the client itself fails on a BigInt here.
+		const input = { bytes: new Uint8Array([1, 2]), big: t.modern ? 5n : 5, list: [1, "x", null, ["$y", 1, 2]], deep: { a: {} } };
+		const options = { params: PARAMS, input };
+		const created = await t.client.counter.create(t.key(), options);
+		assert.deepEqual(normal(await created.input()), normal(input));
+		const handle = t.client.counter.getOrCreate(t.key(), { params: PARAMS, createWithInput: input });
+		assert.deepEqual(normal(await handle.input()), normal(input));
+	},
+
 	async destroy(t) {
 		const handle = await t.client.counter.create(t.key(), { params: PARAMS });
 		const id = await handle.resolve();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dialect, Encoding, Format, Version, WireError};
+use crate::{Dialect, Encoding, Format, Version, WireError, compat};
 
 /// Bytes of a new actor's input, at most.
 pub const MAX_INPUT_BYTES: usize = 4 << 20;
@@ -100,19 +100,27 @@ struct RawCreateRequest {
     datacenter: Option<String>,
 }
 
-/// Reads the body of `PUT /actors` and `POST /actors`. `allow_ambiguous` admits keys whose parts are empty or contain
+/// Reads the body of `PUT /actors` and `POST /actors`. Clients of version 2.3 put compat tags into the input, earlier ones do
+/// not, so that the dialect matters. `allow_ambiguous` admits keys whose parts are empty or contain
 /// commas, for installations without clients that address by query.
 ///
 /// # Errors
 /// `actor/invalid_request` for a body of another shape, `actor/invalid_params` for a bad name, key or input.
-pub fn decode_create_request(body: &[u8], allow_ambiguous: bool) -> Result<CreateRequest, ActorError> {
+pub fn decode_create_request(
+    body: &[u8],
+    dialect: Dialect,
+    allow_ambiguous: bool,
+) -> Result<CreateRequest, ActorError> {
     let raw: RawCreateRequest =
         serde_json::from_slice(body).map_err(|error| WireError::Json(error.to_string()).to_actor_error())?;
     let invalid = |message: String| ActorError::actor("invalid_params", message);
     check_name(&raw.name).map_err(|error| invalid(error.to_string()))?;
     let key = Key::parse(raw.key.as_deref().unwrap_or("/"));
     key.check(allow_ambiguous).map_err(|error| invalid(error.to_string()))?;
-    let input = raw.input.map(|text| decode_input(&text)).transpose().map_err(invalid)?;
+    let mut input = raw.input.map(|text| decode_input(&text)).transpose().map_err(invalid)?;
+    if dialect == Dialect::Modern {
+        input.iter_mut().for_each(compat::revive);
+    }
     Ok(CreateRequest {
         name: raw.name,
         key,
@@ -190,24 +198,34 @@ fn known(name: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn read(body: &[u8], allow_ambiguous: bool) -> Result<CreateRequest, ActorError> {
+        decode_create_request(body, Dialect::Plain, allow_ambiguous)
+    }
+
+    #[test]
+    fn inputs_hold_tags_if_the_client_writes_them() {
+        let input = Value::Array(vec!["$Uint8Array".into(), "CQg=".into()]);
+        let text = STANDARD.encode(cbor::encode(&input, cbor::Style::Native).unwrap());
+        let body = format!(r#"{{"name":"c","input":"{text}"}}"#);
+        let input_of = |dialect| {
+            decode_create_request(body.as_bytes(), dialect, false)
+                .unwrap()
+                .input
+                .unwrap()
+        };
+        assert_eq!(input_of(Dialect::Plain), input);
+        assert_eq!(input_of(Dialect::Modern), Value::Bytes(vec![9, 8].into()));
+    }
+
     #[test]
     fn create_requests() {
         let body = br#"{"name":"counter","key":"a/b\\/c","runner_name_selector":"default","input":"uQABYXgB","crash_policy":"sleep"}"#;
-        let request = decode_create_request(body, false).unwrap();
+        let request = read(body, false).unwrap();
         assert_eq!(request.key, Key::new(["a", "b/c"]));
         assert_eq!(request.input, Some(Value::object([("x", 1)])));
-        assert_eq!(
-            decode_create_request(br#"{"name":"c"}"#, false).unwrap().key,
-            Key::default()
-        );
-        assert_eq!(
-            decode_create_request(br#"{"name":"c","key":"/"}"#, false).unwrap().key,
-            Key::default()
-        );
-        assert_eq!(
-            decode_create_request(br#"{"name":"c","key":"\\0"}"#, true).unwrap().key,
-            Key::new([""])
-        );
+        assert_eq!(read(br#"{"name":"c"}"#, false).unwrap().key, Key::default());
+        assert_eq!(read(br#"{"name":"c","key":"/"}"#, false).unwrap().key, Key::default());
+        assert_eq!(read(br#"{"name":"c","key":"\\0"}"#, true).unwrap().key, Key::new([""]));
         for (body, code) in [
             (&b"{"[..], "invalid_request"),
             (br#"{"key":"a"}"#, "invalid_request"),
@@ -217,7 +235,7 @@ mod tests {
             (br#"{"name":"c","key":"a","input":"?"}"#, "invalid_params"),
             (br#"{"name":"c","key":"a","input":"AAA="}"#, "invalid_params"),
         ] {
-            assert!(decode_create_request(body, false).unwrap_err().is("actor", code));
+            assert!(read(body, false).unwrap_err().is("actor", code));
         }
     }
 

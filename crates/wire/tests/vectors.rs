@@ -221,7 +221,7 @@ fn check_head(vector: &Value) {
         assert!(list.namespace.is_some());
         match text_of(vector, "method") {
             "GET" => assert!(list.actor_ids.is_some() || list.name.is_some()),
-            _ => drop(decode_create_request(&body(vector), true).unwrap()),
+            _ => drop(decode_create_request(&body(vector), format(vector, Version::NEWEST).dialect, true).unwrap()),
         }
         return;
     }

@@ -1,7 +1,7 @@
 //! Request targets, subprotocols and connection parameters of any shape, made of the pieces that matter to them.
 
 use crate::input::Input;
-use agentos_wire::{Address, Hints, ListQuery, Subprotocols, Target, decode_create_request, decode_header_params};
+use agentos_wire::{Address, Dialect, Hints, ListQuery, Subprotocols, Target, decode_create_request, decode_header_params};
 
 const PIECES: &[&str] = &[
     "/gateway/",
@@ -45,7 +45,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     if input.flag() {
         let _ = decode_header_params(Some(input.take(usize::MAX)));
-        let _ = decode_create_request(bytes, input.flag());
+        let _ = decode_create_request(bytes, Dialect::Modern, input.flag());
         return;
     }
     let mut raw = String::from(if input.flag() { "/gateway/" } else { "" });

@@ -18,7 +18,7 @@ pub(crate) struct Counter {
     pub(crate) strict: bool,
 }
 
-const ACTIONS: [&str; 13] = [
+const ACTIONS: [&str; 14] = [
     "increment",
     "whoami",
     "echo",
@@ -32,6 +32,7 @@ const ACTIONS: [&str; 13] = [
     "goToSleep",
     "a.b",
     "slow",
+    "input",
 ];
 
 impl ActorDefinition for Counter {
@@ -71,7 +72,7 @@ impl ActorDefinition for Counter {
         Box::pin(async move {
             if boot.first {
                 let start = boot.input.get("start").and_then(Value::as_int).unwrap_or(0);
-                ctx.set_state(Value::object([("count", start)]))?;
+                ctx.set_state(Value::object([("count", start.into()), ("input", boot.input)]))?;
             }
             tokio::spawn(work(ctx));
             Ok(Arc::new(Counting) as Arc<dyn Actor>)
@@ -172,7 +173,9 @@ async fn act(ctx: ActorContext, call: ActionCall) -> Result<Value, Failure> {
         "increment" => {
             let count = ctx.update_state(|state| {
                 let count = state.get("count").and_then(Value::as_int).unwrap_or(0) + number;
-                *state = Value::object([("count", count)]);
+                if let Value::Object(state) = state {
+                    state.insert("count", count);
+                }
                 count
             })?;
             let details = Value::object([("bytes", Value::Bytes(Bytes::from_static(&[1, 2, 3])))]);
@@ -186,6 +189,7 @@ async fn act(ctx: ActorContext, call: ActionCall) -> Result<Value, Failure> {
                 ("params", conn.params().clone()),
             ]))
         }
+        "input" => Ok(ctx.state().get("input").cloned().unwrap_or_default()),
         "echo" => Ok(Value::Array(call.args)),
         "types" => Ok(types()),
         "nothing" => Ok(Value::Undefined),

@@ -111,7 +111,7 @@ async fn read(
         .await?
         .finish()
         .await?;
-    decode_create_request(&body, router.rules.allow_ambiguous_keys)
+    decode_create_request(&body, exchange.format.dialect, router.rules.allow_ambiguous_keys)
 }
 
 fn options(exchange: &Exchange, request: &CreateRequest) -> CreateOptions {
