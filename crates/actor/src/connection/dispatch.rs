@@ -123,9 +123,11 @@ impl Cell {
         let name = call.name.clone();
         let action = async {
             let lease = self.store.open(self).await?;
-            let context = ActorContext::stored(self, lease.store(), depth);
+            let context = ActorContext::stored(self, lease, depth);
             let value = self.registered.definition.stored_action(context.clone(), call).await?;
             context.settle().await?;
+            // A definition that keeps the context keeps no store open.
+            context.give_back();
             Ok(value)
         };
         self.bounded(&name, action).await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agentos_store::{DataDir, Database};
 use agentos_value::{ActorError, ActorId, Key, Value};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use super::{Client, Kv};
 use crate::cron::{CronJobs, CronLimits};
 use crate::lifecycle::{Busy, Cause, Cell, CellRef};
 use crate::queue::Queues;
-use crate::store::ActorStore;
+use crate::store::{ActorStore, StoreLease};
 use crate::workflow::Workflows;
 use crate::{Clock, Conn, DueTimes, Event, Failure, KeepAwake, Schedule};
 
@@ -34,30 +35,42 @@ struct Inner {
     store: Arc<ActorStore>,
     busy: Arc<Busy>,
     abort: CancellationToken,
+    /// The share of the open store that an action answered from storage has.
+    lease: Mutex<Option<StoreLease>>,
 }
 
 impl ActorContext {
     pub(crate) fn new(cell: CellRef, store: Arc<ActorStore>, busy: Arc<Busy>, abort: CancellationToken) -> Self {
-        let since = store.state().mark();
+        let (since, lease) = (store.state().mark(), Mutex::new(None));
+        let inner = Inner {
+            cell,
+            store,
+            busy,
+            abort,
+            lease,
+        };
         Self {
-            inner: Arc::new(Inner {
-                cell,
-                store,
-                busy,
-                abort,
-            }),
+            inner: Arc::new(inner),
             depth: 0,
             since,
         }
     }
 
     /// A context for an action that is answered from storage.
-    pub(crate) fn stored(cell: &Arc<Cell>, store: &Arc<ActorStore>, depth: u32) -> Self {
-        let busy = cell
-            .awake()
-            .map_or_else(|| Busy::new(Arc::clone(&cell.shared.clock)), |awake| awake.busy.clone());
-        let cell = CellRef::new(Arc::clone(cell));
-        Self::new(cell, Arc::clone(store), busy, CancellationToken::new()).at_depth(depth)
+    pub(crate) fn stored(cell: &Arc<Cell>, lease: StoreLease, depth: u32) -> Self {
+        let busy = match cell.awake() {
+            Some(awake) => Arc::clone(&awake.busy),
+            None => Busy::new(Arc::clone(&cell.shared.clock)),
+        };
+        let (store, cell) = (Arc::clone(lease.store()), CellRef::new(Arc::clone(cell)));
+        let context = Self::new(cell, store, busy, CancellationToken::new()).at_depth(depth);
+        *context.inner.lease.lock() = Some(lease);
+        context
+    }
+
+    /// Gives back the share of the open store that an action answered from storage has.
+    pub(crate) fn give_back(&self) {
+        drop(self.inner.lease.lock().take());
     }
 
     pub(crate) fn at_depth(&self, depth: u32) -> Self {
@@ -240,6 +253,8 @@ impl ActorContext {
     /// Puts the actor to sleep and waits until it is. For actions answered from storage; one of the awake actor would wait
     /// for its own end and is cut off.
     pub async fn sleep(&self) {
+        // The end of the generation would wait for this action, which waits for it.
+        self.give_back();
         self.inner.cell.sleep(|| Cause::Asked).await;
     }
 

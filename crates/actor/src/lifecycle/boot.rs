@@ -11,7 +11,7 @@ use super::machine::{Epoch, Phase};
 use super::{Busy, idle};
 use crate::clock::timeout;
 use crate::hooks::{catch, notify};
-use crate::{ActorContext, Boot, Failure};
+use crate::{ActorContext, Boot, Event, Failure, ShutdownReason};
 
 impl Cell {
     /// Starts the task that boots the actor.
@@ -124,17 +124,7 @@ impl Cell {
     async fn fail_boot(self: &Arc<Self>, epoch: Epoch, busy: Arc<Busy>, abort: CancellationToken, error: ActorError) {
         abort.cancel();
         self.shared.metrics.boot_failed();
-        if let Some(store) = self.store.opened() {
-            let context = ActorContext::new(CellRef::new(Arc::clone(self)), store, busy, abort);
-            let hook = async { self.registered.definition.on_boot_failed(context, &error).await };
-            notify(
-                &*self.shared.clock,
-                "onBootFailed",
-                self.shared.limits.hook_timeout,
-                hook,
-            )
-            .await;
-        }
+        self.tell_boot_failed(busy, abort, &error).await;
         self.store.close_generation(self).await;
         let now = self.shared.clock.now_ms();
         let failed = {
@@ -150,6 +140,26 @@ impl Cell {
             self.announce(Phase::Failed);
         } else {
             self.leave_boot();
+        }
+    }
+
+    /// Lets the definition tell subscribers, or does it itself where even the store did not open.
+    async fn tell_boot_failed(self: &Arc<Self>, busy: Arc<Busy>, abort: CancellationToken, error: &ActorError) {
+        let definition = &self.registered.definition;
+        if let Some(store) = self.store.opened() {
+            let context = ActorContext::new(CellRef::new(Arc::clone(self)), store, busy, abort);
+            let hook = async { definition.on_boot_failed(context, error).await };
+            notify(
+                &*self.shared.clock,
+                "onBootFailed",
+                self.shared.limits.hook_timeout,
+                hook,
+            )
+            .await;
+        } else if !self.registered.options.shutdown_event.is_empty() {
+            let payload = Value::object([("reason", ShutdownReason::Error.as_str())]);
+            let event = Event::new(self.registered.options.shutdown_event, vec![payload]);
+            self.connections.broadcast(&Arc::new(event));
         }
     }
 

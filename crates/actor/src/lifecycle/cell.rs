@@ -18,7 +18,7 @@ use super::machine::{Epoch, Machine, Phase};
 use super::stop::Cause;
 use crate::connection::{CloseReason, Connections};
 use crate::error::not_found;
-use crate::registry::{AwakeSlot, Identity, Registered, Shared};
+use crate::registry::{AwakeSlot, Identity, Known, Registered, Shared};
 use crate::store::{ActorStore, StoreLease, StoreSlot};
 use crate::{Actor, ActorContext, ActorInfo, Failure};
 
@@ -75,12 +75,12 @@ pub(crate) struct Awake {
 }
 
 impl Cell {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        identity: Arc<Identity>,
-        registered: Arc<Registered>,
-        accepted: bool,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, registered: Arc<Registered>, known: Known) -> Self {
+        let Known {
+            identity,
+            accepted,
+            last_use_ms,
+        } = known;
         Self {
             shared,
             identity,
@@ -89,7 +89,7 @@ impl Cell {
             store: StoreSlot::default(),
             accepted: AtomicBool::new(accepted),
             accepting: tokio::sync::Mutex::default(),
-            slept_at_ms: Mutex::default(),
+            slept_at_ms: Mutex::new(last_use_ms),
             life: Mutex::new(Life {
                 machine: Machine::asleep(),
                 awake: None,

@@ -20,7 +20,7 @@ pub(crate) use awake::{AwakeSlot, AwakeSlots};
 pub use builder::{BuildError, RegistryBuilder};
 pub(crate) use feed::Feed;
 pub use feed::LifecycleEvent;
-pub(crate) use index::Identity;
+pub(crate) use index::{Identity, Known};
 pub use info::{ActorFilter, ActorInfo, ActorStatus, DefinitionInfo};
 pub use metrics::{Histogram, MetricsSnapshot};
 pub(crate) use shared::{Registered, Shared};
@@ -106,7 +106,7 @@ impl Registry {
     ///
     /// # Errors
     /// `actor/not_registered`, `actor/invalid_params` for a bad key or input, `agentos/limit_exceeded`,
-    /// `guard/rate_limited`, `guard/service_unavailable` while the registry drains.
+    /// `guard/too_many_requests`, `guard/service_unavailable` while the registry drains.
     pub async fn get_or_create(
         &self,
         name: &str,

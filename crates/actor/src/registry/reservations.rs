@@ -27,7 +27,7 @@ impl Reservations {
     /// Counts one reservation with an input of `bytes`.
     ///
     /// # Errors
-    /// `guard/rate_limited` when the address has had its share of this minute.
+    /// `guard/too_many_requests` when the address has had its share of this minute.
     pub(crate) fn count(
         &self,
         peer: Option<IpAddr>,
@@ -104,7 +104,7 @@ fn network(peer: IpAddr) -> IpAddr {
 
 fn rate_limited(max: usize) -> ActorError {
     let text = format!("more than {max} new actors in one minute from one address that no hook has accepted");
-    ActorError::guard("rate_limited", text)
+    ActorError::guard("too_many_requests", text)
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
             reservations
                 .count(peer, &ids[2], 0, 2, 59_999)
                 .unwrap_err()
-                .is("guard", "rate_limited")
+                .is("guard", "too_many_requests")
         );
         assert!(
             reservations

@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     /// Gone once the registry has drained.
     storage: RwLock<Option<Arc<Storage>>>,
     draining: CancellationToken,
+    creating: tokio::sync::Mutex<()>,
     allow_ambiguous_keys: bool,
 }
 
@@ -101,6 +102,7 @@ impl Shared {
             alarm: Arc::default(),
             storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),
+            creating: tokio::sync::Mutex::default(),
             allow_ambiguous_keys: parts.allow_ambiguous_keys,
         })
     }
@@ -135,7 +137,8 @@ impl Shared {
                     .ok_or_else(not_found)?;
                 let name = &known.identity.name;
                 let registered = self.definitions.get(name).ok_or_else(|| not_registered(name))?;
-                let cell = Cell::new(Arc::clone(self), known.identity, Arc::clone(registered), known.accepted);
+                let registered = Arc::clone(registered);
+                let cell = Cell::new(Arc::clone(self), registered, known);
                 self.cells.insert(cell)
             }
         };
@@ -226,6 +229,12 @@ impl Shared {
         }
         let storage = self.storage()?;
         let max = self.limits.max_actors as u64;
+        // With a bound they are counted and made one after the other, so that none slips through.
+        let _turn = if max > 0 {
+            Some(self.creating.lock().await)
+        } else {
+            None
+        };
         if max > 0 {
             let actors = storage.index().count()?;
             if actors >= max {
@@ -297,7 +306,8 @@ impl Shared {
             while drained.join_next().await.is_some() {}
         }
         self.tasks.close();
-        self.tasks.wait().await;
+        // Whoever still asks storage has had its time by then.
+        let _ = crate::clock::timeout(&*self.clock, self.limits.hook_timeout, self.tasks.wait()).await;
         self.close_storage().await;
     }
 

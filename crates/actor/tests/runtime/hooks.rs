@@ -196,6 +196,7 @@ async fn events_are_filtered_for_each_connection_and_a_failing_filter_means_no()
     let connection = world.registry.connect(&actor.id, socket()).await.unwrap();
     connection.subscribe("tick", true).unwrap();
     connection.dispatch(1, "emit", vec![Value::from(16)]).unwrap();
+    until(|| world.registry.metrics().actions == 1).await;
     // Number 14 is never decided.
     let (read, _) = world
         .pass_while(Duration::from_millis(100), read(&connection, 14))

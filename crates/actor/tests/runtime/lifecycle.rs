@@ -18,8 +18,15 @@ const NONE: HookSet = HookSet {
     can_receive: false,
 };
 
+/// Deadlines that a test is not about are far away: simulated time runs much faster than work.
+const FAR: Duration = Duration::from_secs(1_000_000);
+
 fn quiet() -> Probe {
-    Probe::new(NONE, |options| options.wake_on_connect = false)
+    Probe::new(NONE, |options| {
+        options.wake_on_connect = false;
+        options.boot_timeout = FAR;
+        options.action_timeout = FAR;
+    })
 }
 
 #[tokio::test]
@@ -72,26 +79,42 @@ async fn a_failed_boot_fails_who_waited_and_is_tried_again_after_its_back_off() 
 }
 
 #[tokio::test]
-async fn boots_that_panic_refuse_or_hang_fail() {
-    for how in [Trouble::Refuse, Trouble::Panic, Trouble::Hang] {
+async fn boots_that_panic_or_refuse_fail() {
+    for how in [Trouble::Refuse, Trouble::Panic] {
         let world = World::new(quiet());
         let actor = world.actor("a").await;
         world.probe.trouble("boot", how);
-        let (error, passed) = tokio::join!(
-            world.call(&actor, "echo", vec![]),
-            world.pass_until(Duration::from_secs(1), || world.phase(&actor) == "failed")
-        );
-        let error = error.unwrap_err();
+        let error = world.call(&actor, "echo", vec![]).await.unwrap_err();
         assert!(error.is("agentos", "vm_boot_failed"), "{error:?}");
-        let cause = error.metadata.as_ref().and_then(|metadata| metadata.get("cause"));
-        match how {
-            Trouble::Refuse => {
-                assert_eq!(cause.unwrap().get("code").and_then(Value::as_str), Some("forbidden"));
-            }
-            Trouble::Hang => assert!(passed >= Duration::from_secs(30), "{passed:?}"),
-            _ => assert!(!format!("{error:?}").contains("secret")),
-        }
+        assert!(!format!("{error:?}").contains("secret"));
+        let cause = error
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get("cause"))
+            .unwrap();
+        let code = cause.get("code").and_then(Value::as_str);
+        assert_eq!(
+            code,
+            Some(if how == Trouble::Refuse {
+                "forbidden"
+            } else {
+                "internal_error"
+            })
+        );
     }
+}
+
+#[tokio::test]
+async fn a_boot_has_a_deadline() {
+    let world = World::new(Probe::new(NONE, |_| {}));
+    let actor = world.actor("a").await;
+    world.probe.trouble("boot", Trouble::Hang);
+    let (registry, id) = (world.registry.clone(), actor.id.clone());
+    let call = tokio::spawn(async move { registry.call(&id, http(), "echo", vec![]).await });
+    until(|| world.probe.logged("boot") == 1).await;
+    let (error, passed) = world.pass_while(Duration::from_secs(1), call).await;
+    assert!(error.unwrap().unwrap_err().is("agentos", "vm_boot_failed"));
+    assert!(passed >= Duration::from_secs(30), "{passed:?}");
 }
 
 #[tokio::test]
@@ -273,10 +296,9 @@ async fn an_action_has_a_deadline() {
         options.action_timeout = Duration::from_secs(7)
     }));
     let actor = world.actor("a").await;
-    let (error, passed) = tokio::join!(
-        world.call(&actor, "wait", vec![]),
-        world.pass_until(Duration::from_millis(500), || world.registry.metrics().actions == 1)
-    );
+    world.call(&actor, "echo", vec![]).await.unwrap();
+    let call = world.call(&actor, "wait", vec![]);
+    let (error, passed) = world.pass_while(Duration::from_millis(500), call).await;
     assert!(error.unwrap_err().is("actor", "action_timed_out"));
     assert!(passed >= Duration::from_secs(7), "{passed:?}");
 }
@@ -363,6 +385,49 @@ async fn an_actor_can_destroy_itself_and_still_answer() {
     read.sort();
     assert_eq!(read, ["reply 1", "vmShutdown destroy"]);
     assert_eq!(world.registry.find(&actor.id).unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_action_answered_from_storage_puts_its_actor_to_sleep_without_waiting_for_itself() {
+    let world = World::on_disk(quiet());
+    let actor = world.actor("a").await;
+    world.call(&actor, "add", vec![]).await.unwrap();
+    // Simulated time stands still, so whatever waits for a deadline would never end.
+    world.call(&actor, "sleep", vec![]).await.unwrap();
+    assert_eq!(world.phase(&actor), "asleep");
+    world.call(&actor, "sleep", vec![]).await.unwrap();
+    assert_eq!(world.call(&actor, "state", vec![]).await, Ok(Value::from(1)));
+    assert_eq!(world.probe.logged("booted"), 1);
+}
+
+#[tokio::test]
+async fn storage_that_is_damaged_boots_nothing_and_harms_nobody_else() {
+    let mut probe = quiet();
+    Arc::get_mut(&mut probe.0).unwrap().options.shutdown_event = "vmShutdown";
+    let world = World::on_disk(probe);
+    let (actor, other) = (world.actor("a").await, world.actor("b").await);
+    for actor in [&actor, &other] {
+        world.call(actor, "add", vec![]).await.unwrap();
+    }
+    world.registry.sleep(&actor.id).await.unwrap();
+    let vm = world
+        .directory
+        .as_ref()
+        .unwrap()
+        .path()
+        .join("vms")
+        .join(actor.id.as_str());
+    std::fs::remove_file(vm.join("vm.sqlite-wal")).ok();
+    std::fs::write(vm.join("vm.sqlite"), [0x55; 8192]).unwrap();
+    let connection = world.registry.connect(&actor.id, socket()).await.unwrap();
+    connection.subscribe("vmShutdown", true).unwrap();
+    connection.dispatch(1, "echo", vec![]).unwrap();
+    let read = read(&connection, 2).await;
+    assert_eq!(read, ["vmShutdown error", "error 1 agentos/storage_corrupt"]);
+    assert_eq!(world.phase(&actor), "failed");
+    assert_eq!(std::fs::read(vm.join("vm.sqlite")).unwrap(), [0x55; 8192]);
+    assert_eq!(world.call(&other, "add", vec![]).await, Ok(Value::from(2)));
+    world.registry.destroy(&actor.id).await.unwrap();
 }
 
 #[tokio::test]

@@ -171,11 +171,11 @@ async fn an_address_may_reserve_so_many_ids_that_nobody_accepted() {
     let first = create("a").await.unwrap();
     create("b").await.unwrap();
     create("c").await.unwrap();
-    assert!(create("d").await.unwrap_err().is("guard", "rate_limited"));
+    assert!(create("d").await.unwrap_err().is("guard", "too_many_requests"));
     // One that is accepted counts no more.
     world.registry.connect(&first.id, http()).await.unwrap();
     create("d").await.unwrap();
-    assert!(create("e").await.unwrap_err().is("guard", "rate_limited"));
+    assert!(create("e").await.unwrap_err().is("guard", "too_many_requests"));
     world.clock.advance(Duration::from_secs(60));
     create("e").await.unwrap();
 }
