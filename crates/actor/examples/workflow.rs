@@ -7,6 +7,7 @@
 //! Interrupt it with `kill -9` at any moment and start it again with the same directory and without a text: the registry
 //! finds that the coordinator has work, wakes it, and the workflow goes on where it was. Steps that were finished are not
 //! done again: the workers, which are durable actors themselves, remember every call.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

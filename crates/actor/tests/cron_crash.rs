@@ -206,7 +206,7 @@ async fn a_power_loss_loses_no_job_and_repeats_no_run() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(16);
-    let stride = if wanted == 0 { 1 } else { (steps.len() / wanted).max(1) };
+    let stride = steps.len().checked_div(wanted).unwrap_or(1).max(1);
     for cut in (0..=steps.len()).rev().step_by(stride) {
         for survivors in [Survivors::None, Survivors::All, Survivors::Some(cut as u64)] {
             recover(&steps[..cut], survivors).await;

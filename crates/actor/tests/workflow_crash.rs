@@ -1,5 +1,6 @@
 //! The example of workflows, killed with SIGKILL after each of its steps, and started again: what was finished is not
 //! repeated, and the outcome is the same.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

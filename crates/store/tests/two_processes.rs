@@ -1,5 +1,6 @@
 //! Two processes on one data directory: the second is refused, and told by whom. The lock goes with the process, however it
 //! ends.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -49,7 +49,7 @@ pub(super) fn instant_of(zone: Tz, local: NaiveDateTime) -> Option<i64> {
                 local = local
                     .with_second(0)?
                     .with_nanosecond(0)?
-                    .checked_add_signed(TimeDelta::minutes(1))?
+                    .checked_add_signed(TimeDelta::minutes(1))?;
             }
         }
     }

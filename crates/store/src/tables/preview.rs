@@ -6,7 +6,7 @@ use super::count;
 use crate::{Database, Error, Result, Ticket};
 
 /// What is known of a preview token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreviewRow {
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],

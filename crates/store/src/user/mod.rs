@@ -131,7 +131,7 @@ impl Shared {
                 format!("the statement takes {expected} values, got {}", args.len()).into(),
             ));
         }
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = Rows {
             columns,
             rows: Vec::new(),

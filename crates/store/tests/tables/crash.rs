@@ -64,7 +64,7 @@ fn cuts(steps: usize) -> impl Iterator<Item = usize> {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(25);
-    let stride = if wanted == 0 { 1 } else { (steps / wanted).max(1) };
+    let stride = steps.checked_div(wanted).unwrap_or(1).max(1);
     (0..=steps).rev().step_by(stride)
 }
 
