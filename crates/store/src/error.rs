@@ -174,7 +174,7 @@ impl Error {
     }
 }
 
-/// Errors inside of a mutation or a query, where the path is not at hand; [`Error::at`] adds it.
+/// Errors inside of a mutation or a query, where the path is not at hand; `Error::at` adds it.
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::sqlite(Path::new("database"), &error)

@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_millis(200);
 /// Size of a disk, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSpace {
-    /// What it holds in all.
+    /// What this process could use of it in all: what is used, and what is free.
     pub total: u64,
     /// What is free for this process.
     pub free: u64,
@@ -43,10 +43,13 @@ impl Headroom {
     pub fn of_disk(path: PathBuf) -> Self {
         Self::with(MIN_FREE_BYTES, MIN_FREE_PERCENT, move || {
             let found = rustix::fs::statvfs(&path)?;
+            // As `df` counts: blocks that are kept for others are no part of the disk.
+            let used = found.f_blocks.saturating_sub(found.f_bfree);
             Ok(DiskSpace {
-                total: found.f_blocks.saturating_mul(found.f_frsize),
+                total: used.saturating_add(found.f_bavail).saturating_mul(found.f_frsize),
                 free: found.f_bavail.saturating_mul(found.f_frsize),
             })
+        })
         })
     }
 
