@@ -50,7 +50,6 @@ impl Headroom {
                 free: found.f_bavail.saturating_mul(found.f_frsize),
             })
         })
-        })
     }
 
     /// Watches what `measure` reports, with own thresholds; both 0 means that nothing is refused.
