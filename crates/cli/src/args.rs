@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, commands, policy, run, serve, shell};
+use crate::{bench, commands, policy, run, serve, shell, store};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check the configuration of a server.
     Config(serve::ConfigArgs),
+    /// Check, export or import the stored files of a server's VMs while no server runs.
+    Store(store::StoreArgs),
     /// Run a command in a server's VM and exit with its status.
     Exec(remote::ExecArgs),
     /// List a directory of a server's VM.
@@ -316,6 +318,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(args) => policy::main(&args),
         Command::Serve(args) => serve::main(&args),
         Command::Config(args) => serve::config(&args),
+        Command::Store(args) => store::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Exec(args) => remote::main(&Request::Exec(&args)),
         Command::Ls(args) => remote::main(&Request::List(&args)),

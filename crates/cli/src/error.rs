@@ -51,6 +51,9 @@ pub(crate) enum Error {
     /// The server of this process did not start.
     #[error("{0}")]
     Serve(#[from] agentos_server::ServeError),
+    /// The stored files cannot be read or written.
+    #[error("{0}")]
+    Store(#[from] agentos_store::Error),
     /// A configuration file is unreadable or wrong.
     #[error("{}: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
@@ -84,6 +87,9 @@ impl Error {
             Self::Server(error) => server(error),
             Self::Serve(error) if error.is_usage() => Exit::USAGE,
             Self::Serve(_) => Exit::INTERNAL,
+            Self::Store(agentos_store::Error::Invalid { .. }) => Exit::USAGE,
+            Self::Store(agentos_store::Error::Locked { .. }) => Exit::UNAVAILABLE,
+            Self::Store(_) => Exit::INTERNAL,
             Self::Host { .. } => Exit::INTERNAL,
         }
     }

@@ -17,6 +17,7 @@ mod serve;
 mod shell;
 mod signals;
 mod stdio;
+mod store;
 mod terminal;
 mod vm;
 

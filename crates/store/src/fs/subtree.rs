@@ -21,29 +21,38 @@ pub struct Subtree {
 }
 
 impl DurableFs {
-    /// The tree that is stored for the persistent path `path`; made from `node` if there is none yet, which `Subtree::root`
-    /// then shows as the root directory. Trees of paths that nobody asks for stay as they are.
+    /// The tree that is stored for the persistent path `path`; made from `node` if there is none yet, which then is its root
+    /// directory. Trees of paths that nobody asks for stay as they are.
     ///
     /// # Errors
-    /// `ENAMETOOLONG` for a path of more than 255 bytes, each slash and percent sign counting three, `EINVAL` for an empty one; those of [`Filesystem::mkdir`].
+    /// `ENAMETOOLONG` for a path of more than 255 bytes, each slash and percent sign counting three, `EINVAL` for an empty
+    /// one; those of [`Filesystem::mkdir`].
     pub fn subtree(self: &Arc<Self>, path: &[u8], node: &NewNode) -> Result<Arc<Subtree>> {
-        if path.is_empty() || path.contains(&0) {
-            return Err(Errno::EINVAL.into());
+        if let Some(found) = self.find_subtree(path)? {
+            return Ok(found);
         }
-        let name = stored_name(path);
-        if name.len() > NAME_MAX {
-            return Err(Errno::ENAMETOOLONG.into());
+        let made = self.mkdir(self.root(), &stored_name(path)?, node)?;
+        Ok(self.view(made.ino))
+    }
+
+    /// The tree that is stored for the persistent path `path`, if there is one.
+    ///
+    /// # Errors
+    /// As [`subtree`](Self::subtree).
+    pub fn find_subtree(self: &Arc<Self>, path: &[u8]) -> Result<Option<Arc<Subtree>>> {
+        match self.lookup(self.root(), &stored_name(path)?) {
+            Ok(found) if found.kind == FileType::Directory => Ok(Some(self.view(found.ino))),
+            Ok(_) => Err(Errno::ENOTDIR.into()),
+            Err(error) if error == Errno::ENOENT => Ok(None),
+            Err(error) => Err(error),
         }
-        let root = match self.lookup(self.root(), &name) {
-            Ok(found) if found.kind == FileType::Directory => found.ino,
-            Ok(_) => return Err(Errno::ENOTDIR.into()),
-            Err(error) if error == Errno::ENOENT => self.mkdir(self.root(), &name, node)?.ino,
-            Err(error) => return Err(error),
-        };
-        Ok(Arc::new(Subtree {
+    }
+
+    fn view(self: &Arc<Self>, root: Ino) -> Arc<Subtree> {
+        Arc::new(Subtree {
             fs: Arc::clone(self),
             root,
-        }))
+        })
     }
 }
 
@@ -55,7 +64,10 @@ impl Subtree {
 }
 
 /// The name that stands for a path: no two paths have the same, and none holds a slash.
-fn stored_name(path: &[u8]) -> Vec<u8> {
+fn stored_name(path: &[u8]) -> Result<Vec<u8>> {
+    if path.is_empty() || path.contains(&0) {
+        return Err(Errno::EINVAL.into());
+    }
     let mut name = Vec::with_capacity(path.len() + 8);
     for byte in path {
         match byte {
@@ -64,7 +76,10 @@ fn stored_name(path: &[u8]) -> Vec<u8> {
             other => name.push(*other),
         }
     }
-    name
+    match name.len() > NAME_MAX {
+        true => Err(Errno::ENAMETOOLONG.into()),
+        false => Ok(name),
+    }
 }
 
 impl Filesystem for Subtree {
