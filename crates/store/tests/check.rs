@@ -165,13 +165,16 @@ fn what_contradicts_itself_is_not_read() {
             FsLimits::default(),
         );
         let fs = fs.unwrap();
-        let dir = fs.lookup(fs.root(), b"dir")?;
-        let file = fs.lookup(dir.ino, b"file")?;
-        let mut buf = [0; 5000];
-        let read = fs.read(file.ino, 0, &mut buf);
-        let value = fs.getxattr(file.ino, b"user.a");
+        let answer = (|| {
+            let dir = fs.lookup(fs.root(), b"dir")?;
+            let file = fs.lookup(dir.ino, b"file")?;
+            let mut buf = [0; 5000];
+            fs.read(file.ino, 0, &mut buf)?;
+            fs.getxattr(file.ino, b"user.a")
+        })();
+        drop(fs);
         database.close().unwrap();
-        read.and(value)
+        answer
     };
     assert!(reads("UPDATE agent_os_fs_totals SET id = id").is_ok());
     for damage in [
