@@ -8,6 +8,7 @@
 //! probe udp-serve ADDR            echo one datagram
 //! probe udp HOST:PORT TEXT        send a datagram, print the answer
 //! probe resolve NAME              addresses, one a line
+//! probe dev ADDR DIRECTORY        serve files, and tell pages of changes to message.txt
 //! probe c ...                     the same in C
 //! ```
 //!
@@ -16,6 +17,7 @@
 mod alone;
 #[cfg(target_family = "wasm")]
 mod c;
+mod dev;
 mod remote;
 
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["late", address, ms] => remote::late(address, ms),
         ["udp-serve", address] => remote::udp_serve(address),
         ["udp", address, text] => remote::udp(address, text),
+        ["dev", address, directory] => dev::serve(address, directory),
         ["resolve", name] => remote::resolve(name),
         #[cfg(target_family = "wasm")]
         ["c", rest @ ..] => return c::run(rest),
