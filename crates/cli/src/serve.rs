@@ -75,10 +75,21 @@ pub(crate) fn main(args: &ServeArgs) -> Result<Exit, Error> {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     });
+    let own_token = config.token.is_some();
+    let runtime = runtime()?;
+    let _entered = runtime.enter();
     agentos_server::init_logs(format.or(config.log_format).unwrap_or_default());
-    runtime()?.block_on(agentos_server::serve(config, |running| {
+    runtime.block_on(agentos_server::serve(config, |running| {
         // Who started the server waits for this line; a closed standard output is no reason not to serve.
-        let _ = report::text(&format!("agentos is listening on {}\n", running.url()));
+        let url = running.url();
+        // A token that was made for this start is told here and nowhere else; the operator's own is not told at all.
+        let token = match own_token {
+            true => String::new(),
+            false => format!("#token={}", running.inspector_token()),
+        };
+        let _ = report::text(&format!(
+            "agentos is listening on {url}\nthe inspector is at {url}/inspector/{token}\n"
+        ));
     }))?;
     Ok(Exit::SUCCESS)
 }

@@ -4,7 +4,9 @@
 //! everything from `info` upwards of our own crates, and warnings of others. The audit trail has the target `audit`.
 
 use std::str::FromStr;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,15 +35,28 @@ impl FromStr for LogFormat {
 const FILTER: &str =
     "warn,agentos=info,audit=info,agentos_actor=info,agentos_gateway=info,agentos_server=info,agentos_store=info";
 
-/// Sends the records of this process to standard error. A process that has set a log up already keeps that.
+/// Sends the records of this process to standard error, and its spans to the collector that the environment names
+/// (`OTEL_EXPORTER_OTLP_ENDPOINT`), which needs a tokio runtime. A process that has set a log up already keeps that.
 pub fn init(format: LogFormat) {
+    init_with_traces(format, None);
+}
+
+/// The same, with a collector of OTLP over HTTP given by its address, such as `http://127.0.0.1:4318/v1/traces`.
+pub fn init_with_traces(format: LogFormat, collector: Option<&str>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // Fails only where somebody else was first.
-    let _ = match format {
-        LogFormat::Text => subscriber.with_ansi(false).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    let traces = crate::traces::start(collector).map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer));
+    let (text, json) = match format {
+        LogFormat::Text => (Some(fmt::layer().with_writer(std::io::stderr).with_ansi(false)), None),
+        LogFormat::Json => (
+            None,
+            Some(fmt::layer().with_writer(std::io::stderr).json().flatten_event(true)),
+        ),
     };
+    // Fails only where somebody else was first.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(traces)
+        .with(text)
+        .with(json)
+        .try_init();
 }

@@ -180,6 +180,7 @@ impl Registry {
             .extension(Arc::new(proxy))
             .extension(Arc::new(operations))
             .traffic(traffic)
+            .on_span(crate::traces::continue_trace())
             .origins(options.origins)
             .limits(options.limits.gateway())
             .allow_insecure_bind(options.allow_insecure_bind);

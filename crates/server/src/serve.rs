@@ -97,6 +97,7 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
             let _ = tokio::time::timeout(Duration::from_secs(5), running.close()).await;
         }
     }
+    crate::traces::finish().await;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod key;
 mod module;
 mod path;
 mod policy;
+mod preview;
 mod tty;
 mod wire;
 
@@ -77,6 +78,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "policy",
         run: policy::run,
+    },
+    Target {
+        name: "preview",
+        run: preview::run,
     },
     Target {
         name: "tty",

@@ -24,6 +24,7 @@ mod address;
 mod body;
 mod exchange;
 mod extension;
+mod fuzz;
 mod limiter;
 mod options;
 mod registry;
@@ -34,6 +35,8 @@ mod stats;
 mod tunnel;
 
 pub use address::{Address, Form, Match, PreviewHost, Token, read};
+#[doc(hidden)]
+pub use fuzz::fuzz_heads;
 pub use options::PreviewOptions;
 pub use registry::RegistryPreviews;
 pub use source::{Grant, GuestConnection, GuestIo, Previews, Refusal, Waiting};
