@@ -12,7 +12,7 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 
 mkdirSync(shots, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), "agentos-chromium-"));
@@ -30,8 +30,14 @@ async function visit(url) {
   return { page, problems };
 }
 
-const text = (page, selector, expected) =>
-  page.waitForFunction(([at, words]) => document.querySelector(at)?.textContent?.includes(words), [selector, expected]);
+/** Waits until the text is there; says what is there instead if it never is. */
+async function text(page, selector, expected) {
+  try {
+    await page.waitForFunction(([at, words]) => document.querySelector(at)?.textContent?.includes(words), [selector, expected]);
+  } catch {
+    throw new Error(`${selector} does not say ${JSON.stringify(expected)} at ${page.url()}: ${await page.textContent("body")}`);
+  }
+}
 
 async function shoot(page, name) {
   const path = join(shots, `${name}.png`);
@@ -41,7 +47,7 @@ async function shoot(page, name) {
 
 async function previews(vm) {
   const preview = await vm.action("createSignedPreviewUrl", 8080, 600);
-  const forms = { path: `${server.url}/gateway/${vm.id}${preview.path}/`, origin: `${preview.url}/` };
+  const forms = { path: `${server.url}/gateway/${vm.id}${preview.path}/`, origin: preview.url };
   const pages = {};
   for (const [form, url] of Object.entries(forms)) {
     await vm.action("writeFile", "/home/user/site/message.txt", "first");
@@ -120,7 +126,9 @@ async function inspector(vm) {
   await shoot(page, "inspector-permissions");
 
   assert.equal(await page.title(), "agentOS inspector");
-  assert.deepEqual(problems, []);
+  // The one refusal is that of sessions; a violation of the page's policy would be another.
+  assert.equal(problems.filter((problem) => problem.includes("status of 400")).length, 1);
+  assert.equal(problems.length, 1, problems.join("\n"));
   await page.close();
 
   const stranger = await browser.newPage();
