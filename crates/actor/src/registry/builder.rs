@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use agentos_store::Headroom;
+
 use super::Registry;
 use super::shared::{Parts, Registered, Shared};
 use crate::store::Storage;
@@ -39,6 +41,7 @@ pub struct RegistryBuilder {
     limits: RegistryLimits,
     clock: Option<Arc<dyn Clock>>,
     data_dir: Option<PathBuf>,
+    headroom: Option<Headroom>,
     allow_ambiguous_keys: bool,
 }
 
@@ -71,6 +74,14 @@ impl RegistryBuilder {
         self
     }
 
+    /// Sets the watch over the disk of the data directory. By default new persistent data is refused, with `ENOSPC`, while
+    /// less than 5 % or less than 1 GiB of it are free.
+    #[must_use]
+    pub fn headroom(mut self, headroom: Headroom) -> Self {
+        self.headroom = Some(headroom);
+        self
+    }
+
     /// Admits keys with empty parts and parts with commas, which clients of version 2.3 cannot address unambiguously.
     #[must_use]
     pub const fn allow_ambiguous_keys(mut self, allow: bool) -> Self {
@@ -97,7 +108,7 @@ impl RegistryBuilder {
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let storage = match &self.data_dir {
-            Some(directory) => Storage::open(directory)?,
+            Some(directory) => Storage::open(directory, self.headroom)?,
             None => Storage::memory()?,
         };
         let (limits, allow_ambiguous_keys) = (self.limits, self.allow_ambiguous_keys);

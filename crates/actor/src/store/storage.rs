@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentos_store::tables::VM_SCHEMA;
-use agentos_store::{DataDir, Database, Error, HostIndex, VmStore};
+use agentos_store::{DataDir, Database, Error, Headroom, HostIndex, VmStore};
 use parking_lot::Mutex;
 
 /// The storage of a registry.
@@ -47,8 +47,8 @@ impl Opening {
 
 impl Storage {
     /// Opens a data directory, and completes what an interrupted process left. Blocks.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
-        Ok(Self::Disk(DataDir::open(directory)?))
+    pub(crate) fn open(directory: &Path, headroom: Option<Headroom>) -> Result<Self, Error> {
+        Ok(Self::Disk(DataDir::open_with(directory, headroom, None)?))
     }
 
     pub(crate) fn memory() -> Result<Self, Error> {

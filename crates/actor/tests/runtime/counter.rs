@@ -6,6 +6,7 @@ use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, ConnectRequest, CreateOptions,
     Failure, Outgoing, Registry, Transport,
 };
+use agentos_store::{DiskSpace, Headroom};
 use agentos_value::{ActorError, Key, Value};
 
 struct Counter;
@@ -160,4 +161,41 @@ async fn tell(registry: Registry) {
         .unwrap();
     assert!(created && again.id != info.id);
     registry.drain().await;
+}
+
+#[tokio::test]
+async fn a_counter_on_a_full_disk_still_tells_its_count() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let free = Arc::new(AtomicU64::new(100));
+    let measured = free.clone();
+    let headroom = Headroom::with(10, 0, move || {
+        let free = measured.load(Ordering::Relaxed);
+        Ok(DiskSpace { total: 100, free })
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let registry = Registry::builder()
+        .define("counter", Counter)
+        .data_dir(directory.path())
+        .headroom(headroom)
+        .build()
+        .unwrap();
+    let key = Key::new(["k"]);
+    let (counter, _) = registry
+        .get_or_create("counter", &key, CreateOptions::default())
+        .await
+        .unwrap();
+    let connection = registry
+        .connect(&counter.id, ConnectRequest::new(Transport::Internal))
+        .await
+        .unwrap();
+    assert_eq!(connection.call("increment", vec![]).await.unwrap(), Value::from(1));
+    free.store(9, Ordering::Relaxed);
+    // A measurement is used for a moment.
+    let refused = loop {
+        if let Err(error) = connection.call("increment", vec![]).await {
+            break error;
+        }
+    };
+    assert!(refused.is("agentos", "ENOSPC"), "{refused}");
+    assert!(connection.call("count", vec![]).await.unwrap().as_int() >= Some(1));
 }
