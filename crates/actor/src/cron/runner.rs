@@ -67,6 +67,8 @@ struct Shared {
     changed: Notify,
     /// Runs that are going on, by job.
     running: Mutex<HashMap<String, u64>>,
+    /// Held while a queued run is started, so that two do not start at one time.
+    starting: tokio::sync::Mutex<()>,
     /// Tasks of runs; aborted when the last handle of the set goes.
     tasks: Mutex<tokio::task::JoinSet<()>>,
 }
@@ -84,6 +86,7 @@ impl Cron {
             clock,
             changed: Notify::new(),
             running: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
         });
         shared.clone().recover().await?;
@@ -206,6 +209,8 @@ impl Shared {
         };
         match (status, plan.error) {
             (RunStatus::Running, _) => self.start(job, run_id, plan.due_at),
+            // The run that it waits for may have ended meanwhile.
+            (RunStatus::Queued, _) => self.start_queued(&job.job_id).await?,
             (RunStatus::Error, error) => self.host.emit(CronEvent::Error {
                 job_id: job.job_id.clone(),
                 time: now,
@@ -232,8 +237,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Starts the oldest queued run of a job, if there is one.
+    /// Starts the oldest queued run of a job, if there is one and none goes on.
     async fn start_queued(self: &Arc<Self>, job_id: &str) -> agentos_store::Result<()> {
+        let _starting = self.starting.lock().await;
+        if self.running.lock().contains_key(job_id) {
+            return Ok(());
+        }
         let Some(job) = self.jobs.table.get(job_id)? else {
             return Ok(());
         };

@@ -237,6 +237,36 @@ async fn queued_runs_go_one_by_one_and_survive_a_crash() {
 }
 
 #[tokio::test]
+async fn no_queued_run_is_left_behind_when_runs_end_as_others_are_due() {
+    let mut fixture = Fixture::new();
+    let cron = fixture
+        .start(CronLimits {
+            queued_runs: 1000,
+            ..limits()
+        })
+        .await;
+    cron.schedule(NewCronJob {
+        overlap: Overlap::Queue,
+        ..job("q", "* * * * *")
+    })
+    .await
+    .unwrap();
+    for _ in 0..300 {
+        // Nobody waits for the runs: they end while the next are being recorded.
+        fixture.advance(MINUTE).await;
+    }
+    let mut completed = 0;
+    while completed < 300 {
+        if fixture.event().await.0 == "complete" {
+            completed += 1;
+        }
+    }
+    let due: Vec<_> = fixture.host.runs.lock().iter().map(|run| run.due_at).collect();
+    assert!(due.is_sorted() && due.len() == 300);
+    assert_eq!(cron.list().unwrap()[0].run_count, 300);
+}
+
+#[tokio::test]
 async fn skipped_runs_are_remembered_and_emit_nothing() {
     let mut fixture = Fixture::new();
     let cron = fixture.start(limits()).await;
