@@ -440,7 +440,7 @@ impl Filesystem for DurableFs {
             xattr::set(xattrs, account, (name, value), mode)?;
             node.row.ctime = now;
             state.cached += xattr::charge(name, value);
-            state.journal.mark(ino).xattrs();
+            state.journal.mark(ino).xattrs(xattr::charge(name, value));
             Ok(())
         })
     }
@@ -462,19 +462,33 @@ impl Filesystem for DurableFs {
             let xattrs = node.xattrs.as_mut().ok_or(Errno::EIO)?;
             xattr::remove(xattrs, (&mut node.row.xattr_room, &mut state.ledger), name)?;
             node.row.ctime = now;
-            state.journal.mark(ino).xattrs();
+            state.journal.mark(ino).xattrs(0);
             Ok(())
         })
     }
 
     fn name_of(&self, ino: Ino) -> Result<(Ino, Vec<u8>)> {
-        let mut state = self.core.state.write();
-        state.load_names(ino)?;
-        let (dir, position) = state.node(ino)?.names.any().ok_or(Errno::ENOENT)?;
-        state.load_entries(dir)?;
-        let name = state.entries(dir)?.at(position).map(|entry| entry.name.to_vec());
-        state.sweep();
-        Ok((dir, name.ok_or(Errno::EIO)?))
+        self.look(
+            |state| {
+                let names = &state.have(ino)?.names;
+                let Some((dir, position)) = names.any() else {
+                    return names.are_known().then(|| Err(Errno::ENOENT.into()));
+                };
+                let entry = state.have(dir)?.entries.as_ref()?.at(position);
+                Some(
+                    entry
+                        .map(|entry| (dir, entry.name.to_vec()))
+                        .ok_or_else(|| Errno::EIO.into()),
+                )
+            },
+            |state| {
+                state.load_names(ino)?;
+                match state.node(ino)?.names.any() {
+                    Some((dir, _)) => state.load_entries(dir),
+                    None => Ok(()),
+                }
+            },
+        )
     }
 
     fn now(&self) -> Timestamp {

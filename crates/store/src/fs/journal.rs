@@ -71,8 +71,10 @@ impl Marker<'_> {
         self.change.cut = Some(self.change.cut.map_or(first, |cut| cut.min(first)));
     }
 
-    pub(super) fn xattrs(&mut self) {
+    /// Extended attributes, of which so many bytes are new.
+    pub(super) fn xattrs(&mut self, bytes: u64) {
         self.change.xattrs = true;
+        *self.weight += bytes;
     }
 }
 
@@ -105,9 +107,10 @@ impl Journal {
         Marker { change, weight }
     }
 
-    /// A new inode.
-    pub(super) fn born(&mut self, ino: Ino) {
+    /// A new inode, with so many bytes besides its row.
+    pub(super) fn born(&mut self, ino: Ino, bytes: u64) {
         self.mark(ino).change.born = true;
+        self.weight += bytes;
     }
 
     /// An inode is no more.

@@ -56,6 +56,11 @@ impl Names {
         }
     }
 
+    /// Whether they were looked up.
+    pub(super) fn are_known(&self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
     /// Any place; none if there is none, or none is known.
     pub(super) fn any(&self) -> Option<Place> {
         match self {

@@ -214,7 +214,7 @@ impl State {
         }
         if let Some(node) = self.nodes.get_mut(&ino)
             && node.row.nlink == 1
-            && matches!(node.names, Names::Unknown)
+            && !node.names.are_known()
         {
             node.names = Names::One((dir, position));
         }
@@ -224,7 +224,7 @@ impl State {
     /// Loads where an inode is named.
     pub(super) fn load_names(&mut self, ino: Ino) -> Result<()> {
         self.load(ino)?;
-        if !matches!(self.node(ino)?.names, Names::Unknown) {
+        if self.node(ino)?.names.are_known() {
             return Ok(());
         }
         let places = self.read(|db| rows::places(db, ino))?;

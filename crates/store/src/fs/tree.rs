@@ -45,7 +45,7 @@ impl State {
         let mut node = Node::fresh(row);
         node.names = Names::One(place);
         self.insert(node);
-        self.journal.born(ino);
+        self.journal.born(ino, text);
         Ok(attr)
     }
 
@@ -57,7 +57,7 @@ impl State {
         node.unnamed = true;
         let attr = node.row.attr();
         self.insert(node);
-        self.journal.born(ino);
+        self.journal.born(ino, 0);
         self.holders.lock().insert(ino, 1);
         Ok(attr)
     }
