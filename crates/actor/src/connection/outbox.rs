@@ -237,7 +237,7 @@ impl Outbox {
                     at: number,
                     skipped: 1,
                     scope: event.scope.clone(),
-                })
+                });
             }
         }
         true

@@ -153,7 +153,7 @@ impl Shared {
         if let Some(cell) = self.cells.get(id) {
             return Ok(cell.info());
         }
-        Ok(index::get(self.storage()?.index(), id)?.map(|known| self.known_info(known)))
+        Ok(index::get(self.storage()?.index(), id)?.map(|known| self.known_info(&known)))
     }
 
     pub(crate) fn find(&self, name: &str, key: &Key) -> Result<Option<ActorInfo>, Failure> {
@@ -162,15 +162,15 @@ impl Shared {
             return Ok(Some(info));
         }
         let known = index::find(self.storage()?.index(), name, &key)?;
-        Ok(known.map(|known| self.known_info(known)))
+        Ok(known.map(|known| self.known_info(&known)))
     }
 
     pub(crate) fn list(&self, filter: &ActorFilter) -> Result<Vec<ActorInfo>, Failure> {
         let known = index::list(self.storage()?.index(), filter)?;
-        Ok(known.into_iter().map(|known| self.known_info(known)).collect())
+        Ok(known.into_iter().map(|known| self.known_info(&known)).collect())
     }
 
-    fn known_info(&self, known: Known) -> ActorInfo {
+    fn known_info(&self, known: &Known) -> ActorInfo {
         if let Some(info) = self.cells.get(&known.identity.id).and_then(|cell| cell.info()) {
             return info;
         }
@@ -214,7 +214,7 @@ impl Shared {
             return Err(service_unavailable("The server is shutting down.").into());
         }
         let (known, created) = self.reserve(name, key, options).await?;
-        Ok((self.known_info(known), created))
+        Ok((self.known_info(&known), created))
     }
 
     /// Reserves an id, or finds who has the key by now.

@@ -293,7 +293,7 @@ async fn panics_and_errors_of_one_action_harm_nobody_else() {
 #[tokio::test]
 async fn an_action_has_a_deadline() {
     let world = World::new(Probe::new(NONE, |options| {
-        options.action_timeout = Duration::from_secs(7)
+        options.action_timeout = Duration::from_secs(7);
     }));
     let actor = world.actor("a").await;
     world.call(&actor, "echo", vec![]).await.unwrap();
@@ -460,7 +460,7 @@ async fn drain_finishes_what_runs_puts_all_to_sleep_and_lets_clients_come_back()
 #[tokio::test]
 async fn a_drain_cuts_off_what_takes_longer_than_its_budget() {
     let world = World::new(Probe::new(NONE, |options| {
-        options.shutdown_budget = Duration::from_secs(3)
+        options.shutdown_budget = Duration::from_secs(3);
     }));
     let actor = world.actor("a").await;
     let connection = world.registry.connect(&actor.id, socket()).await.unwrap();

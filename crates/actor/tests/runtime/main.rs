@@ -1,5 +1,12 @@
 //! Tests of the runtime as its users see it, on simulated time.
 #![allow(unreachable_pub, reason = "one binary of many modules")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    clippy::needless_pass_by_value,
+    reason = "tests"
+)]
 
 mod connections;
 mod counter;

@@ -158,10 +158,10 @@ impl Actor for Model {
                 return Ok(Value::Null);
             }
             tokio::task::yield_now().await;
-            Ok(ctx.update_state(|state| {
+            ctx.update_state(|state| {
                 *state = Value::from(state.as_int().unwrap_or(0) + 1);
                 state.clone()
-            })?)
+            })
         })
     }
 

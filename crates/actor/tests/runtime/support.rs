@@ -28,8 +28,11 @@ pub struct Inner {
     /// The action `wait` takes one permit.
     pub wait_gate: Semaphore,
     pub booted: AtomicUsize,
-    pub at_step: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    /// Called at each step, with what is written down.
+    pub at_step: Mutex<Option<AtStep>>,
 }
+
+type AtStep = Box<dyn Fn(&str) + Send>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
