@@ -67,8 +67,8 @@ impl Database {
     ///
     /// [`Error::Corrupt`], [`Error::TooNew`] (the file stays untouched), [`Error::NoSpace`], [`Error::Io`].
     pub fn open(path: &Path, schema: &Schema, options: Options) -> Result<Self> {
-        let (writer, generation) = Writer::open(path, schema, &options)?;
-        let readers = Readers::new(path.to_owned(), options.vfs.clone());
+        let (mut writer, generation) = Writer::open(path, schema, &options)?;
+        let readers = Readers::new(path.to_owned(), options.vfs.clone(), writer.take_reader());
         Ok(Self::assemble(
             path.to_owned(),
             writer,

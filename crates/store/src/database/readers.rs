@@ -25,11 +25,14 @@ struct State {
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, vfs: Option<String>) -> Self {
+    /// Connections to the file at `path`, of which one may be open already.
+    pub(crate) fn new(path: PathBuf, vfs: Option<String>, first: Option<Connection>) -> Self {
+        let idle: Vec<_> = first.into_iter().collect();
+        let open = idle.len();
         Self {
             path,
             vfs,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State { idle, open }),
             returned: Condvar::new(),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct Writer {
     broken: Option<Error>,
     /// The file was not closed in order before.
     recovered: bool,
+    /// The connection that checked the file; the first one to read with.
+    reader: Option<Connection>,
 }
 
 impl Writer {
@@ -30,10 +32,14 @@ impl Writer {
     pub(crate) fn open(path: &Path, schema: &Schema, options: &Options) -> Result<(Self, u64)> {
         let existing = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
         let mut recovered = false;
+        // It stays open: closed before the writer is there, it would be the last one, and SQLite would remove the journal
+        // only to make it anew.
+        let mut reader = None;
         if existing {
-            let reader = connection::open_reader(path, options.vfs.as_deref())?;
-            schema.check(&reader, path)?;
-            recovered = check_after_crash(&reader, path)?;
+            let checking = connection::open_reader(path, options.vfs.as_deref())?;
+            schema.check(&checking, path)?;
+            recovered = check_after_crash(&checking, path)?;
+            reader = Some(checking);
         }
         let mut connection = connection::open_writer(path, options.vfs.as_deref())?;
         let generation = prepare(&mut connection, path, schema, options.generation)?;
@@ -42,6 +48,7 @@ impl Writer {
                 connection,
                 broken: None,
                 recovered,
+                reader,
             },
             generation,
         ))
@@ -56,6 +63,7 @@ impl Writer {
                 connection,
                 broken: None,
                 recovered: false,
+                reader: None,
             },
             generation,
         ))
@@ -64,6 +72,11 @@ impl Writer {
     /// Whether the file was not closed in order before.
     pub(crate) fn recovered(&self) -> bool {
         self.recovered
+    }
+
+    /// The connection that checked the file, once.
+    pub(crate) fn take_reader(&mut self) -> Option<Connection> {
+        self.reader.take()
     }
 
     pub(crate) fn connection(&self) -> &Connection {
