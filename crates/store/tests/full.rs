@@ -141,3 +141,44 @@ fn the_last_of_the_disk_is_kept_for_removing() {
     }
     database.close().unwrap();
 }
+
+#[test]
+fn many_filesystems_share_few_committers() {
+    let homes: Vec<Home> = (0..30).map(|_| Home::new()).collect();
+    let mut limits = FsLimits::default();
+    (limits.cache_bytes, limits.dirty_bytes) = (10_000, 60_000);
+    let all: Vec<Arc<DurableFs>> = homes
+        .iter()
+        .map(|home| open(&home.database().unwrap(), limits))
+        .collect();
+    std::thread::scope(|scope| {
+        for (index, fs) in all.iter().enumerate() {
+            for side in ["a", "b"] {
+                scope.spawn(move || {
+                    let dir = fs
+                        .mkdir(fs.root(), side.as_bytes(), &node(FileType::Directory))
+                        .unwrap()
+                        .ino;
+                    for round in 0..20u64 {
+                        let name = format!("{side}{}", round % 7);
+                        let made = fs.create(dir, name.as_bytes(), &node(FileType::Regular));
+                        let ino = made.or_else(|_| fs.lookup(dir, name.as_bytes())).unwrap().ino;
+                        fs.write(ino, round * 3000, &[index as u8; 9000]).unwrap();
+                        match round % 3 {
+                            0 => fs.fsync(ino, true).unwrap(),
+                            1 => fs.read(ino, 0, &mut [0; 20_000]).map(drop).unwrap(),
+                            _ => assert!(fs.name_of(ino).unwrap().1 == name.as_bytes()),
+                        }
+                    }
+                });
+            }
+        }
+    });
+    for (fs, home) in all.into_iter().zip(&homes) {
+        fs.database().close().unwrap();
+        drop(fs);
+        let database = home.database().unwrap();
+        let report = DurableFs::check(&database).unwrap();
+        assert!(report.is_sound() && report.inodes == 3 + 14, "{report:?}");
+    }
+}
