@@ -23,12 +23,14 @@ pub(crate) fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection> 
     Ok(connection)
 }
 
-/// Opens a connection that cannot write.
+/// Opens a connection that cannot write, and that leaves the journal as it is when it is closed, also as the last one.
 pub(crate) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, vfs)?;
-    connection
-        .pragma_update(None, "query_only", true)
-        .map_err(|error| Error::sqlite(path, &error))?;
+    let restrict = || {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.pragma_update(None, "query_only", true)
+    };
+    restrict().map_err(|error| Error::sqlite(path, &error))?;
     Ok(connection)
 }
 

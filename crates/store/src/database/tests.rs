@@ -270,3 +270,26 @@ async fn tickets_are_futures_and_a_full_queue_makes_callers_wait() {
     }
     assert_eq!(numbers(&database).len(), 10_000);
 }
+
+#[test]
+fn a_refused_file_keeps_its_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sqlite");
+    let database = open(&path, &V2).unwrap();
+    insert(&database, 1).wait().unwrap();
+    // What a crash leaves: both files are copied while they are in use.
+    let copies = tempfile::tempdir().unwrap();
+    let image = || {
+        let read = |name: &str| std::fs::read(copies.path().join(name)).unwrap();
+        (read("a.sqlite"), read("a.sqlite-wal"))
+    };
+    for name in ["a.sqlite", "a.sqlite-wal"] {
+        std::fs::copy(directory.path().join(name), copies.path().join(name)).unwrap();
+    }
+    let before = image();
+    assert!(!before.1.is_empty());
+    let copy = copies.path().join("a.sqlite");
+    assert!(matches!(open(&copy, &V1), Err(Error::TooNew { .. })));
+    assert!(image() == before);
+    assert_eq!(numbers(&open(&copy, &V2).unwrap()), [1]);
+}
