@@ -1,9 +1,10 @@
 // What an action costs a client: HTTP over kept-alive connections, and WebSocket, sequentially, in microseconds.
 //
-//     node bench.mjs [--endpoint URL] [--version 2.2.1] [--encoding bare] [--actions 2000] [--actor counter]
+//     node bench.mjs [--endpoint URL] [--version 2.2.1] [--encoding bare] [--actions 2000]
+//                    [--actor counter] [--action increment] [--args '[1]']
 //
 // Without an endpoint it starts RivetKit 2.2.1's own server, the alternative. Prints one object of JSON:
-//     {"server", "client", "node", "encoding", "actions", "http": {"p50Us", "p95Us"}, "webSocket": {"p50Us", "p95Us"}}
+//     {"server", "client", "node", "encoding", "action", "actions", "http": {"p50Us", "p95Us"}, "webSocket": {"p50Us", "p95Us"}}
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,6 +18,7 @@ const version = option("--version", "2.2.1");
 const encoding = option("--encoding", "bare");
 const actions = Number(option("--actions", "2000"));
 const actor = option("--actor", "counter");
+const call = { name: option("--action", "increment"), args: JSON.parse(option("--args", "[1]")) };
 
 /** Starts the reference server and resolves with its endpoint. It needs Node 22, for its SQLite. */
 function reference() {
@@ -48,9 +50,9 @@ const endpoint = given ?? (await reference());
 const { createClient } = await import(`rivetkit-${version}/client`);
 const client = createClient({ endpoint, encoding });
 const handle = client[actor].getOrCreate([`bench-${Date.now()}`], { params: { authToken: "valid-token" } });
-const http = await measure(() => handle.increment(1));
+const http = await measure(() => handle.action(call));
 const connection = handle.connect();
-const webSocket = await measure(() => connection.increment(1));
+const webSocket = await measure(() => connection.action(call));
 await connection.dispose();
-console.log(JSON.stringify({ server: given ?? "rivetkit 2.2.1", client: `rivetkit ${version}`, node: process.version, encoding, actions, http, webSocket }));
+console.log(JSON.stringify({ server: given ?? "rivetkit 2.2.1", client: `rivetkit ${version}`, node: process.version, encoding, action: `${actor}.${call.name}`, actions, http, webSocket }));
 process.exit(0);

@@ -90,14 +90,15 @@ const scenarios = {
 		assert.ok(expiresAt > Date.now());
 		const id = await vm.resolve();
 		assert.equal((await fetch(`${endpoint}/gateway/${id}${path}/`)).status, 502, "nobody listens");
-		const served = vm.exec("printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nhi\\n' | nc -l -p 8080", { timeout: 20_000 });
+		await vm.writeFile("/home/user/page.txt", "hi\n");
+		const { pid } = await vm.spawn("httpd", ["-q", "-p", "8080", "/home/user"]);
 		let answer;
-		for (let attempt = 0; attempt < 100 && answer?.status !== 200; attempt++) {
+		for (let attempt = 0; attempt < 300 && answer?.status !== 200; attempt++) {
 			await new Promise((resolve) => setTimeout(resolve, 50));
-			answer = await fetch(`${endpoint}/gateway/${id}${path}/`);
+			answer = await fetch(`${endpoint}/gateway/${id}${path}/page.txt`);
 		}
 		assert.equal(await answer.text(), "hi\n");
-		await served;
+		await vm.killProcess(pid);
 		await vm.expireSignedPreviewUrl(token);
 		assert.equal((await fetch(`${endpoint}/gateway/${id}${path}/`)).status, 403);
 	},
