@@ -13,9 +13,10 @@ use tokio::sync::Notify;
 use super::CloseReason;
 use super::outbox::Outbox;
 use super::table::Place;
-use crate::error::limit_exceeded;
+use crate::error::{invalid_params, limit_exceeded};
 use crate::hooks::notify;
 use crate::lifecycle::CellRef;
+use crate::store::encode_value;
 use crate::{ConnectRequest, Event, Failure, HookContext, RequestInfo, Transport};
 
 /// A connection of a client to an actor. Cloning is cheap; all clones are the same connection.
@@ -235,7 +236,9 @@ impl Conn {
 
 /// Refuses a connection's state that is too large to be kept.
 pub(super) fn check_state(state: &Value, max: usize) -> Result<(), ActorError> {
-    let size = state.size();
+    let size = encode_value(state)
+        .map_err(|error| invalid_params(error.to_string()))?
+        .len();
     if size <= max {
         return Ok(());
     }

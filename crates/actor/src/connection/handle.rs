@@ -11,7 +11,7 @@ use super::conn::Conn;
 use super::dispatch;
 use super::outbox::{Head, Outgoing};
 use crate::error::{connection_closed, limit_exceeded, not_found};
-use crate::hooks::hook;
+use crate::hooks::{catch, hook};
 use crate::queue::SendOutcome;
 use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket, Transport};
 
@@ -93,7 +93,8 @@ impl Connection {
         let in_flight = InFlight::begin(&conn)?;
         let shared = Arc::clone(&conn.0.cell.shared);
         let task = async move {
-            let result = dispatch::run(&conn, name, args).await;
+            let run = catch(dispatch::run(&conn, name, args)).await;
+            let result = run.unwrap_or_else(|panicked| Err(Failure::internal(panicked).publish("action")));
             conn.reply(tag, result);
             in_flight.replied();
             if conn.is_overwhelmed() && conn.transport() == Transport::Socket {

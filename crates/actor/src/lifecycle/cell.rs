@@ -203,6 +203,17 @@ impl Cell {
         self.store.abandon()
     }
 
+    /// Drops an instance that has ended. One that panics as it is dropped harms nobody else.
+    pub(super) fn let_go(&self, awake: Arc<Awake>) {
+        let held = self.life.lock().awake.take();
+        let lease = awake.lease.lock().take();
+        drop(lease);
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop((held, awake))));
+        if dropped.is_err() {
+            tracing::error!(target: "agentos::actor", actor = %self.identity.id, "an instance panicked as it was dropped");
+        }
+    }
+
     /// Tells everyone who waits for a change, and the inspector.
     pub(super) fn announce(&self, phase: Phase) {
         self.changed.send_replace(());

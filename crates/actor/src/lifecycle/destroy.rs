@@ -33,20 +33,17 @@ impl Cell {
             }
             _ => self.destroying.cancel(),
         }
-        if let Some(awake) = &awake {
-            self.discard(awake).await;
-            drop(awake.lease.lock().take());
+        if let Some(awake) = awake {
+            self.discard(&awake).await;
+            // The instance is gone before the files are.
+            self.let_go(awake);
         }
         self.connections
             .close_all(&CloseReason::destroyed(), &self.shared)
             .await;
         self.store.remove(self).await?;
         self.shared.storage()?.index().remove(self.identity.id.as_str()).await?;
-        {
-            let mut life = self.life.lock();
-            life.awake = None;
-            life.machine.destroyed();
-        }
+        self.life.lock().machine.destroyed();
         self.shared.metrics.destroyed();
         self.announce(Phase::Gone);
         Ok(())

@@ -93,8 +93,7 @@ impl Cell {
             self.note_use();
         }
         // The instance is gone before anybody can start the next one.
-        let held = self.life.lock().awake.take();
-        drop((held, awake));
+        self.let_go(awake);
         let slept = {
             let mut life = self.life.lock();
             life.machine.stopped();

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 const WINDOW_MS: i64 = 60_000;
 /// Bytes of inputs that one address may have waiting.
 const MAX_INPUT_BYTES: usize = 16 << 20;
-/// Addresses that are remembered; beyond, the whole memory of the oldest window is forgotten at once.
+/// Addresses with reservations in one window, at most; further ones are refused.
 const MAX_ADDRESSES: usize = 100_000;
 
 /// Reservations of the last minute that nobody accepted, by address.
@@ -44,6 +44,9 @@ impl Reservations {
         inner.forget_before(now_ms - WINDOW_MS, peer);
         if inner.by_address.len() >= MAX_ADDRESSES && !inner.by_address.contains_key(&peer) {
             inner.forget_all_before(now_ms - WINDOW_MS);
+            if inner.by_address.len() >= MAX_ADDRESSES {
+                return Err(rate_limited(max));
+            }
         }
         let known = inner.by_address.entry(peer).or_default();
         let waiting: usize = known.iter().map(|(_, _, bytes)| bytes).sum();

@@ -131,15 +131,15 @@ impl ActorDefinition for Probe {
 
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
         match name {
-            "echo" | "wait" | "emit" | "add" | "fail" | "panic" | "chain" | "keep" | "crash" | "read" | "kv" => {
-                Some(ActionKind::Awake)
-            }
+            "echo" | "wait" | "emit" | "add" | "fail" | "panic" | "chain" | "keep" | "crash" | "read" | "kv"
+            | "trap" => Some(ActionKind::Awake),
             "state" | "sleep" | "destroy" | "preview" | "revoke" | "previews" => Some(ActionKind::Stored),
             _ => None,
         }
     }
 
     fn allowed_while_stopping(&self, name: &str) -> bool {
+        assert!(name != "trap", "secret");
         name == "read"
     }
 
