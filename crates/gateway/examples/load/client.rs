@@ -156,7 +156,7 @@ impl Caller for Socket {
     async fn call(&mut self) {
         self.send(1).await;
         let answer = self.receive().await;
-        assert_eq!(&answer[..], b"\x03\x00\x02\x07\x05");
+        assert_eq!(&answer[..], b"\x03\x00\x02\x07\x01\x05");
     }
 }
 

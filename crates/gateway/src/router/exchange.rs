@@ -3,7 +3,7 @@
 use agentos_value::{ActorError, Value};
 use agentos_wire::{ActorSpecifier, Dialect, Encoding, Format, Hints, Subprotocols, Version, decode_header_params};
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
@@ -154,8 +154,13 @@ impl Exchange {
 
     /// Names the request and the actor on the answer.
     pub(crate) fn finish(&self, response: &mut Response<Body>) {
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(ids::RAY, self.ray.clone());
+        if self.peer.is_draining() && !upgrades {
+            // The client's next request belongs to a successor.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let Some(actor) = &self.actor else { return };
         if let Ok(id) = HeaderValue::from_str(&actor.actor_id) {
             headers.insert(ACTOR, id);

@@ -34,10 +34,10 @@ use crate::auth::attempts::Attempts;
 use crate::auth::token::GatewayToken;
 use crate::body::Body;
 use crate::budget::Budget;
+use crate::control;
 use crate::cors::{self, Origins};
 use crate::extension::{Claim, Extension};
 use crate::limits::Limits;
-use crate::{control, refusal};
 
 /// Who is admitted, and where.
 #[derive(Debug)]

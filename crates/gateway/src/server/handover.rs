@@ -19,7 +19,7 @@
 use std::io;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,7 +33,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::listen::listening;
+use super::listen::{bind, listening};
 use crate::error::GatewayError;
 
 const GREETING: &[u8; 19] = b"agentos-handover 1\n";
@@ -114,6 +114,12 @@ impl Successor {
     pub async fn release(mut self) {
         let _ = timeout(PATIENCE, self.0.write_all(b"released\n")).await;
     }
+
+    /// Leaves it to the end of the process to say so, when not even a lock of the operating system is held any more.
+    pub fn release_at_exit(self) {
+        // The descriptor is closed by the operating system, after everything else.
+        std::mem::forget(self);
+    }
 }
 
 /// Takes the listening socket of a predecessor that offers it at `path`. `None` if nobody does.
@@ -138,6 +144,30 @@ pub async fn inherit(path: &Path) -> Result<Option<Inherited>, GatewayError> {
         listener: listening(descriptor, &what)?,
         predecessor,
     }))
+}
+
+/// The listening socket of a server, wherever it comes from: the first of `passed` (see [`inherited`](crate::inherited)),
+/// the one of a predecessor that offers it at `path` and has let go of its data, or a new one at `address`.
+///
+/// # Errors
+/// A predecessor that does not let go within `patience`, or whatever keeps the socket from being had.
+pub async fn acquire(
+    address: SocketAddr,
+    passed: Vec<TcpListener>,
+    path: Option<&Path>,
+    patience: Duration,
+) -> Result<TcpListener, GatewayError> {
+    let taken = match path {
+        Some(path) => inherit(path).await?,
+        None => None,
+    };
+    if let Some(mut taken) = taken {
+        if !taken.released(patience).await {
+            return Err(GatewayError::config("handover", "the predecessor does not end"));
+        }
+        return Ok(taken.listener);
+    }
+    passed.into_iter().next().map_or_else(|| bind(address), Ok)
 }
 
 impl Inherited {

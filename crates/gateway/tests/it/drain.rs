@@ -96,3 +96,31 @@ async fn dropping_the_handle_closes() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_was_accepted_before_the_drain_is_answered() {
+    let server = serve(|gateway| gateway);
+    let id = http::actor(server.address(), "counter", "k").await;
+    let mut busy = Socket::connect(server.address(), &id, Encoding::Bare).await;
+    busy.act(1, "hold", vec![]).await;
+    until(|| server.log.count("holding") == 1).await;
+    let mut accepted = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    until(|| server.running.connections() == 2).await;
+    let client = async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        // The drain has begun: it was polled first.
+        accepted
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        soon(accepted.read_to_string(&mut answer)).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
+            "{answer}"
+        );
+        server.log.open_gate();
+    };
+    let (drained, ()) = soon(async { tokio::join!(server.running.drain(PATIENCE), client) }).await;
+    assert!(drained);
+}
