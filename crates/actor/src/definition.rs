@@ -103,11 +103,12 @@ impl ShutdownReason {
     }
 }
 
-/// Which hooks a definition has. A hook that is not named here is never called and costs nothing.
+/// Which hooks are called. A hook that is left out is never called and costs nothing, so leaving one out is a promise that it
+/// is not implemented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each says whether one hook exists")]
 pub struct HookSet {
-    /// [`ActorDefinition::on_before_connect`]. Listening beyond loopback without a token needs it.
+    /// [`ActorDefinition::on_before_connect`].
     pub before_connect: bool,
     /// [`ActorDefinition::create_conn_state`].
     pub conn_state: bool,
@@ -121,6 +122,18 @@ pub struct HookSet {
     pub can_receive: bool,
 }
 
+impl HookSet {
+    /// Every hook.
+    pub const ALL: Self = Self {
+        before_connect: true,
+        conn_state: true,
+        connect: true,
+        disconnect: true,
+        before_action: true,
+        can_receive: true,
+    };
+}
+
 /// A kind of actor.
 ///
 /// Hooks run with a deadline, and whatever they do other than succeed refuses: an error, a panic, a hook that takes too
@@ -131,9 +144,16 @@ pub trait ActorDefinition: Send + Sync + 'static {
         ActorOptions::default()
     }
 
-    /// Which hooks below are to be called; read once when a registry is built.
+    /// Which hooks below are to be called; read once when a registry is built. All are unless told otherwise: a hook that is
+    /// implemented and forgotten here would admit everyone.
     fn hooks(&self) -> HookSet {
-        HookSet::default()
+        HookSet::ALL
+    }
+
+    /// Whether [`on_before_connect`](Self::on_before_connect) decides who may connect. A server that has no token and a
+    /// definition that does not say so listens on loopback alone.
+    fn authenticates(&self) -> bool {
+        false
     }
 
     /// What kind of action `name` is, or `None` if there is no such action.

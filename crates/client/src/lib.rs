@@ -29,6 +29,7 @@ mod tls;
 mod vm;
 
 pub use agentos_value::{ActorError, Key, Value};
+pub use agentos_wire::Encoding;
 pub use client::{Builder, Client};
 pub use connection::{Connection, Events, Lagged, Status};
 pub use error::{Error, Result};

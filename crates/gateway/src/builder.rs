@@ -212,10 +212,7 @@ impl Builder {
 /// Refuses an address that others can reach while a definition admits everyone.
 fn check_open_definitions(options: &Builder, address: SocketAddr) -> Result<(), GatewayError> {
     let definitions = options.registry.definitions();
-    let Some(open) = definitions
-        .into_iter()
-        .find(|definition| !definition.hooks.before_connect)
-    else {
+    let Some(open) = definitions.into_iter().find(|definition| !definition.authenticates) else {
         return Ok(());
     };
     if !options.allow_insecure_bind {

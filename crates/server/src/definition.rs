@@ -63,7 +63,7 @@ impl VmDefinition {
 
     /// Whether somebody decides about connections: what listening beyond loopback needs besides a token.
     pub fn authenticates(&self) -> bool {
-        self.plan.hooks.hooks().before_connect
+        self.plan.hooks.authenticates()
     }
 }
 

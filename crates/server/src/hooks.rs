@@ -8,21 +8,19 @@ use agentos_value::Value;
 use std::future::{Future, ready};
 use std::sync::Arc;
 
-/// Hooks of a VM definition. A hook that [`hooks`](Self::hooks) does not name is never called.
+/// Hooks of a VM definition.
 ///
 /// A hook refuses by failing: with an [`ActorError::user`](agentos_value::ActorError::user), which the client sees as it is, or
 /// with anything else, which the client sees masked.
 ///
 /// ```
-/// use agentos_server::{ActorError, Failure, HookContext, HookSet, Value, VmHooks};
+/// use agentos_server::{ActorError, Failure, HookContext, Value, VmHooks};
 ///
 /// struct Tokens;
 ///
 /// impl VmHooks for Tokens {
-///     fn hooks(&self) -> HookSet {
-///         let mut hooks = HookSet::default();
-///         hooks.before_connect = true;
-///         hooks
+///     fn authenticates(&self) -> bool {
+///         true
 ///     }
 ///
 ///     async fn on_before_connect(&self, _c: HookContext, params: Value) -> Result<(), Failure> {
@@ -34,9 +32,17 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait VmHooks: Send + Sync + 'static {
-    /// Which of the hooks below are implemented. Without `before_connect` every client is accepted, and a server without a
+    /// Which of the hooks below are called: all, unless told otherwise. Leaving out what is not implemented saves a little
+    /// time for each action.
+    fn hooks(&self) -> HookSet {
+        HookSet::ALL
+    }
+
+    /// Whether [`on_before_connect`](Self::on_before_connect) decides who may connect. Unless it says so, a server without a
     /// token does not listen beyond loopback.
-    fn hooks(&self) -> HookSet;
+    fn authenticates(&self) -> bool {
+        false
+    }
 
     /// Accepts a connection by succeeding. `params` is `null` if the client sent none.
     fn on_before_connect(&self, _c: HookContext, _params: Value) -> impl Future<Output = Result<(), Failure>> + Send {
@@ -85,6 +91,7 @@ pub trait VmHooks: Send + Sync + 'static {
 /// The hooks as an object.
 pub(crate) trait Erased: Send + Sync {
     fn hooks(&self) -> HookSet;
+    fn authenticates(&self) -> bool;
     fn on_before_connect(&self, c: HookContext, params: Value) -> BoxFuture<'_, Result<(), Failure>>;
     fn create_conn_state(&self, c: HookContext, params: Value) -> BoxFuture<'_, Result<Value, Failure>>;
     fn on_connect(&self, c: HookContext, conn: Conn) -> BoxFuture<'_, Result<(), Failure>>;
@@ -102,6 +109,10 @@ pub(crate) trait Erased: Send + Sync {
 impl<H: VmHooks> Erased for H {
     fn hooks(&self) -> HookSet {
         VmHooks::hooks(self)
+    }
+
+    fn authenticates(&self) -> bool {
+        VmHooks::authenticates(self)
     }
 
     fn on_before_connect(&self, c: HookContext, params: Value) -> BoxFuture<'_, Result<(), Failure>> {

@@ -99,6 +99,10 @@ impl ActorDefinition for VmActors {
         self.0.plan.hooks.hooks()
     }
 
+    fn authenticates(&self) -> bool {
+        self.0.plan.hooks.authenticates()
+    }
+
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
         if let Some(action) = actions::find(name) {
             return Some(action.kind());

@@ -13,6 +13,8 @@ pub struct DefinitionInfo {
     pub name: String,
     /// Its hooks.
     pub hooks: HookSet,
+    /// Whether its hooks decide who may connect.
+    pub authenticates: bool,
     /// Its options.
     pub options: ActorOptions,
     /// Its actions, as far as it lists them.

@@ -44,6 +44,7 @@ impl Registered {
         DefinitionInfo {
             name,
             hooks: self.hooks,
+            authenticates: self.hooks.before_connect && self.definition.authenticates(),
             options,
             actions: self.definition.action_names(),
         }

@@ -1,9 +1,10 @@
 //! A process that ends at any step of an actor's life: a copy of the data directory, taken at that step, is what the next
 //! process finds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
 
 use agentos_actor::HookSet;
 use agentos_value::{Key, Value};
@@ -19,19 +20,48 @@ struct Left {
     acknowledged: i64,
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir().unwrap() {
-        let entry = entry.unwrap();
+/// A copy of the directory as it is at one instant: other threads may write and remove files meanwhile, so a copy during which
+/// anything changed is made again.
+fn copy(from: &Path) -> tempfile::TempDir {
+    loop {
+        let to = tempfile::tempdir().unwrap();
+        let before = listing(from);
+        if before.is_some() && try_copy(from, to.path()).is_ok() && listing(from) == before {
+            return to;
+        }
+    }
+}
+
+/// Every file with its length and the time of its last change; nothing when a file vanished while it was looked at.
+fn listing(directory: &Path) -> Option<Vec<(PathBuf, u64, SystemTime)>> {
+    let mut files = Vec::new();
+    for entry in directory.read_dir().ok()? {
+        let path = entry.ok()?.path();
+        let metadata = path.metadata().ok()?;
+        if metadata.is_dir() {
+            files.extend(listing(&path)?);
+        } else {
+            files.push((path, metadata.len(), metadata.modified().ok()?));
+        }
+    }
+    files.sort();
+    Some(files)
+}
+
+fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in from.read_dir()? {
+        let entry = entry?;
         let name = entry.file_name();
         let target = to.join(&name);
         if entry.path().is_dir() {
-            copy(&entry.path(), &target);
+            try_copy(&entry.path(), &target)?;
         } else if !name.to_string_lossy().ends_with("-shm") {
             // The index of the log is made anew by whoever opens it after a crash.
-            std::fs::copy(entry.path(), target).unwrap();
+            std::fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
 }
 
 #[tokio::test]
@@ -48,8 +78,7 @@ async fn every_step_can_be_the_last() {
         let (left, acknowledged) = (Arc::clone(&left), Arc::clone(&acknowledged));
         let from = world.directory.as_ref().unwrap().path().to_owned();
         *world.probe.0.at_step.lock() = Some(Box::new(move |step| {
-            let directory = tempfile::tempdir().unwrap();
-            copy(&from, directory.path());
+            let directory = copy(&from);
             let acknowledged = acknowledged.load(Ordering::Relaxed);
             left.lock().push(Left {
                 step: step.to_owned(),
@@ -140,8 +169,7 @@ async fn recover(left: Left) {
 async fn the_input_of_a_creation_survives_until_the_first_boot() {
     let world = World::on_disk(Probe::new(HookSet::default(), |_| {}));
     let actor = world.actor("a").await;
-    let copied = tempfile::tempdir().unwrap();
-    copy(world.directory.as_ref().unwrap().path(), copied.path());
+    let copied = copy(world.directory.as_ref().unwrap().path());
     let probe = Probe::new(HookSet::default(), |options| options.wake_on_connect = false);
     let world = World::with(probe, |builder| builder.data_dir(copied.path()));
     let connection = world

@@ -45,14 +45,7 @@ pub enum Trouble {
     Hang,
 }
 
-pub const ALL_HOOKS: HookSet = HookSet {
-    before_connect: true,
-    conn_state: true,
-    connect: true,
-    disconnect: true,
-    before_action: true,
-    can_receive: true,
-};
+pub const ALL_HOOKS: HookSet = HookSet::ALL;
 
 impl Probe {
     pub fn new(hooks: HookSet, change: impl FnOnce(&mut ActorOptions)) -> Self {

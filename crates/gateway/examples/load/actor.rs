@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentos_actor::{ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, Failure};
+use agentos_actor::{ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, Failure, HookSet};
 use agentos_value::Value;
 
 pub(crate) struct Load;
@@ -11,6 +11,10 @@ pub(crate) struct Load;
 struct Awake;
 
 impl ActorDefinition for Load {
+    fn hooks(&self) -> HookSet {
+        HookSet::default()
+    }
+
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
         ["add", "tick"].contains(&name).then_some(ActionKind::Awake)
     }

@@ -66,6 +66,10 @@ impl ActorDefinition for Counter {
         }
     }
 
+    fn authenticates(&self) -> bool {
+        self.guarded
+    }
+
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
         let known = [
             "increment",
