@@ -41,7 +41,7 @@ async fn accept_for_ever(listener: &TcpListener, shared: &Arc<Shared>) {
                 let most = shared.limits().max_connections_per_peer;
                 match shared.population.enter(address.ip(), most, permit) {
                     Some(slot) => admit(stream, address, slot, shared),
-                    None => refuse(stream),
+                    None => refuse(&stream),
                 }
             }
             Err(error) if is_of_the_connection(&error) => {}
@@ -70,7 +70,7 @@ fn admit(stream: TcpStream, address: SocketAddr, slot: Slot, shared: &Arc<Shared
 }
 
 /// Says why, as far as the socket's buffer takes it at once, and closes.
-fn refuse(stream: TcpStream) {
+fn refuse(stream: &TcpStream) {
     const ANSWER: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n\
         retry-after: 5\r\ncontent-length: 98\r\n\r\n\

@@ -91,7 +91,7 @@ async fn dropping_the_handle_closes() {
     assert_eq!(socket.next().await, Said::Close(1012, "ws.going_away".into()));
     soon(async {
         while tokio::net::TcpStream::connect(address).await.is_ok() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await;

@@ -181,8 +181,10 @@ async fn reading_pauses_with_too_many_actions_in_flight() {
 
 #[tokio::test]
 async fn connections_of_one_actor_are_counted() {
-    let mut limits = RegistryLimits::default();
-    limits.max_connections = 2;
+    let limits = RegistryLimits {
+        max_connections: 2,
+        ..RegistryLimits::default()
+    };
     let server = serve_with(limits, |gateway| gateway);
     let id = http::actor(server.address(), "counter", "k").await;
     let held = (
