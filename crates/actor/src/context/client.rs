@@ -66,7 +66,7 @@ impl Client {
         let shared = self.registry()?;
         let (depth, max) = (u64::from(self.depth), shared.limits.max_call_depth);
         if self.depth > max {
-            let path = "limits.server.maxCallDepth";
+            let path = "RegistryLimits::max_call_depth";
             return Err(limit_exceeded(
                 "maxCallDepth",
                 depth,

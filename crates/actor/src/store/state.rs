@@ -87,9 +87,7 @@ impl State {
         let size = value.size();
         if size > MAX_STATE_BYTES {
             let (size, max) = (size as u64, MAX_STATE_BYTES as u64);
-            return Err(
-                limit_exceeded("stateBytes", size, max, "bytes", "setState", "limits.server.stateBytes").into(),
-            );
+            return Err(limit_exceeded("stateBytes", size, max, "bytes", "setState", "fixed").into());
         }
         held.value = value;
         if std::mem::replace(&mut held.queued, true) {
