@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agentos_value::{ActorError, ActorId, Key, Value};
+use tracing::Instrument as _;
 
 use super::CloseReason;
 use super::conn::Conn;
@@ -58,13 +59,14 @@ impl Connection {
     pub async fn call(&self, action: impl Into<String>, args: Vec<Value>) -> Result<Value, ActorError> {
         let (conn, name) = (self.0.clone(), action.into());
         let in_flight = InFlight::begin(&conn)?;
+        let span = span(&conn, &name);
         let shared = Arc::clone(&conn.0.cell.shared);
         let task = async move {
             let result = dispatch::run(&conn, name, args).await;
             drop(in_flight);
             result
         };
-        match shared.tasks.spawn_on(task, &shared.runtime).await {
+        match shared.tasks.spawn_on(task.instrument(span), &shared.runtime).await {
             Ok(result) => result,
             Err(error) => Err(Failure::internal(error).publish("call")),
         }
@@ -91,6 +93,7 @@ impl Connection {
     pub fn dispatch(&self, tag: u64, action: impl Into<String>, args: Vec<Value>) -> Result<(), ActorError> {
         let (conn, name) = (self.0.clone(), action.into());
         let in_flight = InFlight::begin(&conn)?;
+        let span = span(&conn, &name);
         let shared = Arc::clone(&conn.0.cell.shared);
         let task = async move {
             let run = catch(dispatch::run(&conn, name, args)).await;
@@ -101,7 +104,7 @@ impl Connection {
                 conn.finish(CloseReason::unavailable());
             }
         };
-        shared.tasks.spawn_on(task, &shared.runtime);
+        shared.tasks.spawn_on(task.instrument(span), &shared.runtime);
         Ok(())
     }
 
@@ -203,6 +206,12 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.close(CloseReason::client());
     }
+}
+
+/// What the log records of an action belong to; a child of what the caller does.
+fn span(conn: &Conn, action: &str) -> tracing::Span {
+    let actor = &conn.cell().identity.id;
+    tracing::info_span!(target: "agentos::actor", "action", %actor, action)
 }
 
 /// Counts one action of a connection until its answer has been taken.
