@@ -211,6 +211,8 @@ impl Drop for Connection {
 /// What the log records of an action belong to; a child of what the caller does.
 fn span(conn: &Conn, action: &str) -> tracing::Span {
     let actor = &conn.cell().identity.id;
+    // The name is the client's, of any length.
+    let action = &action[..action.floor_char_boundary(64)];
     tracing::info_span!(target: "agentos::actor", "action", %actor, action)
 }
 
