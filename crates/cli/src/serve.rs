@@ -21,9 +21,6 @@ pub(crate) struct ServeArgs {
     /// Listen at this address; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Take the listening socket over from the server that offers it at this Unix socket, and offer it to the next.
-    #[arg(long, value_name = "PATH")]
-    handover: Option<PathBuf>,
     /// Ask every client for the token in the first line of this file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -69,9 +66,6 @@ pub(crate) fn main(args: &ServeArgs) -> Result<Exit, Error> {
     }
     if let Some(listen) = args.listen {
         config.listen = listen;
-    }
-    if let Some(path) = &args.handover {
-        config.handover = Some(path.clone());
     }
     if let Some(file) = &args.token_file {
         config.token = Some(token(file)?);

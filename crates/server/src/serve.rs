@@ -4,10 +4,8 @@ use crate::config::{ConfigError, ServerConfig};
 use crate::definition::VmDefinition;
 use crate::registry::{Registry, ServerError};
 use crate::running::Running;
-use agentos_gateway::handover::{Offer, Successor, acquire};
-use agentos_gateway::{GatewayError, inherited};
+use agentos_gateway::GatewayError;
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,12 +49,6 @@ impl ServeError {
 /// # Errors
 /// Whatever is in the way.
 pub fn start(config: ServerConfig) -> Result<Running, ServeError> {
-    let address = config.listen;
-    Ok(registry(config)?.listen_at(address)?)
-}
-
-/// The registry that the configuration says.
-fn registry(config: ServerConfig) -> Result<Registry, ServeError> {
     let data_dir = config
         .data_dir
         .clone()
@@ -82,35 +74,21 @@ fn registry(config: ServerConfig) -> Result<Registry, ServeError> {
                 .fold(builder, |builder, (name, vm)| builder.vm(name, vm))
         }
     }
-    Ok(builder.build()?)
+    Ok(builder.build()?.listen_at(config.listen)?)
 }
 
-/// Serves until SIGTERM or SIGINT, or until a successor takes over, then drains; a second signal ends at once. `started` is
-/// called when the server accepts connections.
+/// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. `started` is called when the server accepts
+/// connections.
 ///
 /// # Errors
 /// Whatever kept it from starting.
 pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let path = config.handover.clone();
-    let listener = tokio::select! {
-        listener = listener(&config) => listener?,
-        () = signals.next() => return Ok(()),
-    };
-    let running = registry(config)?.serve(listener)?;
-    let held = running.gateway().listener().map_err(ServerError::from)?;
-    let offer = path
-        .as_deref()
-        .map(Offer::bind)
-        .transpose()
-        .map_err(ServerError::from)?;
+    let running = start(config)?;
     started(&running);
     warm_up();
-    let successor = tokio::select! {
-        () = signals.next() => None,
-        successor = successor(offer.as_ref(), &held) => Some(successor),
-    };
-    tracing::info!(successor = successor.is_some(), "draining; a signal ends at once");
+    signals.next().await;
+    tracing::info!("draining; a second signal ends at once");
     tokio::select! {
         completed = running.drain(PATIENCE) => tracing::info!(completed, "drained"),
         () = signals.next() => {
@@ -120,29 +98,7 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
         }
     }
     crate::traces::finish().await;
-    if let Some(successor) = successor {
-        // The successor wants the data directory, whose lock ends with this process.
-        successor.release_at_exit();
-    }
     Ok(())
-}
-
-/// The listening socket: a predecessor's, a service manager's, or a new one.
-async fn listener(config: &ServerConfig) -> Result<TcpListener, ServeError> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let passed = inherited(variable("LISTEN_PID").as_deref(), variable("LISTEN_FDS").as_deref());
-    let passed = passed.map_err(ServerError::from)?;
-    // The predecessor has its own patience with its work, and some more with its VMs.
-    let acquired = acquire(config.listen, passed, config.handover.as_deref(), PATIENCE * 2).await;
-    Ok(acquired.map_err(ServerError::from)?)
-}
-
-/// Waits for a successor; for ever if none can come.
-async fn successor(offer: Option<&Offer>, listener: &TcpListener) -> Successor {
-    match offer {
-        Some(offer) => offer.successor(listener).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Builds the image that VMs share and compiles its programs, so that the first client does not wait for it.

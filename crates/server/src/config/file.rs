@@ -36,8 +36,6 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where everything durable is.
     pub data_dir: Option<PathBuf>,
-    /// The Unix socket at which the listening socket is taken over from a predecessor and offered to a successor.
-    pub handover: Option<PathBuf>,
     /// The gateway's token.
     pub token: Option<Token>,
     /// Origins whose pages may use the API.
@@ -141,9 +139,6 @@ impl ServerConfig {
         if let Some(dir) = root.text("dataDir") {
             config.data_dir = Some(folder.join(dir));
         }
-        if let Some(path) = root.text("handover") {
-            config.handover = Some(folder.join(path));
-        }
         config.read_token(&mut root, folder);
         config.allow_insecure_bind = root.flag("allowInsecureBind").unwrap_or(false);
         if let Some(mut cors) = root.section("cors") {
@@ -188,7 +183,6 @@ impl ServerConfig {
         Self {
             listen,
             data_dir: variable("AGENTOS_DATA_DIR").map(PathBuf::from),
-            handover: None,
             token: variable("AGENTOS_TOKEN").map(Token),
             origins: Vec::new(),
             tls: None,
