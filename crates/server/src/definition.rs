@@ -23,6 +23,7 @@ pub(crate) struct Plan {
     pub(crate) actor: ActorOptions,
     pub(crate) preview_host: Option<String>,
     pub(crate) preview_path_sandbox: bool,
+    pub(crate) preview_limits: PreviewLimits,
     pub(crate) user_database: bool,
 }
 
@@ -44,7 +45,30 @@ pub struct VmDefinitionBuilder {
     actor: ActorOptions,
     preview_host: Option<String>,
     preview_path_sandbox: bool,
+    preview_limits: PreviewLimits,
     user_database: bool,
+}
+
+/// The limits of the group `preview` that hold for all VMs of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreviewLimits {
+    /// Requests and open streams of one VM at a time (`limits.preview.maxConcurrentRequests`, 256).
+    pub max_concurrent_requests: usize,
+    /// Silence after which a stream is closed (`limits.preview.idleTimeoutMs`, 300 s).
+    pub idle_timeout: Duration,
+    /// Refused tokens of one address in a minute (`limits.preview.maxFailuresPerMinute`, 20).
+    pub max_failures_per_minute: u32,
+}
+
+impl Default for PreviewLimits {
+    fn default() -> Self {
+        Self {
+            max_concurrent_requests: 256,
+            idle_timeout: Duration::from_secs(300),
+            max_failures_per_minute: 20,
+        }
+    }
 }
 
 impl VmDefinition {
@@ -57,6 +81,7 @@ impl VmDefinition {
             actor: ActorOptions::default(),
             preview_host: None,
             preview_path_sandbox: true,
+            preview_limits: PreviewLimits::default(),
             user_database: false,
         }
     }
@@ -165,6 +190,20 @@ impl VmDefinitionBuilder {
         self
     }
 
+    /// Previews of one VM that are valid at a time (`limits.preview.maxActive`, 1024).
+    #[must_use]
+    pub fn preview_max_active(mut self, most: usize) -> Self {
+        self.actor.preview_max_active = most;
+        self
+    }
+
+    /// Limits of previews; the same in all definitions of a server.
+    #[must_use]
+    pub fn preview_limits(mut self, limits: PreviewLimits) -> Self {
+        self.preview_limits = limits;
+        self
+    }
+
     /// Checks everything that can be known now.
     ///
     /// # Errors
@@ -203,6 +242,7 @@ impl VmDefinitionBuilder {
             actor,
             preview_host: self.preview_host,
             preview_path_sandbox: self.preview_path_sandbox,
+            preview_limits: self.preview_limits,
             user_database: self.user_database,
         }
     }

@@ -25,7 +25,7 @@ pub use agentos_actor as actor;
 pub use agentos_actor::{Conn, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
 pub use config::{ConfigError, InvalidConfig, ServerConfig, Token, token_file};
-pub use definition::{VmDefinition, VmDefinitionBuilder};
+pub use definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
 pub use hooks::VmHooks;
 pub use limits::ServerLimits;
 pub use logs::{LogFormat, init as init_logs, init_with_traces};

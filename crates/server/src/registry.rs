@@ -1,7 +1,7 @@
 //! The registry: definitions under their names, what bounds all of them, and the way to the network.
 
 use crate::config::InvalidConfig;
-use crate::definition::VmDefinition;
+use crate::definition::{PreviewLimits, VmDefinition};
 use crate::limits::ServerLimits;
 use crate::running::Running;
 use crate::shared::Shared;
@@ -49,6 +49,7 @@ struct Options {
 pub(crate) struct PreviewOptions {
     pub(crate) host: Option<String>,
     pub(crate) path_sandbox: bool,
+    pub(crate) limits: PreviewLimits,
 }
 
 impl PreviewOptions {
@@ -61,6 +62,9 @@ impl PreviewOptions {
         let mut options = agentos_gateway::preview::PreviewOptions::default();
         options.path_sandbox = self.path_sandbox;
         options.gateway_token = gateway_token;
+        options.max_concurrent_requests = self.limits.max_concurrent_requests;
+        options.idle_timeout = self.limits.idle_timeout;
+        options.max_failures_per_minute = self.limits.max_failures_per_minute;
         if let Some(host) = host {
             let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
             options.host = Some(PreviewHost::parse(host).ok_or_else(wrong)?);
@@ -297,8 +301,15 @@ fn preview_options(vms: &[(String, VmDefinition)]) -> Result<PreviewOptions, Inv
     let mut options = PreviewOptions {
         host: None,
         path_sandbox: vms.iter().all(|(_, definition)| definition.plan.preview_path_sandbox),
+        limits: vms
+            .first()
+            .map_or_else(PreviewLimits::default, |(_, first)| first.plan.preview_limits),
     };
     for (name, definition) in vms {
+        if definition.plan.preview_limits != options.limits {
+            let reason = "must be the same in all definitions, but for maxActive".to_owned();
+            return Err(InvalidConfig::one(&format!("{name}.limits.preview"), reason));
+        }
         match (&options.host, &definition.plan.preview_host) {
             (Some(first), Some(other)) if first != other => {
                 let reason = format!("must be the same in all definitions, got {other:?} and {first:?}");

@@ -302,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_previews_stand_beside_those_of_the_vm() {
+        let config = read(
+            "[vms.vm.limits.resources]\nmaxProcesses = 64\n[vms.vm.limits.preview]\nmaxConcurrentRequests = 3\nmaxActive = 2\n",
+        );
+        let config = config.unwrap();
+        let plan = &config.vms[0].1.plan;
+        assert_eq!(
+            (
+                plan.preview_limits.max_concurrent_requests,
+                plan.actor.preview_max_active
+            ),
+            (3, 2)
+        );
+        let error = read("[vms.vm.limits.preview]\nmaxConcurrent = 3\nidleTimeoutMs = 0\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("vms.vm.limits.preview.maxConcurrent: unknown key"),
+            "{error}"
+        );
+        assert!(
+            error.contains("vms.vm.limits.preview.idleTimeoutMs: must be"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn unknown_keys_are_named_with_their_path_and_the_nearest_known() {
         for (text, expected) in [
             ("listn = 'x'", "listn: unknown key (did you mean listen?)"),

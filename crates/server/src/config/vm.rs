@@ -2,7 +2,7 @@
 
 use super::invalid::InvalidConfig;
 use super::section::Section;
-use crate::definition::{VmDefinition, VmDefinitionBuilder};
+use crate::definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
 use agentos::{LimitsDraft, Mount, Network, Secret, Software};
 use serde_json::Value;
@@ -14,8 +14,10 @@ const MAX_MS: u64 = (1 << 31) - 1;
 /// Reads the section of one definition. Problems of keys and types are the section's; those of values come back.
 pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefinition, InvalidConfig> {
     let path = section.path().to_owned();
-    let options = options(&mut section, folder);
-    let mut builder = VmDefinition::builder().options(options);
+    let mut builder = VmDefinition::builder();
+    let limits;
+    (builder, limits) = preview_limits(builder, &mut section);
+    builder = builder.options(options(&mut section, limits, folder));
     builder = times(builder, &mut section);
     drop(section);
     builder
@@ -53,7 +55,32 @@ fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> VmDefinitio
     builder
 }
 
-fn options(section: &mut Section, folder: &Path) -> VmOptions {
+/// The limits of previews, which are not the kernel's; and those that are.
+fn preview_limits(mut builder: VmDefinitionBuilder, section: &mut Section) -> (VmDefinitionBuilder, Option<Value>) {
+    let Some(mut limits) = section.section("limits") else {
+        return (builder, None);
+    };
+    if let Some(mut preview) = limits.section("preview") {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let mut own = PreviewLimits::default();
+        if let Some(most) = preview.integer("maxActive", 1..=MAX_MS) {
+            builder = builder.preview_max_active(count(most));
+        }
+        if let Some(most) = preview.integer("maxConcurrentRequests", 1..=MAX_MS) {
+            own.max_concurrent_requests = count(most);
+        }
+        if let Some(idle) = preview.integer("idleTimeoutMs", 1..=MAX_MS) {
+            own.idle_timeout = Duration::from_millis(idle);
+        }
+        if let Some(most) = preview.integer("maxFailuresPerMinute", 1..=MAX_MS) {
+            own.max_failures_per_minute = u32::try_from(most).unwrap_or(u32::MAX);
+        }
+        builder = builder.preview_limits(own);
+    }
+    (builder, Some(Value::Object(limits.rest())))
+}
+
+fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOptions {
     let mut options = VmOptions::new();
     if let Some(names) = section.texts("software") {
         let mut packages = Vec::new();
@@ -79,7 +106,7 @@ fn options(section: &mut Section, folder: &Path) -> VmOptions {
     if let Some(policy) = section.take("permissions") {
         options = options.permissions(policy);
     }
-    if let Some(limits) = section.take("limits") {
+    if let Some(limits) = limits {
         match LimitsDraft::default().json_with_units(&limits).finish() {
             Ok(limits) => options = options.limits(limits),
             Err(invalid) => invalid.0.iter().for_each(|problem| {
