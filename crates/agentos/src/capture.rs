@@ -12,7 +12,8 @@ pub(crate) struct Capture {
     file: Option<Arc<OpenFile>>,
     kept: Vec<u8>,
     limit: usize,
-    truncated: bool,
+    /// Bytes that were read.
+    seen: u64,
 }
 
 impl Capture {
@@ -23,7 +24,7 @@ impl Capture {
             file: Some(file),
             kept: Vec::new(),
             limit,
-            truncated: false,
+            seen: 0,
         }
     }
 
@@ -45,7 +46,7 @@ impl Capture {
                 Poll::Ready(Ok(n)) => {
                     let full = n == buf.len();
                     let room = self.limit - self.kept.len();
-                    self.truncated |= n > room;
+                    self.seen += n as u64;
                     self.kept.extend_from_slice(&buf[..n.min(room)]);
                     if full && large.is_empty() {
                         large = vec![0; CHUNK];
@@ -55,8 +56,8 @@ impl Capture {
         }
     }
 
-    /// Takes what was kept, and whether something was thrown away.
-    pub(crate) fn finish(&mut self) -> (Vec<u8>, bool) {
-        (std::mem::take(&mut self.kept), self.truncated)
+    /// Takes what was kept, and tells how much there was in all.
+    pub(crate) fn finish(&mut self) -> (Vec<u8>, u64) {
+        (std::mem::take(&mut self.kept), self.seen)
     }
 }

@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::process::{ProcessControl, Signal, Spawn};
 use crate::stream;
 use crate::vm::AgentOs;
-use agentos_kernel::LimitExceeded;
 use agentos_kernel::clock::Clock;
 use agentos_kernel::fd::{OpenFile, PipeUse};
+use agentos_kernel::{Errno, LimitExceeded};
 use bytes::Bytes;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
@@ -124,7 +124,7 @@ impl Exec {
 
     async fn run(self) -> Result<ExecOutput> {
         let vm = self.spawn.vm.clone();
-        let limit = vm.options.limits.captured_output_bytes();
+        let (limit, _) = vm.options.limits.captured_output();
         let (stdin_read, stdin) = if self.stdin.is_empty() {
             (None, None)
         } else {
@@ -186,8 +186,9 @@ impl Running {
             self.pump().await;
         }
         let status = stream::exit(&self.control.process).await;
-        let (stdout, stdout_truncated) = self.stdout.finish();
-        let (stderr, stderr_truncated) = self.stderr.finish();
+        let (stdout, stdout_seen) = self.stdout.finish();
+        let (stderr, stderr_seen) = self.stderr.finish();
+        let [stdout_truncated, stderr_truncated] = [stdout_seen, stderr_seen].map(|seen| self.is_truncated(seen));
         Ok(ExecOutput {
             exit_code: if timed_out { TIMED_OUT } else { i32::from(status.code()) },
             stdout: stdout.into(),
@@ -197,6 +198,19 @@ impl Running {
             stderr_truncated,
             limit: self.control.process.limit().cloned(),
         })
+    }
+
+    /// Whether a stream of which `seen` bytes came was cut; the operator hears of it.
+    fn is_truncated(&self, seen: u64) -> bool {
+        let vm = &self.control.vm;
+        let (cap, path) = vm.options.limits.captured_output();
+        if seen > cap {
+            let breach = LimitExceeded::new(path, "bytes", seen, cap, "exec", Errno::EMSGSIZE);
+            vm.kernel
+                .audit()
+                .limit_exceeded(&breach, Some(self.control.process.pid()));
+        }
+        seen > cap
     }
 
     /// Moves bytes until the process has ended and everything that it wrote was read.

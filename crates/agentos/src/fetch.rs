@@ -50,8 +50,12 @@ impl AgentOs {
         request: http::Request<B>,
     ) -> Result<http::Response<ResponseBody>> {
         self.vm.alive()?;
+        self.vm.noted(self.request(port, request.map(Into::into)).await)
+    }
+
+    async fn request(&self, port: u16, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>> {
         let limits = body::Bounds::of(self.limits());
-        let request = request::prepare(port, request.map(Into::into), limits.request)?;
+        let request = request::prepare(port, request, limits.request)?;
         let clock = self.vm.kernel.clock().clone();
         let head = async {
             let stream = self.dial(port).await?;

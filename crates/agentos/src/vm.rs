@@ -142,7 +142,7 @@ impl AgentOs {
     pub async fn mount(&self, mount: Mount) -> Result<()> {
         self.vm.alive()?;
         mount.check(self.vm.options.cache_dir.as_deref())?;
-        self.vm.mount(&mount, self.trusted)
+        self.vm.noted(self.vm.mount(&mount, self.trusted))
     }
 
     /// Removes a mount. `EBUSY` while a file or a working directory inside is in use. What a mount needs, removing it needs too.
@@ -181,6 +181,7 @@ impl Vm {
     fn mount(&self, mount: &Mount, trusted: bool) -> Result<()> {
         let refused = |error: KernelError| match error {
             KernelError::Denied(denied) => Error::Denied(denied),
+            KernelError::Limit(limit) => Error::Limit(*limit),
             error => mount.refused(error.to_string()),
         };
         // A link that a guest made must not lead a mount to where none may be.

@@ -5,9 +5,9 @@ use crate::dialer::{Dialer, Purpose};
 use crate::direct::ends;
 use crate::errors;
 use crate::guard::Shared;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, connect_timeout};
 use crate::passage::Target;
-use agentos_kernel::{Errno, Error, Result};
+use agentos_kernel::{Error, Result};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::os::fd::AsFd;
@@ -51,7 +51,7 @@ impl Dial {
         };
         let stream = match tokio::time::timeout(self.deadline, connecting).await {
             Ok(connected) => connected.map_err(|error| errors::error(&error))?,
-            Err(_) => return Err(Errno::ETIMEDOUT.into()),
+            Err(_) => return Err(connect_timeout(self.deadline).into()),
         };
         // An address of the operator's choice may well be this host's own.
         if purpose == Purpose::Guest {

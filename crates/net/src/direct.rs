@@ -6,10 +6,11 @@
 //! over loopback, which is there before `connect` returns, never waits for another thread.
 
 use crate::denial::{self, Access};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, connect_timeout};
 use crate::runtime;
 use crate::watched::{Direction, Watched};
 use agentos_kernel::fd::{IoResult, PollEvents};
+use agentos_kernel::id::Pid;
 use agentos_kernel::net::{self as egress, Shutdown};
 use agentos_kernel::{Errno, Error, Result};
 use core::net::SocketAddr;
@@ -44,6 +45,7 @@ enum Phase {
 pub(crate) struct Direct {
     socket: Watched,
     chosen: SocketAddr,
+    pid: Pid,
     /// Whether the phase is `Connected`; spares the lock.
     connected: AtomicBool,
     phase: Mutex<Phase>,
@@ -57,16 +59,17 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// The connection that `socket`, which is on its way to `chosen`, makes.
+    /// The connection that `socket`, which is on its way to `chosen` on behalf of `pid`, makes.
     pub(crate) fn begin(
         socket: std::net::TcpStream,
-        chosen: SocketAddr,
+        (chosen, pid): (SocketAddr, Pid),
         deadlines: Deadlines,
         ledger: Arc<Ledger>,
     ) -> Result<Arc<Self>> {
         let direct = Arc::new(Self {
             socket: Watched::new(socket),
             chosen,
+            pid,
             connected: AtomicBool::new(false),
             phase: Mutex::new(Phase::Connecting),
             ledger,
@@ -141,9 +144,12 @@ impl Direct {
         self.begun.checked_add(since).unwrap_or(self.begun)
     }
 
-    /// Ends it because of a deadline.
-    fn expire(&self) {
-        *self.phase.lock() = Phase::Failed(Errno::ETIMEDOUT.into());
+    /// Ends it because of a deadline. Of those only the first, that of `connect`, is one of the limits.
+    fn expire(&self, deadlines: &Deadlines) {
+        let before = core::mem::replace(&mut *self.phase.lock(), Phase::Failed(Errno::ETIMEDOUT.into()));
+        if matches!(before, Phase::Connecting) && self.begun.elapsed() >= deadlines.connect {
+            self.ledger.exceeded(&connect_timeout(deadlines.connect), self.pid);
+        }
         self.connected.store(false, Ordering::Release);
         self.abort();
     }
@@ -191,7 +197,7 @@ async fn watch(direct: Weak<Direct>, begun: Instant, deadlines: Deadlines) {
             return;
         };
         if due <= now {
-            return connection.expire();
+            return connection.expire(&deadlines);
         }
         drop(connection);
         tokio::time::sleep_until(due.into()).await;

@@ -16,7 +16,7 @@ use crate::dns::lookup::LASTING;
 use crate::dns::message::{self, Request};
 use crate::dns::task::Task;
 use crate::flow::Flow;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, connect_timeout};
 use crate::names::Names;
 use crate::parse::{Host, parse_host};
 use crate::passage::{Interceptor, Target};
@@ -86,7 +86,13 @@ impl Guard {
         count(&self.shared.ledger.counters.connections);
         let connecting = runtime::handle()?.spawn(async move { dial.host(&host, port, Pid(1)).await });
         match connecting.await {
-            Ok(connected) => connected.map(|(_, stream)| stream),
+            Ok(Ok((_, stream))) => Ok(stream),
+            Ok(Err(error)) => {
+                if let Some(breach) = error.limit() {
+                    self.shared.ledger.exceeded(breach, Pid(1));
+                }
+                Err(error)
+            }
             Err(_) => Err(Errno::ECONNABORTED.into()),
         }
     }
@@ -193,7 +199,12 @@ impl Shared {
         let socket = self.config.dialer.stream(target.address, Purpose::Guest);
         let socket = socket.map_err(|error| errors::error(&error))?;
         let ledger = Arc::clone(&self.ledger);
-        Ok(Direct::begin(socket, target.address, self.deadlines(), ledger)?)
+        Ok(Direct::begin(
+            socket,
+            (target.address, target.pid),
+            self.deadlines(),
+            ledger,
+        )?)
     }
 
     /// A connection that passes through an interceptor.
@@ -209,9 +220,12 @@ impl Shared {
         let task = runtime.spawn(async move {
             let connecting = interceptor.connect(&target, &dial);
             let connected = match tokio::time::timeout(limits.connect_timeout, connecting).await {
-                Ok(Ok(connected)) => connected,
-                Ok(Err(error)) => return end.failed(error),
-                Err(_) => return end.failed(Errno::ETIMEDOUT.into()),
+                Ok(connected) => connected,
+                Err(_) => Err(connect_timeout(limits.connect_timeout).into()),
+            };
+            let connected = match connected {
+                Ok(connected) => connected,
+                Err(error) => return end.failed(dial.ledger.settled(error, target.pid)),
             };
             end.connected(target.address);
             let lingered = end.lingered();
@@ -292,7 +306,7 @@ impl egress::Egress for Guard {
             return Ok(Task::done(Ok(answer)));
         }
         let shared = Arc::clone(&self.shared);
-        let work = async move { Ok(question.answer(&shared).await) };
+        let work = async move { Ok(question.answer(&shared, pid).await) };
         Ok(Task::start(&runtime::handle()?, work))
     }
 }

@@ -3,10 +3,11 @@
 use crate::counters::{Counters, count};
 use crate::denial::Denial;
 use crate::passage::Target;
-use agentos_kernel::Error;
 use agentos_kernel::events::{Audit, AuditKind};
 use agentos_kernel::id::Pid;
 use agentos_kernel::policy::Denied;
+use agentos_kernel::{Errno, Error, LimitExceeded};
+use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
 /// Counters and the audit trail of one VM.
@@ -56,6 +57,26 @@ impl Ledger {
         ))
     }
 
+    /// A limit was reached on behalf of `pid`. Only for what no call of the guest returns as a limit: such a one is reported where
+    /// it leaves the kernel.
+    pub(crate) fn exceeded(&self, breach: &LimitExceeded, pid: Pid) {
+        if let Some(audit) = self.audit.get() {
+            audit.limit_exceeded(breach, Some(pid));
+        }
+    }
+
+    /// What the guest gets for an error that came up in the background: a limit is reported here and becomes its number, for
+    /// `SO_ERROR` and every further call show it again.
+    pub(crate) fn settled(&self, error: Error, pid: Pid) -> Error {
+        match error.limit() {
+            None => error,
+            Some(breach) => {
+                self.exceeded(breach, pid);
+                breach.errno.into()
+            }
+        }
+    }
+
     /// The policy refused.
     pub(crate) fn denied(&self, denied: Denied, pid: Pid) -> Error {
         count(&self.counters.denied);
@@ -70,4 +91,24 @@ impl Ledger {
         }
         Error::from(denied)
     }
+}
+
+/// A connection was not there in time.
+pub(crate) fn connect_timeout(cap: Duration) -> LimitExceeded {
+    too_slow("limits.network.connectTimeoutMs", cap, "connect", Errno::ETIMEDOUT)
+}
+
+/// No name server answered in time.
+pub(crate) fn dns_timeout(cap: Duration) -> LimitExceeded {
+    too_slow("limits.network.dnsTimeoutMs", cap, "resolve", Errno::EAGAIN)
+}
+
+/// A greeting or handshake was not done in time.
+pub(crate) fn handshake_timeout(cap: Duration) -> LimitExceeded {
+    too_slow("limits.tls.handshakeTimeoutMs", cap, "handshake", Errno::ETIMEDOUT)
+}
+
+fn too_slow(path: &'static str, cap: Duration, operation: &'static str, errno: Errno) -> LimitExceeded {
+    let ms = u64::try_from(cap.as_millis()).unwrap_or(u64::MAX);
+    LimitExceeded::new(path, "ms", ms, ms, operation, errno)
 }

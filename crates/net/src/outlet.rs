@@ -3,7 +3,7 @@
 use crate::counted::Counted;
 use crate::dial::Dial;
 use crate::hook::{self, EgressHook, Route};
-use crate::intercept::{Ended, InterceptLimits, Opener};
+use crate::intercept::{Ended, InterceptLimits, Opener, Place, Trace};
 use crate::ledger::Ledger;
 use crate::passage::{BoxFuture, Connected, HostEnd, Interceptor, Target, copy};
 use crate::piped::GuestEnd;
@@ -156,12 +156,22 @@ impl Interceptor for Outlet {
         let ledger = Arc::clone(&self.ledger);
         let hook = self.hook.clone();
         Box::pin(async move {
+            let resetter = guest.resetter();
             let guest = Counted::new(guest, target.clone(), hook);
             let Some(opener) = opener else {
                 return copy(guest, host).await;
             };
             let names = Self::names(&target);
-            let carried = opener.carry(&names, target.address.port(), guest, host).await;
+            let trace = match ledger.get() {
+                Some(ledger) => Trace::new(Arc::clone(ledger), resetter, target.pid),
+                None => Trace::default(),
+            };
+            let place = Place {
+                names: &names,
+                port: target.address.port(),
+                trace: &trace,
+            };
+            let carried = opener.carry(place, guest, host).await;
             if let (Err(Ended::Refused(reason)), Some(ledger)) = (carried, ledger.get()) {
                 // The guest's stream has ended; the error says why to the operator.
                 let _ = ledger.vetoed("secrets", "tcp", &target, reason);

@@ -122,6 +122,16 @@ pub struct GuestEnd {
     shared: Arc<Shared>,
 }
 
+/// Ends a connection from elsewhere than its task.
+pub(crate) struct Resetter(Arc<Shared>);
+
+impl Resetter {
+    /// As [`GuestEnd::reset`].
+    pub(crate) fn reset(&self, error: Error) {
+        GuestEnd::reset_shared(&self.0, error);
+    }
+}
+
 /// Both sides of a connection that is not there yet.
 pub(crate) fn pair(ledger: Arc<Ledger>) -> (Arc<Piped>, GuestEnd) {
     let shared = Arc::new(Shared {
@@ -327,6 +337,11 @@ impl GuestEnd {
     /// The guest's `connect` fails.
     pub(crate) fn failed(&self, error: Error) {
         self.shared.change(|state| state.phase = Phase::Failed(error));
+    }
+
+    /// A handle to end the connection by, while the end itself is in use.
+    pub(crate) fn resetter(&self) -> Resetter {
+        Resetter(Arc::clone(&self.shared))
     }
 
     /// Ends the connection with an error in place of an orderly end; what the guest has not read yet is lost.

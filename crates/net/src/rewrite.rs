@@ -3,6 +3,7 @@
 use crate::denial::Access;
 use crate::dial::Dial;
 use crate::guard::Shared;
+use crate::ledger::connect_timeout;
 use crate::parse::{Host, parse_host};
 use crate::passage::Target;
 use agentos_kernel::id::Pid;
@@ -23,7 +24,7 @@ impl Dial {
         let admitted = self.shared.admit_host(host, port, pid).await?;
         match timeout(self.deadline, self.race(admitted)).await {
             Ok(connected) => connected,
-            Err(_) => Err(Errno::ETIMEDOUT.into()),
+            Err(_) => Err(connect_timeout(self.deadline).into()),
         }
     }
 

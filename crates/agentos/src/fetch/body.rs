@@ -223,7 +223,8 @@ impl ResponseBody {
         };
         let patience = Duration::from_millis(bounds.timeout_ms);
         let next = within(&*clock, patience, next).await;
-        next.unwrap_or_else(|| Err(bounds.too_slow().into()))
+        // An error of the connection was noted when it was polled for.
+        next.unwrap_or_else(|| self.vm.noted(Err(bounds.too_slow().into())))
     }
 
     /// The whole body.
@@ -233,13 +234,13 @@ impl ResponseBody {
     pub async fn bytes(mut self) -> Result<Bytes> {
         let announced = self.incoming.size_hint().lower();
         if announced > self.bounds.response {
-            return Err(self.bounds.response_too_large(announced).into());
+            return self.vm.noted(Err(self.bounds.response_too_large(announced).into()));
         }
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             let size = (whole.len() + chunk.len()) as u64;
             if size > self.bounds.response {
-                return Err(self.bounds.response_too_large(size).into());
+                return self.vm.noted(Err(self.bounds.response_too_large(size).into()));
             }
             whole.extend_from_slice(&chunk);
         }
@@ -263,7 +264,7 @@ impl Body for ResponseBody {
         let this = &mut *self;
         this.exchange.drive(cx);
         let frame = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| this.bounds.explain(&error))))
+        Poll::Ready(frame.map(|frame| this.vm.noted(frame.map_err(|error| this.bounds.explain(&error)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -148,9 +148,9 @@ impl AgentOs {
     /// Everything below a directory, breadth first, sorted by name within each directory. Links are listed, not followed.
     pub async fn read_dir_recursive(&self, path: impl AsRef<str>, options: ListOptions) -> Result<Vec<DirectoryEntry>> {
         let path = self.readable(path.as_ref())?;
-        self.files()
-            .list_recursive(&path, &options)
-            .map_err(Error::file("readdirRecursive", path.text))
+        let listed = self.files().list_recursive(&path, &options);
+        self.vm
+            .noted(listed.map_err(Error::file("readdirRecursive", path.text)))
     }
 }
 

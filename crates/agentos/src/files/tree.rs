@@ -29,29 +29,16 @@ impl AgentOs {
     /// Creates a directory and its parents; one that exists is no error.
     pub async fn mkdir_all(&self, path: impl AsRef<str>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        let made = self.files().mkdir(&path);
-        match made {
-            Err(error) if error.errno() == Errno::EEXIST && self.files().is_directory(&path) => return Ok(()),
-            Err(error) if error.errno() == Errno::ENOENT => {}
-            other => return other.map_err(Error::file("mkdir", path.text)),
-        }
-        for (end, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
-            self.files()
-                .mkdir_if_absent(&path[..end])
-                .map_err(Error::file("mkdir", path.text))?;
-        }
-        self.files()
-            .mkdir_if_absent(&path)
-            .map_err(Error::file("mkdir", path.text))
+        let made = self.files().mkdir_all(&path);
+        self.vm.noted(made.map_err(Error::file("mkdir", path.text)))
     }
 
     /// Moves a file or directory, replacing a file that is there. Atomic within one mount; across mounts it is copied with
     /// its metadata and then deleted.
     pub async fn rename(&self, from: impl AsRef<str>, to: impl AsRef<str>) -> Result<()> {
         let (from, to) = (self.writable(from.as_ref())?, self.writable(to.as_ref())?);
-        self.files()
-            .relocate(&from, &to)
-            .map_err(Error::file("move", from.text))
+        let moved = self.files().relocate(&from, &to);
+        self.vm.noted(moved.map_err(Error::file("move", from.text)))
     }
 
     /// Removes a file, a link, or an empty directory. `ENOTEMPTY`.
@@ -95,7 +82,7 @@ impl AgentOs {
         let changed = self
             .files()
             .as_user(|cx| self.vm.kernel.vfs().chmod(cx, None, &path, Mode::new(mode), true));
-        changed.map_err(Error::file("chmod", path.text))
+        self.vm.noted(changed.map_err(Error::file("chmod", path.text)))
     }
 }
 
@@ -103,6 +90,17 @@ impl Files<'_> {
     fn mkdir(&self, path: &[u8]) -> Result<(), KernelError> {
         self.as_user(|cx| self.kernel.vfs().mkdir(cx, None, path, Mode::new(0o777)))
             .map(drop)
+    }
+
+    fn mkdir_all(&self, path: &[u8]) -> Result<(), KernelError> {
+        match self.mkdir_if_absent(path) {
+            Err(error) if error.errno() == Errno::ENOENT => {}
+            other => return other,
+        }
+        for (end, _) in path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
+            self.mkdir_if_absent(&path[..end])?;
+        }
+        self.mkdir_if_absent(path)
     }
 
     fn mkdir_if_absent(&self, path: &[u8]) -> Result<(), KernelError> {

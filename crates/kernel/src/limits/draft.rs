@@ -115,8 +115,17 @@ impl Limits {
 
     /// Captured output of one stream of an `exec`: the smaller of two fields.
     pub fn captured_output_bytes(&self) -> u64 {
-        self.max_captured_output_bytes
-            .min(self.wasm_captured_output_limit_bytes)
+        self.captured_output().0
+    }
+
+    /// The same, and the field that it comes from.
+    pub fn captured_output(&self) -> (u64, &'static str) {
+        let general = (self.max_captured_output_bytes, "limits.process.maxCapturedOutputBytes");
+        let wasm = (
+            self.wasm_captured_output_limit_bytes,
+            "limits.wasm.capturedOutputLimitBytes",
+        );
+        if wasm.0 < general.0 { wasm } else { general }
     }
 
     /// Sets a field by its full path, its path without `limits.`, or its bare name.

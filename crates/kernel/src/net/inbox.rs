@@ -110,8 +110,9 @@ impl Inbox {
     pub(super) fn deliver(&self, data: &[u8], source: Name, waker: Option<&Waker>) -> Delivery {
         let state = self.state.lock();
         if state.closed || state.is_full(data.len(), self.net.queue_len) {
+            let is_long = !state.closed && state.queue.len() >= self.net.queue_len;
             drop(state);
-            self.net.count_dropped();
+            self.net.count_dropped(is_long);
             return Delivery::Dropped;
         }
         self.enqueue(state, data, source, waker)

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::{Caller, Domain, Egress, Kind, NetworkConfig, PeerCredentials, Socket, connect};
 use crate::clock::Clock;
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{LimitExceeded, Result};
 use crate::events::Audit;
 use crate::fd::IoResult;
 use crate::limits::{Counter, Limits};
@@ -188,8 +188,15 @@ impl Net {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_dropped(&self) {
+    /// A datagram was thrown away; `is_long` if its queue held as many as it may.
+    pub(super) fn count_dropped(&self, is_long: bool) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+        if is_long {
+            let path = "limits.resources.maxSocketDatagramQueueLen";
+            let cap = self.queue_len as u64;
+            let breach = LimitExceeded::new(path, "datagrams", cap.saturating_add(1), cap, "sendto", Errno::ENOBUFS);
+            self.audit.limit_exceeded(&breach, None);
+        }
     }
 
     pub(super) fn next_id(&self) -> u64 {

@@ -9,6 +9,7 @@ use super::resolver::Answer;
 use crate::denial::Denial;
 use crate::guard::Shared;
 use crate::parse::{Host, parse_host};
+use agentos_kernel::id::Pid;
 use agentos_kernel::net::Domain;
 use agentos_kernel::{Errno, Result};
 use core::net::IpAddr;
@@ -129,12 +130,15 @@ impl Question {
         bytes(&reply, &self.request)
     }
 
-    /// Asks the servers.
-    pub(crate) async fn answer(&self, shared: &Shared) -> Vec<u8> {
+    /// Asks the servers on behalf of `pid`.
+    pub(crate) async fn answer(&self, shared: &Shared, pid: Pid) -> Vec<u8> {
         match self.ask(shared).await {
             Ok(Answer::Found(found)) => self.relay(&found, shared),
             Ok(Answer::Nothing(nothing)) => self.nothing(&nothing),
-            Err(_) => self.failed(ResponseCode::ServFail),
+            Err(error) => {
+                let _ = shared.ledger.settled(error, pid);
+                self.failed(ResponseCode::ServFail)
+            }
         }
     }
 

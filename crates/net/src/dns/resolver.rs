@@ -3,6 +3,7 @@
 use super::servers;
 use super::sockets::Sockets;
 use crate::config::GuardConfig;
+use crate::ledger::dns_timeout;
 use agentos_kernel::{Errno, Error, Result};
 use core::net::SocketAddr;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -83,17 +84,16 @@ impl Resolver {
     /// Asks for records of a name, which is absolute.
     ///
     /// # Errors
-    /// `EAGAIN` if no server answered in time, or one failed.
+    /// `EAGAIN` if no server answered in time, which is the limit, or one failed.
     pub(crate) async fn ask(&self, name: Name, kind: RecordType) -> Result<Answer> {
-        let again = |_| Error::from(Errno::EAGAIN);
-        let asked = timeout(self.deadline, self.inner.lookup(name, kind))
-            .await
-            .map_err(again)?;
-        match asked {
+        let asked = timeout(self.deadline, self.inner.lookup(name, kind)).await;
+        // The time of each question is a part of the deadline: when the last of them is over, so is the lookup.
+        match asked.unwrap_or(Err(NetError::Timeout)) {
             Ok(found) => Ok(Answer::Found(Box::new(found))),
             Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) if is_definite(&nothing) => {
                 Ok(Answer::Nothing(Box::new(nothing)))
             }
+            Err(NetError::Timeout) => Err(dns_timeout(self.deadline).into()),
             Err(_) => Err(Errno::EAGAIN.into()),
         }
     }

@@ -29,6 +29,7 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 mod tunnel;
 
 use crate::secrets::{Patterns, SecretSet, normalize};
@@ -41,6 +42,8 @@ use sniff::Opening;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(crate) use trace::Trace;
 
 pub use head::fuzz_head;
 pub use sniff::fuzz_opening;
@@ -106,20 +109,16 @@ impl Opener {
             .any(|name| self.secrets.lists(&name, port))
     }
 
-    /// Carries a connection until it ends. `names` are those that the VM's resolver gave the address out for.
-    pub(crate) async fn carry<G: End, H: End>(
-        &self,
-        names: &[String],
-        port: u16,
-        mut guest: G,
-        mut host: H,
-    ) -> Result<(), Ended> {
+    /// Carries a connection until it ends.
+    pub(crate) async fn carry<G: End, H: End>(&self, place: Place<'_>, mut guest: G, mut host: H) -> Result<(), Ended> {
         let (mut sent, mut received) = (BytesMut::new(), BytesMut::new());
-        let opening = sniff::opening(&mut guest, &mut host, &mut sent, &mut received, &self.limits).await?;
+        let opening = sniff::opening(&mut guest, &mut host, &mut sent, &mut received, &self.limits).await;
+        if matches!(opening, Err(Ended::TooSlow)) {
+            place.trace.slow_guest(self.limits.handshake_timeout);
+        }
         let guest = Prefixed::new(sent.freeze(), guest);
         let host = Prefixed::new(received.freeze(), host);
-        let place = Place { names, port };
-        match opening {
+        match opening? {
             Opening::Tls(hello) => self.tls(&place, hello, guest, host).await,
             Opening::Http1 => self.plain(&place, false, guest, host).await,
             Opening::Http2 => self.plain(&place, true, guest, host).await,
@@ -149,9 +148,12 @@ impl Opener {
 }
 
 /// Where a connection leads.
-struct Place<'a> {
-    names: &'a [String],
-    port: u16,
+pub(crate) struct Place<'a> {
+    /// The names that the VM's resolver gave the address out for.
+    pub(crate) names: &'a [String],
+    pub(crate) port: u16,
+    /// Who hears of it.
+    pub(crate) trace: &'a Trace,
 }
 
 /// Why a connection was ended early.
@@ -160,6 +162,9 @@ pub(crate) enum Ended {
     /// What the guest did is refused.
     #[error("{0}")]
     Refused(&'static str),
+    /// A deadline has passed, and that was told.
+    #[error("it took too long")]
+    TooSlow,
     /// One of the ends failed.
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -70,7 +70,7 @@ where
     };
     match timeout(limits.handshake_timeout, decided).await {
         Ok(decided) => decided,
-        Err(_) => Err(Ended::Refused("the greeting took too long")),
+        Err(_) => Err(Ended::TooSlow),
     }
 }
 

@@ -4,6 +4,7 @@ use super::head::{Authority, Scheme};
 use super::prefixed::Prefixed;
 use super::sniff::Hello;
 use super::{End, Ended, Opener, Place, http, tunnel};
+use core::pin::pin;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
@@ -48,10 +49,10 @@ impl Opener {
         if offered.is_empty() && !hello.protocols.is_empty() {
             return refuse(guest, NO_APPLICATION_PROTOCOL, "the TLS greeting offers no HTTP").await;
         }
-        match self.verified(&name, &offered, host).await {
-            Ok((host, protocol)) => self.opened(&name, place.port, protocol, guest, host).await,
+        match self.verified(place, &name, &offered, host).await {
+            Ok((host, protocol)) => self.opened(place, &name, protocol, guest, host).await,
             Err(reason) => {
-                let guest = self.accept(&name, offered.first().copied(), guest).await?;
+                let guest = self.accept(place, &name, offered.first().copied(), guest).await?;
                 let http2 = speaks_http2(guest.get_ref().1.alpn_protocol());
                 let text = format!("request not sent to {name}: {reason}");
                 http::refuse_all(text, http2, guest, &self.limits).await
@@ -62,6 +63,7 @@ impl Opener {
     /// Greets the host and verifies that it is the one of this name. Gives what both sides will speak.
     async fn verified<H: End>(
         &self,
+        place: &Place<'_>,
         name: &str,
         offered: &[&'static [u8]],
         host: H,
@@ -72,7 +74,10 @@ impl Opener {
         let connecting = TlsConnector::from(Arc::new(config)).connect(server_name, host);
         let mut stream = match timeout(self.limits.handshake_timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| explain(&error))?,
-            Err(_) => return Err("its TLS handshake took too long".to_owned()),
+            Err(_) => {
+                place.trace.slow_host(self.limits.handshake_timeout);
+                return Err("its TLS handshake took too long".to_owned());
+            }
         };
         stream
             .get_mut()
@@ -93,27 +98,30 @@ impl Opener {
 
     async fn opened<G: End, H: End>(
         &self,
+        place: &Place<'_>,
         name: &str,
-        port: u16,
         protocol: Option<&'static [u8]>,
         guest: G,
         host: client::TlsStream<H>,
     ) -> Result<(), Ended> {
-        let guest = self.accept(name, protocol, guest).await?;
-        let exchange = self.exchange(Scheme::Https, Authority::Verified(name.to_owned()), port);
+        let guest = self.accept(place, name, protocol, guest).await?;
+        let exchange = self.exchange(Scheme::Https, Authority::Verified(name.to_owned()), place.port);
         http::serve(exchange, speaks_http2(protocol), guest, host).await
     }
 
     /// Answers the guest's greeting in the host's name.
     async fn accept<G: End>(
         &self,
+        place: &Place<'_>,
         name: &str,
         protocol: Option<&'static [u8]>,
         guest: G,
     ) -> Result<server::TlsStream<G>, Ended> {
         let config = self.secrets.authority().server(name, protocol);
         let config = config.map_err(|_| Ended::Refused("no certificate for this host"))?;
-        match timeout(self.limits.handshake_timeout, TlsAcceptor::from(config).accept(guest)).await {
+        // Pinned here, so that the guest's end is still there when its deadline passes.
+        let mut accepting = pin!(TlsAcceptor::from(config).accept(guest));
+        match timeout(self.limits.handshake_timeout, accepting.as_mut()).await {
             Ok(accepted) => {
                 let mut stream = accepted?;
                 stream
@@ -122,7 +130,10 @@ impl Opener {
                     .set_buffer_limit(Some(self.limits.max_buffered_bytes));
                 Ok(stream)
             }
-            Err(_) => Err(Ended::Refused("the TLS handshake took too long")),
+            Err(_) => {
+                place.trace.slow_guest(self.limits.handshake_timeout);
+                Err(Ended::TooSlow)
+            }
         }
     }
 }

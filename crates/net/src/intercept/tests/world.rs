@@ -1,6 +1,6 @@
 //! A guest, a host with a real certificate, and the opener between them, over in-memory pipes.
 
-use crate::intercept::{InterceptLimits, Opener};
+use crate::intercept::{InterceptLimits, Opener, Place, Trace};
 use crate::secrets::{Secret, SecretSet};
 use agentos_kernel::clock::Entropy;
 use core::future::Future;
@@ -97,7 +97,10 @@ impl World {
         let (far, host) = duplex(16 << 10);
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let opener = Arc::clone(&self.opener);
-        tokio::spawn(async move { opener.carry(&names, port, near, far).await });
+        tokio::spawn(async move {
+            let (names, trace) = (&names[..], &Trace::default());
+            opener.carry(Place { names, port, trace }, near, far).await
+        });
         (guest, host)
     }
 
