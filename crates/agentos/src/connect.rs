@@ -21,7 +21,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -42,10 +42,10 @@ impl AgentOs {
         let patience = self.limits().connect_timeout_ms;
         let clock = self.vm.kernel.clock().clone();
         let connected = within(&*clock, Duration::from_millis(patience), self.dial(port)).await;
-        connected.unwrap_or_else(|| {
+        self.vm.noted(connected.unwrap_or_else(|| {
             let path = "limits.network.connectTimeoutMs";
             Err(LimitExceeded::new(path, "ms", patience, patience, "connect", Errno::ETIMEDOUT).into())
-        })
+        }))
     }
 
     /// A connection, however long it takes to get one.
@@ -64,11 +64,23 @@ pub struct GuestStream {
     socket: Arc<Socket>,
     /// Bytes that were read with something that came before them.
     early: Bytes,
+    /// Nothing is read yet; whoever wanted to is woken.
+    silence: Option<Option<Waker>>,
 }
 
 impl GuestStream {
     fn new(socket: Arc<Socket>, early: Bytes) -> Self {
-        Self { socket, early }
+        Self {
+            socket,
+            early,
+            silence: None,
+        }
+    }
+
+    /// Reads nothing before something was written: a server that answers at once, before it was asked, is heard when it was.
+    pub(crate) fn speaking_first(mut self) -> Self {
+        self.silence = Some(None);
+        self
     }
 
     /// Puts bytes back that are to be read first.
@@ -91,6 +103,10 @@ impl AsyncRead for GuestStream {
             buf.put_slice(&self.early.split_to(size));
             return Poll::Ready(Ok(()));
         }
+        if let Some(reader) = &mut self.silence {
+            *reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let read = self.socket.read(buf.initialize_unfilled(), Some(cx.waker()));
         let read = ready!(read).map_err(|error| failed(&error))?;
         buf.advance(read);
@@ -99,10 +115,14 @@ impl AsyncRead for GuestStream {
 }
 
 impl AsyncWrite for GuestStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.socket
-            .write(data, Some(cx.waker()))
-            .map_err(|error| failed(&error))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.socket.write(data, Some(cx.waker()));
+        if written.is_ready()
+            && let Some(reader) = self.silence.take()
+        {
+            reader.into_iter().for_each(Waker::wake);
+        }
+        written.map_err(|error| failed(&error))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

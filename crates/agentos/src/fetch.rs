@@ -55,11 +55,11 @@ impl AgentOs {
 
     async fn request(&self, port: u16, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>> {
         let limits = body::Bounds::of(self.limits());
-        let request = request::prepare(port, request, limits.request)?;
+        let request = request::prepare(port, request, &limits)?;
         let clock = self.vm.kernel.clock().clone();
         let head = async {
             let stream = self.dial(port).await?;
-            Exchange::begin(stream, &limits).await?.send(request).await
+            Exchange::begin(stream.speaking_first(), &limits).await?.send(request).await
         };
         let patience = Duration::from_millis(limits.timeout_ms);
         match within(&*clock, patience, head).await {

@@ -68,7 +68,7 @@ pub use process::{Output, OutputStream, Process, ProcessControl, Signal, Spawn, 
 pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;
 pub use software::{Preparation, commands};
-pub use table::{ProcessInfo, ProcessTree};
+pub use table::{ExitedProcess, ProcessInfo, ProcessTree};
 pub use usage::{LimitUsage, Usage};
 pub use vm::{AgentOs, quota};
 

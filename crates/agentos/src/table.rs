@@ -35,6 +35,22 @@ pub struct ProcessInfo {
     pub exit_time_ms: Option<i64>,
 }
 
+/// A process that has ended and of which nothing else is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExitedProcess {
+    /// Process id; it may belong to another process by now.
+    pub pid: u32,
+    /// Arguments, joined by blanks and cut to 256 bytes.
+    pub command: String,
+    /// Exit code; 128 + n after signal n.
+    pub exit_code: i32,
+    /// Start, ms since the epoch.
+    pub start_time_ms: i64,
+    /// End, ms since the epoch.
+    pub end_time_ms: i64,
+}
+
 /// A process with its children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +88,20 @@ impl AgentOs {
     fn running_processes(&self) -> impl Iterator<Item = Arc<KernelProcess>> + use<> {
         let all = self.vm.kernel.processes().into_iter();
         all.filter(|process| process.pid() != Pid::INIT && process.exit_status().is_none())
+    }
+
+    /// Processes that the host started, or that lost their parent, and that have ended, oldest first: the latest
+    /// `limits.process.maxRetainedExited`.
+    pub fn exited_processes(&self) -> Vec<ExitedProcess> {
+        let all = self.vm.kernel.exited();
+        let ended = |ended: agentos_kernel::process::Exited| ExitedProcess {
+            pid: ended.pid.0,
+            command: String::from_utf8_lossy(&ended.command).into_owned(),
+            exit_code: i32::from(ended.status.code()),
+            start_time_ms: ended.started.0 / 1_000_000,
+            end_time_ms: ended.ended.0 / 1_000_000,
+        };
+        all.into_iter().map(ended).collect()
     }
 
     /// Sends a signal to a process of the VM, whoever started it. Success if it has ended and was not reaped yet.

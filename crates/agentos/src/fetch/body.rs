@@ -44,16 +44,10 @@ impl Bounds {
         LimitExceeded::new(path, "ms", self.timeout_ms, self.timeout_ms, "fetch", Errno::ETIMEDOUT)
     }
 
-    pub(super) fn head_too_large(&self) -> LimitExceeded {
-        let cap = self.header as u64;
-        LimitExceeded::new(
-            "limits.http.maxHeaderBytes",
-            "bytes",
-            cap + 1,
-            cap,
-            "fetch",
-            Errno::EMSGSIZE,
-        )
+    /// A head of `observed` bytes, of which there may be fewer.
+    pub(super) fn head_too_large(&self, observed: u64) -> LimitExceeded {
+        let path = "limits.http.maxHeaderBytes";
+        LimitExceeded::new(path, "bytes", observed, self.header as u64, "fetch", Errno::EMSGSIZE)
     }
 
     fn response_too_large(&self, observed: u64) -> LimitExceeded {

@@ -96,7 +96,8 @@ impl Bounds {
             cause = at.source();
         }
         if error.is_parse_too_large() {
-            return self.head_too_large().into();
+            // Reading stops there, so how long it is nobody knows.
+            return self.head_too_large(self.header as u64 + 1).into();
         }
         let mut reason = error.to_string();
         if let Some(source) = std::error::Error::source(error) {

@@ -1,8 +1,9 @@
 //! What a request becomes before it is sent into the VM.
 
-use super::body::RequestBody;
+use super::body::{Bounds, RequestBody};
 use crate::error::{Error, Result};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Request, Uri};
 
 /// Headers of a connection, not of a request (RFC 9110 section 7.6.1): hyper makes its own.
@@ -15,9 +16,9 @@ const HOP_BY_HOP: &[HeaderName] = &[
     header::UPGRADE,
 ];
 
-/// Reduces the URI to path and query, settles `Host`, and takes out what belongs to another connection. `limit` bounds the
-/// body.
-pub(super) fn prepare(port: u16, request: Request<RequestBody>, limit: u64) -> Result<Request<RequestBody>> {
+/// Reduces the URI to path and query, settles `Host`, and takes out what belongs to another connection. `bounds` are those
+/// of head and body.
+pub(super) fn prepare(port: u16, request: Request<RequestBody>, bounds: &Bounds) -> Result<Request<RequestBody>> {
     if port == 0 {
         return Err(Error::port_zero());
     }
@@ -36,7 +37,19 @@ pub(super) fn prepare(port: u16, request: Request<RequestBody>, limit: u64) -> R
         parts.headers.insert(header::HOST, host);
     }
     parts.version = http::Version::HTTP_11;
-    Ok(Request::from_parts(parts, body.bounded(limit)))
+    match head_length(&parts) {
+        length if length > bounds.header => Err(bounds.head_too_large(length as u64).into()),
+        _ => Ok(Request::from_parts(parts, body.bounded(bounds.request))),
+    }
+}
+
+/// Bytes of the head as it is sent.
+fn head_length(parts: &Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(1, |path| path.as_str().len());
+    let line = parts.method.as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let fields = parts.headers.iter();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    line + fields.map(field).sum::<usize>() + "\r\n".len()
 }
 
 /// An authority without user name and password.
