@@ -11,7 +11,7 @@ use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
-use agentos_kernel::vfs::{Filesystem, FsContext, FsQuota, MemoryFs, Mode, MountOptions, OverlayFs};
+use agentos_kernel::vfs::{CaughtFs, Filesystem, FsContext, FsQuota, MemoryFs, Mode, MountOptions, OverlayFs};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};
 use agentos_software::Image;
@@ -192,7 +192,7 @@ impl Vm {
         let filesystem = match &mount.source {
             Source::HostDir(host) => mount::open_host(mount, host)?,
             Source::Memory => MemoryFs::new(host::SystemClock::shared(), self.quota.clone()),
-            Source::Filesystem(filesystem) => filesystem.clone(),
+            Source::Filesystem(filesystem) => CaughtFs::new(filesystem.clone()).map_err(&refused)?,
         };
         let backend = filesystem.kind();
         self.create_mount_point(&mount.guest).map_err(refused)?;

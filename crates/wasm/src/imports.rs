@@ -13,6 +13,7 @@ use crate::errno;
 use crate::error::{Error, Result as HostResult};
 use crate::library::Failure;
 use crate::memory::Memory;
+use crate::observe::observed;
 use crate::process::{State, Unwind};
 use agentos_kernel::clock::Instant;
 use agentos_kernel::process::Gate;
@@ -169,12 +170,14 @@ pub(crate) fn step<R>(caller: &mut Caller<'_, State>, scratch: &mut Scratch, cal
     }
     match caller.data().memory {
         Some(memory) => {
-            let (bytes, state) = memory.data_and_store_mut(caller);
-            call(&mut Cx {
+            let (bytes, state) = memory.data_and_store_mut(&mut *caller);
+            let result = call(&mut Cx {
                 memory: Memory::new(bytes),
                 state,
                 scratch,
-            })
+            });
+            observed(|| (caller.data().process.pid(), memory.data(&*caller)));
+            result
         }
         None => call(&mut Cx {
             memory: Memory::new(&mut []),

@@ -30,6 +30,7 @@ mod executor;
 mod imports;
 mod library;
 mod memory;
+mod observe;
 mod path;
 mod preview1;
 mod process;
@@ -39,3 +40,5 @@ pub use config::WasmConfig;
 pub use error::{Error, Result};
 pub use executor::WasmExecutor;
 pub use library::{CompileHook, Compiling};
+#[doc(hidden)]
+pub use observe::observe_memories;

@@ -52,6 +52,7 @@ impl Authority {
 pub struct Host {
     pub port: u16,
     asked: mpsc::Receiver<String>,
+    go: mpsc::Sender<()>,
 }
 
 trait Both: Read + Write {}
@@ -59,9 +60,24 @@ impl<T: Read + Write> Both for T {}
 
 impl Host {
     pub fn start(tls: Option<Arc<ServerConfig>>, value: &str) -> Self {
+        Self::with(tls, value, false)
+    }
+
+    /// One that answers only when it is [released](Self::release).
+    pub fn held(tls: Option<Arc<ServerConfig>>, value: &str) -> Self {
+        Self::with(tls, value, true)
+    }
+
+    /// Lets it answer one request.
+    pub fn release(&self) {
+        self.go.send(()).unwrap();
+    }
+
+    fn with(tls: Option<Arc<ServerConfig>>, value: &str, held: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, asked) = mpsc::channel();
+        let (go, gone) = mpsc::channel();
         let answer = format!(
             "HTTP/1.1 200 OK\r\nx-echo: {value}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{value}",
             value.len()
@@ -72,13 +88,13 @@ impl Host {
                     None => Box::new(stream),
                     Some(config) => Box::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream)),
                 };
-                if sender.send(request(&mut *stream)).is_err() {
+                if sender.send(request(&mut *stream)).is_err() || (held && gone.recv().is_err()) {
                     return;
                 }
                 let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
             }
         });
-        Self { port, asked }
+        Self { port, asked, go }
     }
 
     /// The next request, header and body.

@@ -22,6 +22,7 @@
 pub mod access;
 pub mod attr;
 pub mod capped;
+mod caught;
 pub mod context;
 pub mod filesystem;
 pub mod handle;
@@ -40,6 +41,7 @@ mod walk;
 pub use access::Access;
 pub use attr::{Attr, FileType, Mode, SetAttr, SetTime, Stat, StatFs};
 pub use capped::CappedFs;
+pub use caught::CaughtFs;
 pub use context::FsContext;
 pub use filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
 pub use handle::{InodeHandle, OpenOptions, Opened};

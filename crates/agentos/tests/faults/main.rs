@@ -1,0 +1,42 @@
+//! T3: an error between taking a request and replying becomes an errno, and never a hang.
+//!
+//! A scenario is run once to count the steps in which the host takes part: calls of a filesystem, bytes from a server. Then it is
+//! run again for each step and each kind of fault, and this one step fails. Whatever fails, every call gets an answer within a
+//! second, nobody else notices, and nothing is left behind.
+//!
+//! Some of the steps are tried by default; `AGENTOS_FULL=1` tries all.
+// A test that cannot go on fails.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faulty;
+mod files;
+mod network;
+
+use std::time::{Duration, Instant};
+
+/// Of so many steps, the ones to try.
+fn steps(count: usize, few: usize) -> impl Iterator<Item = usize> {
+    let all = std::env::var_os("AGENTOS_FULL").is_some();
+    let stride = if all { 1 } else { count.div_ceil(few).max(1) };
+    (0..count).step_by(stride)
+}
+
+/// The time within which there is an answer.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Fails if every one of three attempts takes longer than a second; a single one may wait for a busy machine.
+async fn soon(what: &str, mut attempt: impl AsyncFnMut()) {
+    let mut quickest = Duration::MAX;
+    for _ in 0..3 {
+        let began = Instant::now();
+        attempt().await;
+        quickest = quickest.min(began.elapsed());
+        if quickest < SOON {
+            return;
+        }
+    }
+    panic!("{what}: no answer within {quickest:?}");
+}
