@@ -59,7 +59,10 @@ impl AgentOs {
         let clock = self.vm.kernel.clock().clone();
         let head = async {
             let stream = self.dial(port).await?;
-            Exchange::begin(stream.speaking_first(), &limits).await?.send(request).await
+            Exchange::begin(stream.speaking_first(), &limits)
+                .await?
+                .send(request)
+                .await
         };
         let patience = Duration::from_millis(limits.timeout_ms);
         match within(&*clock, patience, head).await {

@@ -55,6 +55,48 @@ async fn until_idle(vm: &AgentOs) {
     }
 }
 
+/// Prints a figure for whoever runs this with `--nocapture`.
+fn seen(what: &str, figure: impl std::fmt::Debug) {
+    println!("{what}: {figure:?}");
+}
+
+/// Where the requirements are tested, each by tests that are named after it.
+const REQUIREMENTS: [&[&str]; 12] = [
+    &["agentos/tests/threats.rs"],
+    &["kernel/tests/quotas.rs", "agentos/tests/mounts.rs"],
+    &[
+        "agentos/tests/threats.rs",
+        "agentos/tests/faults/files.rs",
+        "agentos/tests/faults/network.rs",
+    ],
+    &["agentos/tests/threats.rs"],
+    &["agentos/tests/threats.rs"],
+    &["agentos/tests/threats.rs"],
+    &["agentos/tests/threats.rs"],
+    &["agentos/tests/threats.rs"],
+    &["net/tests/bypass.rs", "agentos/tests/egress.rs"],
+    &["agentos/tests/threats.rs"],
+    &["kernel/tests/policy/t11.rs"],
+    &["kernel/tests/posix.rs"],
+];
+
+#[test]
+fn every_requirement_has_a_test_of_its_name() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (number, files) in (1..).zip(REQUIREMENTS) {
+        for file in files {
+            let text = std::fs::read_to_string(crates.join(file)).unwrap();
+            let name = format!("fn t{number}_");
+            let at = text
+                .find(&name)
+                .unwrap_or_else(|| panic!("{file} has no test of T{number}"));
+            let before = text[..at].trim_end_matches("async ").trim_end();
+            let attribute = before.lines().last().unwrap_or_default();
+            assert!(attribute.starts_with("#[") && attribute.contains("test"), "{file}: {name} is no test");
+        }
+    }
+}
+
 /// Abrupt ends, broken pipes, closed and wrong descriptors, full disks, undecodable data, traps, floods.
 const ATTACKS: &[&str] = &[
     "exec 0<&- 1>&- 2>&-; cat; echo x",
@@ -120,6 +162,10 @@ async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
         assert!(fresh.exists("/etc/passwd").await.unwrap());
     }
     attack.await.expect("no attack ends a thread of the host");
+    seen(
+        "T1: answers of neighbours, creation at the quickest",
+        (answers, quickest),
+    );
     assert!(answers >= 14, "{answers}");
     assert!(quickest < Duration::from_millis(100), "{quickest:?}");
     lives(&attacker).await;
@@ -218,6 +264,10 @@ async fn t4_nothing_is_left_of_a_vm() {
         "descriptors, threads: {before:?} {after:?}"
     );
     let grown = after.0.saturating_sub(before.0);
+    seen(
+        "T4: cycles, grown KiB, (resident KiB, descriptors, threads) before and after",
+        (cycles, grown, before, after),
+    );
     // One page of each VM would be four times that; pools and the allocator breathe.
     assert!(grown < 3000 + cycles, "{grown} KiB in {cycles} cycles");
 }
@@ -273,6 +323,7 @@ async fn t6_an_idle_vm_costs_little() {
     let before = resident_kib();
     let vms = futures(count, AgentOs::create).await;
     let each = resident_kib().saturating_sub(before) * 1024 / count;
+    seen("T6: bytes of an idle VM", each);
     assert!(each <= 64 << 10, "{each} bytes for each of {count} idle VMs");
     drop((warm, vms));
 }
@@ -311,6 +362,7 @@ async fn t7_what_guests_log_is_bounded() {
     }
     assert!(pending() <= 128 << 10);
     let grown = resident_kib().saturating_sub(before);
+    seen("T7: bytes written, grown KiB", (bytes, grown));
     assert!(grown < 48 << 10, "{grown} KiB for {bytes} bytes of output");
     drop(silent);
     until_idle(&vm).await;
