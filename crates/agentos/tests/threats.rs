@@ -92,7 +92,10 @@ fn every_requirement_has_a_test_of_its_name() {
                 .unwrap_or_else(|| panic!("{file} has no test of T{number}"));
             let before = text[..at].trim_end_matches("async ").trim_end();
             let attribute = before.lines().last().unwrap_or_default();
-            assert!(attribute.starts_with("#[") && attribute.contains("test"), "{file}: {name} is no test");
+            assert!(
+                attribute.starts_with("#[") && attribute.contains("test"),
+                "{file}: {name} is no test"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Request targets, subprotocols and connection parameters of any shape, made of the pieces that matter to them.
 
 use crate::input::Input;
-use agentos_wire::{Address, Dialect, Hints, ListQuery, Subprotocols, Target, decode_create_request, decode_header_params};
+use agentos_wire::{
+    Address, Dialect, Hints, ListQuery, Subprotocols, Target, decode_create_request, decode_header_params,
+};
 
 const PIECES: &[&str] = &[
     "/gateway/",
