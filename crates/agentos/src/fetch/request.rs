@@ -91,12 +91,16 @@ fn refused(error: impl std::fmt::Display) -> Error {
 mod tests {
     use super::*;
 
+    fn bounds() -> Bounds {
+        Bounds::of(&agentos_kernel::limits::Limits::default())
+    }
+
     fn prepared(uri: &str, headers: &[(&str, &str)]) -> Request<RequestBody> {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        prepare(8080, request.body(RequestBody::from(())).unwrap(), 1).unwrap()
+        prepare(8080, request.body(RequestBody::from(())).unwrap(), &bounds()).unwrap()
     }
 
     #[test]
@@ -146,7 +150,7 @@ mod tests {
     fn port_zero_is_refused() {
         let request = Request::new(RequestBody::from(()));
         assert!(
-            prepare(0, request, 1)
+            prepare(0, request, &bounds())
                 .unwrap_err()
                 .to_string()
                 .contains("between 1 and 65535")
