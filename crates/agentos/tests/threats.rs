@@ -178,7 +178,7 @@ async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
 const WAITS: &[(&str, &str)] = &[
     (
         "a pipe to fill",
-        "mkfifo f; (exec 9<>f; kill -KILL $BASHPID) & exec 8< f; cat <&8",
+        "mkfifo f; (exec 9>f; kill -KILL $BASHPID) & exec 8< f; cat <&8",
     ),
     ("a reader", "yes | (read x; exit 3) ; exit ${PIPESTATUS[1]}"),
     ("a child", "(kill -KILL $BASHPID) & wait $!"),
