@@ -67,7 +67,7 @@ struct Shared {
     changed: Notify,
     /// Runs that are going on, by job.
     running: Mutex<HashMap<String, u64>>,
-    /// Held while a queued run is started, so that two do not start at one time.
+    /// Held from the look at what runs to the start of a run, so that two do not start where one may.
     starting: tokio::sync::Mutex<()>,
     /// Tasks of runs; aborted when the last handle of the set goes.
     tasks: Mutex<tokio::task::JoinSet<()>>,
@@ -187,6 +187,8 @@ impl Shared {
             self.jobs.table.reschedule(&job.job_id, None).await?;
             return Ok(());
         };
+        // No queued run starts between the look and the decision.
+        let starting = self.starting.lock().await;
         let running = self.running.lock().get(&job.job_id).copied().unwrap_or(0);
         let (_, queued) = self.jobs.table.open_runs(&job.job_id)?;
         let plan = plan(job, &schedule, now, running, queued, &self.jobs.limits);
@@ -207,8 +209,11 @@ impl Shared {
         let Some(run_id) = self.jobs.table.fire(firing).await? else {
             return Ok(());
         };
+        if status == RunStatus::Running {
+            self.start(job, run_id, plan.due_at);
+        }
+        drop(starting);
         match (status, plan.error) {
-            (RunStatus::Running, _) => self.start(job, run_id, plan.due_at),
             // The run that it waits for may have ended meanwhile.
             (RunStatus::Queued, _) => self.start_queued(&job.job_id).await?,
             (RunStatus::Error, error) => self.host.emit(CronEvent::Error {

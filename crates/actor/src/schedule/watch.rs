@@ -65,7 +65,19 @@ fn call_due(
         }
         if running.insert(row.schedule_id.clone()) {
             let action = scheduled(row)?;
-            calls.spawn_on(call(cell.clone(), schedules.clone(), action), &cell.shared.runtime);
+            // From here on: an actor that fell asleep before the call has begun would have to be woken for it again.
+            let awake = cell
+                .awake()
+                .map(|awake| awake.context.keep_awake(format!("schedule:{}", action.id)));
+            let (call, runtime) = (call(cell.clone(), schedules.clone(), action), &cell.shared.runtime);
+            calls.spawn_on(
+                async move {
+                    let id = call.await;
+                    drop(awake);
+                    id
+                },
+                runtime,
+            );
         }
     }
     let later = schedules.table.next_due_after(now)?;
