@@ -25,7 +25,7 @@ impl ActorDefinition for Greeter {
             match (call.name.as_str(), call.args.first()) {
                 ("preview", Some(Value::Int(port))) => {
                     let port = u16::try_from(*port).expect("a port");
-                    Ok(Value::Text(ctx.create_preview(port, None).await?.token.into()))
+                    Ok(Value::Text(ctx.create_preview(port, None).await?.token))
                 }
                 (_, Some(Value::Text(token))) => ctx.revoke_preview(token).await.map(|()| Value::Null),
                 _ => Err(ActorError::user("usage", "an argument is missing").into()),
@@ -134,7 +134,7 @@ async fn a_token_of_an_actor_leads_to_its_port_until_it_is_revoked() {
         assert_eq!((status(&answer), body(&answer)), (200, "5\r\nhello\r\n"));
         assert_eq!(values(&answer, "referrer-policy"), ["no-referrer"]);
     }
-    call("revoke", Value::Text(good.clone().into())).await.unwrap();
+    call("revoke", Value::Text(good.clone())).await.unwrap();
     for client in clients {
         assert!(!whole(client).await.contains("0\r\n\r\n"));
     }
