@@ -28,7 +28,7 @@ use super::end::End;
 use super::outbound::Outbound;
 use crate::Peer;
 use crate::limits::Limits;
-use crate::ws::{Kind, Message, Opcode, ReadError, Reader};
+use crate::ws::{Kind, Message, Meter, Opcode, ReadError, Reader};
 use crate::{heavy, refusal};
 
 /// Notes that may wait for writing before reading pauses.
@@ -127,6 +127,7 @@ impl<'a> Connect<'a> {
         let init = self.format().init(&self.actor.actor_id, self.connection.id());
         let mut end = End::Gone;
         if channel.writer.message(self.manner.kind(), init).await.is_ok() {
+            let meter = channel.reader.meter();
             let reading = async {
                 let end = self.read(&mut channel.reader, peer).await;
                 self.note(|notes| notes.end = Some(end));
@@ -135,7 +136,7 @@ impl<'a> Connect<'a> {
             end = tokio::select! {
                 biased;
                 () = peer.closing() => End::Close(CloseReason::going_away()),
-                end = self.write(&mut channel.writer) => end,
+                end = self.write(&mut channel.writer, &meter) => end,
                 () = reading => End::Gone,
             };
         }
@@ -283,7 +284,8 @@ impl<'a> Connect<'a> {
 
     // Writing.
 
-    async fn write<W: AsyncWrite + Unpin>(&self, writer: &mut Outbound<W>) -> End {
+    async fn write<W: AsyncWrite + Unpin>(&self, writer: &mut Outbound<W>, meter: &Meter) -> End {
+        let mut metered = 0;
         let period = self.limits.ping_interval;
         let mut pings = interval_at(Instant::now() + period, period);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -306,6 +308,10 @@ impl<'a> Connect<'a> {
                 outgoing = next.as_mut() => outgoing,
                 () = self.noted.notified() => continue,
                 _ = pings.tick() => {
+                    // A long message that is still arriving is no silence.
+                    if meter.moved(&mut metered) {
+                        self.stamp();
+                    }
                     if self.is_silent(period, writer) {
                         return End::Gone;
                     }

@@ -20,7 +20,7 @@ use super::outbound::Outbound;
 use crate::Peer;
 use crate::limits::Limits;
 use crate::router::Router;
-use crate::ws::{Kind, Message, Opcode, ReadError, Reader};
+use crate::ws::{Kind, Message, Meter, Opcode, ReadError, Reader};
 
 /// Frames that may wait in each direction.
 const DEPTH: usize = 16;
@@ -50,6 +50,7 @@ pub(crate) async fn serve(connection: Connection, mut channel: Channel, router: 
     let (outgoing, from_actor) = mpsc::channel(DEPTH);
     let end = {
         let handler = connection.raw_socket(RawSocket { incoming, outgoing });
+        let meter = channel.reader.meter();
         let reading = async {
             let end = tokio::select! {
                 biased;
@@ -59,7 +60,15 @@ pub(crate) async fn serve(connection: Connection, mut channel: Channel, router: 
             notes.note(|state| state.end = Some(end));
             std::future::pending::<()>().await;
         };
-        let writing = write(&mut channel.writer, from_actor, handler, &connection, &notes, limits);
+        let writing = write(
+            &mut channel.writer,
+            from_actor,
+            handler,
+            &connection,
+            &notes,
+            &meter,
+            limits,
+        );
         tokio::select! {
             biased;
             () = peer.closing() => End::Close(CloseReason::going_away()),
@@ -79,9 +88,9 @@ impl Notes {
     }
 
     /// Whether the client has been silent for two ticks; it is asked after the first.
-    fn tick(&self) -> Tick {
+    fn tick(&self, received: bool) -> Tick {
         let mut state = self.state.lock();
-        let heard = std::mem::take(&mut state.heard);
+        let heard = std::mem::take(&mut state.heard) || received;
         match (heard, state.asked) {
             (true, _) => {
                 state.asked = false;
@@ -136,8 +145,10 @@ async fn write<W: AsyncWrite + Unpin>(
     handler: impl Future<Output = Result<(), ActorError>>,
     connection: &Connection,
     notes: &Notes,
+    meter: &Meter,
     limits: &Limits,
 ) -> End {
+    let mut metered = 0;
     let mut handler = std::pin::pin!(handler);
     let mut next = std::pin::pin!(connection.next());
     let mut pings = interval_at(Instant::now() + limits.ping_interval, limits.ping_interval);
@@ -172,7 +183,7 @@ async fn write<W: AsyncWrite + Unpin>(
                 }
                 state.end.take()
             }
-            _ = pings.tick() => match notes.tick() {
+            _ = pings.tick() => match notes.tick(meter.moved(&mut metered)) {
                 Tick::Fine => None,
                 Tick::Ask => {
                     writer.control(Opcode::Ping, b"");

@@ -16,4 +16,4 @@ mod read;
 pub(crate) use decode::{Decoder, Kind, Message, Violation};
 pub(crate) use encode::{close, control, message, message_head};
 pub(crate) use head::Opcode;
-pub(crate) use read::{ReadError, Reader};
+pub(crate) use read::{Meter, ReadError, Reader};

@@ -1,6 +1,8 @@
 //! The decoder on a stream.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +41,19 @@ pub(crate) struct Reader<R> {
     /// When a message that takes much room was begun.
     begun: Option<Instant>,
     patience: Duration,
+    meter: Meter,
+}
+
+/// Bytes that have been read, for whoever wonders whether the client is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// Whether something has been read since `seen` was last written here.
+    pub(crate) fn moved(&self, seen: &mut u64) -> bool {
+        let now = self.0.load(Ordering::Relaxed);
+        std::mem::replace(seen, now) != now
+    }
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -51,7 +66,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             share: budget.share(),
             begun: None,
             patience,
+            meter: Meter::default(),
         }
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     /// The next message. A call that is dropped has lost nothing.
@@ -83,9 +103,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         if buffer.capacity() - buffer.len() < 1024 {
             buffer.reserve(room);
         }
-        if self.stream.read_buf(buffer).await? == 0 {
+        let count = self.stream.read_buf(buffer).await?;
+        if count == 0 {
             return Err(ReadError::Gone);
         }
+        self.meter.0.fetch_add(count as u64, Ordering::Relaxed);
         Ok(())
     }
 }

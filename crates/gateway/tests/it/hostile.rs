@@ -258,3 +258,23 @@ async fn many_connections_come_and_go_without_a_trace() {
     until(|| descriptors() <= before + 40).await;
     until(|| server.log.count("disconnected") == 200).await;
 }
+
+#[tokio::test]
+async fn a_long_message_that_arrives_slowly_is_no_silence() {
+    let server = serve(|gateway| gateway.limits(impatient()));
+    let id = http::actor(server.address(), "counter", "k").await;
+    let mut stream = bare_socket(&server, &id).await;
+    // JSON, as no encoding was asked for; 2000 bytes in 20 pieces take longer than silence may last.
+    let text = "y".repeat(2000);
+    let message = format!(r#"{{"body":{{"tag":"ActionRequest","val":{{"id":7,"name":"echo","args":["{text}"]}}}}}}"#);
+    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    let frame = [&[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0][..], message.as_bytes()].concat();
+    for piece in frame.chunks(frame.len() / 20) {
+        stream.write_all(piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    let mut all = Vec::new();
+    while !String::from_utf8_lossy(&all).contains(&text) {
+        assert_ne!(soon(stream.read_buf(&mut all)).await.unwrap(), 0, "closed");
+    }
+}
