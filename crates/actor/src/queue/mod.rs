@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use agentos_value::Value;
 
+use self::hub::Claim;
 pub(crate) use self::hub::Hub;
 pub use self::message::Message;
 pub use self::send::SendOutcome;
@@ -85,19 +86,31 @@ impl Queues {
     /// # Errors
     /// Those of the store.
     pub async fn next_batch(&self, options: &TakeOptions, most: usize) -> Result<Vec<Message>, Failure> {
+        let stopped = self.ctx.abort_signal();
         let timeout = async {
             match options.timeout {
                 Some(timeout) => self.ctx.clock().sleep(timeout).await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            biased;
-            // First: the store of an actor that has stopped is closed.
-            () = self.ctx.abort_signal().cancelled() => Ok(Vec::new()),
-            taken = self.take(options, most.max(1)) => taken,
-            () = timeout => Ok(Vec::new()),
+        let mut timeout = std::pin::pin!(timeout);
+        // The store of an actor that has stopped is closed.
+        while !stopped.is_cancelled() {
+            let arrived = self.hub.arrivals.notified();
+            let mut arrived = std::pin::pin!(arrived);
+            arrived.as_mut().enable();
+            let claims = Hub::claim(&self.hub, &options.names, most.max(1))?;
+            if !claims.is_empty() {
+                return self.hand_over(claims, options.completable).await;
+            }
+            // Only the waiting is cut short: a message on its way to the taker is not lost to a deadline.
+            tokio::select! {
+                () = arrived => {}
+                () = &mut timeout => break,
+                () = stopped.cancelled() => break,
+            }
         }
+        Ok(Vec::new())
     }
 
     /// Messages one after the other until the actor stops: `while let Some(message) = iter.next().await? { .. }`.
@@ -108,21 +121,18 @@ impl Queues {
         }
     }
 
-    async fn take(&self, options: &TakeOptions, most: usize) -> Result<Vec<Message>, Failure> {
-        loop {
-            let arrived = self.hub.arrivals.notified();
-            let mut arrived = std::pin::pin!(arrived);
-            arrived.as_mut().enable();
-            let rows = Hub::claim(&self.hub, &options.names, most)?;
-            if !rows.is_empty() {
-                let mut messages = Vec::with_capacity(rows.len());
-                for claim in rows {
-                    messages.push(Message::new(claim, options.completable, &self.ctx).await?);
-                }
-                return Ok(messages);
+    /// Makes messages of what was claimed. After an error those before it are handed over, because they may have left their
+    /// queue; the error comes again with the next one.
+    async fn hand_over(&self, claims: Vec<Claim>, completable: bool) -> Result<Vec<Message>, Failure> {
+        let mut messages = Vec::with_capacity(claims.len());
+        for claim in claims {
+            match Message::new(claim, completable, &self.ctx).await {
+                Ok(message) => messages.push(message),
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
             }
-            arrived.await;
         }
+        Ok(messages)
     }
 }
 
