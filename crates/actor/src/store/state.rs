@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos_store::tables::ActorTable;
 use agentos_store::{Database, Error, Ticket};
@@ -26,8 +27,11 @@ const REMEMBERED: usize = 16;
 /// The state.
 #[derive(Debug)]
 pub(crate) struct State {
+    database: Database,
     table: ActorTable,
     held: Arc<Mutex<Held>>,
+    /// Whether a save waits that has not looked at the value yet. Saves clear it without a lock, before they look.
+    queued: Arc<AtomicBool>,
     saves: Mutex<Saves>,
     /// The save that is being waited for; one at a time, in order. It stays here when the one who waits gives up.
     settling: tokio::sync::Mutex<Option<(u64, Ticket)>>,
@@ -36,8 +40,6 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Held {
     value: Value,
-    /// Whether a save waits that has not looked at the value yet.
-    queued: bool,
     /// Whether the store is closed.
     closed: bool,
 }
@@ -61,12 +63,10 @@ impl State {
             None => Value::Null,
         };
         Ok(Self {
+            database: database.clone(),
             table,
-            held: Arc::new(Mutex::new(Held {
-                value,
-                queued: false,
-                closed: false,
-            })),
+            held: Arc::new(Mutex::new(Held { value, closed: false })),
+            queued: Arc::default(),
             saves: Mutex::default(),
             settling: tokio::sync::Mutex::default(),
         })
@@ -78,6 +78,8 @@ impl State {
 
     /// Changes the value and saves it. A change that makes it too large does not happen.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Value) -> R) -> Result<R, Failure> {
+        // A disk that is nearly full refuses the change, not only its save.
+        self.database.check_headroom()?;
         let mut held = self.held.lock();
         if held.closed {
             return Err(Error::Closed.into());
@@ -90,7 +92,7 @@ impl State {
             return Err(limit_exceeded("stateBytes", size, max, "bytes", "setState", "fixed").into());
         }
         held.value = value;
-        if std::mem::replace(&mut held.queued, true) {
+        if self.queued.swap(true, Ordering::AcqRel) {
             return Ok(result);
         }
         // Still under the lock of the value, so that numbers and queue have one order.
@@ -98,12 +100,11 @@ impl State {
         saves.queued += 1;
         let number = saves.queued;
         drop(held);
-        let held = Arc::clone(&self.held);
-        let ticket = self.table.set_state_with(size, move || {
-            let mut held = held.lock();
-            held.queued = false;
-            encode(&held.value).map_err(|error| Error::invalid("state", error.to_string()))
-        });
+        let save = Save {
+            held: Arc::clone(&self.held),
+            queued: Arc::clone(&self.queued),
+        };
+        let ticket = self.table.set_state_with(size, move || save.encode());
         saves.waiting.push_back((number, ticket));
         Ok(result)
     }
@@ -162,6 +163,28 @@ impl State {
     }
 }
 
+/// A save that waits in the queue. One that is dropped without having been applied waits no longer either: the next change
+/// queues another.
+struct Save {
+    held: Arc<Mutex<Held>>,
+    queued: Arc<AtomicBool>,
+}
+
+impl Save {
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        // In this order: a change that is not in the value below queues a save of its own.
+        self.queued.store(false, Ordering::Release);
+        encode(&self.held.lock().value).map_err(|error| Error::invalid("state", error.to_string()))
+    }
+}
+
+impl Drop for Save {
+    fn drop(&mut self) {
+        // Needless after `encode`, and then costs at most one save that could have ridden along.
+        self.queued.store(false, Ordering::Release);
+    }
+}
+
 /// The form in which values are kept.
 pub(crate) fn encode(value: &Value) -> Result<Vec<u8>, ValueError> {
     cbor::encode(value, Style::Native)
@@ -174,4 +197,76 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, ValueError> {
         values: MAX_STATE_BYTES,
     };
     cbor::decode(&Bytes::copy_from_slice(bytes), limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use agentos_store::tables::{ActorRecord, VM_SCHEMA};
+
+    use super::*;
+
+    async fn state() -> (Database, State) {
+        let database = Database::in_memory(&VM_SCHEMA).unwrap();
+        ActorTable::new(&database).create(ActorRecord::default()).await.unwrap();
+        let state = State::open(&database).unwrap();
+        (database, state)
+    }
+
+    #[tokio::test]
+    async fn changes_are_kept_and_ride_along_with_a_save_that_waits() {
+        let (database, state) = state().await;
+        let before = database.commits();
+        for number in 0..10_000 {
+            state.update(|value| *value = Value::from(number)).unwrap();
+        }
+        state.settle(0).await.unwrap();
+        assert_eq!(State::open(&database).unwrap().get(), Value::from(9_999));
+        assert!(database.commits() - before < 10_000);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_makes_it_too_large_does_not_happen() {
+        let (_, state) = state().await;
+        state.update(|value| *value = Value::from(1)).unwrap();
+        let large = "x".repeat(MAX_STATE_BYTES);
+        assert!(state.update(|value| *value = Value::from(large)).is_err());
+        assert_eq!(state.get(), Value::from(1));
+    }
+
+    #[tokio::test]
+    async fn a_save_that_is_never_applied_does_not_hide_the_next_one() {
+        let (database, state) = state().await;
+        state.queued.store(true, Ordering::Release);
+        drop(Save {
+            held: Arc::clone(&state.held),
+            queued: Arc::clone(&state.queued),
+        });
+        state.update(|value| *value = Value::from(2)).unwrap();
+        state.settle(0).await.unwrap();
+        assert_eq!(State::open(&database).unwrap().get(), Value::from(2));
+    }
+
+    #[tokio::test]
+    async fn a_failed_save_is_told_to_all_who_changed_the_value_and_to_nobody_later() {
+        // Without the record that is written when an actor is accepted, saves fail.
+        let database = Database::in_memory(&VM_SCHEMA).unwrap();
+        let state = State::open(&database).unwrap();
+        let since = state.mark();
+        state.update(|value| *value = Value::from(1)).unwrap();
+        assert!(state.settle(since).await.is_err());
+        assert!(state.settle(since).await.is_err());
+        ActorTable::new(&database).create(ActorRecord::default()).await.unwrap();
+        let since = state.mark();
+        state.update(|value| *value = Value::from(2)).unwrap();
+        state.settle(since).await.unwrap();
+        assert_eq!(State::open(&database).unwrap().get(), Value::from(2));
+    }
+
+    #[tokio::test]
+    async fn a_closed_state_takes_no_change() {
+        let (_, state) = state().await;
+        state.close();
+        assert!(state.update(|value| *value = Value::from(1)).is_err());
+        assert_eq!(state.get(), Value::Null);
+    }
 }

@@ -242,6 +242,7 @@ async fn live(directory: Option<&std::path::Path>, hands: Vec<Vec<(usize, Op)>>)
     // Simulated time runs much faster than work, which shall not be cut off for it.
     limits.hook_timeout = Duration::from_secs(1_000_000);
     limits.wake_timeout = Duration::from_secs(1_000_000);
+    limits.open_timeout = Duration::from_secs(1_000_000);
     let mut builder = Registry::builder()
         .define("model", model.clone())
         .clock(clock.clone())
