@@ -127,7 +127,7 @@ impl PreviewProxy {
     {
         let (mut head, body) = request.into_parts();
         let upgrade = hyper::upgrade::on(Request::from_parts(head.clone(), ()));
-        let address = match self.matches(&head, target) {
+        let mut address = match self.matches(&head, target) {
             Match::Preview(address) => address,
             Match::Malformed | Match::Other => return self.own(Own::NotFound, None),
         };
@@ -135,6 +135,11 @@ impl PreviewProxy {
             return self.own(Own::Preflight, Some(&head));
         }
         head.extensions.clear();
+        // Guests make links from the prefix, so that it begins with the gateway's base path.
+        let whole = head.uri.path_and_query().map_or("", |whole| whole.as_str());
+        if let (Form::Path, Some(base)) = (address.form, whole.strip_suffix(target)) {
+            address.prefix.insert_str(0, base);
+        }
         let (grant, slot) = match self.admit(&address, visitor).await {
             Ok(admitted) => admitted,
             Err(own) => return self.own(own, None),

@@ -1,7 +1,9 @@
 //! One test for each row of security.md section 3.2, over the wire.
 
 use crate::support::{OK, TOKEN, WRONG, body, house, house_with, request, status, values};
-use agentos_gateway::preview::{Form, Outcome, Refusal};
+use agentos_gateway::preview::{Form, Outcome, Refusal, Visitor};
+use http::Request;
+use http_body_util::Empty;
 
 const PREFLIGHT: &str = "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization\r\n";
 
@@ -77,6 +79,27 @@ async fn the_guest_learns_where_it_is_and_nothing_secret() {
         assert_eq!(values(&head, "x-forwarded-prefix"), prefix);
         assert_eq!(values(&head, "cookie"), cookies);
     }
+}
+
+#[tokio::test]
+async fn the_prefix_begins_with_the_base_path_of_the_gateway() {
+    let house = house();
+    let guest = house.canned(OK);
+    let target = format!("/gateway/a1/request/fetch/{TOKEN}/x?y");
+    let request = Request::get(format!("/base{target}"))
+        .header("host", "gate.test")
+        .body(Empty::new());
+    let visitor = Visitor {
+        address: "192.0.2.7".parse().unwrap(),
+        secure: true,
+    };
+    let reply = house.proxy.answer(request.unwrap(), &target, visitor).await;
+    assert_eq!(reply.response.status(), 200);
+    let head = guest.await.unwrap();
+    assert!(head.starts_with("GET /x?y HTTP/1.1\r\n"), "{head}");
+    let prefix = format!("/base/gateway/a1/request/fetch/{TOKEN}");
+    assert_eq!(values(&head, "x-forwarded-prefix"), [prefix.as_str()]);
+    assert_eq!(values(&head, "x-forwarded-proto"), ["https"]);
 }
 
 const ANSWER: &str = "HTTP/1.1 203 Mine\r\nContent-Length: 2\r\nSet-Cookie: a=1; Domain=gate.test; Secure\r\n\
