@@ -18,7 +18,7 @@ fn impatient() -> Limits {
     limits.body_timeout = Duration::from_millis(150);
     limits.write_timeout = Duration::from_millis(200);
     limits.close_timeout = Duration::from_millis(200);
-    limits.ping_interval = Duration::from_millis(150);
+    limits.ping_interval = Duration::from_millis(400);
     limits
 }
 
@@ -84,7 +84,7 @@ async fn a_silent_socket_is_asked_and_then_dropped() {
     drop(socket);
     // One that answers stays, although it says nothing else.
     let mut alive = Socket::connect(server.address(), &id, Encoding::Bare).await;
-    let quiet = tokio::time::timeout(Duration::from_millis(700), alive.next()).await;
+    let quiet = tokio::time::timeout(Duration::from_millis(1500), alive.next()).await;
     assert!(quiet.is_err(), "{quiet:?}");
     alive.act(1, "echo", vec![]).await;
     assert!(matches!(alive.message().await, ToClient::Response { .. }));
@@ -271,7 +271,7 @@ async fn a_long_message_that_arrives_slowly_is_no_silence() {
     let frame = [&[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0][..], message.as_bytes()].concat();
     for piece in frame.chunks(frame.len() / 20) {
         stream.write_all(piece).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
     }
     let mut all = Vec::new();
     while !String::from_utf8_lossy(&all).contains(&text) {
