@@ -79,3 +79,37 @@ async fn a_thousand_lives_leave_nothing() {
     until(|| world.clock.sleepers() == resting).await;
     assert_eq!(Arc::strong_count(&world.probe.0), 2, "the definition and this test");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_events_that_nobody_reads_harms_no_neighbour() {
+    let mut limits = agentos_actor::RegistryLimits::default();
+    limits.connection_queue_events = 100;
+    let world = World::with(probe(), |builder| builder.limits(limits));
+    let (flooded, neighbour) = (world.actor("flooded").await, world.actor("neighbour").await);
+    let mut connections = Vec::new();
+    for _ in 0..8 {
+        let connection = world
+            .registry
+            .connect(&flooded.id, crate::support::socket())
+            .await
+            .unwrap();
+        connection.subscribe("tick", true).unwrap();
+        for tag in 0..5 {
+            connection.dispatch(tag, "emit", vec![Value::from(1000)]).unwrap();
+        }
+        connections.push(connection);
+    }
+    for number in 0..200 {
+        let answer = world.call(&neighbour, "echo", vec![Value::from(number)]).await;
+        assert_eq!(answer, Ok(Value::from(number)));
+    }
+    until(|| world.registry.metrics().actions == 240).await;
+    assert_eq!(world.registry.metrics().events_sent, 8 * 5 * 1000 * 8);
+    // Each still gets all its answers, and the newest events.
+    for connection in &connections {
+        let read = crate::support::read(connection, 105).await;
+        assert_eq!(read.iter().filter(|line| line.starts_with("reply")).count(), 5);
+        assert_eq!(read.iter().filter(|line| line.starts_with("tick")).count(), 100);
+    }
+    world.registry.drain().await;
+}
