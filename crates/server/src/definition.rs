@@ -4,6 +4,7 @@ use crate::config::InvalidConfig;
 use crate::hooks::{self, Hooks, VmHooks};
 use crate::options::{OptionsRequest, VmOptions};
 use crate::session::{NoSessions, SessionLayer};
+use agentos_actor::cron::CronLimits;
 use agentos_actor::{ActorOptions, BoxFuture, Failure};
 use std::future::Future;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) preview_host: Option<String>,
     pub(crate) preview_path_sandbox: bool,
     pub(crate) preview_limits: PreviewLimits,
-    pub(crate) user_database: bool,
+    pub(crate) cron_limits: CronLimits,
 }
 
 type MakeOptions = dyn Fn(OptionsRequest) -> BoxFuture<'static, Result<VmOptions, Failure>> + Send + Sync;
@@ -46,7 +47,7 @@ pub struct VmDefinitionBuilder {
     preview_host: Option<String>,
     preview_path_sandbox: bool,
     preview_limits: PreviewLimits,
-    user_database: bool,
+    cron_limits: CronLimits,
 }
 
 /// The limits of the group `preview` that hold for all VMs of a server.
@@ -82,7 +83,7 @@ impl VmDefinition {
             preview_host: None,
             preview_path_sandbox: true,
             preview_limits: PreviewLimits::default(),
-            user_database: false,
+            cron_limits: CronLimits::default(),
         }
     }
 
@@ -131,13 +132,6 @@ impl VmDefinitionBuilder {
     #[must_use]
     pub fn sessions(mut self, layer: impl SessionLayer) -> Self {
         self.sessions = Arc::new(layer);
-        self
-    }
-
-    /// Gives every VM a database of its user's own, which hooks reach.
-    #[must_use]
-    pub fn db(mut self) -> Self {
-        self.user_database = true;
         self
     }
 
@@ -197,6 +191,13 @@ impl VmDefinitionBuilder {
         self
     }
 
+    /// Limits of scheduled jobs (`limits.cron`).
+    #[must_use]
+    pub fn cron_limits(mut self, limits: CronLimits) -> Self {
+        self.cron_limits = limits;
+        self
+    }
+
     /// Limits of previews; the same in all definitions of a server.
     #[must_use]
     pub fn preview_limits(mut self, limits: PreviewLimits) -> Self {
@@ -243,7 +244,7 @@ impl VmDefinitionBuilder {
             preview_host: self.preview_host,
             preview_path_sandbox: self.preview_path_sandbox,
             preview_limits: self.preview_limits,
-            user_database: self.user_database,
+            cron_limits: self.cron_limits,
         }
     }
 }

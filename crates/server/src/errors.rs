@@ -71,24 +71,6 @@ pub(crate) fn limit_value(limit: &LimitExceeded) -> Value {
     Value::Object(object)
 }
 
-/// A limit of the server's own.
-pub(crate) fn own_limit(
-    path: &'static str,
-    noun: &'static str,
-    observed: u64,
-    capacity: u64,
-    operation: &'static str,
-) -> ActorError {
-    exceeded(&LimitExceeded::new(
-        path,
-        noun,
-        observed,
-        capacity,
-        operation,
-        Errno::EAGAIN,
-    ))
-}
-
 /// A count as a number of JavaScript; beyond 2^53 the largest safe one, which no counter of ours reaches.
 pub(crate) fn number(count: u64) -> Value {
     Value::Int(
@@ -118,20 +100,6 @@ pub(crate) fn shutting_down() -> ActorError {
 /// `unsupported`, for what belongs to a layer that is not there.
 pub(crate) fn unsupported(what: &str) -> ActorError {
     ActorError::agentos("unsupported", format!("{what} is not supported by this server"))
-}
-
-/// `vm_boot_failed` with a documented cause, or none that a client may know.
-pub(crate) fn boot_failed(cause: &ActorError) -> ActorError {
-    let metadata = Value::object([
-        ("code", Value::from(cause.code.as_ref())),
-        ("message", Value::from(cause.message.as_str())),
-        ("metadata", cause.metadata.clone().unwrap_or(Value::Null)),
-    ]);
-    ActorError::agentos(
-        "vm_boot_failed",
-        format!("the VM could not be booted: {}", cause.message),
-    )
-    .with_metadata(Value::object([("cause", metadata)]))
 }
 
 fn file(errno: Errno, operation: &str, path: Option<&str>) -> Value {

@@ -6,6 +6,7 @@ use crate::limits::ServerLimits;
 use crate::machine::Machine;
 use crate::options::{OptionsRequest, VmOptions};
 use agentos::Permissions;
+use agentos_actor::cron::CronJobs;
 use agentos_actor::{ActorContext, Failure};
 use agentos_value::{ActorError, ActorId, Value};
 use parking_lot::Mutex;
@@ -57,6 +58,18 @@ impl Shared {
     /// The booted VM of an actor, if it is booted.
     pub(crate) fn machine(&self, id: &ActorId) -> Option<Arc<Machine>> {
         self.machines.lock().get(id).and_then(Weak::upgrade)
+    }
+
+    /// The jobs of an actor.
+    pub(crate) fn cron_jobs(&self, ctx: &ActorContext) -> Result<CronJobs, Failure> {
+        ctx.cron_jobs(self.plan.cron_limits.clone())
+    }
+
+    /// Tells a booted VM that its jobs have changed.
+    pub(crate) fn cron_changed(&self, id: &ActorId) {
+        if let Some(machine) = self.machine(id) {
+            machine.cron_changed();
+        }
     }
 
     /// Remembers a VM that was booted.

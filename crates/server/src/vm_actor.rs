@@ -7,11 +7,12 @@
 use crate::actions;
 use crate::audit::AuditTrail;
 use crate::errors::{from_sdk, from_store};
-use crate::machine::{Durable, Emit, Machine};
+use crate::machine::{CronExecutor, Durable, Emit, Machine};
 use crate::options::Persist;
 use crate::session::SESSION_ACTIONS;
 use crate::shapes;
 use crate::shared::Shared;
+use agentos_actor::cron::Cron;
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ByteStream, Conn,
     Failure, HookContext, HookSet, ShutdownReason,
@@ -65,6 +66,8 @@ impl VmActors {
         let machine = Arc::new(Machine::new(vm, durable, self.0.limits.max_outgoing_message_size, emit));
         self.0.booted(ctx.actor_id(), &machine);
         ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);
+        let host = Arc::new(CronExecutor::new(&machine, ctx.clone()));
+        machine.set_cron(Cron::start(self.0.cron_jobs(&ctx)?, host, Arc::clone(ctx.clock())).await?);
         Ok(Arc::new(VmActor {
             shared: Arc::clone(&self.0),
             machine,

@@ -5,6 +5,7 @@
 //! for clients where they arise; whatever else goes wrong is masked by the actor runtime.
 
 mod args;
+mod cron;
 mod fetch;
 mod files;
 mod kept;
@@ -78,6 +79,7 @@ const GROUPS: &[&[Action]] = &[
     fetch::ACTIONS,
     kept::ACTIONS,
     previews::ACTIONS,
+    cron::ACTIONS,
 ];
 
 /// The actions of VMs, without those of sessions.

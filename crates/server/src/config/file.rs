@@ -22,11 +22,11 @@ use crate::definition::VmDefinition;
 use crate::limits::ServerLimits;
 use crate::logs::LogFormat;
 use serde_json::{Map, Value};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// The address at which a server listens unless told otherwise.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:6420";
+/// Where a server listens unless told otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6420);
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -164,9 +164,7 @@ impl ServerConfig {
     }
 
     fn environment(variable: &dyn Fn(&str) -> Option<String>, problems: &Problems) -> Self {
-        // The constant is an address.
-        let default = SocketAddr::from(([127, 0, 0, 1], 6420));
-        let mut listen = default;
+        let mut listen = DEFAULT_LISTEN;
         if let Some(host) = variable("AGENTOS_HOST") {
             match host.trim_matches(['[', ']']).parse() {
                 Ok(ip) => listen.set_ip(ip),

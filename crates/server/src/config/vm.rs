@@ -4,6 +4,7 @@ use super::invalid::InvalidConfig;
 use super::section::Section;
 use crate::definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
+use agentos_actor::cron::CronLimits;
 use agentos::{LimitsDraft, Mount, Network, Secret, Software};
 use serde_json::Value;
 use std::path::Path;
@@ -76,6 +77,26 @@ fn preview_limits(mut builder: VmDefinitionBuilder, section: &mut Section) -> (V
             own.max_failures_per_minute = u32::try_from(most).unwrap_or(u32::MAX);
         }
         builder = builder.preview_limits(own);
+    }
+    if let Some(mut cron) = limits.section("cron") {
+        let mut own = CronLimits::default();
+        let fields = [
+            ("maxJobs", &mut own.jobs),
+            ("maxQueuedRunsPerJob", &mut own.queued_runs),
+            ("maxConcurrentRunsPerJob", &mut own.concurrent_runs),
+        ];
+        for (name, slot) in fields {
+            if let Some(most) = cron.integer(name, 1..=MAX_MS) {
+                *slot = most;
+            }
+        }
+        if let Some(timeout) = cron.integer("runTimeoutMs", 0..=MAX_MS) {
+            own.run_timeout = Duration::from_millis(timeout);
+        }
+        if let Some(most) = cron.integer("maxHistoryPerJob", 1..=MAX_MS) {
+            own.history = usize::try_from(most).unwrap_or(usize::MAX);
+        }
+        builder = builder.cron_limits(own);
     }
     (builder, Some(Value::Object(limits.rest())))
 }

@@ -11,17 +11,18 @@
 //! * A task of the machine holds the VM, never the machine, and ends with the process that it serves: dropping the machine
 //!   after every process was killed leaves no task behind.
 
+mod cron;
 mod durable;
 mod processes;
 mod shells;
 
+pub(crate) use cron::CronExecutor;
 pub(crate) use durable::Durable;
 pub(crate) use processes::SpawnPlan;
 
-use crate::errors::from_sdk;
 use agentos::{AgentOs, Signal};
 use agentos_actor::Event;
-use agentos_value::ActorError;
+use agentos_actor::cron::Cron;
 use parking_lot::Mutex;
 use processes::Processes;
 use shells::Shells;
@@ -43,6 +44,8 @@ pub(crate) struct Machine {
     emit: Emit,
     processes: Mutex<Processes>,
     shells: Mutex<Shells>,
+    /// Fires what is scheduled; gone once the VM ends.
+    cron: Mutex<Option<Cron>>,
 }
 
 impl Machine {
@@ -56,6 +59,7 @@ impl Machine {
             emit,
             processes: Mutex::new(Processes::new(retained)),
             shells: Mutex::default(),
+            cron: Mutex::default(),
         }
     }
 
@@ -74,14 +78,23 @@ impl Machine {
         reasons
     }
 
-    /// Waits until nothing runs.
-    pub(crate) async fn idle(&self) {
-        self.vm.idle().await;
+    /// Keeps the clockwork of what is scheduled for as long as the VM lives.
+    pub(crate) fn set_cron(&self, cron: Cron) {
+        *self.cron.lock() = Some(cron);
+    }
+
+    /// What is scheduled has changed.
+    pub(crate) fn cron_changed(&self) {
+        if let Some(cron) = &*self.cron.lock() {
+            cron.refresh();
+        }
     }
 
     /// Ends everything in order: shells are hung up and processes asked to end; what is still there after `budget` is killed.
     /// Waits for the last announcements, too.
     pub(crate) async fn stop(&self, budget: Duration) {
+        // Runs that go on are ended, and told as interrupted at the next boot.
+        drop(self.cron.lock().take());
         for shell in self.shells.lock().running() {
             // A shell that has ended meanwhile needs no signal.
             let _ = shell.control.signal_group(Signal::Hup);
@@ -95,6 +108,7 @@ impl Machine {
 
     /// Kills everything, without grace.
     pub(crate) async fn kill(&self) {
+        drop(self.cron.lock().take());
         self.vm.dispose().await;
         let tasks = self.processes.lock().take_tasks().into_iter();
         let tasks: Vec<_> = tasks.chain(self.shells.lock().take_tasks()).collect();
@@ -106,11 +120,6 @@ impl Machine {
 
     fn emit(&self) -> Emit {
         Arc::clone(&self.emit)
-    }
-
-    /// Fails for an SDK error, in the form that clients get.
-    pub(crate) fn done<T>(result: Result<T, agentos::Error>) -> Result<T, ActorError> {
-        result.map_err(from_sdk)
     }
 }
 

@@ -3,6 +3,8 @@
 // A test that cannot go on fails.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod bounds;
+mod cron;
 mod events;
 mod files;
 mod life;

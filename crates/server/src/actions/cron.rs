@@ -1,0 +1,65 @@
+//! Scheduling (api.md sections 4.6 and 7). Jobs live in the actor's store, so a sleeping VM stays asleep when they change; a
+//! booted one is told to look again.
+
+use super::args::{Result as ArgResult, invalid_argument};
+use super::{Action, StoredCall, stored};
+use agentos_actor::Failure;
+use agentos_actor::cron::{CronAction, NewCronJob, Overlap};
+use agentos_value::Value;
+
+/// The actions of this group.
+pub(super) const ACTIONS: &[Action] = &[
+    stored!("scheduleCron", schedule),
+    stored!("listCronJobs", list),
+    stored!("cancelCronJob", cancel),
+];
+
+async fn schedule(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Value, Failure> {
+    let mut job = args
+        .next("job")
+        .members(&["id", "schedule", "timezone", "action", "overlap"])?;
+    args.end()?;
+    let overlap = job.take("overlap").map(|arg| arg.word(&["allow", "skip", "queue"]));
+    let action = job.need("action");
+    if !action.is_object() {
+        return Err(action
+            .refuse::<Value>("an object with type, \"exec\" or \"session\"")
+            .unwrap_err()
+            .into());
+    }
+    let new = NewCronJob {
+        id: job.text("id")?,
+        schedule: job.need("schedule").text()?,
+        timezone: job.text("timezone")?,
+        action: CronAction::from_value(&action.into_value())?,
+        overlap: overlap_of(overlap.transpose()?)?,
+    };
+    let now = ctx.clock().now_ms();
+    let id = shared.cron_jobs(&ctx)?.schedule(new, now).await?;
+    shared.cron_changed(ctx.actor_id());
+    Ok(Value::object([("id", id)]))
+}
+
+fn overlap_of(word: Option<&'static str>) -> ArgResult<Overlap> {
+    match word {
+        None | Some("allow") => Ok(Overlap::Allow),
+        Some("skip") => Ok(Overlap::Skip),
+        Some("queue") => Ok(Overlap::Queue),
+        Some(other) => Err(invalid_argument("job.overlap", "allow, skip or queue", other)),
+    }
+}
+
+async fn list(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, Failure> {
+    args.end()?;
+    let jobs = shared.cron_jobs(&ctx)?.list()?;
+    let jobs: Vec<Value> = jobs.iter().map(Value::from_serialize).collect::<Result<_, _>>()?;
+    Ok(Value::Array(jobs))
+}
+
+async fn cancel(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Value, Failure> {
+    let id = args.next("id").text()?;
+    args.end()?;
+    shared.cron_jobs(&ctx)?.cancel(&id).await?;
+    shared.cron_changed(ctx.actor_id());
+    Ok(Value::Undefined)
+}

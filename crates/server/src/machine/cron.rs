@@ -1,0 +1,102 @@
+//! Carrying out what is scheduled: the executor of the actor's cron clockwork.
+
+use super::Machine;
+use crate::errors::{from_sdk, unsupported};
+use agentos::{Exec, ExecOutput};
+use agentos_actor::cron::{CronAction, CronEvent, CronHost, CronRun};
+use agentos_actor::{ActorContext, BoxFuture, Event};
+use agentos_value::{ActorError, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// The clockwork's way into a booted VM.
+pub(crate) struct CronExecutor {
+    machine: Weak<Machine>,
+    ctx: ActorContext,
+}
+
+/// Bytes of error output that a failed run tells.
+const TAIL: usize = 4096;
+
+impl CronExecutor {
+    pub(crate) fn new(machine: &Arc<Machine>, ctx: ActorContext) -> Self {
+        Self {
+            machine: Arc::downgrade(machine),
+            ctx,
+        }
+    }
+
+    async fn carry_out(&self, run: CronRun) -> Result<(), ActorError> {
+        let machine = self.machine.upgrade().ok_or_else(crate::errors::shutting_down)?;
+        let exec = match run.action {
+            CronAction::Exec {
+                command,
+                args,
+                cwd,
+                env,
+                timeout_ms,
+            } => {
+                let exec = match args {
+                    None => machine.vm.exec(command),
+                    Some(args) => machine.vm.exec_argv(std::iter::once(command).chain(args)),
+                };
+                let mut exec = environment(exec, env)?;
+                if let Some(cwd) = cwd {
+                    exec = exec.cwd(cwd);
+                }
+                if let Some(timeout) = timeout_ms {
+                    exec = exec.timeout(Duration::from_millis(timeout));
+                }
+                exec
+            }
+            _ => return Err(unsupported("a cron job that prompts a session")),
+        };
+        let output = exec.await.map_err(from_sdk)?;
+        // What the run wrote is durable before anybody hears of its end.
+        machine.durable.settled().await?;
+        ended(&output)
+    }
+}
+
+fn environment(mut exec: Exec, env: BTreeMap<String, serde_json::Value>) -> Result<Exec, ActorError> {
+    for (name, value) in env {
+        match value {
+            serde_json::Value::String(value) => exec = exec.env(name, value),
+            _ => return Err(unsupported("a reference to a secret of the host")),
+        }
+    }
+    Ok(exec)
+}
+
+fn ended(output: &ExecOutput) -> Result<(), ActorError> {
+    if output.timed_out {
+        return Err(ActorError::agentos(
+            "timeout",
+            "the command took longer than its timeoutMs",
+        ));
+    }
+    if output.exit_code == 0 {
+        return Ok(());
+    }
+    let tail = output.stderr.slice(output.stderr.len().saturating_sub(TAIL)..);
+    let text = format!("{}: {}", output.exit_code, String::from_utf8_lossy(&tail));
+    Err(ActorError::agentos("exit_code", text))
+}
+
+impl CronHost for CronExecutor {
+    fn run(&self, run: CronRun) -> BoxFuture<'_, Result<(), ActorError>> {
+        Box::pin(self.carry_out(run))
+    }
+
+    fn emit(&self, event: CronEvent) {
+        let value = event.to_value();
+        let job = value.get("jobId").cloned().unwrap_or_default();
+        let payload = Value::object([("event", value)]);
+        self.ctx.emit(Event::new("cronEvent", vec![payload]).scope("cron", job));
+    }
+
+    fn keep_awake(&self, job_id: &str) -> Box<dyn Send> {
+        Box::new(self.ctx.keep_awake(format!("cron:{job_id}")))
+    }
+}
