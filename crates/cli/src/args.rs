@@ -198,7 +198,7 @@ pub(crate) struct BenchArgs {
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Run only these measurements.
+    /// Run only these measurements, or those whose names begin with NAME_: `serve`.
     #[arg(value_name = "NAME")]
     pub(crate) only: Vec<String>,
     /// Take a tenth of the samples.

@@ -27,6 +27,10 @@ pub(crate) struct ServeArgs {
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long)]
     allow_insecure_bind: bool,
+    /// Replace a server that serves the same data directory: it hands its listening socket over, so that no client is
+    /// refused, finishes, and ends.
+    #[arg(long)]
+    take_over: bool,
     /// Write the log as text or as JSON lines.
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<Format>,
@@ -71,6 +75,7 @@ pub(crate) fn main(args: &ServeArgs) -> Result<Exit, Error> {
         config.token = Some(token(file)?);
     }
     config.allow_insecure_bind |= args.allow_insecure_bind;
+    config.take_over = args.take_over;
     let format = args.log_format.map(|format| match format {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,

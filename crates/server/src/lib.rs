@@ -35,3 +35,10 @@ pub use running::Running;
 pub use serve::{DEFAULT_NAME, ServeError, serve, start};
 pub use session::{NoSessions, SESSION_ACTIONS, SessionLayer};
 pub use traces::finish as flush_traces;
+
+/// The examples of the guide are compiled with the tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/serve.md")]
+    struct Serve;
+}

@@ -5,8 +5,10 @@ use crate::definition::VmDefinition;
 use crate::registry::{Registry, ServerError};
 use crate::running::Running;
 use agentos_gateway::GatewayError;
+use agentos_gateway::handover::{self, Offer};
 use std::io;
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,6 +17,12 @@ pub const DEFAULT_NAME: &str = "vm";
 
 /// How long the work in flight of all VMs may take at the end; each VM has its own, shorter budget.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an end that must not wait waits.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Where in its data directory a server can be taken over.
+const MEETING_POINT: &str = "handover.sock";
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +34,9 @@ pub enum ServeError {
     /// The registry or the gateway.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The listening socket could not be had or handed over.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// There is no place for the data.
     #[error("no data directory: name one with --data, dataDir or AGENTOS_DATA_DIR, or set HOME")]
     NoDataDir,
@@ -40,20 +51,30 @@ impl ServeError {
         matches!(
             self,
             Self::Config(_) | Self::NoDataDir | Self::Server(ServerError::Invalid(_) | ServerError::Address { .. })
-        ) || matches!(self, Self::Server(ServerError::Gateway(error)) if !matches!(error, GatewayError::Socket { .. }))
+        ) || matches!(self, Self::Gateway(error) | Self::Server(ServerError::Gateway(error))
+            if !matches!(error, GatewayError::Socket { .. }))
     }
 }
 
-/// Starts what the configuration says.
+/// Starts what the configuration says, at the address that it names.
 ///
 /// # Errors
 /// Whatever is in the way.
 pub fn start(config: ServerConfig) -> Result<Running, ServeError> {
-    let data_dir = config
+    let listen = config.listen;
+    let data_dir = data_dir(&config)?;
+    Ok(registry(config, data_dir)?.listen_at(listen)?)
+}
+
+fn data_dir(config: &ServerConfig) -> Result<PathBuf, ServeError> {
+    config
         .data_dir
         .clone()
         .or_else(default_data_dir)
-        .ok_or(ServeError::NoDataDir)?;
+        .ok_or(ServeError::NoDataDir)
+}
+
+fn registry(config: ServerConfig, data_dir: PathBuf) -> Result<Registry, ServeError> {
     let mut builder = Registry::builder()
         .data_dir(data_dir)
         .limits(config.limits)
@@ -74,31 +95,75 @@ pub fn start(config: ServerConfig) -> Result<Running, ServeError> {
                 .fold(builder, |builder, (name, vm)| builder.vm(name, vm))
         }
     }
-    Ok(builder.build()?.listen_at(config.listen)?)
+    Ok(builder.build()?)
 }
 
-/// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. `started` is called when the server accepts
-/// connections.
+/// Serves until SIGTERM or SIGINT, or until a successor takes over, then drains; a signal meanwhile ends at once. `started` is
+/// called when the server accepts connections.
+///
+/// The listening socket comes from a running server that this one is to replace, from the service manager that started the
+/// process, or from the configured address, whichever there is first.
 ///
 /// # Errors
 /// Whatever kept it from starting.
 pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let running = start(config)?;
+    let data_dir = data_dir(&config)?;
+    let meeting_point = data_dir.join(MEETING_POINT);
+    let listener = match config.take_over {
+        true => take_over(&meeting_point).await?,
+        false => None,
+    };
+    let listener = match listener {
+        Some(listener) => listener,
+        None => passed_on()?.map_or_else(|| agentos_gateway::bind(config.listen), Ok)?,
+    };
+    let running = registry(config, data_dir)?.serve(listener)?;
+    let offer = Offer::bind(&meeting_point)?;
+    let own = running.gateway().listener()?;
     started(&running);
     warm_up();
-    signals.next().await;
-    tracing::info!("draining; a second signal ends at once");
+    let successor = tokio::select! {
+        () = signals.next() => None,
+        successor = offer.successor(&own) => Some(successor),
+    };
+    drop(own);
+    tracing::info!(taken_over = successor.is_some(), "draining; a signal ends at once");
     tokio::select! {
         completed = running.drain(PATIENCE) => tracing::info!(completed, "drained"),
         () = signals.next() => {
             tracing::warn!("ending at once");
             // What is stored by then is stored; a second signal must not wait for a VM that does not end.
-            let _ = tokio::time::timeout(Duration::from_secs(5), running.close()).await;
+            let _ = tokio::time::timeout(LAST_MOMENT, running.close()).await;
         }
+    }
+    // The data directory goes with it; only then may the successor have it.
+    drop(running);
+    if let Some(successor) = successor {
+        successor.release().await;
     }
     crate::traces::finish().await;
     Ok(())
+}
+
+/// The listening socket of a server that serves the same data, once that has let go of them.
+async fn take_over(meeting_point: &Path) -> Result<Option<TcpListener>, ServeError> {
+    let Some(mut inherited) = handover::inherit(meeting_point).await? else {
+        tracing::warn!("there is no server to take over from");
+        return Ok(None);
+    };
+    if !inherited.released(PATIENCE + LAST_MOMENT).await {
+        tracing::warn!("the predecessor is still there; its data directory may be in use");
+    }
+    Ok(Some(inherited.listener))
+}
+
+/// The listening socket that a service manager passed on.
+fn passed_on() -> Result<Option<TcpListener>, ServeError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
+    let sockets = agentos_gateway::inherited(pid.as_deref(), count.as_deref())?;
+    Ok(sockets.into_iter().next())
 }
 
 /// Builds the image that VMs share and compiles its programs, so that the first client does not wait for it.

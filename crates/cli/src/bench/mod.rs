@@ -14,6 +14,7 @@ mod network;
 mod policy;
 mod row;
 mod rules;
+mod serve;
 mod vm;
 
 use crate::args::BenchArgs;
@@ -133,6 +134,22 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(network::loopback(scale)),
     },
     Measurement {
+        names: &["serve_http", "serve_ws", "serve_rate"],
+        run: |scale| Box::pin(serve::actions(scale)),
+    },
+    Measurement {
+        names: &["serve_wake"],
+        run: |scale| Box::pin(serve::wake(scale)),
+    },
+    Measurement {
+        names: &["serve_write_4k", "serve_write_rate"],
+        run: |scale| Box::pin(serve::writes(scale)),
+    },
+    Measurement {
+        names: &["serve_burst200"],
+        run: |scale| Box::pin(serve::burst(scale)),
+    },
+    Measurement {
         names: &["lifecycle_slope_bytes"],
         run: |scale| Box::pin(memory::lifecycle(scale)),
     },
@@ -141,10 +158,16 @@ const MEASUREMENTS: &[Measurement] = &[
 /// Runs the measurements and prints them.
 pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     let known: Vec<&str> = MEASUREMENTS.iter().flat_map(|known| known.names).copied().collect();
-    if let Some(name) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(unknown(name, &known));
+    let is_group = |only: &str, name: &str| name.strip_prefix(only).is_some_and(|rest| rest.starts_with('_'));
+    let names = |only: &str, name: &str| only == name || is_group(only, name);
+    if let Some(only) = args
+        .only
+        .iter()
+        .find(|only| !known.iter().any(|name| names(only, name)))
+    {
+        return Err(unknown(only, &known));
     }
-    let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| names(only, name));
     let runtime = crate::vm::runtime()?;
     runtime.block_on(prepare::programs(&AgentOs::builder()))?;
     let mut table = Table::default();

@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Listen beyond loopback although nobody is authenticated.
     pub allow_insecure_bind: bool,
+    /// Take over from a server that serves the same data directory.
+    pub take_over: bool,
     /// Bounds of the server.
     pub limits: ServerLimits,
     /// How the log is written.
@@ -185,6 +187,7 @@ impl ServerConfig {
             origins: Vec::new(),
             tls: None,
             allow_insecure_bind: false,
+            take_over: false,
             limits: ServerLimits::default(),
             log_format: None,
             vms: Vec::new(),

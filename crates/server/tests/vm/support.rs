@@ -39,7 +39,6 @@ impl Client {
     }
 
     async fn over(registry: Registry, transport: Transport) -> Self {
-        agentos_server::init_logs(agentos_server::LogFormat::Text);
         let key = Key::new(["k"]);
         let made = registry
             .actors()
