@@ -39,7 +39,13 @@ pub(crate) fn serve(address: &str, directory: &str) -> io::Result<()> {
         while let Ok((stream, _)) = listener.accept() {
             stream.set_nonblocking(true)?;
             let (input, output) = (Vec::new(), Vec::new());
-            clients.push(Client { stream, kind: Kind::Head, input, output, closing: false });
+            clients.push(Client {
+                stream,
+                kind: Kind::Head,
+                input,
+                output,
+                closing: false,
+            });
         }
         let now = message(directory);
         if now != known {
@@ -52,7 +58,10 @@ pub(crate) fn serve(address: &str, directory: &str) -> io::Result<()> {
 }
 
 fn message(directory: &Path) -> String {
-    fs::read_to_string(directory.join("message.txt")).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(directory.join("message.txt"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 impl Client {
@@ -101,7 +110,11 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        if self.closing { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        if self.closing {
+            Err(ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn answer(&mut self, directory: &Path) {
@@ -110,10 +123,20 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&self.input[..end]).into_owned();
         self.input.drain(..end + 4);
-        let path = head.split(' ').nth(1).unwrap_or("/").split('?').next().unwrap_or("/").to_owned();
+        let path = head
+            .split(' ')
+            .nth(1)
+            .unwrap_or("/")
+            .split('?')
+            .next()
+            .unwrap_or("/")
+            .to_owned();
         let value = |name: &str| {
             let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-            lines.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+            lines
+                .into_iter()
+                .find(|(own, _)| own.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim().to_owned())
         };
         if let Some(key) = value("sec-websocket-key") {
             self.kind = Kind::Socket;
@@ -124,7 +147,9 @@ impl Client {
             self.frame(1, hello.as_bytes());
         } else if path == "/events" {
             self.kind = Kind::Events;
-            self.output.extend(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n: hello\n\n");
+            self.output.extend(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n: hello\n\n",
+            );
         } else {
             self.file(directory, if path == "/" { "/index.html" } else { &path });
         }
@@ -132,22 +157,32 @@ impl Client {
 
     fn file(&mut self, directory: &Path, path: &str) {
         let name = path.trim_start_matches('/');
-        let found = if name.contains("..") { None } else { fs::read(directory.join(name)).ok() };
+        let found = if name.contains("..") {
+            None
+        } else {
+            fs::read(directory.join(name)).ok()
+        };
         let kind = match name.rsplit('.').next() {
             Some("html") => "text/html",
             Some("js") => "text/javascript",
             _ => "text/plain",
         };
         let (status, body) = found.map_or(("404 Not Found", b"no such file\n".to_vec()), |body| ("200 OK", body));
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\n", body.len());
-        self.output.extend(format!("{head}Set-Cookie: seen=yes; Path=/\r\nConnection: close\r\n\r\n").bytes());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        self.output
+            .extend(format!("{head}Set-Cookie: seen=yes; Path=/\r\nConnection: close\r\n\r\n").bytes());
         self.output.extend(body);
         self.closing = true;
     }
 
     /// Sends one whole frame back, unmasked; whether there was one.
     fn echo(&mut self) -> bool {
-        let &[first, second, ..] = self.input.as_slice() else { return false };
+        let &[first, second, ..] = self.input.as_slice() else {
+            return false;
+        };
         let (size, start) = match usize::from(second & 0x7f) {
             126 if self.input.len() >= 4 => (usize::from(u16::from_be_bytes([self.input[2], self.input[3]])), 4),
             126 => return false,
@@ -205,7 +240,12 @@ fn sha1(data: &[u8]) -> [u8; 20] {
                 2 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6_u32),
             };
-            let next = a.rotate_left(5).wrapping_add(mix).wrapping_add(e).wrapping_add(constant).wrapping_add(*word);
+            let next = a
+                .rotate_left(5)
+                .wrapping_add(mix)
+                .wrapping_add(e)
+                .wrapping_add(constant)
+                .wrapping_add(*word);
             (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
         }
         for (own, more) in state.iter_mut().zip([a, b, c, d, e]) {
