@@ -86,7 +86,7 @@ fn credentials(authority: &str) -> Option<(Option<String>, Option<String>)> {
         percent_decode_str(text)
             .decode_utf8()
             .ok()
-            .map(|text| text.into_owned())
+            .map(std::borrow::Cow::into_owned)
     };
     Some(match credentials.split_once(':') {
         None => (Some(decode(credentials)?), None),

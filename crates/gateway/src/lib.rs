@@ -45,7 +45,7 @@ mod ws;
 
 /// The guide's examples, which are compiled with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/serving.md")]
+#[doc = include_str!("../../../docs/gateway.md")]
 struct Guide;
 
 pub use body::{Body, BodyError};
