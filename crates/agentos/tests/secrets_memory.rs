@@ -5,7 +5,7 @@
 //! have written there. The same search finds the placeholder, so it would find the value. What lies outside of memories (files,
 //! environments, the audit trail, errors, what the host prints) is searched while the request is under way, and at the end.
 // A test that cannot go on fails.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/https.rs"]
 mod https;

@@ -3,7 +3,7 @@
 //!
 //! Sizes fit a small machine; `AGENTOS_FULL=1` runs the numbers of the specification.
 // A test that cannot go on fails.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
