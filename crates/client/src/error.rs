@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The server answered with an error: `group` and `code` say which.
-    #[error("{}/{}: {}", .0.group, .0.code, .0.message)]
+    #[error("{} ({}/{})", .0.message, .0.group, .0.code)]
     Actor(ActorError),
     /// The server could not be reached, or went away before it answered.
     #[error("server {endpoint} cannot be reached: {reason}")]
