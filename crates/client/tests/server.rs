@@ -1,4 +1,5 @@
 //! The client against a real gateway: one counter, over HTTP and WebSocket, with losses, refusals and bytes.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, Failure, HookContext, Registry,
@@ -105,7 +106,7 @@ async fn calls_over_http_and_events_over_a_connection() {
         assert_eq!(changed.next().await.unwrap().unwrap()[0], Value::from(5));
         let bytes = Value::Bytes(vec![0, 255, 7].into());
         assert_eq!(connection.call("echo", vec![bytes.clone()]).await.unwrap(), bytes);
-        assert_eq!(counter.call("echo", &[bytes.clone()]).await.unwrap(), bytes);
+        assert_eq!(counter.call("echo", std::slice::from_ref(&bytes)).await.unwrap(), bytes);
         for error in [
             counter.call("fail", &[]).await.unwrap_err(),
             connection.call("fail", vec![]).await.unwrap_err(),

@@ -92,7 +92,7 @@ fn registry(config: ServerConfig, data_dir: PathBuf) -> Result<Registry, ServeEr
             builder = config
                 .vms
                 .into_iter()
-                .fold(builder, |builder, (name, vm)| builder.vm(name, vm))
+                .fold(builder, |builder, (name, vm)| builder.vm(name, vm));
         }
     }
     Ok(builder.build()?)

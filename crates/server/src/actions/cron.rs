@@ -22,10 +22,7 @@ async fn schedule(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Va
     let overlap = job.take("overlap").map(|arg| arg.word(&["allow", "skip", "queue"]));
     let action = job.need("action");
     if !action.is_object() {
-        return Err(action
-            .refuse::<Value>("an object with type, \"exec\" or \"session\"")
-            .unwrap_err()
-            .into());
+        return Ok(action.refuse("an object with type, \"exec\" or \"session\"")?);
     }
     let new = NewCronJob {
         id: job.text("id")?,
