@@ -9,6 +9,7 @@ use crate::error::Error;
 use agentos_client::{Client, Value, Vm};
 use agentos_server::{Registry, Running, VmDefinition};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A server with a data directory of its own.
@@ -20,7 +21,10 @@ struct House {
 
 impl House {
     async fn new() -> Result<Self, Error> {
-        let directory = std::env::temp_dir().join(format!("agentos-bench-{}", std::process::id()));
+        // Never the same twice: what the last house closes after its end must not meet files of the next.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("agentos-bench-{}-{number}", std::process::id()));
         let registry = Registry::builder()
             .vm("vm", VmDefinition::default())
             .data_dir(&directory);

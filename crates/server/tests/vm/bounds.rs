@@ -5,6 +5,10 @@ use agentos_server::VmDefinition;
 use agentos_server::actor::cron::CronLimits;
 use serde_json::json;
 
+#[allow(
+    clippy::field_reassign_with_default,
+    reason = "the limits cannot be built from outside their crate otherwise"
+)]
 async fn limited(previews: usize, jobs: u64) -> Client {
     let mut cron = CronLimits::default();
     cron.jobs = jobs;

@@ -124,6 +124,7 @@ impl<A: Into<Value>, B: Into<Value>, C: Into<Value>> From<(A, B, C)> for Args {
 }
 
 /// A value from JSON.
+#[allow(clippy::needless_pass_by_value, reason = "callers write the value in place")]
 pub(crate) fn json(value: serde_json::Value) -> Value {
     Value::from_serialize(&value).expect("a value")
 }
