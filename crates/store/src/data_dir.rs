@@ -18,6 +18,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 
 use crate::database::{Database, Options};
@@ -31,6 +32,8 @@ pub struct DataDir {
     headroom: Arc<Headroom>,
     vfs: Option<String>,
     // Last: the lock outlives everything it guards.
+    /// Held while the key is read or made: two that made one at the same time would seal with different keys.
+    making_key: Mutex<()>,
     _lock: Lock,
 }
 
@@ -62,6 +65,7 @@ impl DataDir {
             index,
             headroom,
             vfs,
+            making_key: Mutex::new(()),
             _lock: lock,
         };
         opened.complete_destroys()?;
@@ -133,6 +137,7 @@ impl DataDir {
     /// The key of sealed values that belongs to this directory; made at the first call. Operators who supply a key of their
     /// own do not call this.
     pub fn seal_key(&self) -> Result<crate::SealKey> {
+        let _one_at_a_time = self.making_key.lock();
         crate::SealKey::from_file(&self.path.join("seal.key"))
     }
 
@@ -297,6 +302,25 @@ mod tests {
             Some(Headroom::with(0, 0, || Err(std::io::Error::other("not measured")))),
             None,
         )
+    }
+
+    #[test]
+    fn whoever_asks_first_for_the_key_all_get_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = open(&directory.path().join("data")).unwrap();
+        let start = std::sync::Barrier::new(32);
+        let sealed: Vec<Vec<u8>> = std::thread::scope(|scope| {
+            let ask = || {
+                start.wait();
+                data.seal_key().unwrap().seal("context", b"secret").unwrap()
+            };
+            let askers: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
+            askers.into_iter().map(|asker| asker.join().unwrap()).collect()
+        });
+        let key = data.seal_key().unwrap();
+        for sealed in sealed {
+            assert_eq!(&**key.open("context", &sealed).unwrap(), b"secret");
+        }
     }
 
     #[test]
