@@ -41,7 +41,10 @@ fn every_result_has_its_shape() {
         let number = |field: &str| row[field].as_f64().is_some_and(f64::is_finite);
         assert!(number("p50") && number("p95"), "{row}");
         assert!(row["samples"].as_u64().is_some_and(|samples| samples > 0), "{row}");
-        assert!(matches!(row["unit"].as_str(), Some("us" | "ns" | "bytes")), "{row}");
+        assert!(
+            matches!(row["unit"].as_str(), Some("us" | "ns" | "bytes" | "1/s")),
+            "{row}"
+        );
         if row["baseline"].is_null() {
             assert!(row["ratio"].is_null(), "{row}");
         } else {
