@@ -7,3 +7,4 @@ export type * from "./network.js";
 export type * from "./processes.js";
 export type * from "./sessions.js";
 export type * from "./vm.js";
+export type * from "./client.js";
