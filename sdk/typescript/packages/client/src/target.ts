@@ -1,6 +1,6 @@
 /** Which actor a handle means, and how its id is found. */
 import { actorUrl } from "./endpoint.js";
-import { ActorError, clientError } from "./errors.js";
+import { ActorError, clientError, isActorError } from "./errors.js";
 import { deadline, orAbort } from "./deadline.js";
 import type { Http } from "./http.js";
 import { toBase64 } from "./wire/base64.js";
@@ -62,17 +62,28 @@ async function find(http: Http, query: Exclude<Query, { kind: "id" }>): Promise<
   try {
     const namespace = `namespace=${encodeURIComponent(http.endpoint.namespace)}`;
     if (query.kind === "getOrCreate") {
-      const answer = await http.control("PUT", `/actors?${namespace}`, limit.signal, creation(query.name, query.key, query.input));
+      const request = creation(query.name, query.key, query.input);
+      const answer = await twice(() => http.control("PUT", `/actors?${namespace}`, limit.signal, request));
       return actorId((answer as { actor?: unknown } | null)?.actor, query.name);
     }
     const asked = `${namespace}&name=${encodeURIComponent(query.name)}&key=${encodeURIComponent(query.key)}`;
-    const answer = await http.control("GET", `/actors?${asked}`, limit.signal);
+    const answer = await twice(() => http.control("GET", `/actors?${asked}`, limit.signal));
     const actors = (answer as { actors?: unknown } | null)?.actors;
     if (!Array.isArray(actors)) throw clientError("protocol", "the server answers something that is no list of actors");
     if (actors.length === 0) throw notFound(query);
     return actorId(actors[0], query.name);
   } finally {
     limit.end();
+  }
+}
+
+/** Asks again if the server went away: a connection that was kept from before may have ended with a former server. */
+async function twice<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isActorError(error) || !error.is("client", "unreachable")) throw error;
+    return await ask();
   }
 }
 

@@ -42,6 +42,8 @@ export interface Calls<Actions> {
 
 /** Events. */
 export interface Subscriptions<Events> {
+  /** Only a type: which events there are. */
+  readonly "~events"?: Events;
   /** Listens to an event. */
   on<Name extends EventName<Events>>(event: Name, listener: (...args: EventArgs<Events, Name>) => void): Unsubscribe;
   /** Listens to an event, once. */

@@ -60,6 +60,8 @@ export class FakeSocket implements SocketLike {
   sent: any[] = [];
   closed: { code: number | undefined; reason: string | undefined } | undefined;
   terminated = false;
+  /** Whether the server has ended it. */
+  ended = false;
   asked = 0;
   #heard: (() => void) | undefined;
   #handlers = new Map<string, Handler[]>();
@@ -110,6 +112,7 @@ export class FakeSocket implements SocketLike {
     this.message("Error", { group, code, message: `${group} ${code}`, actionId });
   }
   end(reason = "", code = 1011): void {
+    this.ended = true;
     this.tell("close", { code, reason });
   }
   /** Names of actions and events, in the order in which they were sent. */
