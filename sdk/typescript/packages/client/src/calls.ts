@@ -64,7 +64,11 @@ export class Caller {
   }
 
   /** Sends a message to a queue. */
-  async queue(name: string, body: unknown, options: InvokeOptions & { wait: boolean; waitMs?: number }): Promise<QueueResponse> {
+  async queue(
+    name: string,
+    body: unknown,
+    options: InvokeOptions & { wait: boolean; waitMs?: number },
+  ): Promise<QueueResponse> {
     const codec = this.#codec();
     const message = codec.queue({ name, body, wait: options.wait, timeout: options.waitMs });
     return codec.queueResponse((await this.#post(`/queue/${escape(name)}`, name, message, options)).body);
@@ -83,7 +87,10 @@ export class Caller {
     const { clock } = this.http.platform;
     const limit = deadline(clock, name, this.timeout(name, options), options.signal);
     try {
-      return await this.#found((id) => repeating(clock, limit.signal, () => this.#once(id, path, body, limit.signal)), limit.signal);
+      return await this.#found(
+        (id) => repeating(clock, limit.signal, () => this.#once(id, path, body, limit.signal)),
+        limit.signal,
+      );
     } finally {
       limit.end();
     }

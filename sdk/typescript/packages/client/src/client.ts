@@ -17,7 +17,10 @@ import type { AnyDefinitions } from "./types/definition.js";
 const NAME_MAX = 64;
 
 /** A client on a platform. */
-export function makeClient<Registry>(options: string | ClientOptions | undefined, platform: Platform): Client<Registry> {
+export function makeClient<Registry>(
+  options: string | ClientOptions | undefined,
+  platform: Platform,
+): Client<Registry> {
   const given = typeof options === "string" ? { endpoint: options } : (options ?? {});
   if (typeof given !== "object" || given === null) throw invalidArgument("endpoint", "a URL or options", given);
   const http = new Http(readEndpoint(given), given.fetch ? { ...platform, fetch: given.fetch } : platform);

@@ -14,7 +14,8 @@ export function deadline(clock: Clock, what: string, ms: number, outer?: AbortSi
   const follow = (): void => controller.abort(outer?.reason);
   if (outer?.aborted) follow();
   outer?.addEventListener("abort", follow, { once: true });
-  const late = (): void => controller.abort(clientError("timed_out", `${what} was not answered within ${ms} ms`, { timeoutMs: ms }));
+  const late = (): void =>
+    controller.abort(clientError("timed_out", `${what} was not answered within ${ms} ms`, { timeoutMs: ms }));
   const cancel = ms > 0 && Number.isFinite(ms) ? clock.after(ms, late) : undefined;
   return {
     signal: controller.signal,

@@ -54,7 +54,8 @@ export interface Endpoint {
 /** Checks options. */
 export function readEndpoint(options: ClientOptions): Endpoint {
   const { encoding = "bare", headers = {} } = options;
-  if (!["bare", "json", "cbor"].includes(encoding)) throw invalidArgument("encoding", '"bare", "json" or "cbor"', encoding);
+  if (!["bare", "json", "cbor"].includes(encoding))
+    throw invalidArgument("encoding", '"bare", "json" or "cbor"', encoding);
   const place = readUrl(options.endpoint ?? DEFAULT_ENDPOINT);
   return {
     url: place.url,
@@ -87,7 +88,8 @@ function milliseconds(path: string, value: number | undefined, otherwise: number
 }
 
 function readUrl(text: string): { url: string; namespace: string | undefined; token: string | undefined } {
-  const refuse = (expected: string): Error => clientError("invalid_argument", `endpoint: expected ${expected}`, { path: "endpoint", expected });
+  const refuse = (expected: string): Error =>
+    clientError("invalid_argument", `endpoint: expected ${expected}`, { path: "endpoint", expected });
   let url: URL;
   try {
     url = new URL(text);

@@ -118,8 +118,6 @@ export type ClientErrorCode =
   | "overloaded"
   /** The connection was disposed. */
   | "disposed"
-  /** The server closed the connection for good; `metadata.reason` is its word. */
-  | "closed"
   /** An argument of this package's own functions is not accepted. */
   | "invalid_argument"
   /** A message is larger than the bound. */
@@ -133,5 +131,9 @@ export function clientError(code: ClientErrorCode, message: string, metadata?: u
 /** The error for an argument that is not accepted. The value is named by its kind, never shown: it may be a secret. */
 export function invalidArgument(path: string, expected: string, value: unknown): ActorError {
   const received = value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
-  return clientError("invalid_argument", `${path}: expected ${expected}, received ${received}`, { path, expected, received });
+  return clientError("invalid_argument", `${path}: expected ${expected}, received ${received}`, {
+    path,
+    expected,
+    received,
+  });
 }

@@ -14,7 +14,12 @@ import type { ActionRequest, Handle, HandleMembers } from "./types/client.js";
 import type { AnyActions, AnyEvents } from "./types/definition.js";
 
 /** A handle. Asks the server nothing. */
-export function makeHandle(http: Http, connections: Connections, query: Query, source: ParamsSource): Handle<AnyActions, AnyEvents> {
+export function makeHandle(
+  http: Http,
+  connections: Connections,
+  query: Query,
+  source: ParamsSource,
+): Handle<AnyActions, AnyEvents> {
   const target = new Target(http, query);
   const caller = new Caller(http, target, source);
   const shared = new SharedConnection(caller, connections);

@@ -51,7 +51,12 @@ export class Http {
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof ActorError) throw error;
-      throw clientError("unreachable", `server ${this.endpoint.url} cannot be reached: ${reason(error)}`, undefined, error);
+      throw clientError(
+        "unreachable",
+        `server ${this.endpoint.url} cannot be reached: ${reason(error)}`,
+        undefined,
+        error,
+      );
     }
   }
 
@@ -65,7 +70,12 @@ export class Http {
     try {
       return JSON.parse(new TextDecoder().decode(answer.body)) as unknown;
     } catch (cause) {
-      throw clientError("protocol", `the server ${this.endpoint.url} answers something that is no JSON`, undefined, cause);
+      throw clientError(
+        "protocol",
+        `the server ${this.endpoint.url} answers something that is no JSON`,
+        undefined,
+        cause,
+      );
     }
   }
 
@@ -101,7 +111,9 @@ export function refusal(answer: HttpAnswer, codec: Codec): ActorError {
       // The next one, or the text below.
     }
   }
-  return clientError("protocol", `status ${answer.status} without an error that can be read`, { status: answer.status });
+  return clientError("protocol", `status ${answer.status} without an error that can be read`, {
+    status: answer.status,
+  });
 }
 
 function tooLarge(maximum: number, observed: number): never {

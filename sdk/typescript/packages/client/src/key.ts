@@ -27,5 +27,9 @@ export function writeKey(key: Key | undefined): string {
 
 function tooLong(path: string, maximum: number, observed: number): Error {
   const expected = `at most ${maximum} bytes`;
-  return clientError("invalid_argument", `${path}: expected ${expected}, received ${observed}`, { path, expected, received: observed });
+  return clientError("invalid_argument", `${path}: expected ${expected}, received ${observed}`, {
+    path,
+    expected,
+    received: observed,
+  });
 }

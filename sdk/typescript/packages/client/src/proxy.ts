@@ -6,7 +6,18 @@
 
 /** Names that are never actions, because some object of this package has them, or `await` asks for them. */
 export const RESERVED: ReadonlySet<string> = new Set([
-  "action", "send", "connect", "fetch", "webSocket", "resolve", "reload", "getGatewayUrl", "on", "once", "dispose", "then",
+  "action",
+  "send",
+  "connect",
+  "fetch",
+  "webSocket",
+  "resolve",
+  "reload",
+  "getGatewayUrl",
+  "on",
+  "once",
+  "dispose",
+  "then",
 ]);
 
 /** Runs an action. */

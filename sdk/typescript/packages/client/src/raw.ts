@@ -9,7 +9,11 @@ import type { SocketLike } from "./platform/platform.js";
 const NEVER = new AbortController().signal;
 
 /** A request to the actor's HTTP handler, passed on as it is. */
-export async function rawFetch(caller: Caller, input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+export async function rawFetch(
+  caller: Caller,
+  input: string | URL | Request,
+  init: RequestInit = {},
+): Promise<Response> {
   const request = input instanceof Request ? input : undefined;
   const signal = init.signal ?? request?.signal ?? NEVER;
   const id = await caller.target.resolve(signal);
@@ -34,12 +38,17 @@ export async function rawSocket(caller: Caller, path = "", protocols: string | s
   if (params !== undefined) offered.push(`rivet_conn_params.${escape(params)}`);
   const { endpoint, platform } = caller.http;
   const below = path === "" ? "" : pathOf(path);
-  return platform.openSocket(socketUrl(endpoint, id, `/websocket${below}`), offered.concat(protocols), endpoint.maxMessageSize);
+  return platform.openSocket(
+    socketUrl(endpoint, id, `/websocket${below}`),
+    offered.concat(protocols),
+    endpoint.maxMessageSize,
+  );
 }
 
 /** Path and query, with a slash in front. */
 function pathOf(input: string | URL): string {
-  if (typeof input !== "string" && !(input instanceof URL)) throw invalidArgument("input", "a path, a URL or a request", input);
+  if (typeof input !== "string" && !(input instanceof URL))
+    throw invalidArgument("input", "a path, a URL or a request", input);
   const url = new URL(input, "http://actor");
   return `${url.pathname}${url.search}`;
 }

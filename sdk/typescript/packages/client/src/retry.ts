@@ -38,7 +38,9 @@ export async function repeating<T>(clock: Clock, signal: AbortSignal, attempt: (
 
 /** Whether the actor behind a known id is gone, so that its key may lead to another. */
 export function isGone(error: unknown): boolean {
-  return isActorError(error) && error.group === "actor" && (error.code === "not_found" || error.code.startsWith("destroyed"));
+  return (
+    isActorError(error) && error.group === "actor" && (error.code === "not_found" || error.code.startsWith("destroyed"))
+  );
 }
 
 /** Whether no further attempt to connect can succeed. */

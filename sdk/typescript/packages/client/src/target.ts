@@ -120,5 +120,8 @@ function actorId(actor: unknown, name: string): string {
 }
 
 function notFound(query: { name: string; key: string }): Error {
-  return new ActorError("actor", "not_found", "The actor does not exist or was destroyed.", { name: query.name, key: query.key });
+  return new ActorError("actor", "not_found", "The actor does not exist or was destroyed.", {
+    name: query.name,
+    key: query.key,
+  });
 }

@@ -169,7 +169,13 @@ test("a refusal ends the connection and all that waits for it", async () => {
   connection.onClose(({ reason, reconnecting }) => closes.push([reason, reconnecting]));
   const call = connection.exec!("a");
   await settle();
-  stage.socket.message("Error", { group: "user", code: "forbidden", message: "Forbidden", metadata: { why: "x" }, actionId: null });
+  stage.socket.message("Error", {
+    group: "user",
+    code: "forbidden",
+    message: "Forbidden",
+    metadata: { why: "x" },
+    actionId: null,
+  });
   stage.socket.end("user.forbidden");
   const error = await fails(call, "user/forbidden");
   assert.deepEqual([error.message, error.metadata], ["Forbidden", { why: "x" }]);
@@ -191,7 +197,14 @@ for (const reason of ["actor.destroyed", "auth.unauthorized", "user.kicked#ray1"
   });
 }
 
-for (const reason of ["", "ws.going_away", "guard.service_unavailable", "actor.stopping", "auth.auth_timeout", "what?"]) {
+for (const reason of [
+  "",
+  "ws.going_away",
+  "guard.service_unavailable",
+  "actor.stopping",
+  "auth.auth_timeout",
+  "what?",
+]) {
   test(`a close with ${JSON.stringify(reason)} is not for good`, async () => {
     const stage = new Stage();
     const connection = await opened(stage);
@@ -247,7 +260,14 @@ test("a silent server is asked, and left if it stays silent", async () => {
 });
 
 test("frames that are none of the protocol end the socket, and another is opened", async () => {
-  const garbage = ["", "{", "null", '{"body":{}}', '{"body":{"tag":"Init"}}', '{"body":{"tag":"ActionResponse","val":{"id":-1}}}'];
+  const garbage = [
+    "",
+    "{",
+    "null",
+    '{"body":{}}',
+    '{"body":{"tag":"Init"}}',
+    '{"body":{"tag":"ActionResponse","val":{"id":-1}}}',
+  ];
   for (const data of [...garbage, new ArrayBuffer(3), { a: 1 }]) {
     const stage = new Stage();
     const connection = await opened(stage);
@@ -377,7 +397,11 @@ test("refusals without effect are repeated, a few times", async () => {
   const stage = new Stage();
   const connection = await opened(stage);
   const call = connection.exec!("a");
-  for (const [id, wait] of [[0, 25], [1, 50], [2, 100]] as const) {
+  for (const [id, wait] of [
+    [0, 25],
+    [1, 50],
+    [2, 100],
+  ] as const) {
     await settle();
     stage.socket.fail(id, "actor", "stopping");
     await stage.clock.advance(wait);
@@ -401,7 +425,10 @@ test("calls are bounded, and one that cannot be written fails alone", async () =
   void connection.dispose();
   await Promise.all(calls);
   const other = await opened(stage);
-  await fails(other.exec!("a", () => {}), "client/invalid_argument");
+  await fails(
+    other.exec!("a", () => {}),
+    "client/invalid_argument",
+  );
   const cycle: { self?: object } = {};
   cycle.self = cycle;
   await fails(other.exec!("a", cycle), "client/invalid_argument");

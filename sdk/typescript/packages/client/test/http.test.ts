@@ -34,19 +34,29 @@ for (const encoding of ["bare", "json", "cbor"] as Encoding[]) {
       response.end(result(encoding, sent));
     };
     const options = { encoding, token: "s#cret", headers: { "x-mine": "1" }, vm: { params: { user: "Zoë" } } };
-    await against(answer, async (vm, { seen }) => {
-      assert.deepEqual(await vm.exec("ls"), output);
-      assert.deepEqual(await vm.policy.explain("a"), output);
-      const [find, exec, explain] = seen;
-      assert.deepEqual([find!.method, find!.url], ["PUT", "/actors?namespace=default"]);
-      assert.deepEqual(JSON.parse(find!.body.toString()), { name: "vm", key: "k", runner_name_selector: "default", crash_policy: "sleep" });
-      assert.deepEqual([exec!.method, exec!.url], ["POST", "/gateway/a1/action/exec"]);
-      assert.equal(explain!.url, "/gateway/a1/action/policy.explain");
-      assert.equal(seen.length, 3);
-      for (const { headers } of seen) assert.deepEqual([headers["x-rivet-token"], headers["x-mine"]], ["s#cret", "1"]);
-      assert.equal(exec!.headers["x-rivet-encoding"], encoding);
-      assert.equal(exec!.headers["x-rivet-conn-params"], '{"user":"Zo\\u00eb"}');
-    }, options);
+    await against(
+      answer,
+      async (vm, { seen }) => {
+        assert.deepEqual(await vm.exec("ls"), output);
+        assert.deepEqual(await vm.policy.explain("a"), output);
+        const [find, exec, explain] = seen;
+        assert.deepEqual([find!.method, find!.url], ["PUT", "/actors?namespace=default"]);
+        assert.deepEqual(JSON.parse(find!.body.toString()), {
+          name: "vm",
+          key: "k",
+          runner_name_selector: "default",
+          crash_policy: "sleep",
+        });
+        assert.deepEqual([exec!.method, exec!.url], ["POST", "/gateway/a1/action/exec"]);
+        assert.equal(explain!.url, "/gateway/a1/action/policy.explain");
+        assert.equal(seen.length, 3);
+        for (const { headers } of seen)
+          assert.deepEqual([headers["x-rivet-token"], headers["x-mine"]], ["s#cret", "1"]);
+        assert.equal(exec!.headers["x-rivet-encoding"], encoding);
+        assert.equal(exec!.headers["x-rivet-conn-params"], '{"user":"Zo\\u00eb"}');
+      },
+      options,
+    );
   });
 }
 
@@ -58,11 +68,14 @@ test("errors are raised in the class that is theirs, whatever encoding they come
     [{ group: "agentos", code: "ENOENT", message: "ENOENT: no such file" }, "ActorError"],
   ] as const;
   for (const [shape, kind] of cases) {
-    await against((_, response) => json(response, 400, shape), async (vm) => {
-      const error = await fails(vm.stat("/x"), `${shape.group}/${shape.code}`);
-      assert.deepEqual([error.name, error.constructor.name, error.message], [kind, kind, shape.message]);
-      assert.deepEqual(JSON.parse(JSON.stringify(error)), shape);
-    });
+    await against(
+      (_, response) => json(response, 400, shape),
+      async (vm) => {
+        const error = await fails(vm.stat("/x"), `${shape.group}/${shape.code}`);
+        assert.deepEqual([error.name, error.constructor.name, error.message], [kind, kind, shape.message]);
+        assert.deepEqual(JSON.parse(JSON.stringify(error)), shape);
+      },
+    );
   }
 });
 
@@ -75,7 +88,8 @@ test("an answer that is no answer is an error of the protocol", async () => {
     [500, "application/json", "{"],
   ];
   for (const [status, type, body] of bodies) {
-    const answer = (_: Seen, response: ServerResponse): void => void response.writeHead(status, { "content-type": type }).end(body);
+    const answer = (_: Seen, response: ServerResponse): void =>
+      void response.writeHead(status, { "content-type": type }).end(body);
     await against(answer, async (vm) => void (await fails(vm.stat("/x"), "client/protocol")));
   }
 });
@@ -87,34 +101,50 @@ test("an answer beyond the bound is refused, announced or not", async () => {
       response.writeHead(200, announced ? { "content-length": large.length } : {});
       response.end(large);
     };
-    await against(answer, async (vm) => {
-      const error = await fails(vm.stat("/x"), "client/message_too_large");
-      assert.deepEqual([error.metadata.limit, error.metadata.capacity], ["maxMessageSize", 1000]);
-    }, { maxMessageSize: 1000 });
+    await against(
+      answer,
+      async (vm) => {
+        const error = await fails(vm.stat("/x"), "client/message_too_large");
+        assert.deepEqual([error.metadata.limit, error.metadata.capacity], ["maxMessageSize", 1000]);
+      },
+      { maxMessageSize: 1000 },
+    );
   }
 });
 
 test("a redirect is not followed: the token stays here", async () => {
-  await against(() => assert.fail("nobody comes here"), async (_, target) => {
-    const answer = (_: Seen, response: ServerResponse): void => void response.writeHead(307, { location: target.url }).end();
-    await against(answer, async (vm) => {
-      await fails(vm.stat("/x"), "client/unreachable");
-      assert.equal(target.seen.length, 0);
-    }, { token: "secret" });
-  });
+  await against(
+    () => assert.fail("nobody comes here"),
+    async (_, target) => {
+      const answer = (_: Seen, response: ServerResponse): void =>
+        void response.writeHead(307, { location: target.url }).end();
+      await against(
+        answer,
+        async (vm) => {
+          await fails(vm.stat("/x"), "client/unreachable");
+          assert.equal(target.seen.length, 0);
+        },
+        { token: "secret" },
+      );
+    },
+  );
 });
 
 test("a server that does not answer is waited for as long as the caller says", async () => {
   const held: ServerResponse[] = [];
-  await against((_, response) => held.push(response), async (vm) => {
-    const error = await fails(vm.exec("make"), "client/timed_out");
-    assert.match(error.message, /exec was not answered within 50 ms/);
-    const controller = new AbortController();
-    const call = failure(vm.exec("make", { signal: controller.signal }));
-    controller.abort(new Error("enough"));
-    assert.match((await call).message, /enough/);
-    await fails(vm.action({ name: "x", timeoutMs: 20 }), "client/timed_out");
-  }, { callTimeoutMs: 50 });
+  await against(
+    (_, response) => held.push(response),
+    async (vm) => {
+      const error = await fails(vm.exec("make"), "client/timed_out");
+      assert.match(error.message, /exec was not answered within 50 ms/);
+      const controller = new AbortController();
+      const call = failure(vm.exec("make", { signal: controller.signal }));
+      controller.abort(new Error("enough"));
+      assert.match((await call).message, /enough/);
+      await fails(vm.action({ name: "x", timeoutMs: 20 }), "client/timed_out");
+    },
+    { callTimeoutMs: 50 },
+  );
 });
 
 test("a server that breaks off, and one that is not there, cannot be reached", async () => {
@@ -133,22 +163,38 @@ test("a server that breaks off, and one that is not there, cannot be reached", a
 
 test("what is not the actor that was asked for is refused", async () => {
   for (const body of [null, {}, { actors: 5 }, { actors: [{}] }, { actors: [{ actor_id: "a1", name: "other" }] }]) {
-    await against((_, response) => json(response, 200, body), async (_, server, client) => {
-      await fails(client.vm.get("k").stat("/x"), "client/protocol");
-      void server;
-    });
+    await against(
+      (_, response) => json(response, 200, body),
+      async (_, server, client) => {
+        await fails(client.vm.get("k").stat("/x"), "client/protocol");
+        void server;
+      },
+    );
   }
-  await against((_, response) => json(response, 200, { actors: [] }), async (_vm, _server, client) => {
-    await fails(client.vm.get("k").stat("/x"), "actor/not_found");
-  });
+  await against(
+    (_, response) => json(response, 200, { actors: [] }),
+    async (_vm, _server, client) => {
+      await fails(client.vm.get("k").stat("/x"), "actor/not_found");
+    },
+  );
 });
 
 test("an actor that is gone is asked for once more; what had no effect is repeated", async () => {
-  for (const [code, group, asked, called] of [["not_found", "actor", 2, 2], ["service_unavailable", "guard", 1, 5], ["action_not_found", "actor", 1, 1]] as const) {
-    await against((_, response) => json(response, 404, { group, code, message: "x" }), async (vm, { seen }) => {
-      await fails(vm.stat("/x"), `${group}/${code}`);
-      assert.deepEqual([seen.filter(({ method }) => method === "PUT").length, seen.filter(({ method }) => method === "POST").length], [asked, called]);
-    });
+  for (const [code, group, asked, called] of [
+    ["not_found", "actor", 2, 2],
+    ["service_unavailable", "guard", 1, 5],
+    ["action_not_found", "actor", 1, 1],
+  ] as const) {
+    await against(
+      (_, response) => json(response, 404, { group, code, message: "x" }),
+      async (vm, { seen }) => {
+        await fails(vm.stat("/x"), `${group}/${code}`);
+        assert.deepEqual(
+          [seen.filter(({ method }) => method === "PUT").length, seen.filter(({ method }) => method === "POST").length],
+          [asked, called],
+        );
+      },
+    );
   }
 });
 
@@ -174,17 +220,29 @@ test("queues, raw requests and addresses", async () => {
     if (request.url.includes("/queue/")) return json(response, 200, { status: "completed", response: 5 });
     response.writeHead(201, { "x-theirs": "1" }).end(`${request.method} ${request.url} ${request.body.toString()}`);
   };
-  await against(answer, async (vm, server) => {
-    assert.deepEqual(await vm.send("jobs", { id: 1 }, { wait: true, timeout: 2500 }), { status: "completed", response: 5 });
-    assert.deepEqual(JSON.parse(server.seen.at(-1)!.body.toString()), { body: { id: 1 }, name: "jobs", wait: true, timeout: 2500 });
-    const raw = await vm.fetch("/fetch/tok/x?y=1", { method: "POST", body: "hi", headers: { "x-mine": "1" } });
-    assert.deepEqual([raw.status, raw.headers.get("x-theirs")], [201, "1"]);
-    assert.equal(await raw.text(), "POST /gateway/a1/request/fetch/tok/x?y=1 hi");
-    assert.equal(server.seen.at(-1)!.headers["x-mine"], "1");
-    const again = await vm.fetch(new Request("http://anywhere/p?q", { method: "PUT", body: "b" }));
-    assert.equal(await again.text(), "PUT /gateway/a1/request/p?q b");
-    assert.equal(await vm.getGatewayUrl(), `${server.url}/gateway/a1`);
-  }, { encoding: "json" });
+  await against(
+    answer,
+    async (vm, server) => {
+      assert.deepEqual(await vm.send("jobs", { id: 1 }, { wait: true, timeout: 2500 }), {
+        status: "completed",
+        response: 5,
+      });
+      assert.deepEqual(JSON.parse(server.seen.at(-1)!.body.toString()), {
+        body: { id: 1 },
+        name: "jobs",
+        wait: true,
+        timeout: 2500,
+      });
+      const raw = await vm.fetch("/fetch/tok/x?y=1", { method: "POST", body: "hi", headers: { "x-mine": "1" } });
+      assert.deepEqual([raw.status, raw.headers.get("x-theirs")], [201, "1"]);
+      assert.equal(await raw.text(), "POST /gateway/a1/request/fetch/tok/x?y=1 hi");
+      assert.equal(server.seen.at(-1)!.headers["x-mine"], "1");
+      const again = await vm.fetch(new Request("http://anywhere/p?q", { method: "PUT", body: "b" }));
+      assert.equal(await again.text(), "PUT /gateway/a1/request/p?q b");
+      assert.equal(await vm.getGatewayUrl(), `${server.url}/gateway/a1`);
+    },
+    { encoding: "json" },
+  );
 });
 
 test("arguments of the client's own functions are checked, and secrets not shown", async () => {
@@ -197,7 +255,10 @@ test("arguments of the client's own functions are checked, and secrets not shown
     [() => createClient().vm!.getOrCreate([5 as never]), /key\[0\]: expected a text, received number/],
     [() => createClient().vm!.getOrCreate("x".repeat(129)), /key\[0\]: expected at most 128 bytes, received 129/],
     [() => createClient().vm!.getOrCreate(Array(20).fill("x".repeat(100))), /key: expected at most 1024 bytes/],
-    [() => createClient().vm!.getOrCreate("k", { params: { secret: "x".repeat(5000) } }), /params: expected at most 4096 bytes/],
+    [
+      () => createClient().vm!.getOrCreate("k", { params: { secret: "x".repeat(5000) } }),
+      /params: expected at most 4096 bytes/,
+    ],
     [() => createClient().vm!.getOrCreate("k", { params: { secret: 5n } }), /params: expected a value for JSON/],
     [() => createClient().vm!.getForId(""), /id: expected/],
   ];

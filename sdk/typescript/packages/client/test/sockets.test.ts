@@ -28,11 +28,14 @@ test("an upgrade that is refused with 401 ends the connection", async () => {
 
 test("frames too large, of the wrong kind, and garbage end the socket; the connection comes back", async () => {
   const frames: (Buffer | string)[] = [Buffer.alloc(5000), "text", Buffer.from([3, 0, 9]), Buffer.from([200, 0])];
-  const server = await loopback(() => {}, (socket) => {
-    socket.send(initFrame());
-    const frame = frames.shift();
-    if (frame !== undefined) socket.send(frame);
-  });
+  const server = await loopback(
+    () => {},
+    (socket) => {
+      socket.send(initFrame());
+      const frame = frames.shift();
+      if (frame !== undefined) socket.send(frame);
+    },
+  );
   const client = createClient({ endpoint: server.url, maxMessageSize: 1000 });
   const connection = client.vm!.getOrCreate("k").connect();
   for (let losses = 1; losses <= 4; losses++) {
@@ -47,10 +50,13 @@ test("frames too large, of the wrong kind, and garbage end the socket; the conne
 });
 
 test("an actor's own sockets", async () => {
-  const server = await loopback(() => {}, (socket, request) => {
-    socket.send(request.url ?? "");
-    socket.on("message", (data) => socket.send(`echo ${String(data)}`));
-  });
+  const server = await loopback(
+    () => {},
+    (socket, request) => {
+      socket.send(request.url ?? "");
+      socket.on("message", (data) => socket.send(`echo ${String(data)}`));
+    },
+  );
   const client = createClient(server.url);
   const socket = await client.vm!.getOrCreate("k").webSocket("/chat?x=1");
   const lines: string[] = [];
@@ -63,7 +69,10 @@ test("an actor's own sockets", async () => {
 });
 
 test("nothing keeps the process: one with a disposed client ends by itself", async () => {
-  const server = await loopback(() => {}, (socket) => socket.send(initFrame()));
+  const server = await loopback(
+    () => {},
+    (socket) => socket.send(initFrame()),
+  );
   const client = createClient(server.url);
   const connection = client.vm!.getOrCreate("k").connect();
   await connection.ready;

@@ -1,7 +1,15 @@
 // Types, checked by the compiler; nothing here runs. A line below `@ts-expect-error` must not compile.
 import { createClient } from "../dist/index.js";
 import type {
-  ActorError, Client, DefinitionTypes, ExecResult, HandleOf, ProcessOutputEvent, RegistryTypes, VirtualStat, VmDefinitionTypes,
+  ActorError,
+  Client,
+  DefinitionTypes,
+  ExecResult,
+  HandleOf,
+  ProcessOutputEvent,
+  RegistryTypes,
+  VirtualStat,
+  VmDefinitionTypes,
 } from "../dist/index.js";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

@@ -55,7 +55,8 @@ test("what client 2.2.1 sent is what this client writes", () => {
     const ours = write(CODECS[vector.encoding], vector.decoded);
     if (ours === undefined) continue;
     seen++;
-    const same = typeof ours === "string" ? ours === vector.body_text : Buffer.from(ours).equals(body(vector) as Buffer);
+    const same =
+      typeof ours === "string" ? ours === vector.body_text : Buffer.from(ours).equals(body(vector) as Buffer);
     if (!same) others.push(vector.name);
   }
   assert.ok(seen > 40, `${seen} vectors`);
@@ -119,7 +120,10 @@ function write(codec: Codec, decoded: NonNullable<Vector["decoded"]>): Uint8Arra
     case "HttpQueueSendRequest":
       return codec.queue({ name: all.name, body: all.body, wait: all.wait, timeout: all.timeout ?? undefined });
     case "ToServer": {
-      const { tag, val } = (all.body ?? { tag: all.tag, val: all.val ?? all }) as { tag: string; val: Record<string, any> };
+      const { tag, val } = (all.body ?? { tag: all.tag, val: all.val ?? all }) as {
+        tag: string;
+        val: Record<string, any>;
+      };
       return codec.toServer({ ...val, tag, ...(tag === "ActionRequest" && { id: Number(val.id) }) } as ToServer);
     }
     default:
@@ -135,7 +139,10 @@ function expected(decoded: NonNullable<Vector["decoded"]>): unknown {
     case "HttpResponseError":
       return error(all);
     default: {
-      const { tag, val } = (all.body ?? { tag: all.tag, val: all.val ?? all }) as { tag: string; val: Record<string, any> };
+      const { tag, val } = (all.body ?? { tag: all.tag, val: all.val ?? all }) as {
+        tag: string;
+        val: Record<string, any>;
+      };
       const id = val.actionId ?? undefined;
       if (tag === "Error") return { tag, error: error(val), actionId: id === undefined ? undefined : Number(id) };
       if (tag === "ActionResponse") return { tag, id: Number(val.id), output: val.output };

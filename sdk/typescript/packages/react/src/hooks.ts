@@ -28,7 +28,10 @@ export function useEvent<E, Name extends EventName<E>>(
 export function useConnectionStatus(
   connection: Pick<ConnectionMembers<unknown, unknown>, "connStatus" | "onStatusChange"> | null | undefined,
 ): ConnectionStatus | "idle" {
-  const subscribe = useCallback((changed: () => void) => connection?.onStatusChange(changed) ?? (() => {}), [connection]);
+  const subscribe = useCallback(
+    (changed: () => void) => connection?.onStatusChange(changed) ?? (() => {}),
+    [connection],
+  );
   return useSyncExternalStore(
     subscribe,
     () => connection?.connStatus ?? "idle",

@@ -5,7 +5,14 @@
  *
  * Nothing here is touched while rendering, so that a rendering that is thrown away, or one on a server, opens nothing.
  */
-import type { ActorError, AnyActions, AnyEvents, ConnectionMembers, ConnectionStatus, HandleMembers } from "@agentos/client";
+import type {
+  ActorError,
+  AnyActions,
+  AnyEvents,
+  ConnectionMembers,
+  ConnectionStatus,
+  HandleMembers,
+} from "@agentos/client";
 
 // Which actions and events a connection has is known to the hook that hands it out, not to the store that keeps it.
 /** A connection of any definition. */
@@ -63,7 +70,9 @@ export class Store {
       entry.snapshot = { ...entry.snapshot, ...part };
       for (const user of [...entry.users]) user();
     };
-    connection.onStatusChange((connStatus) => change(connStatus === "connected" ? { connStatus, error: null } : { connStatus }));
+    connection.onStatusChange((connStatus) =>
+      change(connStatus === "connected" ? { connStatus, error: null } : { connStatus }),
+    );
     connection.onError((error) => change({ error }));
     connection.onClose(({ error, reconnecting }) => {
       if (!reconnecting) change({ error });

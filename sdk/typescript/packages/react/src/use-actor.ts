@@ -1,8 +1,21 @@
 /** The hook that gives a component its actor. */
 import { useCallback, useMemo, useSyncExternalStore } from "react";
 import type {
-  Accessor, ActorError, AnyEvents, Client, ConnectionOf, ConnectionStatus, CreateOptions, DefinitionsOf, EventArgs, EventName, EventsOf,
-  HandleOf, InputOf, Key, ParamsOf,
+  Accessor,
+  ActorError,
+  AnyEvents,
+  Client,
+  ConnectionOf,
+  ConnectionStatus,
+  CreateOptions,
+  DefinitionsOf,
+  EventArgs,
+  EventName,
+  EventsOf,
+  HandleOf,
+  InputOf,
+  Key,
+  ParamsOf,
 } from "@agentos/client";
 import { useEvent, useLatest } from "./hooks.js";
 import { IDLE, Store } from "./store.js";
@@ -53,7 +66,9 @@ export interface ActorState<Definition> {
 /** The hooks of one client. */
 export interface AgentOsReact<Registry> {
   /** Gives a component an actor and a connection to it. */
-  useActor<Name extends ActorName<Registry>>(options: ActorOptions<Registry, Name>): ActorState<DefinitionsOf<Registry>[Name]>;
+  useActor<Name extends ActorName<Registry>>(
+    options: ActorOptions<Registry, Name>,
+  ): ActorState<DefinitionsOf<Registry>[Name]>;
 }
 
 /** Hooks over a client that exists. Made once, outside of components. */
@@ -108,7 +123,10 @@ function handleOf<R, N extends ActorName<R>>(
 ): AnyHandle {
   const { name, key, params, getParams, input, createWithInput, noCreate } = given;
   const accessor = client[name] as Accessor<DefinitionsOf<R>[N]>;
-  const options = { params, input: input ?? createWithInput } as CreateOptions<ParamsOf<DefinitionsOf<R>[N]>, InputOf<DefinitionsOf<R>[N]>>;
+  const options = { params, input: input ?? createWithInput } as CreateOptions<
+    ParamsOf<DefinitionsOf<R>[N]>,
+    InputOf<DefinitionsOf<R>[N]>
+  >;
   if (getParams) options.getParams = () => (latest.current.getParams ?? getParams)();
   return (noCreate ? accessor.get(key, options) : accessor.getOrCreate(key, options)) as AnyHandle;
 }

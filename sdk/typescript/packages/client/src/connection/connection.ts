@@ -107,7 +107,9 @@ export class ConnectionCore {
       this.#pending.waiting.add(call);
       const wait = this.#caller.http.endpoint.connectionWaitMs;
       call.cancelWait = this.#caller.http.platform.clock.after(wait, () => {
-        call.reject(clientError("not_connected", `${name} was not sent: no connection within ${wait} ms`, { action: name }));
+        call.reject(
+          clientError("not_connected", `${name} was not sent: no connection within ${wait} ms`, { action: name }),
+        );
       });
     });
   }
@@ -116,7 +118,9 @@ export class ConnectionCore {
     const link = this.#link;
     if (!link) return;
     if (link.buffered > BUFFERED_MAX) {
-      return call.reject(clientError("overloaded", "too many bytes wait to be sent", { limit: "buffered", capacity: BUFFERED_MAX }));
+      return call.reject(
+        clientError("overloaded", "too many bytes wait to be sent", { limit: "buffered", capacity: BUFFERED_MAX }),
+      );
     }
     const id = this.#pending.sent(call);
     try {
@@ -139,7 +143,7 @@ export class ConnectionCore {
   async #open(): Promise<void> {
     const { signal } = this.#ended;
     const { clock } = this.#caller.http.platform;
-    for (let gone = false; !signal.aborted; ) {
+    for (let gone = false; !signal.aborted;) {
       try {
         return await this.#connect();
       } catch (error) {

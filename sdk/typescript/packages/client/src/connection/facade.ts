@@ -11,7 +11,10 @@ import { ConnectionCore } from "./connection.js";
 const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
 /** Opens a connection. `core` is its inside. */
-export function openConnection(caller: Caller): { core: ConnectionCore; connection: Connection<AnyActions, AnyEvents> } {
+export function openConnection(caller: Caller): {
+  core: ConnectionCore;
+  connection: Connection<AnyActions, AnyEvents>;
+} {
   const core = new ConnectionCore(caller);
   const action = ({ name, args, signal, timeoutMs }: ActionRequest): Promise<never> =>
     core.action(name, [...(args ?? [])], { signal, timeoutMs }) as Promise<never>;

@@ -92,10 +92,13 @@ export class Link {
     const frame = typeof data === "string" ? data : data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;
     try {
       if (frame === undefined) throw clientError("protocol", "the server sent a frame of an unknown kind");
-      if (frame.length > this.#parts.maxMessageSize) throw clientError("message_too_large", "the server sent a frame beyond maxMessageSize");
+      if (frame.length > this.#parts.maxMessageSize)
+        throw clientError("message_too_large", "the server sent a frame beyond maxMessageSize");
       this.#take(this.#parts.codec.toClient(frame));
     } catch (error) {
-      this.#abandon(isActorError(error) ? error : clientError("protocol", "the server sent something unexpected", undefined, error));
+      this.#abandon(
+        isActorError(error) ? error : clientError("protocol", "the server sent something unexpected", undefined, error),
+      );
     }
   }
 

@@ -30,7 +30,10 @@ export class Pending {
   /** A call's outcome. `begin` sends it or lets it wait. */
   async outcome(name: string, args: unknown[], signal: AbortSignal, begin: (call: Call) => void): Promise<unknown> {
     if (this.waiting.size + this.#sent.size >= CALLS_MAX) {
-      throw clientError("overloaded", `more than ${CALLS_MAX} calls wait on one connection`, { limit: "calls", capacity: CALLS_MAX });
+      throw clientError("overloaded", `more than ${CALLS_MAX} calls wait on one connection`, {
+        limit: "calls",
+        capacity: CALLS_MAX,
+      });
     }
     let call: Call | undefined;
     const answer = new Promise<unknown>((resolve, reject) => {
@@ -72,7 +75,9 @@ export class Pending {
     this.#sent.clear();
     for (const call of lost) {
       const message = `the connection was lost while ${call.name} was under way: ${cause.message}`;
-      call.reject(clientError("connection_lost", message, { action: call.name, reason: `${cause.group}.${cause.code}` }, cause));
+      call.reject(
+        clientError("connection_lost", message, { action: call.name, reason: `${cause.group}.${cause.code}` }, cause),
+      );
     }
   }
 

@@ -10,7 +10,9 @@ export type Unsubscribe = () => void;
 
 /** What a listener of an event is given. */
 export type EventArgs<Events, Name> = Name extends keyof Events
-  ? Events[Name] extends readonly unknown[] ? Events[Name] : never
+  ? Events[Name] extends readonly unknown[]
+    ? Events[Name]
+    : never
   : never;
 
 /** Names of events. */
@@ -66,7 +68,11 @@ export interface HandleMembers<Actions, Events> extends Calls<Actions>, Subscrip
   /** The URL below which the actor is served; the `path` of a preview may be appended. It holds no token. */
   getGatewayUrl(): Promise<string>;
   /** Sends a message to a queue. */
-  send(queue: string, body: unknown, options?: { wait?: boolean; timeout?: number; signal?: AbortSignal }): Promise<QueueResponse>;
+  send(
+    queue: string,
+    body: unknown,
+    options?: { wait?: boolean; timeout?: number; signal?: AbortSignal },
+  ): Promise<QueueResponse>;
   /** A request to the actor's own HTTP handler. Of a URL only path and query count. */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** A socket to the actor's own WebSocket handler. */

@@ -75,19 +75,46 @@ export interface ProcessTreeNode extends ProcessInfo {
 
 /** Names of signals; those of real time are left to `string`. */
 export type SignalName =
-  | "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGILL" | "SIGTRAP" | "SIGABRT" | "SIGBUS" | "SIGFPE" | "SIGKILL" | "SIGUSR1"
-  | "SIGSEGV" | "SIGUSR2" | "SIGPIPE" | "SIGALRM" | "SIGTERM" | "SIGCHLD" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGTTIN"
-  | "SIGTTOU" | "SIGURG" | "SIGXCPU" | "SIGXFSZ" | "SIGVTALRM" | "SIGPROF" | "SIGWINCH" | "SIGIO" | "SIGPWR" | "SIGSYS"
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGILL"
+  | "SIGTRAP"
+  | "SIGABRT"
+  | "SIGBUS"
+  | "SIGFPE"
+  | "SIGKILL"
+  | "SIGUSR1"
+  | "SIGSEGV"
+  | "SIGUSR2"
+  | "SIGPIPE"
+  | "SIGALRM"
+  | "SIGTERM"
+  | "SIGCHLD"
+  | "SIGCONT"
+  | "SIGSTOP"
+  | "SIGTSTP"
+  | "SIGTTIN"
+  | "SIGTTOU"
+  | "SIGURG"
+  | "SIGXCPU"
+  | "SIGXFSZ"
+  | "SIGVTALRM"
+  | "SIGPROF"
+  | "SIGWINCH"
+  | "SIGIO"
+  | "SIGPWR"
+  | "SIGSYS"
   | (string & {});
 
 /** Actions on processes. */
 export interface ProcessActions {
   /** Runs `sh -c command` and waits for its end. */
-  exec(command: string, options?: ExecOptions & { encoding?: "utf8" }): Promise<ExecResult>;
   exec(command: string, options: ExecOptions & { encoding: "buffer" }): Promise<ExecResult<Uint8Array>>;
+  exec(command: string, options?: ExecOptions & { encoding?: "utf8" }): Promise<ExecResult>;
   /** Runs a program without a shell and waits for its end. */
-  execArgv(argv: string[], options?: ExecOptions & { encoding?: "utf8" }): Promise<ExecResult>;
   execArgv(argv: string[], options: ExecOptions & { encoding: "buffer" }): Promise<ExecResult<Uint8Array>>;
+  execArgv(argv: string[], options?: ExecOptions & { encoding?: "utf8" }): Promise<ExecResult>;
   /** Starts a program; its output and end arrive as events `processOutput` and `processExit`. */
   spawn(command: string, args: string[], options?: SpawnOptions): Promise<{ pid: number }>;
   /** Writes to a process's input; waits while the pipe is full. */

@@ -8,7 +8,13 @@ import type { CreateSessionOptions, SessionActions } from "./sessions.js";
 /** What a job does. With `args` a command is a program, without it is a line for the shell. */
 export type CronAction =
   | { type: "exec"; command: string; args?: string[]; cwd?: string; env?: Record<string, EnvValue>; timeoutMs?: number }
-  | { type: "session"; agentType: string; prompt: string; options?: Omit<CreateSessionOptions, "signal">; cwd?: string };
+  | {
+      type: "session";
+      agentType: string;
+      prompt: string;
+      options?: Omit<CreateSessionOptions, "signal">;
+      cwd?: string;
+    };
 
 /** What happens when a job is due while it runs. */
 export type CronOverlap = "allow" | "skip" | "queue";

@@ -23,7 +23,8 @@ export function toBase64(bytes: Uint8Array): string {
     characters[to++] = from + 2 < bytes.length ? ALPHABET.charCodeAt(c & 63) : 0x3d;
   }
   let text = "";
-  for (let at = 0; at < characters.length; at += CHUNK) text += String.fromCharCode(...characters.subarray(at, at + CHUNK));
+  for (let at = 0; at < characters.length; at += CHUNK)
+    text += String.fromCharCode(...characters.subarray(at, at + CHUNK));
   return text;
 }
 

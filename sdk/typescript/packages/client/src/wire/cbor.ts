@@ -15,7 +15,15 @@ const BIG_INTEGER_MAX = 1024;
 
 const MAJOR = { unsigned: 0, negative: 0x20, bytes: 0x40, text: 0x60, array: 0x80, map: 0xa0, tag: 0xc0 } as const;
 const TAG = { date: 1, positive: 2, negative: 3, uint8Array: 64, set: 258, map: 259 } as const;
-const SIMPLE = { false: 0xf4, true: 0xf5, null: 0xf6, undefined: 0xf7, float16: 0xf9, float32: 0xfa, float64: 0xfb } as const;
+const SIMPLE = {
+  false: 0xf4,
+  true: 0xf5,
+  null: 0xf6,
+  undefined: 0xf7,
+  float16: 0xf9,
+  float32: 0xfa,
+  float64: 0xfb,
+} as const;
 const UINT64_END = 1n << 64n;
 
 /** A value as CBOR. `path` names it in errors. */
@@ -92,7 +100,8 @@ function members(out: Writer, value: object, path: string, depth: number): void 
 
 /** An object whose members are what it is. */
 export function sendable(value: object, path: string): object {
-  const opaque = ArrayBuffer.isView(value) || value instanceof Promise || value instanceof RegExp || value instanceof WeakMap;
+  const opaque =
+    ArrayBuffer.isView(value) || value instanceof Promise || value instanceof RegExp || value instanceof WeakMap;
   if (opaque || typeof (value as { then?: unknown }).then === "function") {
     throw invalidArgument(path, "a value that can be sent", value);
   }
@@ -111,7 +120,8 @@ function number(out: Writer, value: number): void {
 }
 
 function bigint(out: Writer, value: bigint): void {
-  const [major, tag, magnitude] = value >= 0n ? [MAJOR.unsigned, TAG.positive, value] : [MAJOR.negative, TAG.negative, -1n - value];
+  const [major, tag, magnitude] =
+    value >= 0n ? [MAJOR.unsigned, TAG.positive, value] : [MAJOR.negative, TAG.negative, -1n - value];
   if (magnitude < UINT64_END) {
     out.u8(major | 27);
     return out.u64(magnitude);
@@ -221,7 +231,8 @@ class Decoder {
     const content = this.#item(depth + 1);
     if (tag === TAG.uint8Array && content instanceof Uint8Array) return content;
     if (tag === TAG.set && Array.isArray(content)) return new Set(content);
-    if (tag === TAG.date && (typeof content === "number" || typeof content === "bigint")) return new Date(Number(content) * 1000);
+    if (tag === TAG.date && (typeof content === "number" || typeof content === "bigint"))
+      return new Date(Number(content) * 1000);
     if ((tag === TAG.positive || tag === TAG.negative) && content instanceof Uint8Array) return big(content, tag);
     throw malformed("a value with a tag that the protocol does not have");
   }
@@ -270,7 +281,8 @@ class Decoder {
 /** Adds a member, also one called `__proto__`, once. */
 export function define(object: Record<string, unknown>, name: string, value: unknown): void {
   if (Object.hasOwn(object, name)) throw malformed("an object with a member twice");
-  if (name === "__proto__") Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+  if (name === "__proto__")
+    Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   else object[name] = value;
 }
 

@@ -63,7 +63,8 @@ class Reviver {
       for (let index = 0; index < value.length; index++) value[index] = this.value(value[index], depth + 1);
       return tagged(value);
     }
-    if (value instanceof Map) return new Map(Array.from(value, ([key, item]) => [this.value(key, depth + 1), this.value(item, depth + 1)]));
+    if (value instanceof Map)
+      return new Map(Array.from(value, ([key, item]) => [this.value(key, depth + 1), this.value(item, depth + 1)]));
     if (value instanceof Set) return new Set(Array.from(value, (item) => this.value(item, depth + 1)));
     if (isPlain(value)) this.#members(value, depth);
     return value;

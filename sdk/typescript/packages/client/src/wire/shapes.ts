@@ -29,7 +29,11 @@ export function argumentList(value: unknown): unknown[] {
 
 export function errorShape(value: unknown): ErrorShape {
   const { group, code, message, metadata } = members(value, "an error");
-  const shape: ErrorShape = { group: text(group, "a group"), code: text(code, "a code"), message: text(message, "a message") };
+  const shape: ErrorShape = {
+    group: text(group, "a group"),
+    code: text(code, "a code"),
+    message: text(message, "a message"),
+  };
   if (metadata !== undefined && metadata !== null) shape.metadata = metadata;
   return shape;
 }
@@ -53,7 +57,11 @@ export function toClient(value: unknown): ToClient {
       return { tag: "Init", actorId: text(val.actorId, "an id"), connectionId: text(val.connectionId, "an id") };
     case "Error": {
       const id = val.actionId;
-      return { tag: "Error", error: errorShape(val), actionId: id === null || id === undefined ? undefined : actionId(id) };
+      return {
+        tag: "Error",
+        error: errorShape(val),
+        actionId: id === null || id === undefined ? undefined : actionId(id),
+      };
     }
     case "ActionResponse":
       return { tag: "ActionResponse", id: actionId(val.id), output: val.output };

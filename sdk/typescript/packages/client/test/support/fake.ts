@@ -117,7 +117,9 @@ export class FakeSocket implements SocketLike {
   }
   /** Names of actions and events, in the order in which they were sent. */
   get said(): string[] {
-    return this.sent.map(({ tag, val }) => (tag === "ActionRequest" ? `call ${val.name}` : `${val.subscribe ? "+" : "-"}${val.eventName}`));
+    return this.sent.map(({ tag, val }) =>
+      tag === "ActionRequest" ? `call ${val.name}` : `${val.subscribe ? "+" : "-"}${val.eventName}`,
+    );
   }
 }
 
