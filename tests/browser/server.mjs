@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Starts `agentos serve` and waits for its first two lines. */
-export async function start(binary) {
-  const data = mkdtempSync(join(tmpdir(), "agentos-browser-"));
-  const child = spawn(binary, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
+/** Starts `agentos serve` and waits for its first two lines. A data directory that is given stays when it has ended. */
+export async function start(binary, { data: kept, listen = "127.0.0.1:0" } = {}) {
+  const data = kept ?? mkdtempSync(join(tmpdir(), "agentos-browser-"));
+  const child = spawn(binary, ["serve", "--data", data, "--listen", listen], { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const read = async (words) => {
     const { value, done } = await lines.next();
@@ -21,7 +21,7 @@ export async function start(binary) {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await ended;
-    rmSync(data, { recursive: true, force: true });
+    if (!kept) rmSync(data, { recursive: true, force: true });
   };
   return { url, inspector, stop };
 }

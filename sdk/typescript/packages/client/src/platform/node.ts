@@ -60,7 +60,9 @@ function patience(): object {
   if (patient) return patient;
   void globalThis.Headers; // Reading it loads what sets the dispatcher.
   const globals = globalThis as unknown as Record<symbol, Dispatcher | undefined>;
-  const current = globals[Symbol.for("undici.globalDispatcher.1")] ?? globals[Symbol.for("undici.globalDispatcher.2")];
+  // Of version 8 of what Node has inside, the other is a mere wrapper.
+  const version = Number.parseInt(process.versions["undici"] ?? "", 10) >= 8 ? 2 : 1;
+  const current = globals[Symbol.for(`undici.globalDispatcher.${version}`)];
   if (current?.constructor.name !== "Agent") return {};
   patient = { dispatcher: new current.constructor({ headersTimeout: 0, bodyTimeout: 0 }) };
   return patient;
