@@ -243,6 +243,34 @@ async fn nc_talks_over_every_kind_of_socket() {
     );
 }
 
+/// Whoever ends first, and however much both say at once, everything arrives.
+#[tokio::test]
+async fn nc_loses_nothing() {
+    let vm = AgentOs::create().await.unwrap();
+    let zeros = |count: u32| format!("head -c {count} /dev/zero");
+    let server = |input: &str, port: u16| {
+        format!("{input} | nc -v -l {port} 2> log > got & until grep -q Listening log; do sleep 0.01; done;")
+    };
+    for (port, server_says, client_says) in [(9101, 1_000_000, 0), (9102, 0, 1_000_000), (9103, 3_000_000, 2_000_000)] {
+        let script = format!(
+            "{} {} | nc 127.0.0.1 {port} | wc -c; wait; wc -c < got",
+            server(&zeros(server_says), port),
+            zeros(client_says)
+        );
+        assert_eq!(
+            says(&vm, &script).await,
+            format!("{server_says}\n{client_says}\n"),
+            "{script}"
+        );
+    }
+    // A client that hears the end at once and is still busy with what it has to say.
+    let slow = format!(
+        "{} (echo a; until [ -s got ]; do sleep 0.01; done; echo b) | nc 127.0.0.1 9104; wait; cat got",
+        server("true", 9104)
+    );
+    assert_eq!(says(&vm, &slow).await, "a\nb\n");
+}
+
 #[tokio::test]
 async fn tools_explain_refusals() {
     let network = Network::new().dns_override("metadata.example", ["169.254.169.254"]);

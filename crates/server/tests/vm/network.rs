@@ -52,6 +52,7 @@ async fn wrong_requests_are_named() {
 async fn a_server_in_the_vm_answers() {
     let vm = Client::new().await;
     vm.subscribe("processOutput");
+    vm.subscribe("processExit");
     let answer = r"HTTP/1.1 201 Made\r\nContent-Length: 2\r\nX-A: b\r\nX-A: c\r\n\r\nhi";
     let script = format!("printf '{answer}' | nc -v -l 8081 > /tmp/request");
     vm.ok("spawn", ("sh", json(json!(["-c", script])))).await;
@@ -63,6 +64,8 @@ async fn a_server_in_the_vm_answers() {
     let response = text(&response);
     assert_eq!((&response["status"], &response["body"]), (&json!(201), &json!("hi")));
     assert_eq!(response["headers"]["x-a"], "b, c");
+    // The answer was under way before the request was read: what was asked is there in full when the server has ended.
+    while vm.event().await.0 != "processExit" {}
     let request = text(&vm.ok("readFile", ("/tmp/request",)).await);
     let request = request.as_str().unwrap();
     assert!(
