@@ -210,7 +210,7 @@ async fn says(vm: &AgentOs, script: &str) -> String {
 /// A script that runs `server` until it said a word of its log, then `client`, and prints what the server got.
 fn conversation(server: &str, word: &str, client: &str) -> String {
     format!(
-        "nc {server} > got 2> log & until grep -q {word} log; do sleep 0.01; done; {client}; wait; cat got; grep -c received log"
+        "nc {server} > got 2> log & until grep -qs {word} log; do sleep 0.01; done; {client}; wait; cat got; grep -c received log"
     )
 }
 
@@ -249,7 +249,7 @@ async fn nc_loses_nothing() {
     let vm = AgentOs::create().await.unwrap();
     let zeros = |count: u32| format!("head -c {count} /dev/zero");
     let server = |input: &str, port: u16| {
-        format!("{input} | nc -v -l {port} 2> log > got & until grep -q Listening log; do sleep 0.01; done;")
+        format!("{input} | nc -v -l {port} 2> log > got & until grep -qs Listening log; do sleep 0.01; done;")
     };
     for (port, server_says, client_says) in [(9101, 1_000_000, 0), (9102, 0, 1_000_000), (9103, 3_000_000, 2_000_000)] {
         let script = format!(

@@ -290,6 +290,8 @@ impl Shared {
             // The next start closes the run as interrupted.
             tracing::error!(target: "agentos::cron", job = job.job_id, %error, "the end of a run cannot be recorded");
         }
+        // Whoever hears of the end may count on it: the job does not run any more.
+        self.leave(&job.job_id);
         self.host.emit(match error {
             None => CronEvent::Complete {
                 job_id: job_id(),
@@ -302,7 +304,6 @@ impl Shared {
                 error,
             },
         });
-        self.leave(&job.job_id);
         if job.overlap == Overlap::Queue
             && let Err(error) = self.start_queued(&job.job_id).await
         {

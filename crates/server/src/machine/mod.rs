@@ -80,7 +80,9 @@ impl Machine {
 
     /// Keeps the clockwork of what is scheduled for as long as the VM lives.
     pub(crate) fn set_cron(&self, cron: Cron) {
-        *self.cron.lock() = Some(cron);
+        let mut own = self.cron.lock();
+        // A job that was stored after the clockwork's first look and before now had nobody to tell.
+        own.insert(cron).refresh();
     }
 
     /// What is scheduled has changed.
