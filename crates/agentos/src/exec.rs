@@ -1,8 +1,8 @@
 //! Running a command to its end and collecting what it says.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Tap};
 use crate::error::Result;
-use crate::process::{ProcessControl, Signal, Spawn};
+use crate::process::{ProcessControl, Signal, Spawn, Stream};
 use crate::stream;
 use crate::vm::AgentOs;
 use agentos_kernel::clock::Clock;
@@ -22,12 +22,21 @@ const GRACE: Duration = Duration::from_secs(2);
 const TIMED_OUT: i32 = 124;
 
 /// A command about to run; made by [`AgentOs::exec`] or [`AgentOs::exec_argv`], run by awaiting it.
-#[derive(Debug)]
 #[must_use = "nothing runs until it is awaited"]
 pub struct Exec {
     spawn: Spawn,
     stdin: Bytes,
     timeout: Option<Duration>,
+    tap: Option<Tap>,
+}
+
+impl std::fmt::Debug for Exec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exec")
+            .field("spawn", &self.spawn)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a command left behind.
@@ -89,6 +98,7 @@ impl Exec {
             spawn,
             stdin: Bytes::new(),
             timeout: None,
+            tap: None,
         }
     }
 
@@ -122,6 +132,13 @@ impl Exec {
         self
     }
 
+    /// Shows each piece of output as it is read, also what goes beyond the captured bytes. `callback` is called where the
+    /// command is awaited, and must return soon.
+    pub fn on_output(mut self, callback: impl FnMut(Stream, Bytes) + Send + 'static) -> Self {
+        self.tap = Some(Box::new(callback));
+        self
+    }
+
     async fn run(self) -> Result<ExecOutput> {
         let vm = self.spawn.vm.clone();
         let (limit, _) = vm.options.limits.captured_output();
@@ -143,8 +160,9 @@ impl Exec {
                 process,
             },
             stdin,
-            stdout: Capture::new(stdout, limit),
-            stderr: Capture::new(stderr, limit),
+            stdout: Capture::new(Stream::Stdout, stdout, limit),
+            stderr: Capture::new(Stream::Stderr, stderr, limit),
+            tap: self.tap,
         };
         running.finish(self.timeout).await
     }
@@ -165,6 +183,7 @@ struct Running {
     stdin: Option<(Arc<OpenFile>, Bytes)>,
     stdout: Capture,
     stderr: Capture,
+    tap: Option<Tap>,
 }
 
 impl Running {
@@ -223,8 +242,8 @@ impl Running {
         // Asked before reading: what an ended process wrote is in the pipes by then. A background child that holds the
         // pipes open does not delay the result.
         let ended = self.control.process.poll_exit(waker).is_ready();
-        let _ = self.stdout.poll(waker);
-        let _ = self.stderr.poll(waker);
+        let _ = self.stdout.poll(waker, &mut self.tap);
+        let _ = self.stderr.poll(waker, &mut self.tap);
         if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 

@@ -74,6 +74,7 @@ pub use vm::{AgentOs, quota};
 
 /// The kernel's filesystem interface, for mounting one's own.
 pub mod vfs {
+    pub use agentos_kernel::Error as KernelError;
     pub use agentos_kernel::clock::{Clock, Timestamp};
     pub use agentos_kernel::id::{Gid, Ino, Uid};
     pub use agentos_kernel::vfs::*;

@@ -124,6 +124,11 @@ impl VmOptions {
         self
     }
 
+    /// The options of the VM itself, without what survives sleep.
+    pub fn into_builder(self) -> Builder {
+        self.builder
+    }
+
     /// What survives sleep.
     pub fn persisted(&self) -> &Persist {
         &self.persist

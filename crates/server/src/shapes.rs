@@ -1,7 +1,7 @@
 //! Results as clients know them (api.md section 5.1): names and kinds of members exactly as the documentation has them.
 
 use crate::errors::{limit_value, number};
-use agentos::{DirectoryEntry, EntryKind, ExecOutput, LimitWarning, ProcessInfo, ProcessTree, Stat};
+use agentos::{DirectoryEntry, EntryKind, ExecOutput, LimitUsage, LimitWarning, ProcessInfo, ProcessTree, Stat};
 use agentos_value::{Object, Value};
 use bytes::Bytes;
 
@@ -111,8 +111,8 @@ pub(crate) fn process_tree(node: &ProcessTree) -> Value {
     Value::Object(object)
 }
 
-/// The payload of `limitWarning`.
-pub(crate) fn limit_warning(warning: &LimitWarning) -> Value {
+/// The payload of the event `limitWarning`.
+pub fn limit_warning(warning: &LimitWarning) -> Value {
     Value::object([
         ("limit", Value::from(warning.limit)),
         ("category", Value::from(warning.category)),
@@ -121,4 +121,16 @@ pub(crate) fn limit_warning(warning: &LimitWarning) -> Value {
         ("fillPercent", number(warning.fill_percent)),
         ("message", Value::from(warning.message.as_str())),
     ])
+}
+
+/// Limits with their usage, as `vmStatus` shows them.
+pub(crate) fn limits(limits: &[LimitUsage]) -> Value {
+    let shown = |limit: &LimitUsage| {
+        Value::object([
+            ("name", Value::from(limit.limit)),
+            ("observed", number(limit.observed)),
+            ("capacity", number(limit.capacity)),
+        ])
+    };
+    Value::Array(limits.iter().map(shown).collect())
 }

@@ -59,9 +59,9 @@ impl VmActors {
         let vm = builder.create().await.map_err(from_sdk)?;
         // Persistent directories that were just made belong to the first boot.
         durable.settled().await?;
-        let emit: Emit = {
+        let emit = {
             let ctx = ctx.clone();
-            Arc::new(move |event| ctx.emit(event))
+            Emit::new(move |event| ctx.emit(event))
         };
         let machine = Arc::new(Machine::new(vm, durable, self.0.limits.max_outgoing_message_size, emit));
         self.0.booted(ctx.actor_id(), &machine);

@@ -126,6 +126,15 @@ fn check_id(id: String) -> Result<String, ActorError> {
     Err(ActorError::agentos("invalid_argument", text).with_metadata(Value::object([("path", "id")])))
 }
 
+/// When a schedule is due first after `now`, in ms since the Unix epoch. For clockworks outside of an actor.
+///
+/// # Errors
+/// `agentos/invalid_schedule`, `agentos/past_schedule`.
+pub fn next_time(schedule: &str, timezone: &str, now: i64) -> Result<i64, ActorError> {
+    let parsed = Schedule::parse(schedule, timezone).map_err(|error| invalid_schedule(&error))?;
+    parsed.next_after(now).ok_or_else(|| past_schedule(schedule))
+}
+
 fn invalid_schedule(error: &super::InvalidSchedule) -> ActorError {
     let metadata = Value::object([("schedule", error.schedule.as_str()), ("reason", error.reason.as_str())]);
     ActorError::agentos("invalid_schedule", error.to_string()).with_metadata(metadata)

@@ -28,6 +28,6 @@ pub use action::CronAction;
 pub use agentos_store::tables::Overlap;
 pub use event::CronEvent;
 pub use job::{CronJobInfo, CronLimits, NewCronJob};
-pub use jobs::CronJobs;
+pub use jobs::{CronJobs, next_time};
 pub use runner::{Cron, CronHost, CronRun};
 pub use schedule::{InvalidSchedule, Schedule, iso};

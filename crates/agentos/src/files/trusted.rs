@@ -27,6 +27,13 @@ impl AgentOs {
     }
 }
 
+impl HostFiles {
+    /// A handle of the VM whose file and mount calls are not under the policy; what it starts is, as ever.
+    pub fn handle(&self) -> AgentOs {
+        self.0.clone()
+    }
+}
+
 /// The same calls, one by one.
 macro_rules! same {
     ($($name:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {

@@ -3,7 +3,8 @@
 
 use super::args::{Arg, Result as ArgResult, invalid_argument};
 use super::{Action, StoredCall, stored};
-use crate::errors::{from_sdk, number};
+use crate::errors::from_sdk;
+use crate::shapes;
 use agentos_actor::Failure;
 use agentos_value::{Object, Value};
 
@@ -54,17 +55,7 @@ async fn status(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, F
     object.insert("awakeBecause", status.awake_because);
     let usage = shared.machine(ctx.actor_id()).map(|machine| machine.vm.usage());
     let limits = usage.map(|usage| usage.limits).unwrap_or_default();
-    let limits: Vec<Value> = limits
-        .iter()
-        .map(|limit| {
-            Value::object([
-                ("name", Value::from(limit.limit)),
-                ("observed", number(limit.observed)),
-                ("capacity", number(limit.capacity)),
-            ])
-        })
-        .collect();
-    object.insert("limits", limits);
+    object.insert("limits", shapes::limits(&limits));
     Ok(Value::Object(object))
 }
 

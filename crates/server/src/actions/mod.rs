@@ -13,13 +13,13 @@ mod previews;
 mod processes;
 mod shells;
 
-pub(crate) use args::nearest;
+pub(crate) use args::{Args, nearest};
+pub(crate) use processes::exec_with;
 
 use crate::machine::Machine;
 use crate::shared::Shared;
 use agentos_actor::{ActionKind, ActorContext, BoxFuture, Failure};
 use agentos_value::{ActorError, Value};
-use args::Args;
 use std::sync::Arc;
 
 /// One action.

@@ -1,11 +1,11 @@
 //! Actions on processes (api.md section 4.2).
 
-use super::args::{Arg, Members, Result, invalid_argument};
+use super::args::{Arg, Args, Members, Result, invalid_argument};
 use super::{Action, Call, awake};
 use crate::errors::{from_sdk, unsupported};
 use crate::machine::{Machine, SpawnPlan};
 use crate::shapes::{self, OutputAs};
-use agentos::{Exec, Signal};
+use agentos::{Exec, Signal, Stream};
 use agentos_value::Value;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -86,14 +86,38 @@ pub(super) fn environment(arg: Arg) -> Result<Vec<(String, String)>> {
     arg.dictionary()
 }
 
-async fn exec(Call { machine, mut args, .. }: Call) -> Result<Value> {
+async fn exec(Call { machine, args }: Call) -> Result<Value> {
+    let (exec, options) = shell_line(&machine, args)?;
+    run(exec, options).await
+}
+
+async fn exec_argv(Call { machine, args }: Call) -> Result<Value> {
+    let (exec, options) = program(&machine, args)?;
+    run(exec, options).await
+}
+
+/// The same as the actions `exec` and, with `argv`, `execArgv`, showing output as it comes.
+pub(crate) async fn exec_with(
+    machine: Arc<Machine>,
+    argv: bool,
+    args: Args,
+    on_output: impl FnMut(Stream, Bytes) + Send + 'static,
+) -> Result<Value> {
+    let (exec, options) = match argv {
+        false => shell_line(&machine, args)?,
+        true => program(&machine, args)?,
+    };
+    run(exec.on_output(on_output), options).await
+}
+
+fn shell_line(machine: &Machine, mut args: Args) -> Result<(Exec, Options)> {
     let command = args.next("command").text()?;
     let options = Options::read(args.options(EXEC_OPTIONS)?)?;
     args.end()?;
-    run(machine.vm.exec(command), options).await
+    Ok((machine.vm.exec(command), options))
 }
 
-async fn exec_argv(Call { machine, mut args, .. }: Call) -> Result<Value> {
+fn program(machine: &Machine, mut args: Args) -> Result<(Exec, Options)> {
     let argv = args.next("argv").texts()?;
     let options = Options::read(args.options(EXEC_OPTIONS)?)?;
     args.end()?;
@@ -104,7 +128,7 @@ async fn exec_argv(Call { machine, mut args, .. }: Call) -> Result<Value> {
             "an empty array",
         ));
     }
-    run(machine.vm.exec_argv(argv), options).await
+    Ok((machine.vm.exec_argv(argv), options))
 }
 
 async fn run(mut exec: Exec, options: Options) -> Result<Value> {

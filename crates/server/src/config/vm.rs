@@ -113,6 +113,20 @@ fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOpt
         }
         options = options.software(packages);
     }
+    options = common(options, section, limits);
+    if let Some(env) = section.section("env") {
+        options = env
+            .strings()
+            .into_iter()
+            .fold(options, |options, (name, value)| options.env(name, value));
+    }
+    options = mounts(options, section, folder);
+    options = secrets(options, section, folder);
+    network(options, section, Some(folder))
+}
+
+/// Options that are the same for every way to give them.
+pub(super) fn common(mut options: VmOptions, section: &mut Section, limits: Option<Value>) -> VmOptions {
     options = match section.take("persist") {
         None => options,
         Some(Value::String(word)) if word == "all" => options.persist_all(),
@@ -152,21 +166,13 @@ fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOpt
         }
         options = options.loopback_exempt_ports(ports.iter().filter_map(port).collect::<Vec<_>>());
     }
-    if let Some(env) = section.section("env") {
-        options = env
-            .strings()
-            .into_iter()
-            .fold(options, |options, (name, value)| options.env(name, value));
-    }
     if let Some(cwd) = section.text("cwd") {
         options = options.cwd(cwd);
     }
     if let Some(name) = section.text("hostname") {
         options = options.hostname(name);
     }
-    options = mounts(options, section, folder);
-    options = secrets(options, section, folder);
-    network(options, section, folder)
+    options
 }
 
 fn mounts(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {
@@ -239,7 +245,8 @@ fn file_value(path: &Path) -> Result<Vec<u8>, String> {
     Ok(value)
 }
 
-fn network(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {
+/// The section `network`. With a folder, trusted roots are files in it; without one they are PEM texts.
+pub(super) fn network(mut options: VmOptions, section: &mut Section, folder: Option<&Path>) -> VmOptions {
     let Some(mut given) = section.section("network") else {
         return options;
     };
@@ -274,8 +281,12 @@ fn network(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOp
     if let Some(proxy) = given.text("proxy") {
         options = options.proxy(proxy);
     }
-    for (at, file) in given.texts("trustRoots").unwrap_or_default().iter().enumerate() {
-        match std::fs::read(folder.join(file)) {
+    for (at, root) in given.texts("trustRoots").unwrap_or_default().into_iter().enumerate() {
+        let pem = match folder {
+            Some(folder) => std::fs::read(folder.join(root)),
+            None => Ok(root.into_bytes()),
+        };
+        match pem {
             Ok(pem) => options = options.trust_root(pem),
             Err(error) => given.problem(&format!("trustRoots[{at}]"), error),
         }

@@ -21,16 +21,50 @@ pub(crate) use durable::Durable;
 pub(crate) use processes::SpawnPlan;
 
 use agentos::{AgentOs, Signal};
-use agentos_actor::Event;
 use agentos_actor::cron::Cron;
+use agentos_actor::{BoxFuture, Event};
 use parking_lot::Mutex;
 use processes::Processes;
 use shells::Shells;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Takes the events of a VM.
-pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+/// Where the events of a VM go.
+#[derive(Clone)]
+pub(crate) struct Emit {
+    emit: Arc<dyn Fn(Event) + Send + Sync>,
+    room: Option<Room>,
+}
+
+/// Waits until whoever takes the events can take more output.
+pub(crate) type Room = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+impl Emit {
+    /// Events go to `emit`, which never says that it has enough.
+    pub(crate) fn new(emit: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self {
+            emit: Arc::new(emit),
+            room: None,
+        }
+    }
+
+    /// The same, but output is only read while there is room for it.
+    #[must_use]
+    pub(crate) fn with_room(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    fn send(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    async fn room(&self) {
+        if let Some(room) = &self.room {
+            room().await;
+        }
+    }
+}
 
 /// Time between asking a shell to end and ending it.
 const HANGUP_GRACE: Duration = Duration::from_secs(2);
@@ -121,7 +155,7 @@ impl Machine {
     }
 
     fn emit(&self) -> Emit {
-        Arc::clone(&self.emit)
+        self.emit.clone()
     }
 }
 

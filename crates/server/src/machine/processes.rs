@@ -176,7 +176,8 @@ async fn serve(
     let ending = timeout.map(|timeout| tokio::spawn(end_after(control.clone(), timeout)));
     while let Ok(Some(Output { stream, data })) = process.next_output().await {
         if capture {
-            emit(event(
+            emit.room().await;
+            emit.send(event(
                 "processOutput",
                 control.pid(),
                 output(control.pid(), stream, data),
@@ -188,7 +189,7 @@ async fn serve(
     for task in [feeding, ending].into_iter().flatten() {
         task.abort();
     }
-    emit(event("processExit", control.pid(), exit(&control, code)));
+    emit.send(event("processExit", control.pid(), exit(&control, code)));
 }
 
 fn event(name: &str, pid: u32, payload: Value) -> Event {

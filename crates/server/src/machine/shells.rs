@@ -158,12 +158,13 @@ async fn serve(mut shell: Shell, entry: Arc<ShellEntry>, emit: Emit, release: im
     // The end, or a terminal that cannot be read any more, which is the end as well.
     while shell.read_buf(&mut chunk).await.is_ok_and(|n| n > 0) {
         let data = chunk.split().freeze();
-        emit(event("shellData", &entry.id, ("data", Value::Bytes(data))));
+        emit.room().await;
+        emit.send(event("shellData", &entry.id, ("data", Value::Bytes(data))));
         chunk.reserve(CHUNK);
     }
     let code = entry.control.wait().await.unwrap_or_default();
     release();
-    emit(event("shellExit", &entry.id, ("exitCode", Value::from(code))));
+    emit.send(event("shellExit", &entry.id, ("exitCode", Value::from(code))));
 }
 
 fn event(name: &str, id: &str, member: (&str, Value)) -> Event {

@@ -1,0 +1,50 @@
+//! Options of a VM as the TypeScript packages give them: plain data, functions replaced by their numbers.
+
+use super::script_fs::ScriptFs;
+use super::vm::invalid_config;
+use crate::mailbox::Mailbox;
+use agentos::vfs::Filesystem;
+use agentos_server::{Drivers, VmOptions, options_from_json};
+use agentos_value::{ActorError, Value};
+use std::sync::Arc;
+
+/// Options, and whether file operations of such a VM may block.
+///
+/// # Errors
+/// `invalid_config` with every problem and its path.
+pub(crate) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmOptions, bool), ActorError> {
+    let serde_json::Value::Object(members) = json(options)? else {
+        return Err(invalid_config("options: must be an object"));
+    };
+    let blocks = members
+        .get("mounts")
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|mounts| mounts.iter().any(may_block));
+    let mut drivers = ScriptDrivers(Arc::clone(mailbox));
+    let options = options_from_json(members, &mut drivers).map_err(|invalid| invalid_config(&invalid.to_string()))?;
+    Ok((options, blocks))
+}
+
+/// The same data as JSON.
+pub(super) fn json(options: Value) -> Result<serde_json::Value, ActorError> {
+    match options {
+        Value::Undefined | Value::Null => Ok(serde_json::Value::Object(serde_json::Map::new())),
+        other => other
+            .deserialize()
+            .map_err(|error| invalid_config(&format!("options: {error}"))),
+    }
+}
+
+/// Whether a mount is of any other kind than memory.
+pub(super) fn may_block(mount: &serde_json::Value) -> bool {
+    mount.pointer("/plugin/id").and_then(serde_json::Value::as_str) != Some("memory")
+}
+
+/// Opens filesystems whose methods are functions of the script.
+pub(super) struct ScriptDrivers(pub(super) Arc<Mailbox>);
+
+impl Drivers for ScriptDrivers {
+    fn open(&mut self, id: &str, config: &serde_json::Value) -> Option<Result<Arc<dyn Filesystem>, String>> {
+        (id == "script").then(|| ScriptFs::open(&self.0, config).map(|filesystem| filesystem as Arc<dyn Filesystem>))
+    }
+}

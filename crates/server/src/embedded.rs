@@ -1,0 +1,92 @@
+//! The VM of the actions without an actor: what a binding to another language embeds (api.md section 10).
+//!
+//! Actions that need the VM are called by name with values, exactly as a client of a server calls them, and are read and
+//! answered by the same code. What belongs to an actor - sleep, storage, connections, previews - does not exist here. Output
+//! of processes and shells is announced as events; it is read only while whoever listens has room for more.
+
+use crate::actions::{self, Args};
+use crate::errors::from_sdk;
+use crate::machine::{Durable, Emit, Machine};
+use crate::shapes;
+use agentos::{AgentOs, Stream};
+use agentos_actor::{BoxFuture, Event};
+use agentos_value::{ActorError, Value};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A VM whose actions can be called. Clones are handles to the same.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    machine: Arc<Machine>,
+    /// The same VM for the host's own file work, which the policy does not bind.
+    host: Arc<Machine>,
+}
+
+impl Embedded {
+    /// Takes a VM that nothing was started in. `emit` is called for each event; `room` is awaited before output is read.
+    pub fn new(
+        vm: AgentOs,
+        emit: impl Fn(Event) + Send + Sync + 'static,
+        room: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        let emit = Emit::new(emit).with_room(Arc::new(room));
+        let host = vm.as_host().handle();
+        let machine = |vm| Arc::new(Machine::new(vm, Durable::default(), u64::MAX, emit.clone()));
+        Self {
+            machine: machine(vm),
+            host: machine(host),
+        }
+    }
+
+    /// The VM.
+    pub fn vm(&self) -> &AgentOs {
+        &self.machine.vm
+    }
+
+    /// Calls an action, with the policy. It needs a tokio runtime where it is polled.
+    pub fn call(&self, name: &str, args: Vec<Value>) -> BoxFuture<'static, Result<Value, ActorError>> {
+        call(Arc::clone(&self.machine), name, args)
+    }
+
+    /// Calls an action on files without the policy, for the host that seeds them. Never on behalf of a client.
+    pub fn call_as_host(&self, name: &str, args: Vec<Value>) -> BoxFuture<'static, Result<Value, ActorError>> {
+        call(Arc::clone(&self.host), name, args)
+    }
+
+    /// Calls `exec` or, with `argv`, `execArgv`, and shows output as it is read.
+    pub fn exec(
+        &self,
+        argv: bool,
+        args: Vec<Value>,
+        on_output: impl FnMut(Stream, Bytes) + Send + 'static,
+    ) -> BoxFuture<'static, Result<Value, ActorError>> {
+        let machine = Arc::clone(&self.machine);
+        Box::pin(actions::exec_with(machine, argv, Args::new(args), on_output))
+    }
+
+    /// Usage of the limits that are warned about: `{name, observed, capacity}[]`.
+    pub fn limits(&self) -> Value {
+        shapes::limits(&self.machine.vm.usage().limits)
+    }
+
+    /// Kills what runs and waits for the last events. Idempotent.
+    pub async fn dispose(&self) {
+        self.machine.kill().await;
+    }
+}
+
+fn call(machine: Arc<Machine>, name: &str, args: Vec<Value>) -> BoxFuture<'static, Result<Value, ActorError>> {
+    let Some(action) = actions::find(name) else {
+        let error = ActorError::actor("action_not_found", format!("there is no action {name:?}"));
+        return Box::pin(std::future::ready(Err(error)));
+    };
+    Box::pin(async move {
+        let outcome = action.call(machine, args).await;
+        outcome.map_err(|failure| failure.publish(action.name))
+    })
+}
+
+/// The documented form of an error of the SDK, for bindings that call the SDK themselves.
+pub fn client_error(error: agentos::Error) -> ActorError {
+    from_sdk(error)
+}
