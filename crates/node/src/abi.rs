@@ -105,7 +105,10 @@ impl Call {
 
     fn wrong(&self, wanted: &str, given: &Value) -> Fault {
         let at = self.next;
-        Fault::Misuse(format!("argument {at} of the addon's function must be {wanted}, got {}", given.kind()))
+        Fault::Misuse(format!(
+            "argument {at} of the addon's function must be {wanted}, got {}",
+            given.kind()
+        ))
     }
 }
 
@@ -186,7 +189,9 @@ pub(crate) fn check(status: sys::napi_status) -> Result<(), Fault> {
     match status {
         sys::Status::napi_ok => Ok(()),
         sys::Status::napi_pending_exception => Err(Fault::Pending),
-        other => Err(Fault::Misuse(format!("a function of Node-API failed with status {other}"))),
+        other => Err(Fault::Misuse(format!(
+            "a function of Node-API failed with status {other}"
+        ))),
     }
 }
 
@@ -236,8 +241,9 @@ impl Bell {
         let mut bell = self.0.lock();
         if let Some(Raw(raw)) = &*bell {
             // SAFETY: it exists: it is taken out below and in `silence`, before Node-API frees it.
-            let status =
-                unsafe { sys::napi_call_threadsafe_function(*raw, null_mut(), sys::ThreadsafeFunctionCallMode::nonblocking) };
+            let status = unsafe {
+                sys::napi_call_threadsafe_function(*raw, null_mut(), sys::ThreadsafeFunctionCallMode::nonblocking)
+            };
             if status != sys::Status::napi_ok {
                 *bell = None;
             }

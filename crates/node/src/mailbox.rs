@@ -84,7 +84,8 @@ impl Mailbox {
         true
     }
 
-    /// Takes up to `most` letters. If there are more, the bell rings again.
+    /// Takes up to `most` letters. Until it has given none, nobody else rings: whoever takes letters takes all, or calls
+    /// [`ring_again`](Self::ring_again).
     pub(crate) fn take(&self, most: usize) -> Vec<Letter> {
         let mut queue = self.queue.lock();
         let count = queue.letters.len().min(most);
@@ -94,14 +95,15 @@ impl Mailbox {
                 queue.event_bytes = queue.event_bytes.saturating_sub(payload.size());
             }
         }
-        queue.rung = !queue.letters.is_empty();
-        let more = queue.rung;
+        queue.rung = count > 0;
         drop(queue);
         self.emptied.notify_waiters();
-        if more {
-            self.bell.ring();
-        }
         taken
+    }
+
+    /// Rings for letters that were left.
+    pub(crate) fn ring_again(&self) {
+        self.bell.ring();
     }
 
     /// Waits until a further event fits.

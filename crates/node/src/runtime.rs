@@ -24,6 +24,9 @@ pub(crate) fn handle() -> Result<&'static Handle, ActorError> {
     });
     match runtime {
         Some(runtime) => Ok(runtime.handle()),
-        None => Err(ActorError::agentos("vm_boot_failed", "agentOS could not start its threads")),
+        None => Err(ActorError::agentos(
+            "vm_boot_failed",
+            "agentOS could not start its threads",
+        )),
     }
 }

@@ -40,7 +40,9 @@ struct Environment {
 enum Task {
     Inline(Work, Arc<Woken>),
     /// Dropping the sender ends the work.
-    Pooled { _stop: oneshot::Sender<()> },
+    Pooled {
+        _stop: oneshot::Sender<()>,
+    },
 }
 
 thread_local! {
@@ -186,32 +188,47 @@ mod kind {
 /// # Errors
 /// The environment is not open.
 pub(crate) fn drain() -> Result<Vec<Value>, Fault> {
+    let mailbox = mailbox()?;
     let mut todo = Vec::new();
-    for letter in mailbox()?.take(LETTERS_AT_ONCE) {
-        match letter {
-            Letter::Poll(id) => {
-                // One that was cancelled or has ended meanwhile is no longer there.
-                if let Some(Task::Inline(work, woken)) = forget(id) {
-                    if let Some(outcome) = poll(id, work, woken)? {
-                        done(&mut todo, id, outcome);
-                    }
-                }
-            }
-            Letter::Done(id, outcome) => {
-                if forget(id).is_some() {
-                    done(&mut todo, id, outcome);
-                }
-            }
-            Letter::Event(target, name, payload) => {
-                todo.extend([Value::Int(kind::EVENT), target.into(), name.into(), payload]);
-            }
-            Letter::Call { call, function, args } => {
-                todo.extend([Value::Int(kind::CALL), call.into(), function.into(), Value::Array(args)]);
-            }
-            Letter::Abandoned(call) => todo.extend([Value::Int(kind::ABANDONED), call.into()]),
+    let mut left = LETTERS_AT_ONCE;
+    while left > 0 {
+        let letters = mailbox.take(left);
+        if letters.is_empty() {
+            return Ok(todo);
+        }
+        left -= letters.len();
+        for letter in letters {
+            read(&mut todo, letter)?;
         }
     }
+    mailbox.ring_again();
     Ok(todo)
+}
+
+fn read(todo: &mut Vec<Value>, letter: Letter) -> Result<(), Fault> {
+    match letter {
+        Letter::Poll(id) => {
+            // One that was cancelled or has ended meanwhile is no longer there.
+            if let Some(Task::Inline(work, woken)) = forget(id) {
+                if let Some(outcome) = poll(id, work, woken)? {
+                    done(todo, id, outcome);
+                }
+            }
+        }
+        Letter::Done(id, outcome) => {
+            if forget(id).is_some() {
+                done(todo, id, outcome);
+            }
+        }
+        Letter::Event(target, name, payload) => {
+            todo.extend([Value::Int(kind::EVENT), target.into(), name.into(), payload]);
+        }
+        Letter::Call { call, function, args } => {
+            todo.extend([Value::Int(kind::CALL), call.into(), function.into(), Value::Array(args)]);
+        }
+        Letter::Abandoned(call) => todo.extend([Value::Int(kind::ABANDONED), call.into()]),
+    }
+    Ok(())
 }
 
 fn done(todo: &mut Vec<Value>, id: u32, outcome: Outcome) {

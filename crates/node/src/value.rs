@@ -89,9 +89,7 @@ impl Reader {
     fn bigint(&self, raw: sys::napi_value) -> Result<Value> {
         let mut words = 0;
         // SAFETY: asking for the number of words only; the two null pointers are allowed together.
-        check(unsafe {
-            sys::napi_get_value_bigint_words(self.env, raw, null_mut(), &mut words, null_mut())
-        })?;
+        check(unsafe { sys::napi_get_value_bigint_words(self.env, raw, null_mut(), &mut words, null_mut()) })?;
         let (mut negative, mut digits) = (0, vec![0_u64; words]);
         // SAFETY: `digits` has room for `words` words.
         check(unsafe {
@@ -192,7 +190,10 @@ impl Reader {
         let env = self.env;
         let array = self.global(c"Array")?;
         let from = ask!(null_mut(), napi_get_named_property(env, array, c"from".as_ptr()));
-        Ok(ask!(null_mut(), napi_call_function(env, array, from, 1, &raw const raw)))
+        Ok(ask!(
+            null_mut(),
+            napi_call_function(env, array, from, 1, &raw const raw)
+        ))
     }
 
     fn is_a(&self, raw: sys::napi_value, class: &std::ffi::CStr) -> Result<bool> {
@@ -202,7 +203,10 @@ impl Reader {
 
     fn global(&self, name: &std::ffi::CStr) -> Result<sys::napi_value> {
         let global = ask!(null_mut(), napi_get_global(self.env));
-        Ok(ask!(null_mut(), napi_get_named_property(self.env, global, name.as_ptr())))
+        Ok(ask!(
+            null_mut(),
+            napi_get_named_property(self.env, global, name.as_ptr())
+        ))
     }
 
     fn typed_array(&self, raw: sys::napi_value) -> Result<Bytes> {
@@ -219,7 +223,10 @@ impl Reader {
                 &mut offset,
             )
         })?;
-        let bytes = [sys::TypedarrayType::uint8_array, sys::TypedarrayType::uint8_clamped_array];
+        let bytes = [
+            sys::TypedarrayType::uint8_array,
+            sys::TypedarrayType::uint8_clamped_array,
+        ];
         match bytes.contains(&kind) {
             true => Ok(copied(data, length)),
             false => Err(refused("a typed array that is no Uint8Array")),

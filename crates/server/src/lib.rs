@@ -23,21 +23,23 @@ mod vm_actor;
 
 pub use agentos;
 pub use agentos_actor as actor;
+pub use agentos_actor::cron::next_time;
 pub use agentos_actor::{Conn, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
-pub use config::{ConfigError, Drivers, InvalidConfig, ServerConfig, Token, mount_from_json, options_from_json, token_file};
-pub use agentos_actor::cron::next_time;
-pub use embedded::{Embedded, client_error};
+pub use config::{
+    ConfigError, Drivers, InvalidConfig, ServerConfig, Token, mount_from_json, options_from_json, token_file,
+};
 pub use definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
+pub use embedded::{Embedded, client_error};
 pub use hooks::VmHooks;
 pub use limits::ServerLimits;
 pub use logs::{LogFormat, init as init_logs, init_with_traces};
 pub use options::{OptionsRequest, Persist, VmOptions};
 pub use registry::{Registry, RegistryBuilder, ServerError};
 pub use running::Running;
-pub use shapes::limit_warning;
 pub use serve::{DEFAULT_NAME, ServeError, serve, start};
 pub use session::{NoSessions, SESSION_ACTIONS, SessionLayer};
+pub use shapes::limit_warning;
 pub use traces::finish as flush_traces;
 
 /// The examples of the guide are compiled with the tests.

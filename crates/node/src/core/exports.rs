@@ -20,34 +20,105 @@ type Given = Result<Value, Fault>;
 
 /// What JavaScript sees of embedded VMs.
 pub(crate) static EXPORTS: &[Export] = &[
-    Export { name: c"open", run: open },
-    Export { name: c"drain", run: drain },
-    Export { name: c"settle", run: settle },
-    Export { name: c"cancel", run: cancel },
-    Export { name: c"commands", run: commands },
-    Export { name: c"cronNext", run: cron_next },
-    Export { name: c"vmCreate", run: vm_create },
-    Export { name: c"vmCall", run: vm_call },
-    Export { name: c"vmCallNow", run: vm_call_now },
-    Export { name: c"vmExec", run: vm_exec },
-    Export { name: c"vmDispose", run: vm_dispose },
-    Export { name: c"vmRelease", run: vm_release },
-    Export { name: c"vmMount", run: vm_mount },
-    Export { name: c"vmUnmount", run: vm_unmount },
-    Export { name: c"vmMounts", run: vm_mounts },
-    Export { name: c"vmFork", run: vm_fork },
-    Export { name: c"vmExplain", run: vm_explain },
-    Export { name: c"vmUsage", run: vm_usage },
-    Export { name: c"vmFetch", run: vm_fetch },
-    Export { name: c"fetchBegin", run: fetch_begin },
-    Export { name: c"fetchWrite", run: fetch_write },
-    Export { name: c"fetchRead", run: fetch_read },
-    Export { name: c"fetchClose", run: fetch_close },
+    Export {
+        name: c"open",
+        run: open,
+    },
+    Export {
+        name: c"drain",
+        run: drain,
+    },
+    Export {
+        name: c"settle",
+        run: settle,
+    },
+    Export {
+        name: c"cancel",
+        run: cancel,
+    },
+    Export {
+        name: c"commands",
+        run: commands,
+    },
+    Export {
+        name: c"cronNext",
+        run: cron_next,
+    },
+    Export {
+        name: c"vmCreate",
+        run: vm_create,
+    },
+    Export {
+        name: c"vmCall",
+        run: vm_call,
+    },
+    Export {
+        name: c"vmCallNow",
+        run: vm_call_now,
+    },
+    Export {
+        name: c"vmExec",
+        run: vm_exec,
+    },
+    Export {
+        name: c"vmDispose",
+        run: vm_dispose,
+    },
+    Export {
+        name: c"vmRelease",
+        run: vm_release,
+    },
+    Export {
+        name: c"vmMount",
+        run: vm_mount,
+    },
+    Export {
+        name: c"vmUnmount",
+        run: vm_unmount,
+    },
+    Export {
+        name: c"vmMounts",
+        run: vm_mounts,
+    },
+    Export {
+        name: c"vmFork",
+        run: vm_fork,
+    },
+    Export {
+        name: c"vmExplain",
+        run: vm_explain,
+    },
+    Export {
+        name: c"vmUsage",
+        run: vm_usage,
+    },
+    Export {
+        name: c"vmFetch",
+        run: vm_fetch,
+    },
+    Export {
+        name: c"fetchBegin",
+        run: fetch_begin,
+    },
+    Export {
+        name: c"fetchWrite",
+        run: fetch_write,
+    },
+    Export {
+        name: c"fetchRead",
+        run: fetch_read,
+    },
+    Export {
+        name: c"fetchClose",
+        run: fetch_close,
+    },
 ];
 
 /// Opens the environment of this thread; `drain` is called on it whenever there are letters.
 fn open(call: &mut Call) -> Given {
-    let drain = call.raw().ok_or_else(|| Fault::Misuse("open needs a function".to_owned()))?;
+    let drain = call
+        .raw()
+        .ok_or_else(|| Fault::Misuse("open needs a function".to_owned()))?;
     task::open(Bell::new(call.env(), drain)?);
     abi::on_exit(call.env(), closed)?;
     Ok(Value::Undefined)
@@ -182,7 +253,11 @@ fn vm_fork(call: &mut Call) -> Given {
     let (vm, id) = (vm::find(call.number()?)?, call.number()?);
     let blocks = vm.blocks();
     let fork = async move { vm.embedded.vm().fork().await };
-    start(id, Place::Inline, vm::adopt(vm::number(), blocks, task::mailbox()?, fork))
+    start(
+        id,
+        Place::Inline,
+        vm::adopt(vm::number(), blocks, task::mailbox()?, fork),
+    )
 }
 
 /// How a request would be decided, and by what.

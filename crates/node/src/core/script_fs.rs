@@ -13,8 +13,8 @@ use crate::callback::{CallError, Callback};
 use crate::mailbox::Mailbox;
 use agentos::Errno;
 use agentos::vfs::{
-    Attr, Clock, DirEntry, Features, FileType, Filesystem, Gid, Ino, KernelError, Mode, NewNode, RenameFlags, SetAttr, SetTime, StatFs,
-    Timestamp, Uid,
+    Attr, Clock, DirEntry, Features, FileType, Filesystem, Gid, Ino, KernelError, Mode, NewNode, RenameFlags, SetAttr,
+    SetTime, StatFs, Timestamp, Uid,
 };
 use agentos_value::Value;
 use bytes::Bytes;
@@ -82,7 +82,10 @@ impl ScriptFs {
         Ok(Arc::new(Self {
             dispatcher: Callback::new(mailbox, function),
             deadline: deadline.map_or(DEADLINE, Duration::from_millis),
-            read_only: config.get("readOnly").and_then(serde_json::Value::as_bool).unwrap_or(false),
+            read_only: config
+                .get("readOnly")
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or(false),
             owner: std::thread::current().id(),
             clock: agentos::system_clock(),
             nodes: Mutex::new(Nodes {
@@ -148,7 +151,11 @@ impl ScriptFs {
     /// The attributes of a path, which gets an inode if it has none.
     fn attr(&self, path: Vec<u8>) -> Result<Attr> {
         let told = self.call("stat", &path, Vec::new())?;
-        let kind = told.get("type").and_then(Value::as_str).and_then(kind_of).ok_or(Errno::EIO)?;
+        let kind = told
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(kind_of)
+            .ok_or(Errno::EIO)?;
         let number = |name: &str| told.get(name).and_then(Value::as_f64).filter(|number| *number >= 0.0);
         let size = number("size").unwrap_or(0.0) as u64; // saturates
         let default_mode = if kind == FileType::Directory { 0o755 } else { 0o644 };
@@ -222,7 +229,12 @@ impl Nodes {
 
     /// Forgets the older half of what nobody holds.
     fn forget(&mut self) {
-        let mut idle: Vec<Ino> = self.by_ino.iter().filter(|(_, node)| node.holders == 0).map(|(ino, _)| *ino).collect();
+        let mut idle: Vec<Ino> = self
+            .by_ino
+            .iter()
+            .filter(|(_, node)| node.holders == 0)
+            .map(|(ino, _)| *ino)
+            .collect();
         idle.sort_unstable_by_key(|ino| ino.0);
         for ino in &idle[..idle.len() / 2] {
             if let Some(path) = self.by_ino.remove(ino).and_then(|node| node.path) {
@@ -243,7 +255,8 @@ impl Nodes {
     /// Moves a path with all below it.
     fn rename(&mut self, from: &[u8], to: &[u8]) {
         self.remove(to);
-        let below = |path: &[u8]| path == from || path.strip_prefix(from).is_some_and(|rest| rest.first() == Some(&b'/'));
+        let below =
+            |path: &[u8]| path == from || path.strip_prefix(from).is_some_and(|rest| rest.first() == Some(&b'/'));
         let moved: Vec<Vec<u8>> = self.by_path.keys().filter(|path| below(path)).cloned().collect();
         for path in moved {
             if let Some(ino) = self.by_path.remove(&path) {
@@ -275,7 +288,9 @@ fn kind_of(name: &str) -> Option<FileType> {
 
 /// The system error with this name.
 fn named(name: &str) -> Option<Errno> {
-    (1..=NUMBER_MAX).filter_map(Errno::from_raw).find(|errno| errno.name() == name)
+    (1..=NUMBER_MAX)
+        .filter_map(Errno::from_raw)
+        .find(|errno| errno.name() == name)
 }
 
 /// The system error that a failed call means.

@@ -45,7 +45,14 @@ const NO_FILES: &[&str] = &[
 ];
 
 /// Actions that may go over many files.
-const LONG: &[&str] = &["readFiles", "writeFiles", "readdirRecursive", "delete", "deleteFile", "move"];
+const LONG: &[&str] = &[
+    "readFiles",
+    "writeFiles",
+    "readdirRecursive",
+    "delete",
+    "deleteFile",
+    "move",
+];
 
 static VMS: LazyLock<Mutex<HashMap<u32, Arc<Vm>>>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -168,7 +175,10 @@ impl Vm {
     fn is_large(&self, name: &str, args: &[Value]) -> bool {
         match name {
             "writeFile" => args.get(1).is_some_and(|content| content.content_len() as u64 > LARGE),
-            "readFile" => args.first().and_then(Value::as_str).is_some_and(|path| self.size(path) > LARGE),
+            "readFile" => args
+                .first()
+                .and_then(Value::as_str)
+                .is_some_and(|path| self.size(path) > LARGE),
             _ => false,
         }
     }
@@ -207,6 +217,8 @@ impl Vm {
                     false => work.as_mut().poll(cx).map(Some),
                 });
                 if let Some(outcome) = outcome.await {
+                    // Woken by a letter of its own, the end comes after the last output.
+                    tokio::task::yield_now().await;
                     return outcome;
                 }
             }

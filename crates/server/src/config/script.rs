@@ -79,7 +79,10 @@ fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
 fn secrets(mut options: VmOptions, section: &mut Section) -> VmOptions {
     for mut given in section.sections("secrets") {
         let (Some(name), Some(value)) = (given.text("name"), given.text("value")) else {
-            given.problem("name", "and value are needed: the variable in the VM, and what it stands for");
+            given.problem(
+                "name",
+                "and value are needed: the variable in the VM, and what it stands for",
+            );
             continue;
         };
         let mut secret = Secret::new(name, value).hosts(given.texts("hosts").unwrap_or_default());
@@ -139,7 +142,10 @@ enum Source {
 fn source(plugin: &mut Section, drivers: &mut dyn Drivers) -> Option<(Source, bool)> {
     let id = plugin.text("id");
     let Some(id) = id else {
-        plugin.problem("id", "is missing: memory, host_dir, overlay or a filesystem of your own");
+        plugin.problem(
+            "id",
+            "is missing: memory, host_dir, overlay or a filesystem of your own",
+        );
         return None;
     };
     match id.as_str() {
@@ -209,7 +215,10 @@ fn filesystem(plugin: &mut Section, drivers: &mut dyn Drivers) -> Option<Arc<dyn
         Source::HostDir(host) => match agentos::vfs::HostDirFs::open(std::path::Path::new(&host), read_only) {
             Ok(filesystem) => Some(filesystem as Arc<dyn Filesystem>),
             Err(error) => {
-                plugin.problem("config.hostPath", format_args!("{host}: {error}; the host directory must exist"));
+                plugin.problem(
+                    "config.hostPath",
+                    format_args!("{host}: {error}; the host directory must exist"),
+                );
                 None
             }
         },
