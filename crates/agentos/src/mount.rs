@@ -1,8 +1,10 @@
 //! What to mount into a VM (api.md section 8).
 
 use crate::error::{Error, Result};
-use crate::path;
-use agentos_kernel::vfs::{CappedFs, Filesystem, HostDirFs};
+use crate::{host, path};
+use agentos_kernel::Error as KernelError;
+use agentos_kernel::id::{Gid, Uid};
+use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, HostDirFs, MemoryFs, SetAttr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -171,6 +173,18 @@ impl std::fmt::Debug for Mount {
 pub(crate) fn open_host(mount: &Mount, host: &Path) -> Result<Arc<dyn Filesystem>> {
     let opened = HostDirFs::open(host, mount.read_only);
     Ok(opened.map_err(|error| mount.refused(error.to_string()))?)
+}
+
+/// An empty filesystem in memory that belongs to the VM's user, as a directory of the host does.
+pub(crate) fn memory(quota: Arc<FsQuota>) -> Result<Arc<dyn Filesystem>, KernelError> {
+    let memory = MemoryFs::new(host::system_clock(), quota);
+    let owner = SetAttr {
+        uid: Some(Uid::USER),
+        gid: Some(Gid::USER),
+        ..SetAttr::default()
+    };
+    memory.setattr(memory.root(), &owner)?;
+    Ok(memory)
 }
 
 /// A mount of a running VM.

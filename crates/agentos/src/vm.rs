@@ -191,7 +191,7 @@ impl Vm {
         }
         let filesystem = match &mount.source {
             Source::HostDir(host) => mount::open_host(mount, host)?,
-            Source::Memory => MemoryFs::new(host::SystemClock::shared(), self.quota.clone()),
+            Source::Memory => mount::memory(self.quota.clone()).map_err(&refused)?,
             Source::Filesystem(filesystem) => CaughtFs::new(filesystem.clone()).map_err(&refused)?,
         };
         let backend = filesystem.kind();

@@ -21,7 +21,14 @@ pub(crate) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmO
         .and_then(serde_json::Value::as_array)
         .is_some_and(|mounts| mounts.iter().any(may_block));
     let mut drivers = ScriptDrivers(Arc::clone(mailbox));
-    let options = options_from_json(members, &mut drivers).map_err(|invalid| invalid_config(&invalid.to_string()))?;
+    let options = options_from_json(members, &mut drivers).map_err(|invalid| {
+        // A policy says of each problem what it is about, options where they stand.
+        invalid_config(
+            &invalid
+                .to_string()
+                .replace("invalid permissions policy: ", "permissions."),
+        )
+    })?;
     Ok((options, blocks))
 }
 

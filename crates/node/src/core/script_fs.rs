@@ -4,8 +4,8 @@
 //! moves with it. Every operation is one call of the script's dispatcher, `(method, ...arguments)`, which the TypeScript side
 //! makes of the driver's methods.
 //!
-//! The script is not trusted to be quick or right: each call has a deadline, after a few missed ones in a row the filesystem
-//! is left alone for a while (`EIO` at once, so that a driver that hangs cannot hold up one guest thread after the other), a
+//! The script is not trusted to be quick or right: each call has a deadline, after a few missed ones the filesystem is left
+//! alone for a while (`EIO` at once, so that a driver that hangs cannot hold up one guest thread after the other), a
 //! driver that throws is `EIO` unless it names another error, and answers that make no sense are `EIO`. A call from the
 //! script's own thread would wait for itself and is `EDEADLK`.
 
@@ -29,7 +29,7 @@ type Result<T> = std::result::Result<T, KernelError>;
 
 /// How long one call may take unless the driver says otherwise.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Missed deadlines in a row after which the driver is left alone.
+/// Missed deadlines, none long after the other, after which the driver is left alone.
 const MISSES_MAX: u32 = 3;
 /// For how long.
 const REST: Duration = Duration::from_secs(30);
@@ -49,9 +49,16 @@ pub(super) struct ScriptFs {
     owner: ThreadId,
     clock: Arc<dyn Clock>,
     nodes: Mutex<Nodes>,
-    misses: Mutex<(u32, Option<Instant>)>,
+    misses: Mutex<Misses>,
     /// Appends and changes of one file's size happen one after the other.
     writing: Mutex<()>,
+}
+
+/// Deadlines that the driver missed lately.
+#[derive(Default)]
+struct Misses {
+    count: u32,
+    last: Option<Instant>,
 }
 
 struct Nodes {
@@ -108,32 +115,26 @@ impl ScriptFs {
         let mut args = vec![Value::from(method), Value::from(shown(path))];
         args.extend(rest);
         let answer = self.dispatcher.call_blocking(args, self.deadline);
-        let mut misses = self.misses.lock();
-        match &answer {
-            Err(CallError::TimedOut(_)) => {
-                misses.0 += 1;
-                if misses.0 >= MISSES_MAX {
-                    misses.1 = Some(Instant::now() + REST);
-                }
-            }
-            _ => *misses = (0, None),
+        if let Err(CallError::TimedOut(_)) = &answer {
+            self.missed();
         }
-        drop(misses);
         answer.map_err(|error| errno_of(&error).into())
+    }
+
+    /// A deadline was missed. Answers in between do not count: a driver may hang for some paths only.
+    fn missed(&self) {
+        let now = Instant::now();
+        let mut misses = self.misses.lock();
+        let recent = misses.last.is_some_and(|last| now.duration_since(last) < REST);
+        misses.count = if recent { misses.count + 1 } else { 1 };
+        misses.last = Some(now);
     }
 
     /// Whether the driver has missed so many deadlines that it is left alone.
     fn rests(&self) -> bool {
-        let mut misses = self.misses.lock();
-        match misses.1 {
-            Some(until) if Instant::now() < until => true,
-            Some(_) => {
-                // One more try.
-                *misses = (MISSES_MAX - 1, None);
-                false
-            }
-            None => false,
-        }
+        let misses = self.misses.lock();
+        let recent = misses.last.is_some_and(|last| last.elapsed() < REST);
+        recent && misses.count >= MISSES_MAX
     }
 
     fn path(&self, ino: Ino) -> Result<Vec<u8>> {

@@ -135,7 +135,11 @@ fn known(name: &str) -> &'static str {
 /// What creating a VM fails with: wrong options are `invalid_config` with the path of the first.
 pub(super) fn config_error(error: agentos::Error) -> ActorError {
     match error.code() {
-        "invalid_config" | "invalid_params" => invalid_config(&error.to_string()),
+        // A policy says of each problem what it is about, options where they stand.
+        "invalid_config" | "invalid_params" => {
+            let problems = error.to_string();
+            invalid_config(&problems.replace("invalid permissions policy: ", "permissions."))
+        }
         _ => client_error(error),
     }
 }

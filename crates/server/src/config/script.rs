@@ -9,7 +9,7 @@ use super::invalid::InvalidConfig;
 use super::section::{Section, checked};
 use super::vm;
 use crate::options::VmOptions;
-use agentos::vfs::{Filesystem, MemoryFs, OverlayFs};
+use agentos::vfs::{Filesystem, Gid, MemoryFs, OverlayFs, SetAttr, Uid};
 use agentos::{Mount, Secret, Software};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -225,8 +225,15 @@ fn filesystem(plugin: &mut Section, drivers: &mut dyn Drivers) -> Option<Arc<dyn
     }
 }
 
-/// A layer in memory, with a quota of its own as large as a VM's by default.
+/// A layer in memory that belongs to the VM's user, with a quota of its own as large as a VM's by default.
 fn memory() -> Arc<dyn Filesystem> {
-    let quota = agentos::quota(&agentos::Limits::default());
-    MemoryFs::new(agentos::system_clock(), quota)
+    let memory = MemoryFs::new(agentos::system_clock(), agentos::quota(&agentos::Limits::default()));
+    let owner = SetAttr {
+        uid: Some(Uid::USER),
+        gid: Some(Gid::USER),
+        ..SetAttr::default()
+    };
+    // A new filesystem has its root; should it not, the layer is the superuser's and can only be read.
+    let _ = memory.setattr(memory.root(), &owner);
+    memory
 }

@@ -24,7 +24,8 @@ const pools = new Map<string, Sidecar>();
 /** A group of VMs. */
 export class Sidecar {
   readonly #placement: SidecarDescription["placement"];
-  readonly #vms = new Set<Disposable>();
+  /** A VM whose handle is lost is not kept by its group. */
+  readonly #vms = new Set<WeakRef<Disposable>>();
   readonly #id: string;
   #state: SidecarDescription["state"] = "ready";
   #end: Promise<void> | undefined;
@@ -37,7 +38,7 @@ export class Sidecar {
 
   /** How it is. */
   describe(): SidecarDescription {
-    return { sidecarId: this.#id, placement: this.#placement, state: this.#state, activeVmCount: this.#vms.size };
+    return { sidecarId: this.#id, placement: this.#placement, state: this.#state, activeVmCount: this.#alive().length };
   }
 
   /** Disposes its VMs; all of them, whatever goes wrong with some. Idempotent. */
@@ -48,20 +49,26 @@ export class Sidecar {
   async #dispose(): Promise<void> {
     this.#state = "disposing";
     if (this.#placement.kind === "shared") pools.delete(this.#placement.pool);
-    const ends = await Promise.allSettled([...this.#vms].map((vm) => vm.dispose()));
+    const ends = await Promise.allSettled(this.#alive().map((vm) => vm.dispose()));
     this.#state = "disposed";
     const errors = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
     if (errors.length > 0) throw new AggregateError(errors, `${errors.length} VMs could not be disposed`);
   }
 
-  /** @internal */
-  add(vm: Disposable): void {
-    this.#vms.add(vm);
+  #alive(): Disposable[] {
+    return [...this.#vms].flatMap((vm) => vm.deref() ?? []);
+  }
+
+  /** @internal Gives what {@link remove} takes. */
+  add(vm: Disposable): WeakRef<Disposable> {
+    const member = new WeakRef(vm);
+    this.#vms.add(member);
+    return member;
   }
 
   /** @internal */
-  remove(vm: Disposable): void {
-    this.#vms.delete(vm);
+  remove(member: WeakRef<Disposable>): void {
+    this.#vms.delete(member);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -70,6 +70,8 @@ interface State {
   hooks: Hooks;
   agents: readonly string[];
   sidecar: Sidecar;
+  /** Ends the membership in the sidecar. */
+  leave(): void;
   bootedAt: number;
 }
 
@@ -85,6 +87,7 @@ function tidy(state: State): void {
   unlisten(state.number);
   forget(state.hooks);
   state.events.close();
+  state.leave();
 }
 
 /** Numbers of processes that could not be started; the VM's own stay far below. */
@@ -107,7 +110,8 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     this.#scheduleDriver = scheduleDriver;
     listen(state.number, state.events.take);
     lost.register(this, state, this);
-    state.sidecar.add(this);
+    const member = state.sidecar.add(this);
+    state.leave = () => state.sidecar.remove(member);
   }
 
   /** Creates a VM. */
@@ -115,7 +119,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     const { native: given, hooks, agents, sidecar, scheduleDriver } = plan(options);
     try {
       const number = await invoke<number>((addon, id) => addon.vmCreate(id, given));
-      const state = { number, events: new Events(), hooks, agents, sidecar, bootedAt: Date.now() };
+      const state = { number, events: new Events(), hooks, agents, sidecar, leave: () => {}, bootedAt: Date.now() };
       return new AgentOs(made, state, scheduleDriver);
     } catch (error) {
       forget(hooks);
@@ -276,10 +280,13 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     this.#started(pid);
     return quiet(this.#call("closeProcessStdin", [pid]));
   }
-  /** Waits for a process's end; resolves with its exit code. */
+  /** Waits for a process's end and its last output; resolves with its exit code. */
   async waitProcess(pid: number): Promise<number> {
-    const failed = this.#failed.get(pid);
-    return failed?.exitCode ?? this.#call("waitProcess", [pid]);
+    this.#check();
+    const { exit } = this.#state.events.process(pid);
+    const code = await new Promise<number>((resolve) => exit.subscribe((event) => resolve(event.exitCode)));
+    this.#keep();
+    return code;
   }
   /** What `spawn` started. */
   async listProcesses(): Promise<SpawnedProcess[]> {
@@ -428,7 +435,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   async #fork(): Promise<AgentOs> {
     const number = await this.#invoke<number>((addon, from, id) => addon.vmFork(from, id));
     const { agents, sidecar } = this.#state;
-    const state = { number, events: new Events(), hooks: [], agents, sidecar, bootedAt: Date.now() };
+    const state = { number, events: new Events(), hooks: [], agents, sidecar, leave: () => {}, bootedAt: Date.now() };
     return new AgentOs(made, state, undefined);
   }
 
@@ -510,7 +517,6 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
       await invoke((addon, id) => addon.vmDispose(state.number, id));
     } finally {
       tidy(state);
-      state.sidecar.remove(this);
     }
   }
 
