@@ -12,7 +12,7 @@
 
 use crate::abi::{Bell, Fault};
 use crate::mailbox::{Letter, Mailbox};
-use crate::{callback, core, error, runtime};
+use crate::{callback, core, error, registry, runtime};
 use agentos_value::{ActorError, Value};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -76,6 +76,7 @@ pub(crate) fn close() {
     environment.mailbox.close();
     callback::fail_all(&environment.mailbox);
     core::dispose_all(&environment.mailbox);
+    registry::dispose_all(&environment.mailbox);
     // Inline calls end here, and what they had started with them.
     drop(environment);
 }

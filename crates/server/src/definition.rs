@@ -31,14 +31,16 @@ pub(crate) struct Plan {
 type MakeOptions = dyn Fn(OptionsRequest) -> BoxFuture<'static, Result<VmOptions, Failure>> + Send + Sync;
 
 /// Where the options of a VM come from.
+#[derive(Clone)]
 pub(crate) enum OptionsSource {
     /// The same for all, checked when the definition was built.
     Fixed(Box<VmOptions>),
     /// Made at each boot.
-    PerVm(Box<MakeOptions>),
+    PerVm(Arc<MakeOptions>),
 }
 
 /// Puts a [`VmDefinition`] together.
+#[derive(Clone)]
 pub struct VmDefinitionBuilder {
     options: OptionsSource,
     hooks: Hooks,
@@ -117,7 +119,7 @@ impl VmDefinitionBuilder {
         F: Fn(OptionsRequest) -> R + Send + Sync + 'static,
         R: Future<Output = Result<VmOptions, Failure>> + Send + 'static,
     {
-        self.options = OptionsSource::PerVm(Box::new(move |request| Box::pin(make(request))));
+        self.options = OptionsSource::PerVm(Arc::new(move |request| Box::pin(make(request))));
         self
     }
 
@@ -246,6 +248,14 @@ impl VmDefinitionBuilder {
             preview_limits: self.preview_limits,
             cron_limits: self.cron_limits,
         }
+    }
+}
+
+impl std::fmt::Debug for VmDefinitionBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VmDefinitionBuilder")
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
     }
 }
 

@@ -27,7 +27,8 @@ pub use agentos_actor::cron::next_time;
 pub use agentos_actor::{Conn, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
 pub use config::{
-    ConfigError, Drivers, InvalidConfig, ServerConfig, Token, mount_from_json, options_from_json, token_file,
+    ConfigError, Drivers, InvalidConfig, SdkActor, SdkDefinition, ServerConfig, SetupConfig, Token, mount_from_json,
+    options_from_json, token_file,
 };
 pub use definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
 pub use embedded::{Embedded, client_error};
@@ -38,7 +39,7 @@ pub use options::{OptionsRequest, Persist, VmOptions};
 pub use registry::{Registry, RegistryBuilder, ServerError};
 pub use running::Running;
 pub use serve::{DEFAULT_NAME, ServeError, serve, start};
-pub use session::{NoSessions, SESSION_ACTIONS, SessionLayer};
+pub use session::{DeclaredAgent, DeclaredAgents, NoSessions, SESSION_ACTIONS, SessionLayer};
 pub use shapes::limit_warning;
 pub use traces::finish as flush_traces;
 

@@ -177,7 +177,7 @@ fn warm_up() {
 }
 
 /// `agentos` in the user's data directory.
-fn default_data_dir() -> Option<PathBuf> {
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
     let set = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

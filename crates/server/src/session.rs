@@ -65,6 +65,89 @@ impl SessionLayer for NoSessions {
     }
 }
 
+/// An agent that the software of a VM declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredAgent {
+    id: String,
+    acp_adapter: String,
+    agent_package: String,
+}
+
+impl DeclaredAgent {
+    /// An agent by its id and the package of its adapter.
+    pub fn new(id: impl Into<String>, acp_adapter: impl Into<String>) -> Self {
+        let acp_adapter = acp_adapter.into();
+        Self {
+            id: id.into(),
+            agent_package: acp_adapter.clone(),
+            acp_adapter,
+        }
+    }
+
+    /// The package of the agent itself, if it is not that of its adapter.
+    #[must_use]
+    pub fn agent_package(mut self, package: impl Into<String>) -> Self {
+        self.agent_package = package.into();
+        self
+    }
+
+    fn listed(&self) -> Value {
+        Value::object([
+            ("id", Value::from(self.id.as_str())),
+            ("acpAdapter", Value::from(self.acp_adapter.as_str())),
+            ("agentPackage", Value::from(self.agent_package.as_str())),
+            ("installed", Value::Bool(false)),
+        ])
+    }
+}
+
+/// Agents that are declared, and no sessions: `listAgents` lists the agents as not installed, `createSession` with another
+/// is `agentos/agent_not_installed`, everything else is `agentos/unsupported`.
+#[derive(Debug, Clone, Default)]
+pub struct DeclaredAgents(Vec<DeclaredAgent>);
+
+impl DeclaredAgents {
+    /// Declares agents.
+    pub fn new(agents: impl IntoIterator<Item = DeclaredAgent>) -> Self {
+        Self(agents.into_iter().collect())
+    }
+
+    fn unknown(&self, args: &[Value]) -> Option<ActorError> {
+        let id = args.first().and_then(Value::as_str)?;
+        if self.0.iter().any(|agent| agent.id == id) {
+            return None;
+        }
+        let known: Vec<&str> = self.0.iter().map(|agent| agent.id.as_str()).collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let shown: String = id.chars().take(64).flat_map(char::escape_default).collect();
+        let message = format!("agent \"{shown}\" is not installed; the software of this VM declares: {known}");
+        let metadata = Value::object([("agentType", shown.as_str())]);
+        Some(ActorError::agentos("agent_not_installed", message).with_metadata(metadata))
+    }
+}
+
+impl SessionLayer for DeclaredAgents {
+    fn answers(&self, action: &str) -> bool {
+        NoSessions.answers(action)
+    }
+
+    fn call<'a>(&'a self, action: &'a str, args: Vec<Value>) -> BoxFuture<'a, Result<Value, ActorError>> {
+        let result = match action {
+            "listAgents" => Ok(Value::Array(self.0.iter().map(DeclaredAgent::listed).collect())),
+            "createSession" => match self.unknown(&args) {
+                Some(error) => Err(error),
+                None => return NoSessions.call(action, args),
+            },
+            _ => return NoSessions.call(action, args),
+        };
+        Box::pin(std::future::ready(result))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +162,19 @@ mod tests {
             NoSessions.call("listAgents", Vec::new()).await,
             Ok(Value::Array(Vec::new()))
         );
+    }
+
+    #[tokio::test]
+    async fn declared_agents_are_listed_and_told_from_others() {
+        let layer = DeclaredAgents::new([DeclaredAgent::new("pi", "@agentos/pi")]);
+        let listed = layer.call("listAgents", Vec::new()).await.unwrap();
+        assert_eq!(
+            listed,
+            Value::Array(vec![DeclaredAgent::new("pi", "@agentos/pi").listed()])
+        );
+        for (agent, code) in [("pi", "unsupported"), ("po", "agent_not_installed")] {
+            let error = layer.call("createSession", vec![Value::from(agent)]).await.unwrap_err();
+            assert!(error.is("agentos", code), "{error}");
+        }
     }
 }

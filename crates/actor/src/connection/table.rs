@@ -51,6 +51,10 @@ impl Connections {
         self.open.lock().insert(Arc::clone(conn.shared_id()), conn);
     }
 
+    pub(crate) fn get(&self, id: &str) -> Option<Conn> {
+        self.open.lock().get(id).cloned()
+    }
+
     pub(crate) fn remove(&self, id: &str) -> Option<Conn> {
         self.open.lock().remove(id)
     }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 use agentos_value::{ActorError, ActorId, Key, Value};
 
 use crate::connection;
-use crate::error::{limit_exceeded, not_found, service_unavailable};
+use crate::error::{action_not_found, limit_exceeded, not_found, service_unavailable};
 use crate::registry::Shared;
-use crate::{ConnectRequest, Transport};
+use crate::{ActionCall, ActorInfo, Conn, ConnectRequest, Transport};
 
-/// Calls actors of the same registry, with the full schedule of their hooks.
+/// Calls actors of the same registry, with the full schedule of their hooks unless it says otherwise. It does not keep the
+/// registry.
 ///
 /// Calls count how many actors stand in a chain, so that a circle ends with an error instead of going on for ever.
 #[derive(Clone)]
@@ -79,6 +80,40 @@ impl Client {
         let mut request = ConnectRequest::new(Transport::Internal).params(params);
         request.depth = self.depth;
         connection::open(&shared, id, request).await?.call(action, args).await
+    }
+
+    /// Runs an action of an actor for the program that runs the registry: without a connection, so that no hook is asked and
+    /// no event is delivered before the result. An actor that was only reserved is made by it.
+    ///
+    /// # Errors
+    /// What the actor fails with; `actor/not_found`, `actor/action_not_found`, `guard/service_unavailable`.
+    pub async fn act(
+        &self,
+        id: &ActorId,
+        action: impl Into<String> + Send,
+        args: Vec<Value>,
+    ) -> Result<Value, ActorError> {
+        let (shared, name) = (self.registry()?, action.into());
+        let cell = shared.cell(id)?;
+        let kind = cell.registered.definition.action_kind(&name);
+        let kind = kind.ok_or_else(|| action_not_found(&name))?;
+        cell.accept().await.map_err(|failure| failure.publish("create"))?;
+        let conn = None;
+        cell.act(kind, ActionCall { name, args, conn }, self.depth).await
+    }
+
+    /// An open connection of an actor, by the connection's id.
+    pub fn conn(&self, id: &ActorId, conn: &str) -> Option<Conn> {
+        self.registry().ok()?.cell(id).ok()?.connections.get(conn)
+    }
+
+    /// What is known of the actor with this id.
+    ///
+    /// # Errors
+    /// `actor/not_found`; an index that cannot be read, masked.
+    pub fn info(&self, id: &ActorId) -> Result<ActorInfo, ActorError> {
+        let found = self.registry()?.info(id).map_err(|failure| failure.publish("find"))?;
+        found.ok_or_else(not_found)
     }
 
     fn registry(&self) -> Result<Arc<Shared>, ActorError> {

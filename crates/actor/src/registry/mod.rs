@@ -172,6 +172,11 @@ impl Registry {
         self.connect(id, request).await?.call(action, args).await
     }
 
+    /// Calls actors without keeping the registry, for hooks and other code that the registry itself holds.
+    pub fn client(&self) -> crate::Client {
+        crate::Client::new(self.shared(), 0)
+    }
+
     /// Checks a preview token; with `actor`, only one of that actor is valid. The actor is not woken, and unknown, expired
     /// and revoked tokens give the same error.
     ///

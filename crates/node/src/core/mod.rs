@@ -14,5 +14,5 @@ mod script_fs;
 mod vm;
 
 pub(crate) use exports::EXPORTS;
-pub(crate) use options::from_script;
+pub(crate) use options::ScriptDrivers;
 pub(crate) use vm::dispose_all;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `invalid_config` with every problem and its path.
-pub(crate) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmOptions, bool), ActorError> {
+pub(super) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmOptions, bool), ActorError> {
     let serde_json::Value::Object(members) = json(options)? else {
         return Err(invalid_config("options: must be an object"));
     };
@@ -48,7 +48,7 @@ pub(super) fn may_block(mount: &serde_json::Value) -> bool {
 }
 
 /// Opens filesystems whose methods are functions of the script.
-pub(super) struct ScriptDrivers(pub(super) Arc<Mailbox>);
+pub(crate) struct ScriptDrivers(pub(crate) Arc<Mailbox>);
 
 impl Drivers for ScriptDrivers {
     fn open(&mut self, id: &str, config: &serde_json::Value) -> Option<Result<Arc<dyn Filesystem>, String>> {

@@ -1,11 +1,16 @@
 //! The configuration of a server: `agentos.toml`, the environment, and what the command line says.
+mod actor;
 mod file;
 mod invalid;
 mod script;
+mod sdk;
 mod section;
+mod software;
 mod vm;
 
+pub use actor::SdkActor;
 pub use file::{ConfigError, ServerConfig, Token, token_file};
 pub use invalid::InvalidConfig;
 pub(crate) use invalid::Problems;
 pub use script::{Drivers, mount_from_json, options_from_json};
+pub use sdk::{SdkDefinition, SetupConfig};

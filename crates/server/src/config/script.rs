@@ -60,7 +60,18 @@ fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
         }
     }
     let limits = section.take("limits");
-    options = vm::common(options.software(packages), section, limits);
+    options = options.software(packages);
+    without_software(options, section, limits, drivers)
+}
+
+/// Everything but `software` and `limits`.
+pub(super) fn without_software(
+    mut options: VmOptions,
+    section: &mut Section,
+    limits: Option<Value>,
+    drivers: &mut dyn Drivers,
+) -> VmOptions {
+    options = vm::common(options, section, limits);
     if let Some(env) = section.section("env") {
         options = env
             .strings()

@@ -50,6 +50,16 @@ impl Section {
         self.problems.add(&self.path_of(name), reason);
     }
 
+    /// Reports that something is wrong at a whole path.
+    pub(super) fn problem_at(&self, path: &str, reason: impl std::fmt::Display) {
+        self.problems.add(path, reason);
+    }
+
+    /// A section for members that were taken out by hand.
+    pub(super) fn nested(&self, name: &str, members: Map<String, Value>) -> Self {
+        self.inner(self.path_of(name), members)
+    }
+
     /// Takes a member out.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
@@ -84,6 +94,18 @@ impl Section {
         }
     }
 
+    /// Whether a function stands here.
+    pub(crate) fn function(&mut self, name: &'static str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(value) if is_function(&value) => true,
+            Some(other) => {
+                self.problem(name, mismatch("a function", &other));
+                false
+            }
+        }
+    }
+
     /// An array of strings.
     pub(crate) fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         let items = self.items(name)?;
@@ -108,7 +130,7 @@ impl Section {
     /// An object whose members are read one by one.
     pub(crate) fn section(&mut self, name: &'static str) -> Option<Self> {
         match self.take(name)? {
-            Value::Object(members) => Some(self.inner(self.path_of(name), members)),
+            Value::Object(members) if !members.contains_key(KIND) => Some(self.inner(self.path_of(name), members)),
             other => self.wrong(name, "an object", &other),
         }
     }
@@ -186,16 +208,28 @@ impl Drop for Section {
     }
 }
 
-fn mismatch(expected: &str, value: &Value) -> String {
+/// Member of an object that stands for something that is no configuration, such as a function; its value says what.
+pub(super) const KIND: &str = "$kind";
+
+/// That a value is not what it should be.
+pub(super) fn mismatch(expected: &str, value: &Value) -> String {
     let given = match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => format!("boolean {flag}"),
         Value::Number(number) => format!("number {number}"),
         Value::String(_) => "a string".to_owned(),
         Value::Array(_) => "an array".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
+        Value::Object(members) => match members.get(KIND) {
+            Some(Value::String(kind)) => kind.chars().take(64).flat_map(char::escape_default).collect(),
+            _ => "an object".to_owned(),
+        },
     };
     format!("must be {expected}, got {given}")
+}
+
+/// Whether a value stands for a function.
+pub(super) fn is_function(value: &Value) -> bool {
+    value.get(KIND).and_then(Value::as_str) == Some("a function")
 }
 
 /// What reading gave, if nothing was wrong.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-const MAX_MS: u64 = (1 << 31) - 1;
+pub(super) const MAX_MS: u64 = (1 << 31) - 1;
 
 /// Reads the section of one definition. Problems of keys and types are the section's; those of values come back.
 pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefinition, InvalidConfig> {
@@ -26,7 +26,7 @@ pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefini
         .map_err(|invalid| InvalidConfig::lines(&path, &invalid.to_string()))
 }
 
-fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> VmDefinitionBuilder {
+pub(super) fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> VmDefinitionBuilder {
     let ms = Duration::from_millis;
     if let Some(timeout) = section.integer("actionTimeoutMs", 1..=MAX_MS) {
         builder = builder.action_timeout(ms(timeout));
@@ -57,7 +57,10 @@ fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> VmDefinitio
 }
 
 /// The limits of previews, which are not the kernel's; and those that are.
-fn preview_limits(mut builder: VmDefinitionBuilder, section: &mut Section) -> (VmDefinitionBuilder, Option<Value>) {
+pub(super) fn preview_limits(
+    mut builder: VmDefinitionBuilder,
+    section: &mut Section,
+) -> (VmDefinitionBuilder, Option<Value>) {
     let Some(mut limits) = section.section("limits") else {
         return (builder, None);
     };

@@ -19,3 +19,4 @@ export { ActorError, InvalidScheduleError, PastScheduleError, UserError, isActor
 export type * from "@agentos/client";
 /** For other packages of agentOS: how options become plain data. */
 export { plan as planOptions } from "./options.js";
+export { nativeMount as planMount } from "./mounts.js";

@@ -1,0 +1,150 @@
+//! The software of a VM as programs in JavaScript name it (api.md section 9): descriptors, bundled names, arrays of both.
+
+use super::section::{Section, mismatch};
+use crate::session::DeclaredAgent;
+use agentos::Software;
+use serde_json::{Map, Value};
+
+/// Bundled packages of commands. Every one of them brings the whole userland: its programs are a few files under many names.
+const COMMANDS: &[&str] = &[
+    "common",
+    "coreutils",
+    "curl",
+    "diffutils",
+    "file",
+    "findutils",
+    "gawk",
+    "grep",
+    "gzip",
+    "jq",
+    "ripgrep",
+    "sed",
+    "sqlite3",
+    "tar",
+    "tree",
+    "unzip",
+    "wget",
+    "yq",
+    "zip",
+];
+
+/// Agents that the product knows by name, with the package of their adapter.
+const AGENTS: &[(&str, &str)] = &[
+    ("claude", "@agentos/claude"),
+    ("codex", "@agentos/codex"),
+    ("opencode", "@agentos/opencode"),
+    ("pi", "@agentos/pi"),
+    ("pi-cli", "@agentos/pi-cli"),
+];
+
+/// Nested arrays at most; a package that groups others is one level.
+const MAX_DEPTH: usize = 8;
+
+/// What `software` asks for.
+#[derive(Default)]
+pub(super) struct Given {
+    pub(super) packages: Vec<Software>,
+    pub(super) agents: Vec<DeclaredAgent>,
+}
+
+/// Reads the member `software`.
+pub(super) fn read(section: &mut Section) -> Given {
+    let mut given = Given::default();
+    for (at, item) in section.items("software").unwrap_or_default().into_iter().enumerate() {
+        given.add(section, &format!("software[{at}]"), item, 0);
+    }
+    given
+}
+
+impl Given {
+    fn add(&mut self, section: &Section, name: &str, item: Value, depth: usize) {
+        match item {
+            Value::String(bundled) => self.bundled(section, name, &bundled),
+            Value::Array(items) if depth < MAX_DEPTH => {
+                for (at, item) in items.into_iter().enumerate() {
+                    self.add(section, &format!("{name}[{at}]"), item, depth + 1);
+                }
+            }
+            Value::Array(_) => section.problem(name, format_args!("arrays are nested at most {MAX_DEPTH} deep")),
+            Value::Object(descriptor) if !descriptor.contains_key(super::section::KIND) => {
+                self.descriptor(section, name, descriptor);
+            }
+            other => section.problem(
+                name,
+                mismatch("a software package, its name, or an array of these", &other),
+            ),
+        }
+    }
+
+    fn bundled(&mut self, section: &Section, path: &str, name: &str) {
+        if COMMANDS.contains(&name) {
+            self.packages.push(Software::Common);
+        } else if let Some((id, adapter)) = AGENTS.iter().find(|(id, _)| *id == name) {
+            self.agents.push(DeclaredAgent::new(*id, *adapter));
+        } else {
+            let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
+            let known: Vec<&str> = COMMANDS
+                .iter()
+                .copied()
+                .chain(AGENTS.iter().map(|(id, _)| *id))
+                .collect();
+            let near = crate::actions::nearest(name, &known);
+            let hint = near.map_or_else(
+                || format!(", expected one of: {}", known.join(", ")),
+                |near| format!(" (did you mean {near}?)"),
+            );
+            section.problem(path, format_args!("unknown software \"{shown}\"{hint}"));
+        }
+    }
+
+    /// An object: a bundled package under its name, or an agent by id, adapter and command.
+    fn descriptor(&mut self, section: &Section, path: &str, descriptor: Map<String, Value>) {
+        let mut object = section.nested(path, descriptor);
+        let (name, kind) = (object.text("name"), object.text("type"));
+        for known in [
+            "description",
+            "aptName",
+            "source",
+            "commands",
+            "permissions",
+            "packageDir",
+            "requires",
+            "version",
+        ] {
+            object.take(known);
+        }
+        if object.take("commandDir").is_some() {
+            object.problem(
+                "commandDir",
+                "packages with programs of their own are not available in this version",
+            );
+        }
+        let agent = match object.section("agent") {
+            Some(mut agent) => {
+                agent.take("prepareInstructions");
+                declared(&mut agent)
+            }
+            None => declared(&mut object),
+        };
+        match (agent, name, kind.as_deref()) {
+            (Some(agent), ..) => self.agents.push(agent),
+            (None, Some(name), None | Some("commands" | "wasm-commands" | "agent")) => {
+                self.bundled(&object, "name", &name);
+            }
+            (None, _, Some(other)) if !matches!(other, "commands" | "wasm-commands" | "agent") => {
+                object.problem("type", "must be commands or agent");
+            }
+            (None, ..) => object.problem("name", "is missing: the name of the package"),
+        }
+    }
+}
+
+fn declared(object: &mut Section) -> Option<DeclaredAgent> {
+    let (id, adapter) = (object.text("id"), object.text("acpAdapter"));
+    let (package, _command) = (object.text("agentPackage"), object.take("command"));
+    let mut agent = DeclaredAgent::new(id?, adapter.unwrap_or_default());
+    if let Some(package) = package {
+        agent = agent.agent_package(package);
+    }
+    Some(agent)
+}

@@ -1,0 +1,2 @@
+/** Clients: what `rivetkit/client` exports. */
+export * from "@agentos/client";

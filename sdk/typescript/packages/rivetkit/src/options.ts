@@ -1,0 +1,106 @@
+/** Options of a VM as programs write them. What is wrong with them is said by the native side, with the path of the key. */
+import type { EnvValue } from "@agentos/client";
+import { type MountConfig, type SecretConfig, type SoftwareInput, planMount } from "@agentos/core";
+
+export type { MountConfig, SecretConfig, SoftwareInput } from "@agentos/core";
+
+/** The way out of a VM. */
+export interface NetworkConfig {
+  /** Name servers, and answers that stand already. */
+  dns?: { servers?: string[]; override?: Record<string, string[]> };
+  /** Ports at which the VM may listen. */
+  listen?: { minPort?: number; maxPort?: number; allowPrivileged?: boolean };
+  /** Addresses that hold credentials of the host, besides the known ones. */
+  metadataAddresses?: string[];
+  /** Milliseconds after which a silent connection ends. */
+  idleTimeoutMs?: number;
+  /** Milliseconds after which every connection ends. */
+  totalTimeoutMs?: number;
+  /** A proxy of the host for all connections. */
+  proxy?: string;
+  /** PEM texts of authorities that are trusted besides the web's. */
+  trustRoots?: string[];
+}
+
+/** Bounds of a VM, by group and field; all of them are in the guide to limits. */
+export interface Limits {
+  /** Of what a VM has: processes, descriptors, files, memory. */
+  resources?: Record<string, number>;
+  /** Of processes and their output. */
+  process?: Record<string, number>;
+  /** Of WebAssembly programs. */
+  wasm?: Record<string, number>;
+  /** Of the network. */
+  network?: Record<string, number>;
+  /** Of requests to servers in the VM. */
+  http?: Record<string, number>;
+  /** Of TLS connections that the host makes for the VM. */
+  tls?: Record<string, number>;
+  /** Of previews. */
+  preview?: Record<string, number>;
+  /** Of scheduled jobs. */
+  cron?: Record<string, number>;
+  /** Groups that newer servers have. */
+  [group: string]: Record<string, number> | undefined;
+}
+
+/** Options of a VM. */
+export interface AgentOsOptions {
+  /** Packages of commands and agents. Without one the VM has no command at all. */
+  software?: readonly SoftwareInput[];
+  /** Filesystems to mount. */
+  mounts?: readonly MountConfig[];
+  /** Directories that survive sleep, or everything; `["/home/user"]` unless given. */
+  persist?: readonly string[] | "all";
+  /** What programs and clients may do. */
+  permissions?: unknown;
+  /** Bounds. */
+  limits?: Limits;
+  /** Appended to the system prompt of every session. */
+  additionalInstructions?: string;
+  /** Ports of the host's loopback that the VM reaches. */
+  loopbackExemptPorts?: readonly number[];
+  /** The way out. */
+  network?: NetworkConfig;
+  /** Added to the environment of every process. */
+  env?: Record<string, EnvValue>;
+  /** Credentials that never enter the VM. */
+  secrets?: readonly SecretConfig[];
+  /** Secrets that clients may refer to. */
+  clientSecrets?: readonly string[];
+  /** Host directory whose `node_modules` is seen at `/root/node_modules`, read-only. */
+  moduleAccessCwd?: string;
+  /** Node.js modules that JavaScript in the VM may load. */
+  allowedNodeBuiltins?: readonly string[];
+  /** Host tools; not available in this version. */
+  toolKits?: readonly unknown[];
+  /** Another root filesystem; not available in this version. */
+  rootFilesystem?: unknown;
+  /** Where processes start; `/home/user` unless given. */
+  cwd?: string;
+  /** The VM's name for itself. */
+  hostname?: string;
+}
+
+/**
+ * Options with their mounts in the native form. Filesystems of the program's own are registered with the addon, once each:
+ * definitions live as long as the process.
+ */
+export function withPlainMounts(options: unknown): unknown {
+  if (options === null || typeof options !== "object" || !("mounts" in options) || !Array.isArray(options.mounts)) {
+    return options;
+  }
+  return { ...options, mounts: options.mounts.map((mount: unknown, at) => plainMount(`options.mounts[${at}]`, mount)) };
+}
+
+const plainMounts = new WeakMap<object, unknown>();
+
+function plainMount(path: string, mount: unknown): unknown {
+  if (mount === null || typeof mount !== "object") return mount;
+  const driver = (mount as { driver?: unknown }).driver;
+  const known = typeof driver === "object" && driver !== null ? plainMounts.get(driver) : undefined;
+  if (known !== undefined) return { ...mount, driver: undefined, plugin: known };
+  const planned = planMount(path, mount, []);
+  if (typeof driver === "object" && driver !== null) plainMounts.set(driver, planned["plugin"]);
+  return planned;
+}

@@ -1,0 +1,5 @@
+/** sh and the basic tools for files, text and processes. */
+export default Object.freeze({
+	"name": "coreutils",
+	"type": "commands"
+});

@@ -1,0 +1,5 @@
+/** curl. */
+export default Object.freeze({
+	"name": "curl",
+	"type": "commands"
+});

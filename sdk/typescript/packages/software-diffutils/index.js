@@ -1,0 +1,5 @@
+/** cmp, diff and comm. */
+export default Object.freeze({
+	"name": "diffutils",
+	"type": "commands"
+});

@@ -1,0 +1,5 @@
+/** file, which tells what files hold. */
+export default Object.freeze({
+	"name": "file",
+	"type": "commands"
+});

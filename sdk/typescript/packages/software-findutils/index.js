@@ -1,0 +1,5 @@
+/** find and xargs. */
+export default Object.freeze({
+	"name": "findutils",
+	"type": "commands"
+});

@@ -1,0 +1,3 @@
+/** awk. */
+declare const software: { readonly name: "gawk"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,5 @@
+/** awk. */
+export default Object.freeze({
+	"name": "gawk",
+	"type": "commands"
+});

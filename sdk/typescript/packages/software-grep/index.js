@@ -1,0 +1,5 @@
+/** grep, egrep and fgrep. */
+export default Object.freeze({
+	"name": "grep",
+	"type": "commands"
+});

@@ -1,0 +1,3 @@
+/** gzip, gunzip and zcat. */
+declare const software: { readonly name: "gzip"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,5 @@
+/** gzip, gunzip and zcat. */
+export default Object.freeze({
+	"name": "gzip",
+	"type": "commands"
+});

@@ -1,0 +1,3 @@
+/** jq, for JSON. */
+declare const software: { readonly name: "jq"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,5 @@
+/** jq, for JSON. */
+export default Object.freeze({
+	"name": "jq",
+	"type": "commands"
+});

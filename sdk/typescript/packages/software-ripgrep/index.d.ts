@@ -1,0 +1,3 @@
+/** rg, a fast recursive grep. */
+declare const software: { readonly name: "ripgrep"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,3 @@
+/** sed. */
+declare const software: { readonly name: "sed"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,5 @@
+/** sed. */
+export default Object.freeze({
+	"name": "sed",
+	"type": "commands"
+});

@@ -1,0 +1,5 @@
+/** tar. */
+export default Object.freeze({
+	"name": "tar",
+	"type": "commands"
+});

@@ -1,0 +1,3 @@
+/** tree. */
+declare const software: { readonly name: "tree"; readonly type: "commands" };
+export default software;

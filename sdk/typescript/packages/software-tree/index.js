@@ -1,0 +1,5 @@
+/** tree. */
+export default Object.freeze({
+	"name": "tree",
+	"type": "commands"
+});

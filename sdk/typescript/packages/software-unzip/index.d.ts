@@ -1,0 +1,3 @@
+/** unzip and zipinfo. */
+declare const software: { readonly name: "unzip"; readonly type: "commands" };
+export default software;

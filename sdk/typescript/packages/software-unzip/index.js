@@ -1,0 +1,5 @@
+/** unzip and zipinfo. */
+export default Object.freeze({
+	"name": "unzip",
+	"type": "commands"
+});

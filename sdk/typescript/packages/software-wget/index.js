@@ -1,0 +1,5 @@
+/** wget. */
+export default Object.freeze({
+	"name": "wget",
+	"type": "commands"
+});

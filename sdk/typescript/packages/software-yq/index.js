@@ -1,0 +1,5 @@
+/** yq, for YAML. */
+export default Object.freeze({
+	"name": "yq",
+	"type": "commands"
+});

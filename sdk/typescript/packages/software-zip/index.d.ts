@@ -1,0 +1,3 @@
+/** zip. */
+declare const software: { readonly name: "zip"; readonly type: "commands" };
+export default software;

@@ -1,0 +1,5 @@
+/** zip. */
+export default Object.freeze({
+	"name": "zip",
+	"type": "commands"
+});

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The TypeScript packages as applications get them: builds the addon and the packages, packs each, installs the packs from a
+# registry of our own in an empty directory - under the aliases of the documented programs, too - checks types there and runs the
+# tests. Needs node and npm. Options: `--no-clients` leaves out the stock RivetKit clients.
+#
+# PROFILE is the Cargo profile of the addon, `release` unless given. ADDON is an addon that has been built already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+profile=${PROFILE:-release}
+command -v npm >/dev/null || { printf 'npm is not installed\n' >&2; exit 1; }
+npm_ci=(npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+
+say() { printf -- '--- %s (%s s)\n' "$1" "$SECONDS"; }
+
+say "the addon"
+if [ -n "${ADDON:-}" ]; then
+    cp "$ADDON" sdk/typescript/packages/native-linux-x64-gnu/agentos.node
+else
+    node sdk/typescript/scripts/addon.mjs --profile "$profile"
+fi
+
+say "the packages"
+cd sdk/typescript
+if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
+    "${npm_ci[@]}"
+    touch node_modules
+fi
+node scripts/software.mjs --check
+for package in client native core rivetkit react; do
+    [ ! -f "packages/$package/tsconfig.json" ] || npm run --silent build -w "packages/$package"
+done
+
+work=$(mktemp -d)
+registry=
+trap 'kill $registry 2>/dev/null || true; rm -rf "$work"' EXIT
+mkdir "$work/packs" "$work/app"
+npm pack --silent --workspaces --pack-destination "$work/packs" >"$work/packed"
+say "$(wc -l <"$work/packed") packs"
+node scripts/registry.mjs "$work/packs" >"$work/url" &
+registry=$!
+until [ -s "$work/url" ]; do sleep 0.1; done
+
+say "an application in an empty directory"
+cd "$work/app"
+printf '@agentos:registry=%s\n' "$(cat "$work/url")" >.npmrc
+cp "$root"/sdk/typescript/test/app/* .
+npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/examples .
+say "types of the documented programs and the examples"
+npx --no-install tsc -p tsconfig.json
+say "tests of the actor layer, and the examples"
+if [ "${1:-}" != --no-clients ]; then
+    clients=$root/tests/clients
+    if [ ! -d "$clients/node_modules" ]; then
+        (cd "$clients" && "${npm_ci[@]}" --omit=optional)
+    fi
+    export AGENTOS_TEST_CLIENTS=$clients
+fi
+node --test --test-concurrency=1 --test-timeout=300000 ./*.test.mjs
+say "all passed"
