@@ -42,6 +42,12 @@ test("a process may end while work is in flight", async () => {
   assert.equal(code, 7, stderr);
 });
 
+test("a worker thread that is terminated takes its registry with it, and nothing else", async () => {
+  const { code, stdout, stderr } = await run("fixtures/worker.mjs").ended;
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(stdout.trim().split("\n"), ["served", "served", "served", "done"]);
+});
+
 test("listening beyond loopback needs somebody who authenticates", async (t) => {
   const open = setup({ use: { vm: agentOs() }, dataDir: temporary() });
   const error = await failure(open.listen({ host: "0.0.0.0", port: 0 }));
