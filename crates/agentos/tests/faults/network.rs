@@ -10,7 +10,7 @@ use rustls::{ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What a server does in place of going on.
@@ -43,6 +43,15 @@ impl Fault {
 struct Failing {
     port: u16,
     bytes: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Failing {
+    /// Thousands are started, one after the other: each closes its listener.
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
 }
 
 impl Failing {
@@ -52,8 +61,13 @@ impl Failing {
         let port = listener.local_addr().unwrap().port();
         let bytes = Arc::new(AtomicUsize::new(0));
         let counter = bytes.clone();
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = over.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if ends.load(Ordering::Acquire) {
+                    return;
+                }
                 let mut cut = Cut {
                     stream,
                     moved: 0,
@@ -69,7 +83,7 @@ impl Failing {
                 counter.fetch_max(cut.moved, Ordering::AcqRel);
             }
         });
-        Self { port, bytes }
+        Self { port, bytes, over }
     }
 }
 
