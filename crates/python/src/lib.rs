@@ -1,0 +1,29 @@
+//! The native module of the Python package: VMs inside the Python process.
+//!
+//! The module is small on purpose. Python sees seven functions that take and give texts of JSON and bytes; classes, types
+//! and coroutines are the work of the package in `sdk/python`.
+//!
+//! ```text
+//!   agentos (Python)      call(handle, method, args, data)          blocks, lets other threads run, heeds Ctrl-C
+//!                         submit(handle, method, args, data, done)  calls `done` when it is over
+//!         |
+//!       module            what Python sees
+//!         |
+//!     dispatch            method and arguments -> a future of a reply
+//!         |
+//!   vm, process           the methods of what a handle stands for
+//! ```
+//!
+//! Invariants: nothing that a script passes panics; whoever waits can be interrupted, and what it waited for is cancelled
+//! then; a handle that was released, or that never was, is an error; a process made by `fork()` is told that it cannot use
+//! the VMs of its parent.
+
+mod dispatch;
+mod failure;
+mod module;
+mod objects;
+mod options;
+mod process;
+mod reply;
+mod runtime;
+mod vm;

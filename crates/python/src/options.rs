@@ -1,0 +1,95 @@
+//! Options of a VM, read from the JSON that the package writes.
+
+use crate::failure::Failure;
+use agentos::{AgentOs, Builder, Limits, Mount, Network, Software};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Options by the names of the constructor's arguments.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    software: Option<Vec<String>>,
+    limits: Option<Value>,
+    permissions: Option<Value>,
+    #[serde(default)]
+    mounts: Vec<MountOption>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    cwd: Option<String>,
+    hostname: Option<String>,
+    #[serde(default)]
+    loopback_exempt_ports: Vec<i64>,
+    #[serde(default)]
+    dns_servers: Vec<String>,
+    proxy: Option<String>,
+    cache_dir: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MountOption {
+    guest: String,
+    host: PathBuf,
+    #[serde(default)]
+    read_only: bool,
+}
+
+/// The builder that these options describe.
+///
+/// # Errors
+/// `invalid_config` with what is wrong.
+pub(crate) fn builder(json: &str) -> Result<Builder, Failure> {
+    let invalid = |message: String| Failure::new("invalid_config", message);
+    let options: Options = serde_json::from_str(json).map_err(|error| invalid(format!("options: {error}")))?;
+    let mut builder = AgentOs::builder();
+    if let Some(names) = options.software {
+        let packages: Result<Vec<Software>, _> = names.iter().map(|name| name.parse()).collect();
+        builder = builder.software(packages.map_err(|error| invalid(format!("software: {error}")))?);
+    }
+    if let Some(limits) = options.limits {
+        builder = builder.limits(Limits::from_json(&limits).map_err(|error| invalid(error.to_string()))?);
+    }
+    if let Some(permissions) = options.permissions {
+        builder = builder.permissions(permissions);
+    }
+    for mount in options.mounts {
+        builder = builder.mount(mount.into());
+    }
+    for (name, value) in options.env {
+        builder = builder.env(name, value);
+    }
+    if let Some(cwd) = options.cwd {
+        builder = builder.cwd(cwd);
+    }
+    if let Some(hostname) = options.hostname {
+        builder = builder.hostname(hostname);
+    }
+    if let Some(proxy) = options.proxy {
+        builder = builder.proxy(proxy);
+    }
+    if let Some(cache) = options.cache_dir {
+        builder = builder.cache_dir(Some(cache));
+    }
+    Ok(builder
+        .loopback_exempt_ports(options.loopback_exempt_ports)
+        .network(Network::new().dns_servers(options.dns_servers)))
+}
+
+/// A mount as an argument.
+pub(crate) fn mount(json: &str) -> Result<Mount, Failure> {
+    let mount: MountOption = serde_json::from_str(json).map_err(|error| Failure::invalid(format!("mount: {error}")))?;
+    Ok(mount.into())
+}
+
+impl From<MountOption> for Mount {
+    fn from(option: MountOption) -> Self {
+        let mount = Self::host_dir(option.host, option.guest);
+        match option.read_only {
+            true => mount.read_only(),
+            false => mount,
+        }
+    }
+}
