@@ -69,7 +69,16 @@ impl Files<'_> {
             return Err(LimitExceeded::new(path, "bytes", wanted, most, "readFile", Errno::EFBIG).into());
         }
         // Generated files have no size before they are read, so the size is where reading starts, not where it ends.
-        let mut content = Vec::with_capacity(usize::try_from(wanted.min(attr.size)).unwrap_or(0));
+        let expected = usize::try_from(wanted.min(attr.size)).unwrap_or(usize::MAX);
+        let mut content = vec![0; expected];
+        let mut filled = 0;
+        while filled < expected {
+            match handle.read_at(offset + filled as u64, &mut content[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        content.truncate(filled);
         let mut chunk = vec![0; 64 << 10];
         loop {
             let left = length.unwrap_or(most) - content.len() as u64;

@@ -1,0 +1,50 @@
+/** What the compiler accepts and refuses. The lines below an expected error fail to compile if it is none. */
+import { test } from "node:test";
+import { z } from "zod";
+import { type AgentOs, type AgentOsOptions, type ExecResult, hostTool } from "@agentos/core";
+
+/** Compiles only if the types are the same. */
+function same<A>() {
+  return <B extends A>(_value: [A] extends [B] ? B : never): void => {};
+}
+
+export function neverCalled(vm: AgentOs): void {
+  same<Promise<ExecResult<string>>>()(vm.exec("true"));
+  same<Promise<ExecResult<Uint8Array>>>()(vm.exec("true", { encoding: "buffer" }));
+  same<{ pid: number }>()(vm.spawn("true", []));
+  same<Promise<Uint8Array>>()(vm.readFile("/x", { offset: 1 }));
+  same<Promise<Response>>()(vm.fetch(80, new Request("http://x/")));
+  // @ts-expect-error a path is a string
+  void vm.readFile(5);
+  // @ts-expect-error no such option
+  void vm.exec("true", { tiemout: 5 });
+  // @ts-expect-error a listener takes bytes
+  void vm.exec("true", { onStdout: (data: string) => data });
+  // @ts-expect-error no such method
+  void vm.sleepVm();
+  const options: AgentOsOptions = { software: ["common", [{ name: "jq" }]], limits: { resources: { maxProcesses: 64 } } };
+  void options;
+  // @ts-expect-error no such option
+  const wrong: AgentOsOptions = { sofware: [] };
+  void wrong;
+  hostTool({
+    description: "d",
+    inputSchema: z.object({ city: z.string(), days: z.number().optional() }),
+    execute: async (input, context) => {
+      same<string>()(input.city);
+      same<number | undefined>()(input.days);
+      same<AbortSignal>()(context.signal);
+      return { temperature: 22 };
+    },
+    examples: [{ description: "3 days", input: { city: "Paris", days: 3 } }],
+    timeout: 30_000,
+  });
+  hostTool({
+    description: "d",
+    inputSchema: z.object({ city: z.string() }),
+    // @ts-expect-error no such field
+    execute: (input) => input.town,
+  });
+}
+
+test("types compile", () => {});

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { addon, call, invoke, native, platform, toError } from "@agentos/native";
+import { isActorError } from "@agentos/client";
+
+test("a missing addon is one error with the fix in it", () => {
+  const script = `
+    import { call } from ${JSON.stringify(import.meta.resolve("@agentos/native"))};
+    try { call((native) => native.commands()); } catch (error) { console.log(error.code + "\\n" + error.message); }
+  `;
+  const env = { ...process.env, AGENTOS_NATIVE_ADDON: "/no/such/addon.node" };
+  const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", env });
+  assert.match(run.stdout, /^native_addon_missing\n.*\/no\/such\/addon\.node/, run.stderr);
+});
+
+test("the addon has what the bridge knows", () => {
+  assert.match(platform(), /^[a-z0-9]+-[a-z0-9]+/);
+  for (const name of ["open", "drain", "settle", "cancel", "vmCreate", "vmCall", "vmDispose"]) {
+    assert.equal(typeof addon()[name], "function", name);
+  }
+  assert.ok(call<string[]>((addon) => addon.commands()).includes("sh"));
+});
+
+test("values keep their kinds on both ways", async () => {
+  const vm = await invoke<number>((addon, id) => addon.vmCreate(id, {}));
+  // `settle` reads any value; what the addon refuses it names.
+  for (const value of [undefined, null, true, 1.5, -0, 2n ** 70n, "\u{1f600}", new Date(5), [1, [2]], { a: { b: 1 } },
+    new Map([["k", 1]]), new Set([1]), new Uint8Array([1]), Buffer.from("x"), new ArrayBuffer(2), new Uint8ClampedArray(1)]) {
+    native().settle(0, true, value);
+  }
+  for (const value of [() => {}, Symbol("s"), Promise.resolve(), new Float32Array(1), { deep: { fn: () => {} } }]) {
+    assert.throws(() => native().settle(0, true, value), (error) => {
+      const told = toError(error);
+      return isActorError(told) && told.code === "invalid_argument";
+    });
+  }
+  const deep: unknown[] = [];
+  let at = deep;
+  for (let i = 0; i < 100; i++) at = (at[0] = []) as unknown[];
+  assert.throws(() => native().settle(0, true, deep), (error) => /deeper than/.test((toError(error) as Error).message));
+  assert.throws(() => native().settle(0, true, { get x() { throw new TypeError("getter"); } }), TypeError);
+  assert.throws(() => native().vmCall("x" as never, 1, "stat", [], false), /must be a whole number/);
+  await invoke((addon, id) => addon.vmDispose(vm, id));
+});
+
+test("an unknown action is named", async () => {
+  const vm = await invoke<number>((addon, id) => addon.vmCreate(id, {}));
+  await assert.rejects(invoke((addon, id) => addon.vmCall(vm, id, "nothing", [], false)), { code: "action_not_found" });
+  await invoke((addon, id) => addon.vmDispose(vm, id));
+  await assert.rejects(invoke((addon, id) => addon.vmCall(vm, id, "stat", ["/"], false)), { code: "vm_disposed" });
+});
