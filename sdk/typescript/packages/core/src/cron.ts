@@ -3,7 +3,7 @@
  * business, timers those of a {@link ScheduleDriver}. A job keeps the process alive, as `setInterval` does.
  */
 import type { CronAction, CronEvent, CronJobInfo, CronOverlap, EnvValue } from "@agentos/client";
-import { ActorError, isActorError } from "@agentos/client";
+import { ActorError, isActorError } from "@agentos/client/errors";
 import { call } from "@agentos/native";
 import * as check from "./check.js";
 import { unsupported } from "./errors.js";

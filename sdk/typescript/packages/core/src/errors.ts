@@ -1,5 +1,5 @@
 /** The errors that this package makes itself. Everything else comes from the addon in the same form. */
-import { ActorError } from "@agentos/client";
+import { ActorError } from "@agentos/client/errors";
 
 /** A wrong option: its full path, what is accepted, what was given. */
 export function invalidConfig(path: string, expected: string, received?: string): ActorError {

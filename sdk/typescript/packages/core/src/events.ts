@@ -2,7 +2,8 @@
  * Events of one VM: what the addon announces, sorted by who it is about. It knows nothing of the VM's handle, so a handle
  * that nobody holds can be collected while its events are listened to.
  */
-import { ActorError, type LimitWarningEvent, type ProcessExitEvent } from "@agentos/client";
+import type { LimitWarningEvent, ProcessExitEvent } from "@agentos/client";
+import { ActorError } from "@agentos/client/errors";
 import { hold, release } from "@agentos/native";
 import { Ending, Output, guarded } from "./output.js";
 

@@ -15,7 +15,7 @@ export type { SoftwareDescriptor, SoftwareInput } from "./software.js";
 export type { TerminalOptions } from "./terminal.js";
 export { hostTool, toolKit } from "./tools.js";
 export type { HostTool, JsonSchema, ParsingSchema, ToolContext, ToolExample, ToolKit } from "./tools.js";
-export { ActorError, InvalidScheduleError, PastScheduleError, UserError, isActorError } from "@agentos/client";
+export { ActorError, InvalidScheduleError, PastScheduleError, UserError, isActorError } from "@agentos/client/errors";
 export type * from "@agentos/client";
 /** For other packages of agentOS: how options become plain data. */
 export { plan as planOptions } from "./options.js";

@@ -5,7 +5,7 @@ import type {
   RecursiveOptions, ShellInfo, SignalName, SpawnedProcess, SpawnOptions, VirtualStat, VmFetchInit, VmFetchResponse,
   VmStatus, WriteFileEntry, WriteFileOptions, WriteFileResult,
 } from "@agentos/client";
-import { isActorError } from "@agentos/client";
+import { isActorError } from "@agentos/client/errors";
 import { call, invoke, listen, native, toError, unlisten, upcomingId } from "@agentos/native";
 import { type CoreCronJobInfo, type CoreCronJobOptions, CronJobs } from "./cron.js";
 import { disposed, invalidArgument } from "./errors.js";

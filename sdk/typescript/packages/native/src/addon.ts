@@ -3,7 +3,7 @@
  * when something is first asked of the addon, so importing the package never fails.
  */
 import { createRequire } from "node:module";
-import { ActorError } from "@agentos/client";
+import { ActorError } from "@agentos/client/errors";
 
 /** The result of a call that may take time: `null` when the end comes later, under the call's id. */
 export type Started = unknown;

@@ -4,7 +4,7 @@
  *
  * The process stays alive while a call waits or something {@link hold}s it, and only then.
  */
-import { ActorError, isActorError, type ErrorShape } from "@agentos/client";
+import { ActorError, isActorError, type ErrorShape } from "@agentos/client/errors";
 import { type Addon, type Started, addon } from "./addon.js";
 
 /** A function that the addon may call. The last argument is aborted when nobody waits for the answer any more. */
