@@ -58,14 +58,20 @@ pub(crate) enum Place {
     Pooled,
 }
 
-/// Opens the environment of this thread.
-pub(crate) fn open(bell: Bell) {
-    close();
+/// Opens the environment of this thread. To be done once: a second time would end what goes on in the first.
+///
+/// # Errors
+/// It is open.
+pub(crate) fn open(bell: Bell) -> Result<(), Fault> {
+    if mailbox().is_ok() {
+        return Err(Fault::Misuse("the addon's environment is open already".to_owned()));
+    }
     let environment = Environment {
         mailbox: Mailbox::new(bell),
         tasks: HashMap::new(),
     };
     ENVIRONMENT.with_borrow_mut(|slot| *slot = Some(environment));
+    Ok(())
 }
 
 /// Ends the environment of this thread.
@@ -210,10 +216,10 @@ fn read(todo: &mut Vec<Value>, letter: Letter) -> Result<(), Fault> {
     match letter {
         Letter::Poll(id) => {
             // One that was cancelled or has ended meanwhile is no longer there.
-            if let Some(Task::Inline(work, woken)) = forget(id) {
-                if let Some(outcome) = poll(id, work, woken)? {
-                    done(todo, id, outcome);
-                }
+            if let Some(Task::Inline(work, woken)) = forget(id)
+                && let Some(outcome) = poll(id, work, woken)?
+            {
+                done(todo, id, outcome);
             }
         }
         Letter::Done(id, outcome) => {

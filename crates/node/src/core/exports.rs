@@ -119,7 +119,7 @@ fn open(call: &mut Call) -> Given {
     let drain = call
         .raw()
         .ok_or_else(|| Fault::Misuse("open needs a function".to_owned()))?;
-    task::open(Bell::new(call.env(), drain)?);
+    task::open(Bell::new(call.env(), drain)?)?;
     abi::on_exit(call.env(), closed)?;
     Ok(Value::Undefined)
 }

@@ -67,11 +67,14 @@ struct Nodes {
     next: u64,
 }
 
+/// Names and kinds, sorted by the bytes of the names.
+type Listing = Arc<Vec<(Vec<u8>, FileType)>>;
+
 struct Node {
     /// From the root of the filesystem, without a slash at its end; empty for the root itself. `None` once removed.
     path: Option<Vec<u8>>,
     holders: u64,
-    listing: Option<Arc<Vec<(Vec<u8>, FileType)>>>,
+    listing: Option<Listing>,
 }
 
 impl ScriptFs {
@@ -181,7 +184,7 @@ impl ScriptFs {
         })
     }
 
-    fn list(&self, dir: Ino) -> Result<Arc<Vec<(Vec<u8>, FileType)>>> {
+    fn list(&self, dir: Ino) -> Result<Listing> {
         let path = self.path(dir)?;
         let told = self.call("list", &path, Vec::new())?;
         let mut entries = Vec::new();

@@ -22,24 +22,40 @@ const EVENT = 2;
 const CALL = 3;
 const ABANDONED = 4;
 
-const waiting = new Map<number, Waiting>();
-const hooks = new Map<number, { name: string; run: Hook }>();
-const listeners = new Map<number, (name: string, payload: unknown) => void>();
-const running = new Map<number, AbortController>();
-let lastId = 0;
-let lastHook = 0;
-let holds = 0;
+/** What belongs to one thread. */
+interface Shared {
+  waiting: Map<number, Waiting>;
+  hooks: Map<number, { name: string; run: Hook }>;
+  listeners: Map<number, (name: string, payload: unknown) => void>;
+  running: Map<number, AbortController>;
+  lastId: number;
+  lastHook: number;
+  holds: number;
+  alive: NodeJS.Timeout | undefined;
+}
+
 let opened: Addon | undefined;
-let alive: NodeJS.Timeout | undefined;
 
 /** The addon with its environment open. */
 export function native(): Addon {
   if (opened === undefined) {
     const loaded = addon();
-    loaded.open(drain);
+    // Another copy of this module may have opened it: they share what waits, and the first one reads the letters.
+    if (loaded["~shared"] === undefined) {
+      const fresh: Shared = {
+        waiting: new Map(), hooks: new Map(), listeners: new Map(), running: new Map(),
+        lastId: 0, lastHook: 0, holds: 0, alive: undefined,
+      };
+      loaded.open(drain);
+      loaded["~shared"] = fresh;
+    }
     opened = loaded;
   }
   return opened;
+}
+
+function shared(): Shared {
+  return native()["~shared"] as Shared;
 }
 
 /**
@@ -53,7 +69,7 @@ export function invoke<T>(start: (native: Addon, id: number) => Started, signal?
     const result = attempt(() => start(native(), id));
     if (result !== null) return resolve(result as T);
     const onAbort = (): void => {
-      if (!waiting.delete(id)) return;
+      if (!shared().waiting.delete(id)) return;
       release();
       native().cancel(id);
       reject(signal?.reason);
@@ -63,7 +79,7 @@ export function invoke<T>(start: (native: Addon, id: number) => Started, signal?
       signal?.removeEventListener("abort", onAbort);
       end(value);
     };
-    waiting.set(id, { resolve: finish(resolve as (value: unknown) => void), reject: finish(reject) });
+    shared().waiting.set(id, { resolve: finish(resolve as (value: unknown) => void), reject: finish(reject) });
     hold();
   });
 }
@@ -75,13 +91,14 @@ export function call<T>(start: (native: Addon) => unknown): T {
 
 /** The id that the next call of {@link invoke} gets. */
 export function upcomingId(): number {
-  return (lastId % 0xffff_fffe) + 1;
+  return (shared().lastId % 0xffff_fffe) + 1;
 }
 
 function nextId(): number {
-  do lastId = upcomingId();
-  while (waiting.has(lastId));
-  return lastId;
+  const state = shared();
+  do state.lastId = upcomingId();
+  while (state.waiting.has(state.lastId));
+  return state.lastId;
 }
 
 /** What the addon throws are plain objects; here they become errors. */
@@ -103,39 +120,42 @@ export function toError(thrown: unknown): unknown {
 
 /** Keeps the process alive until {@link release} was called as often. */
 export function hold(): void {
-  holds += 1;
-  if (holds > 1) return;
+  const state = shared();
+  state.holds += 1;
+  if (state.holds > 1) return;
   // A timer that practically never fires is the only thing of Node.js that can be held and let go at will.
-  alive ??= setInterval(() => {}, 2 ** 30);
-  alive.ref();
+  state.alive ??= setInterval(() => {}, 2 ** 30);
+  state.alive.ref();
 }
 
 /** Undoes one {@link hold}. */
 export function release(): void {
-  holds -= 1;
-  if (holds === 0) alive?.unref();
+  const state = shared();
+  state.holds -= 1;
+  if (state.holds === 0) state.alive?.unref();
 }
 
 /** Lets the addon call a function, under the number that is returned. `name` is what reports of its failures say. */
 export function hook(name: string, run: Hook): number {
-  lastHook += 1;
-  hooks.set(lastHook, { name, run });
-  return lastHook;
+  const state = shared();
+  state.lastHook += 1;
+  state.hooks.set(state.lastHook, { name, run });
+  return state.lastHook;
 }
 
 /** Forgets a function. */
 export function unhook(number: number): void {
-  hooks.delete(number);
+  shared().hooks.delete(number);
 }
 
 /** Listens to the events of one target. */
 export function listen(target: number, listener: (name: string, payload: unknown) => void): void {
-  listeners.set(target, listener);
+  shared().listeners.set(target, listener);
 }
 
 /** Stops listening. */
 export function unlisten(target: number): void {
-  listeners.delete(target);
+  shared().listeners.delete(target);
 }
 
 function drain(): void {
@@ -158,7 +178,7 @@ function drain(): void {
         at += 4;
         break;
       case ABANDONED:
-        running.get(number)?.abort();
+        shared().running.get(number)?.abort();
         at += 2;
         break;
       default:
@@ -168,6 +188,7 @@ function drain(): void {
 }
 
 function end(id: number, ok: boolean, value: unknown): void {
+  const { waiting } = shared();
   const waits = waiting.get(id);
   if (waits === undefined) return;
   waiting.delete(id);
@@ -178,13 +199,14 @@ function end(id: number, ok: boolean, value: unknown): void {
 
 function notify(target: number, name: string, payload: unknown): void {
   try {
-    listeners.get(target)?.(name, payload);
+    shared().listeners.get(target)?.(name, payload);
   } catch (error) {
     report(`a listener of ${name}`, error);
   }
 }
 
 async function run(callId: number, number: number, args: unknown[]): Promise<void> {
+  const { hooks, running } = shared();
   const found = hooks.get(number);
   const abort = new AbortController();
   running.set(callId, abort);

@@ -50,3 +50,11 @@ test("an unknown action is named", async () => {
   await invoke((addon, id) => addon.vmDispose(vm, id));
   await assert.rejects(invoke((addon, id) => addon.vmCall(vm, id, "stat", ["/"], false)), { code: "vm_disposed" });
 });
+
+test("two copies of the bridge share one addon", async () => {
+  const copy = (await import(new URL("bridge.js?copy", import.meta.resolve("@agentos/native")).href)) as typeof import("@agentos/native");
+  const vm = await invoke<number>((addon, id) => addon.vmCreate(id, {}));
+  assert.equal(await copy.invoke<boolean>((addon, id) => addon.vmCall(vm, id, "exists", ["/"], false)), true);
+  await copy.invoke((addon, id) => addon.vmDispose(vm, id));
+  assert.throws(() => native().open(() => {}), /open already/);
+});
