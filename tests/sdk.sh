@@ -49,6 +49,14 @@ npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/examples .
 say "types of the documented programs and the examples"
 npx --no-install tsc -p tsconfig.json
+say "tests of the addon and of the embedded VM"
+for package in native core; do
+    (cd "$root/sdk/typescript" && npx --no-install tsc -p "packages/$package/test/tsconfig.json")
+    cp -r "$root/sdk/typescript/packages/$package/build/test" "$package-tests"
+    # What the compiler has checked by now needs zod at run time.
+    rm -f "$package-tests/types.test.js"
+    node --expose-gc --test --test-concurrency=1 --test-timeout=300000 "$package-tests"/*.test.js
+done
 say "tests of the actor layer, and the examples"
 if [ "${1:-}" != --no-clients ]; then
     clients=$root/tests/clients

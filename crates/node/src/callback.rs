@@ -105,11 +105,6 @@ impl Callback {
         }
     }
 
-    /// Whether the function can still be called.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.mailbox.is_closed()
-    }
-
     fn post(&self, waiting: Waiting, args: Vec<Value>) -> Result<Pending, CallError> {
         let call = CALLS.next.fetch_add(1, Ordering::Relaxed);
         CALLS.waiting.lock().insert(call, (waiting, Arc::clone(&self.mailbox)));

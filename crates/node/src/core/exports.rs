@@ -314,12 +314,17 @@ fn fetch_begin(call: &mut Call) -> Given {
     Ok(vm::find(call.number()?)?.bodies.begin_request().into())
 }
 
-/// Sends a piece of a request; without one, ends it. False when nobody takes it any more.
+/// Sends a piece of a request, or the text of why there is no more; without either, ends it. False when nobody takes it any
+/// more.
 fn fetch_write(call: &mut Call) -> Given {
     let (vm, id, body) = (vm::find(call.number()?)?, call.number()?, call.number()?);
-    let Value::Bytes(piece) = call.value()? else {
-        vm.bodies.end_request(body);
-        return Ok(Value::Bool(true));
+    let piece = match call.value()? {
+        Value::Bytes(piece) => Ok(piece),
+        Value::Text(reason) => Err(reason),
+        _ => {
+            vm.bodies.end_request(body);
+            return Ok(Value::Bool(true));
+        }
     };
     let sender = vm.bodies.sender(body);
     let work: Work = Box::pin(async move {

@@ -11,7 +11,6 @@ use agentos_value::{ActorError, Value};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,18 +27,21 @@ pub(super) struct Bodies {
 
 /// A request's body: where its pieces go, and, until the request is sent, where they come from.
 struct Begun {
-    sender: mpsc::Sender<Bytes>,
-    receiver: Option<mpsc::Receiver<Bytes>>,
+    sender: mpsc::Sender<Piece>,
+    receiver: Option<mpsc::Receiver<Piece>>,
 }
 
 /// A request's body as it comes from the script.
-struct Pieces(mpsc::Receiver<Bytes>);
+struct Pieces(mpsc::Receiver<Piece>);
+
+/// A piece of a body, or why there is no more: the request then ends unfinished instead of looking whole.
+pub(super) type Piece = Result<Bytes, String>;
 
 impl futures_core::Stream for Pieces {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Piece;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(Ok))
+        self.0.poll_recv(cx)
     }
 }
 
@@ -63,7 +65,7 @@ impl Bodies {
     }
 
     /// Where the pieces of a request's body go.
-    pub(super) fn sender(&self, number: u32) -> Option<mpsc::Sender<Bytes>> {
+    pub(super) fn sender(&self, number: u32) -> Option<mpsc::Sender<Piece>> {
         self.requests.lock().get(&number).map(|begun| begun.sender.clone())
     }
 

@@ -41,6 +41,9 @@ async function send(vm: number, body: number, stream: ReadableStream<Uint8Array>
       const taken = await invoke<boolean>((native, id) => native.fetchWrite(vm, id, body, value));
       if (!taken) return;
     }
+  } catch (error) {
+    // The server must not take half a body for a whole one.
+    await invoke((native, id) => native.fetchWrite(vm, id, body, String(error))).catch(() => {});
   } finally {
     await reader.cancel().catch(() => {});
     await invoke((native, id) => native.fetchWrite(vm, id, body, undefined)).catch(() => {});

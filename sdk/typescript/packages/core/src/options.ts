@@ -5,7 +5,7 @@ import { invalidConfig, unsupported } from "./errors.js";
 import { type Hooks, type MountConfig, nativeMount } from "./mounts.js";
 import type { ScheduleDriver } from "./cron.js";
 import { type Sidecar, ownerOf } from "./sidecar.js";
-import { type SoftwareInput, readSoftware } from "./software.js";
+import { type Agent, type SoftwareInput, readSoftware } from "./software.js";
 import { type ToolKit, checkKit } from "./tools.js";
 
 /** A rule list or mode of one scope of the policy; see the guide to permissions. */
@@ -77,7 +77,7 @@ export interface Plan {
   /** For the addon. */
   native: Record<string, unknown>;
   hooks: Hooks;
-  agents: string[];
+  agents: Agent[];
   scheduleDriver: ScheduleDriver | undefined;
   sidecar: Sidecar;
 }

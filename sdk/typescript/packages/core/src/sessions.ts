@@ -8,6 +8,7 @@ import type {
   SessionModes, SessionRecord, SessionSummary,
 } from "@agentos/client";
 import { unsupported } from "./errors.js";
+import type { Agent } from "./software.js";
 
 type Rpc<T = unknown> = Promise<JsonRpcResponse<T>>;
 type Configured = Rpc<ConfigResult>;
@@ -18,12 +19,12 @@ function missing(what: string): never {
 
 /** The methods of sessions. */
 export abstract class SessionMethods {
-  /** Ids of the agents that the VM's software brings. */
-  protected abstract readonly agentIds: readonly string[];
+  /** The agents that the VM's software brings. */
+  protected abstract readonly agents: readonly Agent[];
 
   /** Agents that the VM's software brings. */
   async listAgents(): Promise<AgentListing[]> {
-    return this.agentIds.map((id) => ({ id, acpAdapter: id, agentPackage: id, installed: false }));
+    return this.agents.map((agent) => ({ ...agent, installed: false }));
   }
 
   /** Sessions that are not closed: none. */

@@ -5,9 +5,11 @@ import { describe, invalidConfig, unsupported } from "./errors.js";
 /** What a software package exports. */
 export interface SoftwareDescriptor {
   /** Its name, such as `common` or `pi`. */
-  readonly name: string;
+  readonly name?: string;
   /** `commands` unless it is an agent. */
-  readonly kind?: "commands" | "agent";
+  readonly type?: "commands" | "wasm-commands" | "agent";
+  /** Of an agent: its id, its adapter and the package that it runs. */
+  readonly agent?: { readonly id: string; readonly acpAdapter?: string; readonly agentPackage?: string };
   /** A directory of the host with programs; not supported yet. */
   readonly commandDir?: string;
   readonly [key: string]: unknown;
@@ -18,45 +20,64 @@ export type SoftwareInput = SoftwareDescriptor | string | readonly SoftwareInput
 
 /** Names of command packages; all are parts of the bundled userland. */
 const COMMANDS = [
-  "common", "coreutils", "sed", "grep", "gawk", "findutils", "diffutils", "tar", "gzip", "jq", "ripgrep", "fd", "tree",
-  "file", "yq", "sqlite3", "zip", "unzip", "curl", "wget", "git",
+  "common", "coreutils", "curl", "diffutils", "file", "findutils", "gawk", "grep", "gzip", "jq", "ripgrep", "sed", "sqlite3",
+  "tar", "tree", "unzip", "wget", "yq", "zip",
 ];
 
-/** Names of agents, which sessions run. */
+/** Agents, which sessions run. */
 const AGENTS = ["pi", "pi-cli", "claude", "codex", "opencode"];
+
+/** An agent that the software brings. */
+export interface Agent {
+  id: string;
+  acpAdapter: string;
+  agentPackage: string;
+}
 
 /** What a list of software comes down to. */
 export interface Software {
   /** Packages for the addon. */
   packages: string[];
-  /** Ids of agents. */
-  agents: string[];
+  agents: Agent[];
 }
+
+/** Packages nested at most. */
+const DEPTH_MAX = 8;
 
 /** Reads `options.software`. */
 export function readSoftware(path: string, input: unknown): Software {
   const software: Software = { packages: [], agents: [] };
-  collect(path, input, software);
-  return { packages: [...new Set(software.packages)], agents: [...new Set(software.agents)] };
+  check.array(path, input).forEach((item, at) => collect(`${path}[${at}]`, item, software, 0));
+  return { packages: [...new Set(software.packages)], agents: software.agents };
 }
 
-function collect(path: string, input: unknown, into: Software): void {
+function collect(path: string, input: unknown, into: Software, depth: number): void {
   if (Array.isArray(input)) {
-    input.forEach((item, at) => collect(`${path}[${at}]`, item, into));
+    if (depth >= DEPTH_MAX) throw invalidConfig(path, `arrays are nested at most ${DEPTH_MAX} deep`);
+    input.forEach((item, at) => collect(`${path}[${at}]`, item, into, depth + 1));
     return;
   }
-  if (typeof input === "string") return add(path, input, undefined, into);
+  if (typeof input === "string") return bundled(path, input, into);
   const given = check.object(path, input);
   if (typeof given["commandDir"] === "string") {
     throw unsupported(`${path}.commandDir: programs from a directory of the host cannot be added to a VM yet`);
   }
-  const kind = given["kind"] === undefined ? undefined : check.word(`${path}.kind`, given["kind"], ["commands", "agent"]);
-  add(path, check.text(`${path}.name`, given["name"]), kind, into);
+  check.word(`${path}.type`, given["type"] ?? "commands", ["commands", "wasm-commands", "agent"]);
+  if (given["agent"] !== undefined) into.agents.push(readAgent(`${path}.agent`, given["agent"]));
+  else if (given["id"] !== undefined) into.agents.push(readAgent(path, given));
+  else bundled(`${path}.name`, check.text(`${path}.name`, given["name"]), into);
 }
 
-function add(path: string, name: string, kind: "commands" | "agent" | undefined, into: Software): void {
-  if (kind === "agent" || AGENTS.includes(name)) into.agents.push(name);
-  else if (COMMANDS.includes(name)) into.packages.push("common");
+function readAgent(path: string, agent: unknown): Agent {
+  const given = check.object(path, agent);
+  const id = check.text(`${path}.id`, given["id"]);
+  const acpAdapter = check.text(`${path}.acpAdapter`, given["acpAdapter"] ?? id);
+  return { id, acpAdapter, agentPackage: check.text(`${path}.agentPackage`, given["agentPackage"] ?? acpAdapter) };
+}
+
+function bundled(path: string, name: string, into: Software): void {
+  if (COMMANDS.includes(name)) into.packages.push("common");
+  else if (AGENTS.includes(name)) into.agents.push({ id: name, acpAdapter: `@agentos/${name}`, agentPackage: `@agentos/${name}` });
   else {
     const near = check.nearest(name, [...COMMANDS, ...AGENTS]);
     const hint = near === undefined ? "" : ` (did you mean ${near}?)`;

@@ -15,6 +15,7 @@ import { type Backend, type FilesystemDriver, type Hooks, forget, nativeDriver }
 import { type AgentOsOptions, type Plan, environment, plan } from "./options.js";
 import { guarded } from "./output.js";
 import { SessionMethods } from "./sessions.js";
+import type { Agent } from "./software.js";
 import { type Sidecar, createSidecar, sharedSidecar } from "./sidecar.js";
 import { type TerminalOptions, connectTerminal } from "./terminal.js";
 
@@ -68,7 +69,7 @@ interface State {
   number: number;
   events: Events;
   hooks: Hooks;
-  agents: readonly string[];
+  agents: readonly Agent[];
   sidecar: Sidecar;
   /** Ends the membership in the sidecar. */
   leave(): void;
@@ -137,7 +138,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     return sharedSidecar(options);
   }
 
-  protected get agentIds(): readonly string[] {
+  protected get agents(): readonly Agent[] {
     this.#check();
     return this.#state.agents;
   }

@@ -6,7 +6,7 @@ import { failsWith } from "./support.js";
 test("everything that is exported is known here", () => {
   assert.deepEqual(Object.keys(core).sort(), [
     "ActorError", "AgentOs", "InvalidScheduleError", "PastScheduleError", "Sidecar", "TimerScheduleDriver", "UserError",
-    "createHostDirBackend", "createInMemoryFileSystem", "hostTool", "isActorError", "planOptions", "toolKit",
+    "createHostDirBackend", "createInMemoryFileSystem", "hostTool", "isActorError", "planMount", "planOptions", "toolKit",
   ]);
 });
 
@@ -40,12 +40,12 @@ test("every method has a test", () => {
   for (let at: object = core.AgentOs.prototype; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
     for (const name of Object.getOwnPropertyNames(at)) methods.add(name);
   }
-  for (const name of ["constructor", "agentIds"]) methods.delete(name);
+  for (const name of ["constructor", "agents"]) methods.delete(name);
   assert.deepEqual([...methods].sort(), [...TESTED, ...SESSION_CALLS.map(([name]) => name as string)].sort());
 });
 
 test("sessions say that they are not there, and nothing else suffers", async () => {
-  const vm = await core.AgentOs.create({ software: ["common", "pi"] });
+  const vm = await core.AgentOs.create({ software: ["common", [{ name: "pi", type: "agent", agent: { id: "pi", acpAdapter: "@agentos/pi" } }]] });
   for (const [name, args] of SESSION_CALLS) {
     const method = vm[name] as (...args: unknown[]) => unknown;
     await failsWith(() => method.apply(vm, args), "unsupported", /session layer is not there yet/);

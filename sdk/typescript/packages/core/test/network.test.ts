@@ -58,6 +58,18 @@ test("fetch takes and gives what the Web does, bodies streamed", async () => {
   assert.match(sent, /4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n/);
 });
 
+test("a request whose body fails does not look whole", async () => {
+  const pid = await serve(8085, "");
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.error(new Error("the disk is gone"));
+    },
+  });
+  await assert.rejects(vm.fetch(8085, "/", { method: "POST", body, duplex: "half" } as RequestInit));
+  await vm.killProcess(pid);
+  assert.ok(!text(await vm.readFile("/tmp/request")).endsWith("0\r\n\r\n"));
+});
+
 test("an answer that is not read is not fetched, and can be given up", async () => {
   const pid = await serve(8082, `HTTP/1.1 200 OK\r\n\r\n${"x".repeat(300_000)}`);
   const response = await vm.fetch(8082, "/big");

@@ -30,7 +30,7 @@ export interface Addon {
   vmUsage(vm: number): unknown;
   vmFetch(vm: number, id: number, port: number, head: unknown, body: unknown): Started;
   fetchBegin(vm: number): number;
-  fetchWrite(vm: number, id: number, body: number, piece: Uint8Array | undefined): Started;
+  fetchWrite(vm: number, id: number, body: number, piece: Uint8Array | string | undefined): Started;
   fetchRead(vm: number, id: number, body: number): Started;
   fetchClose(vm: number, body: number): void;
   /** Functions of other parts of the addon. */
