@@ -27,6 +27,7 @@ pub(crate) fn call(handle: Handle, method: &str, args: &str, data: Bytes) -> Res
     match find(handle)? {
         Object::Vm(vm) => vm::call(vm, method, args, data),
         Object::Process(process) => process::call(process, method, args, data),
+        Object::Queue(_) => Err(Failure::invalid("a queue has no methods")),
     }
 }
 

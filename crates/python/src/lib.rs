@@ -1,11 +1,11 @@
 //! The native module of the Python package: VMs inside the Python process.
 //!
-//! The module is small on purpose. Python sees seven functions that take and give texts of JSON and bytes; classes, types
+//! The module is small on purpose. Python sees six functions that take and give texts of JSON and bytes; classes, types
 //! and coroutines are the work of the package in `sdk/python`.
 //!
 //! ```text
 //!   agentos (Python)      call(handle, method, args, data)          blocks, lets other threads run, heeds Ctrl-C
-//!                         submit(handle, method, args, data, done)  calls `done` when it is over
+//!                         submit(queue, handle, method, args, data)  the outcome goes to a queue, which a loop watches
 //!         |
 //!       module            what Python sees
 //!         |
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Invariants: nothing that a script passes panics; whoever waits can be interrupted, and what it waited for is cancelled
-//! then; a handle that was released, or that never was, is an error; a process made by `fork()` is told that it cannot use
+//! then; threads of ours never enter Python; a handle that was released, or that never was, is an error; a process made by `fork()` is told that it cannot use
 //! the VMs of its parent.
 
 mod dispatch;
@@ -24,6 +24,7 @@ mod module;
 mod objects;
 mod options;
 mod process;
+mod queue;
 mod reply;
 mod runtime;
 mod vm;

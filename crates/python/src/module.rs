@@ -5,28 +5,23 @@
 
 use crate::dispatch;
 use crate::failure::Failure;
-use crate::objects::{Handle, release};
+use crate::objects::{Handle, Object, find, keep, release};
+use crate::queue::{Outcome, Queue};
 use crate::reply::Reply;
 use crate::runtime::{self, Call};
 use bytes::Bytes;
-use parking_lot::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyList, PyModule, PyTuple};
-use std::collections::HashMap;
+use serde_json::{Value, json};
 use std::ptr::null_mut;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::task::AbortHandle;
 
-/// Calls that were submitted and are not over.
-static SUBMITTED: Mutex<Option<HashMap<u64, AbortHandle>>> = Mutex::new(None);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The arguments that name a call: handle, method, JSON, bytes.
 type Named = (u64, String, String, Vec<u8>);
-
-/// `(True, json, [bytes])` or `(False, json, [])`.
-type Outcome = Result<Reply, Failure>;
 
 fn begin((handle, method, args, data): Named) -> Result<Call, Failure> {
     dispatch::call(Handle(handle), &method, &args, Bytes::from(data))
@@ -42,49 +37,59 @@ fn call<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
     tuple(py, outcome)
 }
 
-/// Begins a call; `done` is called with its outcome on some thread. Gives a number for `cancel`, or the failure to begin.
+/// Opens a queue of outcomes; `{"handle", "fd"}`. The caller closes the socket `fd`, and releases the handle.
+fn open_queue<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let (queue, fd) = Queue::open()?;
+    let Handle(handle) = keep(Object::Queue(queue));
+    tuple(args.py(), Ok(json!({ "handle": handle, "fd": fd }).into()))
+}
+
+/// Begins a call whose outcome goes to a queue. Gives the call's number, or the failure to begin.
 fn submit<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let (queue, handle, method, json, data) = args.extract::<(u64, u64, String, String, Vec<u8>)>()?;
+    let begun = find_queue(queue).and_then(|queue| {
+        let call = begin((handle, method, json, data))?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        queue.expect(number);
+        let told = Arc::downgrade(&queue);
+        let task = runtime::runtime()?.spawn(async move {
+            let outcome = call.await;
+            if let Some(queue) = told.upgrade() {
+                queue.tell(number, outcome);
+            }
+        });
+        queue.begun(number, task.abort_handle());
+        Ok(Value::from(number).into())
+    });
+    tuple(args.py(), begun)
+}
+
+/// Takes the outcomes that are in a queue: `[(number, outcome)]`.
+fn take<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
     let py = args.py();
-    let (handle, method, json, data, done) = args.extract::<(u64, String, String, Vec<u8>, Py<PyAny>)>()?;
-    let started = begin((handle, method, json, data)).and_then(|call| Ok((call, runtime::runtime()?)));
-    let (call, runtime) = match started {
-        Ok(started) => started,
-        Err(failure) => return tuple(py, Err(failure)),
-    };
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    // The table is locked until the call is in it, so that its end finds it there.
-    let mut submitted = SUBMITTED.lock();
-    let task = runtime.spawn(async move {
-        let outcome = call.await;
-        if let Some(all) = SUBMITTED.lock().as_mut() {
-            all.remove(&number);
-        }
-        // Python may make us wait for its lock; the threads that drive calls must not.
-        tokio::task::spawn_blocking(move || tell(&done, outcome));
-    });
-    submitted.get_or_insert_default().insert(number, task.abort_handle());
-    drop(submitted);
-    tuple(py, Ok(serde_json::Value::from(number).into()))
+    let (queue,) = args.extract::<(u64,)>()?;
+    let over = find_queue(queue).map(|queue| queue.take()).unwrap_or_default();
+    let outcomes: PyResult<Vec<_>> = over
+        .into_iter()
+        .map(|(number, outcome)| Ok((number, tuple(py, outcome)?)))
+        .collect();
+    PyTuple::new(py, outcomes?)
 }
 
-/// Calls `done` with an outcome, unless the interpreter is about to end.
-fn tell(done: &Py<PyAny>, outcome: Outcome) {
-    Python::try_attach(|py| {
-        let told = tuple(py, outcome).and_then(|outcome| done.call1(py, (outcome,)));
-        if let Err(error) = told {
-            error.write_unraisable(py, None);
-        }
-    });
-}
-
-/// Cancels a call that was submitted. `done` is not called, unless it is being called already.
+/// Cancels a call that was submitted. Its outcome will not be in the queue, unless it is there already.
 fn cancel(args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let (number,) = args.extract::<(u64,)>()?;
-    let task = SUBMITTED.lock().as_mut().and_then(|all| all.remove(&number));
-    if let Some(task) = task {
-        task.abort();
+    let (queue, number) = args.extract::<(u64, u64)>()?;
+    if let Ok(queue) = find_queue(queue) {
+        queue.cancel(number);
     }
     Ok(())
+}
+
+fn find_queue(handle: u64) -> Result<Arc<Queue>, Failure> {
+    match find(Handle(handle))? {
+        Object::Queue(queue) => Ok(queue),
+        _ => Err(Failure::invalid("not a queue")),
+    }
 }
 
 /// Lets go of what a handle stands for.
@@ -94,6 +99,7 @@ fn let_go(args: &Bound<'_, PyTuple>) -> PyResult<()> {
     Ok(())
 }
 
+/// `(True, json, [bytes])` or `(False, json, [])`.
 fn tuple(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
     match outcome {
         Ok(Reply { json, blobs }) => {
@@ -126,7 +132,9 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
         )
     };
     module.add("call", outcome(call, c"call")?)?;
+    module.add("open_queue", outcome(open_queue, c"open_queue")?)?;
     module.add("submit", outcome(submit, c"submit")?)?;
+    module.add("take", outcome(take, c"take")?)?;
     module.add("version", env!("CARGO_PKG_VERSION"))
 }
 

@@ -1,7 +1,8 @@
-//! VMs and processes behind the numbers that Python holds.
+//! VMs, processes and queues behind the numbers that Python holds.
 
 use crate::failure::Failure;
 use crate::process::Running;
+use crate::queue::Queue;
 use agentos::AgentOs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ pub(crate) enum Object {
     Vm(AgentOs),
     /// A process that it runs.
     Process(Arc<Running>),
+    /// Outcomes for an event loop.
+    Queue(Arc<Queue>),
 }
 
 /// A number that is never used twice; 0 stands for nothing.

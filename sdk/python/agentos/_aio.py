@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import weakref
 from types import TracebackType
 from typing import Any, AsyncIterator, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Type, TypeVar
@@ -17,31 +18,61 @@ from ._types import Data, DirectoryEntry, ExecResult, Explanation, HostDir, Outp
 T = TypeVar("T")
 
 
+class _Queue:
+    """Where the outcomes of one loop's calls arrive. The loop watches a socket that is readable when there are any."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        ok, text, _ = _native.open_queue()
+        if not ok:
+            raise error_of(text)
+        shape = json.loads(text)
+        self.handle: int = shape["handle"]
+        self._waiting: Dict[int, asyncio.Future[Any]] = {}
+        self._bell = socket.socket(fileno=shape["fd"])
+        self._bell.setblocking(False)
+        loop.add_reader(self._bell, self._arrived)
+        weakref.finalize(loop, _close, self.handle, self._bell)
+
+    def _arrived(self) -> None:
+        try:
+            self._bell.recv(64)
+        except BlockingIOError:
+            pass
+        for number, outcome in _native.take(self.handle):
+            future = self._waiting.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result(outcome)
+
+    async def outcome(self, handle: int, call: Call[Any]) -> Any:
+        ok, text, blobs = _native.submit(self.handle, handle, call.method, call.args, call.data)
+        if not ok:
+            return ok, text, blobs
+        number: int = json.loads(text)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._waiting.pop(number, None)
+            _native.cancel(self.handle, number)
+            raise
+
+
+def _close(handle: int, bell: socket.socket) -> None:
+    bell.close()
+    _native.release(handle)
+
+
+_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = weakref.WeakKeyDictionary()
+
+
 async def run(handle: int, call: Call[T]) -> T:
     """Makes a call; the loop goes on meanwhile."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def arrived(outcome: Any) -> None:
-        if not future.done():
-            future.set_result(outcome)
-
-    def done(outcome: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(arrived, outcome)
-        except RuntimeError:
-            # The loop was closed: nobody waits any more.
-            pass
-
-    ok, text, _ = _native.submit(handle, call.method, call.args, call.data, done)
-    if not ok:
-        raise error_of(text)
-    number = json.loads(text)
-    try:
-        ok, text, blobs = await future
-    except asyncio.CancelledError:
-        _native.cancel(number)
-        raise
+    queue = _queues.get(loop)
+    if queue is None:
+        queue = _queues[loop] = _Queue(loop)
+    ok, text, blobs = await queue.outcome(handle, call)
     if not ok:
         raise error_of(text)
     return call.read(json.loads(text), blobs)

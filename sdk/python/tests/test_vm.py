@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -248,6 +250,32 @@ class AsyncVm(unittest.IsolatedAsyncioTestCase):
                 await task
             while any("54321" in each.args for each in await vm.processes() if each.exit_code is None):
                 await asyncio.sleep(0)
+
+    def test_an_interpreter_ends_while_calls_are_under_way(self):
+        program = (
+            "import asyncio, agentos\n"
+            "async def main():\n"
+            "    vm = await agentos.AsyncAgentOs()\n"
+            "    tasks = [asyncio.create_task(vm.exec('echo x')) for _ in range(50)]\n"
+            "    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)\n"
+            "asyncio.run(main())\n"
+            "agentos.AgentOs().spawn('sleep', ['1000'])\n"
+            "print('end')\n"
+        )
+        for _ in range(5):
+            ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+            self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "end\n", ""))
+
+    def test_loops_come_and_go(self):
+        async def once():
+            async with agentos.AsyncAgentOs() as vm:
+                return (await vm.exec("echo x")).stdout
+
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            self.assertEqual(asyncio.run(once()), "x\n")
+        gc.collect()
+        self.assertLess(len(os.listdir("/proc/self/fd")), before + 10)
 
     async def test_both_kinds_have_the_same_methods(self):
         for one, other in [(AgentOs, agentos.AsyncAgentOs), (agentos.Process, agentos.AsyncProcess)]:

@@ -1,3 +1,4 @@
+"use client";
 /**
  * React hooks for VMs and actors of agentOS servers.
  *
