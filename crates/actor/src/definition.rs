@@ -16,12 +16,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentos_value::{ActorError, Value};
+use agentos_value::{ActorError, ActorId, Value};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use crate::{ActorContext, ActorOptions, Conn, Failure, HookContext};
+use agentos_store::UserLimits;
+
+use crate::{ActorContext, ActorOptions, Conn, Failure, HookContext, PreviewBounds};
 
 /// A future that traits can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -179,6 +181,27 @@ pub trait ActorDefinition: Send + Sync + 'static {
     fn allowed_while_stopping(&self, _name: &str) -> bool {
         false
     }
+
+    /// The bounds of the database for the application (`db`) of one actor, or `None`: there is none. Asked before each call;
+    /// the bounds of the first call after the store was opened hold until it is closed.
+    ///
+    /// # Errors
+    /// Bounds that cannot be known; the call fails.
+    fn user_database<'a>(&'a self, _ctx: ActorContext) -> BoxFuture<'a, Result<Option<UserLimits>, Failure>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Called after each call to the database of an actor: with its size in bytes, or with the limit that refused the call.
+    /// Must return soon.
+    fn user_database_used(&self, _ctx: &ActorContext, _limits: UserLimits, _outcome: Result<u64, &ActorError>) {}
+
+    /// Bounds of the requests for the previews of one actor.
+    fn preview_bounds(&self, _id: &ActorId) -> PreviewBounds {
+        PreviewBounds::default()
+    }
+
+    /// Takes an entry of the audit trail, one JSON object that the log has already. Must return soon.
+    fn on_audit_event(&self, _entry: &serde_json::Value) {}
 
     /// Starts the actor: makes its first state or wakes it. The waiting work runs when this has returned.
     ///

@@ -19,6 +19,7 @@
 //! long refuse.
 #![forbid(unsafe_code)]
 
+mod audit;
 pub mod clock;
 mod connection;
 mod context;
@@ -41,7 +42,8 @@ pub mod workflow;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{CloseReason, Conn, Connection, Outgoing};
-pub use context::{ActorContext, Client, HookContext, Kv};
+pub use agentos_store::UserLimits;
+pub use context::{ActorContext, Client, Db, HookContext, Kv};
 pub use definition::{
     ActionCall, ActionKind, Actor, ActorDefinition, Boot, BoxFuture, ByteStream, HookSet, RawBody, RawMessage,
     RawSocket, ShutdownReason,
@@ -50,7 +52,7 @@ pub use due::DueTimes;
 pub use error::Failure;
 pub use event::{Event, StreamScope};
 pub use lifecycle::{KeepAwake, Phase};
-pub use options::{ActorOptions, RegistryLimits};
+pub use options::{ActorOptions, PreviewBounds, RegistryLimits};
 pub use preview::{NewPreview, PortStream, Preview, PreviewGrant};
 pub use registry::{
     ActorFilter, ActorInfo, ActorStatus, BuildError, CreateOptions, DefinitionInfo, Histogram, LifecycleEvent,

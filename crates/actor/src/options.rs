@@ -45,6 +45,15 @@ impl Default for ActorOptions {
     }
 }
 
+/// Bounds of the requests for one actor's previews. What is `None` is as the gateway has it for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PreviewBounds {
+    /// Requests and open streams at a time (`limits.preview.maxConcurrentRequests`).
+    pub max_concurrent_requests: Option<usize>,
+    /// Silence after which a stream is closed (`limits.preview.idleTimeoutMs`).
+    pub idle_timeout: Option<Duration>,
+}
+
 /// Bounds of a whole registry: the `limits.server` group, as far as the runtime enforces it.
 #[derive(Clone, Debug)]
 pub struct RegistryLimits {
@@ -70,20 +79,20 @@ pub struct RegistryLimits {
     pub hook_timeout: Duration,
     /// Deadline of all hooks that open one connection (`openTimeoutMs`, 15 s).
     pub open_timeout: Duration,
-    /// Deadline of `canReceive` (1 s).
+    /// Deadline of `canReceive` (`receiveTimeoutMs`, 1 s).
     pub receive_timeout: Duration,
     /// Bytes of connection parameters (`paramsBytes`, 4 KiB).
     pub params_bytes: usize,
-    /// Bytes of a connection's state (64 KiB).
+    /// Bytes of a connection's state (`connStateBytes`, 64 KiB).
     pub conn_state_bytes: usize,
     /// Bytes of a creation's input (`inputBytes`, 4 MiB).
     pub input_bytes: usize,
-    /// Events that one connection subscribes to (1024).
+    /// Events that one connection subscribes to (`maxSubscriptionsPerConnection`, 1024).
     pub max_subscriptions: usize,
     /// Reservations that no hook has accepted, per minute and address, loopback exempt
     /// (`maxUnacceptedCreatesPerMinute`, 60).
     pub max_unaccepted_creates: usize,
-    /// How many actors may stand in one chain of calls (16).
+    /// How many actors may stand in one chain of calls (`maxCallDepth`, 16).
     pub max_call_depth: u32,
 }
 

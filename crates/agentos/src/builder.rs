@@ -45,6 +45,7 @@ pub(crate) struct Options {
     pub(crate) callbacks: Callbacks,
     pub(crate) quota: Option<Arc<FsQuota>>,
     pub(crate) upper: Option<Upper>,
+    pub(crate) audit_life: bool,
 }
 
 /// The filesystem that takes what is written outside of mounts.
@@ -73,6 +74,7 @@ impl Default for Builder {
             callbacks: Callbacks::default(),
             quota: None,
             upper: None,
+            audit_life: true,
         };
         Self {
             options,
@@ -206,6 +208,14 @@ impl Builder {
     #[must_use]
     pub fn upper(mut self, filesystem: Arc<dyn Filesystem>) -> Self {
         self.options.upper = Some(Upper(filesystem));
+        self
+    }
+
+    /// Whether the audit trail says that the VM was created and destroyed (yes). Not for what is one boot of a VM that exists
+    /// for longer: whoever keeps that says so.
+    #[must_use]
+    pub fn audit_life(mut self, audit: bool) -> Self {
+        self.options.audit_life = audit;
         self
     }
 

@@ -1,6 +1,8 @@
 //! What a VM uses now and has used.
 
 use crate::vm::AgentOs;
+use agentos_kernel::events::LimitWarning;
+use agentos_kernel::limits::Limits;
 use std::time::Duration;
 
 /// Resource usage of a VM at one moment.
@@ -41,6 +43,26 @@ pub struct LimitUsage {
     pub observed: u64,
     /// The cap.
     pub capacity: u64,
+}
+
+impl LimitUsage {
+    /// Usage of the limit that is configured at `path`, for whoever counts a stock beside the VM.
+    pub fn new(path: &'static str, observed: u64, capacity: u64) -> Self {
+        let mut parts = path.rsplit('.');
+        Self {
+            limit: parts.next().unwrap_or(path),
+            category: parts.next().unwrap_or_default(),
+            configuration_path: path,
+            observed,
+            capacity,
+        }
+    }
+
+    /// The warning that this usage is worth.
+    pub fn warning(&self) -> LimitWarning {
+        let noun = Limits::find(self.configuration_path).map_or("", |field| field.noun);
+        LimitWarning::new(self.configuration_path, noun, self.observed, self.capacity)
+    }
 }
 
 impl AgentOs {

@@ -110,7 +110,9 @@ impl AgentOs {
         for mount in &vm.options.mounts {
             vm.mount(mount, true)?;
         }
-        vm.kernel.audit().record(AuditKind::VmCreated);
+        if vm.options.audit_life {
+            vm.kernel.audit().record(AuditKind::VmCreated);
+        }
         Ok(Self {
             vm: Arc::new(vm),
             trusted: false,
@@ -341,7 +343,9 @@ impl Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         self.kernel.kill_all();
-        self.kernel.audit().record(AuditKind::VmDestroyed);
+        if self.options.audit_life {
+            self.kernel.audit().record(AuditKind::VmDestroyed);
+        }
         self.kernel.audit().flush();
     }
 }

@@ -8,7 +8,7 @@ use agentos::vfs::{FileType, FsQuota, Gid, Mode, NewNode, Uid};
 use agentos_kernel::Errno;
 use agentos_kernel::limits::Counter;
 use agentos_store::fs::{DurableFs, FsLimits, Subtree, archive};
-use agentos_store::{DataDir, VmStore};
+use agentos_store::{DataDir, UserDatabase, VmStore};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
@@ -128,9 +128,15 @@ fn check(data: &Path, as_json: bool) -> Result<Exit, Error> {
 /// What is wrong with the files of a VM.
 fn problems(dir: &DataDir, actor: &str) -> Vec<String> {
     let checked = dir.open_vm(actor).and_then(|store| {
-        let report = DurableFs::check(store.database())?;
+        let mut problems = DurableFs::check(store.database())?.problems;
+        let user = store.user_database_path();
+        if user.exists()
+            && let Err(error) = UserDatabase::check(&user)
+        {
+            problems.push(error.to_string());
+        }
         store.close()?;
-        Ok(report.problems)
+        Ok(problems)
     });
     checked.unwrap_or_else(|error| vec![error.to_string()])
 }

@@ -4,7 +4,7 @@ use crate::config::InvalidConfig;
 use crate::hooks::{self, Hooks, VmHooks};
 use crate::options::{OptionsRequest, VmOptions};
 use crate::session::{NoSessions, SessionLayer};
-use agentos_actor::cron::CronLimits;
+use agentos::Limits;
 use agentos_actor::{ActorOptions, BoxFuture, Failure};
 use std::future::Future;
 use std::sync::Arc;
@@ -24,8 +24,7 @@ pub(crate) struct Plan {
     pub(crate) actor: ActorOptions,
     pub(crate) preview_host: Option<String>,
     pub(crate) preview_path_sandbox: bool,
-    pub(crate) preview_limits: PreviewLimits,
-    pub(crate) cron_limits: CronLimits,
+    pub(crate) db: bool,
 }
 
 type MakeOptions = dyn Fn(OptionsRequest) -> BoxFuture<'static, Result<VmOptions, Failure>> + Send + Sync;
@@ -48,30 +47,7 @@ pub struct VmDefinitionBuilder {
     actor: ActorOptions,
     preview_host: Option<String>,
     preview_path_sandbox: bool,
-    preview_limits: PreviewLimits,
-    cron_limits: CronLimits,
-}
-
-/// The limits of the group `preview` that hold for all VMs of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PreviewLimits {
-    /// Requests and open streams of one VM at a time (`limits.preview.maxConcurrentRequests`, 256).
-    pub max_concurrent_requests: usize,
-    /// Silence after which a stream is closed (`limits.preview.idleTimeoutMs`, 300 s).
-    pub idle_timeout: Duration,
-    /// Refused tokens of one address in a minute (`limits.preview.maxFailuresPerMinute`, 20).
-    pub max_failures_per_minute: u32,
-}
-
-impl Default for PreviewLimits {
-    fn default() -> Self {
-        Self {
-            max_concurrent_requests: 256,
-            idle_timeout: Duration::from_secs(300),
-            max_failures_per_minute: 20,
-        }
-    }
+    db: bool,
 }
 
 impl VmDefinition {
@@ -84,8 +60,15 @@ impl VmDefinition {
             actor: ActorOptions::default(),
             preview_host: None,
             preview_path_sandbox: true,
-            preview_limits: PreviewLimits::default(),
-            cron_limits: CronLimits::default(),
+            db: false,
+        }
+    }
+
+    /// The limits of all VMs, unless each has its own.
+    pub(crate) fn fixed_limits(&self) -> Option<&Limits> {
+        match &self.plan.options {
+            OptionsSource::Fixed(options) => Some(&options.limits),
+            OptionsSource::PerVm(_) => None,
         }
     }
 
@@ -186,24 +169,11 @@ impl VmDefinitionBuilder {
         self
     }
 
-    /// Previews of one VM that are valid at a time (`limits.preview.maxActive`, 1024).
+    /// Gives each VM a database for its hooks (`db`): see [`HookContext::db`](agentos_actor::HookContext::db). Its bounds are
+    /// `limits.sqlite` of the VM's options.
     #[must_use]
-    pub fn preview_max_active(mut self, most: usize) -> Self {
-        self.actor.preview_max_active = most;
-        self
-    }
-
-    /// Limits of scheduled jobs (`limits.cron`).
-    #[must_use]
-    pub fn cron_limits(mut self, limits: CronLimits) -> Self {
-        self.cron_limits = limits;
-        self
-    }
-
-    /// Limits of previews; the same in all definitions of a server.
-    #[must_use]
-    pub fn preview_limits(mut self, limits: PreviewLimits) -> Self {
-        self.preview_limits = limits;
+    pub fn db(mut self, db: bool) -> Self {
+        self.db = db;
         self
     }
 
@@ -245,8 +215,7 @@ impl VmDefinitionBuilder {
             actor,
             preview_host: self.preview_host,
             preview_path_sandbox: self.preview_path_sandbox,
-            preview_limits: self.preview_limits,
-            cron_limits: self.cron_limits,
+            db: self.db,
         }
     }
 }

@@ -20,17 +20,18 @@ mod shapes;
 mod shared;
 mod traces;
 mod vm_actor;
+mod vm_limits;
 
 pub use agentos;
 pub use agentos_actor as actor;
 pub use agentos_actor::cron::next_time;
-pub use agentos_actor::{Conn, Failure, HookContext, HookSet};
+pub use agentos_actor::{Conn, Db, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
 pub use config::{
     ConfigError, Drivers, InvalidConfig, SdkActor, SdkDefinition, ServerConfig, SetupConfig, Token, mount_from_json,
     options_from_json, token_file,
 };
-pub use definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
+pub use definition::{VmDefinition, VmDefinitionBuilder};
 pub use embedded::{Embedded, client_error};
 pub use hooks::VmHooks;
 pub use limits::ServerLimits;

@@ -11,6 +11,12 @@ pub(crate) struct ServerLimit {
     pub(crate) name: &'static str,
     /// Smallest and largest value.
     pub(crate) bounds: (u64, u64),
+    /// Built-in value.
+    #[cfg(test)]
+    default: u64,
+    /// What it bounds.
+    #[cfg(test)]
+    meaning: &'static str,
 }
 
 const MAX_BYTES: u64 = 1 << 40;
@@ -33,7 +39,14 @@ macro_rules! limits {
 
         impl ServerLimits {
             /// Every field.
-            pub(crate) const FIELDS: &[ServerLimit] = &[$(ServerLimit { name: $name, bounds: ($min, $max) },)*];
+            pub(crate) const FIELDS: &[ServerLimit] = &[$(ServerLimit {
+                name: $name,
+                bounds: ($min, $max),
+                #[cfg(test)]
+                default: $default,
+                #[cfg(test)]
+                meaning: $doc,
+            },)*];
 
             fn slot(&mut self, name: &str) -> Option<&mut u64> {
                 match name { $($name => Some(&mut self.$field),)* _ => None }
@@ -60,6 +73,10 @@ limits! {
     max_unaccepted_creates_per_minute = "maxUnacceptedCreatesPerMinute", 60, 1, MAX_COUNT,
         "Ids that one address may reserve without a hook accepting it; loopback is exempt.";
     hook_timeout_ms = "hookTimeoutMs", 5000, 1, MAX_COUNT, "How long one hook may take, in ms.";
+    receive_timeout_ms = "receiveTimeoutMs", 1000, 1, MAX_COUNT, "How long `canReceive` may take for one event, in ms.";
+    conn_state_bytes = "connStateBytes", 64 << 10, 2, MAX_BYTES, "Bytes of the state of one connection, as `createConnState` makes it.";
+    max_subscriptions_per_connection = "maxSubscriptionsPerConnection", 1024, 1, MAX_COUNT, "Events that one connection subscribes to.";
+    max_call_depth = "maxCallDepth", 16, 1, 1024, "Actors in one chain of calls between actors.";
     open_timeout_ms = "openTimeoutMs", 15_000, 1, MAX_COUNT, "How long all hooks that open a connection may take, in ms.";
 }
 
@@ -102,6 +119,10 @@ impl ServerLimits {
             wake_timeout: Duration::from_millis(self.wake_timeout_ms),
             hook_timeout: Duration::from_millis(self.hook_timeout_ms),
             open_timeout: Duration::from_millis(self.open_timeout_ms),
+            receive_timeout: Duration::from_millis(self.receive_timeout_ms),
+            conn_state_bytes: count(self.conn_state_bytes),
+            max_subscriptions: count(self.max_subscriptions_per_connection),
+            max_call_depth: u32::try_from(self.max_call_depth).unwrap_or(u32::MAX),
             max_unaccepted_creates: count(self.max_unaccepted_creates_per_minute),
             ..RegistryLimits::default()
         }
@@ -127,6 +148,63 @@ fn count(limit: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The rows of the table in the guide. `AGENTOS_BLESS=1` writes them.
+    #[test]
+    fn every_limit_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/serve.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        let head = "| field | default | bounds |\n| --- | --- | --- |\n";
+        let (before, after) = guide.split_once(head).unwrap();
+        let (found, after) = after.split_once("\n\n").unwrap();
+        let row = |field: &ServerLimit| {
+            let default = match (field.name, field.default) {
+                (name, bytes)
+                    if name.contains("ueueBytes") || name.contains("MessageSize") || name.ends_with("StateBytes") =>
+                {
+                    match bytes >> 20 {
+                        0 => format!("{} KiB", bytes >> 10),
+                        mib => format!("{mib} MiB"),
+                    }
+                }
+                (_, number) => number.to_string(),
+            };
+            format!("| `{}` | {default} | {} |", field.name, field.meaning)
+        };
+        let wanted: Vec<String> = ServerLimits::FIELDS.iter().map(row).collect();
+        let wanted = wanted.join("\n");
+        if std::env::var_os("AGENTOS_BLESS").is_some() {
+            std::fs::write(path, format!("{before}{head}{wanted}\n\n{after}")).unwrap();
+        } else {
+            assert_eq!(found, wanted, "docs/serve.md differs; AGENTOS_BLESS=1 writes it");
+        }
+    }
+
+    /// Each field that the actor runtime enforces arrives there.
+    #[test]
+    fn what_the_runtime_enforces_arrives_there() {
+        let mut limits = ServerLimits::default();
+        for (name, value) in [
+            ("receiveTimeoutMs", 7),
+            ("connStateBytes", 8),
+            ("maxSubscriptionsPerConnection", 9),
+            ("maxCallDepth", 10),
+        ] {
+            limits.set(name, value).unwrap();
+        }
+        let registry = limits.registry();
+        assert_eq!(registry.receive_timeout, Duration::from_millis(7));
+        assert_eq!(
+            (
+                registry.conn_state_bytes,
+                registry.max_subscriptions,
+                registry.max_call_depth
+            ),
+            (8, 9, 10)
+        );
+        let text = limits.set("maxCallDepth", 1 << 20).unwrap_err().to_string();
+        assert!(text.starts_with("limits.server.maxCallDepth: must be"), "{text}");
+    }
 
     #[test]
     fn fields_are_set_within_their_bounds() {

@@ -1,11 +1,12 @@
 //! The registry: definitions under their names, what bounds all of them, and the way to the network.
 
 use crate::config::InvalidConfig;
-use crate::definition::{PreviewLimits, VmDefinition};
+use crate::definition::VmDefinition;
 use crate::limits::ServerLimits;
 use crate::running::Running;
 use crate::shared::Shared;
 use crate::vm_actor::VmActors;
+use agentos::Limits;
 use agentos_actor::{ActorDefinition, Clock};
 use agentos_gateway::operations::Operations;
 use agentos_gateway::preview::{PreviewHost, PreviewProxy, RegistryPreviews};
@@ -49,7 +50,8 @@ struct Options {
 pub(crate) struct PreviewOptions {
     pub(crate) host: Option<String>,
     pub(crate) path_sandbox: bool,
-    pub(crate) limits: PreviewLimits,
+    /// Refused tokens of one address in a minute.
+    pub(crate) max_failures_per_minute: u32,
 }
 
 impl PreviewOptions {
@@ -62,9 +64,7 @@ impl PreviewOptions {
         let mut options = agentos_gateway::preview::PreviewOptions::default();
         options.path_sandbox = self.path_sandbox;
         options.gateway_token = gateway_token;
-        options.max_concurrent_requests = self.limits.max_concurrent_requests;
-        options.idle_timeout = self.limits.idle_timeout;
-        options.max_failures_per_minute = self.limits.max_failures_per_minute;
+        options.max_failures_per_minute = self.max_failures_per_minute;
         if let Some(host) = host {
             let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
             options.host = Some(PreviewHost::parse(host).ok_or_else(wrong)?);
@@ -265,6 +265,21 @@ impl RegistryBuilder {
         self
     }
 
+    /// The watch over the disk of the data directory; by default new persistent data is refused, with `ENOSPC`, while less than
+    /// 5 % or less than 1 GiB of it are free.
+    #[must_use]
+    pub fn headroom(mut self, headroom: agentos_store::Headroom) -> Self {
+        self.actors = self.actors.headroom(headroom);
+        self
+    }
+
+    /// The VFS of SQLite that files are opened with, by its name; for tests of disks that fail.
+    #[must_use]
+    pub fn sqlite_vfs(mut self, name: impl Into<String>) -> Self {
+        self.actors = self.actors.sqlite_vfs(name);
+        self
+    }
+
     /// Checks everything and opens the data directory. To be called on a tokio runtime, on which actors then run.
     ///
     /// # Errors
@@ -296,20 +311,23 @@ impl RegistryBuilder {
     }
 }
 
+/// A refused token belongs to no definition, so the smallest limit of all holds. Options that are made for each VM are not known
+/// yet.
+fn max_failures(vms: &[(String, VmDefinition)]) -> u32 {
+    let given = vms.iter().filter_map(|(_, definition)| definition.fixed_limits());
+    let least = given.map(|limits| limits.preview_max_failures_per_minute).min();
+    let least = least.unwrap_or_else(|| Limits::default().preview_max_failures_per_minute);
+    u32::try_from(least).unwrap_or(u32::MAX)
+}
+
 /// One server has one preview host, so definitions that name one must agree.
 fn preview_options(vms: &[(String, VmDefinition)]) -> Result<PreviewOptions, InvalidConfig> {
     let mut options = PreviewOptions {
         host: None,
         path_sandbox: vms.iter().all(|(_, definition)| definition.plan.preview_path_sandbox),
-        limits: vms
-            .first()
-            .map_or_else(PreviewLimits::default, |(_, first)| first.plan.preview_limits),
+        max_failures_per_minute: max_failures(vms),
     };
     for (name, definition) in vms {
-        if definition.plan.preview_limits != options.limits {
-            let reason = "must be the same in all definitions, but for maxActive".to_owned();
-            return Err(InvalidConfig::one(&format!("{name}.limits.preview"), reason));
-        }
         match (&options.host, &definition.plan.preview_host) {
             (Some(first), Some(other)) if first != other => {
                 let reason = format!("must be the same in all definitions, got {other:?} and {first:?}");

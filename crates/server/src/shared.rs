@@ -5,11 +5,14 @@ use crate::errors::from_sdk;
 use crate::limits::ServerLimits;
 use crate::machine::Machine;
 use crate::options::{OptionsRequest, VmOptions};
-use agentos::Permissions;
+use crate::shapes;
+use crate::vm_limits::{self, Stocks};
+use agentos::{LimitUsage, LimitWarning, Limits, Permissions};
 use agentos_actor::cron::CronJobs;
 use agentos_actor::{ActorContext, Failure};
 use agentos_value::{ActorError, ActorId, Value};
 use parking_lot::Mutex;
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -21,6 +24,7 @@ pub(crate) struct Shared {
     machines: Mutex<HashMap<ActorId, Weak<Machine>>>,
     /// Scheme and host under which previews have origins of their own, once the server listens.
     preview_origin: OnceLock<(&'static str, String)>,
+    stocks: Stocks,
     /// The policy of VMs that all have the same options; made at the first question.
     permissions: Mutex<Option<Permissions>>,
 }
@@ -40,6 +44,7 @@ impl Shared {
             limits,
             machines: Mutex::default(),
             preview_origin: OnceLock::new(),
+            stocks: Stocks::default(),
             permissions: Mutex::default(),
         }
     }
@@ -60,9 +65,47 @@ impl Shared {
         self.machines.lock().get(id).and_then(Weak::upgrade)
     }
 
+    /// The limits of one VM, which need not be booted.
+    pub(crate) async fn limits(&self, ctx: &ActorContext) -> Result<Limits, Failure> {
+        match self.known_limits(ctx.actor_id()) {
+            Some(limits) => Ok(limits),
+            None => Ok(self.options(ctx, ctx.input()?).await?.limits),
+        }
+    }
+
+    /// The limits of one VM, unless they are only made when it boots and it is asleep.
+    pub(crate) fn known_limits(&self, id: &ActorId) -> Option<Limits> {
+        match (&self.plan.options, self.machine(id)) {
+            (_, Some(machine)) => Some(machine.vm.limits().clone()),
+            (OptionsSource::Fixed(options), None) => Some(options.limits.clone()),
+            (OptionsSource::PerVm(_), None) => None,
+        }
+    }
+
     /// The jobs of an actor.
-    pub(crate) fn cron_jobs(&self, ctx: &ActorContext) -> Result<CronJobs, Failure> {
-        ctx.cron_jobs(self.plan.cron_limits.clone())
+    pub(crate) fn cron_jobs(ctx: &ActorContext, limits: &Limits) -> Result<CronJobs, Failure> {
+        ctx.cron_jobs(vm_limits::cron(limits))
+    }
+
+    /// Usage of a stock that is kept for a VM has changed.
+    pub(crate) fn used(&self, ctx: &ActorContext, usage: &LimitUsage) {
+        if let Some(warning) = self.stocks.changed(ctx.actor_id(), usage) {
+            warn(ctx, &warning);
+        }
+    }
+
+    /// A client's or a hook's request was refused for a limit of what is kept: that is told in the audit trail.
+    pub(crate) fn refused(&self, ctx: &ActorContext, error: &ActorError) {
+        if !error.is("agentos", "limit_exceeded") {
+            return;
+        }
+        let field = |name: &str| error.metadata.as_ref().and_then(|metadata| metadata.get(name)).cloned();
+        let number = |name: &str| field(name).and_then(|value| value.as_int());
+        let limit = field("limit").and_then(|value| value.as_str().map(str::to_owned));
+        let fields = json!({
+            "limit": limit, "observed": number("observed"), "capacity": number("capacity"), "pid": null,
+        });
+        ctx.audit("security.limit.exceeded", fields);
     }
 
     /// Tells a booted VM that its jobs have changed.
@@ -75,6 +118,12 @@ impl Shared {
     /// Remembers a VM that was booted.
     pub(crate) fn booted(&self, id: &ActorId, machine: &Arc<Machine>) {
         self.machines.lock().insert(id.clone(), Arc::downgrade(machine));
+    }
+
+    /// Forgets a VM that was destroyed.
+    pub(crate) fn destroyed(&self, id: &ActorId) {
+        self.ended(id);
+        self.stocks.forget(id);
     }
 
     /// Forgets a VM that has ended.
@@ -111,4 +160,10 @@ impl Shared {
         }
         Ok(made)
     }
+}
+
+/// Tells of a limit that is nearly reached: in the log and to subscribers.
+pub(crate) fn warn(ctx: &ActorContext, warning: &LimitWarning) {
+    tracing::warn!(vm = %ctx.key(), actor = %ctx.actor_id(), message = %warning.message, "a limit is nearly reached");
+    ctx.broadcast("limitWarning", vec![shapes::limit_warning(warning)]);
 }

@@ -10,14 +10,14 @@ use crate::errors::{from_sdk, from_store};
 use crate::machine::{CronExecutor, Durable, Emit, Machine};
 use crate::options::Persist;
 use crate::session::SESSION_ACTIONS;
-use crate::shapes;
-use crate::shared::Shared;
+use crate::shared::{Shared, warn};
+use crate::vm_limits;
 use agentos_actor::cron::Cron;
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ByteStream, Conn,
-    Failure, HookContext, HookSet, ShutdownReason,
+    Failure, HookContext, HookSet, PreviewBounds, ShutdownReason, UserLimits,
 };
-use agentos_value::{ActorError, Object, Value};
+use agentos_value::{ActorError, ActorId, Object, Value};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(crate) struct VmActors(pub(crate) Arc<Shared>);
 struct VmActor {
     shared: Arc<Shared>,
     machine: Arc<Machine>,
+    trail: Arc<AuditTrail>,
 }
 
 /// Part of the shutdown budget that is kept for killing and flushing.
@@ -37,6 +38,7 @@ const RESERVE: u32 = 10;
 impl VmActors {
     async fn boot_vm(&self, ctx: ActorContext, boot: Boot) -> Result<Arc<dyn Actor>, Failure> {
         let options = self.0.options(&ctx, boot.input).await?;
+        let trail = Arc::new(AuditTrail::new(&ctx, Arc::clone(&self.0.plan.hooks)));
         let (paths, all) = (options.persistent_paths(), *options.persisted() == Persist::All);
         let quota = agentos::quota(&options.limits);
         let database = ctx.database().clone();
@@ -47,15 +49,20 @@ impl VmActors {
                 tokio::task::spawn_blocking(move || Durable::open(&database, quota))
                     .await
                     .map_err(Failure::internal)?
+                    .inspect_err(|error| trail.storage_failed(error))
                     .map_err(|error| from_store(&error))?
             }
         };
-        let builder = options.builder.quota(quota);
+        durable.watch({
+            let trail = Arc::clone(&trail);
+            move |error| trail.storage_failed(error)
+        });
+        // What is created and destroyed is the actor; this is one boot of it.
+        let builder = options.builder.quota(quota).audit_life(false);
         let builder = durable.mount(builder, &paths, all).map_err(|errno| {
             ActorError::agentos(errno.name(), format!("{errno}, opening the persistent directories"))
         })?;
-        let trail = AuditTrail::new(&ctx, Arc::clone(&self.0.plan.hooks));
-        let builder = listen(builder, ctx.clone(), trail);
+        let builder = listen(builder, ctx.clone(), Arc::clone(&trail));
         let vm = builder.create().await.map_err(from_sdk)?;
         // Persistent directories that were just made belong to the first boot.
         durable.settled().await?;
@@ -65,23 +72,23 @@ impl VmActors {
         };
         let machine = Arc::new(Machine::new(vm, durable, self.0.limits.max_outgoing_message_size, emit));
         self.0.booted(ctx.actor_id(), &machine);
+        trail.life("security.vm.booted");
         ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);
+        let jobs = Shared::cron_jobs(&ctx, machine.vm.limits())?;
         let host = Arc::new(CronExecutor::new(&machine, ctx.clone()));
-        machine.set_cron(Cron::start(self.0.cron_jobs(&ctx)?, host, Arc::clone(ctx.clock())).await?);
+        machine.set_cron(Cron::start(jobs, host, Arc::clone(ctx.clock())).await?);
         Ok(Arc::new(VmActor {
             shared: Arc::clone(&self.0),
             machine,
+            trail,
         }))
     }
 }
 
 /// Passes on what the VM reports.
-fn listen(builder: agentos::Builder, ctx: ActorContext, trail: AuditTrail) -> agentos::Builder {
+fn listen(builder: agentos::Builder, ctx: ActorContext, trail: Arc<AuditTrail>) -> agentos::Builder {
     builder.on_event(move |event| match event {
-        agentos::Event::LimitWarning(warning) => {
-            tracing::warn!(vm = %ctx.key(), actor = %ctx.actor_id(), message = %warning.message, "a limit is nearly reached");
-            ctx.broadcast("limitWarning", vec![shapes::limit_warning(warning)]);
-        }
+        agentos::Event::LimitWarning(warning) => warn(&ctx, warning),
         agentos::Event::Audit(entry) => trail.record(entry),
         _ => {}
     })
@@ -142,11 +149,49 @@ impl ActorDefinition for VmActors {
 
     fn stored_action<'a>(&'a self, ctx: ActorContext, call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
-            match actions::find(&call.name) {
-                Some(action) => action.call_stored(Arc::clone(&self.0), ctx, call.args).await,
+            let done = match actions::find(&call.name) {
+                Some(action) => action.call_stored(Arc::clone(&self.0), ctx.clone(), call.args).await,
                 None => Ok(self.0.plan.sessions.call(&call.name, call.args).await?),
+            };
+            if let Err(Failure::Public(error)) = &done {
+                self.0.refused(&ctx, error);
+            }
+            done
+        })
+    }
+
+    fn user_database<'a>(&'a self, ctx: ActorContext) -> BoxFuture<'a, Result<Option<UserLimits>, Failure>> {
+        Box::pin(async move {
+            match self.0.plan.db {
+                true => Ok(Some(vm_limits::sqlite(&self.0.limits(&ctx).await?))),
+                false => Ok(None),
             }
         })
+    }
+
+    fn user_database_used(&self, ctx: &ActorContext, limits: UserLimits, outcome: Result<u64, &ActorError>) {
+        match outcome {
+            Ok(bytes) => {
+                let path = "limits.sqlite.maxDatabaseBytes";
+                self.0.used(ctx, &vm_limits::usage(path, bytes, limits.database_bytes));
+            }
+            Err(error) => self.0.refused(ctx, error),
+        }
+    }
+
+    fn preview_bounds(&self, id: &ActorId) -> PreviewBounds {
+        // What is made at the boot that this request causes holds for those after it.
+        let known = self.0.known_limits(id);
+        known.map_or_else(PreviewBounds::default, |limits| vm_limits::preview(&limits))
+    }
+
+    fn on_audit_event(&self, entry: &serde_json::Value) {
+        if entry["event"] == "security.vm.destroyed"
+            && let Some(id) = entry["actorId"].as_str().and_then(|id| ActorId::new(id).ok())
+        {
+            self.0.destroyed(&id);
+        }
+        self.0.plan.hooks.on_audit_event(entry);
     }
 
     fn on_before_connect<'a>(&'a self, ctx: HookContext, params: Value) -> BoxFuture<'a, Result<(), Failure>> {
@@ -196,6 +241,9 @@ impl Actor for VmActor {
 
     fn on_shutdown<'a>(&'a self, ctx: ActorContext, reason: ShutdownReason) -> BoxFuture<'a, ()> {
         ctx.broadcast("vmShutdown", shutdown_event(reason));
+        if reason == ShutdownReason::Error {
+            self.trail.life("security.vm.failed");
+        }
         Box::pin(ready(()))
     }
 
@@ -207,6 +255,7 @@ impl Actor for VmActor {
                 tracing::error!(actor = %ctx.actor_id(), %error, "the files of a VM that sleeps could not be stored");
             }
             self.shared.ended(ctx.actor_id());
+            self.trail.life("security.vm.slept");
         })
     }
 

@@ -89,9 +89,20 @@ pub enum Error {
     /// A statement of a user database failed; the text is SQLite's and is meant for the author of the statement.
     #[error("{0}")]
     Sql(Box<str>),
-    /// A statement ran longer than `sqlite.queryTimeoutMs`.
-    #[error("query interrupted after {0} ms")]
+    /// A statement ran longer than `sqlite.queryTimeoutMs`, or a transaction stayed open for longer.
+    #[error("query interrupted after {0} ms (limits.sqlite.queryTimeoutMs)")]
     Interrupted(u64),
+    /// A statement would make a user database larger than it may be.
+    #[error("database or disk is full: {observed} of {capacity} bytes (limits.sqlite.maxDatabaseBytes)")]
+    DatabaseFull {
+        /// Bytes that the database would have come to, at least.
+        observed: u64,
+        /// The cap.
+        capacity: u64,
+    },
+    /// Whoever asked for it does not wait any more.
+    #[error("the call was cancelled")]
+    Cancelled,
     /// A sealed value cannot be opened with the key at hand.
     #[error("sealed value cannot be opened: {0}")]
     Sealed(Box<str>),
@@ -105,7 +116,8 @@ impl Error {
     pub fn errno(&self) -> Errno {
         match self {
             Self::NoSpace(_) => Errno::ENOSPC,
-            Self::Limit { .. } => Errno::ENOSPC,
+            Self::Limit { .. } | Self::DatabaseFull { .. } => Errno::ENOSPC,
+            Self::Cancelled => Errno::EINTR,
             Self::Invalid { .. } => Errno::EINVAL,
             Self::Exists { .. } => Errno::EEXIST,
             _ => Errno::EIO,
@@ -117,11 +129,11 @@ impl Error {
         match self {
             Self::NoSpace(_) => "ENOSPC",
             Self::Corrupt { .. } | Self::TooNew { .. } => "storage_corrupt",
-            Self::Limit { .. } => "limit_exceeded",
+            Self::Limit { .. } | Self::DatabaseFull { .. } | Self::Interrupted(_) => "limit_exceeded",
             Self::Invalid { .. } => "invalid_argument",
             Self::Exists { .. } => "EEXIST",
             Self::Sql(_) => "sql_error",
-            Self::Interrupted(_) => "timeout",
+            Self::Cancelled => "cancelled",
             Self::Internal(_) => "internal_error",
             Self::Sealed(_) => "sealed",
             Self::Io(_) | Self::Locked { .. } | Self::Superseded { .. } | Self::Closed => "EIO",

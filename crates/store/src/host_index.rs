@@ -51,6 +51,9 @@ const V1: &str = "
 const COLUMNS: &str =
     "actor_id, name, key, created_at, accepted_at, destroyed_at, due_at, last_use, pool, crash_policy";
 
+/// Bytes of an input that a reservation may have while the disk is nearly full.
+const SMALL_INPUT: usize = 1024;
+
 /// An actor to be entered. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Default)]
 pub struct NewActor {
@@ -149,13 +152,16 @@ impl HostIndex {
 
     /// The actor with this name and key, made if it is missing; one atomic step.
     pub fn get_or_create(&self, new: NewActor) -> Ticket<Created> {
-        // A full disk must not make existing actors unreachable, so only the insertion asks for space.
+        // A nearly full disk must not make existing actors unreachable, and whoever asks for a new one shall get an answer from
+        // its first call. A reservation is a row that is swept again; it becomes an actor only when there is space.
         let database = self.database.clone();
         self.database.submission().essential().submit(move |transaction| {
             if let Some(entry) = find(transaction, &new.name, &new.key)? {
                 return Ok(Created { entry, created: false });
             }
-            database.check_headroom()?;
+            if new.input.as_ref().is_some_and(|input| input.len() > SMALL_INPUT) {
+                database.check_headroom()?;
+            }
             Ok(Created {
                 entry: insert(transaction, &new)?,
                 created: true,

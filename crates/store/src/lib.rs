@@ -29,4 +29,4 @@ pub use error::{Error, Result};
 pub use headroom::{DiskSpace, Headroom};
 pub use host_index::{ActorEntry, Created, HOST_SCHEMA, HostIndex, NewActor};
 pub use seal::SealKey;
-pub use user::{UserDatabase, UserLimits};
+pub use user::{Rows, SqlValue, Stop, UserDatabase, UserLimits};

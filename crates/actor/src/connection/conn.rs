@@ -154,7 +154,7 @@ impl Conn {
             subscriptions.remove(event);
         } else if !subscriptions.contains(event) {
             if subscriptions.len() >= max {
-                let (limit, path) = ("maxSubscriptionsPerConnection", "RegistryLimits::max_subscriptions");
+                let (limit, path) = ("maxSubscriptionsPerConnection", "limits.server.maxSubscriptionsPerConnection");
                 let max = max as u64;
                 return Err(limit_exceeded(limit, max + 1, max, "count", "subscribe", path));
             }
@@ -246,7 +246,7 @@ pub(super) fn check_state(state: &Value, max: usize) -> Result<(), ActorError> {
         max,
         "bytes",
         "createConnState",
-        "RegistryLimits::conn_state_bytes",
+        "limits.server.connStateBytes",
     ))
 }
 

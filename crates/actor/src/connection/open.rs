@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentos_value::{ActorError, ActorId, Value};
+use serde_json::json;
 
 use super::Connection;
 use super::conn::{Conn, check_state};
 use crate::error::{auth_timeout, invalid_params, service_unavailable};
 use crate::hooks::hook;
+use crate::lifecycle::Cell;
 use crate::registry::Shared;
 use crate::{ConnectRequest, Failure, HookContext, Transport, random};
 
@@ -37,7 +39,7 @@ pub(crate) async fn open(
         schedule
             .run("onBeforeConnect", accept)
             .await
-            .inspect_err(|error| audit(&request, "onBeforeConnect", error))?;
+            .inspect_err(|error| audit(&cell, &request, "onBeforeConnect", error))?;
     }
     let mut state = Value::Null;
     if hooks.conn_state {
@@ -50,7 +52,7 @@ pub(crate) async fn open(
         state = schedule
             .run("createConnState", make)
             .await
-            .inspect_err(|error| audit(&request, "createConnState", error))?;
+            .inspect_err(|error| audit(&cell, &request, "createConnState", error))?;
     }
     let transport = request.transport;
     let conn = Conn::new(random::uuid().into(), cell.clone(), request, state, place);
@@ -59,7 +61,7 @@ pub(crate) async fn open(
     if hooks.connect {
         let accept = async { definition.on_connect(HookContext::of_conn(&conn), conn.clone()).await };
         if let Err(error) = schedule.run("onConnect", accept).await {
-            audit(&conn.0.request, "onConnect", &error);
+            audit(&cell, &conn.0.request, "onConnect", &error);
             conn.abandon();
             return Err(error);
         }
@@ -119,8 +121,8 @@ impl Schedule<'_> {
 }
 
 /// The audit record of a refusal.
-fn audit(request: &ConnectRequest, step: &str, error: &ActorError) {
-    let peer = request.peer.map(|peer| peer.to_string()).unwrap_or_default();
+fn audit(cell: &Cell, request: &ConnectRequest, step: &str, error: &ActorError) {
+    let peer = request.peer.map(|peer| peer.to_string());
     let code: &str = &error.code;
-    tracing::warn!(target: "audit", event = "security.auth.failed", step, code, peer);
+    cell.audit("security.auth.failed", json!({ "step": step, "code": code, "peer": peer }));
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Kv};
+use super::{Client, Db, Kv};
 use crate::cron::{CronJobs, CronLimits};
 use crate::lifecycle::{Busy, Cause, Cell, CellRef};
 use crate::queue::Queues;
@@ -164,6 +164,24 @@ impl ActorContext {
         Kv::new(self.inner.store.kv())
     }
 
+    /// The user's database, if actors of this kind have one.
+    pub fn db(&self) -> Db {
+        Db::of_context(self.clone())
+    }
+
+    /// Bytes of the user's database; 0 while it has never been used. Blocks for a moment.
+    pub fn user_database_bytes(&self) -> u64 {
+        self.inner.store.user().bytes()
+    }
+
+    /// What the creator sent along.
+    ///
+    /// # Errors
+    /// Storage that failed.
+    pub fn input(&self) -> Result<Value, Failure> {
+        self.inner.store.input()
+    }
+
     /// Actions to be called later, durably.
     pub fn schedule(&self) -> Schedule {
         Schedule::new(self.inner.store.schedules().clone(), Arc::clone(self.clock()))
@@ -199,6 +217,11 @@ impl ActorContext {
             key.map(Arc::new),
             limits,
         ))
+    }
+
+    /// Writes an entry about the actor into the audit trail (security.md section 8). `fields` is an object.
+    pub fn audit(&self, event: &'static str, fields: serde_json::Value) {
+        self.inner.cell.audit(event, fields);
     }
 
     /// Waits until everything that was written so far is durable. An action's success waits for this by itself.

@@ -67,7 +67,7 @@ impl Client {
         let shared = self.registry()?;
         let (depth, max) = (u64::from(self.depth), shared.limits.max_call_depth);
         if self.depth > max {
-            let path = "RegistryLimits::max_call_depth";
+            let path = "limits.server.maxCallDepth";
             return Err(limit_exceeded(
                 "maxCallDepth",
                 depth,

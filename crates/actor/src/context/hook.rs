@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agentos_value::{ActorId, Key};
 
-use super::Client;
+use super::{Client, Db};
 use crate::lifecycle::Cell;
 use crate::registry::{Identity, Shared};
 use crate::{Conn, ConnectRequest, RequestInfo};
@@ -65,6 +65,12 @@ impl HookContext {
     /// The request that opens the connection; absent for calls within the process.
     pub const fn request(&self) -> Option<&Arc<RequestInfo>> {
         self.request.as_ref()
+    }
+
+    /// The user's database of the actor, if actors of this kind have one.
+    pub fn db(&self) -> Db {
+        let (shared, id) = (Arc::clone(&self.shared), self.identity.id.clone());
+        Db::of_hook(shared, id, self.depth, self.conn.clone())
     }
 
     /// Calls actors, this one included.

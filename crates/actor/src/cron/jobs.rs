@@ -88,6 +88,14 @@ impl CronJobs {
         Ok(())
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn count(&self) -> Result<u64, Failure> {
+        Ok(self.table.list()?.len() as u64)
+    }
+
     /// All jobs, oldest first.
     ///
     /// # Errors

@@ -174,7 +174,8 @@ impl Cell {
 /// metadata of `vm_boot_failed`; anything else masked.
 fn boot_failed(failure: Failure) -> ActorError {
     let cause = failure.publish("boot");
-    if cause.is("agentos", "limit_exceeded") || cause.is("agentos", "storage_corrupt") {
+    let as_it_is = ["limit_exceeded", "storage_corrupt", "ENOSPC", "EIO"];
+    if cause.group == "agentos" && as_it_is.contains(&cause.code.as_ref()) {
         return cause;
     }
     boot_error(format!("the boot failed: {}", cause.message), Some(cause))

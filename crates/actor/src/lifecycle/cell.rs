@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos_value::ActorError;
 use parking_lot::Mutex;
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -142,6 +143,16 @@ impl Cell {
         })
     }
 
+    /// Whether a connection was ever accepted, so that there is storage.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Whether the actor is being destroyed, or was.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.phase(), Phase::Destroying | Phase::Gone)
+    }
+
     /// The first accepted connection makes an actor of a reservation. Its storage comes first: what a crash leaves in
     /// between is a reservation that has storage already, and is accepted again.
     pub(crate) async fn accept(self: &Arc<Self>) -> Result<(), Failure> {
@@ -156,6 +167,8 @@ impl Cell {
         if storage.index().get(id.as_str())?.is_none() {
             return Err(not_found().into());
         }
+        // Before any file is made of which the rest then does not fit.
+        storage.check_headroom()?;
         let lease = self.store.open(self).await?;
         lease
             .store()
@@ -164,8 +177,13 @@ impl Cell {
         storage.index().accept(id.as_str(), self.shared.clock.now_ms()).await?;
         self.accepted.store(true, Ordering::Release);
         self.shared.reservations.accepted(id);
-        tracing::info!(target: "audit", event = "security.vm.created", actorId = %id, key = %self.identity.key);
+        self.audit("security.vm.created", json!({ "key": self.identity.key.to_string() }));
         Ok(())
+    }
+
+    /// Writes an entry of the audit trail about the actor.
+    pub(crate) fn audit(&self, event: &'static str, fields: serde_json::Value) {
+        crate::audit::audit(&self.shared, &self.identity, &self.registered, event, fields);
     }
 
     /// Ends in good order with the registry.
@@ -227,6 +245,15 @@ impl Cell {
             && life.waiting == 0
             && self.connections.is_empty()
             && !self.store.is_open()
+    }
+}
+
+impl Life {
+    /// Whether the last boot failed because the disk is full or fails.
+    pub(super) fn failed_for_storage(&self) -> bool {
+        self.failed
+            .as_ref()
+            .is_some_and(|(_, error)| error.is("agentos", "ENOSPC") || error.is("agentos", "EIO"))
     }
 }
 

@@ -5,6 +5,7 @@
 //! the back-off and tries again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentos_value::ActorError;
 
@@ -26,10 +27,13 @@ impl Drop for Work {
     }
 }
 
+/// A pause after a failed boot that nobody waits out if the storage was the reason.
+const LONG: Duration = Duration::from_secs(1);
+
 enum Step {
     Go(Work),
     Wait(Epoch),
-    Later(std::time::Duration),
+    Later(Duration),
     Give(ActorError),
 }
 
@@ -114,6 +118,11 @@ impl Cell {
             return Step::Give(draining());
         }
         match life.machine.want(now) {
+            // What waits for a disk would wait for long; whoever asks is told at once.
+            Want::Later(pause) if seen.is_none() && pause >= LONG && life.failed_for_storage() => match &life.failed {
+                Some((_, error)) => Step::Give(error.clone()),
+                None => Step::Later(pause),
+            },
             Want::Ready => match &life.awake {
                 Some(awake) => Step::Go(self.permit(awake)),
                 None => Step::Wait(life.machine.epoch()),

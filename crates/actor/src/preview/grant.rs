@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::token::{self, Hash};
 use crate::registry::Shared;
-use crate::{BoxFuture, Clock, Failure};
+use crate::{BoxFuture, Clock, Failure, PreviewBounds};
 
 /// Grants in use, by the hash of their token.
 #[derive(Default)]
@@ -41,6 +41,7 @@ pub struct PreviewGrant {
     held: Arc<Held>,
     port: u16,
     expires_at_ms: i64,
+    bounds: PreviewBounds,
     clock: Arc<dyn Clock>,
 }
 
@@ -53,6 +54,11 @@ impl PreviewGrant {
     /// The port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Bounds of the requests for the previews of the actor.
+    pub const fn bounds(&self) -> PreviewBounds {
+        self.bounds
     }
 
     /// When the token expires, in milliseconds since 1970.
@@ -174,10 +180,12 @@ async fn check(
         return Err(denied().into());
     }
     let clock = Arc::clone(&shared.clock);
+    let bounds = cell.registered.definition.preview_bounds(&found);
     Ok(PreviewGrant {
         held,
         port: row.port,
         expires_at_ms: row.expires_at,
+        bounds,
         clock,
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentos_store::tables::PreviewRow;
 use agentos_value::{ActorError, Value};
+use serde_json::json;
 
 use super::token::{self, Hash};
 use crate::lifecycle::Cell;
@@ -61,6 +62,20 @@ impl ActorContext {
     /// `agentos/invalid_argument` for port 0, `agentos/invalid_expiry` for a life out of range, `agentos/limit_exceeded`
     /// with too many valid tokens; storage that failed.
     pub async fn create_preview(&self, port: u16, expires_in_seconds: Option<i64>) -> Result<NewPreview, Failure> {
+        let most = self.parts().0.registered.options.preview_max_active;
+        self.create_preview_of(port, expires_in_seconds, most).await
+    }
+
+    /// As [`ActorContext::create_preview`], with a bound of its own for the tokens that are valid at one time.
+    ///
+    /// # Errors
+    /// Those of [`ActorContext::create_preview`].
+    pub async fn create_preview_of(
+        &self,
+        port: u16,
+        expires_in_seconds: Option<i64>,
+        most: usize,
+    ) -> Result<NewPreview, Failure> {
         let (cell, store) = self.parts();
         let life = life(cell, expires_in_seconds)?;
         if port == 0 {
@@ -76,15 +91,15 @@ impl ActorContext {
             expires_at,
         };
         let preview = Preview::from(&row);
-        let (hash, max) = (row.token_hash, cell.registered.options.preview_max_active as u64);
+        let (hash, max) = (row.token_hash, most as u64);
         store.previews().add(row, max).await?;
         cell.shared
             .storage()?
             .index()
             .add_preview(hash, cell.identity.id.as_str(), expires_at)
             .await?;
-        let token_hash = &*preview.id;
-        tracing::info!(target: "audit", event = "security.preview.created", actorId = %cell.identity.id, port, expiresAt = expires_at, tokenHash = token_hash);
+        let fields = json!({ "port": port, "expiresAt": expires_at, "tokenHash": preview.id });
+        cell.audit("security.preview.created", fields);
         Ok(NewPreview { token, preview })
     }
 
@@ -137,8 +152,7 @@ async fn revoke(cell: &Cell, store: &ActorStore, hash: Hash) -> Result<(), Failu
     cell.shared.storage()?.index().remove_preview(hash).await?;
     store.previews().remove(hash).await?;
     cell.shared.streams.end(&hash);
-    let token_hash = &*token::id(&hash);
-    tracing::info!(target: "audit", event = "security.preview.revoked", actorId = %cell.identity.id, tokenHash = token_hash);
+    cell.audit("security.preview.revoked", json!({ "tokenHash": token::id(&hash) }));
     Ok(())
 }
 

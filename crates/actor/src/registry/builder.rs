@@ -42,6 +42,7 @@ pub struct RegistryBuilder {
     clock: Option<Arc<dyn Clock>>,
     data_dir: Option<PathBuf>,
     headroom: Option<Headroom>,
+    vfs: Option<String>,
     allow_ambiguous_keys: bool,
 }
 
@@ -82,6 +83,14 @@ impl RegistryBuilder {
         self
     }
 
+    /// Sets the VFS of SQLite that the files of actors and of the index are opened with, by its name; for tests of disks that
+    /// fail.
+    #[must_use]
+    pub fn sqlite_vfs(mut self, name: impl Into<String>) -> Self {
+        self.vfs = Some(name.into());
+        self
+    }
+
     /// Admits keys with empty parts and parts with commas, which clients of version 2.3 cannot address unambiguously.
     #[must_use]
     pub const fn allow_ambiguous_keys(mut self, allow: bool) -> Self {
@@ -108,7 +117,7 @@ impl RegistryBuilder {
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let storage = match &self.data_dir {
-            Some(directory) => Storage::open(directory, self.headroom)?,
+            Some(directory) => Storage::open(directory, self.headroom, self.vfs)?,
             None => Storage::memory()?,
         };
         let (limits, allow_ambiguous_keys) = (self.limits, self.allow_ambiguous_keys);

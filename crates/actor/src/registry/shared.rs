@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agentos_value::{ActorError, ActorId, Key};
 use parking_lot::RwLock;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +14,7 @@ use super::index::{self, Identity, Known};
 use super::metrics::Metrics;
 use super::reservations::Reservations;
 use super::{ActorFilter, ActorInfo, ActorStatus, AwakeSlots, CreateOptions, DefinitionInfo, Feed, MetricsSnapshot};
+use crate::audit::Folds;
 use crate::connection::CloseReason;
 use crate::error::{invalid_params, limit_exceeded, not_found, not_registered, service_unavailable};
 use crate::lifecycle::{Cell, CellRef, Phase};
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) feed: Feed,
     pub(crate) cells: Cells,
     pub(crate) streams: Streams,
+    pub(crate) folds: Folds,
     /// Notified when an actor is due earlier than was known.
     pub(crate) alarm: Arc<tokio::sync::Notify>,
     /// Gone once the registry has drained.
@@ -100,6 +103,7 @@ impl Shared {
             feed: Feed::default(),
             cells: Cells::default(),
             streams: Streams::default(),
+            folds: Folds::default(),
             alarm: Arc::default(),
             storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),
@@ -279,8 +283,7 @@ impl Shared {
         self.cells.free_key(&cell.identity);
         self.streams.end_actor(id);
         self.reservations.accepted(id);
-        let key = &cell.identity.key;
-        tracing::info!(target: "audit", event = "security.vm.destroyed", actorId = %id, %key);
+        cell.audit("security.vm.destroyed", json!({ "key": cell.identity.key.to_string() }));
         Ok(self.tasks.spawn_on(async move { cell.destroy().await }, &self.runtime))
     }
 

@@ -21,11 +21,20 @@ impl From<Error> for Failure {
                 capacity,
             } => {
                 let name = limit.rsplit('.').next().unwrap_or(limit);
-                limit_exceeded(name, *observed, *capacity, "count", "store", limit)
+                let unit = if name.ends_with("Bytes") { "bytes" } else { "count" };
+                limit_exceeded(name, *observed, *capacity, unit, "store", limit)
+            }
+            Error::DatabaseFull { observed, capacity } => {
+                let path = "limits.sqlite.maxDatabaseBytes";
+                limit_exceeded("maxDatabaseBytes", *observed, *capacity, "bytes", "execute", path)
+            }
+            Error::Interrupted(ms) => {
+                let path = "limits.sqlite.queryTimeoutMs";
+                limit_exceeded("queryTimeoutMs", *ms, *ms, "ms", "execute", path)
             }
             _ => return Self::internal(error),
         };
-        if !matches!(error, Error::Limit { .. }) {
+        if public.code != "limit_exceeded" {
             tracing::error!(target: "agentos::actor", %error, "storage failed");
         }
         Self::Public(public)

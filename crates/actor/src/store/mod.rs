@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Storage     the data directory of the host, or memory
+//! UserSlot    in each opening: the user's database, once somebody uses it
 //! StoreSlot   in each cell: opens the actor's store when somebody needs it, closes it when nobody does
 //! ActorStore  one opening: database, state, generation
 //! ```
@@ -14,6 +15,7 @@ mod opened;
 mod slot;
 mod state;
 mod storage;
+mod user;
 
 pub(crate) use opened::{ActorStore, encode_input};
 pub(crate) use slot::{StoreLease, StoreSlot};

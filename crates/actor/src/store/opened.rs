@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::state::{State, decode, encode};
 use super::storage::Opening;
+use super::user::UserSlot;
 use crate::queue::Hub;
 use crate::registry::Identity;
 use crate::schedule::Schedules;
@@ -31,6 +32,7 @@ pub(crate) struct ActorStore {
     schedules: Schedules,
     queues: Arc<Hub>,
     workflows: Running,
+    user: Arc<UserSlot>,
     opening: Mutex<Option<Opening>>,
 }
 
@@ -42,6 +44,7 @@ impl ActorStore {
         let schedules = Schedules::new(&database, due.clone());
         let queues = Hub::new(&database);
         let state = State::open(&database)?;
+        let user = Arc::new(UserSlot::new(opening.user.clone()));
         let (generation, directory) = (opening.generation, opening.directory.clone());
         Ok(Self {
             database,
@@ -52,6 +55,7 @@ impl ActorStore {
             schedules,
             queues,
             workflows: Running::default(),
+            user,
             opening: Mutex::new(Some(opening)),
         })
     }
@@ -90,6 +94,11 @@ impl ActorStore {
     /// The workflows that run.
     pub(crate) const fn workflows(&self) -> &Running {
         &self.workflows
+    }
+
+    /// The user's database.
+    pub(crate) const fn user(&self) -> &Arc<UserSlot> {
+        &self.user
     }
 
     pub(crate) fn kv(&self) -> KvTable {
@@ -135,8 +144,9 @@ impl ActorStore {
     /// Commits what waits, closes the files and lets go of the lock. Blocks. From here on nothing can be written.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.state.close();
+        let user = self.user.close();
         let opening = self.opening.lock().take();
-        opening.map_or(Ok(()), Opening::close)
+        opening.map_or(Ok(()), Opening::close).and(user)
     }
 }
 

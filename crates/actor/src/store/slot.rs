@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::ActorStore;
 use crate::Failure;
 use crate::clock::timeout;
+use crate::error::not_found;
 use crate::lifecycle::{Cell, CellRef};
 
 /// How long a store that nobody uses stays open.
@@ -34,6 +35,8 @@ struct Use {
     /// Counts leases, so that a closer sees whether somebody came and went.
     turns: u64,
     open: bool,
+    /// The files are gone, and nobody shall make them again.
+    removed: bool,
     /// Whether a task waits to close the store.
     lingering: bool,
     generation: u64,
@@ -51,6 +54,7 @@ impl StoreSlot {
         let mut slot = self.store.lock().await;
         let store = match &*slot {
             Some(store) => Arc::clone(store),
+            None if self.use_.lock().removed => return Err(not_found().into()),
             None => {
                 let (storage, id) = (cell.shared.storage()?, cell.identity.id.clone());
                 let alarm = Arc::clone(&cell.shared.alarm);
@@ -117,7 +121,10 @@ impl StoreSlot {
         if let Some(store) = slot.take() {
             close(cell, store).await;
         }
-        self.use_.lock().open = false;
+        {
+            let mut use_ = self.use_.lock();
+            (use_.open, use_.removed) = (false, true);
+        }
         let (storage, id) = (cell.shared.storage()?, cell.identity.id.clone());
         Ok(blocking(move || storage.remove_actor(id.as_str())).await??)
     }

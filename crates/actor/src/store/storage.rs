@@ -9,6 +9,8 @@ use agentos_store::tables::VM_SCHEMA;
 use agentos_store::{DataDir, Database, Error, Headroom, HostIndex, VmStore};
 use parking_lot::Mutex;
 
+use super::user::{InMemory, UserPlace};
+
 /// The storage of a registry.
 #[derive(Debug)]
 pub(crate) enum Storage {
@@ -21,6 +23,7 @@ pub(crate) enum Storage {
 pub(crate) struct Memory {
     index: HostIndex,
     databases: Mutex<HashMap<String, Database>>,
+    users: InMemory,
     generations: AtomicU64,
 }
 
@@ -30,6 +33,7 @@ pub(crate) struct Opening {
     pub(crate) database: Database,
     pub(crate) generation: u64,
     pub(crate) directory: Option<PathBuf>,
+    pub(super) user: UserPlace,
     /// Holds the lock.
     vm: Option<VmStore>,
 }
@@ -47,8 +51,8 @@ impl Opening {
 
 impl Storage {
     /// Opens a data directory, and completes what an interrupted process left. Blocks.
-    pub(crate) fn open(directory: &Path, headroom: Option<Headroom>) -> Result<Self, Error> {
-        Ok(Self::Disk(DataDir::open_with(directory, headroom, None)?))
+    pub(crate) fn open(directory: &Path, headroom: Option<Headroom>, vfs: Option<String>) -> Result<Self, Error> {
+        Ok(Self::Disk(DataDir::open_with(directory, headroom, vfs)?))
     }
 
     pub(crate) fn memory() -> Result<Self, Error> {
@@ -56,6 +60,7 @@ impl Storage {
         Ok(Self::Memory(Memory {
             index,
             databases: Mutex::default(),
+            users: InMemory::default(),
             generations: AtomicU64::new(0),
         }))
     }
@@ -75,16 +80,29 @@ impl Storage {
         }
     }
 
+    /// Refuses while the disk is too full for a new actor.
+    pub(crate) fn check_headroom(&self) -> Result<(), Error> {
+        match self {
+            Self::Disk(data) => data.headroom().check(),
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
     /// Opens or creates one actor's files. Blocks.
     pub(crate) fn open_actor(&self, id: &str) -> Result<Opening, Error> {
         match self {
             Self::Disk(data) => {
                 let vm = data.open_vm(id)?;
                 let (database, directory) = (vm.database().clone(), Some(vm.directory().to_owned()));
+                let user = UserPlace::Disk {
+                    path: vm.user_database_path(),
+                    headroom: Arc::clone(data.headroom()),
+                };
                 Ok(Opening {
                     database,
                     generation: vm.generation(),
                     directory,
+                    user,
                     vm: Some(vm),
                 })
             }
@@ -103,6 +121,10 @@ impl Storage {
                     database,
                     generation,
                     directory: None,
+                    user: UserPlace::Memory {
+                        all: Arc::clone(&memory.users),
+                        id: id.to_owned(),
+                    },
                     vm: None,
                 })
             }
@@ -115,6 +137,7 @@ impl Storage {
             Self::Disk(data) => data.remove_vm(id),
             Self::Memory(memory) => {
                 memory.databases.lock().remove(id);
+                memory.users.lock().remove(id);
                 Ok(())
             }
         }

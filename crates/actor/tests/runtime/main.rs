@@ -11,6 +11,7 @@
 mod connections;
 mod counter;
 mod crash;
+mod database;
 mod hooks;
 mod lifecycle;
 mod limits;

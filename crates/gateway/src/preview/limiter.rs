@@ -102,21 +102,20 @@ fn counted(address: IpAddr) -> IpAddr {
 /// Requests in progress by actor.
 #[derive(Debug)]
 pub(super) struct Slots {
-    most: usize,
     used: Mutex<HashMap<Arc<str>, usize>>,
 }
 
 impl Slots {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         let used = Mutex::new(HashMap::new());
-        Arc::new(Self { most, used })
+        Arc::new(Self { used })
     }
 
-    /// One more request of an actor, unless it has as many as it may.
-    pub(super) fn enter(self: &Arc<Self>, actor: &str) -> Option<Slot> {
+    /// One more request of an actor, unless it has `most` already.
+    pub(super) fn enter(self: &Arc<Self>, actor: &str, most: usize) -> Option<Slot> {
         let mut used = self.used.lock();
         let count = used.get(actor).copied().unwrap_or(0);
-        if count >= self.most {
+        if count >= most {
             return None;
         }
         let key = used
@@ -194,10 +193,10 @@ mod tests {
 
     #[test]
     fn an_actor_has_its_share_and_leaves_nothing_behind() {
-        let slots = Slots::new(2);
-        let held: Vec<_> = (0..3).map(|_| slots.enter("a")).collect();
+        let slots = Slots::new();
+        let held: Vec<_> = (0..3).map(|_| slots.enter("a", 2)).collect();
         assert_eq!(held.iter().flatten().count(), 2);
-        assert!(slots.enter("b").is_some());
+        assert!(slots.enter("b", 2).is_some());
         assert_eq!(slots.active(), 2);
         drop(held);
         assert!(slots.used.lock().is_empty());

@@ -98,7 +98,7 @@ impl PreviewProxy {
             previews,
             failures: Failures::new(options.max_failures_per_minute, clock.clone()),
             clock,
-            slots: Slots::new(options.max_concurrent_requests),
+            slots: Slots::new(),
             stats: Arc::default(),
             options,
         }))
@@ -179,7 +179,9 @@ impl PreviewProxy {
                 _ => Own::from(refusal),
             }
         })?;
-        let slot = inner.slots.enter(grant.actor()).ok_or(Own::Busy)?;
+        let most = grant.bounds().max_concurrent_requests;
+        let most = most.unwrap_or(inner.options.max_concurrent_requests);
+        let slot = inner.slots.enter(grant.actor(), most).ok_or(Own::Busy)?;
         Ok((grant, slot))
     }
 
@@ -219,9 +221,10 @@ impl PreviewProxy {
             () = &mut ended => return Err(Own::Denied),
             answer = answer => answer?,
         };
+        let patience = grant.bounds().idle_timeout.unwrap_or(options.idle_timeout);
         let hold = Hold {
             ended,
-            silence: activity.silence(options.idle_timeout),
+            silence: activity.silence(patience),
             activity,
             stats,
             _grant: grant,

@@ -2,7 +2,7 @@
 
 use super::address::Token;
 use super::source::{Grant, GuestConnection, Previews, Refusal, Waiting};
-use agentos_actor::{PreviewGrant, Registry};
+use agentos_actor::{PreviewBounds, PreviewGrant, Registry};
 use agentos_value::{ActorError, ActorId};
 use std::sync::Arc;
 
@@ -47,6 +47,10 @@ impl Grant for Held {
 
     fn port(&self) -> u16 {
         self.grant.port()
+    }
+
+    fn bounds(&self) -> PreviewBounds {
+        self.grant.bounds()
     }
 
     fn open(&self) -> Waiting<'_, Result<GuestConnection, Refusal>> {

@@ -1,6 +1,7 @@
 //! What the proxy asks of the actors behind it.
 
 use super::address::Token;
+use agentos_actor::PreviewBounds;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,6 +49,11 @@ pub trait Grant: Send + Sync + 'static {
 
     /// Wakes the actor and connects to whoever listens on the port.
     fn open(&self) -> Waiting<'_, Result<GuestConnection, Refusal>>;
+
+    /// Bounds of the requests for this actor, where they differ from the proxy's.
+    fn bounds(&self) -> PreviewBounds {
+        PreviewBounds::default()
+    }
 
     /// Resolves when the token expires or is revoked, at most a second late.
     fn ended(&self) -> Waiting<'static, ()>;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agentos_actor::{CloseReason, ConnectRequest, Connection, Transport};
 use agentos_value::ActorError;
-use agentos_wire::Address;
+use agentos_wire::{ActorSpecifier, Address};
 use http::Response;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use super::channel::Channel;
 use super::connect::{Connect, Manner};
 use super::end::End;
 use super::handshake::Handshake;
-use super::raw;
+use super::{raw, stranded};
 use crate::Peer;
 use crate::body::Body;
 use crate::refusal;
@@ -106,8 +106,8 @@ impl Visitor {
         let admission = timeout(router.limits.open_timeout, admit(&router, &peer, entry, request));
         let admitted = tokio::select! {
             biased;
-            () = closing.closing() => Err(refusal::draining()),
-            admitted = admission => admitted.unwrap_or_else(|_| Err(refusal::open_timed_out())),
+            () = closing.closing() => Err(refusal::draining().into()),
+            admitted = admission => admitted.unwrap_or_else(|_| Err(refusal::open_timed_out().into())),
         };
         match admitted {
             Ok((connection, _)) if raw => raw::serve(connection, channel, &router, &peer).await,
@@ -115,11 +115,29 @@ impl Visitor {
                 let connect = Connect::new(connection, manner, actor, &router.limits, &router.wire_limits);
                 connect.run(channel, &peer).await;
             }
-            Err(error) => {
+            Err(Refused {
+                error,
+                actor: Some(actor),
+            }) if !raw && stranded::is_of_storage(&error) => {
+                stranded::serve(error, actor, manner, channel, &router, &peer).await;
+            }
+            Err(Refused { error, .. }) => {
                 let message = (!raw).then(|| manner.refusal(&error));
                 channel.farewell(End::of_error(error), message, &router.limits).await;
             }
         }
+    }
+}
+
+/// Why there is no connection, and to which actor.
+struct Refused {
+    error: ActorError,
+    actor: Option<ActorSpecifier>,
+}
+
+impl From<ActorError> for Refused {
+    fn from(error: ActorError) -> Self {
+        Self { error, actor: None }
     }
 }
 
@@ -128,11 +146,16 @@ async fn admit(
     peer: &Peer,
     entry: Entry,
     request: Result<ConnectRequest, ActorError>,
-) -> Result<(Connection, agentos_wire::ActorSpecifier), ActorError> {
+) -> Result<(Connection, ActorSpecifier), Refused> {
     entry.admitted?;
     let request = request?;
     let info = router.resolve(peer, &entry.address).await?;
     let connected = router.registry.connect(&info.id, request).await;
-    let connection = connected.inspect_err(|error| router.count_refusal(peer, error))?;
-    Ok((connection, specifier(&info)))
+    match connected.inspect_err(|error| router.count_refusal(peer, error)) {
+        Ok(connection) => Ok((connection, specifier(&info))),
+        Err(error) => Err(Refused {
+            error,
+            actor: Some(specifier(&info)),
+        }),
+    }
 }

@@ -51,11 +51,11 @@ impl Default for Manner {
 }
 
 impl Manner {
-    fn format(self, version: Version) -> Format {
+    pub(super) fn format(self, version: Version) -> Format {
         Format::new(self.encoding, version, self.dialect)
     }
 
-    fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> Kind {
         if self.encoding.is_text() {
             Kind::Text
         } else {

@@ -12,6 +12,7 @@ mod end;
 mod handshake;
 mod outbound;
 mod raw;
+mod stranded;
 
 pub(crate) use accept::{Entry, Way, accept};
 pub(crate) use handshake::is_asked;

@@ -14,4 +14,5 @@ mod processes;
 mod raw;
 mod routing;
 mod sockets;
+mod storage;
 mod tls;

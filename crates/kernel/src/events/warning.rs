@@ -21,7 +21,7 @@ pub struct LimitWarning {
 
 impl LimitWarning {
     /// A warning for the limit with this configuration path, which counts `noun`.
-    pub(crate) fn new(path: &'static str, noun: &'static str, observed: u64, capacity: u64) -> Self {
+    pub fn new(path: &'static str, noun: &'static str, observed: u64, capacity: u64) -> Self {
         let mut parts = path.rsplit('.');
         let limit = parts.next().unwrap_or(path);
         let category = parts.next().unwrap_or_default();

@@ -15,7 +15,10 @@ pub struct LimitsDraft {
 
 /// Which fields were set, by position in the table. Two limits with the same values are equal whoever set them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Given(u64);
+pub(super) struct Given(u128);
+
+// There is a bit for each field.
+const _: () = assert!(Limits::FIELDS.len() <= 128, "more fields than bits");
 
 /// Largest whole number that every client can write (2^53 - 1).
 const SAFE: u64 = (1 << 53) - 1;
@@ -233,9 +236,9 @@ impl Limits {
 }
 
 impl Given {
-    fn bit(field: &Field) -> u64 {
+    fn bit(field: &Field) -> u128 {
         let position = Limits::FIELDS.iter().position(|known| known.path == field.path);
-        position.map_or(0, |position| 1 << (position & 63))
+        position.map_or(0, |position| 1 << (position & 127))
     }
 
     fn mark(&mut self, field: &Field) {

@@ -45,6 +45,12 @@ impl Field {
         self.path.split('.').nth(1).unwrap_or_default()
     }
 
+    /// Whether it bounds what a server keeps for a VM (previews, scheduled jobs, the user's database) and is enforced there; a
+    /// VM without a server has nothing of it.
+    pub fn is_of_server(&self) -> bool {
+        SERVER_GROUPS.contains(&self.group())
+    }
+
     /// `count`, `bytes`, `ms` or `entries` (limits.md section 1).
     pub fn unit(&self) -> &'static str {
         unit(self.noun)
@@ -58,6 +64,9 @@ pub(crate) fn unit(noun: &'static str) -> &'static str {
         _ => "count",
     }
 }
+
+/// Groups that no kernel enforces, but the server around it, which reads the values from the limits of the VM.
+const SERVER_GROUPS: [&str; 3] = ["sqlite", "preview", "cron"];
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -203,6 +212,31 @@ limits! {
         "Time of one TLS handshake that the host makes for a guest.", "`ETIMEDOUT`";
     tls_max_buffered_bytes = "limits.tls.maxBufferedBytes", "bytes", 4 * MIB, 1, MAX_BYTES, None, false,
         "Bytes that wait in one TLS connection that the host makes for a guest.", "the sender waits";
+    sqlite_max_database_bytes = "limits.sqlite.maxDatabaseBytes", "bytes", GIB, 4 * KIB, MAX_BYTES, None, true,
+        "Size of the user's database of a VM (`db`).", "the statement fails: the database is full";
+    sqlite_max_result_bytes = "limits.sqlite.maxResultBytes", "bytes", 8 * MIB, 1, GIB, None, false,
+        "Bytes of one result of the user's database, and of one value in it.", "the statement fails";
+    sqlite_query_timeout_ms = "limits.sqlite.queryTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
+        "Time of one call to the user's database, and of a transaction over several calls.",
+        "the statement is interrupted, the transaction taken back";
+    preview_max_active = "limits.preview.maxActive", "previews", 1024, 1, MAX_COUNT, None, true,
+        "Preview URLs of a VM that are valid.", "`createSignedPreviewUrl` fails";
+    preview_max_concurrent_requests = "limits.preview.maxConcurrentRequests", "requests", 256, 1, MAX_COUNT, None, false,
+        "Requests and open streams of the previews of a VM.", "503 with `Retry-After`";
+    preview_idle_timeout_ms = "limits.preview.idleTimeoutMs", "ms", 300_000, 1, MAX_COUNT, None, false,
+        "Silence on a stream of a preview.", "the stream is closed";
+    preview_max_failures_per_minute = "limits.preview.maxFailuresPerMinute", "failures", 20, 1, MAX_COUNT, None, false,
+        "Refused tokens of one address in a minute; of the definitions of a server, the smallest holds for all.", "429";
+    cron_max_jobs = "limits.cron.maxJobs", "jobs", 1024, 1, MAX_COUNT, None, true,
+        "Scheduled jobs of a VM.", "`scheduleCron` fails";
+    cron_max_queued_runs_per_job = "limits.cron.maxQueuedRunsPerJob", "runs", 100, 1, MAX_COUNT, None, false,
+        "Runs of one job that wait, with overlap `queue`.", "the run is not queued: `cron:error`";
+    cron_max_concurrent_runs_per_job = "limits.cron.maxConcurrentRunsPerJob", "runs", 16, 1, MAX_COUNT, None, false,
+        "Runs of one job at a time, with overlap `allow`.", "the run does not start: `cron:error`";
+    cron_run_timeout_ms = "limits.cron.runTimeoutMs", "ms", 3_600_000, 0, MAX_COUNT, Off, false,
+        "Time of one run.", "the run is cancelled: `cron:error`";
+    cron_max_history_per_job = "limits.cron.maxHistoryPerJob", "records", 32, 1, MAX_COUNT, None, false,
+        "Finished runs of one job that are remembered.", "the oldest is forgotten";
 }
 
 /// Pairs of fields of which the first must not exceed the second (limits.md section 3).

@@ -237,7 +237,8 @@ impl Kernel {
                 .map_or(0, |counter| counter.used()),
             capacity: self.limits.get(field.path).unwrap_or_default(),
         };
-        Limits::FIELDS.iter().filter(|field| field.warns).map(stock).collect()
+        let own = |field: &&Field| field.warns && !field.is_of_server();
+        Limits::FIELDS.iter().filter(own).map(stock).collect()
     }
 
     /// When the VM was created.

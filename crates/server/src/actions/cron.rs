@@ -3,7 +3,11 @@
 
 use super::args::{Result as ArgResult, invalid_argument};
 use super::{Action, StoredCall, stored};
+use crate::shared::Shared;
+use crate::vm_limits;
+use agentos::{LimitUsage, Limits};
 use agentos_actor::Failure;
+use agentos_actor::cron::CronJobs;
 use agentos_actor::cron::{CronAction, NewCronJob, Overlap};
 use agentos_value::Value;
 
@@ -32,8 +36,11 @@ async fn schedule(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Va
         overlap: overlap_of(overlap.transpose()?)?,
     };
     let now = ctx.clock().now_ms();
-    let id = shared.cron_jobs(&ctx)?.schedule(new, now).await?;
+    let limits = shared.limits(&ctx).await?;
+    let jobs = Shared::cron_jobs(&ctx, &limits)?;
+    let id = jobs.schedule(new, now).await?;
     shared.cron_changed(ctx.actor_id());
+    shared.used(&ctx, &jobs_in_use(&jobs, &limits)?);
     Ok(Value::object([("id", id)]))
 }
 
@@ -48,7 +55,7 @@ fn overlap_of(word: Option<&'static str>) -> ArgResult<Overlap> {
 
 async fn list(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, Failure> {
     args.end()?;
-    let jobs = shared.cron_jobs(&ctx)?.list()?;
+    let jobs = Shared::cron_jobs(&ctx, &shared.limits(&ctx).await?)?.list()?;
     let jobs: Vec<Value> = jobs.iter().map(Value::from_serialize).collect::<Result<_, _>>()?;
     Ok(Value::Array(jobs))
 }
@@ -56,7 +63,19 @@ async fn list(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, Fai
 async fn cancel(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Value, Failure> {
     let id = args.next("id").text()?;
     args.end()?;
-    shared.cron_jobs(&ctx)?.cancel(&id).await?;
+    let limits = shared.limits(&ctx).await?;
+    let jobs = Shared::cron_jobs(&ctx, &limits)?;
+    jobs.cancel(&id).await?;
     shared.cron_changed(ctx.actor_id());
+    shared.used(&ctx, &jobs_in_use(&jobs, &limits)?);
     Ok(Value::Undefined)
+}
+
+/// How full `maxJobs` is.
+pub(super) fn jobs_in_use(jobs: &CronJobs, limits: &Limits) -> Result<LimitUsage, Failure> {
+    Ok(vm_limits::usage(
+        "limits.cron.maxJobs",
+        jobs.count()?,
+        limits.cron_max_jobs,
+    ))
 }

@@ -2,11 +2,17 @@
 //! section 4.6).
 
 use super::args::{Arg, Result as ArgResult, invalid_argument};
+use super::cron::jobs_in_use;
+use super::previews::previews_in_use;
 use super::{Action, StoredCall, stored};
 use crate::errors::from_sdk;
 use crate::shapes;
-use agentos_actor::Failure;
+use crate::shared::Shared;
+use crate::vm_limits;
+use agentos::LimitUsage;
+use agentos_actor::{ActorContext, Failure};
 use agentos_value::{Object, Value};
+use std::sync::Arc;
 
 /// The actions of this group.
 pub(super) const ACTIONS: &[Action] = &[
@@ -23,7 +29,7 @@ async fn explain(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Val
     let (scope, operation) = (args.next("scope").text()?, args.next("operation").text()?);
     let resources = resources(args.next("resource"))?;
     args.end()?;
-    let permissions = shared.permissions(&ctx, Value::Null).await?;
+    let permissions = shared.permissions(&ctx, ctx.input()?).await?;
     let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
     let explanation = permissions.explain(&scope, &operation, &resources).map_err(from_sdk)?;
     Ok(Value::from_serialize(&explanation.to_json())?)
@@ -53,10 +59,24 @@ async fn status(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, F
         object.insert("bootedAt", at);
     }
     object.insert("awakeBecause", status.awake_because);
-    let usage = shared.machine(ctx.actor_id()).map(|machine| machine.vm.usage());
-    let limits = usage.map(|usage| usage.limits).unwrap_or_default();
-    object.insert("limits", shapes::limits(&limits));
+    object.insert("limits", shapes::limits(&in_use(&shared, &ctx).await?));
     Ok(Value::Object(object))
+}
+
+/// How full the stocks of a VM are: those of the kernel while it is booted, and those that are kept for it.
+async fn in_use(shared: &Arc<Shared>, ctx: &ActorContext) -> Result<Vec<LimitUsage>, Failure> {
+    let booted = shared.machine(ctx.actor_id()).map(|machine| machine.vm.usage());
+    let mut stocks = booted.map(|usage| usage.limits).unwrap_or_default();
+    let limits = shared.limits(ctx).await?;
+    let database = ctx.user_database_bytes();
+    stocks.push(vm_limits::usage(
+        "limits.sqlite.maxDatabaseBytes",
+        database,
+        limits.sqlite_max_database_bytes,
+    ));
+    stocks.push(previews_in_use(ctx, &limits)?);
+    stocks.push(jobs_in_use(&Shared::cron_jobs(ctx, &limits)?, &limits)?);
+    Ok(stocks)
 }
 
 async fn sleep(StoredCall { ctx, args, .. }: StoredCall) -> Result<Value, Failure> {

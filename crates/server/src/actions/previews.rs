@@ -3,7 +3,9 @@
 
 use super::args::Arg;
 use super::{Action, StoredCall, stored};
-use agentos_actor::Failure;
+use crate::vm_limits;
+use agentos::{LimitUsage, Limits};
+use agentos_actor::{ActorContext, Failure};
 use agentos_value::{Object, Value};
 
 /// The actions of this group.
@@ -18,7 +20,10 @@ async fn create(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Valu
     let port = args.next("port").port()?;
     let life = args.optional("expiresInSeconds").map(Arg::seconds).transpose()?;
     args.end()?;
-    let made = ctx.create_preview(port, life).await?;
+    let limits = shared.limits(&ctx).await?;
+    let most = vm_limits::count(limits.preview_max_active);
+    let made = ctx.create_preview_of(port, life, most).await?;
+    shared.used(&ctx, &previews_in_use(&ctx, &limits)?);
     let mut object = Object::new();
     object.insert("path", format!("/request/fetch/{}", made.token));
     if let Some(url) = shared.preview_url(&made.token) {
@@ -55,4 +60,14 @@ async fn list(StoredCall { ctx, args, .. }: StoredCall) -> Result<Value, Failure
         ])
     });
     Ok(Value::Array(previews.collect()))
+}
+
+/// How full `maxActive` is.
+pub(super) fn previews_in_use(ctx: &ActorContext, limits: &Limits) -> Result<LimitUsage, Failure> {
+    let valid = ctx.list_previews()?.len() as u64;
+    Ok(vm_limits::usage(
+        "limits.preview.maxActive",
+        valid,
+        limits.preview_max_active,
+    ))
 }

@@ -308,19 +308,20 @@ mod tests {
             "[vms.vm.limits.resources]\nmaxProcesses = 64\n[vms.vm.limits.preview]\nmaxConcurrentRequests = 3\nmaxActive = 2\n",
         );
         let config = config.unwrap();
-        let plan = &config.vms[0].1.plan;
+        let limits = config.vms[0].1.fixed_limits().unwrap();
         assert_eq!(
             (
-                plan.preview_limits.max_concurrent_requests,
-                plan.actor.preview_max_active
+                limits.max_processes,
+                limits.preview_max_concurrent_requests,
+                limits.preview_max_active
             ),
-            (3, 2)
+            (64, 3, 2)
         );
         let error = read("[vms.vm.limits.preview]\nmaxConcurrent = 3\nidleTimeoutMs = 0\n")
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("vms.vm.limits.preview.maxConcurrent: unknown key"),
+            error.contains("vms.vm.limits.preview.maxConcurrent: unknown field"),
             "{error}"
         );
         assert!(

@@ -59,19 +59,13 @@ fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
             Err(error) => section.problem(&format!("software[{at}]"), error),
         }
     }
-    let limits = section.take("limits");
     options = options.software(packages);
-    without_software(options, section, limits, drivers)
+    without_software(options, section, drivers)
 }
 
-/// Everything but `software` and `limits`.
-pub(super) fn without_software(
-    mut options: VmOptions,
-    section: &mut Section,
-    limits: Option<Value>,
-    drivers: &mut dyn Drivers,
-) -> VmOptions {
-    options = vm::common(options, section, limits);
+/// Everything but `software`.
+pub(super) fn without_software(mut options: VmOptions, section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
+    options = vm::common(options, section);
     if let Some(env) = section.section("env") {
         options = env
             .strings()

@@ -7,7 +7,7 @@
 use super::invalid::{InvalidConfig, Problems};
 use super::script::{self, Drivers};
 use super::section::{Section, checked, is_function, mismatch};
-use super::vm::{preview_limits, times};
+use super::vm::times;
 use super::{ServerConfig, Token, software};
 use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::limits::ServerLimits;
@@ -76,14 +76,12 @@ impl SdkDefinition {
 
 /// Reads options and what of the definition they decide. Problems are collected.
 fn with_options(
-    mut builder: VmDefinitionBuilder,
+    builder: VmDefinitionBuilder,
     mut section: Section,
     problems: &Problems,
     drivers: &mut dyn Drivers,
 ) -> VmDefinitionBuilder {
-    let limits;
-    (builder, limits) = preview_limits(builder, &mut section);
-    let (options, agents) = options(&mut section, limits, drivers);
+    let (options, agents) = options(&mut section, drivers);
     let path = section.path().to_owned();
     drop(section);
     if let Err(invalid) = options.check() {
@@ -101,9 +99,7 @@ impl VmOptions {
     pub fn from_json(config: Value, drivers: &mut dyn Drivers) -> Result<Self, InvalidConfig> {
         let (root, problems) = Section::root(Map::new());
         let mut section = root.nested("options", members(config, "options")?);
-        // The limits of previews and jobs are those of the definition.
-        let (_, limits) = preview_limits(VmDefinition::builder(), &mut section);
-        let (options, _) = options(&mut section, limits, drivers);
+        let (options, _) = options(&mut section, drivers);
         drop(section);
         problems.finish()?;
         match options.check() {
@@ -113,7 +109,7 @@ impl VmOptions {
     }
 }
 
-fn options(section: &mut Section, limits: Option<Value>, drivers: &mut dyn Drivers) -> (VmOptions, DeclaredAgents) {
+fn options(section: &mut Section, drivers: &mut dyn Drivers) -> (VmOptions, DeclaredAgents) {
     let given = software::read(section);
     let mut options = VmOptions::new().software(given.packages);
     if let Some(folder) = section.text("moduleAccessCwd") {
@@ -125,7 +121,7 @@ fn options(section: &mut Section, limits: Option<Value>, drivers: &mut dyn Drive
     section.texts("clientSecrets");
     section.texts("allowedNodeBuiltins");
     absent(section);
-    options = script::without_software(options, section, limits, drivers);
+    options = script::without_software(options, section, drivers);
     (options, DeclaredAgents::new(given.agents))
 }
 

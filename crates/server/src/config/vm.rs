@@ -2,10 +2,9 @@
 
 use super::invalid::InvalidConfig;
 use super::section::Section;
-use crate::definition::{PreviewLimits, VmDefinition, VmDefinitionBuilder};
+use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
 use agentos::{LimitsDraft, Mount, Network, Secret, Software};
-use agentos_actor::cron::CronLimits;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -15,10 +14,7 @@ pub(super) const MAX_MS: u64 = (1 << 31) - 1;
 /// Reads the section of one definition. Problems of keys and types are the section's; those of values come back.
 pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefinition, InvalidConfig> {
     let path = section.path().to_owned();
-    let mut builder = VmDefinition::builder();
-    let limits;
-    (builder, limits) = preview_limits(builder, &mut section);
-    builder = builder.options(options(&mut section, limits, folder));
+    let mut builder = VmDefinition::builder().options(options(&mut section, folder));
     builder = times(builder, &mut section);
     drop(section);
     builder
@@ -56,55 +52,7 @@ pub(super) fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> 
     builder
 }
 
-/// The limits of previews, which are not the kernel's; and those that are.
-pub(super) fn preview_limits(
-    mut builder: VmDefinitionBuilder,
-    section: &mut Section,
-) -> (VmDefinitionBuilder, Option<Value>) {
-    let Some(mut limits) = section.section("limits") else {
-        return (builder, None);
-    };
-    if let Some(mut preview) = limits.section("preview") {
-        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let mut own = PreviewLimits::default();
-        if let Some(most) = preview.integer("maxActive", 1..=MAX_MS) {
-            builder = builder.preview_max_active(count(most));
-        }
-        if let Some(most) = preview.integer("maxConcurrentRequests", 1..=MAX_MS) {
-            own.max_concurrent_requests = count(most);
-        }
-        if let Some(idle) = preview.integer("idleTimeoutMs", 1..=MAX_MS) {
-            own.idle_timeout = Duration::from_millis(idle);
-        }
-        if let Some(most) = preview.integer("maxFailuresPerMinute", 1..=MAX_MS) {
-            own.max_failures_per_minute = u32::try_from(most).unwrap_or(u32::MAX);
-        }
-        builder = builder.preview_limits(own);
-    }
-    if let Some(mut cron) = limits.section("cron") {
-        let mut own = CronLimits::default();
-        let fields = [
-            ("maxJobs", &mut own.jobs),
-            ("maxQueuedRunsPerJob", &mut own.queued_runs),
-            ("maxConcurrentRunsPerJob", &mut own.concurrent_runs),
-        ];
-        for (name, slot) in fields {
-            if let Some(most) = cron.integer(name, 1..=MAX_MS) {
-                *slot = most;
-            }
-        }
-        if let Some(timeout) = cron.integer("runTimeoutMs", 0..=MAX_MS) {
-            own.run_timeout = Duration::from_millis(timeout);
-        }
-        if let Some(most) = cron.integer("maxHistoryPerJob", 1..=MAX_MS) {
-            own.history = usize::try_from(most).unwrap_or(usize::MAX);
-        }
-        builder = builder.cron_limits(own);
-    }
-    (builder, Some(Value::Object(limits.rest())))
-}
-
-fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOptions {
+fn options(section: &mut Section, folder: &Path) -> VmOptions {
     let mut options = VmOptions::new();
     if let Some(names) = section.texts("software") {
         let mut packages = Vec::new();
@@ -116,7 +64,7 @@ fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOpt
         }
         options = options.software(packages);
     }
-    options = common(options, section, limits);
+    options = common(options, section);
     if let Some(env) = section.section("env") {
         options = env
             .strings()
@@ -129,7 +77,7 @@ fn options(section: &mut Section, limits: Option<Value>, folder: &Path) -> VmOpt
 }
 
 /// Options that are the same for every way to give them.
-pub(super) fn common(mut options: VmOptions, section: &mut Section, limits: Option<Value>) -> VmOptions {
+pub(super) fn common(mut options: VmOptions, section: &mut Section) -> VmOptions {
     options = match section.take("persist") {
         None => options,
         Some(Value::String(word)) if word == "all" => options.persist_all(),
@@ -144,7 +92,7 @@ pub(super) fn common(mut options: VmOptions, section: &mut Section, limits: Opti
     if let Some(policy) = section.take("permissions") {
         options = options.permissions(policy);
     }
-    if let Some(limits) = limits {
+    if let Some(limits) = section.take("limits") {
         match LimitsDraft::default().json_with_units(&limits).finish() {
             Ok(limits) => options = options.limits(limits),
             Err(invalid) => invalid.0.iter().for_each(|problem| {

@@ -42,6 +42,13 @@ impl Durable {
         Ok(builder)
     }
 
+    /// Has `told` called with the error of every commit that fails.
+    pub(crate) fn watch(&self, told: impl Fn(&agentos_store::Error) + Send + Sync + 'static) {
+        if let Some(files) = &self.files {
+            files.watch(told);
+        }
+    }
+
     /// Waits until everything that was done before is durable.
     pub(crate) async fn settled(&self) -> Result<(), ActorError> {
         match &self.files {

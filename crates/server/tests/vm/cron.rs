@@ -13,6 +13,18 @@ fn until_minute(clock: &ManualClock, minutes: u64) {
     clock.advance(Duration::from_millis(step - now % step));
 }
 
+/// Lets the time pass, minute by minute, until something happens.
+pub(crate) async fn later<T>(clock: &ManualClock, happens: impl Future<Output = T>) -> T {
+    let mut happens = std::pin::pin!(happens);
+    loop {
+        tokio::select! {
+            biased;
+            happened = &mut happens => return happened,
+            () = tokio::task::yield_now() => clock.advance(Duration::from_secs(60)),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_job_runs_when_it_is_due_and_survives_sleep() {
     let directory = tempfile::tempdir().unwrap();

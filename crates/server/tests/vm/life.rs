@@ -72,7 +72,7 @@ async fn another_process_finds_what_was_written() {
     let id = {
         let vm = Client::of(registry(directory.path(), VmDefinition::default())).await;
         vm.ok("writeFile", ("/home/user/kept", "1")).await;
-        vm.registry.actors().drain().await;
+        vm.actors.drain().await;
         vm.id.clone()
     };
     let vm = Client::of(registry(directory.path(), VmDefinition::default())).await;
@@ -178,7 +178,7 @@ async fn destroying_removes_everything() {
     assert!(files.join("vm.sqlite").exists());
     vm.ok("destroyVm", ()).await;
     assert_eq!(text(&vm.event().await.1), json!({ "reason": "destroy" }));
-    let actors = vm.registry.actors();
+    let actors = &vm.actors;
     // Waits until nothing is left.
     let _ = actors.destroy(&vm.id).await;
     let again = actors

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod cron;
+mod database;
 mod events;
 mod files;
 mod life;
@@ -12,4 +13,5 @@ mod network;
 mod processes;
 mod shells;
 mod status;
+mod storage;
 mod support;

@@ -1,13 +1,13 @@
 //! A VM and a client.
 
-use agentos_server::actor::{ConnectRequest, Connection, CreateOptions, Outgoing, Transport};
+use agentos_server::actor::{ConnectRequest, Connection, CreateOptions, Outgoing, Registry as Actors, Transport};
 use agentos_server::{ActorError, Registry, Value, VmDefinition};
 use agentos_value::{ActorId, Key};
 use std::time::Duration;
 
 /// A client with one VM.
 pub(crate) struct Client {
-    pub(crate) registry: Registry,
+    pub(crate) actors: Actors,
     pub(crate) id: ActorId,
     connection: Connection,
 }
@@ -29,32 +29,22 @@ impl Client {
 
     /// The VM with the key `k` of a registry, on a connection that stays open, which wakes it.
     pub(crate) async fn of(registry: Registry) -> Self {
-        Self::over(registry, Transport::Socket).await
+        Self::over(registry.actors().clone(), Transport::Socket).await
     }
 
     /// The VM of this definition, on a connection that does not wake it.
     pub(crate) async fn asleep(definition: VmDefinition) -> Self {
         let registry = Registry::builder().vm("vm", definition).build().expect("a registry");
-        Self::over(registry, Transport::Http).await
+        Self::over(registry.actors().clone(), Transport::Http).await
     }
 
-    async fn over(registry: Registry, transport: Transport) -> Self {
-        let key = Key::new(["k"]);
-        let made = registry
-            .actors()
-            .get_or_create("vm", &key, CreateOptions::default())
-            .await;
-        let id = made.expect("an id").0.id;
-        let connection = registry
-            .actors()
-            .connect(&id, ConnectRequest::new(transport))
-            .await
-            .expect("an open VM");
-        Self {
-            registry,
-            id,
-            connection,
-        }
+    /// The VM with the key `k` among these actors.
+    pub(crate) async fn over(actors: Actors, transport: Transport) -> Self {
+        let made = actors.get_or_create("vm", &Key::new(["k"]), CreateOptions::default());
+        let id = made.await.expect("an id").0.id;
+        let opened = actors.connect(&id, ConnectRequest::new(transport)).await;
+        let connection = opened.expect("an open VM");
+        Self { actors, id, connection }
     }
 
     /// Calls an action.

@@ -31,7 +31,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, Transaction};
 
 use self::committer::Work;
-pub(crate) use self::connection::open_writer as open_connection;
+pub(crate) use self::connection::{open_memory, open_writer};
 use self::queue::{Entry, Mutation, Phase, Queue};
 use self::readers::Readers;
 pub use self::schema::{Migration, Schema};

@@ -24,6 +24,7 @@ use crate::{Error, Result, Ticket};
 struct Flush {
     core: Arc<Core>,
     lazy: bool,
+    ran: bool,
     /// The number of the journal's flight, once it departed.
     number: Option<u64>,
     resolver: Resolver<()>,
@@ -48,6 +49,7 @@ impl Core {
         let flush = Flush {
             core: Arc::clone(self),
             lazy,
+            ran: false,
             number: None,
             resolver,
         };
@@ -61,6 +63,7 @@ impl Core {
 
 impl Job for Flush {
     fn run(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        self.ran = true;
         let batch = {
             let mut state = self.core.state.write();
             if self.lazy {
@@ -77,21 +80,27 @@ impl Job for Flush {
     }
 
     fn finish(self: Box<Self>, outcome: Result<()>) {
+        let refused;
         let again = {
             let mut state = self.core.state.write();
             if let Some(number) = self.number {
                 state.journal.arrive(number, outcome.is_ok());
             }
-            state.refusal = match &outcome {
-                Ok(()) => self.core.database.check_headroom().err().map(|error| error.errno()),
-                Err(error) => Some(error.errno()),
+            if self.lazy && !self.ran {
+                // The transaction did not even begin.
+                state.scheduled = false;
+            }
+            refused = match &outcome {
+                Ok(()) => self.core.database.check_headroom().err(),
+                Err(error) => Some(error.clone()),
             };
+            state.refusal = refused.as_ref().map(Error::errno);
             let passing = matches!(outcome, Err(Error::NoSpace(_) | Error::Io(_)));
             let again = passing && !state.scheduled && !state.journal.is_settled();
             state.scheduled |= again;
             again
         };
-        if let (Err(error), Some(watcher)) = (&outcome, self.core.watcher.get()) {
+        if let (Some(error), Some(watcher)) = (&refused, self.core.watcher.get()) {
             watcher(error);
         }
         if again {

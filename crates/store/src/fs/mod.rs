@@ -126,7 +126,8 @@ impl DurableFs {
         self.core.durable().await
     }
 
-    /// Has `told` called with the error of every commit that fails, on a thread of the database that must not be kept
+    /// Has `told` called with the error of every commit that fails, and with every commit after which nothing more is taken
+    /// because the disk is nearly full, on a thread of the database that must not be kept
     /// waiting. The first call counts.
     pub fn watch(&self, told: impl Fn(&Error) + Send + Sync + 'static) {
         let _ = self.core.watcher.set(Box::new(told));

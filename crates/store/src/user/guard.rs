@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 
 use super::UserLimits;
-use crate::database::open_connection;
+use crate::database::{open_memory, open_writer};
 use crate::{Error, Result};
 
 /// Steps of SQLite's machine between two looks at the clock.
@@ -45,18 +46,58 @@ const PRAGMAS: &[&str] = &[
 /// When the statement that runs must end.
 #[derive(Clone, Default)]
 pub(super) struct Deadline {
-    at: Arc<Mutex<Option<Instant>>>,
+    shared: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    at: Option<Instant>,
+    /// Set when nobody waits for the call any more.
+    stop: Option<Stop>,
+    why: Option<Why>,
+}
+
+/// Ends a call that nobody waits for any more.
+pub type Stop = Arc<AtomicBool>;
+
+/// Why a statement was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its time is over.
+    Time,
+    /// Nobody waits for it.
+    Stopped,
 }
 
 impl Deadline {
     /// Starts the time of one call; it stops when the result is dropped.
-    pub(super) fn start(&self, time: Duration) -> Running<'_> {
-        *self.at.lock() = Instant::now().checked_add(time);
+    pub(super) fn start(&self, time: Duration, stop: &Stop) -> Running<'_> {
+        let mut state = self.shared.lock();
+        state.at = Instant::now().checked_add(time);
+        (state.stop, state.why) = (Some(Arc::clone(stop)), None);
+        drop(state);
         Running { deadline: self }
     }
 
-    fn is_over(&self) -> bool {
-        self.at.lock().is_some_and(|at| Instant::now() >= at)
+    /// Whether the statement must end now.
+    pub(super) fn is_over(&self) -> bool {
+        self.shared.lock().check()
+    }
+
+    /// Why the statement was interrupted.
+    pub(super) fn why(&self) -> Why {
+        self.shared.lock().why.unwrap_or(Why::Time)
+    }
+}
+
+impl State {
+    fn check(&mut self) -> bool {
+        if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            self.why = Some(Why::Stopped);
+        } else if self.at.is_some_and(|at| Instant::now() >= at) {
+            self.why = Some(Why::Time);
+        }
+        self.why.is_some()
     }
 }
 
@@ -67,15 +108,24 @@ pub(super) struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        *self.deadline.at.lock() = None;
+        let mut state = self.deadline.shared.lock();
+        (state.at, state.stop, state.why) = (None, None, None);
     }
 }
 
 /// Opens the file with every guard in place.
 pub(super) fn open(path: &Path, limits: UserLimits, deadline: &Deadline) -> Result<Connection> {
-    let mut connection = open_connection(path, None)?;
+    let mut connection = open_writer(path, None)?;
     let guarded = guard(&mut connection, limits, deadline.clone());
     guarded.map_err(|error| Error::sqlite(path, &error))?;
+    Ok(connection)
+}
+
+/// The same for a database that lives in memory only.
+pub(super) fn open_in_memory(limits: UserLimits, deadline: &Deadline) -> Result<Connection> {
+    let mut connection = open_memory()?;
+    let guarded = guard(&mut connection, limits, deadline.clone());
+    guarded.map_err(|error| Error::sqlite(Path::new(":memory:"), &error))?;
     Ok(connection)
 }
 
@@ -90,11 +140,13 @@ fn guard(connection: &mut Connection, limits: UserLimits, deadline: Deadline) ->
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     // Sorting and temporary tables spill to files of the host that have no name, rather than fill its memory.
     connection.pragma_update(None, "temp_store", "FILE")?;
+    connection.pragma_update_and_check(Some("temp"), "max_page_count", pages, |_| Ok(()))?;
     let length = i32::try_from(limits.result_bytes.saturating_add(1 << 16)).unwrap_or(i32::MAX);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, length)?;
     connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20)?;
     connection.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 500)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_VDBE_OP, 1 << 20)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)?;
     connection.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100)?;
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
     connection.progress_handler(STEPS, Some(move || deadline.is_over()))?;

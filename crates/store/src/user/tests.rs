@@ -112,7 +112,13 @@ fn size_result_and_time_are_bounded() {
     let Fixture { database, .. } = fixture(limits);
     database.execute("CREATE TABLE t (b BLOB)", &[]).unwrap();
     let full = (0..1000).find_map(|_| database.execute("INSERT INTO t VALUES (zeroblob(4000))", &[]).err());
-    assert_eq!(full, Some(Error::Sql("database or disk is full".into())));
+    let full = full.unwrap();
+    assert_eq!(
+        full.to_string(),
+        "database or disk is full: 262145 of 262144 bytes (limits.sqlite.maxDatabaseBytes)"
+    );
+    assert_eq!((full.code(), full.errno().name()), ("limit_exceeded", "ENOSPC"));
+    assert!((128 << 10..=256 << 10).contains(&database.bytes().unwrap()));
     let large = database.execute("SELECT b FROM t", &[]);
     assert!(matches!(
         large,
@@ -154,4 +160,94 @@ fn a_nearly_full_disk_refuses_writing_and_lets_reading_pass() {
         "ENOSPC"
     );
     assert_eq!(database.execute("SELECT 1", &[]).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn temporary_tables_and_the_journal_are_bounded_as_well() {
+    let limits = UserLimits {
+        database_bytes: 4 << 20,
+        ..UserLimits::default()
+    };
+    let Fixture { directory, database } = fixture(limits);
+    database.execute("CREATE TEMP TABLE t (b BLOB)", &[]).unwrap();
+    let full = (0..2000).find_map(|_| database.execute("INSERT INTO t VALUES (zeroblob(4000))", &[]).err());
+    assert!(matches!(full, Some(Error::DatabaseFull { .. })), "{full:?}");
+    database
+        .execute("CREATE TABLE p (a INTEGER PRIMARY KEY, b BLOB)", &[])
+        .unwrap();
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 800) \
+                INSERT INTO p SELECT i, zeroblob(4000) FROM n";
+    database.execute(rows, &[]).unwrap();
+    // One transaction that changes more pages than the cache holds, again and again.
+    let sql = format!("BEGIN; {} COMMIT", "UPDATE p SET b = randomblob(4000);".repeat(30));
+    database.execute(&sql, &[]).unwrap();
+    let journal = std::fs::metadata(directory.path().join("user.sqlite-wal")).unwrap().len();
+    assert!(journal < 12 << 20, "{journal}");
+}
+
+#[test]
+fn a_transaction_ends_with_the_call_that_fails_in_it_or_with_its_time() {
+    let limits = UserLimits {
+        query_timeout: Duration::from_millis(50),
+        ..UserLimits::default()
+    };
+    let Fixture { database, .. } = fixture(limits);
+    database.execute("CREATE TABLE t (a)", &[]).unwrap();
+    assert!(database.execute("BEGIN; INSERT INTO t VALUES (1); SELEKT", &[]).is_err());
+    // Taken back, so the next statement is durable by itself.
+    database.execute("INSERT INTO t VALUES (2)", &[]).unwrap();
+    database.execute("BEGIN", &[]).unwrap();
+    database.execute("INSERT INTO t VALUES (3)", &[]).unwrap();
+    assert!(database.execute("SELEKT", &[]).is_err());
+    database.execute("COMMIT", &[]).unwrap();
+    database.execute("BEGIN; INSERT INTO t VALUES (4)", &[]).unwrap();
+    let overdue = std::iter::repeat_with(|| database.execute("SELECT 1", &[])).find_map(Result::err);
+    assert_eq!(overdue, Some(Error::Interrupted(50)));
+    let rows = database.execute("SELECT a FROM t", &[]).unwrap().rows;
+    assert_eq!(rows, [[SqlValue::Int(2)], [SqlValue::Int(3)]]);
+}
+
+#[test]
+fn a_call_ends_when_nobody_waits_for_it() {
+    let Fixture { database, .. } = fixture(UserLimits::default());
+    let stop = Stop::default();
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    let ended = std::thread::scope(|scope| {
+        let call = scope.spawn(|| database.execute_until(endless, &[], &stop));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        call.join().unwrap()
+    });
+    assert_eq!(ended, Err(Error::Cancelled));
+    assert_eq!(database.execute("SELECT 1", &[]).unwrap().rows, [[SqlValue::Int(1)]]);
+}
+
+#[test]
+fn a_database_in_memory_has_the_same_bounds() {
+    let limits = UserLimits {
+        database_bytes: 64 << 10,
+        ..UserLimits::default()
+    };
+    let database = UserDatabase::in_memory(limits).unwrap();
+    database.execute("CREATE TABLE t (b BLOB)", &[]).unwrap();
+    let full = (0..100).find_map(|_| database.execute("INSERT INTO t VALUES (zeroblob(4000))", &[]).err());
+    assert!(matches!(full, Some(Error::DatabaseFull { .. })), "{full:?}");
+    for sql in ["ATTACH ':memory:' AS other", "ATTACH '/tmp/x' AS other", "VACUUM INTO '/tmp/x'"] {
+        assert!(matches!(database.execute(sql, &[]), Err(Error::Sql(_))), "{sql}");
+    }
+}
+
+#[test]
+fn damage_is_found() {
+    let Fixture { directory, database } = fixture(UserLimits::default());
+    database
+        .execute("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(20000))", &[])
+        .unwrap();
+    database.close().unwrap();
+    let path = directory.path().join("user.sqlite");
+    UserDatabase::check(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..4200].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let found = UserDatabase::check(&path).unwrap_err();
+    assert_eq!(found.code(), "storage_corrupt", "{found}");
 }
