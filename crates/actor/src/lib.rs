@@ -40,9 +40,9 @@ mod schedule;
 mod store;
 pub mod workflow;
 
+pub use agentos_store::UserLimits;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{CloseReason, Conn, Connection, Outgoing};
-pub use agentos_store::UserLimits;
 pub use context::{ActorContext, Client, Db, HookContext, Kv};
 pub use definition::{
     ActionCall, ActionKind, Actor, ActorDefinition, Boot, BoxFuture, ByteStream, HookSet, RawBody, RawMessage,

@@ -15,6 +15,19 @@ pub(crate) fn correlation_id() -> String {
     format!("{high:016x}{low:016x}")
 }
 
+/// A random UUID, the form of a connection's id.
+pub(crate) fn connection_id() -> String {
+    let (high, low) = (random() & !0xf000 | 0x4000, random() >> 2 | 0x8000_0000_0000_0000);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
+
 /// The ray id of a request: the client's if it is a plain word, else a new one. It names a request and protects nothing.
 pub(crate) fn ray(headers: &HeaderMap) -> HeaderValue {
     if let Some(given) = headers.get(RAY)
@@ -58,6 +71,15 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_connections_are_uuids() {
+        let id = connection_id();
+        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+        assert_eq!((id.len(), lengths), (36, vec![8, 4, 4, 4, 12]), "{id}");
+        assert_eq!(&id[14..15], "4");
+        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
+    }
 
     #[test]
     fn rays_are_words_and_differ() {

@@ -69,9 +69,10 @@ impl PreviewOptions {
             let wrong = || InvalidConfig::one("preview.host", "must be a host name with or without a port");
             options.host = Some(PreviewHost::parse(host).ok_or_else(wrong)?);
         }
-        Ok(PreviewProxy::new(
+        Ok(PreviewProxy::with_clock(
             Arc::new(RegistryPreviews::new(actors.clone())),
             options,
+            actors.clock(),
         ))
     }
 }

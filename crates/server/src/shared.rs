@@ -122,7 +122,6 @@ impl Shared {
 
     /// Forgets a VM that was destroyed.
     pub(crate) fn destroyed(&self, id: &ActorId) {
-        self.ended(id);
         self.stocks.forget(id);
     }
 

@@ -154,7 +154,10 @@ impl Conn {
             subscriptions.remove(event);
         } else if !subscriptions.contains(event) {
             if subscriptions.len() >= max {
-                let (limit, path) = ("maxSubscriptionsPerConnection", "limits.server.maxSubscriptionsPerConnection");
+                let (limit, path) = (
+                    "maxSubscriptionsPerConnection",
+                    "limits.server.maxSubscriptionsPerConnection",
+                );
                 let max = max as u64;
                 return Err(limit_exceeded(limit, max + 1, max, "count", "subscribe", path));
             }

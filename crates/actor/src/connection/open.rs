@@ -124,5 +124,8 @@ impl Schedule<'_> {
 fn audit(cell: &Cell, request: &ConnectRequest, step: &str, error: &ActorError) {
     let peer = request.peer.map(|peer| peer.to_string());
     let code: &str = &error.code;
-    cell.audit("security.auth.failed", json!({ "step": step, "code": code, "peer": peer }));
+    cell.audit(
+        "security.auth.failed",
+        json!({ "step": step, "code": code, "peer": peer }),
+    );
 }

@@ -68,7 +68,10 @@ impl Db {
         let (cell, store) = context.parts();
         let definition = &cell.registered.definition;
         let Some(limits) = definition.user_database(context.clone()).await? else {
-            let text = format!("actors named \"{}\" have no database: the definition says so", context.name());
+            let text = format!(
+                "actors named \"{}\" have no database: the definition says so",
+                context.name()
+            );
             return Err(ActorError::agentos("unsupported", text).into());
         };
         let slot = Arc::clone(store.user());

@@ -109,7 +109,8 @@ impl World {
 
     async fn of(builder: RegistryBuilder, notes: Notes) -> Self {
         let registry = builder.define("notes", notes).build().unwrap();
-        let made = registry.get_or_create("notes", &Key::new(["k"]), CreateOptions::default());
+        let key = Key::new(["k"]);
+        let made = registry.get_or_create("notes", &key, CreateOptions::default());
         let id = made.await.unwrap().0.id;
         Self {
             registry,
@@ -159,7 +160,10 @@ async fn rows_are_objects_and_outlive_sleep_until_destroy() {
         ("d", Value::Int(1)),
     ]]);
     // From storage, without waking the actor.
-    assert_eq!(world.call("stored", vec!["SELECT * FROM t".into()]).await.unwrap(), expected);
+    assert_eq!(
+        world.call("stored", vec!["SELECT * FROM t".into()]).await.unwrap(),
+        expected
+    );
     assert_eq!(world.registry.status(&world.id).unwrap().phase.as_str(), "asleep");
     assert_eq!(world.sql("SELECT * FROM t").await.unwrap(), expected);
     let refused = world.call("run", vec!["SELECT ?".into(), Value::Date(1.0)]).await;
@@ -177,14 +181,20 @@ async fn a_registry_in_memory_keeps_it_as_long_as_the_actor() {
         .unwrap();
     world.registry.sleep(&world.id).await.unwrap();
     let count = world.sql("SELECT count(*) AS n FROM t").await.unwrap();
-    assert_eq!(count, rows(&[&[("n", Value::Int(1))]]), "an open transaction ends with sleep");
+    assert_eq!(
+        count,
+        rows(&[&[("n", Value::Int(1))]]),
+        "an open transaction ends with sleep"
+    );
     world.registry.destroy(&world.id).await.unwrap();
-    let made = world
-        .registry
-        .get_or_create("notes", &Key::new(["k"]), CreateOptions::default());
+    let key = Key::new(["k"]);
+    let made = world.registry.get_or_create("notes", &key, CreateOptions::default());
     let id = made.await.unwrap().0.id;
     let http = ConnectRequest::new(Transport::Http);
-    let gone = world.registry.call(&id, http, "run", vec!["SELECT * FROM t".into()]).await;
+    let gone = world
+        .registry
+        .call(&id, http, "run", vec!["SELECT * FROM t".into()])
+        .await;
     assert!(gone.unwrap_err().message.contains("no such table"));
 }
 
@@ -224,7 +234,12 @@ async fn errors_name_the_limit_and_no_file() {
     let world = World::on_disk(Notes { limits, ..NOTES }).await;
     world.sql("CREATE TABLE t (b)").await.unwrap();
     for (sql, field, unit, capacity) in [
-        ("INSERT INTO t VALUES (zeroblob(60000)), (zeroblob(60000))", "maxDatabaseBytes", "bytes", 65536),
+        (
+            "INSERT INTO t VALUES (zeroblob(60000)), (zeroblob(60000))",
+            "maxDatabaseBytes",
+            "bytes",
+            65536,
+        ),
         ("SELECT zeroblob(2000)", "maxResultBytes", "bytes", 1000),
         (ENDLESS, "queryTimeoutMs", "ms", 50),
     ] {
@@ -233,14 +248,28 @@ async fn errors_name_the_limit_and_no_file() {
         let metadata = error.metadata.unwrap();
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
         assert_eq!(text("configurationPath"), Some(format!("limits.sqlite.{field}")));
-        assert_eq!((text("limit"), text("unit")), (Some(field.to_owned()), Some(unit.to_owned())));
+        assert_eq!(
+            (text("limit"), text("unit")),
+            (Some(field.to_owned()), Some(unit.to_owned()))
+        );
         assert_eq!(metadata.get("capacity"), Some(&Value::Int(capacity)));
     }
-    for sql in ["ATTACH '/etc/passwd' AS x", "SELECT load_extension('x')", "PRAGMA journal_mode = OFF", "SELEKT"] {
+    for sql in [
+        "ATTACH '/etc/passwd' AS x",
+        "SELECT load_extension('x')",
+        "PRAGMA journal_mode = OFF",
+        "SELEKT",
+    ] {
         let error = world.sql(sql).await.unwrap_err();
-        assert!(error.is("user", "sql") && !error.message.contains("user.sqlite"), "{sql}: {error}");
+        assert!(
+            error.is("user", "sql") && !error.message.contains("user.sqlite"),
+            "{sql}: {error}"
+        );
     }
-    assert_eq!(world.sql("SELECT 1 AS one").await.unwrap(), rows(&[&[("one", Value::Int(1))]]));
+    assert_eq!(
+        world.sql("SELECT 1 AS one").await.unwrap(),
+        rows(&[&[("one", Value::Int(1))]])
+    );
 }
 
 #[tokio::test]
@@ -249,7 +278,10 @@ async fn a_hook_that_takes_too_long_leaves_no_statement_behind() {
     limits.hook_timeout = Duration::from_millis(50);
     let world = World::of(Registry::builder().limits(limits), NOTES).await;
     let error = world.call("endless", vec![]).await.unwrap_err();
-    assert!(error.is("auth", "auth_timeout") || error.code == "auth_timeout", "{error}");
+    assert!(
+        error.is("auth", "auth_timeout") || error.code == "auth_timeout",
+        "{error}"
+    );
     // The statement was interrupted, or this one would wait for its 30 s.
     world.sql("SELECT 1").await.unwrap();
 }

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod audit;
 mod connections;
 mod counter;
 mod crash;

@@ -94,10 +94,13 @@ async fn a_flood_of_events_that_nobody_reads_harms_no_neighbour() {
             .await
             .unwrap();
         connection.subscribe("tick", true).unwrap();
+        connections.push(connection);
+    }
+    // Everybody listens before the first event.
+    for connection in &connections {
         for tag in 0..5 {
             connection.dispatch(tag, "emit", vec![Value::from(1000)]).unwrap();
         }
-        connections.push(connection);
     }
     for number in 0..200 {
         let answer = world.call(&neighbour, "echo", vec![Value::from(number)]).await;

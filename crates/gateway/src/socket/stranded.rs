@@ -55,7 +55,7 @@ struct Stranded {
 impl Stranded {
     async fn answer(&self, channel: &mut Channel, router: &Router) -> End {
         let format = self.manner.format(Version::UNREADABLE);
-        let hello = format.init(&self.actor.actor_id, &ids::correlation_id());
+        let hello = format.init(&self.actor.actor_id, &ids::connection_id());
         if self.send(channel, hello).await.is_err() {
             return End::Gone;
         }

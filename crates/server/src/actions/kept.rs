@@ -67,7 +67,10 @@ async fn status(StoredCall { shared, ctx, args }: StoredCall) -> Result<Value, F
 async fn in_use(shared: &Arc<Shared>, ctx: &ActorContext) -> Result<Vec<LimitUsage>, Failure> {
     let booted = shared.machine(ctx.actor_id()).map(|machine| machine.vm.usage());
     let mut stocks = booted.map(|usage| usage.limits).unwrap_or_default();
-    let limits = shared.limits(ctx).await?;
+    // Options that cannot be made keep the VM from booting, and nobody from asking how it is.
+    let Ok(limits) = shared.limits(ctx).await else {
+        return Ok(stocks);
+    };
     let database = ctx.user_database_bytes();
     stocks.push(vm_limits::usage(
         "limits.sqlite.maxDatabaseBytes",

@@ -40,7 +40,8 @@ impl Client {
 
     /// The VM with the key `k` among these actors.
     pub(crate) async fn over(actors: Actors, transport: Transport) -> Self {
-        let made = actors.get_or_create("vm", &Key::new(["k"]), CreateOptions::default());
+        let key = Key::new(["k"]);
+        let made = actors.get_or_create("vm", &key, CreateOptions::default());
         let id = made.await.expect("an id").0.id;
         let opened = actors.connect(&id, ConnectRequest::new(transport)).await;
         let connection = opened.expect("an open VM");

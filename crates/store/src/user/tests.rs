@@ -181,7 +181,9 @@ fn temporary_tables_and_the_journal_are_bounded_as_well() {
     // One transaction that changes more pages than the cache holds, again and again.
     let sql = format!("BEGIN; {} COMMIT", "UPDATE p SET b = randomblob(4000);".repeat(30));
     database.execute(&sql, &[]).unwrap();
-    let journal = std::fs::metadata(directory.path().join("user.sqlite-wal")).unwrap().len();
+    let journal = std::fs::metadata(directory.path().join("user.sqlite-wal"))
+        .unwrap()
+        .len();
     assert!(journal < 12 << 20, "{journal}");
 }
 
@@ -193,7 +195,11 @@ fn a_transaction_ends_with_the_call_that_fails_in_it_or_with_its_time() {
     };
     let Fixture { database, .. } = fixture(limits);
     database.execute("CREATE TABLE t (a)", &[]).unwrap();
-    assert!(database.execute("BEGIN; INSERT INTO t VALUES (1); SELEKT", &[]).is_err());
+    assert!(
+        database
+            .execute("BEGIN; INSERT INTO t VALUES (1); SELEKT", &[])
+            .is_err()
+    );
     // Taken back, so the next statement is durable by itself.
     database.execute("INSERT INTO t VALUES (2)", &[]).unwrap();
     database.execute("BEGIN", &[]).unwrap();
@@ -231,7 +237,11 @@ fn a_database_in_memory_has_the_same_bounds() {
     database.execute("CREATE TABLE t (b BLOB)", &[]).unwrap();
     let full = (0..100).find_map(|_| database.execute("INSERT INTO t VALUES (zeroblob(4000))", &[]).err());
     assert!(matches!(full, Some(Error::DatabaseFull { .. })), "{full:?}");
-    for sql in ["ATTACH ':memory:' AS other", "ATTACH '/tmp/x' AS other", "VACUUM INTO '/tmp/x'"] {
+    for sql in [
+        "ATTACH ':memory:' AS other",
+        "ATTACH '/tmp/x' AS other",
+        "VACUUM INTO '/tmp/x'",
+    ] {
         assert!(matches!(database.execute(sql, &[]), Err(Error::Sql(_))), "{sql}");
     }
 }
