@@ -7,7 +7,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Lets the time pass until the next multiple of `minutes`, and no longer: the time limit of what runs is on the same clock.
-fn until_minute(clock: &ManualClock, minutes: u64) {
+pub(crate) fn until_minute(clock: &ManualClock, minutes: u64) {
     let step = minutes * 60_000;
     let now = u64::try_from(clock.now_ms()).expect("a time after 1970");
     clock.advance(Duration::from_millis(step - now % step));
