@@ -1,5 +1,6 @@
 // Measures the embedded VM: `node bench/core.mjs [--json] [--other FOLDER]`, after `npm run build` and
 // `node scripts/addon.mjs`. With --other it also measures `@rivet-dev/agentos-core` as installed below FOLDER.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -7,9 +8,12 @@ import { parseArgs } from "node:util";
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, other: { type: "string" } } });
 
-const rss = () => {
+/** Resident memory of this process in MiB: all of it, and what is not pages of files, which processes share. */
+const memory = () => {
   globalThis.gc?.();
-  return process.memoryUsage().rss / 2 ** 20;
+  const rollup = readFileSync("/proc/self/smaps_rollup", "utf8");
+  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1]) / 1024;
+  return { resident: of("Rss"), own: of("Anonymous") };
 };
 
 /** Times of `count` runs in microseconds, sorted. */
@@ -30,9 +34,11 @@ const rows = [];
 
 /** Measures one implementation; what it cannot do is said in its row. */
 async function measure(name, AgentOs, options, scale) {
-  const before = rss();
+  const before = memory();
   const vm = await AgentOs.create(options);
-  rows.push({ name, what: "memory with the first VM", unit: "MiB more", p50: rss() - before });
+  const after = memory();
+  rows.push({ name, what: "memory of the first VM", unit: "MiB", p50: after.own - before.own });
+  rows.push({ name, what: "the same with file pages", unit: "MiB", p50: after.resident - before.resident });
   const row = async (what, unit, count, run, after) => {
     try {
       const sorted = await times(Math.max(5, count / scale), run, after);

@@ -70,14 +70,14 @@ impl Plan {
         dispatch: &Arc<Dispatch>,
         mailbox: &Arc<Mailbox>,
     ) -> Result<(Registry, SocketAddr), ActorError> {
-        let setup = SetupConfig::read(json(&self.setup)?).map_err(invalid_config)?;
+        let setup = SetupConfig::read(json(&self.setup)?).map_err(|invalid| invalid_config(&invalid))?;
         let address = self.address.resolve(setup.listen).await?;
         let mut builder = setup.into_builder().allow_insecure_bind(self.allow_insecure_bind);
         for Definition { name, config, vm } in &self.definitions {
             builder = match vm {
                 true => builder.vm(name, definition(name, config, dispatch, mailbox)?),
                 false => {
-                    let plan = SdkActor::read(json(config)?).map_err(invalid_config)?;
+                    let plan = SdkActor::read(json(config)?).map_err(|invalid| invalid_config(&invalid))?;
                     builder.actor(name, JsActors::new(name, plan, Arc::clone(dispatch)))
                 }
             };
@@ -116,15 +116,15 @@ fn definition(
         hooks,
         options_per_vm,
         ..
-    } = SdkDefinition::read(json(config)?, &mut drivers).map_err(invalid_config)?;
+    } = SdkDefinition::read(json(config)?, &mut drivers).map_err(|invalid| invalid_config(&invalid))?;
     if options_per_vm {
         let (name, dispatch, mailbox) = (name.to_owned(), Arc::clone(dispatch), Arc::clone(mailbox));
         builder = builder.options_per_vm(move |request| {
             let (name, dispatch, mailbox) = (name.clone(), Arc::clone(&dispatch), Arc::clone(&mailbox));
             async move {
                 let text = dispatch.options(&name, request).await?;
-                let options =
-                    VmOptions::from_json(json(&text)?, &mut ScriptDrivers(mailbox)).map_err(invalid_config)?;
+                let options = VmOptions::from_json(json(&text)?, &mut ScriptDrivers(mailbox))
+                    .map_err(|invalid| invalid_config(&invalid))?;
                 Ok(options)
             }
         });
@@ -132,7 +132,7 @@ fn definition(
     if !hooks.is_empty() {
         builder = builder.hooks(JsHooks::new(name, &hooks, Arc::clone(dispatch)));
     }
-    builder.build().map_err(invalid_config)
+    builder.build().map_err(|invalid| invalid_config(&invalid))
 }
 
 /// Checks the argument of `agentOs`, `actor` or `setup`.
@@ -143,7 +143,7 @@ pub(super) fn check(what: &str, config: &str) -> Result<(), ActorError> {
         "actor" => SdkActor::read(config).map(drop),
         _ => SdkDefinition::read(config, &mut Unopened).map(drop),
     }
-    .map_err(invalid_config)
+    .map_err(|invalid| invalid_config(&invalid))
 }
 
 /// Accepts filesystems of the program's own without opening them: a definition that is checked is not used yet.
@@ -168,7 +168,7 @@ fn invalid(path: &str, expected: &str) -> ActorError {
 }
 
 /// All problems in the text, the first one's path in the metadata.
-pub(super) fn invalid_config(error: InvalidConfig) -> ActorError {
+pub(super) fn invalid_config(error: &InvalidConfig) -> ActorError {
     let problems = error.problems();
     let first = problems.first().map_or("", String::as_str);
     let (path, expected) = first.split_once(": ").unwrap_or(("", first));
@@ -186,7 +186,7 @@ pub(super) fn invalid_config(error: InvalidConfig) -> ActorError {
 /// Why a registry does not serve.
 pub(super) fn server_error(error: ServerError) -> ActorError {
     match error {
-        ServerError::Invalid(error) => invalid_config(error),
+        ServerError::Invalid(error) => invalid_config(&error),
         ServerError::Registry(error) => invalid("dataDir", &error.to_string()),
         other => {
             let text = other.to_string();

@@ -222,7 +222,12 @@ async function run(callId: number, number: number, args: unknown[]): Promise<voi
 }
 
 function answer(callId: number, value: unknown): void {
-  native().settle(callId, true, value);
+  try {
+    native().settle(callId, true, value);
+  } catch (thrown) {
+    const reason = toError(thrown);
+    throw new Error(`what it returned cannot travel: ${reason instanceof Error ? reason.message : String(reason)}`);
+  }
 }
 
 /** What the addon gets to know of an error: errors made for users as they are, of others only the text. */
