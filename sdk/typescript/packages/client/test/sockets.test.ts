@@ -49,6 +49,21 @@ test("frames too large, of the wrong kind, and garbage end the socket; the conne
   await server.close();
 });
 
+test("a connection that is disposed at any moment of its opening harms nothing", async () => {
+  const server = await loopback(
+    () => {},
+    (socket) => socket.send(initFrame()),
+  );
+  const client = createClient(server.url);
+  for (let turns = 0; turns < 40; turns++) {
+    const connection = client.vm!.getForId("a1").connect();
+    for (let turn = 0; turn < turns; turn++) await (turn % 4 === 3 ? new Promise(setImmediate) : Promise.resolve());
+    await connection.dispose();
+    assert.equal(connection.connStatus, "closed");
+  }
+  await server.close();
+});
+
 test("an actor's own sockets", async () => {
   const server = await loopback(
     () => {},

@@ -12,6 +12,7 @@ import { deadline, pause } from "../deadline.js";
 import { socketUrl } from "../endpoint.js";
 import { ActorError, clientError, isActorError } from "../errors.js";
 import { escape } from "../params.js";
+import type { SocketLike } from "../platform/platform.js";
 import { backoff, isFinal, isGone, repeating } from "../retry.js";
 import { CODECS } from "../wire/codec.js";
 import type { ToClient } from "../wire/messages.js";
@@ -172,7 +173,7 @@ export class ConnectionCore {
       const protocols = ["rivet", `rivet_encoding.${endpoint.encoding}`];
       if (params !== undefined) protocols.push(`rivet_conn_params.${escape(params)}`);
       const socket = await platform.openSocket(socketUrl(endpoint, id, "/connect"), protocols, endpoint.maxMessageSize);
-      if (this.#ended.signal.aborted) return socket.close();
+      if (this.#ended.signal.aborted) return abandon(socket);
       const link: Link = new Link({
         socket,
         codec: CODECS[endpoint.encoding],
@@ -260,6 +261,12 @@ export class ConnectionCore {
     this.#status = status;
     this.#life.tell("status", status);
   }
+}
+
+/** Ends a socket that nobody listens to. One that is closed before it was open says so as an error. */
+function abandon(socket: SocketLike): void {
+  socket.addEventListener("error", () => {});
+  socket.close();
 }
 
 function reasonOf(error: ActorError): string {
