@@ -87,12 +87,13 @@ for (const encoding of ["bare", "json", "cbor"] as Encoding[]) {
     const connection = vm.connect();
     const log: string[] = [];
     let pid = 0;
-    connection.on("processOutput", (event) => log.push(`${event.stream} ${new TextDecoder().decode(event.data)}`));
+    connection.on("processOutput", (event) => log.push(new TextDecoder().decode(event.data)));
     const exit = first<{ pid: number; exitCode: number }>((listener) => connection.on("processExit", listener));
     ({ pid } = await connection.spawn("sh", ["-c", "echo one; read line; echo $line; exit 4"]));
     await connection.writeProcessStdin(pid, "two\n");
     assert.deepEqual((({ pid, exitCode }) => ({ pid, exitCode }))(await exit), { pid, exitCode: 4 });
-    assert.equal(log.join(""), "stdout one\nstdout two\n");
+    // How the output is cut into events is a matter of time.
+    assert.equal(log.join(""), "one\ntwo\n");
 
     const shell = first<{ data: Uint8Array }>(
       (listener) => vm.on("shellData", listener),
