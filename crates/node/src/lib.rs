@@ -6,12 +6,12 @@
 //!
 //! Rooms:
 //!
-//! * [`abi`], [`value`], [`error`]: the border, what crosses it, and how.
-//! * [`mailbox`]: the one way from any thread into the thread of an environment, and from there to JavaScript.
-//! * [`task`]: calls that take time. Short ones are polled on the JavaScript thread, which saves two changes of thread;
-//!   those that may block are run on [`runtime`]'s threads.
-//! * [`callback`]: calling a function of JavaScript from Rust, always with a deadline.
-//! * [`core`]: the embedded VM. [`registry`]: VMs as actors.
+//! * `abi`, `value`, `error`: the border, what crosses it, and how.
+//! * `mailbox`: the one way from any thread into the thread of an environment, and from there to JavaScript.
+//! * `task`: calls that take time. Short ones are polled on the JavaScript thread, which saves two changes of thread;
+//!   those that may block are run on `runtime`'s threads.
+//! * `callback`: calling a function of JavaScript from Rust, always with a deadline.
+//! * `core`: the embedded VM. `registry`: VMs as actors.
 //!
 //! Invariants: nothing that a script does panics or hangs the process; an environment that ends (a worker thread that is
 //! terminated, the process that exits) fails what waits for it and ends its VMs; a function of JavaScript is never called
