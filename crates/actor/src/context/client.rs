@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use agentos_value::{ActorError, ActorId, Key, Value};
 
+use super::Db;
 use crate::connection;
 use crate::error::{action_not_found, limit_exceeded, not_found, service_unavailable};
 use crate::registry::Shared;
@@ -105,6 +106,15 @@ impl Client {
     /// An open connection of an actor, by the connection's id.
     pub fn conn(&self, id: &ActorId, conn: &str) -> Option<Conn> {
         self.registry().ok()?.cell(id).ok()?.connections.get(conn)
+    }
+
+    /// The user's database of an actor, if actors of its kind have one. A hook names the connection that it is called for.
+    ///
+    /// # Errors
+    /// `guard/service_unavailable` once the registry is gone.
+    pub fn db(&self, id: &ActorId, conn: Option<&str>) -> Result<Db, ActorError> {
+        let conn = conn.and_then(|conn| self.conn(id, conn));
+        Ok(Db::of_hook(self.registry()?, id.clone(), self.depth, conn))
     }
 
     /// What is known of the actor with this id.

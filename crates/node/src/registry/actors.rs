@@ -7,7 +7,7 @@
 use super::hooks::{Dispatch, JsHooks, connection, key, not_serving};
 use agentos_server::actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, Conn, KeepAwake,
-    ScheduledAction, ShutdownReason,
+    ScheduledAction, ShutdownReason, UserLimits,
 };
 use agentos_server::{ActorError, Failure, HookContext, HookSet, SdkActor, Value, VmHooks};
 use parking_lot::Mutex;
@@ -78,6 +78,10 @@ impl ActorDefinition for JsActors {
 
     fn action_names(&self) -> Vec<String> {
         self.plan.actions.clone()
+    }
+
+    fn user_database<'a>(&'a self, _ctx: ActorContext) -> BoxFuture<'a, Result<Option<UserLimits>, Failure>> {
+        Box::pin(std::future::ready(Ok(self.plan.db.then(UserLimits::default))))
     }
 
     fn boot<'a>(&'a self, ctx: ActorContext, boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
@@ -258,6 +262,12 @@ impl Instances {
         let failed = |failure: Failure| failure.publish("schedule");
         let mut args = args.into_iter();
         match deed {
+            "execute" => {
+                let Some(Value::Text(sql)) = args.next() else {
+                    return Err(wrong("db.execute: the statement must be a string"));
+                };
+                return super::reach::rows(ctx.db(), sql, args.collect()).await;
+            }
             "settle" => ctx.settle().await.map_err(failed)?,
             "after" | "at" => {
                 let Some(time) = args.next().as_ref().and_then(Value::as_f64) else {

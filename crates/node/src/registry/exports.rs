@@ -36,6 +36,10 @@ pub(crate) static EXPORTS: &[Export] = &[
         run: registry_act,
     },
     Export {
+        name: c"registryDb",
+        run: registry_db,
+    },
+    Export {
         name: c"registryConn",
         run: registry_conn,
     },
@@ -88,6 +92,14 @@ fn registry_act(call: &mut Call) -> Given {
         Place::Inline,
         on_runtime(reach::act(dispatch, actor, action, args))?,
     )
+}
+
+/// Runs statements in the database of an actor; their rows. The connection may be `undefined`.
+fn registry_db(call: &mut Call) -> Given {
+    let (dispatch, id) = (serving::dispatch(call.number()?)?, call.number()?);
+    let (actor, conn, sql, args) = (call.text()?, call.value()?, call.text()?, call.items()?);
+    let conn = conn.as_str().map(str::to_owned);
+    start(id, Place::Inline, on_runtime(reach::execute(dispatch, actor, conn, sql, args))?)
 }
 
 /// Does something with a connection of an actor; whether it was still there.

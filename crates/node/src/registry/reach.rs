@@ -2,7 +2,7 @@
 
 use super::hooks::{Dispatch, not_serving};
 use agentos_server::actor::Event;
-use agentos_server::{ActorError, Value};
+use agentos_server::{ActorError, Db, Failure, Value};
 use agentos_value::ActorId;
 use std::sync::Arc;
 
@@ -15,6 +15,27 @@ pub(super) async fn act(
 ) -> Result<Value, ActorError> {
     let client = dispatch.client().ok_or_else(not_serving)?;
     client.act(&id(&actor)?, action, args).await
+}
+
+/// Runs statements in the database of an actor, for a hook of a connection or without one.
+pub(super) async fn execute(
+    dispatch: Arc<Dispatch>,
+    actor: String,
+    conn: Option<String>,
+    sql: String,
+    args: Vec<Value>,
+) -> Result<Value, ActorError> {
+    let client = dispatch.client().ok_or_else(not_serving)?;
+    rows(client.db(&id(&actor)?, conn.as_deref())?, sql, args).await
+}
+
+/// The rows as objects. SQLite's own errors are for the program, and masked when it passes them on.
+pub(super) async fn rows(db: Db, sql: String, args: Vec<Value>) -> Result<Value, ActorError> {
+    match db.execute(sql, args).await {
+        Ok(rows) => Ok(Value::Array(rows.into_iter().map(Value::Object).collect())),
+        Err(Failure::Public(error)) => Err(error),
+        Err(other) => Err(ActorError::new("db", "sql_error", other.to_string())),
+    }
 }
 
 /// What is done with a connection.

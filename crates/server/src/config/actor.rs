@@ -2,7 +2,7 @@
 //! it is.
 
 use super::InvalidConfig;
-use super::sdk::members;
+use super::sdk::{database, members};
 use super::section::{Section, is_function, mismatch};
 use super::vm::MAX_MS;
 use agentos_actor::{ActorOptions, HookSet};
@@ -19,6 +19,8 @@ pub struct SdkActor {
     pub hooks: HookSet,
     /// Names of the actions.
     pub actions: Vec<String>,
+    /// Whether each actor has a database.
+    pub db: bool,
 }
 
 impl SdkActor {
@@ -51,6 +53,7 @@ impl SdkActor {
             root.take(name);
         }
         let options = options(&mut root);
+        let db = database(&mut root);
         let mut actions = Vec::new();
         if let Some(section) = root.section("actions") {
             let path = section.path().to_owned();
@@ -67,6 +70,7 @@ impl SdkActor {
             options,
             hooks,
             actions,
+            db,
         })
     }
 }

@@ -52,6 +52,7 @@ impl SdkDefinition {
         let (mut root, problems) = Section::root(members(config, "agentOs(config)")?);
         let hooks = HOOKS.iter().copied().filter(|name| root.function(name)).collect();
         let mut builder = times(VmDefinition::builder(), &mut root);
+        builder = builder.db(database(&mut root));
         let mut options_per_vm = false;
         match root.take("options") {
             None => builder = builder.options(VmOptions::new().software([])),
@@ -71,6 +72,20 @@ impl SdkDefinition {
             hooks,
             options_per_vm,
         })
+    }
+}
+
+/// Whether `db` asks for a database: the value of `db(...)`, whose members are marks.
+pub(super) fn database(root: &mut Section) -> bool {
+    let Some(mut given) = root.section("db") else {
+        return false;
+    };
+    match given.text("kind").as_deref() {
+        Some("sqlite") => true,
+        _ => {
+            given.problem("kind", "must be what db({}) gave");
+            false
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 import type { DefinitionTypes } from "@agentos/client";
 import type { Conn, HookContext, Logger } from "./context.js";
 import type { AnyHook } from "./agent-os.js";
+import type { Database, DatabaseProvider } from "./db.js";
 import { check } from "./native.js";
 import { plainText } from "./plain.js";
 
@@ -49,6 +50,8 @@ export interface ActorContext<State = unknown, ConnState = unknown, Params = unk
   readonly log: Logger;
   /** Actions to be called later. */
   readonly schedule: Schedule;
+  /** The application's own database of the actor, if the definition has one. */
+  readonly db: Database;
   /** Aborted when the actor sleeps or is destroyed. */
   readonly abortSignal: AbortSignal;
   /** Sends an event to every connection that subscribed to it. */
@@ -83,6 +86,8 @@ export interface ActorConfig<State, ConnState, Params, Vars, Input, Actions> {
   vars?: Vars;
   /** Makes the variables at each wake. */
   createVars?(c: { key: string[]; actorId: string; name: string }): Vars | Promise<Vars>;
+  /** A database of the application's own for each actor. */
+  db?: DatabaseProvider;
   /** Events that are broadcast; a declaration for readers and types. */
   events?: Record<string, unknown>;
   /** When an actor goes to sleep (0: never), and how long its end may take. */

@@ -18,7 +18,10 @@ export interface DatabaseProvider {
   readonly kind: "sqlite";
 }
 
-/** A SQLite database for each VM, in a file of its own. */
+/**
+ * A SQLite database for each VM or actor, in a file of its own, which outlives sleep. Statements run one at a time, off the
+ * JavaScript thread; time, results and size are bounded (`limits.sqlite`).
+ */
 export function db(_options: Record<string, never> = {}): DatabaseProvider {
   return { kind: "sqlite" };
 }

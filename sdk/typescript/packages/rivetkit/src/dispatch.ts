@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import { ActorDefinition } from "./actor.js";
 import type { VmDefinition } from "./agent-os.js";
 import type { Conn, HookContext, HookRequest, Logger } from "./context.js";
-import type { Database, SqlValue } from "./db.js";
+import type { Database, Row, SqlValue } from "./db.js";
 import { AwakeActors } from "./instance.js";
 import type { Instances } from "./instance.js";
 import { withPlainMounts } from "./options.js";
@@ -18,6 +18,7 @@ import { plainText } from "./plain.js";
 /** What hooks do to their registry. */
 export interface Reach extends Instances {
   act(actorId: string, action: string, args: unknown[]): Promise<unknown>;
+  execute(actorId: string, conn: string | undefined, sql: string, args: unknown[]): Promise<unknown>;
   conn(actorId: string, conn: string, deed: "setState" | "send" | "disconnect", args: unknown[]): boolean;
   log(level: LogLevel, source: string, text: string): void;
 }
@@ -100,7 +101,7 @@ function contextOf(plain: PlainContext, conn: HookConn | undefined, source: stri
     name,
     log: logger(source, reach),
     vm: actions(act) as HookContext["vm"],
-    db: database(),
+    db: database((sql, args) => reach.execute(actorId, plain.conn?.id, sql, args)),
     respondPermission: (...args) => act("respondPermission", args),
   };
   if (conn !== undefined) context.conn = conn;
@@ -191,12 +192,9 @@ function textOf(parts: unknown[]): string {
   return parts.map((part) => (typeof part === "string" ? part : part instanceof Error ? (part.stack ?? String(part)) : plainText(part))).join(" ");
 }
 
-function database(): Database {
-  return {
-    execute(_sql: string, ..._args: SqlValue[]) {
-      return Promise.reject(new Error("the definition has no db"));
-    },
-  };
+/** A database whose statements are run by this function. */
+export function database(execute: (sql: string, args: SqlValue[]) => Promise<unknown>): Database {
+  return { execute: (sql, ...args) => execute(sql, args) as Promise<Row[]> };
 }
 
 let watching = false;

@@ -134,6 +134,7 @@ class AwakeActor {
       conn,
       log: tools.log,
       schedule: this.#schedule,
+      db: { execute: (sql, ...args) => actor.#instances.call(actor.#number, "execute", [sql, ...args]) as Promise<never> },
       abortSignal: this.#ended.signal,
       get state() {
         return actor.#state;

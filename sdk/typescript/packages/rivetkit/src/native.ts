@@ -55,6 +55,10 @@ export class NativeRegistry implements Reach {
     return invoke((native, id) => native["registryAct"](this.#number, id, actorId, action, args));
   }
 
+  execute(actorId: string, conn: string | undefined, sql: string, args: unknown[]): Promise<unknown> {
+    return invoke((native, id) => native["registryDb"](this.#number, id, actorId, conn, sql, args));
+  }
+
   conn(actorId: string, conn: string, deed: string, args: unknown[]): boolean {
     return call((native) => native["registryConn"](this.#number, actorId, conn, deed, args));
   }
