@@ -99,7 +99,11 @@ fn registry_db(call: &mut Call) -> Given {
     let (dispatch, id) = (serving::dispatch(call.number()?)?, call.number()?);
     let (actor, conn, sql, args) = (call.text()?, call.value()?, call.text()?, call.items()?);
     let conn = conn.as_str().map(str::to_owned);
-    start(id, Place::Inline, on_runtime(reach::execute(dispatch, actor, conn, sql, args))?)
+    start(
+        id,
+        Place::Inline,
+        on_runtime(reach::execute(dispatch, actor, conn, sql, args))?,
+    )
 }
 
 /// Does something with a connection of an actor; whether it was still there.
