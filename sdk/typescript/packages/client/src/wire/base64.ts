@@ -3,8 +3,9 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const CODES = new Uint8Array(128).fill(64);
 for (let index = 0; index < 64; index++) CODES[ALPHABET.charCodeAt(index)] = index;
-/** Characters that are joined at once: a longer call would have too many arguments. */
-const CHUNK = 8192;
+const CHARACTERS = Uint8Array.from(ALPHABET, (character) => character.charCodeAt(0));
+const PADDING = 0x3d;
+const ascii = new TextDecoder("latin1");
 
 interface Native {
   toBase64?: () => string;
@@ -14,18 +15,19 @@ interface Native {
 export function toBase64(bytes: Uint8Array): string {
   const native = (bytes as Native).toBase64;
   if (native) return native.call(bytes);
-  const characters = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
-  for (let from = 0, to = 0; from < bytes.length; from += 3) {
-    const [a = 0, b = 0, c = 0] = [bytes[from], bytes[from + 1], bytes[from + 2]];
-    characters[to++] = ALPHABET.charCodeAt(a >> 2);
-    characters[to++] = ALPHABET.charCodeAt(((a & 3) << 4) | (b >> 4));
-    characters[to++] = from + 1 < bytes.length ? ALPHABET.charCodeAt(((b & 15) << 2) | (c >> 6)) : 0x3d;
-    characters[to++] = from + 2 < bytes.length ? ALPHABET.charCodeAt(c & 63) : 0x3d;
+  const characters = new Uint8Array(Math.ceil(bytes.length / 3) * 4).fill(PADDING);
+  const character = (code: number): number => CHARACTERS[code & 63] ?? PADDING;
+  let to = 0;
+  for (let from = 0; from < bytes.length; from += 3) {
+    const left = bytes.length - from;
+    const group = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
+    characters[to] = character(group >> 18);
+    characters[to + 1] = character(group >> 12);
+    if (left > 1) characters[to + 2] = character(group >> 6);
+    if (left > 2) characters[to + 3] = character(group);
+    to += 4;
   }
-  let text = "";
-  for (let at = 0; at < characters.length; at += CHUNK)
-    text += String.fromCharCode(...characters.subarray(at, at + CHUNK));
-  return text;
+  return ascii.decode(characters);
 }
 
 /** Base64 in the alphabet of URLs, without padding. */
