@@ -119,7 +119,7 @@ impl Visitor {
                 error,
                 actor: Some(actor),
             }) if !raw && stranded::is_of_storage(&error) => {
-                stranded::serve(error, actor, manner, channel, &router, &peer).await;
+                stranded::serve(error, *actor, manner, channel, &router, &peer).await;
             }
             Err(Refused { error, .. }) => {
                 let message = (!raw).then(|| manner.refusal(&error));
@@ -132,7 +132,7 @@ impl Visitor {
 /// Why there is no connection, and to which actor.
 struct Refused {
     error: ActorError,
-    actor: Option<ActorSpecifier>,
+    actor: Option<Box<ActorSpecifier>>,
 }
 
 impl From<ActorError> for Refused {
@@ -155,7 +155,7 @@ async fn admit(
         Ok(connection) => Ok((connection, specifier(&info))),
         Err(error) => Err(Refused {
             error,
-            actor: Some(specifier(&info)),
+            actor: Some(Box::new(specifier(&info))),
         }),
     }
 }
