@@ -285,3 +285,28 @@ async fn a_hook_that_takes_too_long_leaves_no_statement_behind() {
     // The statement was interrupted, or this one would wait for its 30 s.
     world.sql("SELECT 1").await.unwrap();
 }
+
+#[tokio::test]
+async fn the_program_reaches_actors_past_their_hooks() {
+    let notes = Notes { hooks: true, ..NOTES };
+    let world = World::of(Registry::builder(), notes).await;
+    let client = world.registry.client();
+    // Nobody has connected, so there is no actor yet: the program's own call makes it, and no hook counts a visitor.
+    let visits = "SELECT count(*) AS n FROM sqlite_master";
+    let none = client.act(&world.id, "run", vec![visits.into()]).await.unwrap();
+    assert_eq!(none, rows(&[&[("n", 0.into())]]));
+    assert_eq!(client.info(&world.id).unwrap().key, Key::new(["k"]));
+    world.sql("SELECT 1").await.unwrap();
+    let db = client.db(&world.id, None).unwrap();
+    let counted = db.execute("SELECT count(*) AS n FROM visits", vec![]).await.unwrap();
+    assert_eq!(counted.first().and_then(|row| row.get("n")), Some(&1.into()));
+    assert!(client.conn(&world.id, "nobody").is_none());
+    let unknown = client.act(&ActorId::from_bits(1), "run", vec![]).await.unwrap_err();
+    assert!(unknown.is("actor", "not_found"), "{unknown}");
+    drop(world);
+    let gone = client.act(&ActorId::from_bits(1), "run", vec![]).await.unwrap_err();
+    assert!(
+        gone.is("guard", "service_unavailable") || gone.is("actor", "not_found"),
+        "{gone}"
+    );
+}
