@@ -1,5 +1,5 @@
 #!/bin/sh
-# Previews and the inspector in headless Chromium. Screenshots go to target/browser/.
+# Previews, the inspector and stock clients in headless Chromium. Screenshots go to target/browser/.
 #
 #   tests/browser.sh [AGENTOS]      the binary to test, target/release/agentos unless given
 #

@@ -1,22 +1,25 @@
-// Previews and the inspector in a browser. Usage: node run.mjs AGENTOS PROBE.WASM SCREENSHOTS [CHROMIUM]
+// Previews, the inspector and stock clients in a browser. Usage: node run.mjs AGENTOS PROBE.WASM SCREENSHOTS [CHROMIUM]
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { cable, listed, site, stranger } from "./clients.mjs";
 import { actor, serveSite, start } from "./server.mjs";
 
 const [binary, program, shots, browserPath = "/usr/bin/chromium"] = process.argv.slice(2);
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
+  "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
 const PATIENCE = 30_000;
 
 mkdirSync(shots, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), "agentos-chromium-"));
-const server = await start(binary);
+const pages = await site();
+const origin = (host) => `http://${host}.test:${pages.port}`;
+const server = await start(binary, `[cors]\norigins = ["${origin("app")}"]\n`);
 const browser = await chromium.launchPersistentContext(profile, { executablePath: browserPath, headless: true, args: FLAGS, viewport: { width: 1200, height: 800 } });
 browser.setDefaultTimeout(PATIENCE);
 
@@ -147,8 +150,14 @@ try {
   console.log("ok: previews in both forms, with hot reload");
   await inspector(vm);
   console.log("ok: the inspector");
+  const way = await cable(server.url);
+  await listed(browser, origin("app"), way.url, way.cut);
+  await stranger(browser, origin("other"), way.url);
+  way.stop();
+  console.log("ok: stock clients on a page of a listed origin");
 } finally {
   await browser.close();
   await server.stop();
+  await pages.stop();
   rmSync(profile, { recursive: true, force: true });
 }

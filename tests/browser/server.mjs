@@ -1,14 +1,23 @@
 // A server under test, and its VM with a development server inside.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Starts `agentos serve` and waits for its first two lines. A data directory that is given stays when it has ended. */
-export async function start(binary, { data: kept, listen = "127.0.0.1:0" } = {}) {
+/**
+ * Starts `agentos serve` and waits for its first two lines. A data directory that is given stays when it has ended; `config` is
+ * the text of a configuration file.
+ */
+export async function start(binary, { data: kept, listen = "127.0.0.1:0", config } = {}) {
   const data = kept ?? mkdtempSync(join(tmpdir(), "agentos-browser-"));
-  const child = spawn(binary, ["serve", "--data", data, "--listen", listen], { stdio: ["ignore", "pipe", "inherit"] });
+  const options = ["serve", "--data", data, "--listen", listen];
+  const file = `${data}.toml`;
+  if (config) {
+    writeFileSync(file, config);
+    options.push("--config", file);
+  }
+  const child = spawn(binary, options, { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const read = async (words) => {
     const { value, done } = await lines.next();
@@ -21,6 +30,7 @@ export async function start(binary, { data: kept, listen = "127.0.0.1:0" } = {})
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await ended;
+    rmSync(file, { force: true });
     if (!kept) rmSync(data, { recursive: true, force: true });
   };
   return { url, inspector, stop };

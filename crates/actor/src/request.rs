@@ -43,6 +43,8 @@ pub struct ConnectRequest {
     pub peer: Option<IpAddr>,
     /// How many actors stand in the chain of calls that led here.
     pub depth: u32,
+    /// Whether requests are delivered while the actor starts and stops, instead of being held until it is ready.
+    pub skip_ready_wait: bool,
 }
 
 impl ConnectRequest {
@@ -54,6 +56,7 @@ impl ConnectRequest {
             request: None,
             peer: None,
             depth: 0,
+            skip_ready_wait: false,
         }
     }
 
@@ -68,6 +71,14 @@ impl ConnectRequest {
     #[must_use]
     pub fn request(mut self, request: RequestInfo) -> Self {
         self.request = Some(Arc::new(request));
+        self
+    }
+
+    /// The same connection, whose requests are delivered while the actor stops, and while it starts once it has said that it
+    /// can be asked ([`ActorContext::serve_early`](crate::ActorContext::serve_early)).
+    #[must_use]
+    pub const fn skip_ready_wait(mut self, skip: bool) -> Self {
+        self.skip_ready_wait = skip;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::capture::{Capture, Tap};
 use crate::error::Result;
-use crate::process::{ProcessControl, Signal, Spawn, Stream};
+use crate::process::{ProcessControl, Signal, Spawn, Stream, TimingMitigation};
 use crate::stream;
 use crate::vm::AgentOs;
 use agentos_kernel::clock::Clock;
@@ -117,6 +117,12 @@ impl Exec {
     /// Ends the command once it has computed for this long; see [`Spawn::cpu_time`].
     pub fn cpu_time(mut self, time: Duration) -> Self {
         self.spawn = self.spawn.cpu_time(time);
+        self
+    }
+
+    /// What the command may learn from its clocks about the time that it takes; see [`TimingMitigation`].
+    pub fn timing_mitigation(mut self, mitigation: TimingMitigation) -> Self {
+        self.spawn = self.spawn.timing_mitigation(mitigation);
         self
     }
 

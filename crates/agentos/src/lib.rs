@@ -64,7 +64,9 @@ pub use http;
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
 pub use permissions::{Explanation, GuardExplanation, Permissions, PolicyInput};
-pub use process::{Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream};
+pub use process::{
+    Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream, TimingMitigation,
+};
 pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;
 pub use software::{Preparation, commands};

@@ -92,6 +92,18 @@ pub struct Output {
     pub data: Bytes,
 }
 
+/// Whether a process can measure how long it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TimingMitigation {
+    /// It can: its clocks run.
+    #[default]
+    Off,
+    /// It cannot: its clocks stand still while it computes and run while it waits, so that they fall behind by the time that it
+    /// has computed. Its CPU times are 0. What it starts is treated alike. `docs/actions.md` says what remains.
+    Freeze,
+}
+
 /// A process about to be started; made by [`AgentOs::spawn`].
 #[derive(Debug)]
 pub struct Spawn {
@@ -101,6 +113,7 @@ pub struct Spawn {
     pub(crate) cwd: Option<String>,
     pub(crate) no_input: bool,
     pub(crate) cpu_time: Option<Duration>,
+    pub(crate) timing: TimingMitigation,
 }
 
 impl AgentOs {
@@ -115,6 +128,7 @@ impl AgentOs {
             cwd: None,
             no_input: false,
             cpu_time: None,
+            timing: TimingMitigation::Off,
         }
     }
 }
@@ -146,6 +160,13 @@ impl Spawn {
     #[must_use]
     pub fn cpu_time(mut self, time: Duration) -> Self {
         self.cpu_time = Some(time);
+        self
+    }
+
+    /// What the process may learn from its clocks about the time that it takes; its descendants the same.
+    #[must_use]
+    pub fn timing_mitigation(mut self, mitigation: TimingMitigation) -> Self {
+        self.timing = mitigation;
         self
     }
 
@@ -213,6 +234,7 @@ impl Spawn {
             search_path: true,
             cwd: Some(cwd.as_bytes().to_vec()),
             credentials: Some(agentos_kernel::cred::Credentials::user()),
+            freeze_clocks: self.timing == TimingMitigation::Freeze,
             ..SpawnRequest::default()
         })
     }

@@ -78,6 +78,7 @@ async fn open(
     let info = router.resolve(&exchange.peer, &target.address).await?;
     exchange.actor = Some(specifier(&info));
     let request = router.connect_request(exchange, Transport::Http, params, &target.path);
+    let request = request.skip_ready_wait(target.skip_ready_wait);
     let connected = router.registry.connect(&info.id, request).await;
     let connection = connected.inspect_err(|error| router.count_refusal(&exchange.peer, error))?;
     Ok((connection, upload.finish().await?))

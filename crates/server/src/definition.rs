@@ -3,6 +3,7 @@
 use crate::config::InvalidConfig;
 use crate::hooks::{self, Hooks, VmHooks};
 use crate::options::{OptionsRequest, VmOptions};
+use crate::secrets::SecretSource;
 use crate::session::{NoSessions, SessionLayer};
 use agentos::Limits;
 use agentos_actor::{ActorOptions, BoxFuture, Failure};
@@ -25,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) preview_host: Option<String>,
     pub(crate) preview_path_sandbox: bool,
     pub(crate) db: bool,
+    pub(crate) secret_source: SecretSource,
 }
 
 type MakeOptions = dyn Fn(OptionsRequest) -> BoxFuture<'static, Result<VmOptions, Failure>> + Send + Sync;
@@ -48,6 +50,7 @@ pub struct VmDefinitionBuilder {
     preview_host: Option<String>,
     preview_path_sandbox: bool,
     db: bool,
+    secret_source: SecretSource,
 }
 
 impl VmDefinition {
@@ -61,6 +64,7 @@ impl VmDefinition {
             preview_host: None,
             preview_path_sandbox: true,
             db: false,
+            secret_source: SecretSource::default(),
         }
     }
 
@@ -177,6 +181,14 @@ impl VmDefinitionBuilder {
         self
     }
 
+    /// Where the values of [`client_secrets`](VmOptions::client_secrets) come from; variables of the host's environment that begin
+    /// with `AGENTOS_SECRET_` unless set.
+    #[must_use]
+    pub fn secret_source(mut self, source: SecretSource) -> Self {
+        self.secret_source = source;
+        self
+    }
+
     /// Checks everything that can be known now.
     ///
     /// # Errors
@@ -216,6 +228,7 @@ impl VmDefinitionBuilder {
             preview_host: self.preview_host,
             preview_path_sandbox: self.preview_path_sandbox,
             db: self.db,
+            secret_source: self.secret_source,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod actions;
 mod audit;
+mod collector;
 mod config;
 mod definition;
 mod embedded;
@@ -14,6 +15,7 @@ mod machine;
 mod options;
 mod registry;
 mod running;
+mod secrets;
 mod serve;
 mod session;
 mod shapes;
@@ -39,6 +41,7 @@ pub use logs::{LogFormat, init as init_logs, init_with_traces};
 pub use options::{OptionsRequest, Persist, VmOptions};
 pub use registry::{Registry, RegistryBuilder, ServerError};
 pub use running::Running;
+pub use secrets::{SecretRequest, SecretSource, SecretText};
 pub use serve::{DEFAULT_NAME, ServeError, serve, start};
 pub use session::{DeclaredAgent, DeclaredAgents, NoSessions, SESSION_ACTIONS, SessionLayer};
 pub use shapes::limit_warning;

@@ -32,6 +32,7 @@ pub struct VmOptions {
     persist: Persist,
     persist_given: bool,
     mounts: Vec<String>,
+    pub(crate) client_secrets: Arc<[String]>,
 }
 
 impl Default for VmOptions {
@@ -42,6 +43,7 @@ impl Default for VmOptions {
             persist: Persist::Paths(vec![HOME.to_owned()]),
             persist_given: false,
             mounts: Vec::new(),
+            client_secrets: Arc::default(),
         }
     }
 }
@@ -105,6 +107,14 @@ impl VmOptions {
     pub fn mount(mut self, mount: Mount) -> Self {
         self.mounts.push(mount.guest().to_owned());
         self.builder = self.builder.mount(mount);
+        self
+    }
+
+    /// Secrets of the host that clients may refer to in environments (`clientSecrets`); none unless set. Where their values come
+    /// from is the definition's [`secret_source`](crate::VmDefinitionBuilder::secret_source).
+    #[must_use]
+    pub fn client_secrets<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.client_secrets = names.into_iter().map(Into::into).collect();
         self
     }
 

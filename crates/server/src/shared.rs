@@ -144,6 +144,17 @@ impl Shared {
         }
     }
 
+    /// The secrets that clients of one VM may refer to, if that is known without booting it.
+    pub(crate) fn client_secrets(&self, ctx: &ActorContext) -> Option<Vec<String>> {
+        if let Some(machine) = self.machine(ctx.actor_id()) {
+            return Some(machine.secrets.allowed().to_vec());
+        }
+        match &self.plan.options {
+            OptionsSource::Fixed(options) => Some(options.client_secrets.to_vec()),
+            OptionsSource::PerVm(_) => None,
+        }
+    }
+
     /// The policy of one VM, which need not be booted.
     pub(crate) async fn permissions(&self, ctx: &ActorContext, input: Value) -> Result<Permissions, Failure> {
         if let Some(machine) = self.machine(ctx.actor_id()) {

@@ -1,16 +1,17 @@
 //! Traces for OpenTelemetry.
 //!
 //! If `OTEL_EXPORTER_OTLP_ENDPOINT` (or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) is set, the spans of this process are sent there,
-//! as OTLP over HTTP; the other variables of OpenTelemetry's specification for exporters apply, too. The gateway's span of each
+//! as OTLP over HTTP or HTTPS; the other variables of OpenTelemetry's specification for exporters apply, too. The gateway's span of each
 //! request continues the trace that the client's `traceparent` (W3C) names. Spans hold templates of routes, never targets, so
 //! that no token reaches a collector.
 //!
 //! The exporter's thread has no runtime and the exporter's HTTP client needs one; [`OnRuntime`] brings the two together.
 
+use crate::collector::{self, Collector};
 use agentos_gateway::OnSpan;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -22,20 +23,20 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 /// What sends the spans of this process, once there is such a thing.
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
+/// Where the environment names a collector, the more specific variable first.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
 /// Begins to send spans, to `endpoint` or to where the environment says. `None` if neither says anything, or outside of a
 /// runtime.
 pub(crate) fn start(endpoint: Option<&str>) -> Option<Tracer> {
-    let named = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-    let asked = endpoint.is_some()
-        || named
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let handle = Handle::try_current().ok().filter(|_| asked)?;
-    let mut builder = SpanExporter::builder().with_http();
-    if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint);
-    }
-    let exporter = match builder.build() {
+    let given = collector::variable(ENDPOINTS);
+    let (name, address) = match (endpoint, &given) {
+        (Some(endpoint), _) => ("the collector", endpoint),
+        (None, Some((name, address))) => (*name, address.as_str()),
+        (None, None) => return None,
+    };
+    let handle = Handle::try_current().ok()?;
+    let exporter = match exporter(name, address, endpoint) {
         Ok(exporter) => Arc::new(exporter),
         Err(error) => {
             // There is no log yet.
@@ -52,6 +53,18 @@ pub(crate) fn start(endpoint: Option<&str>) -> Option<Tracer> {
         .build();
     let tracer = provider.tracer("agentos");
     PROVIDER.set(provider).ok().map(|()| tracer)
+}
+
+/// What sends to `address`, which `name` names; a `given` one is taken as it is, one of the environment as the specification says.
+fn exporter(name: &str, address: &str, given: Option<&str>) -> Result<SpanExporter, String> {
+    collector::check(name, address)?;
+    let mut builder = SpanExporter::builder()
+        .with_http()
+        .with_http_client(Collector::from_environment()?);
+    if let Some(given) = given {
+        builder = builder.with_endpoint(given);
+    }
+    builder.build().map_err(|error| error.to_string())
 }
 
 /// Sends what has not been sent yet. Takes a few seconds if the collector does not answer.

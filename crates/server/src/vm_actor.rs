@@ -9,6 +9,7 @@ use crate::audit::AuditTrail;
 use crate::errors::{from_sdk, from_store};
 use crate::machine::{CronExecutor, Durable, Emit, Machine};
 use crate::options::Persist;
+use crate::secrets::Secrets;
 use crate::session::SESSION_ACTIONS;
 use crate::shared::{Shared, warn};
 use crate::vm_limits;
@@ -57,6 +58,12 @@ impl VmActors {
             let trail = Arc::clone(&trail);
             move |error| trail.storage_failed(error)
         });
+        let secrets = Secrets::new(
+            self.0.plan.secret_source.clone(),
+            Arc::clone(&options.client_secrets),
+            ctx.key().clone(),
+            ctx.actor_id().clone(),
+        );
         // What is created and destroyed is the actor; this is one boot of it.
         let builder = options.builder.quota(quota).audit_life(false);
         let builder = durable.mount(builder, &paths, all).map_err(|errno| {
@@ -70,7 +77,8 @@ impl VmActors {
             let ctx = ctx.clone();
             Emit::new(move |event| ctx.emit(event))
         };
-        let machine = Arc::new(Machine::new(vm, durable, self.0.limits.max_outgoing_message_size, emit));
+        let most_outgoing = self.0.limits.max_outgoing_message_size;
+        let machine = Arc::new(Machine::new(vm, durable, secrets, most_outgoing, emit));
         self.0.booted(ctx.actor_id(), &machine);
         trail.life("security.vm.booted");
         ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);

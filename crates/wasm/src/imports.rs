@@ -141,24 +141,40 @@ pub(crate) async fn wait<E: GuestError>(
     let mut scratch = Scratch::default();
     let mut answer = None;
     poll_fn(move |task| {
-        let waker = task.waker();
-        loop {
-            match ready!(caller.data().process.gate(Some(waker))) {
-                Gate::Die => return Poll::Ready(Err(Unwind::Killed.into())),
-                Gate::Run => {}
-            }
-            if let Some(answer) = answer {
-                return Poll::Ready(Ok(answer));
-            }
-            let result = ready!(step(&mut caller, &mut scratch, |cx| call(cx, waker)));
-            let number = number(caller.data(), result);
-            if !caller.data().process.should_yield() {
-                return Poll::Ready(Ok(number));
-            }
-            answer = Some(number);
+        let polled = try_once(&mut caller, &mut scratch, &mut answer, task.waker(), &mut call);
+        // Its clocks, if they stand still while it computes, run as long as it waits.
+        match polled {
+            Poll::Pending => caller.data().process.begins_to_wait(),
+            Poll::Ready(_) => caller.data().process.has_waited(),
         }
+        polled
     })
     .await
+}
+
+/// One attempt of [`wait`]; `answer` is what the call has answered already.
+fn try_once<E: GuestError>(
+    caller: &mut Caller<'_, State>,
+    scratch: &mut Scratch,
+    answer: &mut Option<u32>,
+    waker: &Waker,
+    call: &mut impl FnMut(&mut Cx<'_>, &Waker) -> Poll<Result<(), E>>,
+) -> Poll<wasmtime::Result<u32>> {
+    loop {
+        match ready!(caller.data().process.gate(Some(waker))) {
+            Gate::Die => return Poll::Ready(Err(Unwind::Killed.into())),
+            Gate::Run => {}
+        }
+        if let Some(answer) = *answer {
+            return Poll::Ready(Ok(answer));
+        }
+        let result = ready!(step(caller, scratch, |cx| call(cx, waker)));
+        let number = number(caller.data(), result);
+        if !caller.data().process.should_yield() {
+            return Poll::Ready(Ok(number));
+        }
+        *answer = Some(number);
+    }
 }
 
 /// Lends memory and state to one step of an import.

@@ -9,7 +9,7 @@ use super::conn::Conn;
 use crate::clock::timeout;
 use crate::error::{action_aborted, action_not_found, action_timed_out};
 use crate::hooks::{Panicked, catch, hook};
-use crate::lifecycle::{Cell, Work};
+use crate::lifecycle::{Cell, Entry, Work};
 use crate::{ActionCall, ActionKind, ActorContext, Failure, HookContext, RawBody, RawSocket};
 
 /// Runs an action of a connection: `on_before_action`, then the action itself.
@@ -43,7 +43,7 @@ pub(super) async fn raw_request(
     conn: &Conn,
     request: http::Request<RawBody>,
 ) -> Result<http::Response<RawBody>, ActorError> {
-    let work = conn.cell().work(0, false).await?;
+    let work = conn.cell().work(0, entry(conn, false)).await?;
     let context = work.awake.context.at_depth(conn.depth());
     let answer = catch(async { work.awake.instance.raw_request(context, conn.clone(), request).await });
     let cut_off = work.awake.cut_off.clone();
@@ -64,7 +64,7 @@ pub(super) async fn raw_request(
 
 /// Has the awake actor serve a raw socket.
 pub(super) async fn raw_socket(conn: &Conn, socket: RawSocket) -> Result<(), ActorError> {
-    let work = conn.cell().work(0, false).await?;
+    let work = conn.cell().work(0, entry(conn, false)).await?;
     let context = work.awake.context.at_depth(conn.depth());
     tokio::select! {
         biased;
@@ -72,6 +72,15 @@ pub(super) async fn raw_socket(conn: &Conn, socket: RawSocket) -> Result<(), Act
             publish(served, "websocket")
         }
         () = work.awake.cut_off.cancelled() => Err(action_aborted("websocket")),
+    }
+}
+
+/// When work of a connection may go ahead; `reading` says that it only looks.
+fn entry(conn: &Conn, reading: bool) -> Entry {
+    match (conn.0.request.skip_ready_wait, reading) {
+        (true, _) => Entry::AtOnce,
+        (false, true) => Entry::Reading,
+        (false, false) => Entry::Ready,
     }
 }
 
@@ -101,8 +110,13 @@ impl Cell {
 
     async fn act_awake(self: &Arc<Self>, call: ActionCall, depth: u32) -> Result<Value, ActorError> {
         let bytes = call.args.iter().map(Value::size).sum();
-        let during_stop = self.registered.definition.allowed_while_stopping(&call.name);
-        let work = self.work(bytes, during_stop).await.inspect_err(|unready| {
+        let reading = self.registered.definition.allowed_while_stopping(&call.name);
+        let entry = match &call.conn {
+            Some(conn) => entry(conn, reading),
+            None if reading => Entry::Reading,
+            None => Entry::Ready,
+        };
+        let work = self.work(bytes, entry).await.inspect_err(|unready| {
             if let Some(conn) = call.conn.as_ref().filter(|_| unready.overloaded) {
                 conn.overwhelm();
             }

@@ -258,6 +258,13 @@ impl ActorContext {
         self.inner.busy.guard(reason.into())
     }
 
+    /// For `boot`: lets `instance` answer while the boot goes on, for clients that ask for that (`skip-ready-wait`) and for them
+    /// alone. Everybody else waits for the boot. What it then does is part of the boot's generation, and is cut off if the boot
+    /// fails. Outside of a boot this does nothing.
+    pub fn serve_early(&self, instance: Arc<dyn crate::Actor>) {
+        self.inner.cell.serve_early(self.clone(), &self.inner.busy, instance);
+    }
+
     /// Cancelled when the actor stops: work in the background ends then.
     pub fn abort_signal(&self) -> &CancellationToken {
         &self.inner.abort

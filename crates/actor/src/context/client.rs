@@ -18,6 +18,7 @@ use crate::{ActionCall, ActorInfo, Conn, ConnectRequest, Transport};
 pub struct Client {
     shared: Weak<Shared>,
     depth: u32,
+    skip_ready_wait: bool,
 }
 
 impl Client {
@@ -25,7 +26,15 @@ impl Client {
         Self {
             shared: Arc::downgrade(shared),
             depth,
+            skip_ready_wait: false,
         }
+    }
+
+    /// The same client, whose calls are delivered while an actor starts or stops; see [`ConnectRequest::skip_ready_wait`].
+    #[must_use]
+    pub const fn skip_ready_wait(mut self) -> Self {
+        self.skip_ready_wait = true;
+        self
     }
 
     /// The id of the actor with this name and key; one is reserved if there is none.
@@ -78,7 +87,9 @@ impl Client {
                 path,
             ));
         }
-        let mut request = ConnectRequest::new(Transport::Internal).params(params);
+        let mut request = ConnectRequest::new(Transport::Internal)
+            .params(params)
+            .skip_ready_wait(self.skip_ready_wait);
         request.depth = self.depth;
         connection::open(&shared, id, request).await?.call(action, args).await
     }

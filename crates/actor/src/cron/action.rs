@@ -123,6 +123,17 @@ impl CronAction {
         Ok(())
     }
 
+    /// The variables of its environment that refer to secrets, with the names of those.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        let env = match self {
+            Self::Exec { env, .. } => Some(env),
+            Self::Session { .. } => None,
+        };
+        env.into_iter()
+            .flatten()
+            .filter_map(|(variable, value)| Some((variable.as_str(), value.get("secret")?.as_str()?)))
+    }
+
     /// The action without what is secret: this is what is stored in clear and what clients are shown.
     #[must_use]
     pub fn public(&self) -> Self {

@@ -6,12 +6,12 @@ use agentos_value::{ActorError, Value};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::cell::{Awake, Cell, CellRef};
+use super::cell::{Awake, Cell, CellRef, Starting};
 use super::machine::{Epoch, Phase};
 use super::{Busy, idle};
 use crate::clock::timeout;
 use crate::hooks::{catch, notify};
-use crate::{ActorContext, Boot, Event, Failure, ShutdownReason};
+use crate::{Actor, ActorContext, Boot, Event, Failure, ShutdownReason};
 
 impl Cell {
     /// Starts the task that boots the actor.
@@ -27,11 +27,19 @@ impl Cell {
         let started = std::time::Instant::now();
         let busy = Busy::new(Arc::clone(&self.shared.clock));
         let abort = CancellationToken::new();
+        let starting = Starting {
+            epoch,
+            busy: Arc::clone(&busy),
+            cut_off: CancellationToken::new(),
+        };
+        let cut_off = starting.cut_off.clone();
+        self.life.lock().starting = Some(starting);
         let booted = tokio::select! {
             biased;
             () = self.destroying.cancelled() => Err(crate::error::not_found()),
-            booted = self.start(epoch, &busy, &abort) => booted,
+            booted = self.start(epoch, &busy, (&abort, &cut_off)) => booted,
         };
+        self.end_of_early(booted.is_err(), &busy, &cut_off).await;
         match booted {
             Ok(awake) => self.finish_boot(awake, started.elapsed()).await,
             Err(error) => self.fail_boot(epoch, busy, abort, error).await,
@@ -43,7 +51,7 @@ impl Cell {
         self: &Arc<Self>,
         epoch: Epoch,
         busy: &Arc<Busy>,
-        abort: &CancellationToken,
+        (abort, cut_off): (&CancellationToken, &CancellationToken),
     ) -> Result<Awake, ActorError> {
         let slot = self.shared.awake.enter(&self.shared, self).await?;
         self.accept().await.map_err(boot_failed)?;
@@ -81,7 +89,7 @@ impl Cell {
                 return Err(boot_error(text, None));
             }
         };
-        let (busy, cut_off) = (Arc::clone(busy), CancellationToken::new());
+        let (busy, cut_off) = (Arc::clone(busy), cut_off.clone());
         let booted_at_ms = self.shared.clock.now_ms();
         let lease = Mutex::new(Some(lease));
         Ok(Awake {
@@ -92,8 +100,48 @@ impl Cell {
             booted_at_ms,
             cut_off,
             lease,
-            _slot: slot,
+            _slot: Some(slot),
         })
+    }
+
+    /// Lets an instance that starts answer those who do not want to wait until it has.
+    pub(crate) fn serve_early(&self, context: ActorContext, busy: &Arc<Busy>, instance: Arc<dyn Actor>) {
+        let mut life = self.life.lock();
+        let own = life
+            .starting
+            .as_ref()
+            .filter(|starting| Arc::ptr_eq(&starting.busy, busy));
+        let Some((epoch, cut_off)) = own.map(|starting| (starting.epoch, starting.cut_off.clone())) else {
+            return;
+        };
+        life.early = Some(Arc::new(Awake {
+            instance,
+            context,
+            busy: Arc::clone(busy),
+            epoch,
+            booted_at_ms: self.shared.clock.now_ms(),
+            cut_off,
+            lease: Mutex::new(None),
+            _slot: None,
+        }));
+        drop(life);
+        self.changed.send_replace(());
+    }
+
+    /// From here on there is no early instance: it is the real one, or it has failed and what it does is cut off.
+    async fn end_of_early(&self, failed: bool, busy: &Arc<Busy>, cut_off: &CancellationToken) {
+        let early = {
+            let mut life = self.life.lock();
+            life.starting = None;
+            life.early.take()
+        };
+        if failed && early.is_some() {
+            cut_off.cancel();
+            let patience = self.shared.limits.hook_timeout;
+            if timeout(&*self.shared.clock, patience, busy.drained()).await.is_err() {
+                tracing::error!(target: "agentos::actor", actor = %self.identity.id, "work of an actor that did not boot goes on");
+            }
+        }
     }
 
     async fn finish_boot(self: &Arc<Self>, awake: Awake, took: std::time::Duration) {

@@ -47,6 +47,10 @@ pub(super) struct Life {
     pub(super) machine: Machine,
     /// The instance, while it is ready or stopping.
     pub(super) awake: Option<Arc<Awake>>,
+    /// The boot that is under way.
+    pub(super) starting: Option<Starting>,
+    /// An instance that starts and answers already who does not want to wait.
+    pub(super) early: Option<Arc<Awake>>,
     /// Calls that wait for the actor to be awake, and the bytes of their arguments.
     pub(super) waiting: usize,
     pub(super) waiting_bytes: usize,
@@ -58,6 +62,13 @@ pub(super) struct Life {
     pub(super) boot_abandoned: bool,
     /// The last boot that failed, and why.
     pub(super) failed: Option<(Epoch, ActorError)>,
+}
+
+/// What belongs to a boot before there is an instance.
+pub(super) struct Starting {
+    pub(super) epoch: Epoch,
+    pub(super) busy: Arc<Busy>,
+    pub(super) cut_off: CancellationToken,
 }
 
 /// One generation of an actor.
@@ -72,7 +83,7 @@ pub(crate) struct Awake {
     /// Its share of the open store, until it has stopped.
     pub(super) lease: Mutex<Option<StoreLease>>,
     /// Its place among the actors that may be awake.
-    pub(super) _slot: AwakeSlot,
+    pub(super) _slot: Option<AwakeSlot>,
 }
 
 impl Cell {
@@ -94,6 +105,8 @@ impl Cell {
             life: Mutex::new(Life {
                 machine: Machine::asleep(),
                 awake: None,
+                starting: None,
+                early: None,
                 waiting: 0,
                 waiting_bytes: 0,
                 grace: false,

@@ -15,4 +15,4 @@ pub use busy::KeepAwake;
 pub(crate) use cell::{Awake, Cell, CellRef};
 pub use machine::Phase;
 pub(crate) use stop::Cause;
-pub(crate) use work::{Work, too_many_awake};
+pub(crate) use work::{Entry, Work, too_many_awake};

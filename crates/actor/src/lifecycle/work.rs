@@ -30,6 +30,18 @@ impl Drop for Work {
 /// A pause after a failed boot that nobody waits out if the storage was the reason.
 const LONG: Duration = Duration::from_secs(1);
 
+/// When work may go ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// When the actor is ready.
+    Ready,
+    /// Also between the announcement of a shutdown and its teardown.
+    Reading,
+    /// As soon as there is an instance that can be asked, while it starts and while it stops, too (`skip-ready-wait` of
+    /// clients).
+    AtOnce,
+}
+
 enum Step {
     Go(Work),
     Wait(Epoch),
@@ -38,23 +50,25 @@ enum Step {
 }
 
 impl Cell {
-    /// Waits until the actor is awake. `bytes` is what the waiting work holds; `during_stop` admits it to an actor that
-    /// has announced its shutdown.
+    /// Waits until the actor is awake, or as `entry` says. `bytes` is what the waiting work holds.
     ///
     /// # Errors
     /// `guard/service_unavailable` if it takes too long, if too much waits already or if the registry drains; the error
     /// of the boot; `actor/not_found` if the actor is destroyed.
-    pub(crate) async fn work(self: &Arc<Self>, bytes: usize, during_stop: bool) -> Result<Work, Unready> {
+    pub(crate) async fn work(self: &Arc<Self>, bytes: usize, entry: Entry) -> Result<Work, Unready> {
+        if let Some(work) = self.between(entry) {
+            return Ok(work);
+        }
         if self.shared.is_draining() {
             return Err(refused(draining()));
         }
-        let first = match self.step(None, during_stop) {
+        let first = match self.step(None, entry) {
             Step::Go(work) => return Ok(work),
             Step::Give(error) => return Err(refused(error)),
             wait => wait,
         };
         let _waiting = Waiting::begin(self, bytes)?;
-        let wait = self.wait(first, during_stop);
+        let wait = self.wait(first, entry);
         match timeout(&*self.shared.clock, self.shared.limits.wake_timeout, wait).await {
             Ok(result) => result.map_err(refused),
             Err(_) => Err(overloaded("The actor did not become ready in time.")),
@@ -67,13 +81,13 @@ impl Cell {
         self.shared.tasks.spawn_on(
             async move {
                 // Whoever needs the actor learns the error; here nobody does.
-                let _ = cell.work(0, false).await;
+                let _ = cell.work(0, Entry::Ready).await;
             },
             &self.shared.runtime,
         );
     }
 
-    async fn wait(self: &Arc<Self>, first: Step, during_stop: bool) -> Result<Work, ActorError> {
+    async fn wait(self: &Arc<Self>, first: Step, entry: Entry) -> Result<Work, ActorError> {
         let mut changes = self.changed.subscribe();
         let mut step = first;
         loop {
@@ -83,7 +97,10 @@ impl Cell {
             };
             // In this order: what changes after the look is waited for below, and nothing is missed.
             changes.borrow_and_update();
-            step = self.step(seen, during_stop);
+            step = match self.between(entry) {
+                Some(work) => Step::Go(work),
+                None => self.step(seen, entry),
+            };
             match step {
                 Step::Go(work) => return Ok(work),
                 Step::Give(error) => return Err(error),
@@ -97,8 +114,25 @@ impl Cell {
         }
     }
 
+    /// A permit for an instance that starts and can be asked already, or that stops and can still be asked.
+    fn between(self: &Arc<Self>, entry: Entry) -> Option<Work> {
+        if entry != Entry::AtOnce {
+            return None;
+        }
+        let life = self.life.lock();
+        let awake = match life.machine.phase() {
+            Phase::Booting => life.early.as_ref(),
+            Phase::Stopping => life.awake.as_ref(),
+            _ => None,
+        };
+        // What is cut off takes nothing new.
+        awake
+            .filter(|awake| !awake.cut_off.is_cancelled())
+            .map(|awake| self.permit(awake))
+    }
+
     /// One look at the machine. `seen` is the boot that the caller has waited for.
-    fn step(self: &Arc<Self>, seen: Option<Epoch>, during_stop: bool) -> Step {
+    fn step(self: &Arc<Self>, seen: Option<Epoch>, entry: Entry) -> Step {
         let now = self.shared.clock.now_ms();
         let mut life = self.life.lock();
         if life.machine.phase() == Phase::Failed
@@ -109,7 +143,7 @@ impl Cell {
         }
         if life.machine.phase() == Phase::Stopping
             && life.grace
-            && during_stop
+            && entry == Entry::Reading
             && let Some(awake) = &life.awake
         {
             return Step::Go(self.permit(awake));

@@ -12,7 +12,7 @@ use super::PreviewGrant;
 use crate::clock::timeout;
 use crate::error::service_unavailable;
 use crate::hooks::catch;
-use crate::lifecycle::Work;
+use crate::lifecycle::{Entry, Work};
 use crate::registry::Shared;
 use crate::{BoxFuture, ByteStream, Failure};
 
@@ -39,7 +39,7 @@ impl std::fmt::Debug for PortStream {
 /// Wakes the actor and connects to the port.
 pub(crate) async fn open(shared: &Arc<Shared>, grant: &PreviewGrant) -> Result<PortStream, Failure> {
     let cell = shared.cell(grant.actor_id())?;
-    let work = cell.work(0, false).await?;
+    let work = cell.work(0, Entry::Ready).await?;
     let (instance, port) = (Arc::clone(&work.awake.instance), grant.port());
     let connect = catch(async move { instance.open_port(port).await });
     let ended = grant.ended();

@@ -48,7 +48,7 @@ pub(crate) async fn send(
         )
         .await?;
     }
-    let work = cell.work(body.size(), false).await?;
+    let work = cell.work(body.size(), crate::lifecycle::Entry::Ready).await?;
     let (_, store) = work.awake.context.parts();
     let (hub, now) = (Arc::clone(store.queues()), cell.shared.clock.now_ms());
     let publish = |failure: Failure| failure.publish("queue send");

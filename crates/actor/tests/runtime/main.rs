@@ -18,5 +18,6 @@ mod lifecycle;
 mod limits;
 mod model;
 mod previews;
+mod ready;
 mod scale;
 mod support;

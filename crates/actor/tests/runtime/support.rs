@@ -1,7 +1,7 @@
 //! A kind of actor that writes down what happens to it and misbehaves on request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentos_actor::{
@@ -28,6 +28,8 @@ pub struct Inner {
     /// The action `wait` takes one permit.
     pub wait_gate: Semaphore,
     pub booted: AtomicUsize,
+    /// Boots let clients in who do not want to wait.
+    early: AtomicBool,
     /// Called at each step, with what is written down.
     pub at_step: Mutex<Option<AtStep>>,
 }
@@ -64,8 +66,14 @@ impl Probe {
             boot_gate: boots.map(Semaphore::new),
             wait_gate: Semaphore::new(0),
             booted: AtomicUsize::new(0),
+            early: AtomicBool::new(false),
             at_step: Mutex::new(None),
         }))
+    }
+
+    /// Lets clients in who do not want to wait, as soon as a boot begins.
+    pub fn serve_early(&self) {
+        self.0.early.store(true, Ordering::Relaxed);
     }
 
     pub fn note(&self, what: impl Into<String>) {
@@ -138,6 +146,9 @@ impl ActorDefinition for Probe {
 
     fn boot<'a>(&'a self, ctx: ActorContext, boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
         Box::pin(async move {
+            if self.0.early.load(Ordering::Relaxed) {
+                ctx.serve_early(Arc::new(self.clone()));
+            }
             if let Some(gate) = &self.0.boot_gate {
                 gate.acquire().await.map_err(Failure::internal)?.forget();
             }

@@ -1,16 +1,11 @@
 //! A filesystem of which one call fails.
 
 use agentos::Errno;
-use agentos::vfs::{
-    Attr, Blob, DirEntry, Features, Filesystem, FsQuota, Jump, MemoryFs, Mode, NewNode, RenameFlags, SeekTarget,
-    SetAttr, StatFs, XattrMode,
-};
+use agentos::vfs::{Blob, Features, Filesystem, FsQuota, MemoryFs, Mode, SetAttr};
 use agentos_kernel::Result;
 use agentos_kernel::clock::{Clock, Instant, Timestamp};
-use agentos_kernel::id::{Ino, Pid};
+use agentos_kernel::id::Ino;
 use agentos_kernel::limits::Counter;
-use bytes::Bytes;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -99,16 +94,12 @@ impl FaultyFs {
             _ => Ok(()),
         }
     }
-}
 
-/// Methods that pass on unless their turn has come.
-macro_rules! pass {
-    ($(fn $name:ident(&self $(, $argument:ident: $kind:ty)*) -> $result:ty;)*) => {
-        $(fn $name(&self $(, $argument: $kind)*) -> Result<$result> {
-            self.step()?;
-            self.inner.$name($($argument),*)
-        })*
-    };
+    /// Passes a call on, unless its turn has come.
+    fn counted<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.step()?;
+        call()
+    }
 }
 
 impl Filesystem for FaultyFs {
@@ -140,39 +131,5 @@ impl Filesystem for FaultyFs {
         self.inner.now()
     }
 
-    pass! {
-        fn lookup(&self, dir: Ino, name: &[u8]) -> Attr;
-        fn parent(&self, dir: Ino) -> Ino;
-        fn getattr(&self, ino: Ino) -> Attr;
-        fn setattr(&self, ino: Ino, set: &SetAttr) -> Attr;
-        fn readlink(&self, ino: Ino) -> Vec<u8>;
-        fn create(&self, dir: Ino, name: &[u8], node: &NewNode) -> Attr;
-        fn mkdir(&self, dir: Ino, name: &[u8], node: &NewNode) -> Attr;
-        fn symlink(&self, dir: Ino, name: &[u8], target: &[u8], node: &NewNode) -> Attr;
-        fn link(&self, ino: Ino, dir: Ino, name: &[u8]) -> Attr;
-        fn create_unnamed(&self, node: &NewNode) -> Attr;
-        fn unlink(&self, dir: Ino, name: &[u8]) -> ();
-        fn rmdir(&self, dir: Ino, name: &[u8]) -> ();
-        fn rename(&self, dir: Ino, name: &[u8], to_dir: Ino, to_name: &[u8], flags: RenameFlags) -> ();
-        fn readdir(&self, dir: Ino, position: u64, emit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> ();
-        fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> usize;
-        fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> usize;
-        fn append(&self, ino: Ino, data: &[u8]) -> (usize, u64);
-        fn touch(&self, ino: Ino) -> ();
-        fn seek(&self, ino: Ino, offset: u64, target: SeekTarget) -> u64;
-        fn allocate(&self, ino: Ino, offset: u64, len: u64, keep_size: bool, punch: bool) -> ();
-        fn retain(&self, ino: Ino) -> ();
-        fn fsync(&self, ino: Ino, data_only: bool) -> ();
-        fn sync(&self) -> ();
-        fn statfs(&self) -> StatFs;
-        fn getxattr(&self, ino: Ino, name: &[u8]) -> Vec<u8>;
-        fn setxattr(&self, ino: Ino, name: &[u8], value: &[u8], mode: XattrMode) -> ();
-        fn listxattr(&self, ino: Ino) -> Vec<Vec<u8>>;
-        fn removexattr(&self, ino: Ino, name: &[u8]) -> ();
-        fn name_of(&self, ino: Ino) -> (Ino, Vec<u8>);
-        fn readlink_for(&self, ino: Ino, caller: Pid) -> Vec<u8>;
-        fn jump(&self, ino: Ino, caller: Pid) -> Option<Jump>;
-        fn generate(&self, ino: Ino, caller: Pid) -> Option<Bytes>;
-        fn may_inspect(&self, ino: Ino, caller: Pid) -> ();
-    }
+    agentos_kernel::pass_filesystem_calls!(counted);
 }

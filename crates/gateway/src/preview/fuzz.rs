@@ -1,7 +1,7 @@
 //! The rules for heads under arbitrary bytes; for the fuzz targets.
 
-use super::address::{Form, Match, PreviewHost, read};
-use super::{request, response};
+use super::address::{Address, Form, Match, PreviewHost, read};
+use super::{location, request, response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 
@@ -42,6 +42,24 @@ fn lines(bytes: &[u8]) -> HeaderMap {
     headers
 }
 
+/// A path that a guest names stays below the preview's prefix.
+fn led(headers: &HeaderMap, address: &Address) {
+    let mut headers = headers.clone();
+    let place = location::Place {
+        address,
+        port: 80,
+        host: None,
+    };
+    location::rewrite(&mut headers, place);
+    for location in headers.get_all(header::LOCATION) {
+        let Ok(location) = std::str::from_utf8(location.as_bytes()) else {
+            continue;
+        };
+        let path = location.starts_with('/') && !location.starts_with("//");
+        assert!(!path || location.starts_with(&address.prefix), "{location}");
+    }
+}
+
 fn asked(target: &str, headers: &HeaderMap) {
     let (mut head, ()) = Request::new(()).into_parts();
     head.headers = headers.clone();
@@ -69,6 +87,7 @@ fn asked(target: &str, headers: &HeaderMap) {
     let Match::Preview(address) = read(&head, target, PreviewHost::parse("preview.test").as_ref()) else {
         return;
     };
+    led(headers, &address);
     let Some(sent) = request::prepare(&head, &address, 80, origin) else {
         return;
     };

@@ -26,6 +26,7 @@ mod exchange;
 mod extension;
 mod fuzz;
 mod limiter;
+mod location;
 mod options;
 mod registry;
 mod request;
@@ -222,6 +223,7 @@ impl PreviewProxy {
             answer = answer => answer?,
         };
         let patience = grant.bounds().idle_timeout.unwrap_or(options.idle_timeout);
+        let port = grant.port();
         let hold = Hold {
             ended,
             silence: activity.silence(patience),
@@ -230,7 +232,12 @@ impl PreviewProxy {
             _grant: grant,
             _slot: slot,
         };
-        self.relay(answer, hold, (head, address.form, websocket), upgrade)
+        let place = location::Place {
+            address,
+            port,
+            host: address::host_of(head),
+        };
+        self.relay(answer, hold, (head, place, websocket), upgrade)
     }
 
     /// Turns the guest's head into the client's.
@@ -238,13 +245,15 @@ impl PreviewProxy {
         &self,
         answer: Answer,
         hold: Hold,
-        (head, form, websocket): (&http::request::Parts, Form, bool),
+        (head, place, websocket): (&http::request::Parts, location::Place<'_>, bool),
         upgrade: hyper::upgrade::OnUpgrade,
     ) -> Result<Reply, Own> {
+        let form = place.address.form;
         let (mut parts, incoming) = answer.response.into_parts();
         if !response::clean(&mut parts, &head.method, form, self.0.options.path_sandbox, websocket) {
             return Err(Own::NoAnswer);
         }
+        location::rewrite(&mut parts.headers, place);
         parts.version = http::Version::HTTP_11;
         parts.extensions.clear();
         self.0.stats.count(Outcome::Answered);

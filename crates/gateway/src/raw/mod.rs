@@ -36,6 +36,7 @@ pub(crate) async fn request(
     exchange.actor = Some(specifier(&info));
     let method = exchange.head.method.clone();
     let request = router.connect_request(exchange, Transport::Http, params, &target.path);
+    let request = request.skip_ready_wait(target.skip_ready_wait);
     let mut headers = request
         .request
         .as_ref()

@@ -38,6 +38,7 @@ impl Router {
                 address: target.address,
                 path: target.path,
                 way,
+                skip_ready_wait: target.skip_ready_wait,
                 admitted,
             };
             return socket::accept(self, exchange, entry).unwrap_or_else(|error| exchange.error(&error));

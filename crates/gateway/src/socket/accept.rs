@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) address: Address,
     pub(crate) path: String,
     pub(crate) way: Way,
+    /// Whether its requests are delivered while the actor starts and stops.
+    pub(crate) skip_ready_wait: bool,
     /// What the gateway's own checks said; a refusal is told on the socket.
     pub(crate) admitted: Result<(), ActorError>,
 }
@@ -62,7 +64,10 @@ pub(crate) fn accept(router: Arc<Router>, exchange: &mut Exchange, entry: Entry)
         Way::Raw => Transport::RawSocket,
     };
     let request = params.map_err(|error| error.to_actor_error());
-    let request = request.map(|params| router.connect_request(exchange, transport, params, &entry.path));
+    let request = request.map(|params| {
+        let request = router.connect_request(exchange, transport, params, &entry.path);
+        request.skip_ready_wait(entry.skip_ready_wait)
+    });
     let (response, upgrade) = handshake.accept();
     let peer = exchange.peer.clone();
     let visitor = Visitor {

@@ -1,8 +1,10 @@
 //! Addresses: direct, query and header form, base paths, and what leads nowhere.
 
 use ::http::Method;
-use agentos_wire::Encoding;
+use agentos_value::Value;
+use agentos_wire::{Encoding, ToClient};
 
+use crate::support::actors::SLOW;
 use crate::support::{http, serve, ws};
 
 const QUERY: &str = "rvt-namespace=default&rvt-method=getOrCreate&rvt-runner=default";
@@ -99,6 +101,53 @@ async fn the_header_form_counts_only_without_a_gateway_path() {
         version: 4,
     };
     assert!(matches!(socket.message().await, agentos_wire::ToClient::Init { actor_id, .. } if actor_id == id));
+}
+
+#[tokio::test]
+async fn who_skips_the_wait_is_answered_while_the_actor_starts() {
+    let server = serve(|gateway| gateway);
+    let address = server.address();
+    let id = http::actor(address, "counter", SLOW).await;
+    let action = format!("/gateway/{id}/action/increment");
+    let body = br#"{"args":[]}"#;
+    let skip = ("x-rivet-skip-ready-wait", "1");
+    let header = http::call(address, Method::POST, &action, &[skip], body).await;
+    assert_eq!(http::json(&header)["output"], 1);
+    let query = format!("/gateway/counter/action/increment?{QUERY}&rvt-key={SLOW}&rvt-skip-ready-wait=true");
+    assert_eq!(
+        http::json(&http::call(address, Method::POST, &query, &[], body).await)["output"],
+        2
+    );
+    let form = [("x-rivet-target", "actor"), ("x-rivet-actor", id.as_str()), skip];
+    let raw = http::call(address, Method::GET, "/request/hello", &form, b"").await;
+    assert_eq!(raw.status(), 418);
+    let protocols = format!("rivet, rivet_target.actor, rivet_actor.{id}, rivet_skip_ready_wait, rivet_encoding.bare");
+    let stream = ws::open(address, "/connect", &protocols).await;
+    let mut socket = ws::Socket {
+        stream,
+        encoding: Encoding::Bare,
+        version: 4,
+    };
+    socket.message().await;
+    socket.act(1, "increment", vec![]).await;
+    assert_eq!(socket.message().await, answer(1, 3));
+    // Who says nothing waits.
+    let mut patient = std::pin::pin!(http::call(address, Method::POST, &action, &[], body));
+    socket.act(2, "increment", vec![]).await;
+    tokio::select! {
+        biased;
+        answered = &mut patient => panic!("{answered:?}"),
+        message = socket.message() => assert_eq!(message, answer(2, 4)),
+    }
+    server.log.open_gate();
+    assert_eq!(http::json(&patient.await)["output"], 5);
+}
+
+fn answer(id: u64, output: i64) -> ToClient {
+    ToClient::Response {
+        id,
+        output: Value::from(output),
+    }
 }
 
 #[tokio::test]

@@ -209,6 +209,34 @@ async fn head_ranges_and_conditions_pass() {
 }
 
 #[tokio::test]
+async fn a_redirect_of_the_guest_stays_in_the_preview() {
+    let house = house();
+    let prefix = format!("/gateway/a1/request/fetch/{TOKEN}");
+    for (rest, answer, expected) in [
+        ("/", "Location: /login?next=%2F", format!("{prefix}/login?next=%2F")),
+        ("", "Location: login", format!("{prefix}/login")),
+        ("/a/b", "Location: http://localhost:8080/x", format!("{prefix}/x")),
+        ("/", "Location: https://other.test/x", "https://other.test/x".to_owned()),
+    ] {
+        let mut guest = house.guest();
+        let serving = async {
+            guest.head().await;
+            guest
+                .write(&format!("HTTP/1.1 302 Found\r\n{answer}\r\nContent-Length: 0\r\n\r\n"))
+                .await;
+        };
+        let (answered, ()) = tokio::join!(house.ask(Form::Path, "GET", rest, ""), serving);
+        assert_eq!(
+            (status(&answered), values(&answered, "location")),
+            (302, vec![expected.as_str()])
+        );
+    }
+    house.canned("HTTP/1.1 302 Found\r\nLocation: http://localhost:8080/x\r\nContent-Length: 0\r\n\r\n");
+    let answered = house.ask(Form::Origin, "GET", "/a", "").await;
+    assert_eq!(values(&answered, "location"), ["/x"]);
+}
+
+#[tokio::test]
 async fn informational_answers_are_for_the_proxy() {
     let house = house();
     house.canned("HTTP/1.1 103 Early\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");

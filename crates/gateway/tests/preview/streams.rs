@@ -95,11 +95,8 @@ async fn trailers_pass_both_ways_without_what_headers_may_not_say() {
 #[tokio::test]
 async fn events_arrive_one_by_one_and_leaving_ends_the_guest() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
     let asked = request(Form::Path, TOKEN, "GET", "/events", "Accept: text/event-stream\r\n");
-    client.write_all(asked.as_bytes()).await.unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(asked).await;
     guest
         .write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         .await;
@@ -132,13 +129,7 @@ async fn fill(stream: &mut DuplexStream) -> usize {
 #[tokio::test]
 async fn a_reader_that_rests_holds_the_writer_back_on_both_ways() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
-    client
-        .write_all(post("Content-Length: 100000000\r\n", "").as_bytes())
-        .await
-        .unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(post("Content-Length: 100000000\r\n", "")).await;
     let sent = fill(&mut client).await;
     assert!(sent < 2 << 20, "{sent}");
     guest
@@ -156,11 +147,8 @@ async fn a_reader_that_rests_holds_the_writer_back_on_both_ways() {
 #[tokio::test]
 async fn the_body_is_asked_for_once_the_guest_takes_it_and_never_for_nothing() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
     let lines = "Expect: 100-continue\r\nContent-Length: 2\r\n";
-    client.write_all(post(lines, "").as_bytes()).await.unwrap();
-    let head = guest.head().await;
+    let (mut client, mut guest, head) = house.asked(post(lines, "")).await;
     assert_eq!(values(&head, "expect"), [""; 0]);
     assert!(until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 100 "));
     client.write_all(b"hi").await.unwrap();
@@ -177,13 +165,7 @@ async fn the_body_is_asked_for_once_the_guest_takes_it_and_never_for_nothing() {
 #[tokio::test]
 async fn a_guest_may_answer_before_it_has_read_the_request() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
-    client
-        .write_all(post("Content-Length: 1000000\r\n", "begin").as_bytes())
-        .await
-        .unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(post("Content-Length: 1000000\r\n", "begin")).await;
     guest
         .write("HTTP/1.1 413 Too much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
         .await;
@@ -194,13 +176,7 @@ async fn a_guest_may_answer_before_it_has_read_the_request() {
 #[tokio::test]
 async fn silence_ends_a_stream_and_every_byte_delays_it() {
     let house = house_with(|options| options.idle_timeout = Duration::from_secs(300));
-    let mut guest = house.guest();
-    let mut client = house.client();
-    client
-        .write_all(request(Form::Path, TOKEN, "GET", "/", "").as_bytes())
-        .await
-        .unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(request(Form::Path, TOKEN, "GET", "/", "")).await;
     guest.write("HTTP/1.1 200 OK\r\n\r\n").await;
     for _ in 0..3 {
         house.clock.advance(Duration::from_secs(299));
@@ -217,13 +193,7 @@ async fn silence_ends_a_stream_and_every_byte_delays_it() {
 #[tokio::test]
 async fn a_revoked_token_ends_what_it_opened() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
-    client
-        .write_all(request(Form::Path, TOKEN, "GET", "/", "").as_bytes())
-        .await
-        .unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(request(Form::Path, TOKEN, "GET", "/", "")).await;
     guest.write("HTTP/1.1 200 OK\r\n\r\nx").await;
     until(&mut client, "x\r\n").await;
     let waiting = house.guest();
@@ -242,13 +212,7 @@ async fn a_revoked_token_ends_what_it_opened() {
 #[tokio::test]
 async fn a_guest_that_says_nothing_is_given_up_but_not_while_it_is_sent_to() {
     let house = house();
-    let mut guest = house.guest();
-    let mut client = house.client();
-    client
-        .write_all(post("Content-Length: 3\r\n", "").as_bytes())
-        .await
-        .unwrap();
-    guest.head().await;
+    let (mut client, mut guest, _) = house.asked(post("Content-Length: 3\r\n", "")).await;
     for _ in 0..2 {
         house.clock.advance(Duration::from_secs(59));
         client.write_all(b"x").await.unwrap();

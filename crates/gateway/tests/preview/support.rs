@@ -175,6 +175,14 @@ impl House {
         ours
     }
 
+    /// A client that has asked, and the guest that has read the head of it.
+    pub async fn asked(&self, request: String) -> (DuplexStream, Guest, String) {
+        let (mut guest, mut client) = (self.guest(), self.client());
+        client.write_all(request.as_bytes()).await.unwrap();
+        let head = guest.head().await;
+        (client, guest, head)
+    }
+
     /// Sends bytes and gives back everything that comes.
     pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.client();

@@ -29,6 +29,7 @@ impl Process {
             image: self.image(),
             limits: self.limits.lock().clone(),
             nice: self.nice.load(Ordering::Acquire),
+            frozen: self.frozen.as_ref().map(|frozen| frozen.for_child(&*kernel.clock)),
         };
         let relation = Relation {
             pgroup: group,

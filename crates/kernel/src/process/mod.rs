@@ -26,6 +26,7 @@ mod executor;
 mod exit;
 mod exited;
 mod files;
+mod frozen;
 mod group;
 mod identity;
 mod image;

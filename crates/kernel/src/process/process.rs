@@ -1,6 +1,7 @@
 //! One process.
 
 use super::files::WaitingFifo;
+use super::frozen::Frozen;
 use super::image::Image;
 use super::kernel::Kernel;
 use super::limit::{Resource, ResourceLimits};
@@ -55,6 +56,8 @@ pub struct Process {
     pub(super) breach: OnceLock<LimitExceeded>,
     /// Why the last refused call was refused.
     pub(super) last_denial: Mutex<Option<Box<str>>>,
+    /// Its clocks, if they stand still while it computes.
+    pub(super) frozen: Option<Frozen>,
 }
 
 /// Where a process is in the filesystem.
@@ -153,6 +156,7 @@ pub(super) struct Parts {
     pub(super) image: Arc<Image>,
     pub(super) limits: ResourceLimits,
     pub(super) nice: i32,
+    pub(super) frozen: Option<Frozen>,
 }
 
 impl Process {
@@ -183,6 +187,7 @@ impl Process {
             end_time: OnceLock::new(),
             breach: OnceLock::new(),
             last_denial: Mutex::new(None),
+            frozen: parts.frozen,
         }
     }
 
@@ -201,6 +206,7 @@ impl Process {
             image: Arc::new(Image::init()),
             limits: ResourceLimits::new(&kernel.limits),
             nice: 0,
+            frozen: None,
         };
         let (started, started_at) = (kernel.booted(), kernel.boot_instant());
         let init = Self {

@@ -39,6 +39,9 @@ pub struct SpawnRequest {
     pub umask: Option<Mode>,
     /// Identities, for a parent that is the superuser; the parent's if absent.
     pub credentials: Option<Credentials>,
+    /// Clocks that stand still while the process computes, and those of its descendants; a parent with such clocks has no other
+    /// children.
+    pub freeze_clocks: bool,
 }
 
 /// One step of setting up a new process's descriptors and working directory.

@@ -6,6 +6,7 @@
 
 use super::enrol::{Relation, Reservation};
 use super::files::Opening;
+use super::frozen::Frozen;
 use super::image::Image;
 use super::kernel::Kernel;
 use super::process::{Cx, Parts, Place, Process};
@@ -172,6 +173,12 @@ impl Kernel {
         Poll::Ready(Ok(fds))
     }
 
+    /// The clocks of a child, if they are frozen: its parent's are, or it is asked for.
+    fn clocks_of_child(&self, parent: &Process, request: &SpawnRequest) -> Option<Frozen> {
+        let inherited = parent.frozen.as_ref().map(|frozen| frozen.for_child(&*self.clock));
+        inherited.or_else(|| request.freeze_clocks.then(|| Frozen::new(&*self.clock)))
+    }
+
     /// Brings the process into the table.
     fn admit(
         &self,
@@ -192,6 +199,7 @@ impl Kernel {
             image: Arc::new(image),
             limits: parent.limits.lock().clone(),
             nice: parent.nice.load(Ordering::Acquire),
+            frozen: self.clocks_of_child(parent, request),
         };
         let relation = Relation {
             pgroup: request.pgroup,

@@ -43,8 +43,9 @@ impl Process {
     /// `first` stops it. Returns the nanoseconds that were left, 0 if it was not running.
     pub fn set_timer(self: &Arc<Self>, first: u64, every: u64) -> u64 {
         let now = self.kernel().clock.instant();
+        let known = self.known_instant();
         let mut timer = self.timer.lock();
-        let left = timer.deadline.map_or(0, |deadline| deadline.since(now).max(1));
+        let left = timer.deadline.map_or(0, |deadline| deadline.since(known).max(1));
         timer.stop();
         if first > 0 {
             timer.deadline = Some(now.after(first));
@@ -61,7 +62,7 @@ impl Process {
 
     /// Nanoseconds until the timer runs out (0: it is not running), and its interval.
     pub fn timer(&self) -> (u64, u64) {
-        let now = self.kernel().clock.instant();
+        let now = self.known_instant();
         let timer = self.timer.lock();
         (
             timer.deadline.map_or(0, |deadline| deadline.since(now).max(1)),

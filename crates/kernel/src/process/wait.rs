@@ -23,9 +23,17 @@ impl Process {
                     self.child_changed.register(waker);
                     Poll::Pending
                 }
-                result => Poll::Ready(result),
+                result => Poll::Ready(result.map(|waited| waited.map(|waited| self.shown_wait(waited)))),
             }
         })
+    }
+
+    /// What this process may know of the time that its child has used.
+    fn shown_wait(&self, mut waited: Waited) -> Waited {
+        if self.has_frozen_clocks() {
+            (waited.usage.user_ns, waited.usage.sys_ns) = (0, 0);
+        }
+        waited
     }
 
     /// Whether a wait would find something: for [`PollEvents::IN`] an end, for [`PollEvents::PRI`] a stop or continuation.
@@ -119,12 +127,12 @@ impl Process {
             .entry(self.pid())
             .map(|entry| entry.waited)
             .unwrap_or_default();
-        Times {
+        self.shown_times(Times {
             user: usage.user_ns,
             sys: usage.sys_ns,
             children_user: waited.user,
             children_sys: waited.sys,
-        }
+        })
     }
 }
 

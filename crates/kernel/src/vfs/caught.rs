@@ -7,12 +7,8 @@
 use crate::clock::Timestamp;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::id::{Ino, Pid};
-use crate::vfs::attr::{Attr, SetAttr, StatFs};
-use crate::vfs::filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
-use crate::vfs::location::Jump;
-use bytes::Bytes;
-use core::ops::ControlFlow;
+use crate::id::Ino;
+use crate::vfs::filesystem::{Blob, Features, Filesystem};
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -41,19 +37,14 @@ impl CaughtFs {
             since,
         }))
     }
+
+    fn caught<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        caught(call)
+    }
 }
 
 fn caught<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Errno::EIO.into()))
-}
-
-/// Methods that only pass on.
-macro_rules! pass {
-    ($(fn $name:ident(&self $(, $argument:ident: $kind:ty)*) -> $result:ty;)*) => {
-        $(fn $name(&self $(, $argument: $kind)*) -> Result<$result> {
-            caught(|| self.inner.$name($($argument),*))
-        })*
-    };
 }
 
 impl Filesystem for CaughtFs {
@@ -81,39 +72,5 @@ impl Filesystem for CaughtFs {
         catch_unwind(AssertUnwindSafe(|| self.inner.now())).unwrap_or(self.since)
     }
 
-    pass! {
-        fn lookup(&self, dir: Ino, name: &[u8]) -> Attr;
-        fn parent(&self, dir: Ino) -> Ino;
-        fn getattr(&self, ino: Ino) -> Attr;
-        fn setattr(&self, ino: Ino, set: &SetAttr) -> Attr;
-        fn readlink(&self, ino: Ino) -> Vec<u8>;
-        fn create(&self, dir: Ino, name: &[u8], node: &NewNode) -> Attr;
-        fn mkdir(&self, dir: Ino, name: &[u8], node: &NewNode) -> Attr;
-        fn symlink(&self, dir: Ino, name: &[u8], target: &[u8], node: &NewNode) -> Attr;
-        fn link(&self, ino: Ino, dir: Ino, name: &[u8]) -> Attr;
-        fn create_unnamed(&self, node: &NewNode) -> Attr;
-        fn unlink(&self, dir: Ino, name: &[u8]) -> ();
-        fn rmdir(&self, dir: Ino, name: &[u8]) -> ();
-        fn rename(&self, dir: Ino, name: &[u8], to_dir: Ino, to_name: &[u8], flags: RenameFlags) -> ();
-        fn readdir(&self, dir: Ino, position: u64, emit: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> ();
-        fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> usize;
-        fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> usize;
-        fn append(&self, ino: Ino, data: &[u8]) -> (usize, u64);
-        fn touch(&self, ino: Ino) -> ();
-        fn seek(&self, ino: Ino, offset: u64, target: SeekTarget) -> u64;
-        fn allocate(&self, ino: Ino, offset: u64, len: u64, keep_size: bool, punch: bool) -> ();
-        fn retain(&self, ino: Ino) -> ();
-        fn fsync(&self, ino: Ino, data_only: bool) -> ();
-        fn sync(&self) -> ();
-        fn statfs(&self) -> StatFs;
-        fn getxattr(&self, ino: Ino, name: &[u8]) -> Vec<u8>;
-        fn setxattr(&self, ino: Ino, name: &[u8], value: &[u8], mode: XattrMode) -> ();
-        fn listxattr(&self, ino: Ino) -> Vec<Vec<u8>>;
-        fn removexattr(&self, ino: Ino, name: &[u8]) -> ();
-        fn name_of(&self, ino: Ino) -> (Ino, Vec<u8>);
-        fn readlink_for(&self, ino: Ino, caller: Pid) -> Vec<u8>;
-        fn jump(&self, ino: Ino, caller: Pid) -> Option<Jump>;
-        fn generate(&self, ino: Ino, caller: Pid) -> Option<Bytes>;
-        fn may_inspect(&self, ino: Ino, caller: Pid) -> ();
-    }
+    crate::pass_filesystem_calls!(caught);
 }

@@ -34,6 +34,7 @@ pub mod memory;
 pub mod namespace;
 mod ops;
 pub mod overlay;
+mod pass;
 mod real;
 mod rules;
 mod walk;

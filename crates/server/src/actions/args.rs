@@ -176,15 +176,21 @@ impl Arg {
 
     /// An object whose members are strings.
     pub(crate) fn dictionary(self) -> Result<Vec<(String, String)>> {
+        let members = self.named_items("an object of strings")?;
+        members.into_iter().map(|(name, arg)| Ok((name, arg.text()?))).collect()
+    }
+
+    /// The members of an object, by name.
+    pub(crate) fn named_items(self, expected: &str) -> Result<Vec<(String, Arg)>> {
         let Value::Object(object) = self.value else {
-            return Err(refused(&self.path, "an object of strings", &self.value));
+            return Err(refused(&self.path, expected, &self.value));
         };
         let path = self.path;
         let member = |(name, value): (String, Value)| {
             let path = format!("{path}.{name}");
-            Ok((name, Arg { path, value }.text()?))
+            (name, Arg { path, value })
         };
-        object.into_iter().map(member).collect()
+        Ok(object.into_iter().map(member).collect())
     }
 
     /// An object with these members at most.

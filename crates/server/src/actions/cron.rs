@@ -6,9 +6,9 @@ use super::{Action, StoredCall, stored};
 use crate::shared::Shared;
 use crate::vm_limits;
 use agentos::{LimitUsage, Limits};
-use agentos_actor::Failure;
 use agentos_actor::cron::CronJobs;
 use agentos_actor::cron::{CronAction, NewCronJob, Overlap};
+use agentos_actor::{ActorContext, Failure};
 use agentos_value::Value;
 
 /// The actions of this group.
@@ -28,11 +28,13 @@ async fn schedule(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Va
     if !action.is_object() {
         return Ok(action.refuse("an object with type, \"exec\" or \"session\"")?);
     }
+    let action = CronAction::from_value(&action.into_value())?;
+    check_secrets(&shared, &ctx, &action)?;
     let new = NewCronJob {
         id: job.text("id")?,
         schedule: job.need("schedule").text()?,
         timezone: job.text("timezone")?,
-        action: CronAction::from_value(&action.into_value())?,
+        action,
         overlap: overlap_of(overlap.transpose()?)?,
     };
     let now = ctx.clock().now_ms();
@@ -42,6 +44,17 @@ async fn schedule(StoredCall { shared, ctx, mut args }: StoredCall) -> Result<Va
     shared.cron_changed(ctx.actor_id());
     shared.used(&ctx, &jobs_in_use(&jobs, &limits)?);
     Ok(Value::object([("id", id)]))
+}
+
+/// A job whose references cannot be resolved is refused at once where that is known; it is checked again at each run.
+fn check_secrets(shared: &Shared, ctx: &ActorContext, action: &CronAction) -> ArgResult<()> {
+    let Some(allowed) = shared.client_secrets(ctx) else {
+        return Ok(());
+    };
+    for (variable, name) in action.secrets() {
+        crate::secrets::check(&allowed, &format!("job.action.env.{variable}.secret"), name)?;
+    }
+    Ok(())
 }
 
 fn overlap_of(word: Option<&'static str>) -> ArgResult<Overlap> {

@@ -13,7 +13,7 @@ mod previews;
 mod processes;
 mod shells;
 
-pub(crate) use args::{Args, nearest};
+pub(crate) use args::{Args, invalid_argument, nearest};
 pub(crate) use processes::exec_with;
 
 use crate::machine::Machine;

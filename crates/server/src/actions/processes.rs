@@ -2,10 +2,11 @@
 
 use super::args::{Arg, Args, Members, Result, invalid_argument};
 use super::{Action, Call, awake};
-use crate::errors::{from_sdk, unsupported};
+use crate::errors::from_sdk;
 use crate::machine::{Machine, SpawnPlan};
+use crate::secrets::EnvValue;
 use crate::shapes::{self, OutputAs};
-use agentos::{Exec, Signal, Stream};
+use agentos::{Exec, Signal, Stream, TimingMitigation};
 use agentos_value::Value;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -46,11 +47,12 @@ const MAX_MS: u64 = (1 << 31) - 1;
 
 /// `ExecOptions`, read.
 struct Options {
-    env: Vec<(String, String)>,
+    env: Vec<(String, EnvValue)>,
     cwd: Option<String>,
     stdin: Option<Bytes>,
     timeout: Option<Duration>,
     cpu_time: Option<Duration>,
+    timing: TimingMitigation,
     capture: bool,
     form: OutputAs,
 }
@@ -60,10 +62,7 @@ impl Options {
         let duration = |ms: Option<u64>| ms.map(Duration::from_millis);
         // A label for diagnostics; what it says is checked and has no effect.
         given.text("filePath")?;
-        let freeze = given.take("timingMitigation").map(|arg| arg.word(&["off", "freeze"]));
-        if freeze.transpose()? == Some("freeze") {
-            return Err(unsupported("timingMitigation \"freeze\""));
-        }
+        let timing = given.take("timingMitigation").map(|arg| arg.word(&["off", "freeze"]));
         let encoding = given.take("encoding").map(|arg| arg.word(&["utf8", "buffer"]));
         Ok(Self {
             env: given.take("env").map_or_else(|| Ok(Vec::new()), environment)?,
@@ -71,6 +70,10 @@ impl Options {
             stdin: given.take("stdin").map(Arg::content).transpose()?,
             timeout: duration(given.integer("timeout", 1..=MAX_MS)?),
             cpu_time: duration(given.integer("cpuTimeLimitMs", 1..=MAX_MS)?),
+            timing: match timing.transpose()? {
+                Some("freeze") => TimingMitigation::Freeze,
+                _ => TimingMitigation::Off,
+            },
             capture: given.take("captureStdio").map_or(Ok(true), Arg::flag)?,
             form: match encoding.transpose()? {
                 Some("buffer") => OutputAs::Bytes,
@@ -80,20 +83,27 @@ impl Options {
     }
 }
 
-/// Variables as a client gives them. References to secrets are for those that the operator lets clients use, of which there are
-/// none without a secret provider.
-pub(super) fn environment(arg: Arg) -> Result<Vec<(String, String)>> {
-    arg.dictionary()
+/// Variables as a client gives them: texts, and references to secrets of the host.
+pub(super) fn environment(arg: Arg) -> Result<Vec<(String, EnvValue)>> {
+    let variables = arg.named_items("an object of strings and {secret}")?;
+    let value = |(name, arg): (String, Arg)| {
+        let value = match arg.is_object() {
+            true => EnvValue::Secret(arg.members(&["secret"])?.need("secret").text()?),
+            false => EnvValue::Plain(arg.text()?),
+        };
+        Ok((name, value))
+    };
+    variables.into_iter().map(value).collect()
 }
 
 async fn exec(Call { machine, args }: Call) -> Result<Value> {
     let (exec, options) = shell_line(&machine, args)?;
-    run(exec, options).await
+    run(&machine, exec, options).await
 }
 
 async fn exec_argv(Call { machine, args }: Call) -> Result<Value> {
     let (exec, options) = program(&machine, args)?;
-    run(exec, options).await
+    run(&machine, exec, options).await
 }
 
 /// The same as the actions `exec` and, with `argv`, `execArgv`, showing output as it comes.
@@ -107,7 +117,7 @@ pub(crate) async fn exec_with(
         false => shell_line(&machine, args)?,
         true => program(&machine, args)?,
     };
-    run(exec.on_output(on_output), options).await
+    run(&machine, exec.on_output(on_output), options).await
 }
 
 fn shell_line(machine: &Machine, mut args: Args) -> Result<(Exec, Options)> {
@@ -131,8 +141,9 @@ fn program(machine: &Machine, mut args: Args) -> Result<(Exec, Options)> {
     Ok((machine.vm.exec_argv(argv), options))
 }
 
-async fn run(mut exec: Exec, options: Options) -> Result<Value> {
-    for (name, value) in options.env {
+async fn run(machine: &Machine, exec: Exec, options: Options) -> Result<Value> {
+    let mut exec = exec.timing_mitigation(options.timing);
+    for (name, value) in machine.secrets.resolve("options.env", options.env).await? {
         exec = exec.env(name, value);
     }
     if let Some(cwd) = options.cwd {
@@ -163,13 +174,14 @@ async fn spawn(Call { machine, mut args, .. }: Call) -> Result<Value> {
         .spawn(SpawnPlan {
             command,
             args: arguments,
-            env: options.env,
+            env: machine.secrets.resolve("options.env", options.env).await?,
             cwd: options.cwd,
             // Without input of its own a process gets what `writeProcessStdin` sends.
             stream_stdin: stream_stdin.unwrap_or(options.stdin.is_none()),
             stdin: options.stdin,
             timeout: options.timeout,
             cpu_time: options.cpu_time,
+            timing: options.timing,
             capture: options.capture,
         })
         .await?;

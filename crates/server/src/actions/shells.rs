@@ -26,7 +26,8 @@ async fn open(Call { machine, mut args, .. }: Call) -> Result<Value> {
     let cols = side(given.integer("cols", 1..=SIDE_MAX)?, 80);
     let rows = side(given.integer("rows", 1..=SIDE_MAX)?, 24);
     let mut options = ShellOptions::new(&command).args(&arguments).size(cols, rows);
-    for (name, value) in given.take("env").map_or_else(|| Ok(Vec::new()), environment)? {
+    let env = given.take("env").map_or_else(|| Ok(Vec::new()), environment)?;
+    for (name, value) in machine.secrets.resolve("options.env", env).await? {
         options = options.env(name, value);
     }
     if let Some(cwd) = given.text("cwd")? {

@@ -331,6 +331,24 @@ mod tests {
     }
 
     #[test]
+    fn secrets_of_clients_have_names_and_one_source() {
+        let config = read("[vms.vm]\nclientSecrets = ['A', 'B-1.x']\n[vms.vm.secretSource]\ndirectory = 'secrets'\n");
+        assert_eq!(config.unwrap().vms.len(), 1);
+        for (text, expected) in [
+            ("clientSecrets = ['A', '../A']", "vms.vm.clientSecrets[1]: must be letters"),
+            ("secretSource = {}", "vms.vm.secretSource.directory: exactly one of"),
+            (
+                "secretSource = { directory = 'a', environmentPrefix = 'b' }",
+                "vms.vm.secretSource.directory: exactly one of",
+            ),
+            ("secretSource = { dir = 'a' }", "vms.vm.secretSource.dir: unknown key"),
+        ] {
+            let error = read(&format!("[vms.vm]\n{text}\n")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_named_with_their_path_and_the_nearest_known() {
         for (text, expected) in [
             ("listn = 'x'", "listn: unknown key (did you mean listen?)"),

@@ -4,6 +4,7 @@ use super::invalid::InvalidConfig;
 use super::section::Section;
 use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
+use crate::secrets::{SecretSource, is_name};
 use agentos::{LimitsDraft, Mount, Network, Secret, Software};
 use serde_json::Value;
 use std::path::Path;
@@ -16,6 +17,9 @@ pub(super) fn definition(mut section: Section, folder: &Path) -> Result<VmDefini
     let path = section.path().to_owned();
     let mut builder = VmDefinition::builder().options(options(&mut section, folder));
     builder = times(builder, &mut section);
+    if let Some(source) = secret_source(&mut section, folder) {
+        builder = builder.secret_source(source);
+    }
     drop(section);
     builder
         .build()
@@ -123,7 +127,27 @@ pub(super) fn common(mut options: VmOptions, section: &mut Section) -> VmOptions
     if let Some(name) = section.text("hostname") {
         options = options.hostname(name);
     }
+    if let Some(names) = section.texts("clientSecrets") {
+        for (at, _) in names.iter().enumerate().filter(|(_, name)| !is_name(name)) {
+            let reason = "must be letters, digits, '_', '-' and '.', at most 128, not beginning with '.'";
+            section.problem(&format!("clientSecrets[{at}]"), reason);
+        }
+        options = options.client_secrets(names);
+    }
     options
+}
+
+/// Where the values come from that `clientSecrets` names.
+fn secret_source(section: &mut Section, folder: &Path) -> Option<SecretSource> {
+    let mut given = section.section("secretSource")?;
+    match (given.text("directory"), given.text("environmentPrefix")) {
+        (Some(directory), None) => Some(SecretSource::directory(folder.join(directory))),
+        (None, Some(prefix)) => Some(SecretSource::environment(prefix)),
+        _ => {
+            given.problem("directory", "exactly one of directory and environmentPrefix is needed");
+            None
+        }
+    }
 }
 
 fn mounts(mut options: VmOptions, section: &mut Section, folder: &Path) -> VmOptions {

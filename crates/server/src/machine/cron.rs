@@ -2,7 +2,8 @@
 
 use super::Machine;
 use crate::errors::{from_sdk, unsupported};
-use agentos::{Exec, ExecOutput};
+use crate::secrets::EnvValue;
+use agentos::ExecOutput;
 use agentos_actor::cron::{CronAction, CronEvent, CronHost, CronRun};
 use agentos_actor::{ActorContext, BoxFuture, Event};
 use agentos_value::{ActorError, Value};
@@ -37,11 +38,14 @@ impl CronExecutor {
                 env,
                 timeout_ms,
             } => {
-                let exec = match args {
+                let env = machine.secrets.resolve("action.env", environment(env)?).await?;
+                let mut exec = match args {
                     None => machine.vm.exec(command),
                     Some(args) => machine.vm.exec_argv(std::iter::once(command).chain(args)),
                 };
-                let mut exec = environment(exec, env)?;
+                for (name, value) in env {
+                    exec = exec.env(name, value);
+                }
                 if let Some(cwd) = cwd {
                     exec = exec.cwd(cwd);
                 }
@@ -59,14 +63,20 @@ impl CronExecutor {
     }
 }
 
-fn environment(mut exec: Exec, env: BTreeMap<String, serde_json::Value>) -> Result<Exec, ActorError> {
-    for (name, value) in env {
-        match value {
-            serde_json::Value::String(value) => exec = exec.env(name, value),
-            _ => return Err(unsupported("a reference to a secret of the host")),
-        }
-    }
-    Ok(exec)
+/// The environment of a job: texts, and references to secrets of the host.
+fn environment(env: BTreeMap<String, serde_json::Value>) -> Result<Vec<(String, EnvValue)>, ActorError> {
+    let value = |(name, value): (String, serde_json::Value)| {
+        let value = match value {
+            serde_json::Value::String(value) => EnvValue::Plain(value),
+            other => match other.get("secret").and_then(serde_json::Value::as_str) {
+                Some(secret) => EnvValue::Secret(secret.to_owned()),
+                // Jobs are checked before they are stored.
+                None => return Err(unsupported("a variable that is neither a text nor {secret}")),
+            },
+        };
+        Ok((name, value))
+    };
+    env.into_iter().map(value).collect()
 }
 
 fn ended(output: &ExecOutput) -> Result<(), ActorError> {

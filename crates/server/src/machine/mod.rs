@@ -20,6 +20,7 @@ pub(crate) use cron::CronExecutor;
 pub(crate) use durable::Durable;
 pub(crate) use processes::SpawnPlan;
 
+use crate::secrets::Secrets;
 use agentos::{AgentOs, Signal};
 use agentos_actor::cron::Cron;
 use agentos_actor::{BoxFuture, Event};
@@ -73,6 +74,8 @@ const HANGUP_GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Machine {
     pub(crate) vm: AgentOs,
     pub(crate) durable: Durable,
+    /// What environments may refer to.
+    pub(crate) secrets: Secrets,
     /// Largest message that a client can be sent.
     pub(crate) most_outgoing: u64,
     emit: Emit,
@@ -84,11 +87,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// A machine around a VM that nothing was started in.
-    pub(crate) fn new(vm: AgentOs, durable: Durable, most_outgoing: u64, emit: Emit) -> Self {
+    pub(crate) fn new(vm: AgentOs, durable: Durable, secrets: Secrets, most_outgoing: u64, emit: Emit) -> Self {
         let retained = usize::try_from(vm.limits().max_retained_exited).unwrap_or(usize::MAX);
         Self {
             vm,
             durable,
+            secrets,
             most_outgoing,
             emit,
             processes: Mutex::new(Processes::new(retained)),

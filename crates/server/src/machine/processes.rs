@@ -2,7 +2,7 @@
 
 use super::{Emit, Machine};
 use crate::errors::{from_sdk, limit_value, process_not_found};
-use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream};
+use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream, TimingMitigation};
 use agentos_actor::Event;
 use agentos_value::{ActorError, Object, Value};
 use bytes::Bytes;
@@ -28,6 +28,7 @@ pub(crate) struct SpawnPlan {
     pub(crate) stream_stdin: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cpu_time: Option<Duration>,
+    pub(crate) timing: TimingMitigation,
     /// Whether output is announced.
     pub(crate) capture: bool,
 }
@@ -116,7 +117,8 @@ impl Processes {
 impl Machine {
     /// Starts a process and announces what it says.
     pub(crate) async fn spawn(&self, plan: SpawnPlan) -> Result<u32, ActorError> {
-        let mut spawn = self.vm.spawn(&plan.command, &plan.args);
+        let spawn = self.vm.spawn(&plan.command, &plan.args);
+        let mut spawn = spawn.timing_mitigation(plan.timing);
         for (name, value) in plan.env {
             spawn = spawn.env(name, value);
         }

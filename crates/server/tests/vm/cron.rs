@@ -2,7 +2,7 @@
 
 use crate::support::{Client, json, members, text};
 use agentos_server::actor::{Clock as _, ManualClock};
-use agentos_server::{Registry, VmDefinition};
+use agentos_server::{Registry, SecretRequest, SecretSource, SecretText, VmDefinition, VmOptions};
 use serde_json::json;
 use std::time::Duration;
 
@@ -25,17 +25,53 @@ pub(crate) async fn later<T>(clock: &ManualClock, happens: impl Future<Output = 
     }
 }
 
+/// A VM whose cron events a client hears, on a clock that the test moves.
+struct Timed {
+    vm: Client,
+    clock: ManualClock,
+    /// Dropped last.
+    _directory: tempfile::TempDir,
+}
+
+impl Timed {
+    async fn new(definition: VmDefinition) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(1_700_000_000_000);
+        let builder = Registry::builder().vm("vm", definition).data_dir(directory.path());
+        let vm = Client::of(builder.clock(clock.clone()).build().unwrap()).await;
+        vm.subscribe("cronEvent");
+        // Booted before the time begins to pass.
+        vm.ok("exists", ("/",)).await;
+        Self {
+            vm,
+            clock,
+            _directory: directory,
+        }
+    }
+
+    /// The next event, as its type and itself.
+    async fn event(&self) -> (String, serde_json::Value) {
+        let (name, payload) = self.vm.event().await;
+        assert_eq!(name, "cronEvent");
+        let event = text(&payload)["event"].clone();
+        (event["type"].as_str().unwrap().to_owned(), event)
+    }
+
+    /// Has an action done each minute, and gives the first end of a run.
+    async fn first_run(&self, action: serde_json::Value) -> serde_json::Value {
+        let job = json(json!({ "schedule": "* * * * *", "action": action }));
+        self.vm.ok("scheduleCron", (job,)).await;
+        // Once, and then the time stands still: a run has an hour.
+        until_minute(&self.clock, 1);
+        assert_eq!(self.event().await.0, "cron:fire");
+        self.event().await.1
+    }
+}
+
 #[tokio::test]
 async fn a_job_runs_when_it_is_due_and_survives_sleep() {
-    let directory = tempfile::tempdir().unwrap();
-    let clock = ManualClock::at(1_700_000_000_000);
-    let builder = Registry::builder()
-        .vm("vm", VmDefinition::default())
-        .data_dir(directory.path());
-    let vm = Client::of(builder.clock(clock.clone()).build().unwrap()).await;
-    vm.subscribe("cronEvent");
-    // It has booted: the boot has a time limit too.
-    vm.ok("exists", ("/",)).await;
+    let timed = Timed::new(VmDefinition::default()).await;
+    let vm = &timed.vm;
     let action = json!({ "type": "exec", "command": "echo $WHO >> /home/user/log", "cwd": "/tmp" });
     let job = json(json!({ "id": "j", "schedule": "*/5 * * * *", "action": action, "overlap": "skip" }));
     assert_eq!(text(&vm.ok("scheduleCron", (job.clone(),)).await), json!({ "id": "j" }));
@@ -53,17 +89,13 @@ async fn a_job_runs_when_it_is_due_and_survives_sleep() {
         (&text(shown)["timezone"], &text(shown)["overlap"]),
         (&json!("UTC"), &json!("skip"))
     );
-    let mut seen = Vec::new();
-    while seen.len() < 4 {
-        if seen.len() % 2 == 0 {
-            until_minute(&clock, 5);
+    for _ in 0..2 {
+        until_minute(&timed.clock, 5);
+        for expected in ["cron:fire", "cron:complete"] {
+            let (kind, event) = timed.event().await;
+            assert_eq!((kind.as_str(), &event["jobId"]), (expected, &json!("j")));
         }
-        let (name, payload) = vm.event().await;
-        let event = text(&payload)["event"].clone();
-        assert_eq!((name.as_str(), &event["jobId"]), ("cronEvent", &json!("j")));
-        seen.push(event["type"].as_str().unwrap().to_owned());
     }
-    assert_eq!(seen, ["cron:fire", "cron:complete", "cron:fire", "cron:complete"]);
     assert!(
         text(&vm.ok("readFile", ("/home/user/log",)).await)
             .as_str()
@@ -77,23 +109,54 @@ async fn a_job_runs_when_it_is_due_and_survives_sleep() {
 
 #[tokio::test]
 async fn a_job_that_fails_says_how() {
-    let clock = ManualClock::at(1_700_000_000_000);
-    let builder = Registry::builder().vm("vm", VmDefinition::default());
-    let vm = Client::of(builder.clock(clock.clone()).build().unwrap()).await;
-    vm.subscribe("cronEvent");
-    vm.ok("exists", ("/",)).await;
+    let timed = Timed::new(VmDefinition::default()).await;
     let action = json!({ "type": "exec", "command": "sh", "args": ["-c", "echo why >&2; exit 3"] });
-    vm.ok(
-        "scheduleCron",
-        (json(json!({ "schedule": "* * * * *", "action": action })),),
-    )
-    .await;
-    until_minute(&clock, 1);
-    assert_eq!(text(&vm.event().await.1)["event"]["type"], "cron:fire");
-    let failed = text(&vm.event().await.1)["event"].clone();
+    let failed = timed.first_run(action).await;
     assert_eq!(failed["type"], "cron:error");
     let error = failed["error"].as_str().unwrap();
     assert!(error.contains('3') && error.contains("why"), "{error}");
+}
+
+/// A VM whose clients may use the secrets A and GONE, of which the host has the first.
+fn with_secrets() -> VmDefinition {
+    let source = SecretSource::hook(|request: SecretRequest| async move {
+        Ok((request.name == "A").then(|| SecretText::new("hunter2")))
+    });
+    let options = VmOptions::new().client_secrets(["A", "GONE"]);
+    VmDefinition::builder()
+        .options(options)
+        .secret_source(source)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_job_gets_the_secrets_that_its_environment_refers_to() {
+    let timed = Timed::new(with_secrets()).await;
+    let env = json!({ "TOKEN": { "secret": "A" } });
+    let action = json!({ "type": "exec", "command": "echo $TOKEN > /home/user/token", "env": env });
+    assert_eq!(timed.first_run(action).await["type"], "cron:complete");
+    let content = timed.vm.ok("readFile", ("/home/user/token",)).await;
+    assert_eq!(text(&content), json!("hunter2\n"));
+    // What is listed has neither values nor references.
+    assert!(
+        text(&timed.vm.ok("listCronJobs", ()).await)[0]["action"]
+            .get("env")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_job_whose_secret_is_gone_does_not_run() {
+    let timed = Timed::new(with_secrets()).await;
+    let env = json!({ "TOKEN": { "secret": "GONE" } });
+    let failed = timed
+        .first_run(json!({ "type": "exec", "command": "touch ran", "env": env }))
+        .await;
+    assert_eq!(failed["type"], "cron:error");
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("action.env.TOKEN.secret"), "{error}");
+    assert_eq!(text(&timed.vm.ok("exists", ("/home/user/ran",)).await), json!(false));
 }
 
 #[tokio::test]
@@ -116,6 +179,10 @@ async fn wrong_jobs_are_refused() {
         ),
         (
             json!({ "schedule": "* * * * *", "action": { "type": "callback" } }),
+            "invalid_argument",
+        ),
+        (
+            json!({ "schedule": "* * * * *", "action": { "type": "exec", "command": "a", "env": { "X": { "secret": "A" } } } }),
             "invalid_argument",
         ),
         (json!({ "schedule": "* * * * *" }), "invalid_argument"),

@@ -1,7 +1,7 @@
 //! Actions on processes.
 
 use crate::support::{Client, json, list, members, text};
-use agentos_server::Value;
+use agentos_server::{SecretRequest, SecretSource, SecretText, Value, VmDefinition, VmOptions};
 use bytes::Bytes;
 use serde_json::json;
 
@@ -52,12 +52,56 @@ async fn a_command_that_takes_too_long_ends_with_124() {
     let (code, message) = vm.err("exec", ("true", json(json!({ "timeout": 0 })))).await;
     assert_eq!(code, "agentos/invalid_argument");
     assert!(message.contains("options.timeout"), "{message}");
-    assert_eq!(
-        vm.err("exec", ("true", json(json!({ "timingMitigation": "freeze" }))))
-            .await
-            .0,
-        "agentos/unsupported"
-    );
+}
+
+#[tokio::test]
+async fn frozen_clocks_stand_still_while_a_command_computes() {
+    let vm = Client::new().await;
+    let script = "a=$EPOCHREALTIME; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; [ $a = $EPOCHREALTIME ]; echo $?";
+    for (mitigation, said) in [("freeze", "0\n"), ("off", "1\n")] {
+        let options = || json(json!({ "timingMitigation": mitigation }));
+        let result = vm.ok("exec", (script, options())).await;
+        assert_eq!(text(&result)["stdout"], said, "{mitigation}");
+        let argv = json(json!(["sh", "-c", script]));
+        assert_eq!(text(&vm.ok("execArgv", (argv, options())).await)["stdout"], said, "{mitigation}");
+    }
+    let code = "a=$EPOCHREALTIME; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; [ $a = $EPOCHREALTIME ]";
+    let args = json(json!(["-c", code]));
+    let options = json(json!({ "timingMitigation": "freeze" }));
+    let spawned = vm.ok("spawn", list(vec!["sh".into(), args, options])).await;
+    let exit = vm.ok("waitProcess", (spawned.get("pid").unwrap().clone(),)).await;
+    assert_eq!(exit, Value::from(0));
+    let wrong = json(json!({ "timingMitigation": "stop" }));
+    assert_eq!(vm.err("exec", ("true", wrong)).await.0, "agentos/invalid_argument");
+}
+
+#[tokio::test]
+async fn environments_refer_to_secrets_that_clients_may_use() {
+    let source = SecretSource::hook(|request: SecretRequest| async move {
+        let value = format!("value of {} for {}", request.name, request.key);
+        Ok((request.name != "GONE").then(|| SecretText::new(value)))
+    });
+    let options = VmOptions::new().client_secrets(["A", "GONE"]);
+    let definition = VmDefinition::builder().options(options).secret_source(source);
+    let vm = Client::with(definition.build().unwrap()).await;
+    let env = |name: &str| json(json!({ "env": { "X": { "secret": name }, "Y": "plain" } }));
+    let result = vm.ok("exec", ("echo $X, $Y", env("A"))).await;
+    assert_eq!(text(&result)["stdout"], "value of A for k, plain\n");
+    for (name, expected) in [("B", "clientSecrets"), ("GONE", "a secret that the host has")] {
+        for action in ["exec", "spawn"] {
+            let args = match action {
+                "exec" => vec!["true".into(), env(name)],
+                _ => vec!["true".into(), Value::Array(vec![]), env(name)],
+            };
+            let (code, message) = vm.err(action, list(args)).await;
+            assert_eq!(code, "agentos/invalid_argument");
+            assert!(message.contains("options.env.X.secret") && message.contains(expected), "{message}");
+        }
+    }
+    let shell = json(json!({ "env": { "X": { "secret": "B" } } }));
+    assert_eq!(vm.err("openShell", (shell,)).await.0, "agentos/invalid_argument");
+    let more = json(json!({ "env": { "X": { "secret": "A", "other": 1 } } }));
+    assert!(vm.err("exec", ("true", more)).await.1.contains("options.env.X.other"));
 }
 
 #[tokio::test]

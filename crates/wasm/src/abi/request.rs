@@ -54,6 +54,8 @@ pub(super) fn read(cx: &Cx<'_>, start: u32) -> Result<SpawnRequest> {
         inherit: has(abi::SPAWN_INHERIT),
         umask: has(abi::SPAWN_SETUMASK).then(|| Mode::new(record.umask)),
         credentials: None,
+        // A parent whose clocks are frozen has no other children; others cannot ask for it.
+        freeze_clocks: false,
     })
 }
 

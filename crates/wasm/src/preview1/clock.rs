@@ -21,10 +21,11 @@ pub(super) fn res_get(cx: &mut Cx<'_>, id: u32, out: u32) -> Result<()> {
 
 pub(super) fn time_get(cx: &mut Cx<'_>, id: u32, _precision: u64, out: u32) -> Result<()> {
     let process = &cx.state.process;
-    let clock = process.kernel().clock();
     let time = match id {
-        REALTIME => u64::try_from(clock.now().0).map_err(|_| Errno::EOVERFLOW)?,
-        MONOTONIC => clock.instant().0,
+        REALTIME => u64::try_from(process.clock_now().0).map_err(|_| Errno::EOVERFLOW)?,
+        MONOTONIC => process.clock_instant().0,
+        // A clock that runs while the process computes, and only then: it stands for ever.
+        PROCESS_CPUTIME | THREAD_CPUTIME if process.has_frozen_clocks() => 0,
         PROCESS_CPUTIME | THREAD_CPUTIME => {
             // What this slice has used is accounted for now, so that the clock moves within it.
             crate::process::charge(process);
@@ -35,15 +36,15 @@ pub(super) fn time_get(cx: &mut Cx<'_>, id: u32, _precision: u64, out: u32) -> R
     Ok(cx.memory.put(out, &time)?)
 }
 
-/// The moment on the monotonic clock at which a timeout ends.
+/// The moment on the VM's monotonic clock at which a timeout ends; `began` is on that clock.
 pub(super) fn deadline(cx: &Cx<'_>, id: u32, timeout: u64, absolute: bool, began: Instant) -> Result<Instant> {
-    let clock = cx.state.process.kernel().clock();
+    let process = &cx.state.process;
     match (id, absolute) {
         (REALTIME | MONOTONIC, false) => Ok(began.after(timeout)),
-        (MONOTONIC, true) => Ok(Instant(timeout)),
+        (MONOTONIC, true) => Ok(process.when_shown(Instant(timeout))),
         (REALTIME, true) => {
-            let left = timeout.saturating_sub(u64::try_from(clock.now().0).unwrap_or(0));
-            Ok(clock.instant().after(left))
+            let left = timeout.saturating_sub(u64::try_from(process.clock_now().0).unwrap_or(0));
+            Ok(process.when_shown(process.clock_instant().after(left)))
         }
         (PROCESS_CPUTIME | THREAD_CPUTIME, _) => Err(Errno::EOPNOTSUPP.into()),
         _ => Err(Errno::EINVAL.into()),

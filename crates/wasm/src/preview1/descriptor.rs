@@ -103,7 +103,7 @@ pub(super) fn filestat_get(cx: &mut Cx<'_>, _: &Waker, fd: u32, out: u32) -> IoR
         return Poll::Ready(Ok(put_filestat(&mut cx.memory, out, &stat, types::DIRECTORY)?));
     }
     let file = process.file(Fd(fd))?;
-    let (stat, kind) = (file.stat()?, type_of(&file)?);
+    let (stat, kind) = (process.fstat(Fd(fd))?, type_of(&file)?);
     Poll::Ready(Ok(put_filestat(&mut cx.memory, out, &stat, kind)?))
 }
 

@@ -11,6 +11,9 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// The key of an actor that starts until the gate opens, and answers meanwhile who does not want to wait.
+pub(crate) const SLOW: &str = "slow";
+
 /// What happened on the server's side, for tests to look at; and the gate that `hold` waits at.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Inner>);
@@ -85,10 +88,17 @@ impl ActorDefinition for Counter {
         known.contains(&name).then_some(ActionKind::Awake)
     }
 
-    fn boot<'a>(&'a self, _ctx: ActorContext, _boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
+    fn boot<'a>(&'a self, ctx: ActorContext, _boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
         self.log.add("boot");
         let awake: Arc<dyn Actor> = Arc::new(Awake(self.log.clone()));
-        Box::pin(std::future::ready(Ok(awake)))
+        Box::pin(async move {
+            if ctx.key().serialized() == SLOW {
+                let released = self.log.0.gate.notified();
+                ctx.serve_early(Arc::clone(&awake));
+                released.await;
+            }
+            Ok(awake)
+        })
     }
 
     fn on_before_connect<'a>(&'a self, ctx: HookContext, params: Value) -> BoxFuture<'a, Result<(), Failure>> {

@@ -17,11 +17,15 @@ impl Process {
     /// Those of path resolution.
     pub fn stat(&self, dir: Dir, path: &[u8], flags: AtFlags) -> Result<Stat> {
         if let Some(file) = self.itself(dir, path, flags)? {
-            return file.stat();
+            return Ok(self.shown_stat(file.stat()?));
         }
         let base = self.base(dir, path)?;
         let follow = flags.contains(AtFlags::FOLLOW);
-        self.kernel().vfs().stat(&self.cx()?.fs(), base.as_ref(), path, follow)
+        let stat = self
+            .kernel()
+            .vfs()
+            .stat(&self.cx()?.fs(), base.as_ref(), path, follow)?;
+        Ok(self.shown_stat(stat))
     }
 
     /// Whether there is something at a path, links at the end not followed. For executors that have to guess which path a
@@ -36,7 +40,7 @@ impl Process {
     /// # Errors
     /// `EBADF`.
     pub fn fstat(&self, fd: Fd) -> Result<Stat> {
-        self.file(fd)?.stat()
+        Ok(self.shown_stat(self.file(fd)?.stat()?))
     }
 
     /// Totals of a filesystem.
