@@ -14,7 +14,7 @@ if [ ! -d tests/clients/node_modules ] || [ tests/clients/package-lock.json -nt 
 fi
 profile=${PROFILE:-release}
 flags=()
-[ "$profile" = debug ] || flags=(--release)
+[ "$profile" = debug ] || flags=(--profile "$profile")
 cargo build "${flags[@]}" -p agentos-gateway --example conformance
 case " $* " in
 *' --quick '*) ;;

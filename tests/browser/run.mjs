@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { certificate } from "./certificate.mjs";
 import { cable, listed, site, stranger } from "./clients.mjs";
 import { actor, serveSite, start } from "./server.mjs";
 
@@ -11,6 +12,7 @@ const [binary, program, shots, browserPath = "/usr/bin/chromium"] = process.argv
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.test 127.0.0.1",
+  "--ignore-certificate-errors",
 ];
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
 const PATIENCE = 30_000;
@@ -19,7 +21,10 @@ mkdirSync(shots, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), "agentos-chromium-"));
 const pages = await site();
 const origin = (host) => `http://${host}.test:${pages.port}`;
-const server = await start(binary, `[cors]\norigins = ["${origin("app")}"]\n`);
+const cors = `[cors]\norigins = ["${origin("app")}"]\n`;
+const server = await start(binary, cors);
+const files = mkdtempSync(join(tmpdir(), "agentos-tls-"));
+const encrypted = await start(binary, `${cors}[tls]\n${certificate(files)}`);
 const browser = await chromium.launchPersistentContext(profile, { executablePath: browserPath, headless: true, args: FLAGS, viewport: { width: 1200, height: 800 } });
 browser.setDefaultTimeout(PATIENCE);
 
@@ -150,14 +155,17 @@ try {
   console.log("ok: previews in both forms, with hot reload");
   await inspector(vm);
   console.log("ok: the inspector");
-  const way = await cable(server.url);
-  await listed(browser, origin("app"), way.url, way.cut);
-  await stranger(browser, origin("other"), way.url);
-  way.stop();
-  console.log("ok: stock clients on a page of a listed origin");
+  for (const { url } of [server, encrypted]) {
+    const way = await cable(url);
+    await listed(browser, origin("app"), way.url, way.cut);
+    await stranger(browser, origin("other"), way.url);
+    way.stop();
+  }
+  console.log("ok: stock clients on a page of a listed origin, with and without TLS");
 } finally {
   await browser.close();
-  await server.stop();
+  await Promise.all([server.stop(), encrypted.stop()]);
+  rmSync(files, { recursive: true, force: true });
   await pages.stop();
   rmSync(profile, { recursive: true, force: true });
 }

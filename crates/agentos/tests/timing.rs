@@ -33,11 +33,14 @@ async fn clocks_stand_still_while_a_process_computes() {
 #[tokio::test]
 async fn clocks_run_while_a_process_waits() {
     let vm = AgentOs::create().await.unwrap();
-    let command = format!("a=$EPOCHREALTIME; sleep 0.05; b=$EPOCHREALTIME; {COMPUTE}; sleep 0.05; echo $a $b $EPOCHREALTIME");
+    let command =
+        format!("a=$EPOCHREALTIME; sleep 0.05; b=$EPOCHREALTIME; {COMPUTE}; sleep 0.05; echo $a $b $EPOCHREALTIME");
     let seen = times(&vm, TimingMitigation::Freeze, &command).await;
     assert!(seen[1] - seen[0] >= 50_000 && seen[2] - seen[1] >= 50_000, "{seen:?}");
     // An absolute moment is on the clock that the process sees.
-    let timeout = vm.exec("read -t 0.05 x; echo $?").timing_mitigation(TimingMitigation::Freeze);
+    let timeout = vm
+        .exec("read -t 0.05 x; echo $?")
+        .timing_mitigation(TimingMitigation::Freeze);
     let output = timeout.timeout(Duration::from_secs(60)).await.unwrap();
     assert!(!output.timed_out && output.stdout_text() != "0\n", "{output:?}");
 }
@@ -49,9 +52,16 @@ async fn files_and_counters_tell_no_time_either() {
     let seen = times(&vm, TimingMitigation::Freeze, &command).await;
     assert!(seen[0] <= seen[1], "a file of the future: {seen:?}");
     let counters = vm.exec(format!("{COMPUTE}; times"));
-    let output = counters.timing_mitigation(TimingMitigation::Freeze).await.unwrap().stdout_text();
+    let output = counters
+        .timing_mitigation(TimingMitigation::Freeze)
+        .await
+        .unwrap()
+        .stdout_text();
     let digits: Vec<char> = output.chars().filter(char::is_ascii_digit).collect();
-    assert!(!digits.is_empty() && digits.iter().all(|digit| *digit == '0'), "{output}");
+    assert!(
+        !digits.is_empty() && digits.iter().all(|digit| *digit == '0'),
+        "{output}"
+    );
 }
 
 #[tokio::test]

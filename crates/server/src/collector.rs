@@ -48,7 +48,10 @@ impl Collector {
         let timeout = match variable(TIMEOUTS) {
             None => TIMEOUT,
             Some((name, text)) => {
-                let ms = text.trim().parse().map_err(|_| format!("{name}: must be a number of milliseconds"))?;
+                let ms = text
+                    .trim()
+                    .parse()
+                    .map_err(|_| format!("{name}: must be a number of milliseconds"))?;
                 Duration::from_millis(ms)
             }
         };
@@ -122,7 +125,9 @@ pub(crate) fn check(name: &str, address: &str) -> Result<(), String> {
     match fits {
         true => Ok(()),
         // The address may hold a password.
-        false => Err(format!("{name}: must be an address such as https://collector.example:4318")),
+        false => Err(format!(
+            "{name}: must be an address such as https://collector.example:4318"
+        )),
     }
 }
 
@@ -140,10 +145,21 @@ mod tests {
 
     #[test]
     fn addresses_are_checked_and_never_repeated() {
-        for address in ["http://127.0.0.1:4318", "https://collector.example/v1/traces", "HTTPS://c"] {
+        for address in [
+            "http://127.0.0.1:4318",
+            "https://collector.example/v1/traces",
+            "HTTPS://c",
+        ] {
             check("X", address).unwrap();
         }
-        for address in ["collector:4318", "ftp://c", "grpc://hunter2@c", "https://", "/v1/traces", "not an address"] {
+        for address in [
+            "collector:4318",
+            "ftp://c",
+            "grpc://hunter2@c",
+            "https://",
+            "/v1/traces",
+            "not an address",
+        ] {
             let refused = check("OTEL_EXPORTER_OTLP_ENDPOINT", address).unwrap_err();
             assert!(refused.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: must be") && !refused.contains("hunter2"));
         }
@@ -167,12 +183,17 @@ mod tests {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 // A client that does not trust us ends the handshake.
-                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
                 let mut request = Vec::new();
                 while !request.ends_with(b"spans") {
                     request.push(stream.read_u8().await.unwrap());
                 }
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    .await
+                    .unwrap();
                 return String::from_utf8(request).unwrap();
             }
         });
@@ -192,7 +213,10 @@ mod tests {
         let own = directory.path().join("own.pem").to_str().unwrap().to_owned();
         let known = Collector::new(Some(("OTEL_X", own)), TIMEOUT).unwrap();
         let answer = known.send(request()).await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (200, b"ok".as_slice()));
+        assert_eq!(
+            (answer.status().as_u16(), answer.body().as_ref()),
+            (200, b"ok".as_slice())
+        );
         assert!(taking.await.unwrap().starts_with("POST /v1/traces HTTP/1.1\r\n"));
     }
 

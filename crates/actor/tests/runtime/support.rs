@@ -45,6 +45,8 @@ pub enum Trouble {
     Panic,
     /// Never ends.
     Hang,
+    /// Takes a permit of the gate that the action `wait` takes one of.
+    Wait,
 }
 
 pub const ALL_HOOKS: HookSet = HookSet::ALL;
@@ -117,6 +119,10 @@ impl Probe {
             Some(Trouble::Fail) => Err(Failure::internal("secret")),
             Some(Trouble::Panic) => panic!("secret"),
             Some(Trouble::Hang) => std::future::pending().await,
+            Some(Trouble::Wait) => {
+                self.0.wait_gate.acquire().await.map_err(Failure::internal)?.forget();
+                Ok(())
+            }
         }
     }
 }

@@ -33,7 +33,11 @@ async fn run(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
     let Some(stream) = secured(stream, &peer, &shared).await else {
         return;
     };
+    let http2 = stream.speaks_http2();
     let transport = Transport::new(stream, Arc::clone(peer.pulse()), shared.limits());
+    if http2 {
+        return super::http2::serve(transport, peer, &shared).await;
+    }
     let service = {
         let peer = peer.clone();
         let shared = Arc::clone(&shared);

@@ -13,6 +13,7 @@
 pub(crate) mod accept;
 mod connection;
 pub mod handover;
+mod http2;
 mod listen;
 pub(crate) mod peer;
 pub(crate) mod phase;

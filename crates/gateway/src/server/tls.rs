@@ -17,6 +17,9 @@ use tracing::{info, warn};
 
 use crate::error::GatewayError;
 
+/// How a client that speaks HTTP/2 says so.
+pub(crate) const HTTP2: &[u8] = b"h2";
+
 /// The shortest time between two looks at the files.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -108,6 +111,6 @@ fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, GatewayErro
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
         .map_err(|error| wrong(certificate, error.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

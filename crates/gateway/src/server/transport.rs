@@ -6,6 +6,7 @@
 //! * reading, between requests: the idle time;
 //! * reading, from the first byte of a head until the service has it: the head time;
 //! * reading, while a request is in work or after an upgrade: no deadline here, the reader of the body or the frames has one;
+//! * in HTTP/2, where frames come between requests as well, only the idle time: a head that does not end is an idle connection;
 //! * writing: whenever the peer's window is full, it must take [`SLOW_BYTES`] in each write time.
 //!
 //! Timers are armed only when an operation has to wait, and re-armed only when one fires early, so that a connection that
@@ -24,12 +25,23 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::pulse::Pulse;
+use super::tls::HTTP2;
 use crate::limits::{Limits, SLOW_BYTES};
 
 /// The bytes below HTTP.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether client and server have agreed to speak HTTP/2.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secure(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2),
+        }
+    }
 }
 
 /// A stream with deadlines.
@@ -39,6 +51,8 @@ pub(crate) struct Transport {
     head_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    /// Bytes need not begin a request.
+    framed: bool,
     reading: ReadWatch,
     writing: WriteWatch,
 }
@@ -84,11 +98,12 @@ impl Timer {
 impl Transport {
     pub(crate) fn new(stream: Stream, pulse: Arc<Pulse>, limits: &Limits) -> Self {
         Self {
-            stream,
             pulse,
             head_timeout: limits.head_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.write_timeout,
+            framed: stream.speaks_http2(),
+            stream,
             reading: ReadWatch::default(),
             writing: WriteWatch::default(),
         }
@@ -157,7 +172,7 @@ impl AsyncRead for Transport {
         if result.is_pending() {
             return this.watch_read(context).map(Err);
         }
-        if buffer.filled().len() > before && !this.pulse.is_busy() {
+        if buffer.filled().len() > before && !this.framed && !this.pulse.is_busy() {
             this.renew();
             this.reading.head_since.get_or_insert_with(Instant::now);
         }

@@ -335,7 +335,10 @@ mod tests {
         let config = read("[vms.vm]\nclientSecrets = ['A', 'B-1.x']\n[vms.vm.secretSource]\ndirectory = 'secrets'\n");
         assert_eq!(config.unwrap().vms.len(), 1);
         for (text, expected) in [
-            ("clientSecrets = ['A', '../A']", "vms.vm.clientSecrets[1]: must be letters"),
+            (
+                "clientSecrets = ['A', '../A']",
+                "vms.vm.clientSecrets[1]: must be letters",
+            ),
             ("secretSource = {}", "vms.vm.secretSource.directory: exactly one of"),
             (
                 "secretSource = { directory = 'a', environmentPrefix = 'b' }",

@@ -63,7 +63,11 @@ async fn frozen_clocks_stand_still_while_a_command_computes() {
         let result = vm.ok("exec", (script, options())).await;
         assert_eq!(text(&result)["stdout"], said, "{mitigation}");
         let argv = json(json!(["sh", "-c", script]));
-        assert_eq!(text(&vm.ok("execArgv", (argv, options())).await)["stdout"], said, "{mitigation}");
+        assert_eq!(
+            text(&vm.ok("execArgv", (argv, options())).await)["stdout"],
+            said,
+            "{mitigation}"
+        );
     }
     let code = "a=$EPOCHREALTIME; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; [ $a = $EPOCHREALTIME ]";
     let args = json(json!(["-c", code]));
@@ -95,7 +99,10 @@ async fn environments_refer_to_secrets_that_clients_may_use() {
             };
             let (code, message) = vm.err(action, list(args)).await;
             assert_eq!(code, "agentos/invalid_argument");
-            assert!(message.contains("options.env.X.secret") && message.contains(expected), "{message}");
+            assert!(
+                message.contains("options.env.X.secret") && message.contains(expected),
+                "{message}"
+            );
         }
     }
     let shell = json(json!({ "env": { "X": { "secret": "B" } } }));
