@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { certificate } from "./certificate.mjs";
-import { cable, listed, site, stranger } from "./clients.mjs";
+import { cable, listed, site, stranger } from "./stock.mjs";
 import { actor, serveSite, start } from "./server.mjs";
 
 const [binary, program, shots, browserPath = "/usr/bin/chromium"] = process.argv.slice(2);
@@ -22,9 +22,9 @@ const profile = mkdtempSync(join(tmpdir(), "agentos-chromium-"));
 const pages = await site();
 const origin = (host) => `http://${host}.test:${pages.port}`;
 const cors = `[cors]\norigins = ["${origin("app")}"]\n`;
-const server = await start(binary, cors);
+const server = await start(binary, { config: cors });
 const files = mkdtempSync(join(tmpdir(), "agentos-tls-"));
-const encrypted = await start(binary, `${cors}[tls]\n${certificate(files)}`);
+const encrypted = await start(binary, { config: `${cors}[tls]\n${certificate(files)}` });
 const browser = await chromium.launchPersistentContext(profile, { executablePath: browserPath, headless: true, args: FLAGS, viewport: { width: 1200, height: 800 } });
 browser.setDefaultTimeout(PATIENCE);
 
