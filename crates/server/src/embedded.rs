@@ -7,6 +7,7 @@
 use crate::actions::{self, Args};
 use crate::errors::from_sdk;
 use crate::machine::{Durable, Emit, Machine};
+use crate::secrets::Secrets;
 use crate::shapes;
 use agentos::{AgentOs, Stream};
 use agentos_actor::{BoxFuture, Event};
@@ -31,7 +32,10 @@ impl Embedded {
     ) -> Self {
         let emit = Emit::new(emit).with_room(Arc::new(room));
         let host = vm.as_host().handle();
-        let machine = |vm| Arc::new(Machine::new(vm, Durable::default(), u64::MAX, emit.clone()));
+        let machine = |vm| {
+            let (durable, secrets) = (Durable::default(), Secrets::default());
+            Arc::new(Machine::new(vm, durable, secrets, u64::MAX, emit.clone()))
+        };
         Self {
             machine: machine(vm),
             host: machine(host),

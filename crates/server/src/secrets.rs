@@ -152,22 +152,21 @@ pub(crate) fn is_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
 }
 
-/// The secrets that clients may put into the environments of one VM.
-#[derive(Debug, Clone)]
+/// The secrets that clients may put into the environments of one VM; none by default.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Secrets {
-    source: SecretSource,
     allowed: Arc<[String]>,
-    key: Key,
-    actor_id: ActorId,
+    source: SecretSource,
+    /// The VM of a server.
+    vm: Option<(Key, ActorId)>,
 }
 
 impl Secrets {
     pub(crate) fn new(source: SecretSource, allowed: Arc<[String]>, key: Key, actor_id: ActorId) -> Self {
         Self {
-            source,
             allowed,
-            key,
-            actor_id,
+            source,
+            vm: Some((key, actor_id)),
         }
     }
 
@@ -194,14 +193,8 @@ impl Secrets {
 
     async fn value(&self, path: &str, name: String) -> Result<String, ActorError> {
         check(&self.allowed, path, &name)?;
-        let request = SecretRequest {
-            name: name.clone(),
-            key: self.key.clone(),
-            actor_id: self.actor_id.clone(),
-        };
-        let answer = tokio::time::timeout(PATIENCE, (self.source.0)(request)).await;
-        let answer = answer.unwrap_or_else(|_| Err(Failure::internal("the source of secrets took too long")));
-        let Some(SecretText(value)) = answer.map_err(|failure| failure.publish("secret"))? else {
+        let answer = self.ask(&name).await.map_err(|failure| failure.publish("secret"))?;
+        let Some(SecretText(value)) = answer else {
             return Err(invalid_argument(
                 path,
                 "a secret that the host has",
@@ -213,6 +206,21 @@ impl Secrets {
             return Err(invalid_argument(path, &expected, "another"));
         }
         Ok(value)
+    }
+}
+
+impl Secrets {
+    async fn ask(&self, name: &str) -> Answer {
+        let Some((key, actor_id)) = self.vm.clone() else {
+            return Ok(None);
+        };
+        let request = SecretRequest {
+            name: name.to_owned(),
+            key,
+            actor_id,
+        };
+        let answer = tokio::time::timeout(PATIENCE, (self.source.0)(request)).await;
+        answer.unwrap_or_else(|_| Err(Failure::internal("the source of secrets took too long")))
     }
 }
 

@@ -133,7 +133,6 @@ fn options(section: &mut Section, drivers: &mut dyn Drivers) -> (VmOptions, Decl
     }
     // Of sessions and of the Linux executor: checked here, used there.
     section.text("additionalInstructions");
-    section.texts("clientSecrets");
     section.texts("allowedNodeBuiltins");
     absent(section);
     options = script::without_software(options, section, drivers);
