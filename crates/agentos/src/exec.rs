@@ -9,6 +9,7 @@ use agentos_kernel::clock::Clock;
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::{Errno, LimitExceeded};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub struct Exec {
     spawn: Spawn,
     stdin: Bytes,
     timeout: Option<Duration>,
-    tap: Option<Tap>,
+    /// Behind a lock that nobody waits for, so that a command about to run can be shared like everything else.
+    tap: Option<Mutex<Tap>>,
 }
 
 impl std::fmt::Debug for Exec {
@@ -141,7 +143,7 @@ impl Exec {
     /// Shows each piece of output as it is read, also what goes beyond the captured bytes. `callback` is called where the
     /// command is awaited, and must return soon.
     pub fn on_output(mut self, callback: impl FnMut(Stream, Bytes) + Send + 'static) -> Self {
-        self.tap = Some(Box::new(callback));
+        self.tap = Some(Mutex::new(Box::new(callback)));
         self
     }
 
@@ -168,7 +170,7 @@ impl Exec {
             stdin,
             stdout: Capture::new(Stream::Stdout, stdout, limit),
             stderr: Capture::new(Stream::Stderr, stderr, limit),
-            tap: self.tap,
+            tap: self.tap.map(Mutex::into_inner),
         };
         running.finish(self.timeout).await
     }
