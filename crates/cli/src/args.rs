@@ -204,6 +204,12 @@ pub(crate) struct BenchArgs {
     /// Take a tenth of the samples.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Exit with status 1 when a goal is missed. Without it a busy machine only shows in the numbers.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Install and run nothing of npm: leave out the comparison with RivetKit's own server.
+    #[arg(long)]
+    pub(crate) no_npm: bool,
 }
 
 /// A `--mount` value.

@@ -11,6 +11,8 @@ pub(crate) struct Exit(u8);
 impl Exit {
     /// Everything worked.
     pub(crate) const SUCCESS: Self = Self(0);
+    /// A goal was missed, and whoever asked wants to know by the status.
+    pub(crate) const MISSED: Self = Self(1);
     /// The command line or the configuration is wrong.
     pub(crate) const USAGE: Self = Self(64);
     /// A policy refuses what was asked about.

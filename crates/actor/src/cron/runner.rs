@@ -229,12 +229,15 @@ impl Shared {
     /// After a start: what a crash cut short is closed, what waited goes on.
     async fn recover(self: Arc<Self>) -> agentos_store::Result<()> {
         let now = self.clock.now_ms();
-        for run in self.jobs.table.interrupt(INTERRUPTED, now).await? {
-            self.host.emit(CronEvent::Error {
-                job_id: run.job_id,
-                time: now,
-                error: INTERRUPTED.to_owned(),
-            });
+        // Every wake comes by here, and must not wait for a commit that changes nothing.
+        if self.jobs.table.is_interrupted()? {
+            for run in self.jobs.table.interrupt(INTERRUPTED, now).await? {
+                self.host.emit(CronEvent::Error {
+                    job_id: run.job_id,
+                    time: now,
+                    error: INTERRUPTED.to_owned(),
+                });
+            }
         }
         for job_id in self.jobs.table.queued_jobs()? {
             self.start_queued(&job_id).await?;

@@ -25,10 +25,12 @@ use row::{Row, Table};
 use std::future::Future;
 use std::pin::Pin;
 
-/// Number of samples, scaled by `--quick`.
+/// Number of samples, scaled by `--quick`, and what may be used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
     quick: bool,
+    /// Whether programs may be installed from npm and run.
+    npm: bool,
 }
 
 impl Scale {
@@ -138,7 +140,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(serve::actions(scale)),
     },
     Measurement {
-        names: &["serve_wake"],
+        names: &["serve_rivetkit_http", "serve_rivetkit_ws"],
+        run: |scale| Box::pin(serve::compared(scale)),
+    },
+    Measurement {
+        names: &["serve_wake", "serve_wake_read"],
         run: |scale| Box::pin(serve::wake(scale)),
     },
     Measurement {
@@ -148,6 +154,14 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["serve_burst200"],
         run: |scale| Box::pin(serve::burst(scale)),
+    },
+    Measurement {
+        names: &["serve_events", "serve_events_p99"],
+        run: |scale| Box::pin(serve::events(scale)),
+    },
+    Measurement {
+        names: &["serve_sleeping_bytes", "serve_slept_bytes"],
+        run: |scale| Box::pin(serve::sleeping(scale)),
     },
     Measurement {
         names: &["lifecycle_slope_bytes"],
@@ -170,21 +184,41 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| names(only, name));
     let runtime = crate::vm::runtime()?;
     runtime.block_on(prepare::programs(&AgentOs::builder()))?;
+    let scale = Scale {
+        quick: args.quick,
+        npm: !args.no_npm,
+    };
     let mut table = Table::default();
+    let mut failed = None;
     for measurement in MEASUREMENTS
         .iter()
         .filter(|measurement| measurement.names.iter().any(wanted))
     {
         report::progress(&format!("measuring {}", measurement.names.join(", ")));
-        let rows = runtime.block_on((measurement.run)(Scale { quick: args.quick }))?;
-        table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name)));
+        // One that fails leaves the others their turn; the failure is told at the end.
+        match runtime.block_on((measurement.run)(scale)) {
+            Ok(rows) => table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name))),
+            Err(error) => {
+                report::progress(&format!("agentos: {error}"));
+                let names = measurement.names.iter().copied().filter(|name| wanted(&name));
+                let text = error.to_string();
+                table
+                    .rows
+                    .extend(names.map(|name| Row::not_run(name, "", text.as_str())));
+                failed = failed.or(Some(error));
+            }
+        }
     }
     if args.json {
         report::json(&table.to_json(&machine::describe()))?;
     } else {
         report::text(&table.to_string())?;
     }
-    Ok(Exit::SUCCESS)
+    match failed {
+        Some(error) => Err(error),
+        None if args.check && table.rows.iter().any(|row| row.is_met() == Some(false)) => Ok(Exit::MISSED),
+        None => Ok(Exit::SUCCESS),
+    }
 }
 
 fn unknown(name: &str, known: &[&str]) -> Error {

@@ -165,7 +165,13 @@ impl Database {
     pub(crate) fn submit_job(&self, job: Box<dyn Job>, lazy: bool) -> bool {
         let queue = self.shared.queue.lock();
         let open = !queue.closed;
-        self.shared.enqueue(queue, Entry { job, bytes: 0, lazy });
+        let entry = Entry {
+            job,
+            bytes: 0,
+            lazy,
+            closes: false,
+        };
+        self.shared.enqueue(queue, entry);
         open
     }
 
@@ -312,6 +318,7 @@ impl Submission<'_> {
                 job,
                 bytes: self.bytes,
                 lazy: self.lazy,
+                closes: false,
             },
         )
     }
@@ -366,15 +373,13 @@ impl Shared {
         queue.closed = true;
         let (ticket, resolver) = Ticket::open();
         let distrusted = self.distrusted.load(Ordering::Relaxed);
-        let last = move |transaction: &Transaction<'_>| match distrusted {
-            true => Ok(()),
-            false => writer::mark_clean(transaction),
-        };
+        let last = move |transaction: &Transaction<'_>| writer::mark_closed(transaction, !distrusted);
         let job = Box::new(Mutation::new(last, resolver));
         queue.push(Entry {
             job,
             bytes: 0,
             lazy: false,
+            closes: !distrusted,
         });
         self.call(queue);
         self.room.notify_all();
@@ -408,7 +413,7 @@ impl Shared {
         let at = |error: rusqlite::Error| Error::sqlite(&self.path, &error);
         let Some(readers) = &self.readers else {
             let writer = self.writer.lock();
-            return query(writer.as_ref().ok_or(Error::Closed)?.connection());
+            return query(writer.as_ref().ok_or(Error::Closed)?.connection()?);
         };
         // A writer that is at work is there; nobody who reads may wait for it.
         let is_gone = || self.writer.try_lock().is_some_and(|writer| writer.is_none());

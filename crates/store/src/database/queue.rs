@@ -45,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) job: Box<dyn Job>,
     pub(crate) bytes: usize,
     pub(crate) lazy: bool,
+    /// Whether it notes that the file is closed in order.
+    pub(crate) closes: bool,
 }
 
 /// The queue; the database holds it in a mutex.

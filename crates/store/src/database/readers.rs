@@ -1,6 +1,10 @@
 //! Reading connections of a database: opened when needed, at most a few, kept while the database is open.
+//!
+//! A read usually takes less time than opening a connection, which parses the schema. So who finds none idle first waits for
+//! about as long as that would take.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
@@ -10,6 +14,8 @@ use crate::Result;
 
 /// At most this many reads of one database run at once; further ones wait.
 const MAX_READERS: usize = 4;
+/// How long a read waits for a connection that another one uses before it opens its own.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 pub(crate) struct Readers {
     path: PathBuf,
@@ -40,6 +46,7 @@ impl Readers {
     /// Lends a connection.
     pub(crate) fn lend(&self) -> Result<Lent<'_>> {
         let mut state = self.state.lock();
+        let mut waited = false;
         loop {
             if let Some(connection) = state.idle.pop() {
                 return Ok(Lent {
@@ -47,11 +54,15 @@ impl Readers {
                     connection: Some(connection),
                 });
             }
-            if state.open < MAX_READERS {
+            if state.open >= MAX_READERS {
+                self.returned.wait(&mut state);
+            } else if state.open > 0 && !waited {
+                waited = true;
+                self.returned.wait_for(&mut state, PATIENCE);
+            } else {
                 state.open += 1;
                 break;
             }
-            self.returned.wait(&mut state);
         }
         drop(state);
         let mut lent = Lent {

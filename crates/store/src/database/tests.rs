@@ -95,6 +95,72 @@ fn a_later_opening_supersedes_an_earlier_one() {
     assert_eq!(numbers(&new), [1, 4]);
 }
 
+/// All bytes of a file and of its journal.
+fn bytes(path: &Path) -> (Vec<u8>, Vec<u8>) {
+    let journal = path.with_extension("sqlite-wal");
+    (std::fs::read(path).unwrap(), std::fs::read(journal).unwrap_or_default())
+}
+
+#[test]
+fn who_only_reads_a_file_that_was_closed_in_order_leaves_it_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sqlite");
+    let first = open(&path, &V1).unwrap();
+    insert(&first, 1).wait().unwrap();
+    first.close().unwrap();
+    let before = bytes(&path);
+    let reading = open(&path, &V1).unwrap();
+    assert!(reading.generation() > first.generation());
+    assert_eq!(numbers(&reading), [1]);
+    // A mutation that finds nothing to do is none.
+    let nothing = reading.submit(|transaction| Ok(transaction.execute("DELETE FROM t WHERE n = 7", [])?));
+    assert_eq!(nothing.wait(), Ok(0));
+    assert_eq!(bytes(&path), before);
+    // As a crash would leave it.
+    std::mem::forget(reading);
+    let next = open(&path, &V1).unwrap();
+    assert!(!next.recovered());
+    insert(&next, 2).wait().unwrap();
+    std::mem::forget(next);
+    assert!(open(&path, &V1).unwrap().recovered());
+}
+
+#[test]
+fn of_two_openings_of_a_closed_file_the_first_to_write_wins() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sqlite");
+    open(&path, &V1).unwrap().close().unwrap();
+    let (slow, fast) = (open(&path, &V1).unwrap(), open(&path, &V1).unwrap());
+    insert(&fast, 1).wait().unwrap();
+    let refused = Err(Error::Superseded {
+        path: path.clone(),
+        held: slow.generation(),
+        found: fast.generation(),
+    });
+    assert_eq!(insert(&slow, 2).wait(), refused);
+    assert_eq!(insert(&slow, 3).wait(), refused);
+    assert_eq!(slow.close(), refused);
+    insert(&fast, 4).wait().unwrap();
+    assert_eq!(numbers(&fast), [1, 4]);
+}
+
+#[test]
+fn generations_grow_where_nothing_but_the_end_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sqlite");
+    let mut last = 0;
+    for _ in 0..4 {
+        let database = open(&path, &V1).unwrap();
+        assert!(database.generation() > last && !database.recovered());
+        last = database.generation();
+        database.close().unwrap();
+    }
+    let distrusted = open(&path, &V1).unwrap();
+    distrusted.distrust();
+    distrusted.close().unwrap();
+    assert!(open(&path, &V1).unwrap().recovered());
+}
+
 #[test]
 fn closing_commits_what_is_queued_and_admits_no_more() {
     let directory = tempfile::tempdir().unwrap();
@@ -241,6 +307,7 @@ fn a_full_file_is_enospc_for_the_whole_commit_and_stays_readable() {
             .as_ref()
             .unwrap()
             .connection()
+            .unwrap()
             .query_row(&pragma, [], |_| Ok(()))
             .unwrap();
     };

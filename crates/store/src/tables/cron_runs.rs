@@ -184,7 +184,8 @@ impl CronTable {
                 .query_map(params![now, error], row)?
                 .collect::<rusqlite::Result<_>>()?;
             runs.sort_unstable_by_key(|run: &CronRunRow| run.run_id);
-            transaction.prepare_cached(ORPHANS)?.execute([])?;
+            let orphans = format!("DELETE FROM agent_os_cron_runs WHERE {ORPHAN}");
+            transaction.prepare_cached(&orphans)?.execute([])?;
             Ok(runs)
         })
     }
@@ -198,6 +199,17 @@ impl CronTable {
                 .prepare_cached(sql)?
                 .query_row([job_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok((count(found.0), count(found.1)))
+        })
+    }
+
+    /// Whether [`interrupt`](Self::interrupt) would change anything. Asking costs no commit.
+    pub fn is_interrupted(&self) -> Result<bool> {
+        self.database.read(|connection| {
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 FROM agent_os_cron_runs WHERE status = 'running')
+                 OR EXISTS (SELECT 1 FROM agent_os_cron_runs WHERE {ORPHAN})"
+            );
+            Ok(connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
         })
     }
 
@@ -227,8 +239,7 @@ impl CronTable {
 }
 
 /// Finished runs of jobs that are gone.
-const ORPHANS: &str = "DELETE FROM agent_os_cron_runs
-    WHERE status NOT IN ('queued', 'running') AND job_id NOT IN (SELECT job_id FROM agent_os_cron_jobs)";
+const ORPHAN: &str = "status NOT IN ('queued', 'running') AND job_id NOT IN (SELECT job_id FROM agent_os_cron_jobs)";
 
 /// Keeps the newest `history` finished runs of a job, and none of a job that is gone.
 fn prune(transaction: &Transaction<'_>, job_id: &str, history: usize) -> Result<()> {

@@ -1,0 +1,61 @@
+//! What an action costs, and how many there are in a second.
+
+use super::{House, path};
+use crate::bench::Scale;
+use crate::bench::row::Row;
+use crate::error::Error;
+use agentos_client::Vm;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// `serve_http`, `serve_ws`: one action after the other over a kept connection; `serve_rate`: as many as go at once.
+pub(crate) async fn actions(scale: Scale) -> Result<Vec<Row>, Error> {
+    let house = House::new().await?;
+    let vm = house.vm("actions").await?;
+    let mut http = Vec::new();
+    for _ in 0..scale.of(5000) {
+        let start = Instant::now();
+        vm.exists("/home/user").await?;
+        http.push(start.elapsed());
+    }
+    let connection = vm.connect().await?;
+    let mut socket = Vec::new();
+    for _ in 0..scale.of(5000) {
+        let start = Instant::now();
+        connection.call("exists", path()).await?;
+        socket.push(start.elapsed());
+    }
+    let mut rates = Vec::new();
+    for _ in 0..scale.of(10) {
+        rates.push(rate(&vm, 8000).await?);
+    }
+    connection.close().await;
+    house.end().await;
+    Ok(vec![
+        Row::times("serve_http", &http).goal(150.0),
+        Row::times("serve_ws", &socket).goal(80.0),
+        Row::new("serve_rate", "1/s", rates).goal_at_least(20_000.0),
+    ])
+}
+
+/// Actions a second over eight sockets with eight actions in flight each.
+async fn rate(vm: &Vm, count: usize) -> Result<f64, Error> {
+    let mut connections = Vec::new();
+    for _ in 0..8 {
+        connections.push(Arc::new(vm.connect().await?));
+    }
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for connection in connections.iter().flat_map(|connection| [connection; 8]) {
+        let connection = Arc::clone(connection);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..count / 64 {
+                connection.call("exists", path()).await?;
+            }
+            Ok::<_, agentos_client::Error>(())
+        }));
+    }
+    let total = count / 64 * tasks.len();
+    super::all(tasks).await?;
+    Ok(total as f64 / start.elapsed().as_secs_f64())
+}
