@@ -30,7 +30,8 @@ impl ActorDefinition for Quiet {
 struct Hum;
 
 impl Actor for Hum {
-    fn action<'a>(&'a self, _: ActorContext, _: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
+    fn action<'a>(&'a self, ctx: ActorContext, _: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
+        ctx.limit_exceeded("limits.test.maxHums", 2);
         Box::pin(async { Ok(Value::Null) })
     }
 }
@@ -133,6 +134,7 @@ async fn metrics_count_what_happens_and_name_nobody() {
         "agentos_boots_total{outcome=\"ok\"} 1",
         "agentos_actions_total{outcome=\"ok\"} 3",
         "agentos_action_seconds_count 3",
+        "agentos_limit_exceeded_total{limit=\"limits.test.maxHums\"} 6",
         "agentos_requests_total{route=\"/gateway/{actor}/action/{name}\",status=\"2xx\"} 3",
         "agentos_requests_total{route=\"/gateway/{actor}/request/fetch/{token}\",status=\"4xx\"} 1",
         "agentos_request_seconds_count{route=\"/gateway/{actor}/action/{name}\"} 3",

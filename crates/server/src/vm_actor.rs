@@ -97,7 +97,14 @@ impl VmActors {
 fn listen(builder: agentos::Builder, ctx: ActorContext, trail: Arc<AuditTrail>) -> agentos::Builder {
     builder.on_event(move |event| match event {
         agentos::Event::LimitWarning(warning) => warn(&ctx, warning),
-        agentos::Event::Audit(entry) => trail.record(entry),
+        agentos::Event::Audit(entry) => {
+            if let agentos::AuditKind::LimitExceeded { limit, .. } | agentos::AuditKind::ProcessKilled { limit, .. } =
+                &entry.kind
+            {
+                ctx.limit_exceeded(limit.configuration_path, entry.count);
+            }
+            trail.record(entry);
+        }
         _ => {}
     })
 }

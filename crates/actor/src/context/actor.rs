@@ -113,6 +113,12 @@ impl ActorContext {
         cell.shared.metrics.events_lost(lost);
     }
 
+    /// Counts that a limit was exceeded, `count` times, for whoever watches the registry. `limit` is the path under which it is
+    /// configured. It is a constant of a program, so that neither guests nor clients can make new ones.
+    pub fn limit_exceeded(&self, limit: &'static str, count: u64) {
+        self.inner.cell.shared.metrics.limit_exceeded(limit, count);
+    }
+
     /// The open connections.
     pub fn conns(&self) -> Vec<Conn> {
         self.inner.cell.connections.all()

@@ -1,7 +1,10 @@
 //! Counters of a registry.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::Transport;
 
@@ -23,6 +26,7 @@ pub(crate) struct Metrics {
     events_lost: AtomicU64,
     boot_time: Buckets,
     action_time: Buckets,
+    limits: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +81,9 @@ pub struct MetricsSnapshot {
     pub boot_time: Histogram,
     /// How long actions took.
     pub action_time: Histogram,
+    /// How often each limit was exceeded, by the path under which it is configured; see
+    /// [`ActorContext::limit_exceeded`](crate::ActorContext::limit_exceeded).
+    pub limits_exceeded: Vec<(&'static str, u64)>,
 }
 
 impl Metrics {
@@ -119,6 +126,12 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn limit_exceeded(&self, limit: &'static str, count: u64) {
+        let mut limits = self.limits.lock();
+        let so_far = limits.entry(limit).or_default();
+        *so_far = so_far.saturating_add(count);
+    }
+
     pub(crate) fn snapshot(&self, actors: u64, awake: usize, held: usize, open_connections: usize) -> MetricsSnapshot {
         MetricsSnapshot {
             actors,
@@ -136,6 +149,12 @@ impl Metrics {
             events_lost: self.events_lost.load(Relaxed),
             boot_time: self.boot_time.snapshot(),
             action_time: self.action_time.snapshot(),
+            limits_exceeded: self
+                .limits
+                .lock()
+                .iter()
+                .map(|(limit, count)| (*limit, *count))
+                .collect(),
         }
     }
 }
@@ -179,5 +198,17 @@ mod tests {
             ((100, 2), (250, 1), 1)
         );
         assert_eq!(histogram.sum_us, 60_000_203);
+    }
+
+    #[test]
+    fn limits_are_counted_each_for_itself() {
+        let metrics = Metrics::default();
+        for (limit, count) in [("b", 2), ("a", 1), ("b", u64::MAX)] {
+            metrics.limit_exceeded(limit, count);
+        }
+        assert_eq!(
+            metrics.snapshot(0, 0, 0, 0).limits_exceeded,
+            [("a", 1), ("b", u64::MAX)]
+        );
     }
 }

@@ -74,7 +74,8 @@ pub(crate) async fn lifecycle(scale: Scale) -> Result<Vec<Row>, Error> {
 /// What counts as no growth: a page for every few hundred cycles is the noise of the host's allocator.
 const SLOPE_MAX: f64 = 16.0;
 
-fn slope(points: &[(f64, f64)]) -> f64 {
+/// Growth of the second by the first, by least squares.
+pub(crate) fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
     let (mx, my) = (
         points.iter().map(|p| p.0).sum::<f64>() / n,

@@ -1,6 +1,7 @@
 //! `/metrics`: what the registry, the gateway and the preview proxy have counted, in the text format of Prometheus.
 //!
-//! Nothing is counted here and no label comes from a client or a guest, so that the number of series is fixed.
+//! Nothing is counted here and no label comes from a client or a guest, so that the number of series is bounded by what the
+//! programs of this server name: routes, outcomes, and limits by the constants under which they are configured.
 
 use crate::observe::{Route, Traffic};
 use crate::preview::{Outcome, PreviewProxy};
@@ -57,6 +58,9 @@ impl Collector for Source {
         let now = self.registry.metrics();
         actors(&mut encoder, &now)?;
         actions(&mut encoder, &now)?;
+        let limits = &now.limits_exceeded;
+        let help = "Operations of guests and clients that a limit refused, and processes that it ended";
+        counters(&mut encoder, "limit_exceeded", help, "limit", limits)?;
         requests(&mut encoder, &self.traffic)?;
         previews(&mut encoder, &self.previews)
     }

@@ -54,6 +54,53 @@ async fn limits_warn_before_they_are_reached() {
     );
 }
 
+/// Hooks that pass on the names of the audit trail.
+struct Auditor(tokio::sync::mpsc::UnboundedSender<String>);
+
+impl VmHooks for Auditor {
+    fn hooks(&self) -> HookSet {
+        HookSet::default()
+    }
+
+    fn on_audit_event(&self, event: &serde_json::Value) {
+        // A test that has ended listens no more.
+        let _ = self.0.send(event["event"].as_str().unwrap_or_default().to_owned());
+    }
+}
+
+#[tokio::test]
+async fn exceeded_limits_are_counted_under_their_configuration_path() {
+    use agentos_server::actor::{ConnectRequest, CreateOptions, Transport};
+    let (told, mut trail) = tokio::sync::mpsc::unbounded_channel();
+    let mut limits = Limits::default();
+    limits.set("maxProcesses", 2).unwrap();
+    let definition = VmDefinition::builder()
+        .options(VmOptions::new().limits(limits))
+        .hooks(Auditor(told));
+    let registry = agentos_server::Registry::builder()
+        .vm("vm", definition.build().unwrap())
+        .build()
+        .unwrap();
+    let actors = registry.actors();
+    let key = agentos_value::Key::new(["k"]);
+    let made = actors.get_or_create("vm", &key, CreateOptions::default()).await;
+    let connect = actors.connect(&made.unwrap().0.id, ConnectRequest::new(Transport::Http));
+    let connection = connect.await.unwrap();
+    let sleep = || vec!["sleep".into(), json(json!(["1000"]))];
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        outcomes.push(connection.call("spawn", sleep()).await.is_ok());
+    }
+    assert!(outcomes.contains(&true) && outcomes.contains(&false), "{outcomes:?}");
+    while trail.recv().await.unwrap() != "security.limit.exceeded" {}
+    // It is counted before it is told.
+    let counted = actors.metrics().limits_exceeded;
+    let [("limits.resources.maxProcesses", count)] = counted[..] else {
+        panic!("{counted:?}");
+    };
+    assert!(count >= 1);
+}
+
 /// Hooks that let in who knows the word, allow reading only, and hide the end of processes.
 struct Doorkeeper(Arc<Mutex<Vec<String>>>);
 

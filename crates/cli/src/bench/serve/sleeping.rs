@@ -1,11 +1,12 @@
 //! What sleeping actors cost in memory: the growth of the whole process over thousands of them.
 //!
-//! Every actor has been accepted and has files of its own. An actor is asleep once nothing of it is held: the runtime counts
-//! those that are, and the memory is read when there are none.
+//! Every actor has been accepted and has files of its own. They are made in batches, and the memory is read between two when
+//! nothing of any actor is held, which the runtime counts. The slope over the second half is what one more costs: the first
+//! half brings allocators, threads and the index's cache to the size that a batch needs, whose files are open all at once.
 
 use super::House;
 use crate::bench::Scale;
-use crate::bench::memory::resident;
+use crate::bench::memory::{resident, slope};
 use crate::bench::row::Row;
 use crate::error::Error;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const FILES: u64 = 256 << 10;
 /// Clients that create at the same time.
 const HANDS: usize = 16;
+/// Batches, of which the second half counts.
+const BATCHES: usize = 10;
 /// Longest wait until nothing is held.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,25 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// fell asleep.
 pub(crate) async fn sleeping(scale: Scale) -> Result<Vec<Row>, Error> {
     let (sleeping, slept) = (scale.of(10_000), scale.of(1_000));
-    let needed = (sleeping + 2 * slept) as u64 * FILES;
+    let needed = (sleeping + slept) as u64 * FILES;
     if let Some(why) = no_room(needed) {
         let row = |name| Row::not_run(name, "bytes", why.as_str());
         return Ok(vec![row("serve_sleeping_bytes"), row("serve_slept_bytes")]);
     }
     let house = House::new().await?;
-    // Allocators, connections and the index's cache reach their working size first.
-    make(&house, "warm", slept, true).await?;
-    let before = held(&house).await?;
-    make(&house, "sleeping", sleeping, false).await?;
-    let after = held(&house).await?;
-    make(&house, "slept", slept, true).await?;
-    let last = held(&house).await?;
+    let slept = growth(&house, "slept", slept / BATCHES, true).await?;
+    let sleeping = growth(&house, "sleeping", sleeping / BATCHES, false).await?;
     house.end().await;
-    let row = |name, bytes: f64, count: usize| Row::new(name, "bytes", vec![bytes / count as f64]).goal(1024.0);
+    let row = |name, bytes: f64| Row::new(name, "bytes", vec![bytes]).goal(1024.0);
     Ok(vec![
-        row("serve_sleeping_bytes", after - before, sleeping),
-        row("serve_slept_bytes", last - after, slept),
+        row("serve_sleeping_bytes", sleeping),
+        row("serve_slept_bytes", slept),
     ])
+}
+
+/// Bytes that one more actor costs.
+async fn growth(house: &House, name: &str, batch: usize, woken: bool) -> Result<f64, Error> {
+    let mut points = Vec::new();
+    for number in 1..=BATCHES {
+        make(house, &format!("{name}-{number}"), batch, woken).await?;
+        points.push(((number * batch) as f64, held(house).await?));
+    }
+    Ok(slope(&points[BATCHES / 2 - 1..]))
 }
 
 /// Makes actors, a few at a time: by an action that is answered from storage, or by one that wakes them, and then to sleep.
