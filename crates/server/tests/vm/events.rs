@@ -84,7 +84,8 @@ async fn exceeded_limits_are_counted_under_their_configuration_path() {
     let actors = registry.actors();
     let key = agentos_value::Key::new(["k"]);
     let made = actors.get_or_create("vm", &key, CreateOptions::default()).await;
-    let connect = actors.connect(&made.unwrap().0.id, ConnectRequest::new(Transport::Http));
+    let id = made.unwrap().0.id;
+    let connect = actors.connect(&id, ConnectRequest::new(Transport::Http));
     let connection = connect.await.unwrap();
     let sleep = || vec!["sleep".into(), json(json!(["1000"]))];
     let mut outcomes = Vec::new();
