@@ -1,7 +1,7 @@
 //! What happened to the files, what shall happen, and what would be left.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ pub struct Disk {
 pub enum Step {
     /// Bytes were written to a file.
     Write {
-        /// Name of the file, without its directory.
+        /// Name of the file: without its directory, or from the directory of the [`Disk`] on.
         file: String,
         /// Where.
         offset: u64,
@@ -40,7 +40,7 @@ pub enum Step {
         /// Name of the file.
         file: String,
     },
-    /// A file was removed.
+    /// A file was removed, by SQLite or by somebody else.
     Delete {
         /// Name of the file.
         file: String,
@@ -74,12 +74,16 @@ const SECTOR: usize = 512;
 
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// Where the names of files begin; they are without a directory if there is none.
+    root: Option<PathBuf>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     steps: Vec<Step>,
+    /// Files below the root that are there.
+    present: BTreeSet<String>,
     /// Steps taken or refused, marks not counted.
     count: u64,
     plan: Option<Plan>,
@@ -98,7 +102,20 @@ struct Plan {
 impl Disk {
     /// A new disk, under a name of its own.
     pub fn new() -> Self {
-        let shared = Arc::new(Shared::default());
+        Self::of(Shared::default())
+    }
+
+    /// A disk for all databases below a directory, whose files keep their places in the images. What is removed there past
+    /// SQLite, as a directory is as a whole, is noted with the next step.
+    pub fn below(directory: &Path) -> Self {
+        Self::of(Shared {
+            root: Some(directory.canonicalize().unwrap_or_else(|_| directory.to_owned())),
+            ..Shared::default()
+        })
+    }
+
+    fn of(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
         let name = shim::register(Arc::clone(&shared));
         Self { shared, name }
     }
@@ -160,9 +177,21 @@ impl Shared {
         state.unreadable > 0 && state.random.next().is_multiple_of(state.unreadable)
     }
 
+    /// What a file is called in steps.
+    pub(crate) fn name_of(&self, path: &str) -> String {
+        let below = self.root.as_ref().and_then(|root| Path::new(path).strip_prefix(root).ok());
+        match below {
+            Some(below) => below.to_string_lossy().into_owned(),
+            None => path.rsplit('/').next().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// Asks whether a step may happen, and notes it if so.
     pub(crate) fn step(&self, step: Step) -> Result<(), Fault> {
         let mut state = self.state.lock();
+        if let Some(root) = &self.root {
+            state.note_removed(root, &step);
+        }
         let number = state.count;
         state.count += 1;
         if let Some(plan) = state.plan {
@@ -174,6 +203,31 @@ impl Shared {
         }
         state.steps.push(step);
         Ok(())
+    }
+}
+
+impl State {
+    /// Notes which files are gone although SQLite did not remove them.
+    fn note_removed(&mut self, root: &Path, next: &Step) {
+        let gone: Vec<String> = self
+            .present
+            .iter()
+            .filter(|file| !root.join(file).exists())
+            .cloned()
+            .collect();
+        for file in gone {
+            self.present.remove(&file);
+            self.steps.push(Step::Delete { file });
+        }
+        match next {
+            Step::Write { file, .. } | Step::Truncate { file, .. } => {
+                self.present.insert(file.clone());
+            }
+            Step::Delete { file } => {
+                self.present.remove(file);
+            }
+            Step::Sync { .. } | Step::Mark(_) => {}
+        }
     }
 }
 
@@ -206,7 +260,11 @@ impl Step {
                 (Survivors::All, _) => file.flush(),
                 _ => {}
             }
-            std::fs::write(directory.join(name), &file.durable)?;
+            let path = directory.join(name);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(path, &file.durable)?;
         }
         Ok(())
     }

@@ -6,7 +6,8 @@
 //!                 └ notes each step ──► Journal ──► images of the disk after a power loss at any of them
 //! ```
 //!
-//! A [`Disk`] is one such VFS under its own name; open a database with that name ([`Disk::vfs`]). A *step* is a write, a cut,
+//! A [`Disk`] is one such VFS under its own name; open a database with that name ([`Disk::vfs`]), or all of a data directory
+//! ([`Disk::below`]). A *step* is a write, a cut,
 //! a flush or a removal of a database or journal file. What was written and not flushed may be on disk after a power loss as
 //! a whole, in part, or not at all, in any order ([`Survivors`]); what was flushed is.
 //!

@@ -88,17 +88,16 @@ unsafe fn info<'a>(file: *mut ffi::sqlite3_file) -> &'a Info {
     unsafe { &*(*file.cast::<File>()).info }
 }
 
-/// The last component of a path.
+/// A path as text.
 ///
 /// # Safety
 /// `path` is null or a C string.
-unsafe fn last(path: *const c_char) -> String {
+unsafe fn text(path: *const c_char) -> String {
     if path.is_null() {
         return String::new();
     }
     // SAFETY: by contract of this function.
-    let text = unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned();
-    text.rsplit('/').next().unwrap_or_default().to_owned()
+    unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned()
 }
 
 fn code(fault: Fault, io: c_int) -> c_int {
@@ -145,7 +144,7 @@ unsafe extern "C" fn open(
         let kinds = ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL;
         let info = Info {
             shared: Arc::clone(&app.shared),
-            name: last(path),
+            name: app.shared.name_of(&text(path)),
             counts: flags & kinds != 0,
         };
         (*file.cast::<File>()).info = Box::into_raw(Box::new(info));
@@ -161,7 +160,8 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, path: *const c_char, syn
         let Some(delete) = (*app.inner).xDelete else {
             return ffi::SQLITE_OK;
         };
-        if let Err(fault) = app.shared.step(Step::Delete { file: last(path) }) {
+        let file = app.shared.name_of(&text(path));
+        if let Err(fault) = app.shared.step(Step::Delete { file }) {
             return code(fault, ffi::SQLITE_IOERR_DELETE);
         }
         delete(app.inner, path, sync)

@@ -43,6 +43,10 @@ pub(crate) struct Scratch {
     gave_way: bool,
     /// Bytes that it moves.
     pub(crate) bytes: Vec<u8>,
+    /// What it has on its way to the disk.
+    pub(crate) settle: agentos_kernel::vfs::Settle,
+    /// How much it has written, once all that is left is to wait for the disk.
+    pub(crate) written: Option<u32>,
     /// A name that it looks up.
     pub(crate) resolving: agentos_kernel::process::Resolving,
     /// A program's request that was read already.

@@ -84,6 +84,7 @@ impl Cell {
             self.end_instance(&awake).await;
         }
         self.cut_off(&awake).await;
+        let overdue = reason == ShutdownReason::Sleep && self.is_overdue(&awake);
         if !self.destroying.is_cancelled() {
             if let Err(failure) = awake.context.settle().await {
                 tracing::error!(target: "agentos::actor", actor = %self.identity.id, error = %failure, "state was not saved");
@@ -102,10 +103,26 @@ impl Cell {
         self.shared.metrics.slept();
         if slept {
             self.announce(Phase::Asleep);
+            if overdue {
+                self.shared.alarm.notify_one();
+            }
         } else {
             // Destroyed meanwhile; the destroyer waits for this.
             self.life.lock().stop_abandoned = true;
             self.changed.send_replace(());
+        }
+    }
+
+    /// Whether something was due and is not done. While an actor is awake nobody but itself looks after its due times, so
+    /// one that stops in between has to be woken again at once. One that crashed is not: what is due may be what it crashes
+    /// of, and the regular look at the index, a minute later at most, is soon enough for that.
+    fn is_overdue(&self, awake: &Awake) -> bool {
+        let (_, store) = awake.context.parts();
+        let now = self.shared.clock.now_ms();
+        match store.due().next() {
+            Ok(due) => due.is_some_and(|at| at <= now),
+            // A store that cannot be read has a due time in the index, which is looked at regularly.
+            Err(_) => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Waking actors that are due.
 //!
 //! One task for all actors looks at the index of the host: it knows the earliest due time of each, also of those that sleep.
-//! An actor that is awake looks after its own due times and is left alone.
+//! An actor that is awake looks after its own due times and is left alone; one that stops with something due asks for a look.
 
 use std::sync::Arc;
 use std::time::Duration;

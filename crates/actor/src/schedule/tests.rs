@@ -220,3 +220,17 @@ async fn an_action_that_is_cut_short_is_called_again() {
     assert_eq!(fixture.ring_after(DAY).await, "again");
     fixture.nothing_left().await;
 }
+
+#[tokio::test]
+async fn an_actor_that_is_stopped_with_something_due_is_woken_at_once() {
+    let mut fixture = fixture(None).await;
+    *fixture.reminder.hold.lock() = Some(Arc::default());
+    fixture.remind(Duration::ZERO, "again").await;
+    assert_eq!(fixture.rings.recv().await.unwrap(), "again");
+    *fixture.reminder.hold.lock() = None;
+    // The clock stands still, so the regular look at the index does not come.
+    fixture.registry.sleep(&fixture.id).await.unwrap();
+    let ring = tokio::time::timeout(Duration::from_secs(60), fixture.rings.recv());
+    assert_eq!(ring.await.expect("woken without the clock").unwrap(), "again");
+    fixture.nothing_left().await;
+}

@@ -1,14 +1,16 @@
 //! A filesystem of which one call fails.
 
 use agentos::Errno;
-use agentos::vfs::{Blob, Features, Filesystem, FsQuota, MemoryFs, Mode, SetAttr};
+use agentos::vfs::{Blob, Features, Filesystem, FsQuota, MemoryFs, Mode, SetAttr, Settling};
 use agentos_kernel::Result;
 use agentos_kernel::clock::{Clock, Instant, Timestamp};
 use agentos_kernel::id::Ino;
 use agentos_kernel::limits::Counter;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Waker;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// What happens at the chosen call.
@@ -32,6 +34,65 @@ pub(crate) struct FaultyFs {
     inner: Arc<MemoryFs>,
     calls: AtomicUsize,
     plan: Option<(usize, Fault)>,
+    /// What everybody waits for who makes something durable.
+    disk: Option<Arc<SlowDisk>>,
+}
+
+/// A disk that takes its time, until it is told how it ends.
+#[derive(Default)]
+pub(crate) struct SlowDisk {
+    state: Mutex<SlowState>,
+}
+
+#[derive(Default)]
+struct SlowState {
+    outcome: Option<Result<(), Errno>>,
+    /// Who waits, by the order of arrival.
+    waiting: BTreeMap<u64, Option<Waker>>,
+    arrived: u64,
+}
+
+impl SlowDisk {
+    /// How many wait for it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().unwrap().waiting.len()
+    }
+
+    /// Lets everybody go on, and whoever comes later.
+    pub(crate) fn ends(&self, outcome: Result<(), Errno>) {
+        let mut state = self.state.lock().unwrap();
+        state.outcome = Some(outcome);
+        let wakers: Vec<_> = state.waiting.values_mut().filter_map(Option::take).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn settling(self: &Arc<Self>) -> Settling {
+        let mut state = self.state.lock().unwrap();
+        state.arrived += 1;
+        let number = state.arrived;
+        state.waiting.insert(number, None);
+        let wait = SlowWait(Arc::clone(self), number);
+        Box::pin(poll_fn(move |context| {
+            let mut state = wait.0.state.lock().unwrap();
+            match state.outcome {
+                Some(outcome) => Poll::Ready(outcome.map_err(Into::into)),
+                None => {
+                    state.waiting.insert(wait.1, Some(context.waker().clone()));
+                    Poll::Pending
+                }
+            }
+        }))
+    }
+}
+
+/// One that waits, until it does not any more.
+struct SlowWait(Arc<SlowDisk>, u64);
+
+impl Drop for SlowWait {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap().waiting.remove(&self.1);
+    }
 }
 
 /// It is always now.
@@ -72,7 +133,22 @@ impl FaultyFs {
             inner: memory(),
             calls: AtomicUsize::new(0),
             plan,
+            disk: None,
         })
+    }
+
+    /// One that fails in nothing and is as slow as its disk.
+    pub(crate) fn on(disk: &Arc<SlowDisk>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: memory(),
+            calls: AtomicUsize::new(0),
+            plan: None,
+            disk: Some(Arc::clone(disk)),
+        })
+    }
+
+    fn begin(&self) -> Result<Option<Settling>> {
+        Ok(self.disk.as_ref().map(SlowDisk::settling))
     }
 
     /// Calls so far.
@@ -129,6 +205,16 @@ impl Filesystem for FaultyFs {
 
     fn now(&self) -> Timestamp {
         self.inner.now()
+    }
+
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        self.fsync(ino, data_only)?;
+        self.begin()
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        self.sync()?;
+        self.begin()
     }
 
     agentos_kernel::pass_filesystem_calls!(counted);

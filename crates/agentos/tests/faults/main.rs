@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disk;
 mod faulty;
 mod files;
 mod network;

@@ -14,7 +14,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::{DeviceId, Gid, Uid};
 use crate::vfs::filesystem::{DirEntry, SeekTarget};
-use crate::vfs::{FileType, InodeHandle, Location, SIZE_MAX, Stat};
+use crate::vfs::{FileType, InodeHandle, Location, SIZE_MAX, Settle, Stat};
 use core::any::Any;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -164,7 +164,8 @@ impl OpenFile {
     }
 
     /// Writes at the offset, at the end with [`StatusFlags::APPEND`], or into a stream. A blocking stream may take a part
-    /// only; whoever promises a whole write calls again with the rest.
+    /// only; whoever promises a whole write calls again with the rest. What a description must have on disk is there only
+    /// once [`poll_settled`](Self::poll_settled) says so.
     ///
     /// # Errors
     /// `EBADF` if not open for writing, `EPIPE` (the cue for `SIGPIPE`), `ENOSPC`, `EFBIG` and those of the object.
@@ -189,9 +190,8 @@ impl OpenFile {
     fn write_inode(&self, handle: &InodeHandle, offset: &Mutex<u64>, cred: &Credentials, data: &[u8]) -> Result<usize> {
         self.need(AccessMode::WRITE)?;
         let data = capped(data, self.limits.max_write());
-        let status = self.flags();
         let mut offset = offset.lock();
-        let count = if status.contains(StatusFlags::APPEND) {
+        let count = if self.flags().contains(StatusFlags::APPEND) {
             let (count, end) = handle.append(cred, data)?;
             *offset = end;
             count
@@ -200,8 +200,6 @@ impl OpenFile {
             *offset = offset.saturating_add(count as u64);
             count
         };
-        drop(offset);
-        self.settle(handle, status)?;
         Ok(count)
     }
 
@@ -242,13 +240,10 @@ impl OpenFile {
             return Err(Errno::EINVAL.into());
         }
         let data = capped(data, self.limits.max_write());
-        let status = self.flags();
-        let count = match status.contains(StatusFlags::APPEND) {
-            true => handle.append(cred, data)?.0,
-            false => handle.write_at(cred, at, data)?,
-        };
-        self.settle(handle, status)?;
-        Ok(count)
+        match self.flags().contains(StatusFlags::APPEND) {
+            true => Ok(handle.append(cred, data)?.0),
+            false => handle.write_at(cred, at, data),
+        }
     }
 
     /// Moves the offset and returns it (`lseek(2)`). On a directory only positions that
@@ -412,6 +407,33 @@ impl OpenFile {
         }
     }
 
+    /// As [`sync`](Self::sync), without keeping the thread. Called again with the same `settle` until it is ready.
+    ///
+    /// # Errors
+    /// Those of [`sync`](Self::sync).
+    pub fn poll_sync(&self, data_only: bool, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        match &self.target {
+            _ if self.access.is_empty() => Poll::Ready(Err(Errno::EBADF.into())),
+            Target::Inode { handle, .. } => settle.poll(|| handle.begin_fsync(data_only), waker),
+            Target::Object { .. } => Poll::Ready(Err(Errno::EINVAL.into())),
+        }
+    }
+
+    /// Waits until what was written is durable, if the description asks for that ([`StatusFlags::DSYNC`]). Whoever writes for
+    /// a guest does this before it tells the guest. Called again with the same `settle` until it is ready.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn poll_settled(&self, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        let status = self.flags();
+        match &self.target {
+            Target::Inode { .. } if status.contains(StatusFlags::DSYNC) => {
+                self.poll_sync(!status.contains(StatusFlags::SYNC), settle, waker)
+            }
+            Target::Inode { .. } | Target::Object { .. } => Poll::Ready(Ok(())),
+        }
+    }
+
     /// What `/proc/<pid>/fd/<n>` shows for an object without a path, such as `pipe:[7]`. `None` if the path of
     /// [`location`](Self::location) is the answer.
     pub fn describe(&self) -> Option<String> {
@@ -481,14 +503,6 @@ impl OpenFile {
         match call(None) {
             Poll::Pending => Poll::Ready(Err(Errno::EAGAIN.into())),
             ready @ Poll::Ready(_) => ready,
-        }
-    }
-
-    /// Makes a write durable if the description asks for that.
-    fn settle(&self, handle: &InodeHandle, status: StatusFlags) -> Result<()> {
-        match status.contains(StatusFlags::DSYNC) {
-            true => handle.fsync(!status.contains(StatusFlags::SYNC)),
-            false => Ok(()),
         }
     }
 }

@@ -9,7 +9,11 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::filesystem::{Blob, Features, Filesystem};
+use crate::vfs::settle::Settling;
+use core::future::Future;
 use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
@@ -47,6 +51,42 @@ fn caught<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Errno::EIO.into()))
 }
 
+/// A wait from which no panic comes, not even when it is dropped.
+struct CaughtSettling(Option<Settling>);
+
+impl CaughtSettling {
+    fn behind(settling: Settling) -> Settling {
+        Box::pin(Self(Some(settling)))
+    }
+
+    fn end(&mut self) {
+        let ended = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
+    }
+}
+
+impl Future for CaughtSettling {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(settling) = &mut self.0 else {
+            return Poll::Ready(Err(Errno::EIO.into()));
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| settling.as_mut().poll(context)));
+        let polled = polled.unwrap_or(Poll::Ready(Err(Errno::EIO.into())));
+        if polled.is_ready() {
+            self.end();
+        }
+        polled
+    }
+}
+
+impl Drop for CaughtSettling {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Filesystem for CaughtFs {
     fn kind(&self) -> &'static str {
         catch_unwind(AssertUnwindSafe(|| self.inner.kind())).unwrap_or("broken")
@@ -66,6 +106,16 @@ impl Filesystem for CaughtFs {
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
         catch_unwind(AssertUnwindSafe(|| self.inner.blob(ino))).unwrap_or(None)
+    }
+
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        let begun = caught(|| self.inner.begin_fsync(ino, data_only))?;
+        Ok(begun.map(CaughtSettling::behind))
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        let begun = caught(|| self.inner.begin_sync())?;
+        Ok(begun.map(CaughtSettling::behind))
     }
 
     fn now(&self) -> Timestamp {

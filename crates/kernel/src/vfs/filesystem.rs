@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::id::{Gid, Ino, Pid, Uid};
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, StatFs};
 use crate::vfs::location::Jump;
+use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -352,6 +353,19 @@ pub trait Filesystem: Send + Sync + 'static {
     /// Makes everything durable.
     fn sync(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// As [`fsync`](Self::fsync), for a caller that must not be kept waiting: begins, and gives what to wait for, if anything.
+    /// A filesystem that has to wait for a disk should have one of its own; what it gives must not depend on further calls.
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        self.fsync(ino, data_only)?;
+        Ok(None)
+    }
+
+    /// As [`sync`](Self::sync), for a caller that must not be kept waiting.
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        self.sync()?;
+        Ok(None)
     }
 
     /// Totals.

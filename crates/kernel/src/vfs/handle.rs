@@ -8,6 +8,7 @@ use crate::vfs::access;
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, Stat};
 use crate::vfs::filesystem::{Blob, DirEntry, SeekTarget};
 use crate::vfs::location::{Location, Object};
+use crate::vfs::settle::Settling;
 use crate::vfs::{SIZE_MAX, walk};
 use bytes::Bytes;
 use core::ops::ControlFlow;
@@ -217,6 +218,12 @@ impl InodeHandle {
     /// Makes content (and, unless `data_only`, attributes) durable.
     pub fn fsync(&self, data_only: bool) -> Result<()> {
         self.location.filesystem().fsync(self.location.ino(), data_only)
+    }
+
+    /// As [`fsync`](Self::fsync), for a caller that must not be kept waiting.
+    pub(crate) fn begin_fsync(&self, data_only: bool) -> Result<Option<Settling>> {
+        let location = &self.location;
+        location.filesystem().begin_fsync(location.ino(), data_only)
     }
 
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.

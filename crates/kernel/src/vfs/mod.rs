@@ -37,6 +37,7 @@ pub mod overlay;
 mod pass;
 mod real;
 mod rules;
+mod settle;
 mod walk;
 
 pub use access::Access;
@@ -53,6 +54,7 @@ pub use memory::{FsQuota, MemoryFs};
 pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
 pub use overlay::OverlayFs;
 pub(crate) use rules::Rules;
+pub use settle::{Settle, Settling};
 
 /// Longest name of one component, in bytes.
 pub const NAME_MAX: usize = 255;

@@ -13,6 +13,7 @@ use crate::vfs::filesystem::Filesystem;
 use crate::vfs::location::Location;
 use crate::vfs::locks::LockTable;
 use crate::vfs::rules::Rules;
+use crate::vfs::settle::{self, Settling};
 use crate::vfs::{MOUNTS_MAX, walk};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -200,6 +201,25 @@ impl Vfs {
     pub fn sync(&self) -> Result<()> {
         let mounts: Vec<_> = self.table.lock().iter().map(|mount| Arc::clone(&mount.fs)).collect();
         mounts.iter().map(|fs| fs.sync()).fold(Ok(()), Result::and)
+    }
+
+    /// As [`sync`](Self::sync), for a caller that must not be kept waiting.
+    ///
+    /// # Errors
+    /// What failed at once, if there is nothing to wait for.
+    pub(crate) fn begin_sync(&self) -> Result<Option<Settling>> {
+        let mounts: Vec<_> = self.table.lock().iter().map(|mount| Arc::clone(&mount.fs)).collect();
+        let (mut settling, mut begun) = (Vec::new(), Ok(()));
+        for fs in mounts {
+            match fs.begin_sync() {
+                Ok(wait) => settling.extend(wait),
+                Err(error) => begun = begun.and(Err(error)),
+            }
+        }
+        match settling.is_empty() {
+            true => begun.map(|()| None),
+            false => Ok(Some(settle::all(settling, begun))),
+        }
     }
 }
 

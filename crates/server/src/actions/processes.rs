@@ -206,7 +206,7 @@ async fn wait(call: Call) -> Result<Value> {
     let (machine, pid) = only_pid(call)?;
     let record = machine.process(pid)?;
     drop(machine);
-    Ok(record.control.wait().await.map_err(from_sdk)?.into())
+    Ok(record.wait().await?.into())
 }
 
 async fn list(Call { machine, args, .. }: Call) -> Result<Value> {

@@ -8,12 +8,16 @@ use agentos_value::{ActorError, Object, Value};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 /// Time between SIGTERM and SIGKILL for a process that ran out of its time.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Exit code of a process that ran out of its time, whatever it ended with.
+const TIMED_OUT: i32 = 124;
 
 /// What to start.
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ pub(crate) struct Record {
     pub(crate) args: Vec<String>,
     pub(crate) control: ProcessControl,
     stdin: Mutex<StdinWriter>,
+    /// Whether it still ran when its time was over.
+    timed_out: AtomicBool,
 }
 
 /// The processes of a VM that clients know by their ids.
@@ -51,9 +57,28 @@ pub(super) struct Processes {
 }
 
 impl Record {
+    /// The exit code that clients see, if it has ended.
+    fn exit_code(&self) -> Option<i32> {
+        self.control.exit_code().map(|code| self.shown(code))
+    }
+
+    fn shown(&self, code: i32) -> i32 {
+        if self.timed_out.load(Ordering::Acquire) {
+            TIMED_OUT
+        } else {
+            code
+        }
+    }
+
+    /// Waits for the end and gives the exit code that clients see.
+    pub(crate) async fn wait(&self) -> Result<i32, ActorError> {
+        let code = self.control.wait().await.map_err(from_sdk)?;
+        Ok(self.shown(code))
+    }
+
     /// `{pid, command, args, running, exitCode}`.
     pub(crate) fn to_value(&self) -> Value {
-        let exit_code = self.control.exit_code();
+        let exit_code = self.exit_code();
         Value::object([
             ("pid", Value::from(self.control.pid())),
             ("command", Value::from(self.command.as_str())),
@@ -135,9 +160,11 @@ impl Machine {
             args: plan.args,
             stdin: Mutex::new(process.stdin()),
             control: control.clone(),
+            timed_out: AtomicBool::new(false),
         });
-        let feed = plan.stdin.map(|input| (Arc::clone(&record), input, plan.stream_stdin));
-        let task = tokio::spawn(serve(process, self.emit(), feed, plan.timeout, plan.capture));
+        let feed = plan.stdin.map(|input| (input, plan.stream_stdin));
+        let served = Arc::clone(&record);
+        let task = tokio::spawn(serve(process, served, self.emit(), feed, plan.timeout, plan.capture));
         self.processes.lock().add(record, task);
         Ok(control.pid())
     }
@@ -160,13 +187,15 @@ impl Machine {
 /// Announces output and end of a process, feeds it, and ends it when its time is over.
 async fn serve(
     mut process: Process,
+    record: Arc<Record>,
     emit: Emit,
-    feed: Option<(Arc<Record>, Bytes, bool)>,
+    feed: Option<(Bytes, bool)>,
     timeout: Option<Duration>,
     capture: bool,
 ) {
     let control = process.control();
-    let feeding = feed.map(|(record, input, keep_open)| {
+    let feeding = feed.map(|(input, keep_open)| {
+        let record = Arc::clone(&record);
         tokio::spawn(async move {
             // A process that does not read its input is no failure.
             let _ = record.write_stdin(&input).await;
@@ -175,7 +204,7 @@ async fn serve(
             }
         })
     });
-    let ending = timeout.map(|timeout| tokio::spawn(end_after(control.clone(), timeout)));
+    let ending = timeout.map(|timeout| tokio::spawn(end_after(Arc::clone(&record), timeout)));
     while let Ok(Some(Output { stream, data })) = process.next_output().await {
         if capture {
             emit.room().await;
@@ -191,15 +220,24 @@ async fn serve(
     for task in [feeding, ending].into_iter().flatten() {
         task.abort();
     }
-    emit.send(event("processExit", control.pid(), exit(&control, code)));
+    if record.timed_out.load(Ordering::Acquire) {
+        // Also after a polite end: the rest of the group must not outlive the time.
+        let _ = control.signal_group(Signal::Kill);
+    }
+    emit.send(event("processExit", control.pid(), exit(&record, code)));
 }
 
 fn event(name: &str, pid: u32, payload: Value) -> Event {
     Event::new(name, vec![payload]).scope("process", pid)
 }
 
-async fn end_after(control: ProcessControl, timeout: Duration) {
+async fn end_after(record: Arc<Record>, timeout: Duration) {
     tokio::time::sleep(timeout).await;
+    let control = &record.control;
+    if control.exit_code().is_some() {
+        return;
+    }
+    record.timed_out.store(true, Ordering::Release);
     let _ = control.signal_group(Signal::Term);
     tokio::time::sleep(GRACE).await;
     let _ = control.signal_group(Signal::Kill);
@@ -217,10 +255,14 @@ fn output(pid: u32, stream: Stream, data: Bytes) -> Value {
     ])
 }
 
-fn exit(control: &ProcessControl, code: i32) -> Value {
+fn exit(record: &Record, code: i32) -> Value {
+    let control = &record.control;
     let mut payload = Object::new();
     payload.insert("pid", control.pid());
-    payload.insert("exitCode", code);
+    payload.insert("exitCode", record.shown(code));
+    if record.timed_out.load(Ordering::Acquire) {
+        payload.insert("timedOut", true);
+    }
     if let Some(signal) = control.ended_by() {
         payload.insert("signal", signal);
     }

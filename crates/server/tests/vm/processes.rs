@@ -256,16 +256,39 @@ async fn a_spawned_process_can_have_its_input_and_its_time() {
     assert_eq!(text(&vm.event().await.1)["exitCode"], 0);
     vm.ok(
         "spawn",
-        ("sleep", json(json!(["1000"])), json(json!({ "timeout": 50 }))),
-    )
-    .await;
-    assert_eq!(text(&vm.event().await.1)["signal"], "SIGTERM");
-    vm.ok(
-        "spawn",
         ("echo", json(json!(["unheard"])), json(json!({ "captureStdio": false }))),
     )
     .await;
     assert_eq!(vm.event().await.0, "processExit");
+}
+
+#[tokio::test]
+async fn a_spawned_process_that_ran_out_of_its_time_says_so() {
+    let vm = Client::new().await;
+    vm.subscribe("processExit");
+    // One that the signal ends, one that ends politely with a code of its own, and one that must be killed; of the last two
+    // a child is left, which does not outlive the time either.
+    for script in [
+        "exec sleep 1000",
+        "trap 'exit 0' TERM; sleep 1000 & while :; do sleep 1; done",
+        "trap '' TERM; sleep 1000 & while :; do sleep 1; done",
+    ] {
+        let options = json(json!({ "timeout": 300, "captureStdio": false }));
+        let spawned = vm.ok("spawn", ("sh", json(json!(["-c", script])), options)).await;
+        let pid = spawned.get("pid").unwrap().clone();
+        assert_eq!(vm.ok("waitProcess", (pid.clone(),)).await, Value::Int(124), "{script}");
+        assert_eq!(text(&vm.ok("getProcess", (pid.clone(),)).await)["exitCode"], 124);
+        let exit = text(&vm.event().await.1);
+        assert_eq!(exit["pid"], text(&pid), "{script}");
+        assert_eq!((&exit["exitCode"], &exit["timedOut"]), (&json!(124), &json!(true)), "{script}");
+    }
+    // What ends in its time has its own code.
+    let options = json(json!({ "timeout": 100_000 }));
+    vm.ok("spawn", ("sh", json(json!(["-c", "exit 3"])), options)).await;
+    let exit = text(&vm.event().await.1);
+    assert_eq!((&exit["exitCode"], &exit["timedOut"]), (&json!(3), &json!(null)));
+    // Killing takes no effect before the killed are scheduled.
+    vm.ok("exec", ("while ps -e | grep -q '[s]leep 1000'; do sleep 0.01; done",)).await;
 }
 
 #[tokio::test]

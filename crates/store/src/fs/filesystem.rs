@@ -7,10 +7,7 @@ use agentos_kernel::clock::Timestamp;
 use agentos_kernel::error::Result;
 use agentos_kernel::id::Ino;
 use agentos_kernel::limits::Counter;
-use agentos_kernel::vfs::{
-    Attr, DirEntry, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SIZE_MAX, SeekTarget, SetAttr, StatFs,
-    XattrMode,
-};
+use agentos_kernel::vfs::{Attr, DirEntry, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SIZE_MAX, SeekTarget, SetAttr, Settling, StatFs, XattrMode};
 use parking_lot::RwLockWriteGuard;
 
 use super::DurableFs;
@@ -404,6 +401,19 @@ impl Filesystem for DurableFs {
 
     fn sync(&self) -> Result<()> {
         self.core.durable().wait().map_err(|error| error.errno().into())
+    }
+
+    fn begin_fsync(&self, ino: Ino, _data_only: bool) -> Result<Option<Settling>> {
+        match self.core.state.read().journal.is_dirty(ino) {
+            true => {}
+            false => return Ok(None),
+        }
+        self.begin_sync()
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        let ticket = self.core.durable();
+        Ok(Some(Box::pin(async { ticket.await.map_err(|error| error.errno().into()) })))
     }
 
     fn statfs(&self) -> Result<StatFs> {

@@ -7,10 +7,7 @@ use agentos_kernel::Errno;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::error::Result;
 use agentos_kernel::id::Ino;
-use agentos_kernel::vfs::{
-    Attr, DirEntry, Features, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SeekTarget, SetAttr, StatFs,
-    XattrMode,
-};
+use agentos_kernel::vfs::{Attr, DirEntry, Features, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SeekTarget, SetAttr, Settling, StatFs, XattrMode};
 
 use super::DurableFs;
 
@@ -192,6 +189,14 @@ impl Filesystem for Subtree {
 
     fn sync(&self) -> Result<()> {
         self.fs.sync()
+    }
+
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        self.fs.begin_fsync(ino, data_only)
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        self.fs.begin_sync()
     }
 
     fn statfs(&self) -> Result<StatFs> {

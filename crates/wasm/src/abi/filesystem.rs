@@ -122,8 +122,8 @@ pub(super) fn resolve(
     Poll::Ready(Ok(cx.memory.put_bytes(&full, buf, cap, out)?))
 }
 
-pub(super) fn sync(cx: &mut Cx<'_>, _: &Waker) -> IoResult<()> {
-    Poll::Ready(cx.state.process.sync_all())
+pub(super) fn sync(cx: &mut Cx<'_>, waker: &Waker) -> IoResult<()> {
+    cx.state.process.sync_all(&mut cx.scratch.settle, waker)
 }
 
 pub(super) fn stat(cx: &mut Cx<'_>, _: &Waker, dirfd: i32, flags: u32, path: u32, len: u32, out: u32) -> IoResult<()> {

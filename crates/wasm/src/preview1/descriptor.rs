@@ -38,12 +38,12 @@ pub(super) fn close(cx: &mut Cx<'_>, _: &Waker, fd: u32) -> IoResult<()> {
     Poll::Ready(cx.state.process.close(Fd(fd)))
 }
 
-pub(super) fn datasync(cx: &mut Cx<'_>, _: &Waker, fd: u32) -> IoResult<()> {
-    Poll::Ready(cx.state.process.fsync(Fd(fd), true))
+pub(super) fn datasync(cx: &mut Cx<'_>, waker: &Waker, fd: u32) -> IoResult<()> {
+    cx.state.process.fsync(Fd(fd), true, &mut cx.scratch.settle, waker)
 }
 
-pub(super) fn sync(cx: &mut Cx<'_>, _: &Waker, fd: u32) -> IoResult<()> {
-    Poll::Ready(cx.state.process.fsync(Fd(fd), false))
+pub(super) fn sync(cx: &mut Cx<'_>, waker: &Waker, fd: u32) -> IoResult<()> {
+    cx.state.process.fsync(Fd(fd), false, &mut cx.scratch.settle, waker)
 }
 
 /// Whether the number is the root preopen of a program that has one without a descriptor.

@@ -139,6 +139,9 @@ pub(super) fn pread(
 }
 
 pub(super) fn write(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u32, out: u32) -> IoResult<()> {
+    if let Some(written) = cx.scratch.written {
+        return settled(cx, waker, fd, written, out);
+    }
     let vectors = vectors(cx, iovs, count, out, most_written(cx))?;
     if vectors.len() > 1 && total(&vectors, u32::MAX) <= GATHERED && !is_file(cx, fd)? {
         return write_gathered(cx, waker, fd, &vectors, out);
@@ -148,6 +151,13 @@ pub(super) fn write(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u
         data,
         Some(waker)
     )))?;
+    settled(cx, waker, fd, written, out)
+}
+
+/// The end of a write: what must be on the disk first is waited for. From here on a further step of the call comes here, too.
+fn settled(cx: &mut Cx<'_>, waker: &Waker, fd: u32, written: u32, out: u32) -> IoResult<()> {
+    cx.scratch.written = Some(written);
+    ready!(cx.state.process.settled(Fd(fd), &mut cx.scratch.settle, waker))?;
     Poll::Ready(Ok(cx.memory.put(out, &written)?))
 }
 
@@ -225,11 +235,14 @@ pub(super) fn pwrite(
     offset: u64,
     out: u32,
 ) -> IoResult<()> {
+    if let Some(written) = cx.scratch.written {
+        return settled(cx, waker, fd, written, out);
+    }
     let vectors = vectors(cx, iovs, count, out, most_written(cx))?;
     let written = ready!(write_all(cx, &vectors, |cx, data, done| {
         cx.0.pwrite(Fd(fd), offset.saturating_add(done), data, Some(waker))
     }))?;
-    Poll::Ready(Ok(cx.memory.put(out, &written)?))
+    settled(cx, waker, fd, written, out)
 }
 
 pub(super) fn seek(cx: &mut Cx<'_>, _: &Waker, fd: u32, offset: i64, whence: u32, out: u32) -> IoResult<()> {

@@ -3,12 +3,13 @@
 use super::{AtFlags, Dir};
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::fd::AccessMode;
+use crate::fd::{AccessMode, IoResult};
 use crate::id::{Fd, Gid, Uid};
 use crate::process::process::{Cx, Process};
 use crate::process::signal::{SigInfo, Signal};
-use crate::vfs::{Access, Mode, SetTime, Stat, StatFs, access};
+use crate::vfs::{Access, Mode, SetTime, Settle, Stat, StatFs, access};
 use core::sync::atomic::Ordering;
+use core::task::Waker;
 
 impl Process {
     /// `stat(2)`, `lstat(2)` and `fstatat(2)`.
@@ -187,12 +188,24 @@ impl Process {
         file.allocate(&self.cred(), offset, len, keep_size, punch)
     }
 
-    /// Makes a file durable.
+    /// Makes a file durable. Waits without keeping the thread, and as in Linux no signal but a deadly one ends the wait.
+    /// Called again with the same `settle` until it is ready.
     ///
     /// # Errors
     /// Those of `fsync(2)`.
-    pub fn fsync(&self, fd: Fd, data_only: bool) -> Result<()> {
-        self.file(fd)?.sync(data_only)
+    pub fn fsync(&self, fd: Fd, data_only: bool, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        let file = self.file(fd)?;
+        self.waiting_for_disk(waker, |waker| file.poll_sync(data_only, settle, waker))
+    }
+
+    /// Waits until what was written is durable, if the description asks for that; the end of every write of a guest. As
+    /// [`fsync`](Self::fsync).
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn settled(&self, fd: Fd, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        let file = self.file(fd)?;
+        self.waiting_for_disk(waker, |waker| file.poll_settled(settle, waker))
     }
 
     fn check_size_limit(&self, size: u64) -> Result<()> {

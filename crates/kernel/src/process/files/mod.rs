@@ -88,6 +88,18 @@ impl Process {
         result
     }
 
+    /// Runs a call that waits for a disk: of the signals only one that ends the process ends the wait.
+    pub(super) fn waiting_for_disk<T>(&self, waker: &Waker, call: impl FnOnce(&Waker) -> IoResult<T>) -> IoResult<T> {
+        let result = call(waker);
+        if result.is_pending() {
+            self.noticed.register(Some(waker));
+            if self.attention().contains(Attention::DIE) {
+                return Poll::Ready(Err(Errno::EINTR.into()));
+            }
+        }
+        result
+    }
+
     /// Where a relative `path` starts; none for the working directory. An empty path is an error of its own, which the walk
     /// reports whatever the directory is.
     pub(super) fn base(&self, dir: Dir, path: &[u8]) -> Result<Option<Location>> {

@@ -3,8 +3,10 @@
 use super::{AtFlags, Dir};
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::fd::IoResult;
 use crate::process::process::Process;
-use crate::vfs::{FileType, Mode, RenameFlags};
+use crate::vfs::{FileType, Mode, RenameFlags, Settle};
+use core::task::Waker;
 
 impl Process {
     /// Creates a directory.
@@ -113,11 +115,12 @@ impl Process {
         self.kernel().vfs().realpath(&cx.fs(), base.as_ref(), path)
     }
 
-    /// Makes everything durable.
+    /// Makes everything durable; as [`fsync`](Self::fsync).
     ///
     /// # Errors
     /// `EIO`.
-    pub fn sync_all(&self) -> Result<()> {
-        self.kernel().vfs().sync()
+    pub fn sync_all(&self, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        let vfs = self.kernel().vfs();
+        self.waiting_for_disk(waker, |waker| settle.poll(|| vfs.begin_sync(), waker))
     }
 }

@@ -17,6 +17,7 @@ use crate::limits::Counter;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
 use crate::vfs::filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
 use crate::vfs::location::Jump;
+use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use core::ops::ControlFlow;
 use ledger::Ledger;
@@ -303,6 +304,14 @@ impl Filesystem for CappedFs {
 
     fn sync(&self) -> Result<()> {
         self.inner.sync()
+    }
+
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        self.inner.begin_fsync(ino, data_only)
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        self.inner.begin_sync()
     }
 
     fn statfs(&self) -> Result<StatFs> {

@@ -34,6 +34,7 @@ use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
 use crate::vfs::filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+use crate::vfs::settle::Settling;
 use core::ops::ControlFlow;
 use node::Tree;
 use parking_lot::Mutex;
@@ -214,6 +215,15 @@ impl Filesystem for OverlayFs {
 
     fn sync(&self) -> Result<()> {
         self.upper.sync()
+    }
+
+    fn begin_fsync(&self, ino: Ino, data_only: bool) -> Result<Option<Settling>> {
+        let upper = self.tree.lock().node(ino)?.upper;
+        upper.map_or(Ok(None), |upper| self.upper.begin_fsync(upper, data_only))
+    }
+
+    fn begin_sync(&self) -> Result<Option<Settling>> {
+        self.upper.begin_sync()
     }
 
     fn statfs(&self) -> Result<StatFs> {
