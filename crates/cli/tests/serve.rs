@@ -2,66 +2,13 @@
 // A test that cannot go on fails.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/server.rs"]
+mod server;
+
 use agentos_client::{Client, Value};
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-
-/// A server of this test.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-fn agentos() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_agentos"));
-    for variable in ["AGENTOS_HOST", "AGENTOS_PORT", "AGENTOS_DATA_DIR", "AGENTOS_TOKEN"] {
-        command.env_remove(variable);
-    }
-    command
-}
-
-impl Server {
-    fn start(data: &Path, more: &[&str]) -> Self {
-        let mut child = agentos()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe"))
-            .read_line(&mut line)
-            .expect("a line");
-        let url = line.trim().rsplit(' ').next().expect("a URL").to_owned();
-        assert!(line.starts_with("agentos is listening on http://127.0.0.1:"), "{line}");
-        Self { child, url }
-    }
-
-    fn client(&self) -> Client {
-        Client::new(&self.url).expect("a URL")
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it runs");
-    }
-
-    fn end(mut self, signal: rustix::process::Signal) -> ExitStatus {
-        self.signal(signal);
-        self.child.wait().expect("a status")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use server::{Server, agentos};
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 /// What a program says that does not serve.
 fn refused(command: &mut Command) -> (i32, String) {
@@ -146,19 +93,27 @@ async fn a_polite_end_puts_vms_to_sleep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_successor_takes_over_without_refusing_anybody() {
+async fn two_hundred_vms_in_one_burst() {
     let data = tempfile::tempdir().unwrap();
-    let mut first = Server::start(data.path(), &[]);
-    let client = first.client();
-    let vm = client.vm("vm").get_or_create(["k"]).await.unwrap();
-    vm.write_file("/home/user/a", "1").await.unwrap();
-    let folder = data.path().to_owned();
-    let second = tokio::task::spawn_blocking(move || Server::start(&folder, &["--take-over"]))
-        .await
-        .unwrap();
-    assert_eq!(second.url, first.url);
-    assert!(first.child.wait().unwrap().success());
-    assert_eq!(vm.read_file("/home/user/a").await.unwrap(), "1");
+    let server = Server::start(data.path(), &[]);
+    let client = server.client();
+    let burst = (0..200).map(|number| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let vm = client.vm("vm").get_or_create([number.to_string()]).await?;
+            vm.write_file("/home/user/number", number.to_string()).await?;
+            vm.exec("cat number").await.map(|output| output.stdout)
+        })
+    });
+    for (number, answer) in burst.collect::<Vec<_>>().into_iter().enumerate() {
+        assert_eq!(answer.await.unwrap().unwrap(), number.to_string());
+    }
+    assert!(server.end(rustix::process::Signal::TERM).success());
+    let server = Server::start(data.path(), &[]);
+    for number in [0, 100, 199] {
+        let vm = server.client().vm("vm").get_or_create([number.to_string()]).await.unwrap();
+        assert_eq!(vm.read_file("/home/user/number").await.unwrap(), number.to_string());
+    }
 }
 
 #[test]

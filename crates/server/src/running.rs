@@ -45,10 +45,16 @@ impl Running {
         &self.gateway
     }
 
-    /// Ends in good order: nothing new is accepted, work in flight gets each VM's shutdown budget and `patience` in all, every
-    /// VM is put to sleep, connections are told to come back. Returns whether everything was completed.
+    /// Ends in good order: no new connection is accepted, kept-alive ones get one more answer, work in flight gets each VM's
+    /// shutdown budget and `patience` in all, every VM is put to sleep, connections are told to come back. Returns whether
+    /// everything was completed.
     pub async fn drain(&self, patience: Duration) -> bool {
-        let (completed, ()) = tokio::join!(self.gateway.drain(patience), self.actors.drain());
+        // Polled in this order, so that the gateway has begun to drain before anybody waits for the end of that.
+        let actors = async {
+            self.gateway.quiet().await;
+            self.actors.drain().await;
+        };
+        let (completed, ()) = tokio::join!(self.gateway.drain(patience), actors);
         completed
     }
 

@@ -99,7 +99,7 @@ fn registry(config: ServerConfig, data_dir: PathBuf) -> Result<Registry, ServeEr
 }
 
 /// Serves until SIGTERM or SIGINT, or until a successor takes over, then drains; a signal meanwhile ends at once. `started` is
-/// called when the server accepts connections.
+/// called when the server accepts connections. SIGHUP has the certificate read again.
 ///
 /// The listening socket comes from a running server that this one is to replace, from the service manager that started the
 /// process, or from the configured address, whichever there is first.
@@ -123,9 +123,12 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
     let own = running.gateway().listener()?;
     started(&running);
     warm_up();
-    let successor = tokio::select! {
-        () = signals.next() => None,
-        successor = offer.successor(&own) => Some(successor),
+    let successor = loop {
+        tokio::select! {
+            () = signals.next() => break None,
+            successor = offer.successor(&own) => break Some(successor),
+            _ = signals.hangup.recv() => reload(&running),
+        }
     };
     drop(own);
     tracing::info!(taken_over = successor.is_some(), "draining; a signal ends at once");
@@ -144,6 +147,14 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
     }
     crate::traces::finish().await;
     Ok(())
+}
+
+/// Reads the certificate again. One that cannot be used changes nothing.
+fn reload(running: &Running) {
+    match running.gateway().reload_tls() {
+        Ok(()) => tracing::info!("asked to read the certificate again, and did"),
+        Err(error) => tracing::warn!(%error, "the certificate cannot be used; going on with the old one"),
+    }
 }
 
 /// The listening socket of a server that serves the same data, once that has let go of them.
@@ -187,10 +198,12 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
     Some(base.join("agentos"))
 }
 
-/// The signals that end a server.
+/// The signals that a server minds.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Does not end it: it reads its certificate again.
+    hangup: Signal,
 }
 
 impl Signals {
@@ -198,9 +211,11 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
+    /// The next one that ends the server.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -1,4 +1,8 @@
 //! The life of one accepted connection: TLS if configured, then requests until either side has enough.
+//!
+//! When the server drains, a connection on which nothing runs is not closed at once: its client may be sending a request at
+//! this very moment, and would have to guess whether that was carried out. The next request is still answered, with the word
+//! that the connection ends, and only a connection that stays silent is closed without.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -16,8 +20,8 @@ use super::Shared;
 use super::peer::Peer;
 use super::transport::{Stream, Transport};
 
-/// How long a connection that was accepted may take to send its first request once the server drains.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long a connection may take to send its next request once the server drains.
+pub(super) const NEXT_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
@@ -58,13 +62,13 @@ async fn run(stream: TcpStream, peer: Peer, shared: Arc<Shared>) {
         biased;
         result = connection.as_mut() => result,
         () = peer.draining() => {
-            // Who was accepted is answered, if the request was on its way.
-            let first = poll_fn(|context| match connection.as_mut().poll(context) {
-                Poll::Pending if peer.pulse().begun() == 0 => Poll::Pending,
+            let before = peer.pulse().begun();
+            let next = poll_fn(|context| match connection.as_mut().poll(context) {
+                Poll::Pending if !peer.pulse().is_busy() && peer.pulse().begun() == before => Poll::Pending,
                 Poll::Pending => Poll::Ready(None),
                 Poll::Ready(result) => Poll::Ready(Some(result)),
             });
-            match timeout(FIRST_REQUEST, first).await {
+            match timeout(NEXT_REQUEST, next).await {
                 Ok(Some(result)) => result,
                 Ok(None) | Err(_) => {
                     connection.as_mut().graceful_shutdown();

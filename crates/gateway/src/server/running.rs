@@ -14,6 +14,9 @@ use crate::error::GatewayError;
 /// After a close, what has not ended by itself in this time is left to the runtime.
 const PARTING: Duration = Duration::from_secs(3);
 
+/// How long the last request that a draining server takes may need to reach whatever is to answer it.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
 /// A serving gateway. Dropping it closes it without waiting.
 #[derive(Debug)]
 pub struct Running {
@@ -81,6 +84,14 @@ impl Running {
         let completed = timeout(budget, self.shared.tasks.wait()).await.is_ok();
         self.close().await;
         completed
+    }
+
+    /// Resolves once nobody begins anything any more after a [`drain`](Self::drain) has begun: all connections have ended, or
+    /// those that still sent a request have had the time to. What is behind the gateway is best kept going until then, so
+    /// that what the gateway still takes is not refused there.
+    pub async fn quiet(&self) {
+        let grace = super::connection::NEXT_REQUEST + LAST_REQUEST;
+        let _ = timeout(grace, self.shared.tasks.wait()).await;
     }
 
     /// Ends everything now. Safe to call during a drain, which it cuts short.

@@ -114,3 +114,51 @@ fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, GatewayErro
     config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a new certificate and its key; returns the key.
+    fn issue(directory: &Path) -> String {
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(directory.join("cert.pem"), issued.cert.pem()).unwrap();
+        let key = issued.signing_key.serialize_pem();
+        std::fs::write(directory.join("key.pem"), &key).unwrap();
+        key
+    }
+
+    /// What the next connection is served with, and whether that is new; `later` lets the time pass first.
+    fn is_new(tls: &Tls, later: bool) -> bool {
+        let before = {
+            let mut state = tls.state.lock();
+            if later {
+                state.looked = state.looked.checked_sub(LOOK_AGAIN).unwrap();
+                // Files that were written in the same instant and have the same length look alike.
+                state.stamps = [None, None];
+            }
+            Arc::clone(&state.config)
+        };
+        let _ = tls.acceptor();
+        !Arc::ptr_eq(&before, &tls.state.lock().config)
+    }
+
+    #[test]
+    fn changed_files_are_found_by_themselves() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let first = issue(directory.path());
+        let tls = Tls::open(&certificate, &key).unwrap();
+        issue(directory.path());
+        assert!(!is_new(&tls, false), "they are not looked at all the time");
+        assert!(is_new(&tls, true));
+        // While only one of the two is new they do not fit, and the old ones are served on.
+        let second = issue(directory.path());
+        std::fs::write(&key, first).unwrap();
+        assert!(!is_new(&tls, true));
+        std::fs::write(&key, second).unwrap();
+        assert!(is_new(&tls, true));
+        std::fs::remove_file(&key).unwrap();
+        assert!(!is_new(&tls, true));
+    }
+}

@@ -124,3 +124,26 @@ async fn who_was_accepted_before_the_drain_is_answered() {
     let (drained, ()) = soon(async { tokio::join!(server.running.drain(PATIENCE), client) }).await;
     assert!(drained);
 }
+
+#[tokio::test]
+async fn a_kept_alive_connection_is_answered_once_more_and_told_that_it_ends() {
+    let server = serve(|gateway| gateway);
+    let address = server.address();
+    let mut kept_alive = http::Client::connect(address).await;
+    assert_eq!(kept_alive.get("/health").await.status(), 200);
+    let silent = http::Client::connect(address).await;
+    until(|| server.running.connections() == 2).await;
+    let client = async {
+        // The drain has begun: it was polled first.
+        let last = kept_alive.get("/health").await;
+        assert_eq!((last.status().as_u16(), last.headers()["connection"].as_bytes()), (200, b"close".as_slice()));
+    };
+    let drain = async {
+        let (completed, ()) = tokio::join!(server.running.drain(PATIENCE), server.running.quiet());
+        completed
+    };
+    let (completed, ()) = soon(async { tokio::join!(drain, client) }).await;
+    assert!(completed, "one that stays silent is not waited for");
+    assert_eq!(server.running.connections(), 0);
+    drop(silent);
+}

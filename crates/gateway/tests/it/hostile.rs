@@ -75,6 +75,42 @@ async fn a_reader_that_does_not_read_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_crowd_of_stalled_clients_holds_up_nobody() {
+    let server = serve(|gateway| gateway);
+    let address = server.address();
+    let id = http::actor(address, "counter", "k").await;
+    let mut crowd = Vec::new();
+    for number in 0..120_usize {
+        // A head that never ends, a body that never comes, an answer that nobody reads, an upgrade that stays silent.
+        let begun = match number % 4 {
+            0 => "GET /health HTTP/1.1\r\nhost: loc".to_owned(),
+            1 => format!("POST /gateway/{id}/action/echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{{"),
+            2 => format!(
+                "POST /gateway/{id}/action/big HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20\r\n\r\n{{\"args\":[ 10485760]}}"
+            ),
+            _ => format!(
+                "GET /gateway/{id}/connect HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            ),
+        };
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        crowd.push(stream);
+    }
+    until(|| server.running.connections() >= crowd.len()).await;
+    let mut socket = Socket::connect(address, &id, Encoding::Bare).await;
+    let mut client = http::Client::connect(address).await;
+    for turn in 0..50 {
+        let echoed = http::action(&mut client, &id, "echo", http::format(Encoding::Json, 2), &[Value::Int(turn)]).await;
+        assert!(echoed.is_ok(), "{echoed:?}");
+        socket.act(turn.unsigned_abs(), "echo", vec![Value::Int(turn)]).await;
+        assert!(matches!(soon(socket.message()).await, ToClient::Response { .. }));
+    }
+    drop((crowd, client, socket));
+    until(|| server.running.connections() == 0).await;
+}
+
+#[tokio::test]
 async fn a_silent_socket_is_asked_and_then_dropped() {
     let server = serve(|gateway| gateway.limits(impatient()));
     let id = http::actor(server.address(), "counter", "k").await;
