@@ -40,7 +40,11 @@ impl Crowd {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let client = if number % 2 == 0 { kept.clone() } else { Client::new(&url).unwrap() };
+                    let client = if number % 2 == 0 {
+                        kept.clone()
+                    } else {
+                        Client::new(&url).unwrap()
+                    };
                     match tokio::time::timeout(PATIENCE, call(&client, number, turn)).await {
                         Ok(Ok(())) => drop(answered[number].fetch_add(1, Ordering::Relaxed)),
                         Ok(Err(error)) => failures.push(format!("client {number}, call {turn}: {error}")),
@@ -56,17 +60,24 @@ impl Crowd {
 
     /// Waits until every client was answered some times more.
     async fn goes_on(&self) {
-        let before: Vec<usize> = self.answered.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let before: Vec<usize> = self
+            .answered
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect();
         let served = || {
             let now = self.answered.iter().zip(&before);
-            now.into_iter().all(|(count, before)| count.load(Ordering::Relaxed) > before + 5)
+            now.into_iter()
+                .all(|(count, before)| count.load(Ordering::Relaxed) > before + 5)
         };
         let waiting = async {
             while !served() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("every client is served");
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("every client is served");
     }
 
     async fn ends(self) {
@@ -92,7 +103,9 @@ async fn start(start: impl FnOnce() -> Server + Send + 'static) -> Server {
 }
 
 async fn ended(mut server: Server) {
-    let status = tokio::task::spawn_blocking(move || server.child.wait().unwrap()).await.unwrap();
+    let status = tokio::task::spawn_blocking(move || server.child.wait().unwrap())
+        .await
+        .unwrap();
     assert!(status.success(), "{status}");
 }
 
@@ -142,7 +155,10 @@ async fn a_successor_that_takes_over_drops_no_client() {
 fn issue(directory: &Path) -> String {
     let issued = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     // As tools do that renew certificates: each file is whole at any moment.
-    for (name, text) in [("key.pem", issued.signing_key.serialize_pem()), ("cert.pem", issued.cert.pem())] {
+    for (name, text) in [
+        ("key.pem", issued.signing_key.serialize_pem()),
+        ("cert.pem", issued.cert.pem()),
+    ] {
         std::fs::write(directory.join("new"), text).unwrap();
         std::fs::rename(directory.join("new"), directory.join(name)).unwrap();
     }
@@ -152,7 +168,10 @@ fn issue(directory: &Path) -> String {
 /// Whether a client that trusts this certificate alone, on a connection of its own, is served.
 async fn is_served(url: &str, certificate: &str) -> bool {
     let client = Client::builder(url).root_certificate(certificate).build().unwrap();
-    tokio::time::timeout(PATIENCE, client.health()).await.expect("an answer").is_ok()
+    tokio::time::timeout(PATIENCE, client.health())
+        .await
+        .expect("an answer")
+        .is_ok()
 }
 
 async fn until_served(url: &str, certificate: &str) {
@@ -161,7 +180,9 @@ async fn until_served(url: &str, certificate: &str) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the new certificate is served");
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("the new certificate is served");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,14 +191,14 @@ async fn a_changed_certificate_is_served_without_a_restart() {
     let config = directory.path().join("agentos.toml");
     let first = issue(directory.path());
     std::fs::write(&config, "[tls]\ncertFile = 'cert.pem'\nkeyFile = 'key.pem'\n").unwrap();
-    let server = Server::start(
-        &directory.path().join("data"),
-        &["--config", config.to_str().unwrap()],
-    );
+    let server = Server::start(&directory.path().join("data"), &["--config", config.to_str().unwrap()]);
     assert!(server.url.starts_with("https://"));
     assert!(is_served(&server.url, &first).await);
     // A connection that is open outlives the change.
-    let open = Client::builder(&server.url).root_certificate(first.as_str()).build().unwrap();
+    let open = Client::builder(&server.url)
+        .root_certificate(first.as_str())
+        .build()
+        .unwrap();
     let vm = open.vm("vm").get_or_create(["k"]).await.unwrap();
     let second = issue(directory.path());
     server.signal(Signal::HUP);

@@ -132,7 +132,8 @@ impl Known {
             11 => {
                 let id = format!("j{slot}");
                 let act = Act::of(&id, &[None]);
-                self.done(act, called(vm.call("cancelCronJob", &[Value::from(id.as_str())]))).await
+                self.done(act, called(vm.call("cancelCronJob", &[Value::from(id.as_str())])))
+                    .await
             }
             12 => {
                 let (id, soon) = (format!("once-{turn}-{}", self.random.below(1 << 30)), in_a_moment());
@@ -162,12 +163,19 @@ impl Known {
     }
 
     /// Notes what may be found from now on, does it, and notes what must be found if it was acknowledged.
-    async fn done<T>(&mut self, act: Act, doing: impl Future<Output = agentos_client::Result<T>>) -> Result<(), String> {
+    async fn done<T>(
+        &mut self,
+        act: Act,
+        doing: impl Future<Output = agentos_client::Result<T>>,
+    ) -> Result<(), String> {
         for (name, met) in &act.changes {
             let possible = self.things.entry(name.clone()).or_insert_with(|| vec![None]);
             possible.extend(met.iter().cloned());
         }
-        tokio::time::timeout(PATIENCE, doing).await.expect("an answer or an end").map_err(gone)?;
+        tokio::time::timeout(PATIENCE, doing)
+            .await
+            .expect("an answer or an end")
+            .map_err(gone)?;
         for (name, met) in act.changes {
             self.things.insert(name, met.last().cloned().into_iter().collect());
         }
@@ -195,7 +203,10 @@ impl Known {
                     .map(|job| job.get("schedule").unwrap().as_str().unwrap().to_owned()),
             };
             let seed = (&self.key, self.turns);
-            assert!(possible.contains(&found), "{name} of {seed:?} is {found:?}, not one of {possible:?}");
+            assert!(
+                possible.contains(&found),
+                "{name} of {seed:?} is {found:?}, not one of {possible:?}"
+            );
             *possible = vec![found];
         }
         for id in &self.destroyed {
@@ -204,7 +215,10 @@ impl Known {
         let ran = vm.read_file("/home/user/ran").await.unwrap_or_default();
         let ran = String::from_utf8(ran.to_vec()).unwrap();
         for id in &self.once {
-            assert!(ran.lines().filter(|line| line == id).count() <= 1, "{id} ran twice: {ran}");
+            assert!(
+                ran.lines().filter(|line| line == id).count() <= 1,
+                "{id} ran twice: {ran}"
+            );
         }
     }
 }
@@ -237,7 +251,10 @@ async fn schedule(vm: &agentos_client::Vm, id: &str, schedule: &str, command: &s
 
 /// A time that comes while the clients act, or when the next server starts.
 fn in_a_moment() -> String {
-    let date = Command::new("date").args(["-u", "-d", "+3 seconds", "+%FT%TZ"]).output().unwrap();
+    let date = Command::new("date")
+        .args(["-u", "-d", "+3 seconds", "+%FT%TZ"])
+        .output()
+        .unwrap();
     String::from_utf8(date.stdout).unwrap().trim().to_owned()
 }
 
@@ -253,7 +270,9 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     let mut total = 0;
     for _ in 0..kills {
         let folder = data.path().to_owned();
-        let server = tokio::task::spawn_blocking(move || Server::start(&folder, &[])).await.unwrap();
+        let server = tokio::task::spawn_blocking(move || Server::start(&folder, &[]))
+            .await
+            .unwrap();
         let (client, answered) = (server.client(), Arc::new(AtomicU64::new(0)));
         for known in &mut clients {
             known.check(&client, data.path()).await;
@@ -271,7 +290,9 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         while answered.load(Ordering::Relaxed) < enough {
             tokio::task::yield_now().await;
         }
-        tokio::task::spawn_blocking(move || server.end(rustix::process::Signal::KILL)).await.unwrap();
+        tokio::task::spawn_blocking(move || server.end(rustix::process::Signal::KILL))
+            .await
+            .unwrap();
         clients = Vec::new();
         for task in acting {
             clients.push(task.await.unwrap());

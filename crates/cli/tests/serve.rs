@@ -111,7 +111,12 @@ async fn two_hundred_vms_in_one_burst() {
     assert!(server.end(rustix::process::Signal::TERM).success());
     let server = Server::start(data.path(), &[]);
     for number in [0, 100, 199] {
-        let vm = server.client().vm("vm").get_or_create([number.to_string()]).await.unwrap();
+        let vm = server
+            .client()
+            .vm("vm")
+            .get_or_create([number.to_string()])
+            .await
+            .unwrap();
         assert_eq!(vm.read_file("/home/user/number").await.unwrap(), number.to_string());
     }
 }

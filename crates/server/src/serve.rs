@@ -108,6 +108,7 @@ fn registry(config: ServerConfig, data_dir: PathBuf) -> Result<Registry, ServeEr
 /// Whatever kept it from starting.
 pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let data_dir = data_dir(&config)?;
     let meeting_point = data_dir.join(MEETING_POINT);
     let listener = match config.take_over {
@@ -127,7 +128,7 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
         tokio::select! {
             () = signals.next() => break None,
             successor = offer.successor(&own) => break Some(successor),
-            _ = signals.hangup.recv() => reload(&running),
+            _ = hangup.recv() => reload(&running),
         }
     };
     drop(own);
@@ -198,12 +199,10 @@ pub(crate) fn default_data_dir() -> Option<PathBuf> {
     Some(base.join("agentos"))
 }
 
-/// The signals that a server minds.
+/// The signals that end a server.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Does not end it: it reads its certificate again.
-    hangup: Signal,
 }
 
 impl Signals {
@@ -211,11 +210,9 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// The next one that ends the server.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

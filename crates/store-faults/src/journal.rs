@@ -179,7 +179,10 @@ impl Shared {
 
     /// What a file is called in steps.
     pub(crate) fn name_of(&self, path: &str) -> String {
-        let below = self.root.as_ref().and_then(|root| Path::new(path).strip_prefix(root).ok());
+        let below = self
+            .root
+            .as_ref()
+            .and_then(|root| Path::new(path).strip_prefix(root).ok());
         match below {
             Some(below) => below.to_string_lossy().into_owned(),
             None => path.rsplit('/').next().unwrap_or_default().to_owned(),

@@ -45,7 +45,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 async fn until(happened: impl Fn() -> bool) {
     let waiting = async {
         while !happened() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
     soon(waiting).await;
@@ -59,7 +59,11 @@ async fn alive(vm: &AgentOs) {
 /// Every way of the tools to make something durable.
 fn command(number: usize) -> (&'static str, Vec<String>) {
     let write = |conv: &str| {
-        let words = ["if=/dev/zero".to_owned(), "count=1".to_owned(), format!("of=/data/{number}")];
+        let words = [
+            "if=/dev/zero".to_owned(),
+            "count=1".to_owned(),
+            format!("of=/data/{number}"),
+        ];
         words.into_iter().chain([format!("conv={conv}")]).collect()
     };
     match number % 3 {
@@ -104,7 +108,7 @@ async fn t3_a_write_that_is_to_be_durable_waits_for_its_disk() {
     let disk = Arc::default();
     let vm = vm(&disk).await;
     let program = install(&vm, "dsync.wasm", DSYNC).await;
-    let mut writer = vm.spawn(program, [""; 0]).no_input().start().await.unwrap();
+    let mut writer = vm.spawn(program, [""; 0]).cwd("/").no_input().start().await.unwrap();
     until(|| disk.waiting() == 1).await;
     // It is written, and not told so.
     assert_eq!(vm.read_file("/data/dsync").await.unwrap(), "x");
@@ -121,11 +125,14 @@ async fn t3_a_guest_is_told_what_its_disk_says_in_the_end() {
     disk.ends(Err(Errno::EIO));
     for number in 0..2 {
         let (program, args) = command(number);
-        let output = vm.exec_argv(std::iter::once(program.to_owned()).chain(args)).await.unwrap();
+        let output = vm
+            .exec_argv(std::iter::once(program.to_owned()).chain(args))
+            .await
+            .unwrap();
         let said = output.stderr_text();
         assert!(output.exit_code == 1 && said.contains("fsync failed"), "{said}");
     }
     let program = install(&vm, "dsync.wasm", DSYNC).await;
     // The number of EIO.
-    assert_eq!(vm.exec_argv([program]).await.unwrap().exit_code, 29);
+    assert_eq!(vm.exec_argv([program]).cwd("/").await.unwrap().exit_code, 29);
 }

@@ -136,7 +136,10 @@ async fn a_kept_alive_connection_is_answered_once_more_and_told_that_it_ends() {
     let client = async {
         // The drain has begun: it was polled first.
         let last = kept_alive.get("/health").await;
-        assert_eq!((last.status().as_u16(), last.headers()["connection"].as_bytes()), (200, b"close".as_slice()));
+        assert_eq!(
+            (last.status().as_u16(), last.headers()["connection"].as_bytes()),
+            (200, b"close".as_slice())
+        );
     };
     let drain = async {
         let (completed, ()) = tokio::join!(server.running.drain(PATIENCE), server.running.quiet());

@@ -101,7 +101,14 @@ async fn a_crowd_of_stalled_clients_holds_up_nobody() {
     let mut socket = Socket::connect(address, &id, Encoding::Bare).await;
     let mut client = http::Client::connect(address).await;
     for turn in 0..50 {
-        let echoed = http::action(&mut client, &id, "echo", http::format(Encoding::Json, 2), &[Value::Int(turn)]).await;
+        let echoed = http::action(
+            &mut client,
+            &id,
+            "echo",
+            http::format(Encoding::Json, 2),
+            &[Value::Int(turn)],
+        )
+        .await;
         assert!(echoed.is_ok(), "{echoed:?}");
         socket.act(turn.unsigned_abs(), "echo", vec![Value::Int(turn)]).await;
         assert!(matches!(soon(socket.message()).await, ToClient::Response { .. }));

@@ -43,7 +43,10 @@ impl core::fmt::Debug for Settle {
 
 /// Waits for all of several; the first error is told after all have ended.
 pub(super) fn all(settling: Vec<Settling>, begun: Result<()>) -> Settling {
-    Box::pin(All { settling, outcome: begun })
+    Box::pin(All {
+        settling,
+        outcome: begun,
+    })
 }
 
 struct All {

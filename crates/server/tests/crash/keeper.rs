@@ -1,7 +1,7 @@
 //! An actor of another kind beside the VMs, which keeps what it is given in its key-value store and counts in its state.
 
-use agentos_server::actor::{ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, Failure};
 use agentos_server::Value;
+use agentos_server::actor::{ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, Boot, BoxFuture, Failure};
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -26,7 +26,9 @@ impl ActorDefinition for Keeper {
                 return Ok(ctx.state());
             }
             let found = ctx.kv().get(argument(&call, 0).as_bytes())?;
-            Ok(found.map_or(Value::Null, |bytes| Value::from(String::from_utf8_lossy(&bytes).as_ref())))
+            Ok(found.map_or(Value::Null, |bytes| {
+                Value::from(String::from_utf8_lossy(&bytes).as_ref())
+            }))
         })
     }
 }

@@ -22,7 +22,7 @@ mod scenario;
 
 use agentos_store_faults::{Disk, Fault, Step, Survivors};
 use ledger::Ledger;
-use scenario::Player;
+use scenario::{Player, Trouble};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -36,7 +36,10 @@ pub(crate) fn scratch() -> TempDir {
 
 /// Of so many steps, those to try.
 fn chosen(steps: usize, few: usize) -> Vec<usize> {
-    if let Some(step) = std::env::var("AGENTOS_CRASH_STEP").ok().and_then(|text| text.parse().ok()) {
+    if let Some(step) = std::env::var("AGENTOS_CRASH_STEP")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
         return vec![step];
     }
     let full = std::env::var_os("AGENTOS_FULL").is_some();
@@ -49,7 +52,7 @@ fn chosen(steps: usize, few: usize) -> Vec<usize> {
 async fn whole_life() -> (Ledger, Vec<Step>) {
     let directory = scratch();
     let disk = Disk::below(directory.path());
-    let mut player = Player::new(directory.path(), &disk, false);
+    let mut player = Player::new(directory.path(), &disk, Trouble::None);
     player.play().await;
     player.leave().await;
     assert_eq!(player.failures(), &[] as &[String], "nothing fails by itself");
@@ -85,11 +88,12 @@ async fn an_error_at_any_step_is_told_and_loses_nothing_that_was_acknowledged() 
             (Fault::Io, true),
             (Fault::Full, false),
         ][turn % 4];
+        let trouble = if forever { Trouble::Lasting } else { Trouble::Passing };
         let what = format!("{fault:?} at step {at}, for ever: {forever}");
         let directory = scratch();
         let disk = Disk::below(directory.path());
         disk.fail(at as u64, fault, forever);
-        let mut player = Player::new(directory.path(), &disk, true);
+        let mut player = Player::new(directory.path(), &disk, trouble);
         player.play().await;
         // The power is lost while the disk still fails; or the disk is mended, and the server ends in order.
         let lost = disk.steps();

@@ -34,7 +34,9 @@ pub(crate) async fn check(directory: &Path, seen: &Seen, what: &str) {
         sound(directory, what);
         destroy_all(directory, &clock, what).await;
     };
-    tokio::time::timeout(PATIENCE, done).await.unwrap_or_else(|_| panic!("{what}: never answered"));
+    tokio::time::timeout(PATIENCE, done)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: never answered"));
 }
 
 /// Every directory belongs to an actor that there is.
@@ -72,7 +74,7 @@ async fn look(server: &Registry, subject: &Subject) -> Result<State, ActorError>
         },
         Subject::Job(_, id) => {
             let jobs = call("listCronJobs", vec![]).await?;
-            let named = |job: &Value| job.get("id").and_then(Value::as_str) == Some(id);
+            let named = |job: &Value| job.get("id").and_then(Value::as_str) == Some(*id);
             is(jobs.as_array().unwrap().iter().any(named))
         }
         Subject::Preview(_, token) => match actors.preview_authorize(None, token).await {
@@ -97,8 +99,13 @@ async fn look(server: &Registry, subject: &Subject) -> Result<State, ActorError>
 async fn live_on(server: &Registry, what: &str) {
     for vm in ["a", "b"] {
         let actors = server.actors();
-        let made = actors.get_or_create("vm", &Key::new([vm]), CreateOptions::default()).await;
-        let id = made.unwrap_or_else(|error| panic!("{what}: {vm} cannot be had: {error:?}")).0.id;
+        let made = actors
+            .get_or_create("vm", &Key::new([vm]), CreateOptions::default())
+            .await;
+        let id = made
+            .unwrap_or_else(|error| panic!("{what}: {vm} cannot be had: {error:?}"))
+            .0
+            .id;
         let call = async |action: &str, args: Vec<Value>| {
             let request = ConnectRequest::new(Transport::Http);
             let answer = actors.call(&id, request, action, args).await;
@@ -140,7 +147,11 @@ async fn destroy_all(directory: &Path, clock: &ManualClock, what: &str) {
     drop(server);
     let server = registry(directory, clock, None).unwrap();
     for (kind, key) in names {
-        assert_eq!(server.actors().get(kind, &Key::new([key])).unwrap(), None, "{what}: {kind} {key}");
+        assert_eq!(
+            server.actors().get(kind, &Key::new([key])).unwrap(),
+            None,
+            "{what}: {kind} {key}"
+        );
     }
     server.actors().drain().await;
 }

@@ -280,7 +280,11 @@ async fn a_spawned_process_that_ran_out_of_its_time_says_so() {
         assert_eq!(text(&vm.ok("getProcess", (pid.clone(),)).await)["exitCode"], 124);
         let exit = text(&vm.event().await.1);
         assert_eq!(exit["pid"], text(&pid), "{script}");
-        assert_eq!((&exit["exitCode"], &exit["timedOut"]), (&json!(124), &json!(true)), "{script}");
+        assert_eq!(
+            (&exit["exitCode"], &exit["timedOut"]),
+            (&json!(124), &json!(true)),
+            "{script}"
+        );
     }
     // What ends in its time has its own code.
     let options = json(json!({ "timeout": 100_000 }));
@@ -288,7 +292,8 @@ async fn a_spawned_process_that_ran_out_of_its_time_says_so() {
     let exit = text(&vm.event().await.1);
     assert_eq!((&exit["exitCode"], &exit["timedOut"]), (&json!(3), &json!(null)));
     // Killing takes no effect before the killed are scheduled.
-    vm.ok("exec", ("while ps -e | grep -q '[s]leep 1000'; do sleep 0.01; done",)).await;
+    vm.ok("exec", ("while ps -e | grep -q '[s]leep 1000'; do sleep 0.01; done",))
+        .await;
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use agentos_kernel::clock::Timestamp;
 use agentos_kernel::error::Result;
 use agentos_kernel::id::Ino;
 use agentos_kernel::limits::Counter;
-use agentos_kernel::vfs::{Attr, DirEntry, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SIZE_MAX, SeekTarget, SetAttr, Settling, StatFs, XattrMode};
+use agentos_kernel::vfs::{
+    Attr, DirEntry, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SIZE_MAX, SeekTarget, SetAttr, Settling,
+    StatFs, XattrMode,
+};
 use parking_lot::RwLockWriteGuard;
 
 use super::DurableFs;
@@ -413,7 +416,9 @@ impl Filesystem for DurableFs {
 
     fn begin_sync(&self) -> Result<Option<Settling>> {
         let ticket = self.core.durable();
-        Ok(Some(Box::pin(async { ticket.await.map_err(|error| error.errno().into()) })))
+        Ok(Some(Box::pin(async {
+            ticket.await.map_err(|error| error.errno().into())
+        })))
     }
 
     fn statfs(&self) -> Result<StatFs> {

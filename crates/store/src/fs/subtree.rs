@@ -7,7 +7,10 @@ use agentos_kernel::Errno;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::error::Result;
 use agentos_kernel::id::Ino;
-use agentos_kernel::vfs::{Attr, DirEntry, Features, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SeekTarget, SetAttr, Settling, StatFs, XattrMode};
+use agentos_kernel::vfs::{
+    Attr, DirEntry, Features, FileType, Filesystem, NAME_MAX, NewNode, RenameFlags, SeekTarget, SetAttr, Settling,
+    StatFs, XattrMode,
+};
 
 use super::DurableFs;
 

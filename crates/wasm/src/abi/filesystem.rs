@@ -34,9 +34,13 @@ pub(crate) fn status_flags(raw: u32) -> StatusFlags {
     let mut flags = StatusFlags::empty();
     flags.set(StatusFlags::APPEND, raw & status::STATUS_APPEND != 0);
     flags.set(StatusFlags::NONBLOCK, raw & status::STATUS_NONBLOCK != 0);
-    flags.set(StatusFlags::DSYNC, raw & status::STATUS_DSYNC != 0);
-    // Reads are never ahead of what is durable, so that RSYNC with SYNC is SYNC.
+    // Reads are never ahead of what is durable, so that RSYNC with SYNC is SYNC. This holds the bit of DSYNC, which must be set
+    // afterwards therefore.
     flags.set(StatusFlags::SYNC, raw & status::STATUS_SYNC != 0);
+    flags.set(
+        StatusFlags::DSYNC,
+        raw & (status::STATUS_DSYNC | status::STATUS_SYNC) != 0,
+    );
     flags
 }
 
