@@ -327,7 +327,11 @@ impl Shared {
     async fn close_storage(&self) {
         let storage = self.storage.write().take();
         if let Some(storage) = storage {
-            log_failure(tokio::task::spawn_blocking(move || log_failure(storage.close())).await);
+            let close = move || {
+                log_failure(storage.close());
+                last_to_hold(&storage);
+            };
+            log_failure(tokio::task::spawn_blocking(close).await);
         }
     }
 
@@ -346,6 +350,20 @@ impl Drop for Shared {
         // Ends the tasks that wait without a timer.
         self.draining.cancel();
     }
+}
+
+/// Waits for whoever looks something up at this moment: the lock of the data directory goes with the last who holds it, and the
+/// next registry may be waiting for that. Blocks.
+fn last_to_hold(storage: &Arc<Storage>) {
+    const LOOKS: u32 = 2000;
+    for _ in 0..LOOKS {
+        let holders = storage.data_dir().map_or(1, Arc::strong_count);
+        if Arc::strong_count(storage) == 1 && holders == 1 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    tracing::warn!(target: "agentos::actor", "somebody still uses the data directory of a registry that has ended");
 }
 
 fn log_failure<E: std::fmt::Display>(result: Result<(), E>) {
