@@ -37,6 +37,8 @@ export interface ProcessExitEvent {
   signal?: string;
   /** The limit that ended it, if one did. */
   limit?: LimitExceeded;
+  /** Whether it ran out of its `timeout`; its exit code is 124 then. */
+  timedOut?: boolean;
 }
 
 /** Output of a terminal. */
