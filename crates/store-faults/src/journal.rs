@@ -204,8 +204,20 @@ impl Shared {
                 return Err(plan.fault);
             }
         }
-        state.steps.push(step);
+        // What is written to a file that has lost its name is nowhere after a power loss.
+        if !self.is_nameless(&step) {
+            state.steps.push(step);
+        }
         Ok(())
+    }
+
+    fn is_nameless(&self, step: &Step) -> bool {
+        match (&self.root, step) {
+            (Some(root), Step::Write { file, .. } | Step::Truncate { file, .. } | Step::Sync { file }) => {
+                !root.join(file).exists()
+            }
+            _ => false,
+        }
     }
 }
 
@@ -223,13 +235,13 @@ impl State {
             self.steps.push(Step::Delete { file });
         }
         match next {
-            Step::Write { file, .. } | Step::Truncate { file, .. } => {
+            Step::Write { file, .. } | Step::Truncate { file, .. } if root.join(file).exists() => {
                 self.present.insert(file.clone());
             }
             Step::Delete { file } => {
                 self.present.remove(file);
             }
-            Step::Sync { .. } | Step::Mark(_) => {}
+            _ => {}
         }
     }
 }

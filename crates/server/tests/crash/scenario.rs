@@ -205,7 +205,11 @@ impl Player {
         let facts = vec![(lazy.clone(), State::content("")), (lazy, State::content("lazy"))];
         let asked = self.ledger.ask(&self.disk, facts);
         let wrote = self.exec("a", "printf lazy > lazy", vec![]).await;
-        if self.vm("a", "sleepVm", vec![], vec![]).await && wrote && self.failures.is_empty() && self.trouble != Trouble::Lasting {
+        if self.vm("a", "sleepVm", vec![], vec![]).await
+            && wrote
+            && self.failures.is_empty()
+            && self.trouble != Trouble::Lasting
+        {
             Ledger::acknowledge(&self.disk, asked);
         }
     }
@@ -326,7 +330,11 @@ impl Player {
             }
         };
         // Where the disk failed there may be no event at all.
-        let patience = if self.trouble != Trouble::None { Duration::from_secs(5) } else { PATIENCE };
+        let patience = if self.trouble != Trouble::None {
+            Duration::from_secs(5)
+        } else {
+            PATIENCE
+        };
         tokio::time::timeout(patience, ended).await.unwrap_or(Ok(false))
     }
 
