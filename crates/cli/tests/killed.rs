@@ -223,6 +223,8 @@ impl Known {
     }
 }
 
+// Its shape is that which `map_err` asks for.
+#[allow(clippy::needless_pass_by_value)]
 fn gone(error: agentos_client::Error) -> String {
     match &error {
         // A killed server does not refuse anything.

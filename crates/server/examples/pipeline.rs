@@ -39,7 +39,7 @@ pub(crate) static STOP: OnceLock<String> = OnceLock::new();
 async fn say(line: String) {
     println!("{line}");
     if STOP.get() == Some(&line) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn check(name: &str, address: &str) -> Result<(), String> {
 }
 
 /// The first of these variables that is set to something.
-pub(crate) fn variable<'a>(names: [&'a str; 2]) -> Option<(&'a str, String)> {
+pub(crate) fn variable(names: [&str; 2]) -> Option<(&str, String)> {
     names.into_iter().find_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
         Some((name, value))

@@ -200,7 +200,7 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
             Ok(rows) => table.rows.extend(rows.into_iter().filter(|row| wanted(&row.name))),
             Err(error) => {
                 report::progress(&format!("agentos: {error}"));
-                let names = measurement.names.iter().copied().filter(|name| wanted(&name));
+                let names = measurement.names.iter().copied().filter(|name| wanted(name));
                 let text = error.to_string();
                 table
                     .rows

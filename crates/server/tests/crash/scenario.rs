@@ -71,8 +71,8 @@ fn pace(clock: ManualClock) -> JoinHandle<()> {
     })
 }
 
-fn text(value: serde_json::Value) -> Value {
-    Value::from_serialize(&value).unwrap()
+fn text(value: &serde_json::Value) -> Value {
+    Value::from_serialize(value).unwrap()
 }
 
 impl Player {
@@ -250,7 +250,7 @@ impl Player {
 
     async fn schedule(&mut self, id: &'static str, schedule: &str, command: &str) -> bool {
         let action = json!({ "type": "exec", "command": command });
-        let job = text(json!({ "id": id, "schedule": schedule, "action": action }));
+        let job = text(&json!({ "id": id, "schedule": schedule, "action": action }));
         let facts = match schedule.contains('*') {
             true => vec![(Subject::Job("a", id), State::Present)],
             // One that runs once is gone when it has.

@@ -55,6 +55,7 @@ fn every_limit_of_a_server_has_a_test() {
 }
 
 /// A definition with limits as they stand in options.
+#[allow(clippy::needless_pass_by_value, reason = "it is called with what `json!` makes")]
 pub(crate) fn limited(limits: serde_json::Value) -> agentos_server::VmDefinitionBuilder {
     let limits = Limits::from_json(&limits).expect("limits");
     VmDefinition::builder().options(VmOptions::new().limits(limits))

@@ -16,9 +16,10 @@ struct Sql(Arc<Mutex<Vec<serde_json::Value>>>);
 
 impl VmHooks for Sql {
     fn hooks(&self) -> HookSet {
-        let mut hooks = HookSet::default();
-        hooks.before_action = true;
-        hooks
+        HookSet {
+            before_action: true,
+            ..HookSet::default()
+        }
     }
 
     async fn on_before_action(&self, c: HookContext, action: &str, args: &[Value]) -> Result<(), Failure> {
