@@ -51,6 +51,17 @@ pub(crate) struct StoreLease {
 impl StoreSlot {
     /// Opens the store, or joins those who use it.
     pub(crate) async fn open(&self, cell: &Arc<Cell>) -> Result<StoreLease, Failure> {
+        if let Some(store) = &*self.store.lock().await {
+            return Ok(self.lease(cell, Arc::clone(store)));
+        }
+        // In a task, which ends although its caller goes away: the lock is held as long as a thread makes files, and who
+        // removes them waits for it.
+        let own = Arc::clone(cell);
+        let opened = tokio::spawn(async move { own.store.open_files(&own).await });
+        opened.await.map_err(Failure::internal)?
+    }
+
+    async fn open_files(&self, cell: &Arc<Cell>) -> Result<StoreLease, Failure> {
         let mut slot = self.store.lock().await;
         let store = match &*slot {
             Some(store) => Arc::clone(store),
@@ -65,16 +76,21 @@ impl StoreSlot {
                 store
             }
         };
+        Ok(self.lease(cell, store))
+    }
+
+    /// To be called while the lock of the store is held.
+    fn lease(&self, cell: &Arc<Cell>, store: Arc<ActorStore>) -> StoreLease {
         let mut use_ = self.use_.lock();
         use_.leases += 1;
         use_.turns += 1;
         use_.open = true;
         use_.generation = store.generation();
         drop(use_);
-        Ok(StoreLease {
+        StoreLease {
             store,
             cell: CellRef::new(Arc::clone(cell)),
-        })
+        }
     }
 
     /// The generation of the last opening by this process; 0 if there was none.
