@@ -75,6 +75,8 @@ const scenarios = {
 		const connection = vm.connect();
 		await connection.writeFile("/home/user/kept.txt", "kept");
 		const slept = event(connection, "vmShutdown");
+		// The subscription travels on this connection, and the call to sleep on another one, which could be faster.
+		await connection.exists("/");
 		await vm.sleepVm();
 		assert.equal((await slept).reason, "sleep");
 		const booted = event(connection, "vmBooted");
