@@ -74,6 +74,22 @@ async fn programs_and_processes() {
 }
 
 #[tokio::test]
+async fn variables() {
+    // Of a client, whose variable a program does not get to see; the value is nowhere.
+    let seen = denials(deny("env", &["read"], &["TOKEN"]), async |vm| {
+        let output = vm.exec("echo ${TOKEN-none}").env("TOKEN", "hunter2").await.unwrap();
+        assert_eq!(output.stdout_text(), "none\n");
+    });
+    assert_eq!(seen.await, ["env.read TOKEN"]);
+    // Of a guest, for its children.
+    let script = "export PATH=/evil:$PATH TOKEN=1; /usr/bin/env | grep -c -e evil -e TOKEN";
+    let seen = in_a_guest(deny("env", &["write"], &["TOKEN"]), script).await;
+    assert_eq!(seen, ["env.write TOKEN", "env.write TOKEN"], "of env and of grep");
+    let seen = in_a_guest(deny("env", &["write"], &["TOKEN"]), "TOKEN=1 exec env").await;
+    assert_eq!(seen, ["env.write TOKEN"], "of a program that replaces another");
+}
+
+#[tokio::test]
 async fn the_network() {
     for (script, denied) in [
         ("nc 93.184.216.34 80", "network.http tcp://93.184.216.34:80"),

@@ -1,37 +1,81 @@
 //! The environment that a new program is handed.
 //!
 //! `env.write` is about what a guest process adds or changes for a child: the child gets the value that the parent itself was
-//! started with instead, or none. `env.read` is about every process at its start, whoever started it. Neither is an error.
+//! started with instead, or none. `env.read` is about every process at its start, whoever started it. Neither is an error, but
+//! each variable that is taken away is a denial like any other and recorded once the program starts: by its name, never by its
+//! value. A guest chooses the number of variables, so that no step looks through all of them for each.
 
 use super::Guard;
-use crate::policy::{Operation, Scope};
+use crate::id::Pid;
+use crate::policy::{Denied, Operation, Scope};
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// What remains of an environment, and what was taken out of it.
+#[derive(Debug)]
+pub(crate) struct Handed<'a> {
+    /// The variables that the program gets, as `NAME=value`.
+    pub env: Cow<'a, [Vec<u8>]>,
+    denied: Vec<Denied>,
+}
 
 impl Guard {
     /// What remains of the environment that is wanted for a program. `parent` is what the process that starts it was given
-    /// itself; none if the host starts it.
-    pub(crate) fn environment<'a>(&self, wanted: &'a [Vec<u8>], parent: Option<&[Vec<u8>]>) -> Cow<'a, [Vec<u8>]> {
+    /// itself; none if the host starts it. Records nothing: a start may be tried more than once.
+    pub(crate) fn environment<'a>(&self, wanted: &'a [Vec<u8>], parent: Option<&[Vec<u8>]>) -> Handed<'a> {
+        let mut denied = Vec::new();
         if self.is_open(Scope::Env) {
-            return Cow::Borrowed(wanted);
+            let env = Cow::Borrowed(wanted);
+            return Handed { env, denied };
         }
-        let mut handed: Vec<Vec<u8>> = Vec::with_capacity(wanted.len());
+        let parent = parent.map(|parent| Given::new(parent));
+        let mut handed = Vec::with_capacity(wanted.len());
+        // A second value of the same name must not be the way around the first, whichever the program looks at.
+        let mut seen = HashSet::with_capacity(wanted.len());
         for entry in wanted {
             let name = name_of(entry);
-            let kept = match parent {
-                Some(parent) if !parent.contains(entry) && !self.allows(Operation::EnvWrite, name) => {
-                    parent.iter().find(|earlier| name_of(earlier) == name)
-                }
-                _ => Some(entry),
-            };
-            let Some(kept) = kept.filter(|_| self.allows(Operation::EnvRead, name)) else {
+            let mut kept = Some(entry);
+            if let Some(parent) = parent.as_ref().filter(|parent| !parent.entries.contains(entry))
+                && let Err(refused) = self.policy.check(Operation::EnvWrite, name)
+            {
+                denied.push(refused);
+                kept = parent.by_name.get(name).copied();
+            }
+            let Some(kept) = kept.filter(|kept| seen.insert(kept.as_slice())) else {
                 continue;
             };
-            // A second value of the same name must not be the way around the first, whichever the program looks at.
-            if !handed.contains(kept) {
-                handed.push(kept.clone());
+            match self.policy.check(Operation::EnvRead, name) {
+                Ok(()) => handed.push(kept.clone()),
+                Err(refused) => denied.push(refused),
             }
         }
-        Cow::Owned(handed)
+        let env = Cow::Owned(handed);
+        Handed { env, denied }
+    }
+
+    /// Records what was taken out of the environment of a program that process `pid` (0: a client) starts.
+    pub(crate) fn record_environment(&self, handed: &mut Handed<'_>, pid: Pid) {
+        for denied in handed.denied.drain(..) {
+            let _recorded = self.refuse(denied, pid);
+        }
+    }
+}
+
+/// What a process was given at its own start.
+struct Given<'a> {
+    entries: HashSet<&'a Vec<u8>>,
+    /// The first entry of each name.
+    by_name: HashMap<&'a [u8], &'a Vec<u8>>,
+}
+
+impl<'a> Given<'a> {
+    fn new(entries: &'a [Vec<u8>]) -> Self {
+        let mut by_name = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            by_name.entry(name_of(entry)).or_insert(entry);
+        }
+        let entries = entries.iter().collect();
+        Self { entries, by_name }
     }
 }
 
@@ -80,8 +124,8 @@ mod tests {
             { "mode": "deny", "operations": ["read"], "patterns": ["SECRET*"] } ] }));
         let wanted = strings(&["A=1", "SECRET_KEY=x", "SECRET=y", "B=SECRET=z"]);
         let expected = strings(&["A=1", "B=SECRET=z"]);
-        assert_eq!(*guard.environment(&wanted, None), *expected);
-        assert_eq!(*guard.environment(&wanted, Some(&wanted)), *expected);
+        assert_eq!(*guard.environment(&wanted, None).env, *expected);
+        assert_eq!(*guard.environment(&wanted, Some(&wanted)).env, *expected);
     }
 
     #[test]
@@ -91,13 +135,13 @@ mod tests {
         let parent = strings(&["PATH=/bin", "HOME=/"]);
         let changed = strings(&["PATH=/evil", "HOME=/tmp", "NEW=1"]);
         assert_eq!(
-            *guard.environment(&changed, Some(&parent)),
+            *guard.environment(&changed, Some(&parent)).env,
             *strings(&["PATH=/bin", "HOME=/tmp"])
         );
         // The host is not a guest process.
-        assert_eq!(*guard.environment(&changed, None), *changed);
+        assert_eq!(*guard.environment(&changed, None).env, *changed);
         // Leaving a variable out is neither adding nor changing it.
-        assert!(guard.environment(&[], Some(&parent)).is_empty());
+        assert!(guard.environment(&[], Some(&parent)).env.is_empty());
     }
 
     #[test]
@@ -111,11 +155,30 @@ mod tests {
             &["PATH=/evil", "PATH="],
         ] {
             assert_eq!(
-                *guard.environment(&strings(wanted), Some(&parent)),
+                *guard.environment(&strings(wanted), Some(&parent)).env,
                 *parent,
                 "{wanted:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_taken_away_is_known_by_name() {
+        let guard = guard(&json!({ "default": "allow", "rules": [
+            { "mode": "deny", "operations": ["read"], "patterns": ["SECRET"] },
+            { "mode": "deny", "operations": ["write"], "patterns": ["PATH", "SECRET"] } ] }));
+        let parent = strings(&["PATH=/bin", "SECRET=old"]);
+        let wanted = strings(&["PATH=/evil", "SECRET=new", "HOME=/"]);
+        let handed = guard.environment(&wanted, Some(&parent));
+        let told = handed.denied.iter().map(|denied| {
+            let name = String::from_utf8_lossy(&denied.resource).into_owned();
+            (denied.operation, name)
+        });
+        let path = (Operation::EnvWrite, "PATH".to_owned());
+        let secret = |operation| (operation, "SECRET".to_owned());
+        let expected = [path, secret(Operation::EnvWrite), secret(Operation::EnvRead)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(*handed.env, *strings(&["PATH=/bin", "HOME=/"]));
     }
 
     #[test]

@@ -18,6 +18,8 @@
 
 mod environment;
 
+pub(crate) use environment::Handed;
+
 use crate::error::{Error, Result};
 use crate::events::{Audit, AuditKind, Text};
 use crate::id::Pid;

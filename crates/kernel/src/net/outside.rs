@@ -79,11 +79,15 @@ impl Outside {
         if ready.is_empty() {
             return Poll::Pending;
         }
-        let error = match ready.contains(PollEvents::ERR) && self.available() == 0 {
-            true => self.take_error(),
-            false => None,
-        };
-        Poll::Ready(error.map_or(Ok(Received::bytes(0)), Err))
+        if !ready.contains(PollEvents::ERR) || self.available() > 0 {
+            return Poll::Ready(Ok(Received::bytes(0)));
+        }
+        // A peer that ended its half before it reset the other is at its end for readers, and the error is the writer's: only
+        // the stream knows the order, so it is asked as a reader with a buffer would.
+        match self.receive_held(&mut [0], MessageFlags::PEEK, None) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(Received::bytes(0))),
+        }
     }
 
     /// Receives what is held, after gathering what the flags ask for.

@@ -29,8 +29,8 @@ impl Process {
         }
         kernel.prepare_place(&mut start, request)?;
         let mut there = kernel.after_actions(&start, request)?;
-        let env = kernel.environment_for(self, request);
-        let loaded = ready!(kernel.load(&there.fs(), request, &env, waker))?;
+        let mut handed = kernel.environment_for(self, request);
+        let loaded = ready!(kernel.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(kernel.child_fds(self, start, request, true, waker))?;
         if request.setsid {
             self.setsid()?;
@@ -38,7 +38,8 @@ impl Process {
         if let Some(group) = request.pgroup {
             self.setpgid(Pid(0), group)?;
         }
-        let image = Image::new(&loaded.path, loaded.argv, env.into_owned(), loaded.known_as);
+        kernel.guard.record_environment(&mut handed, self.pid());
+        let image = Image::new(&loaded.path, loaded.argv, handed.env.into_owned(), loaded.known_as);
         self.set_image(Arc::new(image));
         let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&there.cred));
         (cred.suid, cred.sgid) = (cred.euid, cred.egid);

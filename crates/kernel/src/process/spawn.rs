@@ -15,13 +15,12 @@ use super::request::{FileAction, SpawnRequest};
 use crate::errno::Errno;
 use crate::error::{LimitExceeded, Result};
 use crate::fd::{FdTable, IoResult};
+use crate::guard::Handed;
 use crate::id::{Fd, Pid};
-use crate::policy::Scope;
 use crate::vfs::{Access, FileType, Location, access};
 use core::sync::atomic::Ordering;
 use core::task::{Poll, Waker, ready};
 use smallvec::SmallVec;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Descriptors that a child gets without being asked for.
@@ -54,11 +53,12 @@ impl Kernel {
         }
         self.prepare_place(&mut start, request)?;
         let there = self.after_actions(&start, request)?;
-        let env = self.environment_for(parent, request);
-        let loaded = ready!(self.load(&there.fs(), request, &env, waker))?;
+        let mut handed = self.environment_for(parent, request);
+        let loaded = ready!(self.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(self.child_fds(parent, start, request, request.inherit, waker))?;
         self.check_memory(loaded.program.memory(), "spawn")?;
-        let image = Image::new(&loaded.path, loaded.argv, env.into_owned(), loaded.known_as);
+        self.guard.record_environment(&mut handed, parent.pid());
+        let image = Image::new(&loaded.path, loaded.argv, handed.env.into_owned(), loaded.known_as);
         let child = self.admit(parent, request, there, (image, loaded.exe), fds)?;
         reservation.keep();
         self.meters.count_start();
@@ -67,10 +67,7 @@ impl Kernel {
     }
 
     /// The environment that the policy leaves of a request's. The host, whose processes are init's children, may set any.
-    pub(super) fn environment_for<'a>(&self, parent: &Process, request: &'a SpawnRequest) -> Cow<'a, [Vec<u8>]> {
-        if self.guard.is_open(Scope::Env) {
-            return Cow::Borrowed(&request.env);
-        }
+    pub(super) fn environment_for<'a>(&self, parent: &Process, request: &'a SpawnRequest) -> Handed<'a> {
         let given = (parent.pid() != Pid::INIT).then(|| parent.image());
         self.guard
             .environment(&request.env, given.as_deref().map(|image| &*image.env))
