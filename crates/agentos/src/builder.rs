@@ -2,11 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::events::Callbacks;
+use crate::layers::{self, ImageInput, Tools};
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
 use crate::permissions::{Permissions, PolicyInput};
 use crate::vm::AgentOs;
+use agentos_image::Image;
 use agentos_kernel::events::{AuditEvent, Event, LimitWarning};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::policy::{InvalidPolicy, Policy};
@@ -26,6 +28,7 @@ pub struct Builder {
     network: Network,
     outlet: OutletDraft,
     loopback_exempt_ports: Vec<i64>,
+    images: Vec<ImageInput>,
     invalid_policy: Option<InvalidPolicy>,
 }
 
@@ -45,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) callbacks: Callbacks,
     pub(crate) quota: Option<Arc<FsQuota>>,
     pub(crate) upper: Option<Upper>,
+    pub(crate) images: Vec<Image>,
+    pub(crate) tools: Tools,
     pub(crate) audit_life: bool,
 }
 
@@ -74,6 +79,8 @@ impl Default for Builder {
             callbacks: Callbacks::default(),
             quota: None,
             upper: None,
+            images: Vec::new(),
+            tools: Tools::default(),
             audit_life: true,
         };
         Self {
@@ -82,6 +89,7 @@ impl Default for Builder {
             network: Network::default(),
             outlet: OutletDraft::default(),
             loopback_exempt_ports: Vec::new(),
+            images: Vec::new(),
             invalid_policy: None,
         }
     }
@@ -203,6 +211,23 @@ impl Builder {
         self
     }
 
+    /// Puts an image below the root of the VM: an [`Image`] that was opened before, or what to open when the VM is created
+    /// (`"host"`, or the path of a directory or an archive). Of several images the first lies on top, and below all are the
+    /// bundled commands and files. An image that many VMs use should be opened once and cloned.
+    #[must_use]
+    pub fn image(mut self, image: impl Into<ImageInput>) -> Self {
+        self.images.push(image.into());
+        self
+    }
+
+    /// Which commands are found first by name in a VM that has images; the bundled ones unless set. Both are there in either
+    /// case, the bundled ones in `/opt/agentos/bin`.
+    #[must_use]
+    pub fn tools(mut self, tools: Tools) -> Self {
+        self.options.tools = tools;
+        self
+    }
+
     /// Keeps what is written outside of mounts in this filesystem, over the packages. It has to tell character devices 0:0
     /// and extended attributes from everything else, as an overlay needs. In memory unless set.
     #[must_use]
@@ -281,7 +306,9 @@ impl Builder {
     }
 
     /// Checks all options, then creates the VM. Nothing is left behind when a check fails.
-    pub async fn create(self) -> Result<AgentOs> {
+    pub async fn create(mut self) -> Result<AgentOs> {
+        let images = layers::open(std::mem::take(&mut self.images)).await?;
+        self.options.images.extend(images);
         AgentOs::boot(self.checked()?)
     }
 
@@ -296,6 +323,7 @@ impl Builder {
         options.limits.settle()?;
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
+        layers::check(options.images.len() + self.images.len())?;
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
             let reason = format!(

@@ -107,6 +107,9 @@ pub enum Error {
     /// No process with this id was started by this VM.
     #[error("Process not found: {0}")]
     ProcessNotFound(u32),
+    /// An image cannot be opened or used; the text names it, and the file in it that is wrong.
+    #[error(transparent)]
+    Image(#[from] agentos_image::Error),
     /// The bundled software could not be used.
     #[error(transparent)]
     Software(#[from] agentos_software::Error),
@@ -148,6 +151,7 @@ impl Error {
             }
             Self::ReadOnlyPath(_) => "EROFS",
             Self::CommandNotFound(_) => "ENOENT",
+            Self::Image(_) => "invalid_image",
             Self::InvalidOption { .. } | Self::InvalidPolicy(_) | Self::InvalidLimits(_) | Self::InvalidConfig(_) => {
                 "invalid_config"
             }

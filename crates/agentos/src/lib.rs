@@ -27,6 +27,7 @@ mod exec;
 mod fetch;
 mod files;
 mod host;
+mod layers;
 mod mount;
 mod network;
 mod outlet;
@@ -41,6 +42,7 @@ mod table;
 mod usage;
 mod vm;
 
+pub use agentos_image::{Error as ImageError, Image, Source as ImageSource};
 pub use agentos_kernel::events::{AuditEvent, AuditKind, Event, LimitWarning, Text};
 pub use agentos_kernel::limits::{
     Field as LimitField, InvalidLimit, InvalidLimits, Limits, LimitsDraft, Zero as LimitZero,
@@ -61,6 +63,7 @@ pub use fetch::{RequestBody, ResponseBody};
 pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, Stat, WriteOutcome};
 pub use host::system_clock;
 pub use http;
+pub use layers::{ImageInput, Tools};
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
 pub use permissions::{Explanation, GuardExplanation, Permissions, PolicyInput};

@@ -5,16 +5,15 @@ use crate::error::{Error, Result};
 use crate::events::Feed;
 use crate::mount::{self, Mount, MountedAt, Source};
 use crate::permissions::Permissions;
-use crate::{engine, host};
+use crate::{engine, host, layers};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
 use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
-use agentos_kernel::vfs::{CaughtFs, Filesystem, FsContext, FsQuota, MemoryFs, Mode, MountOptions, OverlayFs};
+use agentos_kernel::vfs::{CaughtFs, FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};
-use agentos_software::Image;
 use agentos_wasm::WasmExecutor;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -65,9 +64,8 @@ impl AgentOs {
     /// Creates a VM from checked options.
     pub(crate) fn boot(options: Options) -> Result<Self> {
         let clock = host::SystemClock::shared();
-        let image = Image::with(&options.software, &clock)?;
         let quota = options.quota.clone().unwrap_or_else(|| quota(&options.limits));
-        let root = image.fork(clock, quota.clone());
+        let root = layers::root(&options, &clock)?.fork(clock, quota.clone());
         options.outlet.install(&root)?;
         Self::boot_on(root, quota, options)
     }
@@ -79,10 +77,7 @@ impl AgentOs {
         let mut config = options.network.guard(options.policy.clone(), &options.limits);
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
-        let top: Arc<dyn Filesystem> = match &options.upper {
-            None => root.clone(),
-            Some(upper) => OverlayFs::new(upper.0.clone(), vec![root.clone()]).map_err(Error::os("boot"))?,
-        };
+        let top = layers::stack(&root, &options)?;
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
             policy: options.policy.clone(),
@@ -270,16 +265,18 @@ impl Vm {
             .iter()
             .copied()
             .chain([("HOSTNAME", self.options.hostname.as_str())]);
-        let mut merged: Vec<(&str, &str)> = base.chain(self.options.outlet.environment()).collect();
+        let images = layers::environment(&self.options);
+        let images = images.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut merged: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in base.chain(images).chain(self.options.outlet.environment()) {
+            set(&mut merged, name, value);
+        }
         for (name, value) in self.options.env.iter().chain(own) {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 let reason = format!("{name:?} cannot be an environment variable (no '=' or NUL, not empty)");
                 return Err(Error::InvalidOption { option: "env", reason });
             }
-            match merged.iter_mut().find(|(known, _)| known == name) {
-                Some(slot) => slot.1 = value,
-                None => merged.push((name, value)),
-            }
+            set(&mut merged, name, value);
         }
         Ok(merged
             .iter()
@@ -337,6 +334,13 @@ impl Vm {
             Err(error) if error.errno() != Errno::ESRCH => Err(Error::os("kill")(error)),
             _ => Ok(()),
         }
+    }
+}
+
+fn set<'a>(environment: &mut Vec<(&'a str, &'a str)>, name: &'a str, value: &'a str) {
+    match environment.iter_mut().find(|(known, _)| *known == name) {
+        Some(slot) => slot.1 = value,
+        None => environment.push((name, value)),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
 use crate::{bench, commands, policy, run, serve, shell, store};
+use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -71,6 +72,13 @@ pub(crate) struct VmArgs {
     /// Mount a host directory: HOST:GUEST, HOST:GUEST:ro (the default) or HOST:GUEST:rw.
     #[arg(long = "mount", value_name = "HOST:GUEST[:ro|rw]")]
     pub(crate) mounts: Vec<MountArg>,
+    /// Lay an image below the VM's root: host (the host's own programs) or the path of a directory. Of several the first lies on
+    /// top; what the VM changes stays in the VM.
+    #[arg(long = "image", value_name = "host|PATH")]
+    pub(crate) images: Vec<ImageArg>,
+    /// Which commands are found first by name in a VM with images: bundled (the default) or image.
+    #[arg(long, value_name = "bundled|image", value_parser = parse_tools)]
+    pub(crate) tools: Option<Tools>,
     /// Set an environment variable.
     #[arg(long = "env", value_name = "K=V")]
     pub(crate) env: Vec<EnvArg>,
@@ -242,6 +250,29 @@ impl FromStr for MountArg {
             guest: guest.to_owned(),
             writable,
         })
+    }
+}
+
+/// An `--image` value; opened when the VM is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageArg(pub(crate) ImageSource);
+
+impl FromStr for ImageArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|error: agentos::ImageError| error.to_string())
+    }
+}
+
+/// Parses a `--tools` value.
+pub(crate) fn parse_tools(text: &str) -> Result<Tools, String> {
+    match text {
+        "bundled" => Ok(Tools::Bundled),
+        "image" => Ok(Tools::Image),
+        _ => Err(format!("expected bundled or image, got {text:?}")),
     }
 }
 

@@ -32,6 +32,11 @@ pub struct Config {
     /// Host directories.
     #[serde(default)]
     pub mounts: Vec<ConfigMount>,
+    /// Images below the root: `host`, or paths relative to the file.
+    #[serde(default)]
+    pub image: Vec<String>,
+    /// Which commands are found first: `bundled` or `image`.
+    pub tools: Option<String>,
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -80,6 +85,10 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         for mount in &mut config.mounts {
             mount.host = folder.join(&mount.host);
+        }
+        for image in config.image.iter_mut().filter(|image| *image != "host") {
+            // `host` is no path, however the file's folder is called.
+            *image = Path::new(".").join(folder).join(&*image).display().to_string();
         }
         let files = config.secrets.iter_mut().filter_map(|secret| secret.file.as_mut());
         for path in files.chain(&mut config.network.trust_roots) {

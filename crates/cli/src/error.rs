@@ -80,7 +80,7 @@ impl Error {
         match self {
             Self::Config { .. } | Self::Usage(_) => Exit::USAGE,
             Self::Vm(error) => match error.code() {
-                "invalid_config" | "invalid_params" => Exit::USAGE,
+                "invalid_config" | "invalid_params" | "invalid_image" => Exit::USAGE,
                 _ if matches!(error, agentos::Error::File { operation: "chdir", .. }) => Exit::USAGE,
                 "ENOENT" if matches!(error, agentos::Error::CommandNotFound(_)) => Exit(127),
                 "ENOEXEC" | "EACCES" if matches!(error, agentos::Error::CannotExecute { .. }) => Exit(126),

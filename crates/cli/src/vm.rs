@@ -1,10 +1,10 @@
 //! From command line and configuration file to a VM.
 
-use crate::args::VmArgs;
+use crate::args::{VmArgs, parse_tools};
 use crate::config::Config;
 use crate::error::Error;
 use crate::{network, secrets};
-use agentos::{AgentOs, Limits, LimitsDraft, Mount};
+use agentos::{AgentOs, Image, ImageSource, Limits, LimitsDraft, Mount};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -45,9 +45,25 @@ pub(crate) fn builder(args: &VmArgs, config: &Config) -> Result<agentos::Builder
     for mount in &args.mounts {
         builder = builder.mount(host_dir(&mount.host, &mount.guest, mount.writable));
     }
+    builder = images(builder, args, config)?;
     builder = network::apply(builder, args, config);
     builder = secrets::apply(builder, args, config)?;
     network::outlet(builder, args, config)
+}
+
+/// Opens the images: those of the command line lie above those of the file.
+fn images(mut builder: agentos::Builder, args: &VmArgs, config: &Config) -> Result<agentos::Builder, Error> {
+    let configured = config.image.iter().map(|text| text.parse());
+    let configured: Vec<ImageSource> = configured.collect::<Result<_, _>>().map_err(agentos::Error::from)?;
+    for source in args.images.iter().map(|image| &image.0).chain(&configured) {
+        builder = builder.image(Image::open(source).map_err(agentos::Error::from)?);
+    }
+    let configured = config.tools.as_deref().map(parse_tools).transpose();
+    let configured = configured.map_err(|reason| Error::Usage(format!("tools: {reason}")))?;
+    match args.tools.or(configured) {
+        Some(tools) => Ok(builder.tools(tools)),
+        None => Ok(builder),
+    }
 }
 
 fn host_dir(host: &std::path::Path, guest: &str, writable: bool) -> Mount {

@@ -1,7 +1,7 @@
 //! Options of the VMs of one definition (api.md section 2.2).
 
 use crate::config::InvalidConfig;
-use agentos::{Builder, EgressHook, Limits, Mount, Network, PolicyInput, Secret, Software};
+use agentos::{Builder, EgressHook, Image, Limits, Mount, Network, PolicyInput, Secret, Software, Tools};
 use agentos_value::{ActorId, Key, Value};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub struct VmOptions {
     persist: Persist,
     persist_given: bool,
     mounts: Vec<String>,
+    images: usize,
     pub(crate) client_secrets: Arc<[String]>,
 }
 
@@ -43,6 +44,7 @@ impl Default for VmOptions {
             persist: Persist::Paths(vec![HOME.to_owned()]),
             persist_given: false,
             mounts: Vec::new(),
+            images: 0,
             client_secrets: Arc::default(),
         }
     }
@@ -84,6 +86,8 @@ impl VmOptions {
         proxy(url: impl Into<String>);
         /// Trusts the certificate authorities of this PEM text besides the web's.
         trust_root(pem: impl Into<Vec<u8>>);
+        /// Which commands are found first by name in a VM with images; the bundled ones unless set.
+        tools(tools: Tools);
         /// A variable in the environment of every process.
         env(name: impl Into<String>, value: impl Into<String>);
         /// Directory in which processes start.
@@ -99,6 +103,14 @@ impl VmOptions {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits.clone();
         self.builder = self.builder.limits(limits);
+        self
+    }
+
+    /// Puts an image below the root of every VM; of several the first lies on top.
+    #[must_use]
+    pub fn image(mut self, image: Image) -> Self {
+        self.images += 1;
+        self.builder = self.builder.image(image);
         self
     }
 
@@ -152,6 +164,11 @@ impl VmOptions {
         let problems = crate::config::Problems::default();
         if let Err(error) = self.builder.check() {
             problems.extend(InvalidConfig::lines("", &error.to_string()));
+        }
+        if self.images > 0 && matches!(self.persist, Persist::All) {
+            // The stored layer refers to files of the layers below it, which another image would not have.
+            let reason = "\"all\" cannot be combined with image; name the directories that are to persist";
+            problems.add("persist", reason);
         }
         if let Persist::Paths(paths) = &self.persist {
             for (at, path) in paths.iter().enumerate() {

@@ -114,6 +114,37 @@ pub const TREE: &[Entry] = &[
     link("/etc/mtab", "/proc/self/mounts"),
 ];
 
+/// What of [`TREE`] a VM has whatever images lie below its root: mount points and the user's home, who is who, how names are
+/// resolved, whom to trust. Parents before children.
+pub const OWN: &[&str] = &[
+    "/dev",
+    "/proc",
+    "/sys",
+    "/run",
+    "/tmp",
+    "/root",
+    "/home",
+    "/home/user",
+    "/etc",
+    "/etc/agentos",
+    "/etc/ssl",
+    "/etc/ssl/certs",
+    crate::certs::CERTIFICATES,
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/agentos/instructions.md",
+    "/etc/mtab",
+];
+
+/// Where a VM with images has the commands of its packages besides the places where an image may have others.
+pub const TOOLS: &str = "/opt/agentos/bin";
+
+/// The directories that lead to [`TOOLS`].
+pub(crate) const TOOLS_DIRS: &[Entry] = &[dir("/opt", 0o755), dir("/opt/agentos", 0o755), dir(TOOLS, 0o755)];
+
 const PASSWD: &str = "\
 root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
@@ -154,6 +185,13 @@ You work in an agentOS virtual machine. Your home and working directory is `/hom
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn what_a_vm_has_of_its_own_is_in_the_tree() {
+        for path in OWN {
+            assert!(TREE.iter().any(|entry| entry.path == *path), "{path}");
+        }
+    }
 
     #[test]
     fn parents_come_before_children_and_no_path_twice() {

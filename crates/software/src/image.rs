@@ -10,7 +10,7 @@ use crate::error::Error;
 use agentos_kernel::clock::Clock;
 use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::limits::Counter;
-use agentos_kernel::vfs::{FileType, Filesystem, FsQuota, MemoryFs, Mode, NewNode};
+use agentos_kernel::vfs::{FileType, Filesystem, FsQuota, MemoryFs, Mode, NewNode, SetAttr};
 use agentos_kernel::{Errno, Error as KernelError};
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -43,6 +43,18 @@ impl FromStr for Package {
     }
 }
 
+/// Who is who in a VM: the texts of `/etc/passwd` and `/etc/group`. The VM's own where there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Accounts {
+    /// Text of `/etc/passwd`.
+    pub passwd: Option<Vec<u8>>,
+    /// Text of `/etc/group`.
+    pub group: Option<Vec<u8>>,
+}
+
+/// Templates over images that are kept: nothing in an image can make them more.
+const FRONTS_KEPT: usize = 64;
+
 /// A template root filesystem.
 pub struct Image {
     template: Arc<MemoryFs>,
@@ -65,6 +77,33 @@ impl Image {
         Ok(image)
     }
 
+    /// What a VM has above the images that lie below its root: what is the VM's own ([`base::OWN`]) and the commands of the
+    /// packages at [`base::TOOLS`]. Built at the first call, shared afterwards.
+    pub fn over_images(packages: &[Package], accounts: &Accounts, clock: &Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
+        type Fronts = HashMap<(Vec<Package>, Accounts), Arc<Image>>;
+        static FRONTS: Mutex<Option<Fronts>> = Mutex::new(None);
+        let mut packages = packages.to_vec();
+        packages.sort_unstable();
+        packages.dedup();
+        let mut fronts = FRONTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let fronts = fronts.get_or_insert_with(HashMap::new);
+        let key = (packages, accounts.clone());
+        if let Some(front) = fronts.get(&key) {
+            return Ok(front.clone());
+        }
+        let front = Arc::new(Self::build_front(&key.0, accounts, clock)?);
+        if fronts.len() >= FRONTS_KEPT {
+            fronts.clear();
+        }
+        fronts.insert(key, front.clone());
+        Ok(front)
+    }
+
+    /// The template itself, as a layer that nothing may write to.
+    pub fn layer(&self) -> Arc<dyn Filesystem> {
+        self.template.clone()
+    }
+
     /// A private copy for one VM: shares everything until either side writes.
     pub fn fork(&self, clock: Arc<dyn Clock>, quota: Arc<FsQuota>) -> Arc<MemoryFs> {
         self.template.fork(clock, quota)
@@ -72,15 +111,30 @@ impl Image {
 
     fn build(packages: &[Package], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
         let template = MemoryFs::new(clock.clone(), unlimited());
-        for entry in base::TREE {
-            place(&template, entry).map_err(|source| Error::Place {
-                path: entry.path.to_owned(),
-                source,
-            })?;
+        place_all(&template, base::TREE)?;
+        for package in packages {
+            match package {
+                Package::Common => place_userland(&template, "/usr/bin", Userland::bundled()?)?,
+            }
+        }
+        Ok(Self { template })
+    }
+
+    fn build_front(packages: &[Package], accounts: &Accounts, clock: &Arc<dyn Clock>) -> Result<Self, Error> {
+        let template = MemoryFs::new(clock.clone(), unlimited());
+        place_all(
+            &template,
+            base::TREE.iter().filter(|entry| base::OWN.contains(&entry.path)),
+        )?;
+        place_all(&template, base::TOOLS_DIRS)?;
+        for (path, text) in [("/etc/passwd", &accounts.passwd), ("/etc/group", &accounts.group)] {
+            if let Some(text) = text {
+                rewrite(&template, path, text).map_err(at(path))?;
+            }
         }
         for package in packages {
             match package {
-                Package::Common => place_userland(&template, Userland::bundled()?)?,
+                Package::Common => place_userland(&template, base::TOOLS, Userland::bundled()?)?,
             }
         }
         Ok(Self { template })
@@ -96,14 +150,34 @@ fn unlimited() -> Arc<FsQuota> {
     })
 }
 
+fn at(path: &str) -> impl Fn(KernelError) -> Error + '_ {
+    move |source| Error::Place {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn place_all<'a>(fs: &MemoryFs, entries: impl IntoIterator<Item = &'a Entry>) -> Result<(), Error> {
+    for entry in entries {
+        place(fs, entry).map_err(at(entry.path))?;
+    }
+    Ok(())
+}
+
+/// Replaces the content of a file.
+fn rewrite(fs: &MemoryFs, path: &str, text: &[u8]) -> Result<(), KernelError> {
+    let file = find(fs, path)?;
+    let cut = SetAttr {
+        size: Some(0),
+        ..SetAttr::default()
+    };
+    fs.setattr(file, &cut)?;
+    fs.write(file, 0, text).map(drop)
+}
+
 fn place(fs: &MemoryFs, entry: &Entry) -> Result<(), KernelError> {
     let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", entry.path));
-    let dir = folder
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .try_fold(fs.root(), |dir, part| {
-            fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
-        })?;
+    let dir = find(fs, folder)?;
     let owner = if entry.user {
         (Uid::USER, Gid::USER)
     } else {
@@ -134,28 +208,24 @@ fn place(fs: &MemoryFs, entry: &Entry) -> Result<(), KernelError> {
     }
 }
 
-fn place_userland(fs: &MemoryFs, userland: &Userland) -> Result<(), Error> {
-    let bin = find(fs, &["usr", "bin"]).map_err(|source| Error::Place {
-        path: "/usr/bin".to_owned(),
-        source,
-    })?;
+fn place_userland(fs: &MemoryFs, folder: &str, userland: &Userland) -> Result<(), Error> {
+    let bin = find(fs, folder).map_err(at(folder))?;
     for artefact in userland.artefacts() {
         // Every command is a file of its own with the same content, so that each is judged by its own path.
         let commands = artefact.commands.iter().filter(|command| **command != artefact.name);
         for name in commands.chain([&artefact.name]) {
             let blob = artefact.blob.clone();
             fs.insert_blob(bin, name.as_bytes(), blob, Mode::new(0o755), Uid::ROOT, Gid::ROOT)
-                .map_err(|source| Error::Place {
-                    path: format!("/usr/bin/{name}"),
-                    source,
-                })?;
+                .map_err(at(&format!("{folder}/{name}")))?;
         }
     }
     Ok(())
 }
 
-fn find(fs: &MemoryFs, path: &[&str]) -> Result<Ino, KernelError> {
-    path.iter().try_fold(fs.root(), |dir, part| {
-        fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
-    })
+fn find(fs: &MemoryFs, path: &str) -> Result<Ino, KernelError> {
+    path.split('/')
+        .filter(|part| !part.is_empty())
+        .try_fold(fs.root(), |dir, part| {
+            fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
+        })
 }

@@ -14,4 +14,4 @@ pub mod image;
 
 pub use artefact::{Artefact, Userland};
 pub use error::Error;
-pub use image::{Image, Package};
+pub use image::{Accounts, Image, Package};

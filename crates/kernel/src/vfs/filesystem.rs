@@ -19,6 +19,7 @@ use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 /// What to create.
@@ -440,6 +441,14 @@ pub trait Filesystem: Send + Sync + 'static {
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
         let _ = ino;
         None
+    }
+
+    /// A file of the host that holds this content, opened anew for reading (so its position is the caller's own): a native
+    /// program may be handed it in place of reads, and shares its pages with everything else that reads it. Never one that can
+    /// be written through, and never one whose content is the VM's to change. `None` where there is no such file.
+    fn host_file(&self, ino: Ino) -> Result<Option<OwnedFd>> {
+        let _ = ino;
+        Ok(None)
     }
 
     /// Current time of the filesystem's clock, for callers that need one that agrees with its timestamps.

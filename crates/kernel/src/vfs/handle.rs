@@ -12,6 +12,7 @@ use crate::vfs::settle::Settling;
 use crate::vfs::{SIZE_MAX, walk};
 use bytes::Bytes;
 use core::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// How to open (`open(2)`).
@@ -229,6 +230,14 @@ impl InodeHandle {
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.
     pub fn blob(&self) -> Option<Arc<Blob>> {
         self.location.filesystem().blob(self.location.ino())
+    }
+
+    /// A file of the host with exactly this content, opened anew for reading; see [`Filesystem::host_file`]. Once the file is
+    /// written in the VM it has its content elsewhere: what was handed out before does not show that.
+    ///
+    /// [`Filesystem::host_file`]: crate::vfs::Filesystem::host_file
+    pub fn host_file(&self) -> Result<Option<OwnedFd>> {
+        self.location.filesystem().host_file(self.location.ino())
     }
 
     /// The whole content, at most `limit` bytes.

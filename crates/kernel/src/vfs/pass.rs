@@ -48,6 +48,7 @@ macro_rules! pass_filesystem_calls {
             fn readlink_for(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> Vec<u8>;
             fn jump(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> Option<$crate::vfs::Jump>;
             fn generate(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> Option<bytes::Bytes>;
+            fn host_file(&self, ino: $crate::id::Ino) -> Option<std::os::fd::OwnedFd>;
             fn may_inspect(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> ();
         }
     };

@@ -78,6 +78,7 @@ pub(super) fn without_software(mut options: VmOptions, section: &mut Section, dr
             options = options.mount(mount);
         }
     }
+    options = vm::images(options, section, None);
     vm::network(options, section, None)
 }
 

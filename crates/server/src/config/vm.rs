@@ -5,7 +5,7 @@ use super::section::Section;
 use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
 use crate::secrets::{SecretSource, is_name};
-use agentos::{LimitsDraft, Mount, Network, Secret, Software};
+use agentos::{Image, ImageSource, LimitsDraft, Mount, Network, Secret, Software, Tools};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -75,6 +75,7 @@ fn options(section: &mut Section, folder: &Path) -> VmOptions {
             .into_iter()
             .fold(options, |options, (name, value)| options.env(name, value));
     }
+    options = images(options, section, Some(folder));
     options = mounts(options, section, folder);
     options = secrets(options, section, folder);
     network(options, section, Some(folder))
@@ -146,6 +147,40 @@ fn secret_source(section: &mut Section, folder: &Path) -> Option<SecretSource> {
         _ => {
             given.problem("directory", "exactly one of directory and environmentPrefix is needed");
             None
+        }
+    }
+}
+
+/// The options `image` and `tools`. With a folder, paths are relative to it.
+pub(super) fn images(mut options: VmOptions, section: &mut Section, folder: Option<&Path>) -> VmOptions {
+    let given = match section.take("image") {
+        None => Vec::new(),
+        Some(Value::String(one)) => vec![one],
+        Some(value) => match serde_json::from_value::<Vec<String>>(value) {
+            Ok(several) => several,
+            Err(_) => {
+                section.problem("image", "must be \"host\", a path, or an array of these");
+                Vec::new()
+            }
+        },
+    };
+    for (at, text) in given.iter().enumerate() {
+        let source = match text.parse::<ImageSource>() {
+            Ok(ImageSource::Path(path)) => Ok(ImageSource::path(folder.unwrap_or(Path::new("")).join(path))),
+            other => other,
+        };
+        match source.and_then(|source| Image::open(&source)) {
+            Ok(image) => options = options.image(image),
+            Err(error) => section.problem(&format!("image[{at}]"), error),
+        }
+    }
+    match section.text("tools").as_deref() {
+        None => options,
+        Some("bundled") => options.tools(Tools::Bundled),
+        Some("image") => options.tools(Tools::Image),
+        Some(_) => {
+            section.problem("tools", "must be \"bundled\" or \"image\"");
+            options
         }
     }
 }

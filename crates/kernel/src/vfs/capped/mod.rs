@@ -22,6 +22,7 @@ use bytes::Bytes;
 use core::ops::ControlFlow;
 use ledger::Ledger;
 use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// A filesystem to which only so much can be added.
@@ -366,6 +367,10 @@ impl Filesystem for CappedFs {
 
     fn may_inspect(&self, ino: Ino, caller: Pid) -> Result<()> {
         self.inner.may_inspect(ino, caller)
+    }
+
+    fn host_file(&self, ino: Ino) -> Result<Option<OwnedFd>> {
+        self.inner.host_file(ino)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -38,6 +38,7 @@ use crate::vfs::settle::Settling;
 use core::ops::ControlFlow;
 use node::Tree;
 use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// A writable filesystem over read-only ones. See the head of the module.
@@ -268,6 +269,11 @@ impl Filesystem for OverlayFs {
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
         let (fs, ino) = self.content(ino).ok()?;
         fs.blob(ino)
+    }
+
+    fn host_file(&self, ino: Ino) -> Result<Option<OwnedFd>> {
+        let (fs, ino) = self.content(ino)?;
+        fs.host_file(ino)
     }
 
     fn now(&self) -> Timestamp {

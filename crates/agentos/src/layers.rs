@@ -1,0 +1,220 @@
+//! The layers of a VM's root.
+//!
+//! ```text
+//!   writable      what the VM writes, and what is its own whatever images say: accounts, resolver, certificates, home
+//!   images        in the order in which they were given, the first on top
+//!   base          the bundled commands and the small tree around them
+//! ```
+//!
+//! Without images the base itself is forked and written to: there is nothing to merge. With images, a command of an image
+//! hides a bundled one *at the same path*, so that scripts and programs of an image find what they were made with. By name
+//! the bundled ones are found first, because those run everywhere and start faster ([`Tools`]); they are at `/opt/agentos/bin`,
+//! which no image can hide.
+
+use crate::builder::Options;
+use crate::error::{Error, Result};
+use agentos_image::{Image, Source};
+use agentos_kernel::clock::Clock;
+use agentos_kernel::vfs::{Filesystem, MemoryFs, OverlayFs};
+use agentos_software::base::TOOLS;
+use agentos_software::{Accounts, Image as Template};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most images of one VM.
+const IMAGES_MOST: usize = 64;
+
+/// Where programs are looked for in images.
+const IMAGE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Which commands are found first by name in a VM with images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Tools {
+    /// The bundled ones: `ls` is WebAssembly also where an image has one. `/usr/bin/ls` is the image's.
+    #[default]
+    Bundled,
+    /// Those of the images; the bundled ones fill gaps.
+    Image,
+}
+
+/// An image for [`Builder::image`](crate::Builder::image): opened, or to be opened.
+#[derive(Debug, Clone)]
+pub struct ImageInput(Input);
+
+#[derive(Debug, Clone)]
+enum Input {
+    Open(Image),
+    Source(Source),
+    Text(String),
+}
+
+impl From<Image> for ImageInput {
+    fn from(image: Image) -> Self {
+        Self(Input::Open(image))
+    }
+}
+
+impl From<&Image> for ImageInput {
+    fn from(image: &Image) -> Self {
+        Self(Input::Open(image.clone()))
+    }
+}
+
+impl From<Source> for ImageInput {
+    fn from(source: Source) -> Self {
+        Self(Input::Source(source))
+    }
+}
+
+impl From<&str> for ImageInput {
+    fn from(text: &str) -> Self {
+        Self(Input::Text(text.to_owned()))
+    }
+}
+
+impl From<String> for ImageInput {
+    fn from(text: String) -> Self {
+        Self(Input::Text(text))
+    }
+}
+
+impl From<&Path> for ImageInput {
+    fn from(path: &Path) -> Self {
+        Self(Input::Source(Source::path(path)))
+    }
+}
+
+impl From<PathBuf> for ImageInput {
+    fn from(path: PathBuf) -> Self {
+        Self(Input::Source(Source::path(path)))
+    }
+}
+
+impl ImageInput {
+    fn open(self) -> Result<Image> {
+        Ok(match self.0 {
+            Input::Open(image) => image,
+            Input::Source(source) => Image::open(&source)?,
+            Input::Text(text) => Image::open(&text.parse()?)?,
+        })
+    }
+}
+
+/// Opens what is not open yet, on a thread of its own: unpacking an archive takes a while.
+pub(crate) async fn open(inputs: Vec<ImageInput>) -> Result<Vec<Image>> {
+    if inputs.iter().all(|input| matches!(input.0, Input::Open(_))) {
+        return inputs.into_iter().map(ImageInput::open).collect();
+    }
+    let (done, opened) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let images: Result<Vec<Image>> = inputs.into_iter().map(ImageInput::open).collect();
+        // Nobody waits any more if that fails.
+        let _ = done.send(images);
+    };
+    let thread = std::thread::Builder::new().name("agentos-image".to_owned());
+    let failed = |reason: String| Error::InvalidOption {
+        option: "image",
+        reason,
+    };
+    thread.spawn(work).map_err(|error| failed(error.to_string()))?;
+    opened
+        .await
+        .unwrap_or_else(|_| Err(failed("opening it failed".to_owned())))
+}
+
+/// Refuses too many images.
+pub(crate) fn check(count: usize) -> Result<()> {
+    match count <= IMAGES_MOST {
+        true => Ok(()),
+        false => Err(Error::InvalidOption {
+            option: "image",
+            reason: format!("{count} images given, at most {IMAGES_MOST} can be stacked"),
+        }),
+    }
+}
+
+/// The template of the writable layer.
+pub(crate) fn root(options: &Options, clock: &Arc<dyn Clock>) -> Result<Arc<Template>> {
+    if options.images.is_empty() {
+        return Ok(Template::with(&options.software, clock)?);
+    }
+    Ok(Template::over_images(
+        &options.software,
+        &accounts(&options.images),
+        clock,
+    )?)
+}
+
+/// The root filesystem: the writable layer over everything that is read-only.
+pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn Filesystem>> {
+    let mut lowers: Vec<Arc<dyn Filesystem>> = Vec::new();
+    if !options.images.is_empty() {
+        lowers.extend(options.images.iter().map(Image::filesystem));
+        let clock = crate::host::SystemClock::shared();
+        lowers.push(Template::with(&options.software, &clock)?.layer());
+    }
+    let upper: Arc<dyn Filesystem> = match &options.upper {
+        Some(upper) => {
+            lowers.insert(0, root.clone());
+            upper.0.clone()
+        }
+        None => root.clone(),
+    };
+    match lowers.is_empty() {
+        true => Ok(upper),
+        false => Ok(OverlayFs::new(upper, lowers).map_err(Error::os("boot"))?),
+    }
+}
+
+/// Variables that images give to every process.
+pub(crate) fn environment(options: &Options) -> Vec<(String, String)> {
+    if options.images.is_empty() {
+        return Vec::new();
+    }
+    let path = match options.tools {
+        Tools::Bundled => format!("{TOOLS}:{IMAGE_PATH}"),
+        Tools::Image => format!("{IMAGE_PATH}:{TOOLS}"),
+    };
+    vec![("PATH".to_owned(), path)]
+}
+
+/// The accounts of the topmost image that has any, with the VM's user among them.
+fn accounts(images: &[Image]) -> Accounts {
+    let first = |path: &str| images.iter().find_map(|image| image.read(path, ACCOUNTS_MOST));
+    Accounts {
+        passwd: first("/etc/passwd").map(|text| with_user(text, b"user:x:1000:1000:user:/home/user:/bin/sh\n")),
+        group: first("/etc/group").map(|text| with_user(text, b"user:x:1000:\n")),
+    }
+}
+
+/// Largest `/etc/passwd` or `/etc/group` of an image that is taken over.
+const ACCOUNTS_MOST: u64 = 1 << 20;
+
+/// Adds a line for number 1000, unless there is one.
+fn with_user(mut text: Vec<u8>, line: &[u8]) -> Vec<u8> {
+    let known = |line: &[u8]| line.split(|byte| *byte == b':').nth(2) == Some(b"1000");
+    if !text.split(|byte| *byte == b'\n').any(known) {
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_added_once() {
+        let line = b"user:x:1000:1000::/home/user:/bin/sh\n";
+        let root = b"root:x:0:0::/root:/bin/sh".to_vec();
+        let with = with_user(root.clone(), line);
+        assert_eq!(with, [&root[..], b"\n", line].concat());
+        assert_eq!(with_user(with.clone(), line), with);
+        let node = b"node:x:1000:1000::/home/node:/bin/bash\n".to_vec();
+        assert_eq!(with_user(node.clone(), line), node);
+    }
+}
