@@ -27,7 +27,7 @@ if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
     touch node_modules
 fi
 node scripts/software.mjs --check
-for package in client native core rivetkit react; do
+for package in client native core s3 rivetkit react; do
     [ ! -f "packages/$package/tsconfig.json" ] || npm run --silent build -w "packages/$package"
 done
 
@@ -49,8 +49,8 @@ npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/examples .
 say "types of the documented programs and the examples"
 npx --no-install tsc -p tsconfig.json
-say "tests of the addon and of the embedded VM"
-for package in native core; do
+say "tests of the addon, of the embedded VM and of its mounts in buckets"
+for package in native core s3; do
     (cd "$root/sdk/typescript" && npx --no-install tsc -p "packages/$package/test/tsconfig.json")
     cp -r "$root/sdk/typescript/packages/$package/build/test" "$package-tests"
     # What the compiler has checked by now needs zod at run time.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::events::Callbacks;
-use crate::layers::{self, ImageInput, Tools};
+use crate::layers::{self, ImageInput, Layers, Tools};
 use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
@@ -16,6 +16,7 @@ use agentos_kernel::vfs::{Filesystem, FsQuota};
 use agentos_net::hook::EgressHook;
 use agentos_net::secrets::Secret;
 use agentos_software::Package;
+use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) upper: Option<Upper>,
     pub(crate) images: Vec<Image>,
     pub(crate) tools: Tools,
+    pub(crate) archive: Option<Bytes>,
+    pub(crate) layers: Layers,
     pub(crate) audit_life: bool,
 }
 
@@ -81,6 +84,8 @@ impl Default for Builder {
             upper: None,
             images: Vec::new(),
             tools: Tools::default(),
+            archive: None,
+            layers: Layers::default(),
             audit_life: true,
         };
         Self {
@@ -236,6 +241,29 @@ impl Builder {
         self
     }
 
+    /// Lays a filesystem over the packages, below what is written: the first that is given is on top. It is never written, and
+    /// must not change while it is in use.
+    #[must_use]
+    pub fn lower(mut self, filesystem: Arc<dyn Filesystem>) -> Self {
+        self.options.layers.lowers.push(filesystem);
+        self
+    }
+
+    /// Whether nothing outside of mounts can be changed (`EROFS`), not even `/tmp` and the home directory; no unless set.
+    #[must_use]
+    pub fn read_only_root(mut self, read_only: bool) -> Self {
+        self.options.layers.read_only = read_only;
+        self
+    }
+
+    /// Starts with the files of a snapshot that was saved with [`Snapshot::to_archive`](crate::Snapshot::to_archive), over the
+    /// packages of this VM. Its bytes need not be trusted; what they hold counts against the VM's limits.
+    #[must_use]
+    pub fn snapshot(mut self, archive: impl Into<Bytes>) -> Self {
+        self.options.archive = Some(archive.into());
+        self
+    }
+
     /// Whether the audit trail says that the VM was created and destroyed (yes). Not for what is one boot of a VM that exists
     /// for longer: whoever keeps that says so.
     #[must_use]
@@ -333,6 +361,19 @@ impl Builder {
             return Err(Error::InvalidOption {
                 option: "hostname",
                 reason,
+            });
+        }
+        if options.archive.is_some() && options.upper.is_some() {
+            return Err(Error::InvalidOption {
+                option: "snapshot",
+                reason: "a VM whose changes are kept elsewhere starts with those".to_owned(),
+            });
+        }
+        if options.archive.is_some() && (layers::any(&options) || !self.images.is_empty()) {
+            return Err(Error::InvalidOption {
+                option: "snapshot",
+                reason: "what it holds is over the packages; it cannot be under or over layers of the VM's own"
+                    .to_owned(),
             });
         }
         let mut seen = HashSet::new();

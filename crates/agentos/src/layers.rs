@@ -2,20 +2,22 @@
 //!
 //! ```text
 //!   writable      what the VM writes, and what is its own whatever images say: accounts, resolver, certificates, home
+//!   lowers        filesystems of the host's making, the first on top
 //!   images        in the order in which they were given, the first on top
 //!   base          the bundled commands and the small tree around them
 //! ```
 //!
-//! Without images the base itself is forked and written to: there is nothing to merge. With images, a command of an image
+//! Without any of these the base itself is forked and written to: there is nothing to merge. With images, a command of an image
 //! hides a bundled one *at the same path*, so that scripts and programs of an image find what they were made with. By name
 //! the bundled ones are found first, because those run everywhere and start faster ([`Tools`]); they are at `/opt/agentos/bin`,
 //! which no image can hide.
 
 use crate::builder::Options;
 use crate::error::{Error, Result};
+use crate::frozen::{self, Frozen};
 use agentos_image::{Image, Source};
 use agentos_kernel::clock::Clock;
-use agentos_kernel::vfs::{Filesystem, MemoryFs, OverlayFs};
+use agentos_kernel::vfs::{CaughtFs, Filesystem, MemoryFs, OverlayFs};
 use agentos_software::base::TOOLS;
 use agentos_software::{Accounts, Image as Template};
 use std::path::{Path, PathBuf};
@@ -134,9 +136,33 @@ pub(crate) fn check(count: usize) -> Result<()> {
     }
 }
 
+/// What else a root is made of.
+#[derive(Clone, Default)]
+pub(crate) struct Layers {
+    /// Filesystems over the images, the first on top.
+    pub(crate) lowers: Vec<Arc<dyn Filesystem>>,
+    /// Nothing outside of mounts can be changed.
+    pub(crate) read_only: bool,
+}
+
+impl std::fmt::Debug for Layers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds: Vec<_> = self.lowers.iter().map(|lower| lower.kind()).collect();
+        f.debug_struct("Layers")
+            .field("lowers", &kinds)
+            .field("read_only", &self.read_only)
+            .finish()
+    }
+}
+
+/// Whether there is anything between what is written and the base.
+pub(crate) fn any(options: &Options) -> bool {
+    !options.images.is_empty() || !options.layers.lowers.is_empty()
+}
+
 /// The template of the writable layer.
 pub(crate) fn root(options: &Options, clock: &Arc<dyn Clock>) -> Result<Arc<Template>> {
-    if options.images.is_empty() {
+    if !any(options) {
         return Ok(Template::with(&options.software, clock)?);
     }
     Ok(Template::over_images(
@@ -149,7 +175,10 @@ pub(crate) fn root(options: &Options, clock: &Arc<dyn Clock>) -> Result<Arc<Temp
 /// The root filesystem: the writable layer over everything that is read-only.
 pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn Filesystem>> {
     let mut lowers: Vec<Arc<dyn Filesystem>> = Vec::new();
-    if !options.images.is_empty() {
+    if any(options) {
+        for lower in &options.layers.lowers {
+            lowers.push(CaughtFs::new(lower.clone()).map_err(Error::os("boot"))?);
+        }
         lowers.extend(options.images.iter().map(Image::filesystem));
         let clock = crate::host::SystemClock::shared();
         lowers.push(Template::with(&options.software, &clock)?.layer());
@@ -161,10 +190,17 @@ pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn F
         }
         None => root.clone(),
     };
-    match lowers.is_empty() {
-        true => Ok(upper),
-        false => Ok(OverlayFs::new(upper, lowers).map_err(Error::os("boot"))?),
+    let top: Arc<dyn Filesystem> = match lowers.is_empty() {
+        true => upper,
+        false => OverlayFs::new(upper, lowers).map_err(Error::os("boot"))?,
+    };
+    if !options.layers.read_only {
+        return Ok(top);
     }
+    for mount in &options.mounts {
+        frozen::mount_point(&*top, mount.guest()).map_err(Error::file("mount", mount.guest()))?;
+    }
+    Ok(Frozen::new(top))
 }
 
 /// Variables that images give to every process.

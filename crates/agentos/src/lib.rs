@@ -17,6 +17,7 @@
 //! threads of their own. Dropping the future of a call cancels it; dropping the last handle of a VM disposes it.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod builder;
 mod capture;
 mod connect;
@@ -26,6 +27,7 @@ mod events;
 mod exec;
 mod fetch;
 mod files;
+mod frozen;
 mod host;
 mod layers;
 mod mount;

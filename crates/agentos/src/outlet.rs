@@ -103,6 +103,14 @@ impl OutletPlan {
         append(root, CERTIFICATES, &self.pem).map_err(Error::file("writeFile", CERTIFICATES))
     }
 
+    /// The path in the VM, without its first slash, of what holds the trust of this VM only; empty if nothing does.
+    pub(crate) fn own_file(&self) -> &'static str {
+        match self.pem.is_empty() {
+            true => "",
+            false => CERTIFICATES.trim_start_matches('/'),
+        }
+    }
+
     /// What the guard of one VM is to put in the way of connections.
     pub(crate) fn interceptor(&self, limits: &Limits) -> Result<Option<Arc<dyn Interceptor>>> {
         let mut config = OutletConfig::default();

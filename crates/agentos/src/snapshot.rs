@@ -1,13 +1,16 @@
 //! Copies of a VM's files: for later, or as a second VM.
 //!
-//! Both are constant-time: the copy shares every page with the original until one of them writes. Processes, open files,
-//! and the content of mounts are not part of it; the copy gets the same mounts.
+//! Copies are constant-time: the copy shares every page with the original until one of them writes. Processes, open files,
+//! and the content of mounts are not part of it; the copy gets the same mounts. For another process a snapshot is saved as
+//! an archive (see `archive`).
 
 use crate::builder::Options;
-use crate::error::Result;
-use crate::host;
+use crate::error::{Error, Result};
 use crate::vm::{AgentOs, quota};
+use crate::{archive, host, layers};
 use agentos_kernel::vfs::MemoryFs;
+use agentos_software::Image;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// The files of a VM at one moment, from which VMs can be created.
@@ -40,6 +43,27 @@ impl AgentOs {
 }
 
 impl Snapshot {
+    /// The files as bytes from which [`Builder::snapshot`](crate::Builder::snapshot) starts a VM, in this process or another: a
+    /// tar file of what differs from the packages. It is as large as that, and no program runs meanwhile in any VM on its
+    /// account, but the caller's thread is busy.
+    ///
+    /// Certificates that the VM was told to trust are not among them, because they belong to its secrets and options.
+    ///
+    /// # Errors
+    /// The bundled software cannot be used, or the VM has layers of its own ([`Builder::lower`](crate::Builder::lower)).
+    pub fn to_archive(&self) -> Result<Bytes> {
+        if layers::any(&self.options) {
+            return Err(Error::InvalidOption {
+                option: "snapshot",
+                reason: "a VM with layers of its own cannot be saved: what is in them is not its own".to_owned(),
+            });
+        }
+        let image = Image::with(&self.options.software, &host::system_clock())?;
+        let without = self.options.outlet.own_file().as_bytes();
+        let archive = archive::save(&*self.root, &*image.layer(), without);
+        Ok(archive.map_err(Error::os("snapshot"))?.into())
+    }
+
     /// A VM with these files and the options of the original.
     pub async fn create(&self) -> Result<AgentOs> {
         let quota = quota(&self.options.limits);

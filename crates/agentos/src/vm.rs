@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::events::Feed;
 use crate::mount::{self, Mount, MountedAt, Source};
 use crate::permissions::Permissions;
-use crate::{engine, host, layers};
+use crate::{archive, engine, host, layers};
 use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
@@ -62,10 +62,13 @@ impl AgentOs {
     }
 
     /// Creates a VM from checked options.
-    pub(crate) fn boot(options: Options) -> Result<Self> {
+    pub(crate) fn boot(mut options: Options) -> Result<Self> {
         let clock = host::SystemClock::shared();
         let quota = options.quota.clone().unwrap_or_else(|| quota(&options.limits));
         let root = layers::root(&options, &clock)?.fork(clock, quota.clone());
+        if let Some(archive) = options.archive.take() {
+            archive::restore(&*root, &archive)?;
+        }
         options.outlet.install(&root)?;
         Self::boot_on(root, quota, options)
     }

@@ -7,6 +7,7 @@
 //! Rooms:
 //!
 //! * `abi`, `value`, `error`: the border, what crosses it, and how.
+//! * `memory`: buffers for the contents of large files.
 //! * `mailbox`: the one way from any thread into the thread of an environment, and from there to JavaScript.
 //! * `task`: calls that take time. Short ones are polled on the JavaScript thread, which saves two changes of thread;
 //!   those that may block are run on `runtime`'s threads.
@@ -22,6 +23,7 @@ mod callback;
 mod core;
 mod error;
 mod mailbox;
+mod memory;
 mod registry;
 mod runtime;
 mod task;

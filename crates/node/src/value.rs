@@ -4,10 +4,12 @@
 //! `Date`s, arrays, plain objects, `Set`s and `Map`s. Functions, symbols, promises and other typed arrays are refused with the
 //! place where they stand.
 //!
-//! Bytes are copied on the way in, because a script may write to its buffer at any time. On the way out large ones are handed
-//! over with their memory; small ones are copied, which is faster than having memory collected.
+//! Bytes are copied on the way in, because a script may write to its buffer at any time or give it to another thread. That is the
+//! only copy of a large file that is written: the copy becomes the file. On the way out large ones are handed over with their
+//! memory; small ones are copied, which is faster than having memory collected.
 
 use crate::abi::{Fault, check};
+use crate::memory;
 use agentos_value::{ActorError, Object, Value};
 use bytes::Bytes;
 use napi_sys as sys;
@@ -246,9 +248,11 @@ fn copied(data: *const c_void, length: usize) -> Bytes {
     if data.is_null() || length == 0 {
         return Bytes::new();
     }
+    let mut copy = memory::room_for(length);
     // SAFETY: Node-API says that `length` bytes start at `data`; no script runs on this thread meanwhile. Shared memory may be
     // written by another thread of the script's, which then decides itself what it sends.
-    Bytes::copy_from_slice(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) })
+    copy.extend_from_slice(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) });
+    copy.into()
 }
 
 fn refused(what: &str) -> Fault {

@@ -5,11 +5,11 @@ pub(crate) use bytes::Bytes;
 use crate::failure::Failure;
 use crate::objects::{Handle, Object, find, keep};
 use crate::runtime::Call;
-use crate::{options, process, vm};
+use crate::{events, options, process, terminal, vm};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// The one method of no object.
+/// The one method of no object; its bytes are a snapshot to start from.
 const CREATE: &str = "create";
 
 /// Begins a call. Nothing happens until it is polled.
@@ -18,7 +18,10 @@ const CREATE: &str = "create";
 /// No such object or method, or arguments of another shape.
 pub(crate) fn call(handle: Handle, method: &str, args: &str, data: Bytes) -> Result<Call, Failure> {
     if handle == Handle(0) && method == CREATE {
-        let builder = options::builder(args)?;
+        let mut builder = options::builder(args)?;
+        if !data.is_empty() {
+            builder = builder.snapshot(data);
+        }
         return Ok(Box::pin(async move {
             let Handle(handle) = keep(Object::Vm(builder.create().await?));
             Ok(json!({ "handle": handle }).into())
@@ -27,6 +30,8 @@ pub(crate) fn call(handle: Handle, method: &str, args: &str, data: Bytes) -> Res
     match find(handle)? {
         Object::Vm(vm) => vm::call(vm, method, args, data),
         Object::Process(process) => process::call(process, method, args, data),
+        Object::Terminal(terminal) => terminal::call(terminal, method, args, data),
+        Object::Events(feed) => events::call(feed, method),
         Object::Queue(_) => Err(Failure::invalid("a queue has no methods")),
     }
 }

@@ -11,7 +11,8 @@
 //!         |
 //!     dispatch            method and arguments -> a future of a reply
 //!         |
-//!   vm, process           the methods of what a handle stands for
+//!   vm, process,
+//!   terminal, events      the methods of what a handle stands for
 //! ```
 //!
 //! Invariants: nothing that a script passes panics; whoever waits can be interrupted, and what it waited for is cancelled
@@ -19,6 +20,7 @@
 //! the VMs of its parent.
 
 mod dispatch;
+mod events;
 mod failure;
 mod module;
 mod objects;
@@ -27,4 +29,5 @@ mod process;
 mod queue;
 mod reply;
 mod runtime;
+mod terminal;
 mod vm;

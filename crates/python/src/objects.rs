@@ -1,8 +1,10 @@
-//! VMs, processes and queues behind the numbers that Python holds.
+//! VMs, processes, terminals, events and queues behind the numbers that Python holds.
 
+use crate::events::Feed;
 use crate::failure::Failure;
 use crate::process::Running;
 use crate::queue::Queue;
+use crate::terminal::Terminal;
 use agentos::AgentOs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -16,6 +18,10 @@ pub(crate) enum Object {
     Vm(AgentOs),
     /// A process that it runs.
     Process(Arc<Running>),
+    /// A terminal of it.
+    Terminal(Arc<Terminal>),
+    /// What it reports.
+    Events(Arc<Feed>),
     /// Outcomes for an event loop.
     Queue(Arc<Queue>),
 }

@@ -32,9 +32,12 @@ struct Options {
 #[serde(deny_unknown_fields)]
 struct MountOption {
     guest: String,
-    host: PathBuf,
+    /// A directory of the host; memory without one.
+    host: Option<PathBuf>,
     #[serde(default)]
     read_only: bool,
+    max_bytes: Option<u64>,
+    max_files: Option<u64>,
 }
 
 /// The builder that these options describe.
@@ -86,7 +89,16 @@ pub(crate) fn mount(json: &str) -> Result<Mount, Failure> {
 
 impl From<MountOption> for Mount {
     fn from(option: MountOption) -> Self {
-        let mount = Self::host_dir(option.host, option.guest);
+        let mut mount = match option.host {
+            Some(host) => Self::host_dir(host, option.guest),
+            None => Self::memory(option.guest),
+        };
+        if let Some(bytes) = option.max_bytes {
+            mount = mount.max_bytes(bytes);
+        }
+        if let Some(files) = option.max_files {
+            mount = mount.max_files(files);
+        }
         match option.read_only {
             true => mount.read_only(),
             false => mount,

@@ -1,6 +1,6 @@
 //! What a call gives: JSON for shapes, bytes beside it.
 
-use agentos::{DirectoryEntry, EntryKind, ExecOutput, ProcessInfo, Stat};
+use agentos::{DirectoryEntry, EntryKind, ExecOutput, ProcessInfo, Stat, Usage};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -64,6 +64,20 @@ pub(crate) fn stat(stat: &Stat) -> Value {
 /// One entry of a recursive listing.
 pub(crate) fn entry(entry: &DirectoryEntry) -> Value {
     json!({ "path": entry.path, "type": kind(entry.kind), "size": entry.size })
+}
+
+/// What a VM uses; times in seconds.
+pub(crate) fn usage(usage: &Usage) -> Value {
+    let limits: Vec<Value> = usage
+        .limits
+        .iter()
+        .map(|limit| json!({ "name": limit.limit, "observed": limit.observed, "capacity": limit.capacity }))
+        .collect();
+    json!({
+        "processes": usage.processes, "processes_started": usage.processes_started, "open_fds": usage.open_fds,
+        "filesystem_bytes": usage.filesystem_bytes, "inodes": usage.inodes, "memory_bytes": usage.memory_bytes,
+        "peak_memory_bytes": usage.peak_memory_bytes, "cpu_time": usage.cpu_time.as_secs_f64(), "limits": limits,
+    })
 }
 
 /// A process of the VM.

@@ -6,10 +6,10 @@ mod files;
 use crate::dispatch::{Bytes, arguments};
 use crate::failure::Failure;
 use crate::objects::{Handle, Object, keep};
-use crate::options;
 use crate::process::signal;
 use crate::reply::{self, Reply};
 use crate::runtime::Call;
+use crate::{events, options, terminal};
 use agentos::{AgentOs, http};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,6 +51,10 @@ pub(crate) fn call(vm: AgentOs, method: &str, args: &str, data: Bytes) -> Result
             let Place { guest } = arguments(args)?;
             Box::pin(async move { Ok(vm.unmount(&guest).await?.into()) })
         }
+        "usage" => Box::pin(async move { Ok(reply::usage(&vm.usage()).into()) }),
+        "events" => Box::pin(async move { Ok(events::listen(&vm)) }),
+        "open_shell" => terminal::open(vm, arguments(args)?)?,
+        "snapshot" => Box::pin(async move { Ok(vm.snapshot().await?.to_archive()?.into()) }),
         "fork" => Box::pin(async move {
             let Handle(handle) = keep(Object::Vm(vm.fork().await?));
             Ok(json!({ "handle": handle }).into())

@@ -24,17 +24,21 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Takes a VM that nothing was started in. `emit` is called for each event; `room` is awaited before output is read.
+    /// Takes a VM that nothing was started in. `emit` is called for each event; `room` is awaited before output is read; the
+    /// contents of files are read into what `buffer` gives for a length, see [`AgentOs::read_file_with`].
     pub fn new(
         vm: AgentOs,
         emit: impl Fn(Event) + Send + Sync + 'static,
         room: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+        buffer: fn(usize) -> Vec<u8>,
     ) -> Self {
         let emit = Emit::new(emit).with_room(Arc::new(room));
         let host = vm.as_host().handle();
         let machine = |vm| {
             let (durable, secrets) = (Durable::default(), Secrets::default());
-            Arc::new(Machine::new(vm, durable, secrets, u64::MAX, emit.clone()))
+            let mut machine = Machine::new(vm, durable, secrets, u64::MAX, emit.clone());
+            machine.buffer = buffer;
+            Arc::new(machine)
         };
         Self {
             machine: machine(vm),

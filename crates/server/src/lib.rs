@@ -30,8 +30,8 @@ pub use agentos_actor::cron::next_time;
 pub use agentos_actor::{Conn, Db, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
 pub use config::{
-    ConfigError, Drivers, InvalidConfig, SdkActor, SdkDefinition, ServerConfig, SetupConfig, Token, mount_from_json,
-    options_from_json, token_file,
+    ConfigError, Drivers, InvalidConfig, SdkActor, SdkDefinition, ServerConfig, SetupConfig, Token, layer_from_json,
+    mount_from_json, options_from_json, token_file,
 };
 pub use definition::{VmDefinition, VmDefinitionBuilder};
 pub use embedded::{Embedded, client_error};

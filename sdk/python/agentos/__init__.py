@@ -6,7 +6,7 @@
 'hello\\n'
 """
 
-from ._aio import AsyncAgentOs, AsyncProcess
+from ._aio import AsyncAgentOs, AsyncEvents, AsyncProcess, AsyncShell
 from ._errors import (
     AgentOsError,
     Disposed,
@@ -20,36 +20,50 @@ from ._native import version as __version__
 from ._types import (
     Data,
     DirectoryEntry,
+    Event,
     ExecResult,
     Explanation,
     HostDir,
+    LimitUsage,
+    Memory,
+    Mount,
     Output,
     ProcessInfo,
     Response,
     Stat,
+    Usage,
 )
-from ._vm import AgentOs, Process
+from ._vm import AgentOs, Events, Process, Shell
 
 __all__ = [
     "AgentOs",
     "AgentOsError",
     "AsyncAgentOs",
+    "AsyncEvents",
     "AsyncProcess",
+    "AsyncShell",
     "Data",
     "DirectoryEntry",
     "Disposed",
+    "Event",
+    "Events",
     "ExecResult",
     "Explanation",
     "HostDir",
     "InvalidArgument",
     "InvalidConfig",
     "LimitExceeded",
+    "LimitUsage",
+    "Memory",
+    "Mount",
     "NotFound",
     "Output",
     "PermissionDenied",
     "Process",
     "ProcessInfo",
     "Response",
+    "Shell",
     "Stat",
+    "Usage",
     "__version__",
 ]

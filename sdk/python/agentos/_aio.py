@@ -7,15 +7,22 @@ import json
 import socket
 import weakref
 from types import TracebackType
-from typing import Any, AsyncIterator, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, Dict, Generator, Optional, Type, TypeVar
 
 from . import _calls as calls
 from . import _native
 from ._calls import Call
 from ._errors import error_of
-from ._types import Data, DirectoryEntry, ExecResult, Explanation, HostDir, Output, ProcessInfo, Response, Stat
+from ._handles import Handle, Options, Started, described
+from ._types import Event, Output
+
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
+
+    P = ParamSpec("P")
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Queue:
@@ -78,14 +85,35 @@ async def run(handle: int, call: Call[T]) -> T:
     return call.read(json.loads(text), blobs)
 
 
-class AsyncProcess:
+def _method(make: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], Awaitable[T]]:
+    """A method that makes a call, to be awaited."""
+
+    async def method(self: Any, /, *args: P.args, **given: P.kwargs) -> T:
+        return await run(self._handle, make(*args, **given))
+
+    return described(method, make)
+
+
+def _maker(make: Callable[P, Call[calls.Made]], of: Callable[[int, int], R]) -> Callable[Concatenate[Any, P], Awaitable[R]]:
+    """The same for a call that gives a handle."""
+
+    async def method(self: Any, /, *args: P.args, **given: P.kwargs) -> R:
+        return of(*await run(self._handle, make(*args, **given)))
+
+    return described(method, make)
+
+
+class AsyncProcess(Started):
     """A process that a VM runs. Iterate over it with ``async for`` for its output. Letting go of it leaves the process running."""
 
-    def __init__(self, handle: int, pid: int) -> None:
-        self._handle = handle
-        self._release = weakref.finalize(self, _native.release, handle)
-        #: Its id in the VM.
-        self.pid = pid
+    read = _method(calls.output)
+    write = _method(calls.write)
+    close_stdin = _method(calls.close_stdin)
+    wait = _method(calls.wait)
+    poll = _method(calls.poll)
+    signal = _method(calls.signal)
+    terminate = _method(calls.terminate)
+    kill = _method(calls.kill)
 
     async def __aiter__(self) -> AsyncIterator[Output]:
         while True:
@@ -94,92 +122,53 @@ class AsyncProcess:
                 return
             yield output
 
-    async def read(self) -> Optional[Output]:
-        """The next piece of output; None at the end."""
-        return await run(self._handle, calls.output())
 
-    async def write(self, data: Data) -> None:
-        """Writes to its standard input; waits while the pipe is full."""
-        await run(self._handle, calls.write(data))
+class AsyncShell(Started):
+    """A program on a terminal. Iterate over it with ``async for`` for what it prints. Letting go of it hangs up."""
 
-    async def close_stdin(self) -> None:
-        """Ends its standard input."""
-        await run(self._handle, calls.close_input())
+    read = _method(calls.screen)
+    write = _method(calls.keys)
+    resize = _method(calls.resize)
+    wait = _method(calls.wait)
+    poll = _method(calls.poll)
+    signal = _method(calls.signal)
+    close = _method(calls.hang_up)
 
-    async def wait(self) -> int:
-        """Waits for its end; its exit code."""
-        return await run(self._handle, calls.wait())
-
-    async def poll(self) -> Optional[int]:
-        """Its exit code; None while it runs."""
-        return await run(self._handle, calls.poll())
-
-    async def signal(self, name: str) -> None:
-        """Sends a signal, by its name: ``SIGTERM``."""
-        await run(self._handle, calls.signal(name))
-
-    async def terminate(self) -> None:
-        """SIGTERM."""
-        await self.signal("SIGTERM")
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        await self.signal("SIGKILL")
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            piece = await self.read()
+            if piece is None:
+                return
+            yield piece
 
 
-class AsyncAgentOs:
+class AsyncEvents(Handle):
+    """What a VM reports, from when this was made; it ends with the VM. Iterate over it with ``async for``."""
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            event = await run(self._handle, calls.next_event())
+            if event is None:
+                return
+            yield event
+
+
+class AsyncAgentOs(Options):
     """A VM in this process: ``async with AsyncAgentOs() as vm``, or ``vm = await AsyncAgentOs()``."""
 
-    def __init__(
-        self,
-        *,
-        software: Optional[Sequence[str]] = None,
-        env: Optional[Mapping[str, str]] = None,
-        cwd: Optional[str] = None,
-        hostname: Optional[str] = None,
-        limits: Optional[Dict[str, Any]] = None,
-        permissions: Optional[Any] = None,
-        mounts: Optional[Sequence[HostDir]] = None,
-        loopback_exempt_ports: Optional[Sequence[int]] = None,
-        dns_servers: Optional[Sequence[str]] = None,
-        proxy: Optional[str] = None,
-        cache_dir: Optional[str] = None,
-        _handle: Optional[int] = None,
-    ) -> None:
-        self._options = calls.options(
-            software=list(software) if software is not None else None,
-            env=dict(env) if env else None,
-            cwd=cwd,
-            hostname=hostname,
-            limits=limits,
-            permissions=permissions,
-            mounts=mounts,
-            loopback_exempt_ports=list(loopback_exempt_ports) if loopback_exempt_ports is not None else None,
-            dns_servers=list(dns_servers) if dns_servers is not None else None,
-            proxy=proxy,
-            cache_dir=str(cache_dir) if cache_dir is not None else None,
-        )
-        # 0 is no VM: calls before it was made say that it is not there.
-        self._handle = 0
-        self._release: Optional[weakref.finalize[Any, AsyncAgentOs]] = None
-        if _handle is not None:
-            self._take(_handle)
-
-    def _take(self, handle: int) -> None:
-        self._handle = handle
-        self._release = weakref.finalize(self, _native.release, handle)
+    def _begin(self, create: Call[int]) -> None:
+        self._create = create
 
     def __await__(self) -> Generator[Any, None, AsyncAgentOs]:
-        return self._create().__await__()
+        return self._made().__await__()
 
-    async def _create(self) -> AsyncAgentOs:
+    async def _made(self) -> AsyncAgentOs:
         if self._release is None:
-            make: Call[int] = Call("create", self._options, b"", lambda shape, _blobs: shape["handle"])
-            self._take(await run(0, make))
+            self._take(await run(0, self._create))
         return self
 
     async def __aenter__(self) -> AsyncAgentOs:
-        return await self._create()
+        return await self._made()
 
     async def __aexit__(
         self,
@@ -195,128 +184,28 @@ class AsyncAgentOs:
             await run(self._handle, calls.dispose())
             self._release()
 
-    async def fork(self) -> AsyncAgentOs:
-        """A second VM with a copy of this one's files, which costs nothing until either changes them."""
-        handle: int = await run(self._handle, calls.fork())
-        return AsyncAgentOs(_handle=handle)
-
-    async def exec(
-        self,
-        command: str,
-        *,
-        env: Optional[Mapping[str, str]] = None,
-        cwd: Optional[str] = None,
-        stdin: Data = b"",
-        timeout: Optional[float] = None,
-        cpu_time: Optional[float] = None,
-    ) -> ExecResult:
-        """Runs a command line in the VM's shell and waits for its end. Times are seconds."""
-        call = calls.exec_(command, env=env, cwd=cwd, stdin=stdin, timeout=timeout, cpu_time=cpu_time)
-        return await run(self._handle, call)
-
-    async def exec_argv(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Optional[Mapping[str, str]] = None,
-        cwd: Optional[str] = None,
-        stdin: Data = b"",
-        timeout: Optional[float] = None,
-        cpu_time: Optional[float] = None,
-    ) -> ExecResult:
-        """Runs a program without a shell and waits for its end."""
-        call = calls.exec_(None, argv, env=env, cwd=cwd, stdin=stdin, timeout=timeout, cpu_time=cpu_time)
-        return await run(self._handle, call)
-
-    async def spawn(
-        self,
-        command: str,
-        args: Iterable[str] = (),
-        *,
-        env: Optional[Mapping[str, str]] = None,
-        cwd: Optional[str] = None,
-        cpu_time: Optional[float] = None,
-        stdin: bool = True,
-    ) -> AsyncProcess:
-        """Starts a program. With ``stdin=False`` it has ``/dev/null`` to read from instead of a pipe."""
-        call = calls.spawn(command, args, env=env, cwd=cwd, cpu_time=cpu_time, stdin=stdin)
-        started = await run(self._handle, call)
-        return AsyncProcess(started["handle"], started["pid"])
-
-    async def read_file(self, path: str, *, offset: Optional[int] = None, length: Optional[int] = None) -> bytes:
-        """The bytes of a file, or a part of them."""
-        return await run(self._handle, calls.read_file(path, offset, length))
-
-    async def read_text(self, path: str) -> str:
-        """The text of a file in UTF-8."""
-        return (await self.read_file(path)).decode("utf-8")
-
-    async def write_file(self, path: str, content: Data, *, append: bool = False) -> None:
-        """Creates or replaces a file, all or nothing; its directory must exist."""
-        await run(self._handle, calls.write_file(path, content, append))
-
-    async def mkdir(self, path: str, *, parents: bool = False) -> None:
-        """Makes a directory; ``parents`` also makes those above and accepts one that exists."""
-        await run(self._handle, calls.mkdir(path, parents))
-
-    async def readdir(self, path: str) -> List[str]:
-        """Names in a directory, sorted by their bytes."""
-        return await run(self._handle, calls.readdir(path))
-
-    async def readdir_recursive(
-        self, path: str, *, max_depth: Optional[int] = None, exclude: Iterable[str] = ()
-    ) -> List[DirectoryEntry]:
-        """What is in a directory and below, breadth first. ``exclude`` names directories to leave out."""
-        return await run(self._handle, calls.readdir_recursive(path, max_depth, exclude))
-
-    async def stat(self, path: str) -> Stat:
-        """What a path leads to."""
-        return await run(self._handle, calls.stat(path))
-
-    async def exists(self, path: str) -> bool:
-        """Whether a path leads somewhere."""
-        return await run(self._handle, calls.exists(path))
-
-    async def move(self, source: str, target: str) -> None:
-        """Moves or renames."""
-        await run(self._handle, calls.move(source, target))
-
-    async def delete(self, path: str, *, recursive: bool = False) -> None:
-        """Deletes a file or an empty directory, with ``recursive`` also what is in it."""
-        await run(self._handle, calls.delete(path, recursive))
-
-    async def chmod(self, path: str, mode: int) -> None:
-        """Changes the mode of a file."""
-        await run(self._handle, calls.chmod(path, mode))
-
-    async def processes(self) -> List[ProcessInfo]:
-        """Every process of the VM."""
-        return await run(self._handle, calls.processes())
-
-    async def signal_process(self, pid: int, signal: str) -> None:
-        """Sends a signal to a process of the VM."""
-        await run(self._handle, calls.signal_process(pid, signal))
-
-    async def fetch(
-        self,
-        port: int,
-        path: str = "/",
-        *,
-        method: str = "GET",
-        headers: Optional[Mapping[str, str]] = None,
-        body: Data = b"",
-    ) -> Response:
-        """A request to a server in the VM. No socket of the host is involved."""
-        return await run(self._handle, calls.fetch(port, path, method, headers, body))
-
-    async def explain(self, scope: str, operation: str, *resources: str) -> Explanation:
-        """What the policy says about an operation."""
-        return await run(self._handle, calls.explain(scope, operation, resources))
-
-    async def mount(self, what: HostDir) -> None:
-        """Mounts a directory of the host."""
-        await run(self._handle, calls.mount(what))
-
-    async def unmount(self, guest: str) -> None:
-        """Takes a mount away; ``EBUSY`` while it is in use."""
-        await run(self._handle, calls.unmount(guest))
+    exec = _method(calls.exec_)
+    exec_argv = _method(calls.exec_argv)
+    spawn = _maker(calls.spawn, AsyncProcess)
+    open_shell = _maker(calls.open_shell, AsyncShell)
+    read_file = _method(calls.read_file)
+    read_text = _method(calls.read_text)
+    write_file = _method(calls.write_file)
+    mkdir = _method(calls.mkdir)
+    readdir = _method(calls.readdir)
+    readdir_recursive = _method(calls.readdir_recursive)
+    stat = _method(calls.stat)
+    exists = _method(calls.exists)
+    move = _method(calls.move)
+    delete = _method(calls.delete)
+    chmod = _method(calls.chmod)
+    processes = _method(calls.processes)
+    signal_process = _method(calls.signal_process)
+    fetch = _method(calls.fetch)
+    explain = _method(calls.explain)
+    usage = _method(calls.usage)
+    mount = _method(calls.mount)
+    unmount = _method(calls.unmount)
+    snapshot = _method(calls.snapshot)
+    events = _maker(calls.events, lambda handle, _pid: AsyncEvents(handle))
+    fork: Callable[[AsyncAgentOs], Awaitable[AsyncAgentOs]] = _maker(calls.fork, lambda handle, _pid: AsyncAgentOs._of(handle))

@@ -16,6 +16,23 @@ class HostDir:
     host: str
     guest: str
     read_only: bool = False
+    #: Most bytes that are added through this mount.
+    max_bytes: Optional[int] = None
+    #: Most files, directories and links that are added.
+    max_files: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An empty filesystem in memory at a path of the VM. It counts against the VM's limits."""
+
+    guest: str
+    max_bytes: Optional[int] = None
+    max_files: Optional[int] = None
+
+
+#: What can be mounted.
+Mount = Union[HostDir, Memory]
 
 
 @dataclass(frozen=True)
@@ -128,3 +145,40 @@ class Explanation:
     def allowed(self) -> bool:
         """Whether it may be done."""
         return self.decision == "allow"
+
+
+@dataclass(frozen=True)
+class LimitUsage:
+    """A limit that is warned about, with how much of it is used."""
+
+    name: str
+    observed: int
+    capacity: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a VM uses."""
+
+    processes: int
+    processes_started: int
+    open_fds: int
+    filesystem_bytes: int
+    inodes: int
+    memory_bytes: int
+    peak_memory_bytes: int
+    #: Seconds.
+    cpu_time: float
+    limits: List[LimitUsage]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a VM reported."""
+
+    #: ``limit_warning``, or the name of an entry of the audit trail such as ``security.permission.denied``.
+    event: str
+    #: All that is known.
+    details: Dict[str, Any]
+    #: How many events were lost so far because they were not taken in time.
+    missed: int

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -137,6 +138,75 @@ class Vm(unittest.TestCase):
                 other.write_file("/home/user/x", "2")
                 self.assertEqual((vm.read_text("/home/user/x"), other.read_text("/home/user/x")), ("1", "2"))
 
+    def test_memory_mounts(self):
+        scratch = agentos.Memory("/scratch", max_bytes=1 << 20, max_files=2)
+        with AgentOs(mounts=[scratch]) as vm:
+            vm.write_file("/scratch/a", "x")
+            self.assertEqual(vm.exec("cat /scratch/a").stdout, "x")
+            self.fails(AgentOsError, "limit_exceeded", vm.write_file, "/scratch/b", bytes(2 << 20))
+            vm.mount(agentos.Memory("/more"))
+            vm.write_file("/more/b", bytes(2 << 20))
+        with self.assertRaises(TypeError):
+            AgentOs(mounts=["/scratch"])
+
+    def test_terminals(self):
+        shell = self.vm.open_shell("sh", ["-c", "stty size; read line; echo got $line; stty size"], cols=40, rows=10)
+        screen = b""
+        while b"10 40" not in screen:
+            screen += shell.read()
+        shell.resize(50, 20)
+        shell.write("hello\r")
+        for piece in shell:
+            screen += piece
+        self.assertIn(b"got hello\r\n20 50", screen)
+        self.assertEqual((shell.wait(), shell.poll()), (0, 0))
+        open_one = self.vm.open_shell()
+        open_one.write("exec sleep 1000\r")
+        open_one.close()
+        self.assertEqual(open_one.wait(), 128 + 1)
+        self.fails(agentos.NotFound, "ENOENT", self.vm.open_shell, "no-such-program")
+        self.fails(AgentOsError, "invalid_config", self.vm.open_shell, cols=0)
+
+    def test_events(self):
+        with AgentOs(permissions={"network": "deny"}, limits={"resources": {"maxFilesystemBytes": 1 << 20}}) as vm:
+            events = iter(vm.events())
+            vm.write_file("/home/user/x", bytes(900 << 10))
+            warning = next(events)
+            self.assertEqual((warning.event, warning.details["limit"]), ("limit_warning", "maxFilesystemBytes"))
+            vm.exec("curl -s http://192.0.2.1/")
+            denied = next(events)
+            self.assertEqual((denied.event, denied.details["address"]), ("security.egress.denied", "192.0.2.1"))
+            self.assertEqual(denied.missed, 0)
+
+    def test_usage(self):
+        with AgentOs() as vm:
+            before = vm.usage()
+            vm.write_file("/home/user/x", bytes(100_000))
+            vm.exec("true")
+            after = vm.usage()
+            self.assertGreaterEqual(after.filesystem_bytes - before.filesystem_bytes, 100_000)
+            self.assertEqual((before.processes_started, after.processes), (0, 0))
+            self.assertGreater(after.processes_started, 0)
+            self.assertIn("maxProcesses", [limit.name for limit in after.limits])
+
+    def test_snapshots_are_bytes(self):
+        with AgentOs() as vm:
+            vm.exec("mkdir d; echo kept > d/f; chmod 600 d/f; ln -s d/f l")
+            saved = vm.snapshot()
+            vm.exec("echo later > d/f")
+        with AgentOs(snapshot=saved) as vm:
+            self.assertEqual(vm.exec("cat l; stat -c %a d/f").stdout, "kept\n600\n")
+        self.fails(agentos.InvalidConfig, "invalid_config", AgentOs, snapshot=b"x" * 1024)
+
+    def test_methods_describe_themselves(self):
+        signature = str(inspect.signature(AgentOs.read_file))
+        self.assertIn("path", signature)
+        self.assertEqual((AgentOs.exec.__name__, AgentOs.exec.__qualname__), ("exec", "AgentOs.exec"))
+        for kind in (AgentOs, agentos.AsyncAgentOs, agentos.Process, agentos.Shell):
+            for name, value in vars(kind).items():
+                if callable(value) and not name.startswith("_"):
+                    self.assertTrue(value.__doc__, f"{kind.__name__}.{name}")
+
     def test_use_after_dispose(self):
         with AgentOs() as vm:
             process = vm.spawn("sleep", ["1000"])
@@ -234,6 +304,23 @@ class AsyncVm(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(agentos.Disposed):
             await vm.exec("ls")
 
+    async def test_terminals_and_events(self):
+        async with agentos.AsyncAgentOs(mounts=[agentos.Memory("/scratch")]) as vm:
+            shell = await vm.open_shell("sh", ["-c", "read line; echo got $line"])
+            await shell.write("x\r")
+            screen = b"".join([piece async for piece in shell])
+            self.assertIn(b"got x", screen)
+            self.assertEqual(await shell.wait(), 0)
+            self.assertEqual((await vm.usage()).processes, 0)
+            events = await vm.events()
+            saved = await vm.snapshot()
+            await vm.unmount("/scratch")
+            async for event in events:
+                self.assertEqual(event.event, "security.mount.unmounted")
+                break
+        async with agentos.AsyncAgentOs(snapshot=saved) as vm:
+            self.assertEqual((await vm.exec("echo x")).stdout, "x\n")
+
     async def test_before_it_is_made(self):
         with self.assertRaises(agentos.Disposed):
             await agentos.AsyncAgentOs().exec("ls")
@@ -278,7 +365,8 @@ class AsyncVm(unittest.IsolatedAsyncioTestCase):
         self.assertLess(len(os.listdir("/proc/self/fd")), before + 10)
 
     async def test_both_kinds_have_the_same_methods(self):
-        for one, other in [(AgentOs, agentos.AsyncAgentOs), (agentos.Process, agentos.AsyncProcess)]:
+        kinds = ["AgentOs", "Process", "Shell", "Events"]
+        for one, other in [(getattr(agentos, kind), getattr(agentos, f"Async{kind}")) for kind in kinds]:
             public = [{name for name in vars(kind) if not name.startswith("_")} for kind in (one, other)]
             self.assertEqual(*public)
 

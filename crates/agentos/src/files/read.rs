@@ -22,7 +22,7 @@ impl AgentOs {
     /// `ELOOP`.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        let read = self.files().read(&path, 0, None);
+        let read = self.files().read(&path, 0, None, zeroed);
         self.vm.noted(read.map_err(Error::file("readFile", path.text)))
     }
 
@@ -34,7 +34,21 @@ impl AgentOs {
     /// Reads `length` bytes from `offset`; fewer at the end of the file.
     pub async fn read_file_range(&self, path: impl AsRef<str>, offset: u64, length: u64) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
-        let read = self.files().read(&path, offset, Some(length));
+        let read = self.files().read(&path, offset, Some(length), zeroed);
+        self.vm.noted(read.map_err(Error::file("readFile", path.text)))
+    }
+
+    /// Reads `length` bytes from `offset`, or all that follow, into a buffer that `buffer` gives when it knows how many bytes
+    /// are expected: for hosts that have memory of their own for large contents. The buffer is best of that length and zero.
+    pub async fn read_file_with(
+        &self,
+        path: impl AsRef<str>,
+        offset: u64,
+        length: Option<u64>,
+        buffer: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Result<Bytes> {
+        let path = self.readable(path.as_ref())?;
+        let read = self.files().read(&path, offset, length, buffer);
         self.vm.noted(read.map_err(Error::file("readFile", path.text)))
     }
 
@@ -52,8 +66,19 @@ impl AgentOs {
     }
 }
 
+/// A buffer of the usual memory.
+fn zeroed(length: usize) -> Vec<u8> {
+    vec![0; length]
+}
+
 impl Files<'_> {
-    fn read(&self, path: &[u8], offset: u64, length: Option<u64>) -> Result<Bytes, KernelError> {
+    fn read(
+        &self,
+        path: &[u8],
+        offset: u64,
+        length: Option<u64>,
+        buffer: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Result<Bytes, KernelError> {
         let handle = self.open(
             path,
             OpenOptions {
@@ -70,7 +95,8 @@ impl Files<'_> {
         }
         // Generated files have no size before they are read, so the size is where reading starts, not where it ends.
         let expected = usize::try_from(wanted.min(attr.size)).unwrap_or(usize::MAX);
-        let mut content = vec![0; expected];
+        let mut content = buffer(expected);
+        content.resize(expected, 0);
         let mut filled = 0;
         while filled < expected {
             match handle.read_at(offset + filled as u64, &mut content[filled..])? {
@@ -79,7 +105,8 @@ impl Files<'_> {
             }
         }
         content.truncate(filled);
-        let mut chunk = vec![0; 64 << 10];
+        // What follows a known size is most likely nothing.
+        let mut chunk = vec![0; if expected == 0 { 64 << 10 } else { 1 << 10 }];
         loop {
             let left = length.unwrap_or(most) - content.len() as u64;
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());

@@ -52,6 +52,7 @@ same! {
     read_file(path: impl AsRef<str>) -> Bytes;
     read_text(path: impl AsRef<str>) -> String;
     write_file(path: impl AsRef<str>, content: impl AsRef<[u8]>) -> ();
+    write_file_owned(path: impl AsRef<str>, content: impl Into<Bytes>) -> ();
     append_file(path: impl AsRef<str>, content: impl AsRef<[u8]>) -> ();
     stat(path: impl AsRef<str>) -> Stat;
     lstat(path: impl AsRef<str>) -> Stat;

@@ -9,6 +9,7 @@ use agentos_kernel::id::Uid;
 use agentos_kernel::policy::Operation;
 use agentos_kernel::vfs::{Attr, InodeHandle, Mode, OpenOptions, RenameFlags};
 use agentos_kernel::{Errno, Error as KernelError};
+use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One file of [`AgentOs::write_files`].
@@ -27,7 +28,22 @@ impl AgentOs {
     /// VM's user may not change, is rewritten in place. `ENOENT`, `EISDIR`, `ENOSPC`, `EROFS`.
     pub async fn write_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
-        let written = self.files().replace(&path, content.as_ref());
+        let written = self.files().replace(&path, Content::Lent(content.as_ref()));
+        self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
+    }
+
+    /// As [`write_file`](Self::write_file), with content that the caller gives away: where nobody else holds its memory, a large
+    /// one becomes the file without being copied.
+    pub async fn write_file_owned(&self, path: impl AsRef<str>, content: impl Into<Bytes>) -> Result<()> {
+        let path = self.writable(path.as_ref())?;
+        let content = given(content.into());
+        let written = self.files().replace(
+            &path,
+            match &content {
+                Ok(content) => Content::Given(content),
+                Err(content) => Content::Lent(content),
+            },
+        );
         self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
     }
 
@@ -64,8 +80,33 @@ impl AgentOs {
     }
 }
 
+/// What is to be written.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// Bytes to copy.
+    Lent(&'a [u8]),
+    /// Bytes whose memory is nobody else's and no larger than they are.
+    Given(&'a Bytes),
+}
+
+/// Memory beyond the content that is worth keeping the rest, in bytes.
+const SLACK: usize = 4096;
+
+/// Content whose memory is nobody else's and no larger than it is, if it can be had so.
+fn given(content: Bytes) -> Result<Bytes, Bytes> {
+    if !content.is_unique() {
+        return Err(content);
+    }
+    // A part of a larger buffer moves to its front, which the capacity tells of.
+    let content = Vec::from(content);
+    match content.capacity() - content.len() <= SLACK {
+        true => Ok(content.into()),
+        false => Err(content.into()),
+    }
+}
+
 impl Files<'_> {
-    fn replace(&self, path: &[u8], content: &[u8]) -> Result<(), KernelError> {
+    fn replace(&self, path: &[u8], content: Content<'_>) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         // Through links, as a write to the file itself would go.
         let target = match self.as_kernel(|cx| vfs.realpath(cx, None, path)) {
@@ -80,7 +121,7 @@ impl Files<'_> {
         }
     }
 
-    fn replace_existing(&self, target: &[u8], attr: &Attr, content: &[u8]) -> Result<(), KernelError> {
+    fn replace_existing(&self, target: &[u8], attr: &Attr, content: Content<'_>) -> Result<(), KernelError> {
         // Permission to write the old file is needed although a new one takes its place.
         let old = self.open(
             target,
@@ -99,7 +140,7 @@ impl Files<'_> {
         }
     }
 
-    fn create_whole(&self, target: &[u8], content: &[u8]) -> Result<(), KernelError> {
+    fn create_whole(&self, target: &[u8], content: Content<'_>) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         if self.may_swap(target, false) {
             self.as_user(|cx| vfs.may(cx, Operation::FsWrite, target))?;
@@ -131,7 +172,7 @@ impl Files<'_> {
     }
 
     /// Writes a new file beside `target` and gives it that name.
-    fn swap(&self, target: &[u8], content: &[u8], mode: Option<Mode>) -> Result<(), KernelError> {
+    fn swap(&self, target: &[u8], content: Content<'_>, mode: Option<Mode>) -> Result<(), KernelError> {
         let vfs = self.kernel.vfs();
         let temporary = temporary_name(target);
         let file = self.open(&temporary, NEW)?;
@@ -186,12 +227,17 @@ const NEW: OpenOptions = OpenOptions {
     mode: Mode::new(0o666),
 };
 
-fn rewrite(file: &InodeHandle, content: &[u8]) -> Result<(), KernelError> {
+fn rewrite(file: &InodeHandle, content: Content<'_>) -> Result<(), KernelError> {
     file.truncate(&Credentials::user(), 0)?;
     write_all(file, content)
 }
 
-fn write_all(file: &InodeHandle, content: &[u8]) -> Result<(), KernelError> {
+fn write_all(file: &InodeHandle, content: Content<'_>) -> Result<(), KernelError> {
+    let content = match content {
+        Content::Given(content) if file.adopt(&Credentials::user(), content)? => return Ok(()),
+        Content::Given(content) => content,
+        Content::Lent(content) => content,
+    };
     let mut done = 0;
     while let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) {
         done += file.write_at(&Credentials::user(), done as u64, rest)?;

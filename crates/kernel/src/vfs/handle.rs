@@ -138,6 +138,18 @@ impl InodeHandle {
         self.location.filesystem().append(self.location.ino(), data)
     }
 
+    /// Makes `content` the content of an empty file without a copy, as [`Filesystem::adopt`] says; false where it must be
+    /// written instead.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at), except that nothing is stored in part.
+    ///
+    /// [`Filesystem::adopt`]: crate::vfs::Filesystem::adopt
+    pub fn adopt(&self, cred: &Credentials, content: &Bytes) -> Result<bool> {
+        self.before_write(cred, 0, content)?;
+        self.location.filesystem().adopt(self.location.ino(), content.clone())
+    }
+
     /// Cuts or extends (`ftruncate(2)`; the caller checked that it is open for writing).
     ///
     /// # Errors

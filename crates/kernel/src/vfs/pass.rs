@@ -33,6 +33,7 @@ macro_rules! pass_filesystem_calls {
             fn read(&self, ino: $crate::id::Ino, offset: u64, buf: &mut [u8]) -> usize;
             fn write(&self, ino: $crate::id::Ino, offset: u64, data: &[u8]) -> usize;
             fn append(&self, ino: $crate::id::Ino, data: &[u8]) -> (usize, u64);
+            fn adopt(&self, ino: $crate::id::Ino, content: bytes::Bytes) -> bool;
             fn touch(&self, ino: $crate::id::Ino) -> ();
             fn seek(&self, ino: $crate::id::Ino, offset: u64, target: $crate::vfs::SeekTarget) -> u64;
             fn allocate(&self, ino: $crate::id::Ino, offset: u64, len: u64, keep_size: bool, punch: bool) -> ();

@@ -7,6 +7,7 @@ use super::vm::{self, Vm};
 use super::{fetch, options};
 use crate::abi::{self, Bell, Call, Export, Fault};
 use crate::callback;
+use crate::memory;
 use crate::task::{self, Outcome, Place, Work};
 use agentos::{Mount, RequestBody};
 use agentos_server::client_error;
@@ -85,6 +86,10 @@ pub(crate) static EXPORTS: &[Export] = &[
         run: vm_fork,
     },
     Export {
+        name: c"vmArchive",
+        run: vm_archive,
+    },
+    Export {
         name: c"vmExplain",
         run: vm_explain,
     },
@@ -150,16 +155,32 @@ fn cancel(call: &mut Call) -> Given {
     Ok(Value::Undefined)
 }
 
-/// Creates a VM; its number.
+/// Creates a VM, from the bytes of a snapshot if there are any; its number.
 fn vm_create(call: &mut Call) -> Given {
     // The first VM of a process starts the engine and unpacks the programs, which takes a while.
     static WARM: AtomicBool = AtomicBool::new(false);
     let (id, given) = (call.number()?, call.value()?);
     let mailbox = task::mailbox()?;
-    let (options, blocks) = options::from_script(given, &mailbox)?;
+    let snapshot = call.value()?;
+    let options = options::from_script(given, &mailbox)?;
+    let blocks = options.blocks;
     let warm = WARM.swap(true, Ordering::Relaxed);
-    let place = if warm && !blocks { Place::Inline } else { Place::Pooled };
-    start(id, place, vm::create(options.into_builder(), blocks, mailbox))
+    let mut builder = options.into_builder();
+    let mut place = if warm && !blocks { Place::Inline } else { Place::Pooled };
+    if let Value::Bytes(archive) | Value::ArrayBuffer(archive) = snapshot {
+        builder = builder.snapshot(archive);
+        place = Place::Pooled;
+    }
+    let created = vm::create(builder, blocks, mailbox);
+    if warm {
+        return start(id, place, created);
+    }
+    let first = async move {
+        let number = created.await;
+        memory::give_back_code();
+        number
+    };
+    start(id, place, Box::pin(first))
 }
 
 /// Calls an action of a VM; with a true last argument, without the policy.
@@ -258,6 +279,16 @@ fn vm_fork(call: &mut Call) -> Given {
         Place::Inline,
         vm::adopt(vm::number(), blocks, task::mailbox()?, fork),
     )
+}
+
+/// The files of a VM as the bytes of a snapshot.
+fn vm_archive(call: &mut Call) -> Given {
+    let (vm, id) = (vm::find(call.number()?)?, call.number()?);
+    let work: Work = Box::pin(async move {
+        let snapshot = vm.embedded.vm().snapshot().await.map_err(client_error)?;
+        Ok(Value::Bytes(snapshot.to_archive().map_err(client_error)?))
+    });
+    start(id, Place::Pooled, work)
 }
 
 /// How a request would be decided, and by what.

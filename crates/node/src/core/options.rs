@@ -3,24 +3,51 @@
 use super::script_fs::ScriptFs;
 use super::vm::invalid_config;
 use crate::mailbox::Mailbox;
+use agentos::Builder;
 use agentos::vfs::Filesystem;
-use agentos_server::{Drivers, VmOptions, options_from_json};
+use agentos_server::{Drivers, VmOptions, layer_from_json, options_from_json};
 use agentos_value::{ActorError, Value};
 use std::sync::Arc;
 
-/// Options, and whether file operations of such a VM may block.
+/// What the options of a VM come down to.
+pub(super) struct Read {
+    options: VmOptions,
+    /// Layers over the packages, the topmost first.
+    lowers: Vec<Arc<dyn Filesystem>>,
+    read_only_root: bool,
+    /// Whether file operations of such a VM may block.
+    pub(super) blocks: bool,
+}
+
+impl Read {
+    /// All that was read.
+    pub(super) fn into_builder(self) -> Builder {
+        let builder = self.options.into_builder().read_only_root(self.read_only_root);
+        self.lowers.into_iter().fold(builder, Builder::lower)
+    }
+}
+
+/// Reads options.
 ///
 /// # Errors
 /// `invalid_config` with every problem and its path.
-pub(super) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmOptions, bool), ActorError> {
-    let serde_json::Value::Object(members) = json(options)? else {
+pub(super) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<Read, ActorError> {
+    let serde_json::Value::Object(mut members) = json(options)? else {
         return Err(invalid_config("options: must be an object"));
     };
     let blocks = members
         .get("mounts")
         .and_then(serde_json::Value::as_array)
         .is_some_and(|mounts| mounts.iter().any(may_block));
+    let root = members.remove("rootFilesystem").unwrap_or_default();
+    let given = root.get("lowers").and_then(serde_json::Value::as_array);
+    let given = given.map(Vec::as_slice).unwrap_or_default();
     let mut drivers = ScriptDrivers(Arc::clone(mailbox));
+    let mut lowers = Vec::with_capacity(given.len());
+    for (at, layer) in given.iter().enumerate() {
+        let layer = layer_from_json(layer.clone(), &mut drivers);
+        lowers.push(layer.map_err(|error| invalid_config(&format!("rootFilesystem.lowers[{at}].{error}")))?);
+    }
     let options = options_from_json(members, &mut drivers).map_err(|invalid| {
         // A policy says of each problem what it is about, options where they stand.
         invalid_config(
@@ -29,7 +56,12 @@ pub(super) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<(VmO
                 .replace("invalid permissions policy: ", "permissions."),
         )
     })?;
-    Ok((options, blocks))
+    Ok(Read {
+        options,
+        blocks: blocks || !lowers.is_empty(),
+        lowers,
+        read_only_root: root.get("mode").and_then(serde_json::Value::as_str) == Some("readonly"),
+    })
 }
 
 /// The same data as JSON.

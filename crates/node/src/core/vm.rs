@@ -2,6 +2,7 @@
 
 use super::fetch::Bodies;
 use crate::mailbox::{Letter, Mailbox};
+use crate::memory;
 use crate::runtime;
 use crate::task::{Place, Work};
 use agentos::{AgentOs, Builder, Event as VmEvent, Stream};
@@ -109,6 +110,7 @@ pub(super) fn adopt(
                 let space = Arc::clone(&space);
                 Box::pin(async move { space.room().await })
             },
+            memory::zeroed,
         );
         let vm = Vm {
             embedded,

@@ -42,7 +42,7 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
         return Err(too_large(&path, length, most));
     }
     let content = match (offset, length) {
-        (None, None) => whole(&machine.vm, &path, most).await?,
+        (None, None) => whole(&machine, &path, most).await?,
         (offset, length) => {
             let offset = offset.unwrap_or(0);
             let length = match length {
@@ -51,7 +51,7 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
             };
             machine
                 .vm
-                .read_file_range(&path, offset, length)
+                .read_file_with(&path, offset, Some(length), machine.buffer)
                 .await
                 .map_err(from_sdk)?
         }
@@ -63,11 +63,15 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
 }
 
 /// A whole file, unless its size says that no client could receive it.
-async fn whole(vm: &AgentOs, path: &str, most: u64) -> Result<Bytes> {
-    match vm.stat(path).await {
+async fn whole(machine: &Machine, path: &str, most: u64) -> Result<Bytes> {
+    match machine.vm.stat(path).await {
         Ok(stat) if stat.size > most => Err(too_large(path, stat.size, most)),
         // A file that can be read and not be looked at is read; whatever else is wrong, reading will say.
-        _ => vm.read_file(path).await.map_err(from_sdk),
+        _ => machine
+            .vm
+            .read_file_with(path, 0, None, machine.buffer)
+            .await
+            .map_err(from_sdk),
     }
 }
 
@@ -98,7 +102,7 @@ async fn write_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
     args.end()?;
     match options.flag("append")? {
         true => machine.vm.append_file(&path, &content).await.map_err(from_sdk)?,
-        false => machine.vm.write_file(&path, &content).await.map_err(from_sdk)?,
+        false => machine.vm.write_file_owned(&path, content).await.map_err(from_sdk)?,
     }
     settled(&machine).await
 }
@@ -109,7 +113,7 @@ async fn read_files(Call { machine, mut args, .. }: Call) -> Result<Value> {
     let mut left = machine.most_outgoing;
     let mut outcomes = Vec::with_capacity(paths.len());
     for path in paths {
-        let content = whole(&machine.vm, &path, left).await;
+        let content = whole(&machine, &path, left).await;
         let mut outcome = Object::new();
         outcome.insert("path", path);
         match content {

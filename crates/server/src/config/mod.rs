@@ -12,5 +12,5 @@ pub use actor::SdkActor;
 pub use file::{ConfigError, ServerConfig, Token, token_file};
 pub use invalid::InvalidConfig;
 pub(crate) use invalid::Problems;
-pub use script::{Drivers, mount_from_json, options_from_json};
+pub use script::{Drivers, layer_from_json, mount_from_json, options_from_json};
 pub use sdk::{SdkDefinition, SetupConfig};

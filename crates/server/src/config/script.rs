@@ -50,6 +50,23 @@ pub fn mount_from_json(given: Value, drivers: &mut dyn Drivers) -> Result<Mount,
     }
 }
 
+/// Opens a filesystem in its native form, `{id, config}`, as a layer below what is written.
+///
+/// # Errors
+/// Every problem, with its path within the form.
+pub fn layer_from_json(given: Value, drivers: &mut dyn Drivers) -> Result<Arc<dyn Filesystem>, InvalidConfig> {
+    let Value::Object(members) = given else {
+        return Err(InvalidConfig::one("plugin", "must be an object"));
+    };
+    let (mut section, problems) = Section::root(members);
+    let layer = filesystem(&mut section, drivers);
+    drop(section);
+    match checked(layer, &problems)? {
+        Some(layer) => Ok(layer),
+        None => Err(InvalidConfig::one("plugin", "is incomplete")),
+    }
+}
+
 fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
     let mut options = VmOptions::new();
     let mut packages = Vec::new();

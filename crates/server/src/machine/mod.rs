@@ -78,6 +78,8 @@ pub(crate) struct Machine {
     pub(crate) secrets: Secrets,
     /// Largest message that a client can be sent.
     pub(crate) most_outgoing: u64,
+    /// Gives memory for a file that is read, zeroed; see [`AgentOs::read_file_with`].
+    pub(crate) buffer: fn(usize) -> Vec<u8>,
     emit: Emit,
     processes: Mutex<Processes>,
     shells: Mutex<Shells>,
@@ -94,6 +96,7 @@ impl Machine {
             durable,
             secrets,
             most_outgoing,
+            buffer: |length| vec![0; length],
             emit,
             processes: Mutex::new(Processes::new(retained)),
             shells: Mutex::default(),

@@ -2,23 +2,30 @@
 //!
 //! A file is a size, a sparse array of pages, and possibly an immutable image (a bundled program) that shows through wherever
 //! no page is. Invariant: no byte at or past the size is kept, so that a file that is cut and extended again reads zeros.
+//!
+//! An image is either free, as a bundled program is for every VM, or *adopted*: content that a host gave away instead of having
+//! it copied, which the VM pays for. An adopted image is held as a whole and paid as its pages would be; before the first
+//! change it is split into these, so that what is paid is always what is held.
 
 use super::pages::{PAGE, Page, Pages};
 use super::quota::Ledger;
 use crate::error::Result;
 use crate::vfs::filesystem::{Blob, SeekTarget};
+use bytes::Bytes;
 use core::ops::Range;
 use std::sync::Arc;
 
 /// Least charge of a page but the first, which covers what a nearly empty page costs.
 const LEAST_CHARGE: u64 = 128;
+/// Content below this size is not worth an image of its own.
+const ADOPTED_FROM: u64 = 64 * PAGE;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     size: u64,
     pages: Pages,
     base: Option<Base>,
-    /// Sum of the charges of all pages.
+    /// Sum of the charges of all pages and of an adopted image.
     charge: u64,
 }
 
@@ -27,14 +34,52 @@ struct Base {
     blob: Arc<Blob>,
     /// How much of it still shows.
     len: u64,
+    /// Whether it was adopted, and is paid for.
+    adopted: bool,
 }
 
 impl Content {
     pub(super) fn of_blob(blob: Arc<Blob>) -> Self {
         Self {
             size: blob.len(),
-            base: Some(Base { len: blob.len(), blob }),
+            base: Some(Base {
+                len: blob.len(),
+                blob,
+                adopted: false,
+            }),
             ..Self::default()
+        }
+    }
+
+    /// Takes the whole content of an empty file; false if it has to be written instead.
+    pub(super) fn adopt(&mut self, ledger: &mut Ledger, content: Bytes) -> Result<bool> {
+        let len = content.len() as u64;
+        if len < ADOPTED_FROM || self.size > 0 || self.base.is_some() || !self.pages.is_empty() {
+            return Ok(false);
+        }
+        let (whole, rest) = (len / PAGE, (len % PAGE) as usize);
+        let charge = whole * PAGE + if rest == 0 { 0 } else { charge_of(whole, rest) };
+        self.charge = ledger.take(charge, "write")?;
+        self.size = len;
+        self.base = Some(Base {
+            blob: Blob::new(content),
+            len,
+            adopted: true,
+        });
+        Ok(true)
+    }
+
+    /// Makes pages of an adopted image, because something of it is about to change.
+    fn split(&mut self) {
+        let Some(base) = self.base.take_if(|base| base.adopted) else {
+            return;
+        };
+        let paid = self.charge > 0;
+        for (index, bytes) in (0..).zip(base.blob.bytes().chunks(PAGE as usize)) {
+            // At most PAGE.
+            let charge = if paid { charge_of(index, bytes.len()) as u16 } else { 0 };
+            let bytes = Arc::from(bytes);
+            self.pages.insert(index, Page { bytes, charge });
         }
     }
 
@@ -83,6 +128,7 @@ impl Content {
         if data.is_empty() {
             return Ok(0);
         }
+        self.split();
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
             let (index, from) = place(offset + done as u64);
@@ -102,6 +148,11 @@ impl Content {
 
     /// Cuts or extends with a hole.
     pub(super) fn resize(&mut self, ledger: &mut Ledger, size: u64) {
+        if size == 0 && self.base.take_if(|base| base.adopted).is_some() {
+            ledger.give(std::mem::take(&mut self.charge));
+        } else if size < self.size {
+            self.split();
+        }
         // Also when the size stays: what was reserved beyond it goes.
         if size <= self.size {
             let (index, used) = place(size);
@@ -120,6 +171,7 @@ impl Content {
 
     /// Makes a range a hole, also where it is beyond the end; the size stays. Pages that are covered in part are kept.
     pub(super) fn punch(&mut self, ledger: &mut Ledger, range: Range<u64>) -> Result<()> {
+        self.split();
         let (first, from) = place(range.start);
         let (last, to) = place(range.end);
         if first == last && to > 0 {
@@ -145,6 +197,7 @@ impl Content {
         if !ledger.limited() {
             return Ok(());
         }
+        self.split();
         let mut held = 0;
         let mut next = pages.start;
         while let Some((index, page)) = self.pages.next_from(next).filter(|(index, _)| *index < pages.end) {

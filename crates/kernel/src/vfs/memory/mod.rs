@@ -40,6 +40,7 @@ use crate::id::{Gid, Ino, Uid};
 use crate::vfs::SIZE_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, StatFs};
 use crate::vfs::filesystem::{Blob, DirEntry, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+use bytes::Bytes;
 use content::Content;
 use core::ops::ControlFlow;
 use dir::Dir;
@@ -256,6 +257,20 @@ impl Filesystem for MemoryFs {
 
     fn append(&self, ino: Ino, data: &[u8]) -> Result<(usize, u64)> {
         self.write_at(ino, None, data)
+    }
+
+    fn adopt(&self, ino: Ino, content: Bytes) -> Result<bool> {
+        let now = self.clock.now();
+        let mut state = self.state.write();
+        let (inode, ledger) = state.file_mut(ino)?;
+        let Body::Regular(file) = &mut inode.body else {
+            return Err(Errno::EINVAL.into());
+        };
+        let adopted = file.adopt(ledger, content)?;
+        if adopted {
+            inode.modified(now);
+        }
+        Ok(adopted)
     }
 
     fn touch(&self, ino: Ino) -> Result<()> {

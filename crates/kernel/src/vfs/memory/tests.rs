@@ -195,3 +195,81 @@ fn many_threads_lose_nothing() {
     }
     assert_eq!((own.bytes.used(), own.inodes.used()), (0, 0));
 }
+
+#[test]
+fn adopted_content_is_paid_like_written_content_and_split_when_it_changes() {
+    const SIZE: usize = (1 << 20) + 5;
+    let size = |size| SetAttr {
+        size: Some(size),
+        ..SetAttr::default()
+    };
+    let bytes: Vec<u8> = (0..SIZE).map(|at| (at / 1000) as u8).collect();
+    type Change = fn(&MemoryFs, Ino);
+    let changes: [(&str, Change); 6] = [
+        ("nothing", |_, _| {}),
+        ("write", |fs, ino| {
+            assert_eq!(fs.write(ino, 5000, &[9; 10]).unwrap(), 10);
+        }),
+        ("append", |fs, ino| assert_eq!(fs.append(ino, &[9; 10]).unwrap().0, 10)),
+        ("punch", |fs, ino| fs.allocate(ino, 8000, 9000, true, true).unwrap()),
+        ("reserve", |fs, ino| fs.allocate(ino, 8000, 9000, true, false).unwrap()),
+        ("keep", |fs, ino| fs.retain(ino).unwrap()),
+    ];
+    for (what, change) in changes {
+        for cut in [0, 1, 4096, 5000, SIZE as u64 - 1, SIZE as u64, SIZE as u64 + 1] {
+            let sides = [true, false].map(|adopts| {
+                let own = quota(4 << 20, 100);
+                let fs = MemoryFs::new(clock(), own.clone());
+                let ino = file(&fs, "a");
+                if adopts {
+                    assert!(fs.adopt(ino, bytes.clone().into()).unwrap());
+                    assert!(fs.blob(ino).is_some());
+                } else {
+                    assert_eq!(fs.write(ino, 0, &bytes).unwrap(), SIZE);
+                }
+                change(&fs, ino);
+                let (changed, paid) = (content(&fs, ino), own.bytes.used());
+                fs.setattr(ino, &size(cut)).unwrap();
+                fs.setattr(ino, &size(cut + 10_000)).unwrap();
+                let seen = (changed, paid, content(&fs, ino), own.bytes.used());
+                fs.unlink(fs.root(), b"a").unwrap();
+                if what == "keep" {
+                    fs.release(ino);
+                }
+                assert_eq!((own.bytes.used(), own.inodes.used()), (0, 0), "{what}, cut at {cut}");
+                seen
+            });
+            assert!(sides[0] == sides[1], "{what}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn only_an_empty_file_adopts_and_only_what_the_quota_pays_for() {
+    let own = quota(1 << 20, 100);
+    let fs = MemoryFs::new(clock(), own.clone());
+    let (ino, other) = (file(&fs, "a"), file(&fs, "b"));
+    let before = own.bytes.used();
+    assert!(!fs.adopt(ino, vec![1; 4096].into()).unwrap(), "so little is copied");
+    assert_eq!(fs.adopt(ino, vec![1; 2 << 20].into()).unwrap_err(), Errno::ENOSPC);
+    assert_eq!((own.bytes.used(), content(&fs, ino).len()), (before, 0));
+    assert!(fs.adopt(ino, vec![1; 600 << 10].into()).unwrap());
+    assert!(!fs.adopt(ino, vec![2; 300 << 10].into()).unwrap(), "it is not empty");
+    assert_eq!(content(&fs, ino), [1; 600 << 10]);
+    assert_eq!(
+        fs.adopt(fs.root(), vec![1; 300 << 10].into()).unwrap_err(),
+        Errno::EISDIR
+    );
+    let copied = quota(1 << 20, 100);
+    let fork = fs.fork(clock(), copied.clone());
+    assert_eq!(copied.bytes.used(), own.bytes.used());
+    fork.write(ino, 0, &[3]).unwrap();
+    assert_eq!((content(&fork, ino)[0], content(&fs, ino)[0]), (3, 1));
+    assert_eq!(copied.bytes.used(), own.bytes.used());
+    fs.write(other, 0, &[5; 300 << 10]).unwrap();
+    assert_eq!(
+        fs.write(ino, 0, &[4; 600 << 10]).unwrap(),
+        600 << 10,
+        "no room is needed to change it"
+    );
+}

@@ -22,6 +22,12 @@ export function text(path: string, value: unknown): string {
   throw invalidConfig(path, "must be a string", describe(value));
 }
 
+/** A boolean. */
+export function flag(path: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw invalidConfig(path, "must be a boolean", describe(value));
+}
+
 /** A function. */
 export function callable(path: string, value: unknown): (...args: never[]) => unknown {
   if (typeof value === "function") return value as (...args: never[]) => unknown;

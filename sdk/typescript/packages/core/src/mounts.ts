@@ -62,6 +62,8 @@ export interface FilesystemDriver {
   symlink?(path: string, target: string): Maybe<void>;
   chmod?(path: string, mode: number): Maybe<void>;
   utimes?(path: string, mtimeMs: number): Maybe<void>;
+  /** Keeps what was changed; awaited when the VM is disposed. */
+  flush?(): Maybe<void>;
   /** How long one call may take, in ms; 5000 unless given. */
   readonly timeoutMs?: number;
 }
@@ -126,12 +128,25 @@ export function nativeDriver(path: string, driver: unknown, hooks: Hooks): Nativ
   const one = driver as FilesystemDriver;
   const number = hook(`the filesystem driver at ${path}`, (args) => dispatch(one, args));
   hooks.push(number);
+  drivers.set(number, one);
   return { id: "script", config: { function: number, ...(timeoutMs === undefined ? {} : { timeoutMs }) } };
 }
 
 /** Forgets the functions of a VM's mounts. */
 export function forget(hooks: Hooks): void {
-  for (const number of hooks.splice(0)) unhook(number);
+  for (const number of hooks.splice(0)) {
+    unhook(number);
+    drivers.delete(number);
+  }
+}
+
+/** Drivers of mounts, by the numbers of their functions. */
+const drivers = new Map<number, FilesystemDriver>();
+
+/** Lets all drivers of a VM keep what was changed; fails with the first that cannot. */
+export async function flush(hooks: Hooks): Promise<void> {
+  const flushed = await Promise.allSettled(hooks.map(async (number) => drivers.get(number)?.flush?.()));
+  for (const one of flushed) if (one.status === "rejected") throw one.reason;
 }
 
 /** Carries out one operation of the kernel's. */

@@ -1,8 +1,8 @@
 /** Options of a VM: their types, and how they become plain data for the addon. */
 import type { EnvValue } from "@agentos/client";
 import * as check from "./check.js";
-import { invalidConfig, unsupported } from "./errors.js";
-import { type Hooks, type MountConfig, nativeMount } from "./mounts.js";
+import { describe, invalidConfig, unsupported } from "./errors.js";
+import { type Backend, type FilesystemDriver, type Hooks, type MountConfig, nativeDriver, nativeMount } from "./mounts.js";
 import type { ScheduleDriver } from "./cron.js";
 import { type Sidecar, ownerOf } from "./sidecar.js";
 import { type Agent, type SoftwareInput, readSoftware } from "./software.js";
@@ -26,7 +26,16 @@ export interface SecretConfig {
 export interface AgentOsOptions {
   /** Programs and agents; a VM without any has no command at all. */
   software?: readonly SoftwareInput[];
-  rootFilesystem?: { mode?: "overlay" | "readonly"; disableDefaultBaseLayer?: boolean; lowers?: unknown[] };
+  rootFilesystem?: {
+    /** `readonly`: nothing outside of mounts can be changed, not even `/tmp` and the home directory. */
+    mode?: "overlay" | "readonly";
+    /** Refused: the base layer has the directories that every program needs. Lay yours over it. */
+    disableDefaultBaseLayer?: false;
+    /** Filesystems over the base layer, never written; the first is on top. */
+    lowers?: (FilesystemDriver | Backend)[];
+    /** The files that the VM starts with, from `RootSnapshotExport.toBytes()`. */
+    snapshot?: Uint8Array;
+  };
   mounts?: MountConfig[];
   /** Paths that survive sleep, for VMs of a registry. An embedded VM does not sleep. */
   persist?: string[] | "all";
@@ -76,6 +85,8 @@ const PLAIN = ["persist", "permissions", "limits", "loopbackExemptPorts", "netwo
 export interface Plan {
   /** For the addon. */
   native: Record<string, unknown>;
+  /** The files to start with. */
+  snapshot: Uint8Array | undefined;
   hooks: Hooks;
   agents: Agent[];
   scheduleDriver: ScheduleDriver | undefined;
@@ -92,6 +103,8 @@ export function plan(options: unknown): Plan {
   const native: Record<string, unknown> = { software: software.packages };
   for (const name of PLAIN) if (given[name] !== undefined) native[name] = withoutUndefined(given[name]);
   if (given["env"] !== undefined) native["env"] = environment("env", given["env"]);
+  const { snapshot, ...root } = readRoot(given["rootFilesystem"], hooks);
+  if (Object.keys(root).length > 0) native["rootFilesystem"] = root;
   const mounts = check.array("mounts", given["mounts"] ?? []);
   native["mounts"] = mounts.map((mount, at) => withoutUndefined(nativeMount(`mounts[${at}]`, mount, hooks)));
   check.array("toolKits", given["toolKits"] ?? []).forEach((kit, at) => checkKit(`toolKits[${at}]`, kit));
@@ -101,6 +114,7 @@ export function plan(options: unknown): Plan {
   }
   return {
     native,
+    snapshot,
     hooks,
     agents: software.agents,
     scheduleDriver: driver(given["scheduleDriver"]),
@@ -116,15 +130,27 @@ function refuseMissing(given: Record<string, unknown>): void {
   if (given["moduleAccessCwd"] !== undefined) {
     throw unsupported("moduleAccessCwd: programs in JavaScript do not run in the VM yet; mount the directory instead");
   }
-  const root = given["rootFilesystem"];
-  if (root === undefined) return;
-  const members = check.object("rootFilesystem", root);
-  check.known("rootFilesystem", members, ["mode", "disableDefaultBaseLayer", "lowers"]);
-  const mode = check.word("rootFilesystem.mode", members["mode"] ?? "overlay", ["overlay", "readonly"]);
-  const lowers = check.array("rootFilesystem.lowers", members["lowers"] ?? []);
-  if (mode !== "overlay" || members["disableDefaultBaseLayer"] === true || lowers.length > 0) {
-    throw unsupported("rootFilesystem: the root is the bundled base with an overlay; mount an overlay for layers of your own");
+}
+
+/** The form of the root: what is plain data for the addon, and a snapshot's bytes. */
+function readRoot(given: unknown, hooks: Hooks): { mode?: string; lowers?: unknown[]; snapshot?: Uint8Array } {
+  if (given === undefined) return {};
+  const members = check.object("rootFilesystem", given);
+  check.known("rootFilesystem", members, ["mode", "disableDefaultBaseLayer", "lowers", "snapshot"]);
+  const { mode = "overlay", disableDefaultBaseLayer = false, lowers = [], snapshot } = members;
+  check.word("rootFilesystem.mode", mode, ["overlay", "readonly"]);
+  if (check.flag("rootFilesystem.disableDefaultBaseLayer", disableDefaultBaseLayer)) {
+    throw unsupported("rootFilesystem.disableDefaultBaseLayer: the base layer has the directories that every program needs; lay yours over it");
   }
+  const layers = check.array("rootFilesystem.lowers", lowers).map((lower, at) => nativeDriver(`rootFilesystem.lowers[${at}]`, lower, hooks));
+  if (snapshot !== undefined && !(snapshot instanceof Uint8Array)) {
+    throw invalidConfig("rootFilesystem.snapshot", "must be a Uint8Array", describe(snapshot));
+  }
+  return {
+    ...(mode === "readonly" ? { mode } : {}),
+    ...(layers.length > 0 ? { lowers: layers } : {}),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  };
 }
 
 function driver(given: unknown): ScheduleDriver | undefined {

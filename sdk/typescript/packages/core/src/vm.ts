@@ -11,7 +11,7 @@ import { type CoreCronJobInfo, type CoreCronJobOptions, CronJobs } from "./cron.
 import { disposed, invalidArgument } from "./errors.js";
 import { Events } from "./events.js";
 import { fetchFromVm } from "./fetch.js";
-import { type Backend, type FilesystemDriver, type Hooks, forget, nativeDriver } from "./mounts.js";
+import { type Backend, type FilesystemDriver, type Hooks, flush, forget, nativeDriver } from "./mounts.js";
 import { type AgentOsOptions, type Plan, environment, plan } from "./options.js";
 import { guarded } from "./output.js";
 import { SessionMethods } from "./sessions.js";
@@ -19,10 +19,8 @@ import type { Agent } from "./software.js";
 import { type Sidecar, createSidecar, sharedSidecar } from "./sidecar.js";
 import { type TerminalOptions, connectTerminal } from "./terminal.js";
 
-/** Options of `exec` and `execArgv` in an embedded VM. */
-export interface CoreExecOptions extends Omit<ExecOptions, "env"> {
-  /** Added to the VM's environment; references are to secrets of the host. */
-  env?: AgentOsOptions["env"];
+/** Options of `exec` and `execArgv` in an embedded VM. References in `env` are to secrets of the host. */
+export interface CoreExecOptions extends ExecOptions {
   /** Gets output as it comes. */
   onStdout?: (data: Uint8Array) => void;
   /** Gets error output as it comes. */
@@ -53,6 +51,11 @@ export interface VmUsage {
 export interface RootSnapshotExport {
   /** A VM with these files and the options of the original. */
   create(): Promise<AgentOs>;
+  /**
+   * The files as bytes for `AgentOs.create({ rootFilesystem: { snapshot } })`, in this process or another: a tar file of what
+   * differs from the software.
+   */
+  toBytes(): Promise<Uint8Array>;
   /** Gives the files up. */
   dispose(): Promise<void>;
 }
@@ -117,9 +120,9 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
 
   /** Creates a VM. */
   static async create(options?: AgentOsOptions): Promise<AgentOs> {
-    const { native: given, hooks, agents, sidecar, scheduleDriver } = plan(options);
+    const { native: given, snapshot, hooks, agents, sidecar, scheduleDriver } = plan(options);
     try {
-      const number = await invoke<number>((addon, id) => addon.vmCreate(id, given));
+      const number = await invoke<number>((addon, id) => addon.vmCreate(id, given, snapshot));
       const state = { number, events: new Events(), hooks, agents, sidecar, leave: () => {}, bootedAt: Date.now() };
       return new AgentOs(made, state, scheduleDriver);
     } catch (error) {
@@ -247,7 +250,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   }
 
   /** Starts a program. One that cannot be started ends at once with 127 (there is none) or 126, and says why on stderr. */
-  spawn(command: string, args: string[] = [], options?: Omit<SpawnOptions, "env" | "signal"> & { env?: AgentOsOptions["env"] }): { pid: number } {
+  spawn(command: string, args: string[] = [], options?: Omit<SpawnOptions, "signal">): { pid: number } {
     this.#check();
     const given = options === undefined ? [command, args] : [command, args, withEnvironment(options)];
     try {
@@ -429,7 +432,11 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   /** Keeps the files as they are now, in constant time. Processes and the content of mounts are not part of it. */
   async snapshotRootFilesystem(): Promise<RootSnapshotExport> {
     const kept = await this.#fork();
-    return { create: () => kept.#fork(), dispose: () => kept.dispose() };
+    return {
+      create: () => kept.#fork(),
+      toBytes: () => kept.#invoke((addon, number, id) => addon.vmArchive(number, id)),
+      dispose: () => kept.dispose(),
+    };
   }
 
   /** A second VM with the same files and options. */
@@ -516,6 +523,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     this.#cron?.dispose();
     try {
       await invoke((addon, id) => addon.vmDispose(state.number, id));
+      await flush(state.hooks);
     } finally {
       tidy(state);
     }

@@ -94,3 +94,38 @@ test("the host's own file calls are not under the policy", async () => {
   await host.delete("/home/user/d", { recursive: true });
   await strict.dispose();
 });
+
+test("a large file is the same after it was written, changed in the VM and read", async () => {
+  const size = (32 << 20) + 5;
+  const content = new Uint8Array(size).map((_, at) => at * 31);
+  const written = vm.writeFile("/home/user/large", content);
+  // The bytes were taken when the call was made.
+  content.fill(0, 0, 100);
+  await written;
+  const read = await vm.readFile("/home/user/large");
+  assert.equal(read.length, size);
+  assert.ok(read.subarray(0, 100).every((byte, at) => byte === ((at * 31) & 255)));
+  assert.equal(Buffer.compare(read.subarray(100), content.subarray(100)), 0);
+  // What is read is the script's own.
+  read.fill(7);
+  assert.equal((await vm.exec("printf X | dd of=large bs=1 seek=5000 conv=notrunc 2>/dev/null; truncate -s 20000000 large")).exitCode, 0);
+  const changed = await vm.readFile("/home/user/large");
+  assert.equal(changed.length, 20_000_000);
+  assert.equal(changed[5000], 88);
+  assert.equal(Buffer.compare(changed.subarray(5001), content.subarray(5001, 20_000_000)), 0);
+  const part = await vm.readFile("/home/user/large", { offset: 19_999_990, length: 100 });
+  assert.deepEqual(part, content.slice(19_999_990, 20_000_000));
+  await vm.deleteFile("/home/user/large");
+});
+
+test("a large file may be written from a part of a buffer, and its buffer given away", async () => {
+  const whole = new Uint8Array(8 << 20).fill(1);
+  await vm.writeFile("/home/user/part", whole.subarray(1 << 20, 6 << 20));
+  const written = vm.writeFile("/home/user/whole", whole);
+  const moved = structuredClone(whole, { transfer: [whole.buffer] });
+  moved.fill(2);
+  await written;
+  assert.equal((await vm.stat("/home/user/part")).size, 5 << 20);
+  assert.ok((await vm.readFile("/home/user/whole")).every((byte) => byte === 1));
+  for (const name of ["part", "whole"]) await vm.deleteFile(`/home/user/${name}`);
+});

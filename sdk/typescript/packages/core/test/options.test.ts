@@ -56,7 +56,6 @@ test("what is not there yet says so", async () => {
   for (const options of [
     { database: { type: "sqlite_file", path: "/tmp/x" } },
     { moduleAccessCwd: "/tmp" },
-    { rootFilesystem: { mode: "readonly" } },
     { software: [{ name: "own", commandDir: "/tmp" }] },
   ]) {
     await failsWith(AgentOs.create(options as AgentOsOptions), "unsupported");

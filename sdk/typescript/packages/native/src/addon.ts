@@ -16,7 +16,7 @@ export interface Addon {
   cancel(id: number): void;
   commands(): string[];
   cronNext(schedule: string, timezone: string, after: number): number;
-  vmCreate(id: number, options: unknown): Started;
+  vmCreate(id: number, options: unknown, snapshot?: Uint8Array): Started;
   vmCall(vm: number, id: number, name: string, args: unknown[], host: boolean): Started;
   vmCallNow(vm: number, name: string, args: unknown[]): unknown;
   vmExec(vm: number, id: number, argv: boolean, args: unknown[]): Started;
@@ -26,6 +26,7 @@ export interface Addon {
   vmUnmount(vm: number, id: number, path: string): Started;
   vmMounts(vm: number, id: number): Started;
   vmFork(vm: number, id: number): Started;
+  vmArchive(vm: number, id: number): Started;
   vmExplain(vm: number, scope: string, operation: string, resources: string[]): unknown;
   vmUsage(vm: number): unknown;
   vmFetch(vm: number, id: number, port: number, head: unknown, body: unknown): Started;
@@ -38,7 +39,7 @@ export interface Addon {
 }
 
 /** Platforms that have a package. */
-const PLATFORMS = ["linux-x64-gnu"];
+const PLATFORMS = ["linux-x64-gnu", "linux-arm64-gnu"];
 
 const require = createRequire(import.meta.url);
 let loaded: Addon | undefined;

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { addon, call, invoke, native, platform, toError } from "@agentos/native";
 import { isActorError } from "@agentos/client";
@@ -12,6 +15,17 @@ test("a missing addon is one error with the fix in it", () => {
   const env = { ...process.env, AGENTOS_NATIVE_ADDON: "/no/such/addon.node" };
   const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", env });
   assert.match(run.stdout, /^native_addon_missing\n.*\/no\/such\/addon\.node/, run.stderr);
+});
+
+test("the addon's package for this platform is one that npm installs by itself", async () => {
+  const require = createRequire(import.meta.url);
+  const manifest = async (name: string) => JSON.parse(await readFile(join(dirname(require.resolve(name)), name.endsWith("native") ? ".." : ".", "package.json"), "utf8"));
+  const mine = `@agentos/native-${platform()}`;
+  const { version, optionalDependencies } = await manifest("@agentos/native");
+  assert.equal(optionalDependencies[mine], version);
+  const [os, cpu] = platform().split("-");
+  const found = await manifest(mine);
+  assert.deepEqual([found.version, found.os, found.cpu, found.libc, found.main], [version, [os], [cpu], ["glibc"], "agentos.node"]);
 });
 
 test("the addon has what the bridge knows", () => {

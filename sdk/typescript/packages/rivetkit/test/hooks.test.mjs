@@ -116,20 +116,20 @@ test("a hook that does not end refuses, and harms nobody else", async (t) => {
     options: { software },
     onBeforeConnect: (c, params) => (params === "wait" ? new Promise(() => {}) : undefined),
   });
-  const { client } = await local(t, { vm }, { limits: { hookTimeoutMs: 200 } });
+  const { client } = await local(t, { vm }, { limits: { hookTimeoutMs: 5000 } });
   const waiting = failure(client.vm.getOrCreate(["h"], { params: "wait" }).exec("true"));
   assert.equal((await client.vm.getOrCreate(["h"], { params: "go" }).exec("echo on")).stdout, "on\n");
   assert.equal((await waiting).code, "auth_timeout");
 });
 
 test("errors of hooks are masked for clients and named in the log", async (t) => {
-  const { client, output, printed } = await serve(t, "fixtures/throwing.mjs");
+  const { client, printed } = await serve(t, "fixtures/throwing.mjs");
   const vm = client.vm.getOrCreate(["t"]);
   const error = await failure(vm.exec("boom"));
   assert.equal(error.code, "internal_error");
   assert.ok(!JSON.stringify(error).includes("hunter2"));
   await printed(new RegExp(error.metadata.correlationId));
-  assert.match(output.stderr, /onBeforeAction of "vm": Error: hunter2/);
+  await printed(/onBeforeAction of "vm": Error: hunter2/);
   await vm.exec("reject");
   await printed(/unhandled rejection in onBeforeAction: Error: left behind/);
   await failure(vm.exec("circular"));

@@ -74,7 +74,11 @@ export async function failure(promise) {
 /** A server of the host's loopback that answers with a text. */
 export async function hostServer(test, text, port = 0) {
   const server = createServer((_request, response) => response.end(text));
-  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  const listening = () => new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  // Somebody else may have the port for a while.
+  while ((await listening().then(() => undefined, (error) => error))?.code === "EADDRINUSE") {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   test.after(() => server.close());
   return server.address().port;
 }

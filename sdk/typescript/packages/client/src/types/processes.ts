@@ -1,10 +1,10 @@
 /** Actions on processes and terminals. */
-import type { CallOptions, LimitExceeded } from "./common.js";
+import type { CallOptions, EnvValue, LimitExceeded } from "./common.js";
 
 /** How a command runs. */
 export interface ExecOptions extends CallOptions {
-  /** Added to the VM's environment. */
-  env?: Record<string, string>;
+  /** Added to the VM's environment. `{ secret: "NAME" }` is a secret of the server that clients may refer to. */
+  env?: Record<string, EnvValue>;
   /** Where it starts; `/home/user` unless given. */
   cwd?: string;
   /** What it reads. */
@@ -144,7 +144,7 @@ export interface OpenShellOptions extends CallOptions {
   /** `sh` unless given. */
   command?: string;
   args?: string[];
-  env?: Record<string, string>;
+  env?: Record<string, EnvValue>;
   cwd?: string;
   /** 80 unless given. */
   cols?: number;
