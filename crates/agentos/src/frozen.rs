@@ -68,7 +68,11 @@ pub(crate) fn mount_point(top: &dyn Filesystem, guest: &str) -> Result<(), Kerne
     let mut dir = top.root();
     for name in guest.split('/').filter(|name| !name.is_empty()) {
         dir = match top.lookup(dir, name.as_bytes()) {
-            Ok(Attr { ino, kind, .. }) if kind == FileType::Directory => ino,
+            Ok(Attr {
+                ino,
+                kind: FileType::Directory,
+                ..
+            }) => ino,
             // Links, and what is in a mount, are judged when it is mounted.
             Ok(_) => return Ok(()),
             Err(error) if error.errno() == Errno::ENOENT => top.mkdir(dir, name.as_bytes(), &node)?.ino,

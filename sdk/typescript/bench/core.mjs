@@ -8,7 +8,10 @@ import { parseArgs } from "node:util";
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, other: { type: "string" } } });
 
-/** Resident memory of this process in MiB: all of it, and what is not pages of files, which processes share. */
+/**
+ * Resident memory of this process in MiB: all of it, and what is its own, which is everything but unchanged pages of files: those
+ * are in memory once for all processes, and go when the memory is needed.
+ */
 const memory = () => {
   globalThis.gc?.();
   const rollup = readFileSync("/proc/self/smaps_rollup", "utf8");
@@ -41,9 +44,13 @@ async function measure(name, AgentOs, options, scale) {
   rows.push({ name, what: "the same with file pages", unit: "MiB", p50: after.resident - before.resident });
   const row = async (what, unit, count, run, after) => {
     try {
+      const begun = process.cpuUsage();
       const sorted = await times(Math.max(5, count / scale), run, after);
+      const { user, system } = process.cpuUsage(begun);
+      const speed = (us) => (64 * 2 ** 20) / us / 1000;
       if (unit === "us") rows.push({ name, what, unit, p50: at(sorted, 0.5), p99: at(sorted, 0.99) });
-      else rows.push({ name, what, unit, p50: (64 * 2 ** 20) / at(sorted, 0.5) / 1000 });
+      // How much of its own time the process needs does not depend on what else runs.
+      else rows.push({ name, what, unit, p50: speed(at(sorted, 0.5)), cpu: speed((user + system) / sorted.length) });
     } catch (error) {
       rows.push({ name, what, failed: String(error.message).split("\n")[0].slice(0, 80) });
     }
@@ -73,9 +80,10 @@ if (values.other !== undefined) {
 }
 if (values.json) console.log(JSON.stringify(rows, null, 2));
 else {
-  for (const { name, what, unit, p50, p99, failed } of rows) {
+  for (const { name, what, unit, p50, p99, cpu, failed } of rows) {
     const number = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(0));
-    const shown = failed !== undefined ? `does not work: ${failed}` : `${number(p50)} ${unit}${p99 === undefined ? "" : `, p99 ${number(p99)}`}`;
+    const more = p99 !== undefined ? `, p99 ${number(p99)}` : cpu !== undefined ? `, ${number(cpu)} by time on the CPU` : "";
+    const shown = failed !== undefined ? `does not work: ${failed}` : `${number(p50)} ${unit}${more}`;
     console.log(`${name.padEnd(26)}${what.padEnd(26)}${shown}`);
   }
 }

@@ -42,6 +42,9 @@ struct Saver<'a> {
     writer: Writer,
 }
 
+/// Offsets and lengths.
+type Map = Vec<(u64, u64)>;
+
 /// A directory to look through.
 struct Folder {
     ino: Ino,
@@ -164,8 +167,8 @@ impl Saver<'_> {
     }
 
     /// Where a file has data, and all of it one after the other.
-    fn pieces(&self, attr: &Attr) -> Result<(Vec<(u64, u64)>, Vec<u8>), KernelError> {
-        let (mut map, mut data) = (Vec::new(), Vec::new());
+    fn pieces(&self, attr: &Attr) -> Result<(Map, Vec<u8>), KernelError> {
+        let (mut map, mut data) = (Map::new(), Vec::new());
         let mut at = 0;
         while at < attr.size {
             // There is none any more if this fails.
