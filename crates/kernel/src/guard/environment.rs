@@ -28,7 +28,7 @@ impl Guard {
             let env = Cow::Borrowed(wanted);
             return Handed { env, denied };
         }
-        let parent = parent.map(|parent| Given::new(parent));
+        let parent = parent.map(Given::new);
         let mut handed = Vec::with_capacity(wanted.len());
         // A second value of the same name must not be the way around the first, whichever the program looks at.
         let mut seen = HashSet::with_capacity(wanted.len());
