@@ -6,7 +6,8 @@
 //!
 //! Interrupt it with `kill -9` at any moment and start it again with the same directory and without a text: the registry
 //! finds that the coordinator has work, wakes it, and the workflow goes on where it was. Steps that were finished are not
-//! done again: the workers, which are durable actors themselves, remember every call.
+//! done again: the workers, which are durable actors themselves, remember every call. One that was finished altogether has
+//! left its outcome in the coordinator's state.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::path::PathBuf;
@@ -60,7 +61,11 @@ struct Coordinator {
 
 impl ActorDefinition for Coordinator {
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
-        (name == "start").then_some(ActionKind::Awake)
+        match name {
+            "start" => Some(ActionKind::Awake),
+            "outcome" => Some(ActionKind::Stored),
+            _ => None,
+        }
     }
 
     fn boot<'a>(&'a self, ctx: ActorContext, _boot: Boot) -> BoxFuture<'a, Result<Arc<dyn Actor>, Failure>> {
@@ -71,6 +76,10 @@ impl ActorDefinition for Coordinator {
             }
             Ok(Arc::new(self.clone()) as Arc<dyn Actor>)
         })
+    }
+
+    fn stored_action<'a>(&'a self, ctx: ActorContext, _call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move { Ok(ctx.state()) })
     }
 }
 
@@ -113,7 +122,12 @@ async fn count(flow: Flow, text: String) -> Result<i64, Failure> {
         Ok::<_, Failure>(words)
     };
     let (left, right) = tokio::try_join!(left, right)?;
-    let sum = flow.step("sum", async { Ok(left + right) }).await?;
+    let sum = async {
+        // Before the step is finished, so that a finished one has left it in any case.
+        flow.ctx().update_state(|state| *state = Value::from(left + right))?;
+        Ok(left + right)
+    };
+    let sum = flow.step("sum", sum).await?;
     println!("finished: sum");
     Ok(sum)
 }
@@ -142,16 +156,21 @@ pub(crate) async fn run(directory: PathBuf, text: Option<String>) -> Result<i64,
         .define("coordinator", Coordinator { done })
         .data_dir(directory)
         .build()?;
-    if let Some(text) = text {
-        let (coordinator, _) = registry
-            .get_or_create("coordinator", &Key::new(["main"]), CreateOptions::default())
-            .await?;
-        let connection = registry
-            .connect(&coordinator.id, ConnectRequest::new(Transport::Internal))
-            .await?;
-        connection.call("start", vec![Value::from(text)]).await?;
-    }
-    let words = results.recv().await.ok_or("the coordinator is gone")?;
+    let (coordinator, _) = registry
+        .get_or_create("coordinator", &Key::new(["main"]), CreateOptions::default())
+        .await?;
+    // What is answered from storage wakes nobody.
+    let (action, args) = match text {
+        Some(text) => ("start", vec![Value::from(text)]),
+        None => ("outcome", vec![]),
+    };
+    let before = registry
+        .call(&coordinator.id, ConnectRequest::new(Transport::Http), action, args)
+        .await?;
+    let words = match before.as_int() {
+        Some(words) => words,
+        None => results.recv().await.ok_or("the coordinator is gone")?,
+    };
     for key in ["left", "right"] {
         let worker = registry.get("worker", &Key::new([key]))?.ok_or("a worker is gone")?;
         let connection = registry
