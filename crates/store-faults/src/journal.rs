@@ -193,7 +193,7 @@ impl Shared {
     pub(crate) fn step(&self, step: Step) -> Result<(), Fault> {
         let mut state = self.state.lock();
         if let Some(root) = &self.root {
-            state.note_removed(root, &step);
+            state.note_removed(root);
         }
         let number = state.count;
         state.count += 1;
@@ -203,6 +203,9 @@ impl Shared {
             if hit && !spared {
                 return Err(plan.fault);
             }
+        }
+        if let Some(root) = &self.root {
+            state.note_present(root, &step);
         }
         // What is written to a file that has lost its name is nowhere after a power loss.
         if !self.is_nameless(&step) {
@@ -223,7 +226,7 @@ impl Shared {
 
 impl State {
     /// Notes which files are gone although SQLite did not remove them.
-    fn note_removed(&mut self, root: &Path, next: &Step) {
+    fn note_removed(&mut self, root: &Path) {
         let gone: Vec<String> = self
             .present
             .iter()
@@ -234,7 +237,12 @@ impl State {
             self.present.remove(&file);
             self.steps.push(Step::Delete { file });
         }
-        match next {
+    }
+
+    /// Notes which files there are once a step has been taken. One that was refused changes nothing: a file that SQLite could
+    /// not remove is still there, for somebody else to remove.
+    fn note_present(&mut self, root: &Path, taken: &Step) {
+        match taken {
             Step::Write { file, .. } | Step::Truncate { file, .. } if root.join(file).exists() => {
                 self.present.insert(file.clone());
             }
@@ -348,5 +356,36 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+    use super::*;
+
+    /// SQLite goes on when it cannot remove a journal; whoever removes the directory then removes that, too.
+    #[test]
+    fn what_sqlite_could_not_remove_is_gone_once_somebody_else_has_removed_it() {
+        let root = std::env::temp_dir().join(format!("agentos-store-faults-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("vm")).unwrap();
+        let disk = Disk::below(&root);
+        let written = |file: &str| Step::Write {
+            file: file.to_owned(),
+            offset: 0,
+            data: vec![1],
+        };
+        for file in ["vm/a-wal", "b"] {
+            std::fs::write(root.join(file), [1]).unwrap();
+        }
+        disk.shared.step(written("vm/a-wal")).unwrap();
+        let file = "vm/a-wal".to_owned();
+        disk.fail(disk.count(), Fault::Io, false);
+        disk.shared.step(Step::Delete { file: file.clone() }).unwrap_err();
+        std::fs::remove_dir_all(root.join("vm")).unwrap();
+        disk.shared.step(written("b")).unwrap();
+        assert_eq!(disk.steps(), [written("vm/a-wal"), Step::Delete { file }, written("b")]);
+        std::fs::remove_dir_all(root).unwrap();
     }
 }
