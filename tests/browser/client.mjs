@@ -11,7 +11,7 @@ import { start } from "./server.mjs";
 
 const [binary, script, shots, browserPath = "/usr/bin/chromium"] = process.argv.slice(2);
 const PAGE = `<!doctype html><title>client</title><div id="app"></div><p id="log"></p><script type="module" src="/page.js"></script>`;
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 const site = createServer((request, response) => {
   const page = request.url.startsWith("/page.js");

@@ -15,7 +15,7 @@ const FLAGS = [
   "--ignore-certificate-errors",
 ];
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 mkdirSync(shots, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), "agentos-chromium-"));
@@ -63,6 +63,8 @@ async function previews(vm) {
     pages[form] = page;
     await text(page, "#message", "first");
     await text(page, "#socket", "hello localhost:8080|echo me");
+    // Who listens after a change hears nothing of it.
+    await text(page, "#events", "open");
     await vm.action("writeFile", "/home/user/site/message.txt", `changed ${form}`);
     await text(page, "#message", `live: changed ${form}`);
     await text(page, "#socket", `changed ${form}`);

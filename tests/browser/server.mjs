@@ -70,19 +70,21 @@ export async function serveSite(vm, program) {
       const answer = await vm.action("vmFetch", 8080, "/message.txt");
       if (answer.status === 200) return;
     } catch (error) {
-      if (tries > 600 || !String(error).includes("no_listener")) throw error;
+      if (tries > 1200 || !String(error).includes("no_listener")) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-const PAGE = `<!doctype html><title>site</title><h1 id="message">loading</h1><p id="socket"></p><p id="about"></p><script src="app.js"></script>`;
+const PAGE = `<!doctype html><title>site</title><h1 id="message">loading</h1><p id="socket"></p><p id="events"></p><p id="about"></p><script src="app.js"></script>`;
 
 // Relative addresses only, so that it works in both forms.
 const SCRIPT = `
 const show = (id, text) => { document.getElementById(id).textContent = text; };
 const refresh = async () => show("message", await (await fetch("message.txt", { cache: "no-store" })).text());
-new EventSource("events").onmessage = (event) => show("message", "live: " + event.data);
+const events = new EventSource("events");
+events.onopen = () => show("events", "open");
+events.onmessage = (event) => show("message", "live: " + event.data);
 const url = new URL("socket", location.href);
 url.protocol = url.protocol.replace("http", "ws");
 const socket = new WebSocket(url);

@@ -34,7 +34,7 @@ function collect(name, program, programArgs, results) {
 		child.stderr.on("data", (chunk) => {
 			errors = (errors + chunk).slice(-2000);
 		});
-		const timer = setTimeout(() => child.kill("SIGKILL"), 300_000);
+		const timer = setTimeout(() => child.kill("SIGKILL"), 900_000);
 		createInterface({ input: child.stdout }).on("line", (line) => {
 			if (!line.startsWith("@@")) return;
 			const { scenario, encoding, error } = JSON.parse(line.slice(2));

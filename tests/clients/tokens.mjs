@@ -9,7 +9,7 @@ const { createClient } = await import(`rivetkit-${version}/client`);
 process.on("unhandledRejection", () => {});
 let keys = 0;
 const key = () => [`t${process.pid}x${Date.now()}x${keys++}`];
-const limit = (promise, ms = 10_000) => Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error(`took more than ${ms} ms`)), ms).unref())]);
+const limit = (promise, ms = 60_000) => Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error(`took more than ${ms} ms`)), ms).unref())]);
 
 const tests = {
 	async "with the token"(create) {
@@ -54,7 +54,7 @@ const tests = {
 for (const encoding of ["bare", "json", "cbor"]) {
 	const create = (options) => createClient({ endpoint, encoding, ...options });
 	for (const [name, run] of Object.entries(tests)) {
-		const error = await limit(run(create), 20_000).then(
+		const error = await limit(run(create), 120_000).then(
 			() => null,
 			(error) => `${error?.message ?? error}`.slice(0, 600),
 		);

@@ -136,14 +136,14 @@ test("a server that does not answer is waited for as long as the caller says", a
     (_, response) => held.push(response),
     async (vm) => {
       const error = await fails(vm.exec("make"), "client/timed_out");
-      assert.match(error.message, /exec was not answered within 50 ms/);
+      assert.match(error.message, /exec was not answered within 500 ms/);
       const controller = new AbortController();
       const call = failure(vm.exec("make", { signal: controller.signal }));
       controller.abort(new Error("enough"));
       assert.match((await call).message, /enough/);
       await fails(vm.action({ name: "x", timeoutMs: 20 }), "client/timed_out");
     },
-    { callTimeoutMs: 50 },
+    { callTimeoutMs: 500 },
   );
 });
 

@@ -71,7 +71,7 @@ test("overlapping runs are allowed, skipped or queued", async () => {
 test("a single time is over after its run", async () => {
   const vm = await AgentOs.create();
   const { promise, resolve } = deferred<void>();
-  const schedule = new Date(Date.now() + 30).toISOString();
+  const schedule = new Date(Date.now() + 1000).toISOString();
   vm.scheduleCron({ schedule, action: { type: "callback", fn: () => resolve() } });
   await promise;
   while (vm.listCronJobs().length > 0) await new Promise((done) => setImmediate(done));

@@ -76,7 +76,7 @@ test("a driver that throws, lies or hangs hurts nobody", async () => {
     mounts: [
       { path: "/throws", driver: { stat: rootOr(() => { throw new Error("broken driver"); }), readdir: () => [], readFile: () => "" } },
       { path: "/lies", driver: { stat: rootOr(() => ({ type: "door", size: -1 }) as never), readdir: () => [5, "a/b"] as never, readFile: () => 5 as never } },
-      { path: "/hangs", driver: { stat: rootOr(() => new Promise<never>(() => {})), readdir: () => [], readFile: () => "", timeoutMs: 30 } },
+      { path: "/hangs", driver: { stat: rootOr(() => new Promise<never>(() => {})), readdir: () => [], readFile: () => "", timeoutMs: 500 } },
     ],
   });
   await failsWith(vm.readFile("/throws/x"), "EIO");
