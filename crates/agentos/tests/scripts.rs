@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Topics whose results depend on the versions of tools.
 const TOOLS: &[&str] = &["archives", "awk", "coreutils", "find", "grep", "jq", "programs", "sed"];
 /// A script that takes longer has hung.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Environment of every script, besides `PATH`.
 const ENVIRONMENT: &[(&str, &str)] = &[("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("HOME", "/")];
 
@@ -153,7 +153,7 @@ fn bash() -> Option<PathBuf> {
 fn on_host(bash: &Path, script: &str) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new("timeout")
-        .args(["30", &bash.to_string_lossy(), "-c", script])
+        .args(["120", &bash.to_string_lossy(), "-c", script])
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .envs(ENVIRONMENT.iter().copied())

@@ -8,6 +8,8 @@
 mod support;
 
 use agentos::{AgentOs, Event, ShellOptions, Signal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{install, limited, lives};
 use tokio::sync::{Mutex, MutexGuard};
@@ -124,7 +126,8 @@ const TRAPS: &[&str] = &[
     "(drop (call $read (i32.const 0) (i32.const 65532) (i32.const 1) (i32.const 65535)))",
 ];
 
-async fn attack(vm: AgentOs, rounds: usize) {
+/// So many rounds, and more until it is enough.
+async fn attack(vm: AgentOs, rounds: usize, enough: Arc<AtomicBool>) {
     for (number, body) in TRAPS.iter().enumerate() {
         let module = format!(
             r#"(module (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -132,7 +135,9 @@ async fn attack(vm: AgentOs, rounds: usize) {
         );
         install(&vm, &format!("trap{number}.wasm"), &module).await;
     }
-    for _ in 0..rounds {
+    let mut done = 0;
+    while done < rounds || !enough.load(Ordering::Acquire) {
+        done += 1;
         for script in ATTACKS {
             // It may be refused for lack of anything; that is an answer, too.
             let _ = vm.exec(*script).timeout(Duration::from_millis(300)).await;
@@ -142,6 +147,12 @@ async fn attack(vm: AgentOs, rounds: usize) {
     }
 }
 
+/// The creation of a VM beside an attack takes less.
+const QUICK: Duration = Duration::from_millis(100);
+
+/// A wait that takes longer is a failure instead of a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
     let _alone = alone().await;
@@ -150,7 +161,9 @@ async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
     for _ in 0..7 {
         neighbours.push(AgentOs::create().await.unwrap());
     }
-    let attack = tokio::spawn(attack(attacker.clone(), size(1, 20)));
+    let enough = Arc::new(AtomicBool::new(false));
+    let attack = tokio::spawn(attack(attacker.clone(), size(1, 20), Arc::clone(&enough)));
+    let patience = Instant::now();
     let mut quickest = Duration::MAX;
     let mut answers = 0;
     while !attack.is_finished() {
@@ -163,6 +176,8 @@ async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
         // The quickest of many tells what it costs; a single one may wait for the host's scheduler.
         quickest = quickest.min(began.elapsed());
         assert!(fresh.exists("/etc/passwd").await.unwrap());
+        let seen_enough = answers >= 14 && quickest < QUICK;
+        enough.store(seen_enough || patience.elapsed() > PATIENCE, Ordering::Release);
     }
     attack.await.expect("no attack ends a thread of the host");
     seen(
@@ -170,7 +185,7 @@ async fn t1_no_guest_ends_the_host_or_delays_a_neighbour() {
         (answers, quickest),
     );
     assert!(answers >= 14, "{answers}");
-    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
+    assert!(quickest < QUICK, "{quickest:?}");
     lives(&attacker).await;
 }
 
@@ -200,7 +215,7 @@ async fn t3_every_wait_gets_an_answer() {
     let _alone = alone().await;
     let vm = limited(&[]).await;
     for (what, script) in WAITS {
-        let output = vm.exec(*script).timeout(Duration::from_secs(20)).await.unwrap();
+        let output = vm.exec(*script).timeout(PATIENCE).await.unwrap();
         assert!(!output.timed_out, "{what}: {output:?}");
         until_idle(&vm).await;
     }
@@ -258,7 +273,7 @@ async fn t4_nothing_is_left_of_a_vm() {
     // Guests of the last VMs may still be ending.
     let mut after = measure();
     let patience = Instant::now();
-    while (after.1 > before.1 || after.2 > before.2) && patience.elapsed() < Duration::from_secs(20) {
+    while (after.1 > before.1 || after.2 > before.2) && patience.elapsed() < PATIENCE {
         tokio::task::yield_now().await;
         after = measure();
     }

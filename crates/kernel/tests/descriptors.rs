@@ -59,7 +59,7 @@ fn done<T>(result: Result<T, agentos_kernel::Error>) -> Result<(), Errno> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(300)))]
 
     #[test]
     fn agrees_with_an_array(ops in prop::collection::vec(op(), 1..80)) {

@@ -35,7 +35,7 @@ enum Op {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::default())]
 
     /// Any sequence of reads and writes does to a pipe what it does to a queue with the rules of `pipe(7)`.
     #[test]

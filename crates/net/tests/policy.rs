@@ -41,7 +41,7 @@ const PORTS: &[u16] = &[80, 443, EXEMPT];
 const EXEMPT: u16 = 5432;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2000)))]
 
     #[test]
     fn sockets_are_opened_exactly_where_explanations_allow_it(

@@ -51,6 +51,8 @@ struct Model(Arc<Mutex<World>>);
 #[derive(Default)]
 struct World {
     fail_boots: u8,
+    /// Things that the hands have begun or been answered.
+    steps: u64,
     actors: HashMap<ActorId, Seen>,
     broken: Vec<String>,
 }
@@ -193,6 +195,7 @@ const KEYS: [&str; 2] = ["a", "b"];
 
 async fn act(registry: Registry, model: Model, clock: ManualClock, ops: Vec<(usize, Op)>) {
     for (key, op) in ops {
+        model.0.lock().steps += 1;
         let key = Key::new([KEYS[key]]);
         let Ok((info, _)) = registry.get_or_create("model", &key, CreateOptions::default()).await else {
             continue;
@@ -219,6 +222,7 @@ async fn act(registry: Registry, model: Model, clock: ManualClock, ops: Vec<(usi
                 while answers.len() < sent {
                     match connection.next().await {
                         Outgoing::Reply { tag, result } => {
+                            model.0.lock().steps += 1;
                             model.answered(&id, true, &result);
                             if !answers.insert(tag) {
                                 model.0.lock().broken.push(format!("{tag} was answered twice"));
@@ -255,14 +259,19 @@ async fn live(directory: Option<&std::path::Path>, hands: Vec<Vec<(usize, Op)>>)
     for ops in hands {
         tasks.spawn(act(registry.clone(), model.clone(), clock.clone(), ops));
     }
-    // Time goes by while they act, so that nothing waits for ever; slowly, because work is real.
-    let started = std::time::Instant::now();
+    // Time goes by while they act, so that nothing waits for ever; slowly, because work is real. How long all of it takes is up
+    // to the disk; that nothing at all happens any more is a failure.
+    let (mut steps, mut since) = (0, std::time::Instant::now());
     while !tasks.is_empty() {
         tokio::select! {
             done = tasks.join_next() => done.unwrap().unwrap(),
             () = tokio::task::yield_now() => clock.advance(Duration::from_millis(5)),
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "a call is not answered");
+        let now = model.0.lock().steps;
+        if now != std::mem::replace(&mut steps, now) {
+            since = std::time::Instant::now();
+        }
+        assert!(since.elapsed() < Duration::from_secs(120), "a call is not answered");
     }
     model.0.lock().fail_boots = 0;
     for key in KEYS {
@@ -307,8 +316,20 @@ fn hands() -> impl Strategy<Value = Vec<Vec<(usize, Op)>>> {
     prop::collection::vec(prop::collection::vec((0..KEYS.len(), op()), 1..25), 1..5)
 }
 
+/// Some random lives; as many as `AGENTOS_LIVES` says.
+fn config(usual: u32) -> ProptestConfig {
+    let wanted = std::env::var("AGENTOS_LIVES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: wanted.unwrap_or(usual),
+        max_shrink_iters: 100,
+        max_shrink_time: 120_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(60))]
 
     #[test]
     fn lives_in_memory(hands in hands()) {
@@ -318,7 +339,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(8))]
 
     #[test]
     fn lives_on_disk(hands in hands()) {

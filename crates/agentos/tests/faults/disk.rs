@@ -1,5 +1,6 @@
 //! Guests that wait for a disk which does not answer.
 
+use crate::PATIENCE;
 use crate::faulty::{FaultyFs, SlowDisk};
 use crate::support::install;
 use agentos::{AgentOs, Errno, Mount, Signal};
@@ -9,9 +10,6 @@ use std::time::Duration;
 /// Virtual machines, and guests of each that wait: together more than workers are replaced, and more than a VM has CPUs.
 const VMS: usize = 4;
 const GUESTS: usize = 20;
-
-/// A wait that does not end fails a test instead of hanging it.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Writes `/data/dsync`, opened so that each write is durable when it returns, and ends with the error number of the write.
 const DSYNC: &str = r#"(module

@@ -3,7 +3,7 @@
 #[path = "../support/https.rs"]
 mod https;
 
-use crate::{soon, steps};
+use crate::{PATIENCE, soon, steps};
 use agentos::{AgentOs, Builder, Limits, Network, Secret};
 use https::Authority;
 use rustls::{ServerConfig, ServerConnection};
@@ -170,7 +170,7 @@ async fn each_step(tls: Option<&Authority>, secret: bool, few: usize, client: &s
     let run = async |host: &Failing| {
         let vm = vm(host.port).await.unwrap();
         let script = client.replace("PORT", &host.port.to_string());
-        let output = vm.exec(script).timeout(Duration::from_secs(20)).await.unwrap();
+        let output = vm.exec(script).timeout(PATIENCE).await.unwrap();
         assert!(!output.timed_out, "{client}: {output:?}");
         while vm.usage().processes > 0 {
             tokio::task::yield_now().await;
@@ -194,6 +194,7 @@ async fn each_step(tls: Option<&Authority>, secret: bool, few: usize, client: &s
         for step in steps(bytes, few) {
             soon(
                 &format!("{client}: {fault:?} after {step} of {bytes} bytes"),
+                async || drop(run(&Failing::start(config.clone(), None)).await),
                 async || {
                     let host = Failing::start(config.clone(), Some((step, fault)));
                     let output = run(&host).await;
@@ -296,15 +297,25 @@ fn answer(question: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn t3_a_lookup_gets_an_answer_whatever_a_name_server_does() {
+    let look_up = async |at: usize, what: usize| {
+        let network = Network::new().dns_servers([name_server(at, what).to_string()]);
+        let vm = builder(1).network(network).create().await.unwrap();
+        let script =
+            "getent ahosts one.test; nslookup -type=A -retry=1 two.test; curl -sS http://three.test:1/; echo end";
+        let output = vm.exec(script).timeout(PATIENCE).await.unwrap();
+        assert!(
+            !output.timed_out && output.stdout_text().ends_with("end\n"),
+            "{output:?}"
+        );
+    };
     for at in [0, 1, 2] {
         for what in 0..5 {
-            soon(&format!("question {at}, fault {what}"), async || {
-                let network = Network::new().dns_servers([name_server(at, what).to_string()]);
-                let vm = builder(1).network(network).create().await.unwrap();
-                let script = "getent ahosts one.test; nslookup -type=A -retry=1 two.test; curl -sS http://three.test:1/; echo end";
-                let output = vm.exec(script).timeout(Duration::from_secs(20)).await.unwrap();
-                assert!(!output.timed_out && output.stdout_text().ends_with("end\n"), "{output:?}");
-            })
+            let name = format!("question {at}, fault {what}");
+            soon(
+                &name,
+                async || look_up(usize::MAX, 0).await,
+                async || look_up(at, what).await,
+            )
             .await;
         }
     }
@@ -315,19 +326,23 @@ async fn t3_a_lookup_gets_an_answer_whatever_a_name_server_does() {
 async fn t3_a_fetch_gets_an_answer_whatever_a_guest_does() {
     let answer = "HTTP/1.1 200 OK\\r\\nContent-Length: 20\\r\\n\\r\\n01234567890123456789";
     let bytes = answer.replace("\\r\\n", "..").len();
+    let fetch = async |step: usize, after: &str| {
+        let vm = AgentOs::create().await.unwrap();
+        let script = format!("(printf '{answer}' | head -c {step}{after}) | nc -v -q 0 -l 8081");
+        let mut server = vm.spawn("sh", ["-c", &script]).start().await.unwrap();
+        server.first_output().await.unwrap();
+        let request = agentos::http::Request::builder().uri("/").body(()).unwrap();
+        match vm.fetch(8081, request).await {
+            Ok(response) => response.into_body().bytes().await,
+            Err(error) => Err(error),
+        }
+    };
+    assert_eq!(fetch(bytes, "").await.unwrap(), "01234567890123456789");
     for step in steps(bytes, 20) {
         for after in ["", "; sleep 0.03"] {
-            soon(&format!("{step} of {bytes} bytes"), async || {
-                let vm = AgentOs::create().await.unwrap();
-                let script = format!("(printf '{answer}' | head -c {step}{after}) | nc -v -q 0 -l 8081");
-                let mut server = vm.spawn("sh", ["-c", &script]).start().await.unwrap();
-                server.first_output().await.unwrap();
-                let request = agentos::http::Request::builder().uri("/").body(()).unwrap();
-                let answered = match vm.fetch(8081, request).await {
-                    Ok(response) => response.into_body().bytes().await,
-                    Err(error) => Err(error),
-                };
-                assert_eq!(answered.unwrap_err().code(), "bad_response");
+            let usual = async || drop(fetch(bytes, "").await.unwrap());
+            soon(&format!("{step} of {bytes} bytes"), usual, async || {
+                assert_eq!(fetch(step, after).await.unwrap_err().code(), "bad_response");
             })
             .await;
         }

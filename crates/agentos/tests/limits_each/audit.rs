@@ -551,7 +551,8 @@ async fn requests_of_the_host() {
     })
     .await;
     let half = r"(printf 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'; sleep 1000) | nc -v -l 8080";
-    once("fetchTimeoutMs", 300, half, |vm| {
+    // Long enough for the first half to arrive, on a busy machine too.
+    once("fetchTimeoutMs", 3000, half, |vm| {
         Box::pin(async move {
             let response = vm.fetch(8080, Request::get("/").body(()).unwrap()).await.unwrap();
             response.into_body().bytes().await.unwrap_err();

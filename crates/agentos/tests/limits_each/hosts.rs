@@ -118,7 +118,7 @@ impl Giver {
 }
 
 /// A name server that answers every name with 93.184.216.34, or nothing at all. It answers only when nobody asks any more, so
-/// that it sees how many names are being looked up at once.
+/// that it sees how many names are being looked up at once; and not before that many were asked for at once as it waits for.
 pub(crate) struct NameServer {
     address: SocketAddr,
     most_at_once: Arc<AtomicUsize>,
@@ -127,6 +127,10 @@ pub(crate) struct NameServer {
 
 impl NameServer {
     pub(crate) fn start(answers: bool) -> Self {
+        Self::that_waits_for(1, answers)
+    }
+
+    pub(crate) fn that_waits_for(names: usize, answers: bool) -> Self {
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
             if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
@@ -136,7 +140,7 @@ impl NameServer {
         let address = udp.local_addr().unwrap();
         let most_at_once = Arc::new(AtomicUsize::new(0));
         let most = most_at_once.clone();
-        std::thread::spawn(move || serve_names(&udp, answers, &most));
+        std::thread::spawn(move || serve_names(&udp, names, answers, &most));
         Self {
             address,
             most_at_once,
@@ -154,7 +158,7 @@ impl NameServer {
     }
 }
 
-fn serve_names(socket: &UdpSocket, answers: bool, most: &AtomicUsize) {
+fn serve_names(socket: &UdpSocket, wanted: usize, answers: bool, most: &AtomicUsize) {
     socket.set_read_timeout(Some(Duration::from_millis(60))).unwrap();
     let mut waiting: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
     let mut buffer = [0; 4096];
@@ -164,6 +168,9 @@ fn serve_names(socket: &UdpSocket, answers: bool, most: &AtomicUsize) {
             Err(_) => {
                 let names: BTreeSet<&[u8]> = waiting.iter().map(|(question, _)| name(question)).collect();
                 most.fetch_max(names.len(), Ordering::AcqRel);
+                if most.load(Ordering::Acquire) < wanted {
+                    continue;
+                }
                 for (question, from) in waiting.drain(..).filter(|_| answers) {
                     let _ = socket.send_to(&answer(&question), from);
                 }

@@ -8,7 +8,7 @@ pub(crate) mod max_concurrent_lookups {
     use super::*;
 
     async fn world() -> (NameServer, AgentOs) {
-        let server = NameServer::start(true);
+        let server = NameServer::that_waits_for(2, true);
         let mut limits = Limits::default();
         limits.set("maxConcurrentLookups", 2).unwrap();
         limits.set("dnsTimeoutMs", 60_000).unwrap();

@@ -44,6 +44,9 @@ fn call(domain: Domain, kinds: &'static [Kind]) -> impl Strategy<Value = Call> {
     ]
 }
 
+/// How long an answer of the host's may be late: only a disagreement takes that long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Time that the host is given after each call, one run after the other.
 const PAUSES: [Duration; 4] = [
     Duration::ZERO,
@@ -93,7 +96,7 @@ fn compare_once(domain: Domain, script: &[Call], pause: Duration) -> Result<(), 
 
 /// The host's answer, given the time that its background work needs to reach the expected one.
 fn settle(host: &mut Host, call: &Call, expected: &Answer, patient: bool) -> Answer {
-    let until = Instant::now() + Duration::from_secs(2);
+    let until = Instant::now() + PATIENCE;
     loop {
         let answer = host.call(call);
         let unready = match call {
@@ -198,7 +201,7 @@ fn compare_outside_once(script: &[Call], pause: Duration) -> Result<(), TestCase
     };
     let mut log = Vec::new();
     for call in script {
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + PATIENCE;
         let (mut one, mut other) = (ours.call(call), theirs.call(call));
         while one != other && Instant::now() < until {
             // Both deliver in the background, and either may be late.
@@ -240,8 +243,17 @@ fn the_end_comes_before_the_reset() {
     }
 }
 
+/// Random scripts, as many as `PROPTEST_CASES` says if that is more than usual. Making a failure small takes a minute at most.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_time: 60_000,
+        ..ProptestConfig::with_cases(ProptestConfig::default().cases.max(600))
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+    #![proptest_config(config())]
 
     #[test]
     fn unix_streams(script in prop::collection::vec(call(Domain::Unix, &[Kind::Stream]), 1..50)) {

@@ -11,6 +11,8 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, Sock
 use rustix::time::Timespec;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub struct Host {
     domain: Domain,
@@ -141,18 +143,21 @@ fn kind_of(kind: Kind) -> SocketType {
     }
 }
 
-/// Ports that were free a moment ago, for TCP and UDP alike, and that the host gives to nobody who asks for any port.
+/// Ports that are free for TCP and UDP alike, that no other script of this process has, and that the host gives to nobody who
+/// asks for any port.
 fn free_ports(any: SocketAddr) -> Vec<SocketAddrAny> {
-    let mut random = RandomState::new().hash_one(0);
-    let mut candidates = std::iter::repeat_with(|| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        SocketAddr::new(any.ip(), 10_000 + (random >> 40) as u16 % 20_000)
+    static TURN: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0) >> 32));
+    let candidates = std::iter::repeat_with(|| {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        SocketAddrAny::from(SocketAddr::new(any.ip(), 10_000 + (turn % 20_000) as u16))
     });
-    let free = |at: &SocketAddr| std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok();
-    let mut found: Vec<SocketAddr> = Vec::new();
-    while found.len() < NAMES {
-        let next = candidates.find(|at| !found.contains(at) && free(at));
-        found.extend(next);
-    }
-    found.into_iter().map(SocketAddrAny::from).collect()
+    candidates.filter(is_free).take(NAMES).collect()
+}
+
+/// Whether nobody has the address, not even a connection that has ended a moment ago and lingers.
+fn is_free(at: &SocketAddrAny) -> bool {
+    [SocketType::STREAM, SocketType::DGRAM].into_iter().all(|kind| {
+        let socket = net::socket_with(at.address_family(), kind, SocketFlags::CLOEXEC, None).unwrap();
+        net::bind(&socket, at).is_ok()
+    })
 }

@@ -261,7 +261,8 @@ fn read_all(host: &mut Host, ours: &mut Ours, most: usize) -> Result<(), TestCas
 
 /// The host's answer, which may need a moment to become the expected one.
 fn eventually<T: PartialEq + Copy>(expected: T, mut ask: impl FnMut() -> T) -> T {
-    let until = Instant::now() + Duration::from_secs(2);
+    // Only a disagreement takes that long.
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         let answer = ask();
         if answer == expected || Instant::now() > until {
@@ -271,8 +272,17 @@ fn eventually<T: PartialEq + Copy>(expected: T, mut ask: impl FnMut() -> T) -> T
     }
 }
 
+/// Random scripts, as many as `PROPTEST_CASES` says if that is more than usual. Making a failure small takes a minute at most.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_time: 60_000,
+        ..ProptestConfig::with_cases(ProptestConfig::default().cases.max(800))
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(800) })]
+    #![proptest_config(config())]
 
     #[test]
     fn behaves_as_the_host_does(rounds in prop::collection::vec(round(), 1..6)) {

@@ -202,11 +202,16 @@ impl HttpProxy {
         Self { address, asked }
     }
 
-    /// The request header of the connection that was made; empty if none was.
+    /// The request header of the first connection; empty if it ended before.
     pub fn asked(&self) -> String {
-        self.asked
-            .recv_timeout(core::time::Duration::from_millis(500))
-            .unwrap_or_default()
+        self.asked.recv_timeout(crate::common::PATIENCE).unwrap()
+    }
+
+    /// Whether there was no connection yet: then this one is the first.
+    pub fn was_left_alone(&self) -> bool {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(b"first\r\n\r\n").unwrap();
+        self.asked() == "first\r\n\r\n"
     }
 }
 

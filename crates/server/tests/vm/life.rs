@@ -127,44 +127,55 @@ async fn an_idle_vm_sleeps_and_a_busy_one_does_not() {
     );
 }
 
-#[tokio::test]
-async fn sleeping_ends_what_runs() {
-    let directory = tempfile::tempdir().unwrap();
-    let definition = VmDefinition::builder()
-        .shutdown_budget(Duration::from_millis(200))
-        .build()
-        .unwrap();
-    let vm = Client::of(registry(directory.path(), definition)).await;
-    vm.subscribe("processExit");
-    vm.subscribe("shellExit");
-    let script = "trap 'echo asked > /home/user/asked; exit 7' TERM; echo ready; while :; do sleep 1; done";
-    vm.subscribe("processOutput");
+/// A VM whose programs have so long to end when it is put to sleep, and whose events of programs are heard.
+async fn ending(directory: &std::path::Path, budget: Duration) -> Client {
+    let definition = VmDefinition::builder().shutdown_budget(budget).build().unwrap();
+    let vm = Client::of(registry(directory, definition)).await;
+    for event in ["processExit", "shellExit", "processOutput"] {
+        vm.subscribe(event);
+    }
+    vm
+}
+
+/// Starts a shell with this trap for SIGTERM, and waits until it is set.
+async fn trapping(vm: &Client, trap: &str) {
+    let script = format!("trap '{trap}' TERM; echo ready; while :; do sleep 1; done");
     vm.ok("spawn", ("sh", json(json!(["-c", script])))).await;
     assert_eq!(vm.event().await.0, "processOutput");
-    // One that does not listen is killed.
-    vm.ok(
-        "spawn",
-        (
-            "sh",
-            json(json!(["-c", "trap '' TERM; echo ready; while :; do sleep 1; done"])),
-        ),
-    )
-    .await;
-    assert_eq!(vm.event().await.0, "processOutput");
-    vm.ok("openShell", ()).await;
-    vm.ok("sleepVm", ()).await;
-    let mut ends = Vec::new();
-    while ends.len() < 3 {
+}
+
+/// The next end of a program: the event and the exit code.
+async fn end(vm: &Client) -> (String, i64) {
+    loop {
         let (name, payload) = vm.event().await;
         if name != "processOutput" {
-            ends.push((name, text(&payload)["exitCode"].as_i64().unwrap()));
+            return (name, text(&payload)["exitCode"].as_i64().unwrap());
         }
     }
-    ends.sort();
-    assert_eq!(ends[0].1, 7, "{ends:?}");
-    assert_eq!(ends[1].1, 137, "{ends:?}");
-    assert_eq!(ends[2].0, "shellExit");
+}
+
+#[tokio::test]
+async fn sleeping_asks_what_runs_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let vm = ending(directory.path(), Duration::from_secs(600)).await;
+    trapping(&vm, "echo asked > /home/user/asked; exit 7").await;
+    vm.ok("sleepVm", ()).await;
+    assert_eq!(end(&vm).await, ("processExit".to_owned(), 7));
     assert_eq!(text(&vm.ok("readFile", ("/home/user/asked",)).await), "asked\n");
+    assert_eq!(text(&vm.ok("listProcesses", ()).await), json!([]));
+}
+
+#[tokio::test]
+async fn sleeping_ends_what_does_not_listen() {
+    let directory = tempfile::tempdir().unwrap();
+    let vm = ending(directory.path(), Duration::from_millis(200)).await;
+    trapping(&vm, "").await;
+    vm.ok("openShell", ()).await;
+    vm.ok("sleepVm", ()).await;
+    let mut ends = [end(&vm).await, end(&vm).await];
+    ends.sort();
+    assert_eq!(ends[0], ("processExit".to_owned(), 137));
+    assert_eq!(ends[1].0, "shellExit");
     assert_eq!(text(&vm.ok("listProcesses", ()).await), json!([]));
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Client {
 }
 
 /// Waiting for something that does not come fails a test instead of hanging it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Client {
     /// A VM with default options.

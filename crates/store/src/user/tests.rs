@@ -189,11 +189,7 @@ fn temporary_tables_and_the_journal_are_bounded_as_well() {
 
 #[test]
 fn a_transaction_ends_with_the_call_that_fails_in_it_or_with_its_time() {
-    let limits = UserLimits {
-        query_timeout: Duration::from_millis(50),
-        ..UserLimits::default()
-    };
-    let Fixture { database, .. } = fixture(limits);
+    let Fixture { database, directory } = fixture(UserLimits::default());
     database.execute("CREATE TABLE t (a)", &[]).unwrap();
     assert!(
         database
@@ -206,6 +202,12 @@ fn a_transaction_ends_with_the_call_that_fails_in_it_or_with_its_time() {
     database.execute("INSERT INTO t VALUES (3)", &[]).unwrap();
     assert!(database.execute("SELEKT", &[]).is_err());
     database.execute("COMMIT", &[]).unwrap();
+    database.close().unwrap();
+    let limits = UserLimits {
+        query_timeout: Duration::from_millis(50),
+        ..UserLimits::default()
+    };
+    let database = UserDatabase::open(&directory.path().join("user.sqlite"), limits, None).unwrap();
     database.execute("BEGIN; INSERT INTO t VALUES (4)", &[]).unwrap();
     let overdue = std::iter::repeat_with(|| database.execute("SELECT 1", &[])).find_map(Result::err);
     assert_eq!(overdue, Some(Error::Interrupted(50)));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use agentos_actor::{Registry, RegistryLimits};
 use agentos_gateway::{Builder, Gateway, Running};
 
-/// A test waits this long for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// A wait for what must come that takes longer is a failure instead of a hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Server {
     pub(crate) running: Running,

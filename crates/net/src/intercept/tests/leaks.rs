@@ -115,7 +115,7 @@ fn is_right(seen: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
     #[test]
     fn however_a_request_is_bent_the_value_stays_in_headers_for_its_host(
         bends in proptest::collection::vec((any::<prop::sample::Index>(), bend()), 1..5),
