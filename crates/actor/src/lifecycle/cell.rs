@@ -176,6 +176,16 @@ impl Cell {
         if self.accepted.load(Ordering::Acquire) {
             return Ok(());
         }
+        let made = self.make().await;
+        // A destruction that has begun by now takes the storage away, in whatever that fails.
+        made.map_err(|error| match self.destroying.is_cancelled() {
+            true => not_found().into(),
+            false => error,
+        })
+    }
+
+    /// Makes the storage of an actor that was only reserved, and notes that it has one.
+    async fn make(self: &Arc<Self>) -> Result<(), Failure> {
         let (id, storage) = (&self.identity.id, self.shared.storage()?);
         if storage.index().get(id.as_str())?.is_none() {
             return Err(not_found().into());

@@ -380,6 +380,24 @@ async fn destroy_works_in_every_phase() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_creation_that_a_destruction_overtakes_finds_no_actor() {
+    let world = World::on_disk(quiet());
+    for round in 0..40 {
+        let actor = world.actor("a").await;
+        let (registry, id) = (world.registry.clone(), actor.id.clone());
+        let making = tokio::spawn(async move { registry.connect(&id, http()).await });
+        // Sooner and later.
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        world.registry.destroy(&actor.id).await.unwrap();
+        if let Err(error) = making.await.unwrap() {
+            assert!(error.is("actor", "not_found"), "{error:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_actor_can_destroy_itself_and_still_answer() {
     let world = World::new(quiet());
