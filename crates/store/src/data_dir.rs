@@ -256,6 +256,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Gives the lock back whoever else has the descriptor: a process that this one is starting has it for a moment, until it
+    /// runs its program.
+    fn drop(&mut self) {
+        // It goes with the descriptors in any case.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// Makes a directory of mode 0700, durably; narrows the mode of one that exists.
 fn make_private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
