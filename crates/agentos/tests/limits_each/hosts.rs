@@ -166,6 +166,7 @@ fn serve_names(socket: &UdpSocket, wanted: usize, answers: bool, most: &AtomicUs
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => waiting.push((buffer[..length].to_vec(), from)),
             Err(_) => {
+                waiting.retain(|(_, from)| is_open(from.port()));
                 let names: BTreeSet<&[u8]> = waiting.iter().map(|(question, _)| name(question)).collect();
                 most.fetch_max(names.len(), Ordering::AcqRel);
                 if most.load(Ordering::Acquire) < wanted {
@@ -177,6 +178,15 @@ fn serve_names(socket: &UdpSocket, wanted: usize, answers: bool, most: &AtomicUs
             }
         }
     }
+}
+
+/// Whether somebody still has this port of UDP: a lookup that was given up has closed its socket.
+fn is_open(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let own = format!(":{port:04X}");
+    sockets
+        .lines()
+        .any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&own)))
 }
 
 /// The name in a question, as it stands there.
