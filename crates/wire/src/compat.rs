@@ -17,7 +17,11 @@ const MAX_DIGITS: usize = 2467;
 pub(crate) fn revive(value: &mut Value) {
     match value {
         Value::Array(items) => {
-            items.iter_mut().for_each(revive);
+            match items.as_mut_slice() {
+                // What a set has is no array that could be a tag itself.
+                [Value::Text(tag), Value::Array(content)] if tag == "$Set" => content.iter_mut().for_each(revive),
+                items => items.iter_mut().for_each(revive),
+            }
             if let Some(revived) = revive_array(items) {
                 *value = revived;
             }
@@ -82,6 +86,13 @@ mod tests {
             revived(pair("$Set", vec![pair("$BigInt", "1")])),
             Value::Set(vec![Value::BigInt(1.into())])
         );
+        for items in [["$BigInt", "1"], ["$$x", "1"], ["$Undefined", "0"]] {
+            let items = items.map(Value::from).to_vec();
+            assert_eq!(revived(pair("$Set", items.clone())), Value::Set(items));
+        }
+        let nested = Value::Set(vec!["$$".into(), Value::Undefined]);
+        let written = pair("$Set", vec![pair("$Set", vec!["$$".into(), pair("$Undefined", 0)])]);
+        assert_eq!(revived(written), Value::Set(vec![nested]));
         assert_eq!(revived(pair("$$x", 1)), pair("$x", 1));
         assert_eq!(revived(pair("$$BigInt", "1")), pair("$BigInt", "1"));
         for kept in [

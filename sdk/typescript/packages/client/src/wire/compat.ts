@@ -60,7 +60,12 @@ class Reviver {
     if (typeof value !== "object" || value === null) return value;
     if (depth > DEPTH_MAX) throw malformed(`a value deeper than ${DEPTH_MAX} levels`);
     if (Array.isArray(value)) {
-      for (let index = 0; index < value.length; index++) value[index] = this.value(value[index], depth + 1);
+      const [tag, content] = value;
+      // What a set has is no array that could be a tag itself.
+      const isSet = value.length === 2 && tag === "$Set" && Array.isArray(content);
+      const items: unknown[] = isSet ? content : value;
+      const level = isSet ? depth + 2 : depth + 1;
+      for (let index = 0; index < items.length; index++) items[index] = this.value(items[index], level);
       return tagged(value);
     }
     if (value instanceof Map)
