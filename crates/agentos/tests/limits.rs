@@ -150,10 +150,9 @@ async fn descriptors_of_the_vm_are_bounded() {
 #[tokio::test]
 async fn a_guest_runs_out_of_pipes() {
     let vm = limited(&[("maxPipes", 6)]).await;
-    let output = vm
-        .exec("true | true | true | true | true | true | true; echo after $?")
-        .await
-        .unwrap();
+    // None of them ends, and gives a pipe back, before the last one is there.
+    let pipeline = ["sleep 1000"; 7].join(" | ");
+    let output = vm.exec(format!("{pipeline}; echo after $?")).await.unwrap();
     assert!(
         output.stderr_text().contains("esource temporarily unavailable"),
         "{}",

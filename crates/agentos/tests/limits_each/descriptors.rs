@@ -71,7 +71,8 @@ pub(crate) mod max_pipes {
     pub(crate) async fn program() {
         let vm = limited(&[("maxPipes", 6)]).await;
         let mut events = vm.events();
-        let output = vm.exec("true | true | true | true | true | true | true").await.unwrap();
+        // None of them ends, and gives a pipe back, before the last one is there.
+        let output = vm.exec(["sleep 1000"; 7].join(" | ")).await.unwrap();
         says(&output, "Resource temporarily unavailable");
         audited(&mut events, ("resources.maxPipes", "count", 7, 6, Errno::EAGAIN)).await;
         let none = limited(&[("maxPipes", 0)]).await;
