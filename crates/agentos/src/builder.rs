@@ -30,6 +30,7 @@ pub struct Builder {
     outlet: OutletDraft,
     loopback_exempt_ports: Vec<i64>,
     images: Vec<ImageInput>,
+    cwd_given: bool,
     invalid_policy: Option<InvalidPolicy>,
 }
 
@@ -95,6 +96,7 @@ impl Default for Builder {
             outlet: OutletDraft::default(),
             loopback_exempt_ports: Vec::new(),
             images: Vec::new(),
+            cwd_given: false,
             invalid_policy: None,
         }
     }
@@ -225,6 +227,13 @@ impl Builder {
         self
     }
 
+    /// The command of the topmost image that names one: its entry point and its arguments. Empty if there is none. Only images
+    /// that were opened before are asked.
+    pub fn image_command(&self) -> Vec<String> {
+        let opened = self.images.iter().filter_map(ImageInput::opened);
+        layers::command(opened)
+    }
+
     /// Which commands are found first by name in a VM that has images; the bundled ones unless set. Both are there in either
     /// case, the bundled ones in `/opt/agentos/bin`.
     #[must_use]
@@ -293,9 +302,10 @@ impl Builder {
         self
     }
 
-    /// Directory in which processes start, `/home/user` unless set.
+    /// Directory in which processes start; the one that an image names, else `/home/user`, unless set.
     #[must_use]
     pub fn cwd(mut self, path: impl Into<String>) -> Self {
+        self.cwd_given = true;
         self.options.cwd = path.into();
         self
     }
@@ -335,8 +345,12 @@ impl Builder {
 
     /// Checks all options, then creates the VM. Nothing is left behind when a check fails.
     pub async fn create(mut self) -> Result<AgentOs> {
-        let images = layers::open(std::mem::take(&mut self.images)).await?;
+        let cache = self.options.cache_dir.clone();
+        let images = layers::open(std::mem::take(&mut self.images), cache).await?;
         self.options.images.extend(images);
+        if let (false, Some(cwd)) = (self.cwd_given, layers::working_dir(&self.options.images)) {
+            self.options.cwd = cwd;
+        }
         AgentOs::boot(self.checked()?)
     }
 

@@ -15,9 +15,9 @@
 use crate::builder::Options;
 use crate::error::{Error, Result};
 use crate::frozen::{self, Frozen};
-use agentos_image::{Image, Source};
+use agentos_image::{Bounds, Cache, Image, Source};
 use agentos_kernel::clock::Clock;
-use agentos_kernel::vfs::{CaughtFs, Filesystem, MemoryFs, OverlayFs};
+use agentos_kernel::vfs::{CaughtFs, FileType, Filesystem, MemoryFs, OverlayFs};
 use agentos_software::base::TOOLS;
 use agentos_software::{Accounts, Image as Template};
 use std::path::{Path, PathBuf};
@@ -94,23 +94,38 @@ impl From<PathBuf> for ImageInput {
 }
 
 impl ImageInput {
-    fn open(self) -> Result<Image> {
-        Ok(match self.0 {
-            Input::Open(image) => image,
-            Input::Source(source) => Image::open(&source)?,
-            Input::Text(text) => Image::open(&text.parse()?)?,
-        })
+    pub(crate) fn opened(&self) -> Option<&Image> {
+        match &self.0 {
+            Input::Open(image) => Some(image),
+            _ => None,
+        }
+    }
+
+    /// `cache`: where compiled programs are kept, and archives are unpacked.
+    fn open(self, cache: Option<&Path>) -> Result<Image> {
+        let source = match self.0 {
+            Input::Open(image) => return Ok(image),
+            Input::Source(source) => source,
+            Input::Text(text) => text.parse()?,
+        };
+        let own = cache.filter(|dir| crate::engine::default_cache_dir().as_deref() != Some(*dir));
+        let cache = || match own {
+            Some(dir) => Cache::open(dir.join("images")),
+            None => Cache::user(),
+        };
+        Ok(Image::open_with(&source, &cache, &Bounds::default())?)
     }
 }
 
 /// Opens what is not open yet, on a thread of its own: unpacking an archive takes a while.
-pub(crate) async fn open(inputs: Vec<ImageInput>) -> Result<Vec<Image>> {
-    if inputs.iter().all(|input| matches!(input.0, Input::Open(_))) {
-        return inputs.into_iter().map(ImageInput::open).collect();
+pub(crate) async fn open(inputs: Vec<ImageInput>, cache: Option<PathBuf>) -> Result<Vec<Image>> {
+    if inputs.iter().all(|input| input.opened().is_some()) {
+        return inputs.into_iter().map(|input| input.open(None)).collect();
     }
     let (done, opened) = tokio::sync::oneshot::channel();
     let work = move || {
-        let images: Result<Vec<Image>> = inputs.into_iter().map(ImageInput::open).collect();
+        let open = |input: ImageInput| input.open(cache.as_deref());
+        let images: Result<Vec<Image>> = inputs.into_iter().map(open).collect();
         // Nobody waits any more if that fails.
         let _ = done.send(images);
     };
@@ -203,16 +218,46 @@ pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn F
     Ok(Frozen::new(top))
 }
 
-/// Variables that images give to every process.
+/// Variables that images give to every process: those of upper images count.
 pub(crate) fn environment(options: &Options) -> Vec<(String, String)> {
     if options.images.is_empty() {
         return Vec::new();
     }
+    let given = options.images.iter().rev().flat_map(|image| image.config().variables());
+    let mut variables: Vec<(String, String)> = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let path = variables.iter().rev().find(|(name, _)| name == "PATH");
+    let path = path.map_or(IMAGE_PATH, |(_, path)| path.as_str());
     let path = match options.tools {
-        Tools::Bundled => format!("{TOOLS}:{IMAGE_PATH}"),
-        Tools::Image => format!("{IMAGE_PATH}:{TOOLS}"),
+        Tools::Bundled => format!("{TOOLS}:{path}"),
+        Tools::Image => format!("{path}:{TOOLS}"),
     };
-    vec![("PATH".to_owned(), path)]
+    variables.push(("PATH".to_owned(), path));
+    variables
+}
+
+/// The directory to start in that the topmost image names, if there is such a directory in an image.
+pub(crate) fn working_dir(images: &[Image]) -> Option<String> {
+    let named = images.iter().map(|image| image.config().working_dir.as_str());
+    let dir = named.into_iter().find(|dir| !dir.is_empty())?;
+    let is_dir = |image: &Image| {
+        let fs = image.filesystem();
+        let root = fs.getattr(fs.root()).ok();
+        let names = dir.split('/').filter(|name| !name.is_empty());
+        let found = names
+            .into_iter()
+            .try_fold(root?, |at, name| fs.lookup(at.ino, name.as_bytes()).ok());
+        found.filter(|attr| attr.kind == FileType::Directory)
+    };
+    let exists = crate::path::check(dir).is_ok() && images.iter().any(|image| is_dir(image).is_some());
+    exists.then(|| dir.to_owned())
+}
+
+/// The command of the topmost image that names one.
+pub(crate) fn command<'a>(images: impl Iterator<Item = &'a Image>) -> Vec<String> {
+    images
+        .map(|image| [&image.config().entrypoint[..], &image.config().cmd[..]].concat())
+        .find(|command| !command.is_empty())
+        .unwrap_or_default()
 }
 
 /// The accounts of the topmost image that has any, with the VM's user among them.

@@ -79,6 +79,12 @@ pub use table::{ExitedProcess, ProcessInfo, ProcessTree};
 pub use usage::{LimitUsage, Usage};
 pub use vm::{AgentOs, quota};
 
+/// Making images, and what is known of them.
+pub mod images {
+    pub use agentos_image::build::{Built, Format, Package, build};
+    pub use agentos_image::{Bounds, Cache, Config, LayerInfo};
+}
+
 /// The kernel's filesystem interface, for mounting one's own.
 pub mod vfs {
     pub use agentos_kernel::Error as KernelError;
@@ -94,6 +100,8 @@ mod guides {
     struct Readme;
     #[doc = include_str!("../../../docs/rust.md")]
     struct Rust;
+    #[doc = include_str!("../../../docs/images.md")]
+    struct Images;
     #[doc = include_str!("../../../docs/limits.md")]
     struct Limits;
     #[doc = include_str!("../../../docs/permissions.md")]

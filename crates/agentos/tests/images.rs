@@ -1,5 +1,6 @@
 //! Images below the root of a VM.
 
+use agentos::images::{Bounds, Cache, Format, Package, build};
 use agentos::{AgentOs, Image, ImageSource, Limits, Tools};
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -168,4 +169,49 @@ async fn an_image_that_is_none_is_named() {
     }
     let many = (0..65).fold(AgentOs::builder(), |builder, _| builder.image("host"));
     assert!(many.check().unwrap_err().to_string().contains("at most 64"));
+}
+
+/// An OCI layout of one layer with a program, as `agentos image build` has no use for.
+fn layout(dir: &Path) {
+    let folder = dir.join("package");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("package.json"),
+        r#"{"name": "hello", "version": "1.0.0", "bin": "cli.sh"}"#,
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join("cli.sh"),
+        "#!/opt/agentos/bin/sh\necho hello from \"$0\" \"$@\"\n",
+    )
+    .unwrap();
+    let packed = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(dir)
+        .args(["-czf"])
+        .arg(dir.join("hello.tgz"))
+        .arg("package")
+        .status();
+    assert!(packed.unwrap().success());
+    let cache = Cache::open(dir.join("cache")).unwrap();
+    let package = Package::Npm(dir.join("hello.tgz"));
+    build(&[package], Format::Oci, &dir.join("layout"), &cache, &Bounds::default()).unwrap();
+}
+
+#[tokio::test]
+async fn an_image_of_packages_is_built_and_run() {
+    let dir = tempfile::tempdir().unwrap();
+    layout(dir.path());
+    let source = ImageSource::path(dir.path().join("layout"));
+    let cache = || Cache::open(dir.path().join("cache"));
+    for _ in 0..2 {
+        let image = Image::open_with(&source, &cache, &Bounds::default()).unwrap();
+        let vm = AgentOs::builder().image(image).create().await.unwrap();
+        assert_eq!(says(&vm, "hello you").await, "hello from /usr/local/bin/hello you\n");
+        assert_eq!(
+            says(&vm, "realpath /usr/local/bin/hello").await,
+            "/usr/local/lib/node_modules/hello/cli.sh\n"
+        );
+        assert!(says(&vm, "echo x >> /usr/local/bin/hello").await.contains("denied"));
+    }
 }

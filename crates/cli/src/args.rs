@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, commands, policy, run, serve, shell, store};
+use crate::{bench, commands, image, policy, run, serve, shell, store};
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -62,6 +62,8 @@ enum Command {
     Sleep(remote::TargetArgs),
     /// Destroy a server's VM with all its data.
     Destroy(remote::TargetArgs),
+    /// Make an image of packages, or look at one.
+    Image(image::ImageArgs),
     /// Measure VMs on this machine, beside the host's bash doing the same.
     Bench(BenchArgs),
 }
@@ -72,8 +74,8 @@ pub(crate) struct VmArgs {
     /// Mount a host directory: HOST:GUEST, HOST:GUEST:ro (the default) or HOST:GUEST:rw.
     #[arg(long = "mount", value_name = "HOST:GUEST[:ro|rw]")]
     pub(crate) mounts: Vec<MountArg>,
-    /// Lay an image below the VM's root: host (the host's own programs) or the path of a directory. Of several the first lies on
-    /// top; what the VM changes stays in the VM.
+    /// Lay an image below the VM's root: host (the host's own programs), or the path of a directory, a tar archive or an OCI
+    /// layout. Of several the first lies on top; what the VM changes stays in the VM.
     #[arg(long = "image", value_name = "host|PATH")]
     pub(crate) images: Vec<ImageArg>,
     /// Which commands are found first by name in a VM with images: bundled (the default) or image.
@@ -356,6 +358,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::main(&args),
         Command::Config(args) => serve::config(&args),
         Command::Store(args) => store::main(&args),
+        Command::Image(args) => image::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Exec(args) => remote::main(&Request::Exec(&args)),
         Command::Ls(args) => remote::main(&Request::List(&args)),

@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 pub mod config;
 mod error;
+mod image;
 pub mod network;
 pub mod policy;
 mod prepare;

@@ -14,8 +14,8 @@ pub(crate) fn main(args: &RunArgs) -> Result<Exit, Error> {
     let config = vm::config(&args.vm)?;
     let configured = config.timeout.as_deref().map(parse_duration).transpose();
     let configured = configured.map_err(|reason| Error::Usage(format!("timeout: {reason}")))?;
-    let argv = argv(args)?;
     let builder = vm::builder(&args.vm, &config)?;
+    let argv = argv(args, &builder)?;
     let timeout = args.timeout.or(configured);
     let runtime = vm::runtime()?;
     let exit = runtime.block_on(async {
@@ -40,11 +40,12 @@ pub(crate) fn main(args: &RunArgs) -> Result<Exit, Error> {
     exit
 }
 
-/// The words to run: a script becomes `sh -c SCRIPT`.
-fn argv(args: &RunArgs) -> Result<Vec<String>, Error> {
+/// The words to run: a script becomes `sh -c SCRIPT`, nothing what an image says.
+fn argv(args: &RunArgs, builder: &agentos::Builder) -> Result<Vec<String>, Error> {
     match (&args.script, args.command.is_empty()) {
         (Some(script), _) => Ok(["sh", "-c", script].map(str::to_owned).to_vec()),
         (None, false) => Ok(args.command.clone()),
+        (None, true) if !builder.image_command().is_empty() => Ok(builder.image_command()),
         (None, true) => Err(Error::Usage(
             "run: give a COMMAND or -c SCRIPT (agentos run --help)".to_owned(),
         )),

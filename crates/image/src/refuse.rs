@@ -1,8 +1,6 @@
 //! What a filesystem says to everything that would change it.
 
 /// Expands, inside of an `impl Filesystem`, to every method that changes something: all are `EROFS`.
-#[macro_export]
-#[doc(hidden)]
 macro_rules! refuse_changes {
     () => {
         fn setattr(&self, _: Ino, _: &SetAttr) -> Result<Attr> {
@@ -53,4 +51,11 @@ macro_rules! refuse_changes {
             read_only()
         }
     };
+}
+
+pub(crate) use refuse_changes;
+
+/// The answer to every change.
+pub(crate) fn read_only<T>() -> agentos_kernel::Result<T> {
+    Err(agentos_kernel::Errno::EROFS.into())
 }

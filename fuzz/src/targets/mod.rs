@@ -8,6 +8,7 @@ mod gateway;
 mod glob;
 mod host;
 mod http;
+mod image;
 mod key;
 mod module;
 mod path;
@@ -62,6 +63,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "http",
         run: http::run,
+    },
+    Target {
+        name: "image",
+        run: image::run,
     },
     Target {
         name: "key",

@@ -7,6 +7,7 @@ mod baseline;
 mod burst;
 mod egress;
 mod files;
+mod image;
 mod machine;
 mod memory;
 mod neighbour;
@@ -52,6 +53,10 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["vm_create"],
         run: |scale| Box::pin(vm::create(scale)),
+    },
+    Measurement {
+        names: &["image_create", "image_open", "image_read_1k"],
+        run: |scale| Box::pin(image::images(scale)),
     },
     Measurement {
         names: &["exec_echo"],

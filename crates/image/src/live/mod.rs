@@ -25,6 +25,7 @@ mod open;
 mod tests;
 
 use crate::recent::Recent;
+use crate::refuse::{read_only, refuse_changes};
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::vfs::{
@@ -199,15 +200,11 @@ pub(crate) fn probe(dir: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-}
-
-fn read_only<T>() -> Result<T> {
-    Err(Errno::EROFS.into())
 }
 
 impl Filesystem for LiveFs {
@@ -338,5 +335,5 @@ impl Filesystem for LiveFs {
         now()
     }
 
-    crate::refuse_changes!();
+    refuse_changes!();
 }
