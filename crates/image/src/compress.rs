@@ -242,8 +242,10 @@ mod tests {
 
     #[test]
     fn a_bomb_ends_early() {
-        let mut bounds = Bounds::default();
-        bounds.ratio = 10;
+        let bounds = Bounds {
+            ratio: 10,
+            ..Bounds::default()
+        };
         let packed = gzip(&vec![0; 80 << 20]);
         let (_, mut output) = decompress(&packed[..], &bounds).unwrap();
         let error = Error::from(io::copy(&mut output, &mut io::sink()).unwrap_err());

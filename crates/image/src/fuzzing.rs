@@ -14,9 +14,11 @@ use crate::tree::{Draft, Tree, decode, encode};
 /// # Errors
 /// What is wrong with the archive, or that something of ours is.
 pub fn archive(bytes: &[u8], cache: &Cache, oci: bool) -> Result<()> {
-    let mut bounds = Bounds::default();
-    bounds.bytes = 1 << 20;
-    bounds.entries = 1000;
+    let bounds = Bounds {
+        bytes: 1 << 20,
+        entries: 1000,
+        ..Bounds::default()
+    };
     let flavour = if oci { Flavour::Oci } else { Flavour::Plain };
     let mut unpacker = Unpacker::new(cache, flavour, &bounds)?;
     let (_, unpacked) = decompress(bytes, &bounds)?;

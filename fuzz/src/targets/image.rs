@@ -53,7 +53,7 @@ fn members(input: &mut Input<'_>) -> Vec<u8> {
             break;
         }
         let kind = input.pick(b"0000512347xgLKS\0");
-        let name = name(input);
+        let path = name(input);
         let link = name(input);
         let content = input.data();
         let size = if input.u8() < 250 {
@@ -62,7 +62,7 @@ fn members(input: &mut Input<'_>) -> Vec<u8> {
             input.u64() >> 30
         };
         let mut block = [0_u8; 512];
-        put(&mut block, 0, &name[..name.len().min(100)]);
+        put(&mut block, 0, &path[..path.len().min(100)]);
         put(&mut block, 100, b"0000755\0");
         put(&mut block, 108, b"0000000\0");
         put(&mut block, 116, b"0000000\0");

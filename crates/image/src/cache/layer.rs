@@ -23,9 +23,9 @@ pub(crate) struct Layer {
 pub(crate) struct Files(OwnedFd);
 
 impl Layer {
-    pub(super) fn open(dir: OwnedFd) -> Result<Self> {
+    pub(super) fn open(dir: &OwnedFd) -> Result<Self> {
         let index = fs::openat(
-            &dir,
+            dir,
             "index",
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::empty(),
@@ -34,7 +34,7 @@ impl Layer {
         File::from(index).read_to_end(&mut bytes)?;
         Ok(Self {
             draft: Arc::new(decode(&bytes)?),
-            files: Arc::new(Files(open_dir(&dir, Path::new("files"))?)),
+            files: Arc::new(Files(open_dir(dir, Path::new("files"))?)),
         })
     }
 }

@@ -122,7 +122,7 @@ impl Cache {
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
-        match Layer::open(dir) {
+        match Layer::open(&dir) {
             Ok(layer) => Ok(Some(layer)),
             Err(_) => {
                 self.discard(&name)?;

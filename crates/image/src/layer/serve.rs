@@ -6,7 +6,7 @@
 use crate::cache::Files;
 use crate::recent::Recent;
 use crate::refuse::{read_only, refuse_changes};
-use crate::tree::{Frozen, Inode, Tree};
+use crate::tree::{Entry, Frozen, Inode, Tree};
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::vfs::{
@@ -43,7 +43,7 @@ impl TreeFs {
             .ok_or_else(|| Errno::ESTALE.into())
     }
 
-    fn entries(&self, dir: Ino) -> Result<&[(Box<[u8]>, u32)]> {
+    fn entries(&self, dir: Ino) -> Result<&[Entry]> {
         match &self.inode(dir)?.body {
             Frozen::Directory(entries) => Ok(entries),
             _ => Err(Errno::ENOTDIR.into()),

@@ -93,7 +93,7 @@ impl Top {
             Some(start) => name.starts_with(start.as_bytes()),
             None => name == shown.as_bytes(),
         };
-        self.only.is_none_or(|only| only.iter().any(|shown| fits(shown)))
+        self.only.is_none_or(|only| only.iter().any(fits))
     }
 }
 

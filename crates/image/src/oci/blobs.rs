@@ -89,10 +89,10 @@ impl Blobs {
                 let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let file = fs::openat2(dir, name, flags, Mode::empty(), resolve);
-                let file = File::from(file.map_err(|errno| missing(name, errno.into()))?);
+                let file = File::from(file.map_err(|errno| missing(name, &errno.into()))?);
                 let metadata = file.metadata()?;
                 if !metadata.is_file() {
-                    return Err(missing(name, io::Error::other("it is no file")));
+                    return Err(missing(name, &io::Error::other("it is no file")));
                 }
                 let size = metadata.len();
                 Ok((Piece::new(Place::Own(file), 0, size), size))
@@ -101,7 +101,7 @@ impl Blobs {
                 let (at, size) = members
                     .get(name)
                     .copied()
-                    .ok_or_else(|| missing(name, io::ErrorKind::NotFound.into()))?;
+                    .ok_or_else(|| missing(name, &io::ErrorKind::NotFound.into()))?;
                 Ok((Piece::new(Place::Shared(file), at, size), size))
             }
         }
@@ -117,7 +117,7 @@ fn of_layout(name: &str) -> bool {
     known || name.starts_with("blobs/")
 }
 
-fn missing(name: &str, error: io::Error) -> Error {
+fn missing(name: &str, error: &io::Error) -> Error {
     Error::format("content of the image", format!("{name} cannot be read: {error}"))
 }
 

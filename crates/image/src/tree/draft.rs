@@ -169,7 +169,7 @@ impl Draft {
     /// Lays a layer over this tree, as its layer number `layer`. `Err` is the path of a link to a file that no layer below has.
     pub(crate) fn apply(&mut self, upper: &Self, layer: u32) -> Result<(), Vec<u8>> {
         let mut seen: HashMap<Index, Index> = HashMap::new();
-        let mut borrowed: Vec<(Index, Box<[u8]>, Box<[u8]>)> = Vec::new();
+        let mut borrowed = Vec::new();
         let mut open = vec![(ROOT, ROOT)];
         while let Some((from, to)) = open.pop() {
             let Some(Node {

@@ -18,11 +18,14 @@ pub(crate) struct Inode {
     pub(crate) body: Frozen,
 }
 
+/// A name in a directory, and what has it.
+pub(crate) type Entry = (Box<[u8]>, Index);
+
 /// What an inode is.
 #[derive(Debug)]
 pub(crate) enum Frozen {
     /// Entries by name.
-    Directory(Box<[(Box<[u8]>, Index)]>),
+    Directory(Box<[Entry]>),
     File {
         size: u64,
         content: Content,

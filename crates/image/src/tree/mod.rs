@@ -12,7 +12,7 @@ mod tests;
 
 pub(crate) use codec::{decode, encode};
 pub(crate) use draft::Draft;
-pub(crate) use frozen::{Frozen, Inode, Tree};
+pub(crate) use frozen::{Entry, Frozen, Inode, Tree};
 pub(crate) use path::parts;
 
 /// Number of a node in its draft. The root is 0.
