@@ -298,6 +298,14 @@ pub trait Actor: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// Makes durable what the actor keeps beside its state. Called once nothing of it runs any more, before the store closes.
+    ///
+    /// # Errors
+    /// Of the disk, for example. The actor sleeps all the same; whoever put it to sleep gets the error.
+    fn save<'a>(&'a self, _ctx: ActorContext) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Ends whatever runs, without grace. The store is removed afterwards.
     fn on_destroy<'a>(&'a self, _ctx: ActorContext) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))

@@ -50,6 +50,8 @@ enum Command {
     Ps(remote::TargetArgs),
     /// Send a signal to a process of a server's VM.
     Kill(remote::KillArgs),
+    /// Print what a process of a server's VM wrote.
+    Logs(remote::LogsArgs),
     /// Print what happens in a server's VM.
     Events(remote::EventsArgs),
     /// Make a URL to a port of a server's VM.
@@ -367,6 +369,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rm(args) => remote::main(&Request::Remove(&args)),
         Command::Ps(args) => remote::main(&Request::Processes(&args)),
         Command::Kill(args) => remote::main(&Request::Kill(&args)),
+        Command::Logs(args) => remote::main(&Request::Logs(&args)),
         Command::Events(args) => remote::main(&Request::Events(&args)),
         Command::Preview(args) => remote::main(&Request::Preview(&args)),
         Command::Cron(args) => remote::main(&Request::Cron(&args)),

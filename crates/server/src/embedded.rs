@@ -6,7 +6,7 @@
 
 use crate::actions::{self, Args};
 use crate::errors::from_sdk;
-use crate::machine::{Durable, Emit, Machine};
+use crate::machine::{Bounds, Durable, Emit, LogBounds, Machine};
 use crate::secrets::Secrets;
 use crate::shapes;
 use agentos::{AgentOs, Stream};
@@ -36,7 +36,13 @@ impl Embedded {
         let host = vm.as_host().handle();
         let machine = |vm| {
             let (durable, secrets) = (Durable::default(), Secrets::default());
-            let mut machine = Machine::new(vm, durable, secrets, u64::MAX, emit.clone());
+            // Whoever embeds a VM gets its output as it comes, and shares its host with nobody.
+            let bounds = Bounds {
+                most_outgoing: u64::MAX,
+                log: LogBounds::default(),
+                admission: None,
+            };
+            let mut machine = Machine::new(vm, durable, secrets, bounds, emit.clone());
             machine.buffer = buffer;
             Arc::new(machine)
         };

@@ -8,6 +8,7 @@ mod config;
 mod definition;
 mod embedded;
 mod errors;
+mod executions;
 mod hooks;
 mod limits;
 mod logs;

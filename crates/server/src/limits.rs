@@ -67,6 +67,12 @@ limits! {
     hibernation_queue_messages = "hibernationQueueMessages", 65_535, 1, MAX_COUNT, "Messages that wait for one VM to wake.";
     wake_timeout_ms = "wakeTimeoutMs", 90_000, 1, MAX_COUNT, "How long work waits for a VM to wake, in ms.";
     boot_timeout_ms = "bootTimeoutMs", 30_000, 1, MAX_COUNT, "How long a boot may take, in ms.";
+    max_concurrent_executions = "maxConcurrentExecutions", 0, 0, MAX_COUNT,
+        "Commands that clients and cron jobs run to their end (`exec`, `execArgv`) at one time; further ones wait, in turns of the VMs. 0 is four for each CPU of the host.";
+    execution_queue_deadline_ms = "executionQueueDeadlineMs", 60_000, 1, MAX_COUNT, "How long such a command may wait, in ms.";
+    guest_log_head_bytes = "guestLogHeadBytes", 16 << 10, 0, MAX_BYTES,
+        "Bytes that are kept of the beginning of each stream of a process that `spawn` started.";
+    guest_log_tail_bytes = "guestLogTailBytes", 48 << 10, 0, MAX_BYTES, "Bytes that are kept of the end of such a stream.";
     max_vms = "maxVms", 0, 0, MAX_COUNT, "VMs that exist; 0 is any number.";
     max_awake_vms = "maxAwakeVms", 0, 0, MAX_COUNT, "VMs that are awake; 0 is any number.";
     max_auth_failures_per_minute = "maxAuthFailuresPerMinute", 60, 1, MAX_COUNT, "Refused authentications of one address.";
@@ -159,14 +165,10 @@ mod tests {
         let (found, after) = after.split_once("\n\n").unwrap();
         let row = |field: &ServerLimit| {
             let default = match (field.name, field.default) {
-                (name, bytes)
-                    if name.contains("ueueBytes") || name.contains("MessageSize") || name.ends_with("StateBytes") =>
-                {
-                    match bytes >> 20 {
-                        0 => format!("{} KiB", bytes >> 10),
-                        mib => format!("{mib} MiB"),
-                    }
-                }
+                (name, bytes) if name.ends_with("Bytes") || name.contains("MessageSize") => match bytes >> 20 {
+                    0 => format!("{} KiB", bytes >> 10),
+                    mib => format!("{mib} MiB"),
+                },
                 (_, number) => number.to_string(),
             };
             format!("| `{}` | {default} | {} |", field.name, field.meaning)

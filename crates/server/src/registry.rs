@@ -2,6 +2,7 @@
 
 use crate::config::InvalidConfig;
 use crate::definition::VmDefinition;
+use crate::executions::Executions;
 use crate::limits::ServerLimits;
 use crate::running::Running;
 use crate::shared::Shared;
@@ -34,6 +35,7 @@ pub struct Registry {
     options: Options,
     preview: PreviewOptions,
     definitions: Vec<Arc<Shared>>,
+    executions: Arc<Executions>,
 }
 
 #[derive(Debug, Default)]
@@ -160,6 +162,7 @@ impl Registry {
             options,
             preview,
             definitions,
+            executions,
         } = self;
         let address = listener.local_addr().map_err(|source| ServerError::Address {
             address: "the given socket".to_owned(),
@@ -180,7 +183,8 @@ impl Registry {
         let proxy = preview.proxy(&actors, options.token.clone(), host.as_deref())?;
         let traffic = Arc::new(Traffic::default());
         let inspector = options.token.clone().unwrap_or_else(random_token);
-        let operations = Operations::new(actors.clone(), proxy.clone(), Arc::clone(&traffic), inspector.clone());
+        let operations = Operations::new(actors.clone(), proxy.clone(), Arc::clone(&traffic), inspector.clone())
+            .executions(move || executions.count());
         let mut gateway = Gateway::builder(actors.clone())
             .extension(Arc::new(proxy))
             .extension(Arc::new(operations))
@@ -293,9 +297,12 @@ impl RegistryBuilder {
             options,
         } = self;
         let preview = preview_options(&vms)?;
+        let limits = &options.limits;
+        let executions = Executions::new(limits.max_concurrent_executions, limits.execution_queue_deadline_ms);
         let mut definitions = Vec::new();
         for (name, definition) in vms {
-            let shared = Arc::new(Shared::new(definition.plan, options.limits.clone()));
+            let shared = Shared::new(definition.plan, limits.clone(), Arc::clone(&executions));
+            let shared = Arc::new(shared);
             definitions.push(Arc::clone(&shared));
             actors = actors.define(name, VmActors(shared));
         }
@@ -308,6 +315,7 @@ impl RegistryBuilder {
             options,
             preview,
             definitions,
+            executions,
         })
     }
 }

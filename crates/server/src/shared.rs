@@ -2,8 +2,9 @@
 
 use crate::definition::{OptionsSource, Plan};
 use crate::errors::from_sdk;
+use crate::executions::{Admission, Executions};
 use crate::limits::ServerLimits;
-use crate::machine::Machine;
+use crate::machine::{Bounds, LogBounds, Machine};
 use crate::options::{OptionsRequest, VmOptions};
 use crate::shapes;
 use crate::vm_limits::{self, Stocks};
@@ -20,6 +21,8 @@ use std::sync::{Arc, OnceLock, Weak};
 pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) limits: ServerLimits,
+    /// Those of the whole server.
+    pub(crate) executions: Arc<Executions>,
     /// The VMs that are booted now.
     machines: Mutex<HashMap<ActorId, Weak<Machine>>>,
     /// Scheme and host under which previews have origins of their own, once the server listens.
@@ -38,10 +41,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: Arc<Plan>, limits: ServerLimits) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, limits: ServerLimits, executions: Arc<Executions>) -> Self {
         Self {
             plan,
             limits,
+            executions,
             machines: Mutex::default(),
             preview_origin: OnceLock::new(),
             stocks: Stocks::default(),
@@ -58,6 +62,19 @@ impl Shared {
     pub(crate) fn preview_url(&self, token: &str) -> Option<String> {
         let (scheme, host) = self.preview_origin.get()?;
         Some(format!("{scheme}://{token}.{host}/"))
+    }
+
+    /// What the server holds a VM to.
+    pub(crate) fn bounds(&self, ctx: &ActorContext) -> Bounds {
+        let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+        Bounds {
+            most_outgoing: self.limits.max_outgoing_message_size,
+            log: LogBounds {
+                head: bytes(self.limits.guest_log_head_bytes),
+                tail: bytes(self.limits.guest_log_tail_bytes),
+            },
+            admission: Some(Admission::new(&self.executions, ctx)),
+        }
     }
 
     /// The booted VM of an actor, if it is booted.

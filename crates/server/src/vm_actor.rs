@@ -77,8 +77,7 @@ impl VmActors {
             let ctx = ctx.clone();
             Emit::new(move |event| ctx.emit(event))
         };
-        let most_outgoing = self.0.limits.max_outgoing_message_size;
-        let machine = Arc::new(Machine::new(vm, durable, secrets, most_outgoing, emit));
+        let machine = Arc::new(Machine::new(vm, durable, secrets, self.0.bounds(&ctx), emit));
         self.0.booted(ctx.actor_id(), &machine);
         trail.life("security.vm.booted");
         ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);
@@ -266,12 +265,13 @@ impl Actor for VmActor {
         Box::pin(async move {
             let budget = self.shared.plan.actor.shutdown_budget;
             self.machine.stop(budget - budget / RESERVE).await;
-            if let Err(error) = self.machine.durable.settled().await {
-                tracing::error!(actor = %ctx.actor_id(), %error, "the files of a VM that sleeps could not be stored");
-            }
             self.shared.ended(ctx.actor_id());
             self.trail.life("security.vm.slept");
         })
+    }
+
+    fn save<'a>(&'a self, _ctx: ActorContext) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { Ok(self.machine.durable.settled().await?) })
     }
 
     fn on_destroy<'a>(&'a self, ctx: ActorContext) -> BoxFuture<'a, ()> {

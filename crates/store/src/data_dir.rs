@@ -395,6 +395,33 @@ mod tests {
     }
 
     #[test]
+    fn a_reservation_that_was_being_given_up_is_gone_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        for removed in [false, true] {
+            let data = open(directory.path()).unwrap();
+            let new = NewActor {
+                actor_id: "one".into(),
+                name: "vm".into(),
+                key: "k".into(),
+                ..NewActor::default()
+            };
+            data.index().create(new).wait().unwrap();
+            data.open_vm("one").unwrap().close().unwrap();
+            assert_eq!(data.index().give_up("one", 5).wait(), Ok(true));
+            if removed {
+                data.remove_vm("one").unwrap();
+            }
+            drop(data);
+            let data = open(directory.path()).unwrap();
+            assert!(!data.vm_dir("one").unwrap().exists());
+            assert_eq!(
+                (data.index().count(), data.index().destroyed().unwrap()),
+                (Ok(0), vec![])
+            );
+        }
+    }
+
+    #[test]
     fn an_interrupted_destroy_is_completed_at_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
         let data = open(directory.path()).unwrap();

@@ -378,12 +378,29 @@ impl HostIndex {
         })
     }
 
-    /// Forgets reservations made before `before` that nobody was ever accepted for; resolves to how many.
-    pub fn sweep_reservations(&self, before: i64) -> Ticket<usize> {
+    /// Reservations made before `before` that nobody was ever accepted for, oldest id first, after `after` and at most `limit`.
+    /// One may have storage all the same: it is made before the acceptance is noted here.
+    pub fn stale_reservations(&self, before: i64, after: &str, limit: usize) -> Result<Vec<String>> {
+        self.database.read(|connection| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = connection.prepare_cached(
+                "SELECT actor_id FROM agent_os_actors
+                 WHERE actor_id > ?1 AND accepted_at IS NULL AND destroyed_at IS NULL AND created_at < ?2
+                 ORDER BY actor_id LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![after, before, limit], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Marks a reservation as destroyed, unless somebody was accepted for it; true if it is now marked. As after
+    /// [`mark_destroyed`](Self::mark_destroyed), storage goes next and the entry last.
+    pub fn give_up(&self, actor_id: &str, now: i64) -> Ticket<bool> {
+        let actor_id = actor_id.to_owned();
         self.database.submission().essential().submit(move |transaction| {
-            let sql = "DELETE FROM agent_os_actors
-                       WHERE accepted_at IS NULL AND destroyed_at IS NULL AND created_at < ?1";
-            Ok(transaction.prepare_cached(sql)?.execute([before])?)
+            let sql = "UPDATE agent_os_actors SET destroyed_at = ?2, due_at = NULL, input = NULL
+                       WHERE actor_id = ?1 AND accepted_at IS NULL AND destroyed_at IS NULL";
+            Ok(transaction.prepare_cached(sql)?.execute(params![actor_id, now])? > 0)
         })
     }
 
@@ -507,6 +524,32 @@ mod tests {
         assert_eq!(index.accept("a", 8).wait(), Ok(None));
         assert_eq!(index.get("a").unwrap().unwrap().accepted_at, Some(7));
         assert_eq!(index.accept("missing", 8).wait(), Ok(None));
+    }
+
+    #[test]
+    fn only_reservations_that_nobody_used_are_given_up() {
+        let index = HostIndex::in_memory().unwrap();
+        for (id, created_at) in [("a", 1), ("b", 1), ("c", 1), ("d", 5)] {
+            let new = NewActor {
+                created_at,
+                ..new(id, "vm", id)
+            };
+            index.create(new).wait().unwrap();
+        }
+        index.accept("b", 2).wait().unwrap();
+        assert_eq!(index.stale_reservations(5, "", 9).unwrap(), ["a", "c"]);
+        assert_eq!(index.stale_reservations(5, "", 1).unwrap(), ["a"]);
+        assert_eq!(index.stale_reservations(5, "a", 9).unwrap(), ["c"]);
+        assert_eq!(index.give_up("b", 6).wait(), Ok(false));
+        assert_eq!(index.give_up("missing", 6).wait(), Ok(false));
+        assert_eq!(index.give_up("a", 6).wait(), Ok(true));
+        assert_eq!(index.give_up("a", 7).wait(), Ok(false));
+        assert_eq!(
+            (index.get("a"), index.destroyed().unwrap()),
+            (Ok(None), vec!["a".to_owned()])
+        );
+        // The key is free at once.
+        index.create(new("e", "vm", "a")).wait().unwrap();
     }
 
     #[test]

@@ -288,10 +288,13 @@ impl ActorContext {
 
     /// Puts the actor to sleep and waits until it is. For actions answered from storage; one of the awake actor would wait
     /// for its own end and is cut off.
-    pub async fn sleep(&self) {
+    ///
+    /// # Errors
+    /// `agentos/ENOSPC`, `agentos/EIO` and other failures of the storage: the actor sleeps, and what it had not stored is lost.
+    pub async fn sleep(&self) -> Result<(), ActorError> {
         // The end of the generation would wait for this action, which waits for it.
         self.give_back();
-        self.inner.cell.sleep(|| Cause::Asked).await;
+        self.inner.cell.sleep(|| Cause::Asked).await
     }
 
     /// Destroys the actor with all its data. Returns once that is certain; the rest goes on by itself.

@@ -173,7 +173,8 @@ impl Cell {
         abort.cancel();
         self.shared.metrics.boot_failed();
         self.tell_boot_failed(busy, abort, &error).await;
-        self.store.close_generation(self).await;
+        // The boot's own error is the one to tell.
+        let _ = self.store.close_generation(self).await;
         let now = self.shared.clock.now_ms();
         let failed = {
             let mut life = self.life.lock();

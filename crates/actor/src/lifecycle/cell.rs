@@ -32,7 +32,8 @@ pub(crate) struct Cell {
     pub(crate) store: StoreSlot,
     /// Whether a connection was ever accepted.
     accepted: AtomicBool,
-    accepting: tokio::sync::Mutex<()>,
+    /// Held while the actor is accepted, or given up as a reservation.
+    pub(super) accepting: tokio::sync::Mutex<()>,
     pub(super) slept_at_ms: Mutex<Option<i64>>,
     pub(super) life: Mutex<Life>,
     /// Changes with every change of the phase.
@@ -62,6 +63,8 @@ pub(super) struct Life {
     pub(super) boot_abandoned: bool,
     /// The last boot that failed, and why.
     pub(super) failed: Option<(Epoch, ActorError)>,
+    /// The last generation that could not store what it had, and why.
+    pub(super) unsaved: Option<(Epoch, ActorError)>,
 }
 
 /// What belongs to a boot before there is an instance.
@@ -113,6 +116,7 @@ impl Cell {
                 boot_abandoned: false,
                 stop_abandoned: false,
                 failed: None,
+                unsaved: None,
             }),
             changed: watch::Sender::new(()),
             wanted: Notify::new(),
@@ -218,7 +222,8 @@ impl Cell {
         }
         // Work that waits for the next wake is told that there is none.
         self.changed.send_replace(());
-        self.sleep(|| Cause::Drain).await;
+        // What could not be stored is in the log; there is nobody else to tell.
+        let _ = self.sleep(|| Cause::Drain).await;
         self.connections.close_all(&reason, &self.shared).await;
         self.store.close_now(self).await;
     }

@@ -49,6 +49,36 @@ impl Cell {
         Ok(())
     }
 
+    /// Gives up an actor that nobody was ever accepted for, with the storage that a failed acceptance may have left. One that
+    /// somebody is about to use stays.
+    ///
+    /// The mark is made while nobody can be accepted, and whoever comes later finds the entry gone; from there on it is a
+    /// destruction like any other, which the next start completes if this process ends in between.
+    ///
+    /// # Errors
+    /// Those of [`destroy`](Self::destroy).
+    pub(crate) async fn give_up(self: &Arc<Self>) -> Result<(), Failure> {
+        let marked = {
+            let Ok(_turn) = self.accepting.try_lock() else {
+                return Ok(());
+            };
+            if self.is_accepted() || !self.connections.is_empty() {
+                return Ok(());
+            }
+            let index = self.shared.storage()?;
+            index
+                .index()
+                .give_up(self.identity.id.as_str(), self.shared.clock.now_ms())
+                .await?
+        };
+        if !marked {
+            return Ok(());
+        }
+        self.shared.cells.free_key(&self.identity);
+        self.shared.reservations.accepted(&self.identity.id);
+        self.destroy().await
+    }
+
     /// Ends an instance without grace.
     pub(super) async fn discard(&self, awake: &Awake) {
         awake.context.abort_signal().cancel();

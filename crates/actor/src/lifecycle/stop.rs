@@ -1,11 +1,15 @@
 //! Putting an actor to sleep, in the order that the specification gives: new work waits, the shutdown is announced,
-//! listeners may read for a moment, the instance ends what runs, what is left is cut off, the store closes.
+//! listeners may read for a moment, the instance ends what runs, what is left is cut off, what there is is stored, the store
+//! closes. An actor whose storage fails sleeps like any other, with what is on its disk; whoever put it to sleep is told.
 
 use std::sync::Arc;
 
+use agentos_value::ActorError;
+
 use super::cell::{Awake, Cell, CellRef};
-use super::machine::Phase;
-use crate::hooks::notify;
+use super::machine::{Epoch, Phase};
+use crate::clock::timeout;
+use crate::hooks::{catch, notify};
 use crate::{Failure, ShutdownReason};
 
 /// Why an actor is stopped.
@@ -24,9 +28,19 @@ pub(crate) enum Cause {
 impl Cell {
     /// Puts the actor to sleep and waits until it is. An actor that is not awake stays as it is; one that boots is stopped
     /// when it has. Only the generation that this finds is stopped: what wakes the actor meanwhile keeps it awake.
-    pub(crate) async fn sleep(self: &Arc<Self>, cause: fn() -> Cause) {
+    ///
+    /// # Errors
+    /// Why that generation could not store what it had.
+    pub(crate) async fn sleep(self: &Arc<Self>, cause: fn() -> Cause) -> Result<(), ActorError> {
         let mut changes = self.changed.subscribe();
-        let generation = self.life.lock().machine.epoch();
+        let generation = {
+            let life = self.life.lock();
+            // Whoever comes after the end of a generation has no part in it.
+            if matches!(life.machine.phase(), Phase::Asleep | Phase::Failed) {
+                return Ok(());
+            }
+            life.machine.epoch()
+        };
         loop {
             changes.borrow_and_update();
             let (phase, current) = {
@@ -34,15 +48,22 @@ impl Cell {
                 (life.machine.phase(), life.machine.epoch())
             };
             match phase {
-                _ if current != generation => return,
+                _ if current != generation => return self.saved(generation),
                 Phase::Ready => self.stop(cause()),
                 Phase::Booting | Phase::Stopping => {
                     // The sender lives in the cell, which is borrowed here.
                     let _ = changes.changed().await;
                 }
-                Phase::Asleep | Phase::Failed | Phase::Destroying | Phase::Gone => return,
+                Phase::Asleep | Phase::Failed | Phase::Destroying | Phase::Gone => return self.saved(generation),
             }
         }
+    }
+
+    /// Whether a generation stored what it had.
+    fn saved(&self, generation: Epoch) -> Result<(), ActorError> {
+        let life = self.life.lock();
+        let unsaved = life.unsaved.as_ref().filter(|(epoch, _)| *epoch == generation);
+        unsaved.map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     /// Begins to stop the actor, if it runs.
@@ -85,18 +106,17 @@ impl Cell {
         }
         self.cut_off(&awake).await;
         let overdue = reason == ShutdownReason::Sleep && self.is_overdue(&awake);
+        let mut stored = Ok(());
         if !self.destroying.is_cancelled() {
-            if let Err(failure) = awake.context.settle().await {
-                tracing::error!(target: "agentos::actor", actor = %self.identity.id, error = %failure, "state was not saved");
-            }
-            drop(awake.lease.lock().take());
-            self.store.close_generation(self).await;
+            stored = self.store_all(&awake, reason).await;
             self.note_use();
         }
+        let epoch = awake.epoch;
         // The instance is gone before anybody can start the next one.
         self.let_go(awake);
         let slept = {
             let mut life = self.life.lock();
+            life.unsaved = stored.err().map(|error| (epoch, error));
             life.machine.stopped();
             life.machine.phase() == Phase::Asleep
         };
@@ -110,6 +130,36 @@ impl Cell {
             // Destroyed meanwhile; the destroyer waits for this.
             self.life.lock().stop_abandoned = true;
             self.changed.send_replace(());
+        }
+    }
+
+    /// Stores what there is and closes the store. Every step is taken whatever became of those before; the first error counts.
+    async fn store_all(self: &Arc<Self>, awake: &Awake, reason: ShutdownReason) -> Result<(), ActorError> {
+        let saved = match reason {
+            ShutdownReason::Sleep => self.save(awake).await,
+            // One that crashed is not asked; what it gave to its store gets to disk below.
+            _ => Ok(()),
+        };
+        let settled = awake.context.settle().await;
+        drop(awake.lease.lock().take());
+        let closed = self.store.close_generation(self).await;
+        let stored = saved.and(settled).and(closed);
+        stored.map_err(|failure| {
+            tracing::error!(target: "agentos::actor", actor = %self.identity.id, error = %failure, "not everything was stored");
+            failure.publish("sleep")
+        })
+    }
+
+    /// Lets the instance make durable what it keeps.
+    async fn save(&self, awake: &Awake) -> Result<(), Failure> {
+        let deadline = self.registered.options.shutdown_budget + self.shared.limits.hook_timeout;
+        let save = catch(async { awake.instance.save(awake.context.clone()).await });
+        tokio::select! {
+            saved = timeout(&*self.shared.clock, deadline, save) => match saved {
+                Ok(saved) => saved.map_err(Failure::internal)?,
+                Err(_) => Err(Failure::internal("storing took too long")),
+            },
+            () = self.destroying.cancelled() => Ok(()),
         }
     }
 
@@ -181,7 +231,7 @@ impl Cell {
     pub(super) async fn cut_off(&self, awake: &Awake) {
         awake.cut_off.cancel();
         let patience = self.shared.limits.hook_timeout;
-        if crate::clock::timeout(&*self.shared.clock, patience, awake.busy.drained())
+        if timeout(&*self.shared.clock, patience, awake.busy.drained())
             .await
             .is_err()
         {

@@ -43,7 +43,8 @@ impl AwakeSlots {
             let Some(idle) = longest_idle(shared, who) else {
                 return Err(too_many_awake(max));
             };
-            idle.sleep(|| Cause::Asked).await;
+            // What it could not store is in the log; the caller has no part in it.
+            let _ = idle.sleep(|| Cause::Asked).await;
         }
     }
 }

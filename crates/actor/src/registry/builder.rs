@@ -131,6 +131,7 @@ impl RegistryBuilder {
         });
         crate::preview::sweep_regularly(&shared);
         super::alarm::start(&shared);
+        super::memory::start(&shared);
         Ok(Registry::new(shared))
     }
 }

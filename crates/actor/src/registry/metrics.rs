@@ -81,6 +81,8 @@ pub struct MetricsSnapshot {
     pub boot_time: Histogram,
     /// How long actions took.
     pub action_time: Histogram,
+    /// Stores that were closed and whose memory has not been given back to the host yet.
+    pub memory_kept: u64,
     /// How often each limit was exceeded, by the path under which it is configured; see
     /// [`ActorContext::limit_exceeded`](crate::ActorContext::limit_exceeded).
     pub limits_exceeded: Vec<(&'static str, u64)>,
@@ -149,6 +151,7 @@ impl Metrics {
             events_lost: self.events_lost.load(Relaxed),
             boot_time: self.boot_time.snapshot(),
             action_time: self.action_time.snapshot(),
+            memory_kept: 0,
             limits_exceeded: self
                 .limits
                 .lock()

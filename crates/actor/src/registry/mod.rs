@@ -7,6 +7,7 @@ mod cells;
 mod feed;
 mod index;
 mod info;
+mod memory;
 mod metrics;
 mod reservations;
 mod shared;
@@ -201,10 +202,10 @@ impl Registry {
     /// Puts an actor to sleep now and waits until it is. An actor that is not awake stays as it is.
     ///
     /// # Errors
-    /// `actor/not_found`.
+    /// `actor/not_found`; `agentos/ENOSPC`, `agentos/EIO` and other failures of the storage: the actor sleeps, and what it had
+    /// not stored is lost.
     pub async fn sleep(&self, id: &ActorId) -> Result<(), ActorError> {
-        self.shared().cell(id)?.sleep(|| crate::lifecycle::Cause::Asked).await;
-        Ok(())
+        self.shared().cell(id)?.sleep(|| crate::lifecycle::Cause::Asked).await
     }
 
     /// Wakes an actor without waiting for it.

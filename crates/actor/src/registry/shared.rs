@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::cells::Cells;
 use super::index::{self, Identity, Known};
+use super::memory::Memory;
 use super::metrics::Metrics;
 use super::reservations::Reservations;
 use super::{ActorFilter, ActorInfo, ActorStatus, AwakeSlots, CreateOptions, DefinitionInfo, Feed, MetricsSnapshot};
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) cells: Cells,
     pub(crate) streams: Streams,
     pub(crate) folds: Folds,
+    pub(crate) memory: Arc<Memory>,
     /// Notified when an actor is due earlier than was known.
     pub(crate) alarm: Arc<tokio::sync::Notify>,
     /// Gone once the registry has drained.
@@ -104,6 +106,7 @@ impl Shared {
             cells: Cells::default(),
             streams: Streams::default(),
             folds: Folds::default(),
+            memory: Arc::default(),
             alarm: Arc::default(),
             storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),
@@ -293,8 +296,11 @@ impl Shared {
             .storage()
             .and_then(|storage| Ok(storage.index().count()?))
             .unwrap_or(0);
-        self.metrics
-            .snapshot(actors, self.awake.count(), self.cells.len(), open)
+        let mut snapshot = self
+            .metrics
+            .snapshot(actors, self.awake.count(), self.cells.len(), open);
+        snapshot.memory_kept = self.memory.kept();
+        snapshot
     }
 
     /// See [`super::Registry::drain`].

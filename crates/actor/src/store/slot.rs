@@ -108,9 +108,12 @@ impl StoreSlot {
     }
 
     /// Closes the store at the end of a generation, which has given back its lease.
-    pub(crate) async fn close_generation(&self, cell: &Cell) {
+    ///
+    /// # Errors
+    /// What waited could not be committed. The store is closed all the same.
+    pub(crate) async fn close_generation(&self, cell: &Cell) -> Result<(), Failure> {
         let mut slot = self.store.lock().await;
-        let Some(store) = slot.clone() else { return };
+        let Some(store) = slot.clone() else { return Ok(()) };
         let returned = async {
             loop {
                 let returned = self.returned.notified();
@@ -127,15 +130,17 @@ impl StoreSlot {
             tracing::warn!(target: "agentos::actor", actor = %cell.identity.id, "closing a store that is in use");
         }
         *slot = None;
-        close(cell, store).await;
+        let closed = close(cell, store).await;
         self.use_.lock().open = false;
+        closed
     }
 
     /// Closes the store and removes the files.
     pub(crate) async fn remove(&self, cell: &Cell) -> Result<(), Failure> {
         let mut slot = self.store.lock().await;
         if let Some(store) = slot.take() {
-            close(cell, store).await;
+            // What does not get into files that are removed is no loss.
+            let _ = close(cell, store).await;
         }
         {
             let mut use_ = self.use_.lock();
@@ -179,7 +184,8 @@ impl StoreSlot {
             }
         }
         if let Some(store) = slot.take() {
-            close(cell, store).await;
+            // Everybody who used it waited for what it wrote.
+            let _ = close(cell, store).await;
         }
         self.use_.lock().open = false;
     }
@@ -198,12 +204,15 @@ impl StoreSlot {
     }
 }
 
-async fn close(cell: &Cell, store: Arc<ActorStore>) {
+async fn close(cell: &Cell, store: Arc<ActorStore>) -> Result<(), Failure> {
     let id = &cell.identity.id;
     let closed = blocking(move || store.close()).await;
-    if let Err(error) = closed.and_then(|closed| closed.map_err(Failure::internal)) {
+    let closed = closed.and_then(|closed| Ok(closed?));
+    cell.shared.memory.closed();
+    if let Err(error) = &closed {
         tracing::error!(target: "agentos::actor", actor = %id, %error, "a store did not close in order");
     }
+    closed
 }
 
 /// Runs what blocks on the disk where it may.

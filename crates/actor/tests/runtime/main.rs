@@ -19,5 +19,6 @@ mod limits;
 mod model;
 mod previews;
 mod ready;
+mod reservations;
 mod scale;
 mod support;

@@ -179,7 +179,7 @@ impl ActorDefinition for Probe {
             match call.name.as_str() {
                 "state" => Ok(ctx.state()),
                 "sleep" => {
-                    ctx.sleep().await;
+                    ctx.sleep().await?;
                     Ok(Value::Null)
                 }
                 "preview" => {

@@ -134,3 +134,58 @@ async fn t3_a_guest_is_told_what_its_disk_says_in_the_end() {
     // The number of EIO.
     assert_eq!(vm.exec_argv([program]).cwd("/").await.unwrap().exit_code, 29);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t3_writers_that_wait_for_room_hold_up_nobody() {
+    let disk: Arc<SlowDisk> = Arc::default();
+    disk.fill();
+    let (mut vms, mut waiting) = (Vec::new(), Vec::new());
+    for _ in 0..VMS {
+        let vm = vm(&disk).await;
+        for number in 0..GUESTS {
+            // `dd` writes, and `cp` has the kernel copy.
+            let script = match number % 2 {
+                0 => format!("dd if=/dev/zero count=1 of=/data/{number} 2>/dev/null"),
+                _ => format!("head -c 512 /dev/zero > /tmp/{number} && cp /tmp/{number} /data/{number}"),
+            };
+            waiting.push(
+                vm.spawn("sh", ["-c".to_owned(), script])
+                    .no_input()
+                    .start()
+                    .await
+                    .unwrap(),
+            );
+        }
+        vms.push(vm);
+    }
+    until(|| disk.waiting() == VMS * GUESTS).await;
+    for vm in &vms {
+        alive(vm).await;
+        // Nothing was written, and reading waits for nothing.
+        assert_eq!(soon(vm.read_file("/data/0").into_future()).await.unwrap(), "");
+    }
+    disk.ends(Ok(()));
+    for mut process in waiting {
+        assert_eq!(soon(process.wait()).await.unwrap(), 0);
+    }
+    assert_eq!(disk.waiting(), 0);
+    for vm in &vms {
+        for number in 0..GUESTS {
+            assert_eq!(vm.stat(&format!("/data/{number}")).await.unwrap().size, 512, "{number}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t3_a_writer_that_waits_for_room_is_told_what_its_disk_says() {
+    let disk: Arc<SlowDisk> = Arc::default();
+    disk.fill();
+    let vm = vm(&disk).await;
+    let script = "echo x > /data/file || echo failed > /tmp/status";
+    let mut writer = vm.spawn("sh", ["-c", script]).no_input().start().await.unwrap();
+    until(|| disk.waiting() == 1).await;
+    disk.ends(Err(Errno::ENOSPC));
+    assert_eq!(soon(writer.wait()).await.unwrap(), 0);
+    assert_eq!(vm.read_file("/tmp/status").await.unwrap(), "failed\n");
+    assert_eq!(vm.read_file("/data/file").await.unwrap(), "");
+}

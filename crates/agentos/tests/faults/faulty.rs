@@ -47,6 +47,8 @@ pub(crate) struct SlowDisk {
 #[derive(Default)]
 struct SlowState {
     outcome: Option<Result<(), Errno>>,
+    /// Writers have to wait, too.
+    full: bool,
     /// Who waits, by the order of arrival.
     waiting: BTreeMap<u64, Option<Waker>>,
     arrived: u64,
@@ -56,6 +58,17 @@ impl SlowDisk {
     /// How many wait for it.
     pub(crate) fn waiting(&self) -> usize {
         self.state.lock().unwrap().waiting.len()
+    }
+
+    /// Has writers wait until it ends.
+    pub(crate) fn fill(&self) {
+        self.state.lock().unwrap().full = true;
+    }
+
+    /// Whether writers have to wait.
+    fn is_full(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.full && !matches!(state.outcome, Some(Ok(())))
     }
 
     /// Lets everybody go on, and whoever comes later.
@@ -215,6 +228,11 @@ impl Filesystem for FaultyFs {
     fn begin_sync(&self) -> Result<Option<Settling>> {
         self.sync()?;
         self.begin()
+    }
+
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        let full = self.disk.as_ref().filter(|disk| disk.is_full());
+        Ok(full.map(SlowDisk::settling))
     }
 
     agentos_kernel::pass_filesystem_calls!(counted);

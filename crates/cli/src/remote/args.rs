@@ -115,6 +115,19 @@ pub(crate) struct KillArgs {
     pub(crate) pid: u32,
 }
 
+/// Options of `agentos logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Go on until the process ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Process, one that was started by `spawn`.
+    #[arg(value_name = "PID")]
+    pub(crate) pid: u32,
+}
+
 /// Options of `agentos events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {

@@ -1,5 +1,5 @@
-//! Commands that talk to a server's VM: `exec`, `ls`, `cat`, `cp`, `rm`, `ps`, `kill`, `events`, `preview`, `cron`, `status`,
-//! `sleep`, `destroy`.
+//! Commands that talk to a server's VM: `exec`, `ls`, `cat`, `cp`, `rm`, `ps`, `kill`, `logs`, `events`, `preview`, `cron`,
+//! `status`, `sleep`, `destroy`.
 //!
 //! Each is one or a few actions of the protocol, so that they work against any agentOS server that can be reached. The VM
 //! is named by `--vm` and `--key`; `AGENTOS_ENDPOINT` and `AGENTOS_TOKEN` stand in for the options of these names.
@@ -10,13 +10,15 @@ mod cron;
 mod events;
 mod files;
 mod life;
+mod logs;
 mod preview;
 mod processes;
 
 use crate::error::{Error, Exit};
 use agentos_client::{Client, Vm};
 pub(crate) use args::{
-    CatArgs, CopyArgs, CronArgs, EventsArgs, ExecArgs, KillArgs, ListArgs, PreviewArgs, RemoveArgs, TargetArgs,
+    CatArgs, CopyArgs, CronArgs, EventsArgs, ExecArgs, KillArgs, ListArgs, LogsArgs, PreviewArgs, RemoveArgs,
+    TargetArgs,
 };
 
 /// Where a server listens unless told otherwise.
@@ -32,6 +34,7 @@ pub(crate) enum Request<'a> {
     Remove(&'a RemoveArgs),
     Processes(&'a TargetArgs),
     Kill(&'a KillArgs),
+    Logs(&'a LogsArgs),
     Events(&'a EventsArgs),
     Preview(&'a PreviewArgs),
     Cron(&'a CronArgs),
@@ -51,6 +54,7 @@ pub(crate) fn main(request: &Request<'_>) -> Result<Exit, Error> {
             Request::Remove(args) => files::remove(args).await,
             Request::Processes(args) => processes::list(args).await,
             Request::Kill(args) => processes::kill(args).await,
+            Request::Logs(args) => logs::print(args).await,
             Request::Events(args) => events::follow(args).await,
             Request::Preview(args) => preview::create(args).await,
             Request::Cron(args) => cron::main(args).await,

@@ -59,7 +59,7 @@ impl ActorDefinition for Counter {
 
     fn stored_action<'a>(&'a self, ctx: ActorContext, _call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
-            ctx.sleep().await;
+            ctx.sleep().await?;
             Ok(Value::Undefined)
         })
     }

@@ -10,7 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Writes the metrics.
 pub(super) struct Metrics {
@@ -22,7 +22,11 @@ struct Source {
     registry: Registry,
     previews: PreviewProxy,
     traffic: Arc<Traffic>,
+    executions: OnceLock<Count>,
 }
+
+/// Says how many run and how many wait.
+type Count = Box<dyn Fn() -> (u64, u64) + Send + Sync>;
 
 impl Metrics {
     pub(super) fn new(registry: Registry, previews: PreviewProxy, traffic: Arc<Traffic>) -> Self {
@@ -30,10 +34,16 @@ impl Metrics {
             registry,
             previews,
             traffic,
+            executions: OnceLock::new(),
         });
         let mut encoder = prometheus_client::registry::Registry::with_prefix("agentos");
         encoder.register_collector(Box::new(source.clone()));
         Self { encoder, source }
+    }
+
+    /// Who knows what is executed; the first call counts.
+    pub(super) fn executions(&self, count: impl Fn() -> (u64, u64) + Send + Sync + 'static) {
+        let _ = self.source.executions.set(Box::new(count));
     }
 
     pub(super) fn encode(&self) -> Option<String> {
@@ -61,6 +71,12 @@ impl Collector for Source {
         let limits = &now.limits_exceeded;
         let help = "Operations of guests and clients that a limit refused, and processes that it ended";
         counters(&mut encoder, "limit_exceeded", help, "limit", limits)?;
+        if let Some(count) = self.executions.get() {
+            let (running, waiting) = count();
+            let states = [("running", running), ("waiting", waiting)];
+            let help = "Commands that are run to their end, and such that wait for their turn";
+            gauges(&mut encoder, "executions", help, "state", &states)?;
+        }
         requests(&mut encoder, &self.traffic)?;
         previews(&mut encoder, &self.previews)
     }

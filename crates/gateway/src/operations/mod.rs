@@ -38,6 +38,13 @@ impl Operations {
         }
     }
 
+    /// Shows how many commands run and how many wait for their turn, as `count` says.
+    #[must_use]
+    pub fn executions(self, count: impl Fn() -> (u64, u64) + Send + Sync + 'static) -> Self {
+        self.metrics.executions(count);
+        self
+    }
+
     fn answer(&self, head: &Parts, target: &str) -> Response<Body> {
         let path = target.split('?').next().unwrap_or_default();
         if !matches!(head.method, Method::GET | Method::HEAD) {

@@ -434,6 +434,20 @@ impl OpenFile {
         }
     }
 
+    /// Waits until there is room for a write, where that takes a disk. Whoever writes for a guest does this first, without keeping
+    /// the thread. Called again with the same `settle` until it is ready.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn poll_room(&self, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        match &self.target {
+            Target::Inode { handle, .. } if self.access.contains(AccessMode::WRITE) => {
+                settle.poll(|| handle.begin_room(), waker)
+            }
+            Target::Inode { .. } | Target::Object { .. } => Poll::Ready(Ok(())),
+        }
+    }
+
     /// What `/proc/<pid>/fd/<n>` shows for an object without a path, such as `pipe:[7]`. `None` if the path of
     /// [`location`](Self::location) is the answer.
     pub fn describe(&self) -> Option<String> {

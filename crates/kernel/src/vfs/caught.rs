@@ -118,6 +118,11 @@ impl Filesystem for CaughtFs {
         Ok(begun.map(CaughtSettling::behind))
     }
 
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        let begun = caught(|| self.inner.begin_room())?;
+        Ok(begun.map(CaughtSettling::behind))
+    }
+
     fn now(&self) -> Timestamp {
         catch_unwind(AssertUnwindSafe(|| self.inner.now())).unwrap_or(self.since)
     }

@@ -377,6 +377,13 @@ pub trait Filesystem: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// What a caller that must not be kept waiting has to wait for before it writes, if anything. A filesystem that lets
+    /// writers wait until less of what they wrote is on its way to the disk should have one; its own wait is then for those
+    /// who do not ask.
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        Ok(None)
+    }
+
     /// Totals.
     fn statfs(&self) -> Result<StatFs>;
 

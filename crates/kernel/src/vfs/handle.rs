@@ -239,6 +239,11 @@ impl InodeHandle {
         location.filesystem().begin_fsync(location.ino(), data_only)
     }
 
+    /// What a caller that must not be kept waiting has to wait for before it writes.
+    pub(crate) fn begin_room(&self) -> Result<Option<Settling>> {
+        self.location.filesystem().begin_room()
+    }
+
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.
     pub fn blob(&self) -> Option<Arc<Blob>> {
         self.location.filesystem().blob(self.location.ino())

@@ -297,7 +297,11 @@ impl Instances {
                 return Ok(Value::Array(listed.into_iter().map(scheduled).collect()));
             }
             // Both wait for the end of the actor's work, of which this is a part.
-            "sleep" => drop(tokio::spawn(async move { ctx.sleep().await })),
+            "sleep" => drop(tokio::spawn(async move {
+                if let Err(error) = ctx.sleep().await {
+                    tracing::warn!(target: "agentos::hooks", actor = %ctx.actor_id(), %error, "an actor that sleeps lost something");
+                }
+            })),
             "destroy" => drop(tokio::spawn(async move {
                 if let Err(error) = ctx.destroy().await {
                     tracing::warn!(target: "agentos::hooks", actor = %ctx.actor_id(), %error, "the actor was not destroyed");

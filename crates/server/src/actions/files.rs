@@ -37,7 +37,7 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
     args.end()?;
     let offset = options.integer("offset", 0..=MAX_OFFSET)?;
     let length = options.integer("length", 0..=MAX_OFFSET)?;
-    let most = machine.most_outgoing;
+    let most = machine.most_outgoing();
     if let Some(length) = length.filter(|length| *length > most) {
         return Err(too_large(&path, length, most));
     }
@@ -110,7 +110,7 @@ async fn write_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
 async fn read_files(Call { machine, mut args, .. }: Call) -> Result<Value> {
     let paths = args.next("paths").texts()?;
     args.end()?;
-    let mut left = machine.most_outgoing;
+    let mut left = machine.most_outgoing();
     let mut outcomes = Vec::with_capacity(paths.len());
     for path in paths {
         let content = whole(&machine, &path, left).await;

@@ -84,7 +84,7 @@ async fn in_use(shared: &Arc<Shared>, ctx: &ActorContext) -> Result<Vec<LimitUsa
 
 async fn sleep(StoredCall { ctx, args, .. }: StoredCall) -> Result<Value, Failure> {
     args.end()?;
-    ctx.sleep().await;
+    ctx.sleep().await?;
     Ok(Value::Undefined)
 }
 

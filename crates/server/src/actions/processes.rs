@@ -22,6 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
     awake!("waitProcess", wait),
     awake!("listProcesses", list),
     awake!("getProcess", get),
+    awake!("getProcessLog", log),
     awake!("allProcesses", all),
     awake!("processTree", tree),
     awake!("stopProcess", stop),
@@ -158,7 +159,7 @@ async fn run(machine: &Machine, exec: Exec, options: Options) -> Result<Value> {
     if let Some(time) = options.cpu_time {
         exec = exec.cpu_time(time);
     }
-    let output = exec.await.map_err(from_sdk)?;
+    let output = machine.execute(exec).await?;
     Ok(shapes::exec_result(output, options.form, options.capture))
 }
 
@@ -218,6 +219,11 @@ async fn list(Call { machine, args, .. }: Call) -> Result<Value> {
 async fn get(call: Call) -> Result<Value> {
     let (machine, pid) = only_pid(call)?;
     Ok(machine.process(pid)?.to_value())
+}
+
+async fn log(call: Call) -> Result<Value> {
+    let (machine, pid) = only_pid(call)?;
+    Ok(machine.process(pid)?.log())
 }
 
 async fn all(Call { machine, args, .. }: Call) -> Result<Value> {

@@ -1,7 +1,7 @@
 //! Carrying out what is scheduled: the executor of the actor's cron clockwork.
 
 use super::Machine;
-use crate::errors::{from_sdk, unsupported};
+use crate::errors::unsupported;
 use crate::secrets::EnvValue;
 use agentos::ExecOutput;
 use agentos_actor::cron::{CronAction, CronEvent, CronHost, CronRun};
@@ -56,7 +56,7 @@ impl CronExecutor {
             }
             _ => return Err(unsupported("a cron job that prompts a session")),
         };
-        let output = exec.await.map_err(from_sdk)?;
+        let output = machine.execute(exec).await?;
         // What the run wrote is durable before anybody hears of its end.
         machine.durable.settled().await?;
         ended(&output)

@@ -13,17 +13,22 @@
 
 mod cron;
 mod durable;
+mod log;
 mod processes;
 mod shells;
 
 pub(crate) use cron::CronExecutor;
 pub(crate) use durable::Durable;
+pub(crate) use log::LogBounds;
 pub(crate) use processes::SpawnPlan;
 
+use crate::errors::from_sdk;
+use crate::executions::{Admission, Execution};
 use crate::secrets::Secrets;
-use agentos::{AgentOs, Signal};
+use agentos::{AgentOs, Exec, ExecOutput, Signal};
 use agentos_actor::cron::Cron;
 use agentos_actor::{BoxFuture, Event};
+use agentos_value::ActorError;
 use parking_lot::Mutex;
 use processes::Processes;
 use shells::Shells;
@@ -67,6 +72,17 @@ impl Emit {
     }
 }
 
+/// What a server holds a VM to.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    /// Largest message that a client can be sent.
+    pub(crate) most_outgoing: u64,
+    /// How much is kept of what a process writes.
+    pub(crate) log: LogBounds,
+    /// Says when a command may run; none where nobody else does.
+    pub(crate) admission: Option<Admission>,
+}
+
 /// Time between asking a shell to end and ending it.
 const HANGUP_GRACE: Duration = Duration::from_secs(2);
 
@@ -76,10 +92,9 @@ pub(crate) struct Machine {
     pub(crate) durable: Durable,
     /// What environments may refer to.
     pub(crate) secrets: Secrets,
-    /// Largest message that a client can be sent.
-    pub(crate) most_outgoing: u64,
     /// Gives memory for a file that is read, zeroed; see [`AgentOs::read_file_with`].
     pub(crate) buffer: fn(usize) -> Vec<u8>,
+    bounds: Bounds,
     emit: Emit,
     processes: Mutex<Processes>,
     shells: Mutex<Shells>,
@@ -89,19 +104,33 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// A machine around a VM that nothing was started in.
-    pub(crate) fn new(vm: AgentOs, durable: Durable, secrets: Secrets, most_outgoing: u64, emit: Emit) -> Self {
+    pub(crate) fn new(vm: AgentOs, durable: Durable, secrets: Secrets, bounds: Bounds, emit: Emit) -> Self {
         let retained = usize::try_from(vm.limits().max_retained_exited).unwrap_or(usize::MAX);
         Self {
             vm,
             durable,
             secrets,
-            most_outgoing,
             buffer: |length| vec![0; length],
+            bounds,
             emit,
             processes: Mutex::new(Processes::new(retained)),
             shells: Mutex::default(),
             cron: Mutex::default(),
         }
+    }
+
+    /// Largest message that a client can be sent.
+    pub(crate) const fn most_outgoing(&self) -> u64 {
+        self.bounds.most_outgoing
+    }
+
+    /// Runs a command to its end, once the server has a place for it.
+    pub(crate) async fn execute(&self, exec: Exec) -> Result<ExecOutput, ActorError> {
+        let _place: Option<Execution> = match &self.bounds.admission {
+            Some(admission) => Some(admission.enter().await?),
+            None => None,
+        };
+        exec.await.map_err(from_sdk)
     }
 
     /// Why the VM must not sleep: what runs in it. Empty when nothing does.

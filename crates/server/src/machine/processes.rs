@@ -1,5 +1,6 @@
 //! Processes that clients started by `spawn`.
 
+use super::log::Log;
 use super::{Emit, Machine};
 use crate::errors::{from_sdk, limit_value, process_not_found};
 use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream, TimingMitigation};
@@ -18,6 +19,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Exit code of a process that ran out of its time, whatever it ended with.
 const TIMED_OUT: i32 = 124;
+
+/// Ended processes of which it is kept what they wrote.
+const LOGS_RETAINED: usize = 16;
 
 /// What to start.
 #[derive(Debug, Default)]
@@ -44,6 +48,10 @@ pub(crate) struct Record {
     pub(crate) args: Vec<String>,
     pub(crate) control: ProcessControl,
     stdin: Mutex<StdinWriter>,
+    /// What it wrote to its standard output and error.
+    logs: parking_lot::Mutex<[Log; 2]>,
+    /// Whether that is all it wrote.
+    complete: AtomicBool,
     /// Whether it still ran when its time was over.
     timed_out: AtomicBool,
 }
@@ -88,6 +96,24 @@ impl Record {
         ])
     }
 
+    /// `{stdout, stderr, complete}`, each stream `{head, tail, discarded}`.
+    pub(crate) fn log(&self) -> Value {
+        // In this order: a log that is complete has everything.
+        let complete = self.complete.load(Ordering::Acquire);
+        let logs = self.logs.lock();
+        let mut object = Object::new();
+        for (name, log) in ["stdout", "stderr"].into_iter().zip(&*logs) {
+            object.insert(name, log.to_value());
+        }
+        object.insert("complete", complete);
+        Value::Object(object)
+    }
+
+    fn wrote(&self, stream: Stream, data: &[u8]) {
+        let mut logs = self.logs.lock();
+        logs[usize::from(stream == Stream::Stderr)].push(data);
+    }
+
     /// Writes to its standard input; waits while the pipe is full.
     pub(crate) async fn write_stdin(&self, data: &Bytes) -> Result<(), ActorError> {
         self.stdin.lock().await.write_all(data).await.map_err(from_sdk)
@@ -118,9 +144,16 @@ impl Processes {
         self.tasks.push(task);
     }
 
-    /// Forgets the oldest ended ones beyond what is retained.
+    /// Forgets the oldest ended ones beyond what is retained, and what all but the last few of them wrote.
     fn forget(&mut self) {
         let ended = |record: &Arc<Record>| record.control.exit_code().is_some();
+        let silent = self
+            .records
+            .iter()
+            .rev()
+            .filter(|record| ended(record))
+            .skip(LOGS_RETAINED);
+        silent.for_each(|record| record.logs.lock().iter_mut().for_each(Log::forget));
         let mut excess = self
             .records
             .iter()
@@ -160,6 +193,8 @@ impl Machine {
             args: plan.args,
             stdin: Mutex::new(process.stdin()),
             control: control.clone(),
+            logs: parking_lot::Mutex::new([Log::new(self.bounds.log), Log::new(self.bounds.log)]),
+            complete: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
         });
         let feed = plan.stdin.map(|input| (input, plan.stream_stdin));
@@ -207,6 +242,7 @@ async fn serve(
     let ending = timeout.map(|timeout| tokio::spawn(end_after(Arc::clone(&record), timeout)));
     while let Ok(Some(Output { stream, data })) = process.next_output().await {
         if capture {
+            record.wrote(stream, &data);
             emit.room().await;
             emit.send(event(
                 "processOutput",
@@ -224,6 +260,7 @@ async fn serve(
         // Also after a polite end: the rest of the group must not outlive the time.
         let _ = control.signal_group(Signal::Kill);
     }
+    record.complete.store(true, Ordering::Release);
     emit.send(event("processExit", control.pid(), exit(&record, code)));
 }
 

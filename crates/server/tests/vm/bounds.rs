@@ -2,10 +2,12 @@
 
 use crate::cron::{later, until_minute};
 use crate::support::{Client, json, text};
-use agentos_server::actor::{ManualClock, Transport};
+use agentos_server::actor::{ConnectRequest, CreateOptions, ManualClock, Transport};
 use agentos_server::agentos::Limits;
-use agentos_server::{Registry, VmDefinition, VmOptions};
+use agentos_server::{Registry, ServerLimits, VmDefinition, VmOptions};
+use agentos_value::Key;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -34,6 +36,24 @@ const REACHED: &[(&str, &str)] = &[
     ("cron.maxHistoryPerJob", "bounds::finished_runs_are_forgotten"),
 ];
 
+/// Where the limits are reached that a server has for what its VMs run together; the others' tests are in `agentos-actor` and
+/// `agentos-gateway`.
+const REACHED_OF_SERVER: &[(&str, &str)] = &[
+    ("maxConcurrentExecutions", "bounds::commands_run_in_turns_of_the_vms"),
+    (
+        "executionQueueDeadlineMs",
+        "bounds::a_command_waits_for_its_time_and_no_longer",
+    ),
+    (
+        "guestLogHeadBytes",
+        "bounds::both_ends_of_what_a_process_wrote_are_kept",
+    ),
+    (
+        "guestLogTailBytes",
+        "bounds::both_ends_of_what_a_process_wrote_are_kept",
+    ),
+];
+
 #[test]
 fn every_limit_of_a_server_has_a_test() {
     let fields: Vec<&str> = Limits::FIELDS
@@ -47,7 +67,10 @@ fn every_limit_of_a_server_has_a_test() {
         ("bounds", include_str!("bounds.rs")),
         ("database", include_str!("database.rs")),
     ];
-    for (_, test) in REACHED {
+    for (name, _) in REACHED_OF_SERVER {
+        ServerLimits::default().set(name, 1).unwrap();
+    }
+    for (_, test) in REACHED.iter().chain(REACHED_OF_SERVER) {
         let (file, name) = test.split_once("::").unwrap();
         let text = tests.iter().find(|(known, _)| *known == file).unwrap().1;
         assert!(text.contains(&format!("async fn {name}()")), "{test}");
@@ -302,4 +325,113 @@ async fn an_address_that_guesses_is_refused() {
         .collect();
     assert_eq!(codes, ["403", "403", "429"]);
     running.close().await;
+}
+
+/// A server with limits of its own, on a clock that moves when told, and its VM with the key `k`.
+async fn bounded(limits: &[(&str, u64)]) -> (Arc<Client>, ManualClock) {
+    let mut given = ServerLimits::default();
+    for (name, value) in limits {
+        given.set(name, *value).unwrap();
+    }
+    let clock = ManualClock::at(1_700_000_000_000);
+    let builder = Registry::builder().vm("vm", VmDefinition::default()).limits(given);
+    let vm = Client::of(builder.clock(clock.clone()).build().unwrap()).await;
+    (Arc::new(vm), clock)
+}
+
+/// Begins a command that goes on until something is written to `/tmp/f`, and waits until it runs.
+async fn endless(vm: &Arc<Client>) -> tokio::task::JoinHandle<serde_json::Value> {
+    let begun = Arc::clone(vm);
+    let running = tokio::spawn(async move {
+        let script = "mkfifo /tmp/f && touch /tmp/begun && read line < /tmp/f && echo $line";
+        text(&begun.ok("exec", (script,)).await)
+    });
+    while text(&vm.ok("exists", ("/tmp/begun",)).await) == false {
+        tokio::task::yield_now().await;
+    }
+    running
+}
+
+/// Ends what [`endless`] began. What `spawn` starts waits for nobody.
+async fn end(vm: &Client) {
+    let args = json(json!(["-c", "echo go > /tmp/f"]));
+    vm.ok("spawn", ("sh", args)).await;
+}
+
+#[tokio::test]
+async fn commands_run_in_turns_of_the_vms() {
+    let (vm, _clock) = bounded(&[("maxConcurrentExecutions", 2)]).await;
+    let first = endless(&vm).await;
+    let waiting = Arc::clone(&vm);
+    let second = tokio::spawn(async move { text(&waiting.ok("exec", ("echo second",)).await) });
+    // Of two places one VM has one, so the other serves others, one after the other.
+    for name in ["a", "b", "c"] {
+        let key = Key::new([name]);
+        let made = vm.actors.get_or_create("vm", &key, CreateOptions::default());
+        let id = made.await.unwrap().0.id;
+        let request = ConnectRequest::new(Transport::Http);
+        let call = vm.actors.call(&id, request, "exec", vec!["echo other".into()]);
+        assert_eq!(text(&call.await.unwrap())["stdout"], "other\n");
+    }
+    assert!(!first.is_finished() && !second.is_finished());
+    end(&vm).await;
+    assert_eq!(first.await.unwrap()["stdout"], "go\n");
+    assert_eq!(second.await.unwrap()["stdout"], "second\n");
+}
+
+#[tokio::test]
+async fn a_command_waits_for_its_time_and_no_longer() {
+    let (vm, clock) = bounded(&[("maxConcurrentExecutions", 1), ("executionQueueDeadlineMs", 1000)]).await;
+    let first = endless(&vm).await;
+    let mut call = std::pin::pin!(vm.call("execArgv", (json(json!(["true"])),)));
+    // In small steps: the time of the command that runs is counted, too.
+    let error = loop {
+        tokio::select! {
+            biased;
+            answer = &mut call => break answer.unwrap_err(),
+            () = tokio::task::yield_now() => clock.advance(Duration::from_millis(100)),
+        }
+    };
+    assert!(error.is("agentos", "limit_exceeded"), "{error}");
+    let metadata = text(&error.metadata.unwrap());
+    let path = "limits.server.executionQueueDeadlineMs";
+    assert_eq!(
+        (&metadata["errno"], &metadata["configurationPath"]),
+        (&json!("EAGAIN"), &json!(path))
+    );
+    assert_eq!((&metadata["capacity"], &metadata["unit"]), (&json!(1000), &json!("ms")));
+    let counted = vm.actors.metrics().limits_exceeded;
+    assert!(counted.contains(&(path, 1)), "{counted:?}");
+    end(&vm).await;
+    first.await.unwrap();
+    // The place is free again.
+    vm.ok("exec", ("true",)).await;
+}
+
+#[tokio::test]
+async fn both_ends_of_what_a_process_wrote_are_kept() {
+    let (vm, _clock) = bounded(&[("guestLogHeadBytes", 4), ("guestLogTailBytes", 6)]).await;
+    vm.subscribe("processExit");
+    let args = json(json!(["-c", "printf abcdefghijklmnop; printf err >&2"]));
+    let pid = vm.ok("spawn", ("sh", args)).await.get("pid").unwrap().clone();
+    // The end is told after all output.
+    assert_eq!(vm.event().await.0, "processExit");
+    assert_eq!(
+        text(&vm.ok("getProcessLog", (pid,)).await),
+        json!({
+            "stdout": { "head": "abcd", "tail": "klmnop", "discarded": 6 },
+            "stderr": { "head": "err", "tail": "", "discarded": 0 },
+            "complete": true,
+        })
+    );
+    // Much more than is kept costs no more.
+    let args = json(json!(["-c", "head -c 20000000 /dev/zero | tr '\\0' x >&2"]));
+    let pid = vm.ok("spawn", ("sh", args)).await.get("pid").unwrap().clone();
+    assert_eq!(vm.event().await.0, "processExit");
+    let log = text(&vm.ok("getProcessLog", (pid,)).await);
+    assert_eq!(
+        log["stderr"],
+        json!({ "head": "xxxx", "tail": "xxxxxx", "discarded": 20_000_000 - 10 })
+    );
+    assert_eq!(vm.err("getProcessLog", (99_999,)).await.0, "agentos/process_not_found");
 }

@@ -121,6 +121,49 @@ async fn a_commit_that_fails_is_told_to_the_writer_the_log_and_the_audit_trail()
 }
 
 #[tokio::test]
+async fn a_vm_whose_disk_takes_nothing_sleeps_and_says_what_was_lost() {
+    for (fault, code) in [(Fault::Full, "ENOSPC"), (Fault::Io, "EIO")] {
+        let directory = tempfile::tempdir().unwrap();
+        let (trail, disk) = (Trail::default(), Disk::new());
+        let builder = Registry::builder().vm("vm", trail.definition()).sqlite_vfs(disk.vfs());
+        let builder = builder
+            .data_dir(directory.path())
+            .headroom(Headroom::with(0, 0, || Ok(DiskSpace { total: 100, free: 100 })));
+        let vm = Client::over(builder.build().unwrap().actors().clone(), Transport::Http).await;
+        vm.subscribe("vmShutdown");
+        vm.ok("writeFile", ("/home/user/kept", "1")).await;
+        disk.fail(disk.count(), fault, true);
+        // A guest's own write is stored within a second, or not.
+        let wrote = vm.ok("exec", ("echo 2 > /home/user/lost",)).await;
+        assert_eq!(text(&wrote)["exitCode"], 0);
+        let error = vm.call("sleepVm", ()).await.unwrap_err();
+        assert!(error.is("agentos", code), "{error}");
+        assert_eq!(text(&error.metadata.unwrap())["errno"], code);
+        assert!(
+            !error.message.contains(directory.path().to_str().unwrap()),
+            "{}",
+            error.message
+        );
+        let (event, payload) = vm.event().await;
+        assert_eq!(
+            (event.as_str(), &text(&payload)["reason"]),
+            ("vmShutdown", &"sleep".into())
+        );
+        assert_eq!(trail.find("security.storage.failed").await["code"], code);
+        assert!(trail.names().iter().any(|name| name == "security.vm.slept"));
+        disk.heal();
+        // It sleeps like any other, and asking again is no error.
+        assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
+        vm.ok("sleepVm", ()).await;
+        assert_eq!(text(&vm.ok("readFile", ("/home/user/kept",)).await), "1");
+        assert_eq!(text(&vm.ok("exists", ("/home/user/lost",)).await), false);
+        vm.ok("writeFile", ("/home/user/again", "3")).await;
+        vm.ok("sleepVm", ()).await;
+        assert_eq!(text(&vm.ok("readFile", ("/home/user/again",)).await), "3");
+    }
+}
+
+#[tokio::test]
 async fn calls_on_a_nearly_full_disk_are_answered_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let free = Arc::new(AtomicU64::new(100));

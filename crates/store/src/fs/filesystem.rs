@@ -29,6 +29,10 @@ const READ_BATCH: usize = 1 << 20;
 /// Times that a change waits for the disk before it goes on in spite of others that fill the memory again.
 const WAITS: u32 = 3;
 
+/// A change is kept waiting by itself when so many times what should wait for the disk does. Guests are asked to wait before
+/// they write ([`Filesystem::begin_room`]), which holds no thread; this is for those who cannot be asked, and for many at once.
+const ASKED: u64 = 2;
+
 /// Whether a change may need room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Growth {
@@ -89,7 +93,7 @@ impl DurableFs {
                 }
                 state.refusal = None;
             }
-            if state.journal.weight() <= self.core.limits.dirty_bytes {
+            if state.journal.weight() <= self.core.limits.dirty_bytes.saturating_mul(ASKED) {
                 return Ok(state);
             }
             drop(state);
@@ -419,6 +423,13 @@ impl Filesystem for DurableFs {
         Ok(Some(Box::pin(async {
             ticket.await.map_err(|error| error.errno().into())
         })))
+    }
+
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        match self.core.state.read().journal.weight() <= self.core.limits.dirty_bytes {
+            true => Ok(None),
+            false => self.begin_sync(),
+        }
     }
 
     fn statfs(&self) -> Result<StatFs> {

@@ -54,7 +54,8 @@ use crate::{Database, Error, Result, Ticket};
 pub struct FsLimits {
     /// Bytes of inodes, names and content that are kept although they are on disk.
     pub cache_bytes: u64,
-    /// Bytes that may wait to be written; a change beyond that waits for the disk.
+    /// Bytes that may wait to be written; a guest's write beyond that waits for the disk, and any other change beyond twice as
+    /// many.
     pub dirty_bytes: u64,
 }
 

@@ -202,6 +202,10 @@ impl Filesystem for Subtree {
         self.fs.begin_sync()
     }
 
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        self.fs.begin_room()
+    }
+
     fn statfs(&self) -> Result<StatFs> {
         self.fs.statfs()
     }

@@ -159,6 +159,7 @@ pub(super) fn copy_range(
         // All that is left is to wait for the disk.
         Some(moved) => moved,
         None => {
+            ready!(cx.state.process.room(Fd(output), &mut cx.scratch.settle, waker))?;
             let moved = ready!(move_range(cx, waker, (input, in_off), (output, out_off), len))?;
             // One call moves far less than 4 GiB.
             u32::try_from(moved).unwrap_or(u32::MAX)

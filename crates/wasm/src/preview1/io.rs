@@ -146,6 +146,7 @@ pub(super) fn write(cx: &mut Cx<'_>, waker: &Waker, fd: u32, iovs: u32, count: u
     if vectors.len() > 1 && total(&vectors, u32::MAX) <= GATHERED && !is_file(cx, fd)? {
         return write_gathered(cx, waker, fd, &vectors, out);
     }
+    ready!(cx.state.process.room(Fd(fd), &mut cx.scratch.settle, waker))?;
     let written = ready!(write_all(cx, &vectors, |cx, data, _| cx.0.write(
         Fd(fd),
         data,
@@ -239,6 +240,7 @@ pub(super) fn pwrite(
         return settled(cx, waker, fd, written, out);
     }
     let vectors = vectors(cx, iovs, count, out, most_written(cx))?;
+    ready!(cx.state.process.room(Fd(fd), &mut cx.scratch.settle, waker))?;
     let written = ready!(write_all(cx, &vectors, |cx, data, done| {
         cx.0.pwrite(Fd(fd), offset.saturating_add(done), data, Some(waker))
     }))?;

@@ -208,6 +208,15 @@ impl Process {
         self.waiting_for_disk(waker, |waker| file.poll_settled(settle, waker))
     }
 
+    /// Waits until there is room for a write; the beginning of every write of a guest to a file. As [`fsync`](Self::fsync).
+    ///
+    /// # Errors
+    /// `EBADF`, and those of the disk.
+    pub fn room(&self, fd: Fd, settle: &mut Settle, waker: &Waker) -> IoResult<()> {
+        let file = self.file(fd)?;
+        self.waiting_for_disk(waker, |waker| file.poll_room(settle, waker))
+    }
+
     fn check_size_limit(&self, size: u64) -> Result<()> {
         if size > self.meter.file_size.load(Ordering::Acquire) {
             self.kernel().signal(self.pid(), SigInfo::kernel(Signal::XFSZ));

@@ -315,6 +315,10 @@ impl Filesystem for CappedFs {
         self.inner.begin_sync()
     }
 
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        self.inner.begin_room()
+    }
+
     fn statfs(&self) -> Result<StatFs> {
         let mut totals = self.inner.statfs()?;
         let left = |counter: &Counter| counter.capacity().saturating_sub(counter.used());

@@ -227,6 +227,10 @@ impl Filesystem for OverlayFs {
         self.upper.begin_sync()
     }
 
+    fn begin_room(&self) -> Result<Option<Settling>> {
+        self.upper.begin_room()
+    }
+
     fn statfs(&self) -> Result<StatFs> {
         self.upper.statfs()
     }
