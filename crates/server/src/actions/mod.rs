@@ -103,6 +103,7 @@ pub(crate) fn is_reading(name: &str) -> bool {
         "exists",
         "listProcesses",
         "getProcess",
+        "getProcessLog",
         "allProcesses",
         "processTree",
         "listShells",
