@@ -7,6 +7,7 @@ use crate::mount::Mount;
 use crate::network::{Network, NetworkPlan};
 use crate::outlet::{OutletDraft, OutletPlan};
 use crate::permissions::{Permissions, PolicyInput};
+use crate::tools::{ToolDraft, ToolPlan};
 use crate::vm::AgentOs;
 use agentos_image::Image;
 use agentos_kernel::events::{AuditEvent, Event, LimitWarning};
@@ -17,6 +18,7 @@ use agentos_net::hook::EgressHook;
 use agentos_net::secrets::Secret;
 use agentos_software::Package;
 use bytes::Bytes;
+use agentos_tools::{Caller, ToolFailure, ToolKit};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub struct Builder {
     problem: Option<String>,
     network: Network,
     outlet: OutletDraft,
+    tools: ToolDraft,
     loopback_exempt_ports: Vec<i64>,
     images: Vec<ImageInput>,
     cwd_given: bool,
@@ -42,6 +45,7 @@ pub(crate) struct Options {
     pub(crate) policy: Arc<Policy>,
     pub(crate) network: Arc<NetworkPlan>,
     pub(crate) outlet: Arc<OutletPlan>,
+    pub(crate) tools: Arc<ToolPlan>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
@@ -75,6 +79,7 @@ impl Default for Builder {
             policy: Arc::default(),
             network: Arc::default(),
             outlet: Arc::default(),
+            tools: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
             cwd: "/home/user".to_owned(),
@@ -94,6 +99,7 @@ impl Default for Builder {
             problem: None,
             network: Network::default(),
             outlet: OutletDraft::default(),
+            tools: ToolDraft::default(),
             loopback_exempt_ports: Vec::new(),
             images: Vec::new(),
             cwd_given: false,
@@ -156,6 +162,35 @@ impl Builder {
     #[must_use]
     pub fn secrets(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
         self.outlet.secrets.extend(secrets);
+        self
+    }
+
+    /// Adds functions of the host that programs in the VM may call as `agentos-{kit} {tool}`; see [`ToolKit`].
+    #[must_use]
+    pub fn tool_kit(mut self, kit: ToolKit) -> Self {
+        self.tools.kits.push(kit);
+        self
+    }
+
+    /// Adds several [`tool_kit`](Self::tool_kit)s.
+    #[must_use]
+    pub fn tool_kits(mut self, kits: impl IntoIterator<Item = ToolKit>) -> Self {
+        self.tools.kits.extend(kits);
+        self
+    }
+
+    /// Whose VM tools are told that it is; nobody's unless set.
+    #[must_use]
+    pub fn tool_caller(mut self, caller: Caller) -> Self {
+        self.tools.caller = caller;
+        self
+    }
+
+    /// Calls `report` for each failure of a tool that guests are not shown, with the id that they are given instead. It is
+    /// logged (`agentos::tools`) in any case.
+    #[must_use]
+    pub fn on_tool_failure(mut self, report: impl Fn(&ToolFailure) + Send + Sync + 'static) -> Self {
+        self.tools.on_failure = Some(Arc::new(report));
         self
     }
 
@@ -366,6 +401,7 @@ impl Builder {
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
         layers::check(options.images.len() + self.images.len())?;
+        options.tools = Arc::new(ToolPlan::new(self.tools, &options.limits)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
             let reason = format!(

@@ -41,6 +41,7 @@ mod snapshot;
 mod software;
 mod stream;
 mod table;
+mod tools;
 mod usage;
 mod vm;
 
@@ -56,6 +57,9 @@ pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
 pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
 pub use agentos_software::Package as Software;
+pub use agentos_tools::{
+    Caller as ToolCaller, Cancelled, Tool, ToolContext, ToolError, ToolFailure, ToolFuture, ToolKit,
+};
 pub use builder::Builder;
 pub use connect::GuestStream;
 pub use error::{Error, Result};
@@ -108,4 +112,6 @@ mod guides {
     struct Permissions;
     #[doc = include_str!("../../../docs/secrets.md")]
     struct Secrets;
+    #[doc = include_str!("../../../docs/tools.md")]
+    struct Tools;
 }

@@ -10,7 +10,7 @@ use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
-use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
+use agentos_kernel::process::{Executor, Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{CaughtFs, FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};
@@ -70,6 +70,7 @@ impl AgentOs {
             archive::restore(&*root, &archive)?;
         }
         options.outlet.install(&root)?;
+        options.tools.install(&root)?;
         Self::boot_on(root, quota, options)
     }
 
@@ -90,7 +91,7 @@ impl AgentOs {
             fs_quota: quota.clone(),
             events: feed.clone(),
             hostname: options.hostname.clone().into_bytes(),
-            executors: vec![engine.clone()],
+            executors,
             network: options.network.kernel.clone(),
             egress: Some(guard.clone()),
         });

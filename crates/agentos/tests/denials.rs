@@ -2,13 +2,17 @@
 // A test that cannot go on fails.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
-use agentos::{AgentOs, Event, Policy};
+use agentos::{AgentOs, Builder, Event, Policy, Tool, ToolContext, ToolError, ToolKit};
 use serde_json::{Value, json};
 
 /// Denials of a VM under these permissions, as `scope.operation resource`, from its creation to its end.
 async fn denials(permissions: Value, deed: impl AsyncFnOnce(&AgentOs)) -> Vec<String> {
+    denials_of(AgentOs::builder(), permissions, deed).await
+}
+
+async fn denials_of(builder: Builder, permissions: Value, deed: impl AsyncFnOnce(&AgentOs)) -> Vec<String> {
     let policy = Policy::from_json(&permissions).unwrap();
-    let vm = AgentOs::builder().permissions(policy).create().await.unwrap();
+    let vm = builder.permissions(policy).create().await.unwrap();
     let mut events = vm.events();
     deed(&vm).await;
     vm.idle().await;
@@ -99,4 +103,19 @@ async fn the_network() {
         let seen = in_a_guest(json!({ "network": "deny" }), script).await;
         assert_eq!(seen, [denied], "{script}");
     }
+}
+
+#[tokio::test]
+async fn host_tools() {
+    let schema = json!({ "type": "object" });
+    let tool = Tool::new(schema, async |_: Value, _: ToolContext| Ok::<_, ToolError>("never"));
+    let builder = AgentOs::builder().tool_kit(ToolKit::new("weather", "").tool("forecast", tool));
+    let seen = denials_of(builder, deny("tool", &["invoke"], &["weather:*"]), async |vm| {
+        let output = vm
+            .exec("agentos-weather forecast; agentos-weather forecast --help")
+            .await
+            .unwrap();
+        assert!(!output.stdout_text().contains("never"));
+    });
+    assert_eq!(seen.await, ["tool.invoke weather:forecast"]);
 }

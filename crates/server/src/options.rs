@@ -1,7 +1,7 @@
 //! Options of the VMs of one definition (api.md section 2.2).
 
 use crate::config::InvalidConfig;
-use agentos::{Builder, EgressHook, Image, Limits, Mount, Network, PolicyInput, Secret, Software, Tools};
+use agentos::{Builder, EgressHook, Image, Limits, Mount, Network, PolicyInput, Secret, Software, ToolKit, Tools};
 use agentos_value::{ActorId, Key, Value};
 use std::sync::Arc;
 
@@ -80,6 +80,8 @@ impl VmOptions {
         loopback_exempt_ports(ports: impl IntoIterator<Item = u16>);
         /// A credential that never enters the guest.
         secret(secret: Secret);
+        /// Functions of the host that programs in the VM may call; they are told the key and the id of the VM.
+        tool_kit(kit: ToolKit);
         /// Decides about each connection that policy and guard admit.
         egress_hook(hook: Arc<dyn EgressHook>);
         /// Sends connections through a proxy of the host.

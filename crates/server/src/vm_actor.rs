@@ -69,7 +69,8 @@ impl VmActors {
         let builder = durable.mount(builder, &paths, all).map_err(|errno| {
             ActorError::agentos(errno.name(), format!("{errno}, opening the persistent directories"))
         })?;
-        let builder = listen(builder, ctx.clone(), Arc::clone(&trail));
+        let caller = agentos::ToolCaller::new(ctx.key().parts().to_vec(), ctx.actor_id().as_str());
+        let builder = listen(builder.tool_caller(caller), ctx.clone(), Arc::clone(&trail));
         let vm = builder.create().await.map_err(from_sdk)?;
         // Persistent directories that were just made belong to the first boot.
         durable.settled().await?;

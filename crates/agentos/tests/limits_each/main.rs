@@ -20,6 +20,7 @@ mod descriptors;
 mod fetch;
 mod files;
 mod hosts;
+mod kits;
 mod memory;
 mod modules;
 mod names;
@@ -95,6 +96,17 @@ limits! {
     "network.maxUdpPeersPerSocket": sockets::max_udp_peers_per_socket,
     "network.maxConcurrentLookups": names::max_concurrent_lookups,
     "network.maxCachedNames": names::max_cached_names,
+    "tools.defaultToolTimeoutMs": kits::default_tool_timeout_ms,
+    "tools.maxToolTimeoutMs": kits::max_tool_timeout_ms,
+    "tools.maxRegisteredToolkits": kits::max_registered_toolkits,
+    "tools.maxRegisteredToolsPerVm": kits::max_registered_tools_per_vm,
+    "tools.maxToolsPerToolkit": kits::max_tools_per_toolkit,
+    "tools.maxToolSchemaBytes": kits::max_tool_schema_bytes,
+    "tools.maxToolExamplesPerTool": kits::max_tool_examples_per_tool,
+    "tools.maxToolExampleInputBytes": kits::max_tool_example_input_bytes,
+    "tools.maxToolInputBytes": kits::max_tool_input_bytes,
+    "tools.maxToolResultBytes": kits::max_tool_result_bytes,
+    "tools.maxConcurrentCalls": kits::max_concurrent_calls,
     "http.maxFetchResponseBytes": fetch::max_fetch_response_bytes,
     "http.maxFetchRequestBytes": fetch::max_fetch_request_bytes,
     "http.maxHeaderBytes": fetch::max_header_bytes,

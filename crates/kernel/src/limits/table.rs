@@ -200,6 +200,28 @@ limits! {
         "Names that are being looked up.", "the lookup waits";
     max_cached_names = "limits.network.maxCachedNames", "names", 4096, 1, MAX_COUNT, None, false,
         "Names that are remembered with their addresses, for the permission policy.", "the oldest is forgotten";
+    default_tool_timeout_ms = "limits.tools.defaultToolTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
+        "Time of one call of a host tool that names no time of its own.", "`TIMEOUT` (124)";
+    max_tool_timeout_ms = "limits.tools.maxToolTimeoutMs", "ms", 900_000, 1, MAX_COUNT, None, false,
+        "Longest time that a host tool may ask for.", "the VM is not created";
+    max_registered_toolkits = "limits.tools.maxRegisteredToolkits", "toolkits", 64, 1, MAX_COUNT, None, false,
+        "Kits of host tools.", "the VM is not created";
+    max_registered_tools_per_vm = "limits.tools.maxRegisteredToolsPerVm", "tools", 512, 1, MAX_COUNT, None, false,
+        "Host tools of all kits.", "the VM is not created";
+    max_tools_per_toolkit = "limits.tools.maxToolsPerToolkit", "tools", 128, 1, MAX_COUNT, None, false,
+        "Host tools of one kit.", "the VM is not created";
+    max_tool_schema_bytes = "limits.tools.maxToolSchemaBytes", "bytes", 64 * KIB, 1, MAX_BYTES, None, false,
+        "Schema of a host tool's input, as JSON.", "the VM is not created";
+    max_tool_examples_per_tool = "limits.tools.maxToolExamplesPerTool", "examples", 16, 1, MAX_COUNT, None, false,
+        "Examples of one host tool.", "the VM is not created";
+    max_tool_example_input_bytes = "limits.tools.maxToolExampleInputBytes", "bytes", 16 * KIB, 1, MAX_BYTES, None, false,
+        "Input of one example of a host tool, as JSON.", "the VM is not created";
+    max_tool_input_bytes = "limits.tools.maxToolInputBytes", "bytes", MIB, 1, MAX_BYTES, None, false,
+        "Input of one call of a host tool, as JSON.", "`VALIDATION_ERROR` (2)";
+    max_tool_result_bytes = "limits.tools.maxToolResultBytes", "bytes", 4 * MIB, 1, MAX_BYTES, None, false,
+        "Result of one call of a host tool, as JSON.", "`EXECUTION_ERROR` (1)";
+    max_concurrent_tool_calls = "limits.tools.maxConcurrentCalls", "calls", 64, 1, MAX_COUNT, None, true,
+        "Host tools of the VM that run at a time.", "the call waits";
     max_fetch_response_bytes = "limits.http.maxFetchResponseBytes", "bytes", 16 * MIB, 1, MAX_BYTES, None, false,
         "Body of a response to `fetch`.", "the call fails and the connection is closed";
     max_fetch_request_bytes = "limits.http.maxFetchRequestBytes", "bytes", 16 * MIB, 1, MAX_BYTES, None, false,
@@ -243,6 +265,11 @@ limits! {
 pub(super) const ORDERED: &[(&str, &str)] = &[
     ("limits.resources.maxOpenFdsPerProcess", "limits.resources.maxOpenFds"),
     ("limits.resources.maxWasmMemoryBytes", "limits.resources.maxMemoryBytes"),
+    (
+        "limits.tools.maxToolsPerToolkit",
+        "limits.tools.maxRegisteredToolsPerVm",
+    ),
+    ("limits.tools.defaultToolTimeoutMs", "limits.tools.maxToolTimeoutMs"),
 ];
 
 /// Names of older versions, and the present ones.

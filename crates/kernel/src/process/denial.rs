@@ -1,7 +1,8 @@
 //! Why something was refused, for programs that want to say more than `EACCES`.
 
 use super::process::Process;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::policy::Operation;
 
 /// Longest text that is kept, in bytes.
 const TEXT_MAX: usize = 1024;
@@ -17,6 +18,15 @@ impl Process {
             text.truncate(end.unwrap_or(0));
             *self.last_denial.lock() = Some(text.into());
         }
+    }
+
+    /// Whether the process may call a host tool, which the policy knows as `kit:tool`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`]; the refusal is recorded.
+    pub fn may_invoke(&self, tool: &str) -> Result<()> {
+        let kernel = self.kernel();
+        kernel.guard.check(Operation::Invoke, tool.as_bytes(), self.pid())
     }
 
     /// Why the last refused call of the process was refused; empty if none was.

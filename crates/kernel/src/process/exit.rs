@@ -35,6 +35,16 @@ impl Process {
         }
     }
 
+    /// Ready once the process has to end, stopped or not; `waker` is woken then. For an executor that waits for something of the
+    /// host's on the process's behalf.
+    pub fn poll_doomed(&self, waker: &Waker) -> Poll<()> {
+        self.noticed.register(Some(waker));
+        match self.attention().contains(Attention::DIE) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
     /// The guest ends itself with a status, of which the low eight bits count. The executor unwinds it and then calls
     /// [`finish`](Self::finish).
     pub fn exit(&self, code: u32) {

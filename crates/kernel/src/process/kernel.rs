@@ -100,7 +100,12 @@ impl Kernel {
             vfs.set_rules(Rules::of(&guard));
             let meters = Meters::new(&config.limits);
             let fd_limits = FdLimits::new(&config.limits);
-            let own = [&meters.processes, &config.fs_quota.bytes, &config.fs_quota.inodes];
+            let own = [
+                &meters.processes,
+                &meters.tool_calls,
+                &config.fs_quota.bytes,
+                &config.fs_quota.inodes,
+            ];
             own.into_iter()
                 .chain(fd_limits.stocks())
                 .for_each(|stock| stock.watch(&audit));
@@ -209,6 +214,11 @@ impl Kernel {
         &self.fifos
     }
 
+    /// Calls of host tools under way, for whoever carries them out.
+    pub fn tool_calls(&self) -> &Counter {
+        &self.meters.tool_calls
+    }
+
     /// What the VM uses and has used.
     pub fn usage(&self) -> Usage<'_> {
         Usage::new(&self.meters, &self.fd_limits, self.ptys.get())
@@ -217,9 +227,14 @@ impl Kernel {
     /// How full every stock is that is warned about, in the order of the table of limits.
     pub fn stocks(&self) -> Vec<Stock> {
         let quota = &self.quota;
-        let own = [&self.meters.processes, &quota.bytes, &quota.inodes]
-            .into_iter()
-            .chain(self.fd_limits.stocks());
+        let own = [
+            &self.meters.processes,
+            &self.meters.tool_calls,
+            &quota.bytes,
+            &quota.inodes,
+        ]
+        .into_iter()
+        .chain(self.fd_limits.stocks());
         let net = self
             .net
             .get()

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(super) struct Meters {
     pub(super) processes: Counter,
+    pub(super) tool_calls: Counter,
     peak_memory: AtomicU64,
     started: AtomicU64,
     cpu_ns: AtomicU64,
@@ -18,9 +19,10 @@ pub(super) struct Meters {
 impl Meters {
     pub(super) fn new(limits: &Limits) -> Self {
         let counter = |path, unit, cap, errno| Counter::new(path, unit, cap, errno);
-        let processes = "limits.resources.maxProcesses";
+        let (processes, calls) = ("limits.resources.maxProcesses", "limits.tools.maxConcurrentCalls");
         Self {
             processes: counter(processes, "processes", limits.max_processes, Errno::EAGAIN),
+            tool_calls: counter(calls, "calls", limits.max_concurrent_tool_calls, Errno::EAGAIN),
             peak_memory: AtomicU64::new(0),
             started: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),

@@ -11,6 +11,7 @@ mod exports;
 mod fetch;
 mod options;
 mod script_fs;
+mod tools;
 mod vm;
 
 pub(crate) use exports::EXPORTS;

@@ -1,9 +1,11 @@
 //! Options of a VM as the TypeScript packages give them: plain data, functions replaced by their numbers.
 
 use super::script_fs::ScriptFs;
+use super::tools;
 use super::vm::invalid_config;
 use crate::mailbox::Mailbox;
 use agentos::Builder;
+use agentos::Tool;
 use agentos::vfs::Filesystem;
 use agentos_server::{Drivers, VmOptions, layer_from_json, options_from_json};
 use agentos_value::{ActorError, Value};
@@ -79,11 +81,15 @@ pub(super) fn may_block(mount: &serde_json::Value) -> bool {
     mount.pointer("/plugin/id").and_then(serde_json::Value::as_str) != Some("memory")
 }
 
-/// Opens filesystems whose methods are functions of the script.
+/// Opens filesystems whose methods are functions of the script, and makes tools of its functions.
 pub(crate) struct ScriptDrivers(pub(crate) Arc<Mailbox>);
 
 impl Drivers for ScriptDrivers {
     fn open(&mut self, id: &str, config: &serde_json::Value) -> Option<Result<Arc<dyn Filesystem>, String>> {
         (id == "script").then(|| ScriptFs::open(&self.0, config).map(|filesystem| filesystem as Arc<dyn Filesystem>))
+    }
+
+    fn tool(&mut self, schema: serde_json::Value, function: &serde_json::Value) -> Option<Result<Tool, String>> {
+        Some(tools::tool(&self.0, schema, function))
     }
 }

@@ -5,6 +5,7 @@ use super::hooks::{Dispatch, JsHooks};
 use crate::core::ScriptDrivers;
 use crate::mailbox::Mailbox;
 use agentos::vfs::{Filesystem, MemoryFs};
+use agentos::{Tool, ToolError, ToolFuture};
 use agentos_server::{
     ActorError, Drivers, InvalidConfig, Registry, SdkActor, SdkDefinition, ServerError, SetupConfig, Value,
     VmDefinition, VmOptions,
@@ -155,6 +156,12 @@ impl Drivers for Unopened {
             let quota = agentos::quota(&agentos::Limits::default());
             Ok(MemoryFs::new(agentos::system_clock(), quota) as Arc<dyn Filesystem>)
         })
+    }
+
+    fn tool(&mut self, schema: serde_json::Value, _function: &serde_json::Value) -> Option<Result<Tool, String>> {
+        let unused =
+            |_, _| Box::pin(async { Err(ToolError::masked("this definition was only checked")) }) as ToolFuture;
+        Some(Ok(Tool::raw(schema, unused)))
     }
 }
 

@@ -6,6 +6,7 @@ mod script;
 mod sdk;
 mod section;
 mod software;
+mod tools;
 mod vm;
 
 pub use actor::SdkActor;

@@ -7,10 +7,10 @@
 
 use super::invalid::InvalidConfig;
 use super::section::{Section, checked};
-use super::vm;
+use super::{tools, vm};
 use crate::options::VmOptions;
 use agentos::vfs::{Filesystem, Gid, MemoryFs, OverlayFs, SetAttr, Uid};
-use agentos::{Mount, Secret, Software};
+use agentos::{Mount, Secret, Software, Tool};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -18,6 +18,13 @@ use std::sync::Arc;
 pub trait Drivers {
     /// Opens the filesystem with this plugin id; `None` for an id that it does not know.
     fn open(&mut self, id: &str, config: &Value) -> Option<Result<Arc<dyn Filesystem>, String>>;
+
+    /// The tool whose input has this schema and whose function the binding knows by `function`; `None` if it has no such
+    /// functions.
+    fn tool(&mut self, schema: Value, function: &Value) -> Option<Result<Tool, String>> {
+        let _ = (schema, function);
+        None
+    }
 }
 
 /// Reads options. Nothing is opened that the options do not name, and nothing is created.
@@ -96,6 +103,11 @@ pub(super) fn without_software(mut options: VmOptions, section: &mut Section, dr
         }
     }
     options = vm::images(options, section, None);
+    for mut given in section.sections("toolKits") {
+        if let Some(kit) = tools::kit(&mut given, drivers) {
+            options = options.tool_kit(kit);
+        }
+    }
     vm::network(options, section, None)
 }
 

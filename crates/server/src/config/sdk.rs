@@ -141,16 +141,13 @@ fn options(section: &mut Section, drivers: &mut dyn Drivers) -> (VmOptions, Decl
 
 /// Options that stand for parts of the product which do not exist. Empty ones ask for nothing.
 fn absent(section: &mut Section) {
-    for (name, what) in [
-        ("toolKits", "host tools are"),
-        ("rootFilesystem", "another root filesystem is"),
-    ] {
-        match section.take(name) {
-            Some(Value::Array(items)) if items.is_empty() => {}
-            Some(Value::Object(members)) if members.is_empty() => {}
-            Some(_) => section.problem(name, format_args!("{what} not available in this version")),
-            None => {}
-        }
+    match section.take("rootFilesystem") {
+        Some(Value::Object(members)) if members.is_empty() => {}
+        Some(_) => section.problem(
+            "rootFilesystem",
+            "another root filesystem is not available in this version",
+        ),
+        None => {}
     }
     for name in ["scheduleDriver", "sidecar"] {
         if section.take(name).is_some() {
@@ -340,7 +337,7 @@ mod tests {
             (json!({"options": {"env": {"A=B": "x"}}}), "options"),
             (
                 json!({"options": {"toolKits": [{}]}}),
-                "options.toolKits: host tools are not available",
+                "options.toolKits[0].name: is missing",
             ),
             (
                 json!({"options": {"cwd": function()}}),

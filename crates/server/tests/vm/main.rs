@@ -15,3 +15,4 @@ mod shells;
 mod status;
 mod storage;
 mod support;
+mod tools;

@@ -6,7 +6,7 @@ import { type Backend, type FilesystemDriver, type Hooks, type MountConfig, nati
 import type { ScheduleDriver } from "./cron.js";
 import { type Sidecar, ownerOf } from "./sidecar.js";
 import { type Agent, type SoftwareInput, readSoftware } from "./software.js";
-import { type ToolKit, checkKit } from "./tools.js";
+import { type ToolKit, nativeKit } from "./tools.js";
 
 /** A rule list or mode of one scope of the policy; see the guide to permissions. */
 export type PermissionScope = "allow" | "deny" | { default?: "allow" | "deny"; rules?: unknown[] } | Record<string, unknown>;
@@ -107,7 +107,8 @@ export function plan(options: unknown): Plan {
   if (Object.keys(root).length > 0) native["rootFilesystem"] = root;
   const mounts = check.array("mounts", given["mounts"] ?? []);
   native["mounts"] = mounts.map((mount, at) => withoutUndefined(nativeMount(`mounts[${at}]`, mount, hooks)));
-  check.array("toolKits", given["toolKits"] ?? []).forEach((kit, at) => checkKit(`toolKits[${at}]`, kit));
+  const kits = check.array("toolKits", given["toolKits"] ?? []);
+  native["toolKits"] = kits.map((kit, at) => withoutUndefined(nativeKit(`toolKits[${at}]`, kit, hooks)));
   if (given["additionalInstructions"] !== undefined) check.text("additionalInstructions", given["additionalInstructions"]);
   for (const name of ["clientSecrets", "allowedNodeBuiltins"]) {
     check.array(name, given[name] ?? []).forEach((item, at) => check.text(`${name}[${at}]`, item));

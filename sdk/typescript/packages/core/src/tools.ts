@@ -1,6 +1,9 @@
 /** Host tools: functions of the application that programs and agents in a VM can call (api.md section 6). */
+import { hook } from "@agentos/native";
 import * as check from "./check.js";
 import { invalidConfig } from "./errors.js";
+import type { Hooks } from "./mounts.js";
+import { isParsing, jsonSchema, parseInput } from "./schema.js";
 
 /** What a tool is told besides its input. */
 export interface ToolContext {
@@ -74,6 +77,40 @@ export function hostTool(tool: HostTool): HostTool {
 export function toolKit(kit: ToolKit): ToolKit {
   checkKit("toolKit", kit);
   return kit;
+}
+
+/** A kit in the form that the addon takes, its functions behind numbers. */
+export function nativeKit(path: string, kit: unknown, hooks: Hooks): Record<string, unknown> {
+  const { name, description, tools } = checkKit(path, kit);
+  const native = Object.entries(tools).map(([tool, given]) => [
+    tool,
+    nativeTool(`${path}.tools.${tool}`, `tool ${name}:${tool}`, given, hooks),
+  ]);
+  return { name, description, tools: Object.fromEntries(native) };
+}
+
+function nativeTool(path: string, title: string, tool: HostTool, hooks: Hooks): Record<string, unknown> {
+  const inputSchema = jsonSchema(`${path}.inputSchema`, tool.inputSchema);
+  const number = hook(title, (args, signal) => invoke(tool, args, signal));
+  hooks.push(number);
+  const { description, examples, timeout } = tool;
+  return {
+    description,
+    inputSchema,
+    function: number,
+    ...(examples === undefined ? {} : { examples }),
+    ...(timeout === undefined ? {} : { timeout }),
+  };
+}
+
+/** One call: input and result are JSON text. */
+async function invoke(tool: HostTool, args: unknown[], signal: AbortSignal): Promise<string> {
+  const [text, told] = args as [string, Omit<ToolContext, "signal">];
+  const input: unknown = JSON.parse(text);
+  const parsed = isParsing(tool.inputSchema) ? await parseInput(tool.inputSchema, input) : input;
+  const result = await tool.execute(parsed, { ...told, signal });
+  // Nothing at all is null.
+  return JSON.stringify(result) ?? "null";
 }
 
 /** Checks a kit; `path` is where it stands. */

@@ -3,7 +3,7 @@ import type { JsonRpcNotification, PermissionRequest, VmActions, VmDefinitionTyp
 import type { Conn, ConnHookContext, HookContext } from "./context.js";
 import type { DatabaseProvider } from "./db.js";
 import { check } from "./native.js";
-import { withPlainMounts } from "./options.js";
+import { withNativeParts } from "./options.js";
 import type { AgentOsOptions } from "./options.js";
 import { plainText } from "./plain.js";
 
@@ -94,10 +94,10 @@ export class VmDefinition<Params = unknown, Input = unknown> implements VmDefini
   }
 }
 
-/** The configuration with mounts that the native side knows. */
+/** The configuration with mounts and tools that the native side knows. */
 function planned(config: unknown): unknown {
   if (config === null || typeof config !== "object" || !("options" in config)) return config;
-  return { ...config, options: withPlainMounts(config.options) };
+  return { ...config, options: withNativeParts(config.options) };
 }
 
 /**

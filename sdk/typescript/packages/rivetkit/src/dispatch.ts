@@ -12,7 +12,7 @@ import type { Conn, HookContext, HookRequest, Logger } from "./context.js";
 import type { Database, Row, SqlValue } from "./db.js";
 import { AwakeActors } from "./instance.js";
 import type { Instances } from "./instance.js";
-import { withPlainMounts } from "./options.js";
+import { withNativeParts } from "./options.js";
 import { plainText } from "./plain.js";
 
 /** What hooks do to their registry. */
@@ -69,7 +69,7 @@ export function dispatcher(definitions: ReadonlyMap<string, VmDefinition | Actor
       if (run === undefined) throw new Error(`${hook} is no function of "${name}"`);
       if (hook === "options") {
         const { key, actorId, input } = plain;
-        return plainText(withPlainMounts(await run({ key, actorId, input })));
+        return plainText(withNativeParts(await run({ key, actorId, input })));
       }
       const conn = plain.conn === undefined ? undefined : new HookConn(plain.actorId, plain.conn, reach);
       const context = contextOf(plain, conn, source, reach);

@@ -1,6 +1,6 @@
 /** Options of a VM as programs write them. What is wrong with them is said by the native side, with the path of the key. */
 import type { EnvValue } from "@agentos/client";
-import { type MountConfig, type SecretConfig, type SoftwareInput, planMount } from "@agentos/core";
+import { type MountConfig, type SecretConfig, type SoftwareInput, type ToolKit, planKit, planMount } from "@agentos/core";
 
 export type { MountConfig, SecretConfig, SoftwareInput } from "@agentos/core";
 
@@ -72,8 +72,8 @@ export interface AgentOsOptions {
   moduleAccessCwd?: string;
   /** Node.js modules that JavaScript in the VM may load. */
   allowedNodeBuiltins?: readonly string[];
-  /** Host tools; not available in this version. */
-  toolKits?: readonly unknown[];
+  /** Functions of the program that programs and agents in the VM may call. */
+  toolKits?: readonly ToolKit[];
   /** Another root filesystem; not available in this version. */
   rootFilesystem?: unknown;
   /** Where processes start; `/home/user` unless given. */
@@ -83,14 +83,26 @@ export interface AgentOsOptions {
 }
 
 /**
- * Options with their mounts in the native form. Filesystems of the program's own are registered with the addon, once each:
- * definitions live as long as the process.
+ * Options with their mounts and tools in the native form. Filesystems and kits of the program's own are registered with the
+ * addon, once each: definitions live as long as the process.
  */
-export function withPlainMounts(options: unknown): unknown {
-  if (options === null || typeof options !== "object" || !("mounts" in options) || !Array.isArray(options.mounts)) {
-    return options;
-  }
-  return { ...options, mounts: options.mounts.map((mount: unknown, at) => plainMount(`options.mounts[${at}]`, mount)) };
+export function withNativeParts(options: unknown): unknown {
+  if (options === null || typeof options !== "object") return options;
+  const { mounts, toolKits } = options as { mounts?: unknown; toolKits?: unknown };
+  return {
+    ...options,
+    ...(Array.isArray(mounts) ? { mounts: mounts.map((mount, at) => plainMount(`options.mounts[${at}]`, mount)) } : {}),
+    ...(Array.isArray(toolKits) ? { toolKits: toolKits.map((kit, at) => plainKit(`options.toolKits[${at}]`, kit)) } : {}),
+  };
+}
+
+const plainKits = new WeakMap<object, unknown>();
+
+function plainKit(path: string, kit: unknown): unknown {
+  if (kit === null || typeof kit !== "object") return kit;
+  const known = plainKits.get(kit) ?? planKit(path, kit, []);
+  plainKits.set(kit, known);
+  return known;
 }
 
 const plainMounts = new WeakMap<object, unknown>();

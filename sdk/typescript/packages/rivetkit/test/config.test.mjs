@@ -30,7 +30,7 @@ test("definitions of VMs", () => {
   refused(() => agentOs({ options: { loopbackExemptPorts: [0] } }), "options.loopbackExemptPorts[0]", /between 1 and 65535/);
   refused(() => agentOs({ sleep: { idleTimeoutMs: -1 } }), "sleep.idleTimeoutMs", /must be an integer/);
   refused(() => agentOs(5), "agentOs(config)", /must be an object/);
-  refused(() => agentOs({ options: { toolKits: [{}] } }), "options.toolKits", /not available in this version/);
+  refused(() => agentOs({ options: { toolKits: [{}] } }), "options.toolKits[0].name", /string/);
 });
 
 test("registries", () => {
