@@ -1,6 +1,7 @@
 //! Host tools of a VM: checked kits, their command files, and the runtime that their functions run on.
 
 use crate::error::{Error, Result};
+use crate::vm::AgentOs;
 use agentos_kernel::Error as KernelError;
 use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::limits::Limits;
@@ -40,6 +41,14 @@ pub(crate) struct ToolPlan {
 impl fmt::Debug for ToolPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kits.fmt(f)
+    }
+}
+
+impl AgentOs {
+    /// What a system prompt can say of the VM's host tools: the text of `agentos list-tools`. None without any.
+    pub fn tool_list(&self) -> Option<String> {
+        let kits = &self.vm.options.tools.kits;
+        (!kits.is_empty()).then(|| kits.list())
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn call(handle: Handle, method: &str, args: &str, data: Bytes) -> Res
         Object::Process(process) => process::call(process, method, args, data),
         Object::Terminal(terminal) => terminal::call(terminal, method, args, data),
         Object::Events(feed) => events::call(feed, method),
-        Object::Queue(_) => Err(Failure::invalid("a queue has no methods")),
+        Object::Queue(_) | Object::Desk(_) => Err(Failure::invalid("a queue has no methods")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The native module of the Python package: VMs inside the Python process.
 //!
-//! The module is small on purpose. Python sees six functions that take and give texts of JSON and bytes; classes, types
+//! The module is small on purpose. Python sees nine functions that take and give texts of JSON and bytes; classes, types
 //! and coroutines are the work of the package in `sdk/python`.
 //!
 //! ```text
@@ -10,6 +10,7 @@
 //!       module            what Python sees
 //!         |
 //!     dispatch            method and arguments -> a future of a reply
+//!       desk              calls of host tools, which a thread of Python's takes and settles
 //!         |
 //!   vm, process,
 //!   terminal, events      the methods of what a handle stands for
@@ -19,6 +20,7 @@
 //! then; threads of ours never enter Python; a handle that was released, or that never was, is an error; a process made by `fork()` is told that it cannot use
 //! the VMs of its parent.
 
+mod desk;
 mod dispatch;
 mod events;
 mod failure;

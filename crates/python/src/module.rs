@@ -3,6 +3,7 @@
 //! The module is made by hand, for want of PyO3's macros (see `Cargo.toml`). Functions are closures over safe Rust; only the
 //! entry point, which hands a new module to the interpreter, is unsafe.
 
+use crate::desk::Desk;
 use crate::dispatch;
 use crate::failure::Failure;
 use crate::objects::{Handle, Object, find, keep, release};
@@ -85,6 +86,32 @@ fn cancel(args: &Bound<'_, PyTuple>) -> PyResult<()> {
     Ok(())
 }
 
+/// Opens a desk for calls of tools; `{"handle", "fd"}`. The caller closes the socket `fd`, and releases the handle.
+fn open_desk<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let (desk, fd) = Desk::open()?;
+    let Handle(handle) = keep(Object::Desk(desk));
+    tuple(args.py(), Ok(json!({ "handle": handle, "fd": fd }).into()))
+}
+
+/// Takes what is on a desk: texts of JSON.
+fn take_calls<'py>(args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let (desk,) = args.extract::<(u64,)>()?;
+    let letters = match find(Handle(desk)) {
+        Ok(Object::Desk(desk)) => desk.take(),
+        _ => Vec::new(),
+    };
+    PyTuple::new(args.py(), letters)
+}
+
+/// Says what a call of a tool came to.
+fn settle(args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let (desk, number, outcome) = args.extract::<(u64, u64, String)>()?;
+    if let Ok(Object::Desk(desk)) = find(Handle(desk)) {
+        desk.settle(number, &outcome);
+    }
+    Ok(())
+}
+
 fn find_queue(handle: u64) -> Result<Arc<Queue>, Failure> {
     match find(Handle(handle))? {
         Object::Queue(queue) => Ok(queue),
@@ -123,6 +150,7 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     };
     module.add("cancel", text(cancel, c"cancel")?)?;
     module.add("release", text(let_go, c"release")?)?;
+    module.add("settle", text(settle, c"settle")?)?;
     let outcome = |function: for<'py> fn(&Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>>, name| {
         PyCFunction::new_closure(
             py,
@@ -135,6 +163,8 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("open_queue", outcome(open_queue, c"open_queue")?)?;
     module.add("submit", outcome(submit, c"submit")?)?;
     module.add("take", outcome(take, c"take")?)?;
+    module.add("open_desk", outcome(open_desk, c"open_desk")?)?;
+    module.add("take_calls", outcome(take_calls, c"take_calls")?)?;
     module.add("version", env!("CARGO_PKG_VERSION"))
 }
 

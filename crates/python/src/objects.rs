@@ -1,6 +1,7 @@
 //! VMs, processes, terminals, events and queues behind the numbers that Python holds.
 
 use crate::events::Feed;
+use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::process::Running;
 use crate::queue::Queue;
@@ -24,6 +25,8 @@ pub(crate) enum Object {
     Events(Arc<Feed>),
     /// Outcomes for an event loop.
     Queue(Arc<Queue>),
+    /// Calls of host tools.
+    Desk(Arc<Desk>),
 }
 
 /// A number that is never used twice; 0 stands for nothing.

@@ -1,11 +1,13 @@
 //! Options of a VM, read from the JSON that the package writes.
 
 use crate::failure::Failure;
-use agentos::{AgentOs, Builder, Limits, Mount, Network, Software};
+use crate::objects::{Handle, Object, find};
+use agentos::{AgentOs, Builder, Limits, Mount, Network, Software, ToolKit};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options by the names of the constructor's arguments.
 #[derive(Deserialize)]
@@ -26,6 +28,35 @@ struct Options {
     dns_servers: Vec<String>,
     proxy: Option<String>,
     cache_dir: Option<PathBuf>,
+    tools: Option<Tools>,
+}
+
+/// Host tools, and the desk that their calls are put on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tools {
+    desk: u64,
+    kits: Vec<KitOption>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KitOption {
+    name: String,
+    description: String,
+    tools: Vec<ToolOption>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolOption {
+    name: String,
+    description: String,
+    schema: Value,
+    function: u64,
+    #[serde(default)]
+    examples: Vec<(String, Value)>,
+    timeout_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +92,9 @@ pub(crate) fn builder(json: &str) -> Result<Builder, Failure> {
     for mount in options.mounts {
         builder = builder.mount(mount.into());
     }
+    if let Some(tools) = options.tools {
+        builder = builder.tool_kits(tools.kits()?);
+    }
     for (name, value) in options.env {
         builder = builder.env(name, value);
     }
@@ -79,6 +113,27 @@ pub(crate) fn builder(json: &str) -> Result<Builder, Failure> {
     Ok(builder
         .loopback_exempt_ports(options.loopback_exempt_ports)
         .network(Network::new().dns_servers(options.dns_servers)))
+}
+
+impl Tools {
+    fn kits(self) -> Result<Vec<ToolKit>, Failure> {
+        let Object::Desk(desk) = find(Handle(self.desk))? else {
+            return Err(Failure::invalid("not a desk"));
+        };
+        let kit = |given: KitOption| {
+            let kit = ToolKit::new(given.name, given.description);
+            given.tools.into_iter().fold(kit, |kit, given| {
+                let mut tool = desk.tool(given.schema, given.function).description(given.description);
+                if let Some(ms) = given.timeout_ms {
+                    tool = tool.timeout(Duration::from_millis(ms));
+                }
+                let examples = given.examples.into_iter();
+                let tool = examples.fold(tool, |tool, (description, input)| tool.example(description, input));
+                kit.tool(given.name, tool)
+            })
+        };
+        Ok(self.kits.into_iter().map(kit).collect())
+    }
 }
 
 /// A mount as an argument.

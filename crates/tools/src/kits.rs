@@ -1,6 +1,7 @@
 //! All kits of a VM, checked.
 
 use crate::flags::Field;
+use crate::help;
 use crate::invalid::{InvalidTools, Problems};
 use crate::kit::{Tool, ToolKit, repeated};
 use crate::names::{DESCRIPTION_MAX, is_name};
@@ -97,6 +98,11 @@ impl Kits {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.kits.is_empty()
+    }
+
+    /// All kits with their tools, as `agentos list-tools` prints them.
+    pub fn list(&self) -> String {
+        help::index(self)
     }
 
     /// The command files that the VM needs.

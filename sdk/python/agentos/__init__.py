@@ -17,6 +17,7 @@ from ._errors import (
     PermissionDenied,
 )
 from ._native import version as __version__
+from ._tools import Tool, ToolContext, ToolKit, UserError
 from ._types import (
     Data,
     DirectoryEntry,
@@ -64,6 +65,10 @@ __all__ = [
     "Response",
     "Shell",
     "Stat",
+    "Tool",
+    "ToolContext",
+    "ToolKit",
     "Usage",
+    "UserError",
     "__version__",
 ]

@@ -208,4 +208,8 @@ class AsyncAgentOs(Options):
     unmount = _method(calls.unmount)
     snapshot = _method(calls.snapshot)
     events = _maker(calls.events, lambda handle, _pid: AsyncEvents(handle))
-    fork: Callable[[AsyncAgentOs], Awaitable[AsyncAgentOs]] = _maker(calls.fork, lambda handle, _pid: AsyncAgentOs._of(handle))
+    async def fork(self) -> AsyncAgentOs:
+        """A second VM with a copy of this one's files, which costs nothing until either changes them."""
+        handle, _pid = await run(self._handle, calls.fork())
+        vm: AsyncAgentOs = AsyncAgentOs._of(handle, self._desk)
+        return vm

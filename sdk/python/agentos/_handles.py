@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeV
 from . import _calls as calls
 from . import _native
 from ._calls import Call
+from ._tools import Desk, ToolKit
 from ._types import Mount
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,6 +49,8 @@ class Options(Named):
     #: 0 is no VM: calls before it was made say that it is not there.
     _handle = 0
     _release: Optional[weakref.finalize[Any, Any]] = None
+    #: Where calls of its tools arrive; copies of the VM share it.
+    _desk: Optional[Desk] = None
 
     def __init__(
         self,
@@ -64,7 +67,10 @@ class Options(Named):
         proxy: Optional[str] = None,
         cache_dir: Optional[str] = None,
         snapshot: Optional[Union[bytes, bytearray, memoryview]] = None,
+        tool_kits: Optional[Sequence[ToolKit]] = None,
     ) -> None:
+        if tool_kits:
+            self._desk = Desk(tool_kits)
         self._begin(
             calls.create(
                 bytes(snapshot) if snapshot is not None else None,
@@ -79,6 +85,7 @@ class Options(Named):
                 dns_servers=_list(dns_servers),
                 proxy=proxy,
                 cache_dir=str(cache_dir) if cache_dir is not None else None,
+                tools=self._desk.option() if self._desk is not None else None,
             )
         )
 
@@ -90,9 +97,10 @@ class Options(Named):
         self._release = weakref.finalize(self, _native.release, handle)
 
     @classmethod
-    def _of(cls: Any, handle: int, _pid: int = 0) -> Any:
+    def _of(cls: Any, handle: int, desk: Optional[Desk]) -> Any:
         """The VM with this handle."""
         vm = cls.__new__(cls)
+        vm._desk = desk
         vm._take(handle)
         return vm
 

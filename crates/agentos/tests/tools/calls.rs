@@ -209,6 +209,26 @@ async fn a_vm_without_kits_has_no_commands() {
 }
 
 #[tokio::test]
+async fn the_list_is_for_guests_and_for_prompts() {
+    let vm = vm().await;
+    let listed = vm.exec("agentos list-tools").await.unwrap().stdout_text();
+    assert_eq!(vm.tool_list(), Some(listed.clone()));
+    assert!(
+        listed.contains("agentos-test: Functions of the test\n  echo     Gives its input back\n"),
+        "{listed}"
+    );
+    assert_eq!(AgentOs::create().await.unwrap().tool_list(), None);
+    let kit = vm
+        .exec("agentos list-tools test; agentos-test --help; agentos-test")
+        .await
+        .unwrap()
+        .stdout_text();
+    assert_eq!(kit.matches("Usage: agentos-test <tool> [flags]").count(), 3, "{kit}");
+    let output = vm.exec("agentos list-tools test --json").await.unwrap();
+    assert_eq!(line(&output)["result"]["toolKits"][0]["tools"][0]["name"], "echo");
+}
+
+#[tokio::test]
 async fn copies_of_a_vm_have_its_tools() {
     let vm = vm().await;
     let fork = vm.fork().await.unwrap();
