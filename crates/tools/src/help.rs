@@ -43,7 +43,10 @@ pub(crate) fn tool(kit: &Kit, tool: &CheckedTool) -> String {
     let _ = write!(text, "\nUsage: {command} [flags]\n");
     let (flags, others): (Vec<&Field>, Vec<&Field>) = tool.fields().iter().partition(|field| field.flag.is_some());
     if !flags.is_empty() {
-        let rows: Vec<_> = flags.into_iter().map(|field| (usage(field), note(field))).collect();
+        let rows: Vec<_> = flags
+            .into_iter()
+            .map(|field| (usage(field, tool.fields()), note(field)))
+            .collect();
         let _ = write!(text, "\nFlags:\n{}", table(&rows));
     }
     if !others.is_empty() {
@@ -89,10 +92,15 @@ fn tools(kit: &Kit) -> Vec<(String, String)> {
     kit.tools.iter().map(row).collect()
 }
 
-fn usage(field: &Field) -> String {
+fn usage(field: &Field, all: &[Field]) -> String {
     let flag = field.flag.as_deref().unwrap_or_default();
+    let negated = format!("no-{flag}");
     match &field.kind {
-        Kind::Switch => format!("--{flag}, --no-{flag}"),
+        // The flag of a field of that name is that field's.
+        Kind::Switch if all.iter().any(|other| other.flag.as_ref() == Some(&negated)) => {
+            format!("--{flag}, --{flag}=false")
+        }
+        Kind::Switch => format!("--{flag}, --{negated}"),
         Kind::Many(_) => format!("--{flag} <{}>...", field.values),
         _ => format!("--{flag} <{}>", field.values),
     }

@@ -134,12 +134,30 @@ fn expectation(kind: &ValidationErrorKind) -> String {
         Kind::UniqueItems => "items that differ from one another".to_owned(),
         Kind::Format { format } => format!("text of the format {format}"),
         Kind::Pattern { pattern } => format!("text that matches {}", cut(pattern, QUOTE)),
-        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => "one of the alternatives".to_owned(),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(context),
         Kind::OneOfMultipleValid { .. } => "exactly one of the alternatives".to_owned(),
         Kind::FalseSchema => "no value".to_owned(),
         _ => "a value that the schema admits".to_owned(),
     }
 }
+
+/// What each of the alternatives asks for, if they are few.
+fn alternatives(context: &[Vec<ValidationError<'static>>]) -> String {
+    let mut wanted: Vec<String> = Vec::new();
+    for error in context.iter().filter_map(|errors| errors.first()) {
+        let one = expectation(&error.kind);
+        if !wanted.contains(&one) {
+            wanted.push(one);
+        }
+    }
+    match wanted.len() {
+        1..=ALTERNATIVES => wanted.join(" or "),
+        _ => "one of the alternatives".to_owned(),
+    }
+}
+
+/// Alternatives that are named.
+const ALTERNATIVES: usize = 4;
 
 fn one_of(options: &[Value]) -> String {
     let shown: Vec<String> = options.iter().map(quote).collect();
