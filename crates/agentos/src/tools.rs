@@ -7,6 +7,7 @@ use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::process::Executor;
 use agentos_kernel::vfs::{FileType, Filesystem, MemoryFs, Mode, NewNode};
+use agentos_software::base::TOOLS;
 use agentos_tools::{Caller, Kits, Spawner, Task, ToolExecutor, ToolFailure, ToolKit};
 use core::fmt;
 use parking_lot::Mutex;
@@ -64,28 +65,39 @@ impl ToolPlan {
     }
 
     /// Gives a new VM the commands: files in `/usr/bin`, which is `/bin` as well, and links to them in `/usr/local/bin`. A
-    /// directory of the VM's own is more likely mounted at `/usr/local` than over all programs.
+    /// directory of the VM's own is more likely mounted at `/usr/local` than over all programs. Where images lie below the root
+    /// and may have other programs there, the commands are with the bundled ones in `/opt/agentos/bin`.
     pub(crate) fn install(&self, root: &MemoryFs) -> Result<()> {
         if self.kits.is_empty() {
             return Ok(());
         }
-        self.place(root).map_err(Error::file("install", STUBS))
+        let placed = match find(root, "/usr/bin") {
+            Ok(bin) => self.place(root, bin).and_then(|()| self.link(root)),
+            Err(_) => find(root, TOOLS).and_then(|bin| self.place(root, bin)),
+        };
+        placed.map_err(Error::file("install", "/usr/bin"))
     }
 
-    fn place(&self, root: &MemoryFs) -> Result<(), KernelError> {
-        let local = find(root, &["usr", "local", "bin"])?;
-        let bin = find(root, &["usr", "bin"])?;
+    fn place(&self, root: &MemoryFs, bin: Ino) -> Result<(), KernelError> {
         for stub in self.kits.stubs() {
             let name = stub.name.as_bytes();
             root.insert_blob(bin, name, stub.blob, Mode::new(0o755), Uid::ROOT, Gid::ROOT)?;
-            let node = NewNode {
-                kind: FileType::Symlink,
-                mode: Mode::new(0o777),
-                uid: Uid::ROOT,
-                gid: Gid::ROOT,
-                rdev: 0,
-            };
-            root.symlink(local, name, format!("../../bin/{}", stub.name).as_bytes(), &node)?;
+        }
+        Ok(())
+    }
+
+    fn link(&self, root: &MemoryFs) -> Result<(), KernelError> {
+        let local = find(root, "/usr/local/bin")?;
+        let node = NewNode {
+            kind: FileType::Symlink,
+            mode: Mode::new(0o777),
+            uid: Uid::ROOT,
+            gid: Gid::ROOT,
+            rdev: 0,
+        };
+        for stub in self.kits.stubs() {
+            let target = format!("../../bin/{}", stub.name);
+            root.symlink(local, stub.name.as_bytes(), target.as_bytes(), &node)?;
         }
         Ok(())
     }
@@ -103,12 +115,10 @@ impl ToolPlan {
     }
 }
 
-/// Where the commands are.
-const STUBS: &str = "/usr/bin";
-
-fn find(fs: &MemoryFs, path: &[&str]) -> Result<Ino, KernelError> {
-    path.iter().try_fold(fs.root(), |dir, part| {
-        fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
+fn find(fs: &MemoryFs, path: &str) -> Result<Ino, KernelError> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts.fold(Ok(fs.root()), |dir, part| {
+        fs.lookup(dir?, part.as_bytes()).map(|attr| attr.ino)
     })
 }
 

@@ -229,6 +229,18 @@ async fn the_list_is_for_guests_and_for_prompts() {
 }
 
 #[tokio::test]
+async fn a_vm_with_images_has_its_tools() {
+    let image = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(image.path().join("usr/bin")).unwrap();
+    let vm = builder().0.image(image.path()).create().await.unwrap();
+    let output = vm
+        .exec("agentos-test echo --text x && agentos list-tools >/dev/null")
+        .await
+        .unwrap();
+    assert_eq!(output.exit_code, 0, "{}", output.stderr_text());
+}
+
+#[tokio::test]
 async fn copies_of_a_vm_have_its_tools() {
     let vm = vm().await;
     let fork = vm.fork().await.unwrap();
