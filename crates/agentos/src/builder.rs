@@ -45,7 +45,7 @@ pub(crate) struct Options {
     pub(crate) policy: Arc<Policy>,
     pub(crate) network: Arc<NetworkPlan>,
     pub(crate) outlet: Arc<OutletPlan>,
-    pub(crate) tools: Arc<ToolPlan>,
+    pub(crate) host_tools: Arc<ToolPlan>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
@@ -79,7 +79,7 @@ impl Default for Builder {
             policy: Arc::default(),
             network: Arc::default(),
             outlet: Arc::default(),
-            tools: Arc::default(),
+            host_tools: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
             cwd: "/home/user".to_owned(),
@@ -401,7 +401,7 @@ impl Builder {
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
         layers::check(options.images.len() + self.images.len())?;
-        options.tools = Arc::new(ToolPlan::new(self.tools, &options.limits)?);
+        options.host_tools = Arc::new(ToolPlan::new(self.tools, &options.limits)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
             let reason = format!(

@@ -48,7 +48,7 @@ impl fmt::Debug for ToolPlan {
 impl AgentOs {
     /// What a system prompt can say of the VM's host tools: the text of `agentos list-tools`. None without any.
     pub fn tool_list(&self) -> Option<String> {
-        let kits = &self.vm.options.tools.kits;
+        let kits = &self.vm.options.host_tools.kits;
         (!kits.is_empty()).then(|| kits.list())
     }
 }

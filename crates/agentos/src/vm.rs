@@ -70,7 +70,7 @@ impl AgentOs {
             archive::restore(&*root, &archive)?;
         }
         options.outlet.install(&root)?;
-        options.tools.install(&root)?;
+        options.host_tools.install(&root)?;
         Self::boot_on(root, quota, options)
     }
 
@@ -82,6 +82,8 @@ impl AgentOs {
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
         let top = layers::stack(&root, &options)?;
+        let mut executors: Vec<Arc<dyn Executor>> = vec![engine.clone()];
+        executors.extend(options.host_tools.executor());
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
             policy: options.policy.clone(),

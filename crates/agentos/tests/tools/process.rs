@@ -64,10 +64,18 @@ async fn calls_beyond_the_limit_wait_in_order() {
     let (builder, seen, mut ends) = builder();
     let vm = builder.limits(limits).create().await.unwrap();
     let mut processes = Vec::new();
-    for _ in 0..4 {
-        processes.push(vm.spawn("agentos-test", ["hang"]).no_input().start().await.unwrap());
+    let hang = async || {
+        let process = vm.spawn("agentos-test", ["hang"]).no_input().start();
+        process.await.unwrap()
+    };
+    // The first two have their places before the others come.
+    for _ in 0..2 {
+        processes.push(hang().await);
+        seen.began.acquire().await.unwrap().forget();
     }
-    seen.began.acquire_many(2).await.unwrap().forget();
+    for _ in 0..2 {
+        processes.push(hang().await);
+    }
     let used = || {
         vm.usage()
             .limits

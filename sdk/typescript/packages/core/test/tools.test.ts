@@ -71,7 +71,11 @@ test("a refinement is a validation error with its path", async (t) => {
 
 test("errors for users are shown, all others are masked", async (t) => {
   const warned = deferred<Error>();
-  process.once("warning", warned.resolve);
+  const listener = (warning: Error): void => {
+    if (warning.message.startsWith("tool k:fail ")) warned.resolve(warning);
+  };
+  process.on("warning", listener);
+  t.after(async () => void process.off("warning", listener));
   const inputSchema = { type: "object" as const };
   const vm = await withTools(t, {
     refuse: hostTool({
