@@ -195,6 +195,7 @@ pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn F
             lowers.push(CaughtFs::new(lower.clone()).map_err(Error::os("boot"))?);
         }
         lowers.extend(options.images.iter().map(Image::filesystem));
+        lowers.extend(options.host_tools.layer()?);
         let clock = crate::host::SystemClock::shared();
         lowers.push(Template::with(&options.software, &clock)?.layer());
     }

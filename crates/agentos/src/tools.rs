@@ -1,13 +1,13 @@
 //! Host tools of a VM: checked kits, their command files, and the runtime that their functions run on.
 
 use crate::error::{Error, Result};
-use crate::vm::AgentOs;
-use agentos_kernel::Error as KernelError;
+use crate::host;
+use crate::vm::{AgentOs, quota};
 use agentos_kernel::id::{Gid, Ino, Uid};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::process::Executor;
 use agentos_kernel::vfs::{FileType, Filesystem, MemoryFs, Mode, NewNode};
-use agentos_software::base::TOOLS;
+use agentos_kernel::{Errno, Error as KernelError};
 use agentos_tools::{Caller, Kits, Spawner, Task, ToolExecutor, ToolFailure, ToolKit};
 use core::fmt;
 use parking_lot::Mutex;
@@ -65,39 +65,41 @@ impl ToolPlan {
     }
 
     /// Gives a new VM the commands: files in `/usr/bin`, which is `/bin` as well, and links to them in `/usr/local/bin`. A
-    /// directory of the VM's own is more likely mounted at `/usr/local` than over all programs. Where images lie below the root
-    /// and may have other programs there, the commands are with the bundled ones in `/opt/agentos/bin`.
+    /// directory of the VM's own is more likely mounted at `/usr/local` than over all programs.
     pub(crate) fn install(&self, root: &MemoryFs) -> Result<()> {
+        self.place(root).map_err(Error::file("install", "/usr/bin"))
+    }
+
+    /// The same as a layer, for a root of several.
+    pub(crate) fn layer(&self) -> Result<Option<Arc<dyn Filesystem>>> {
         if self.kits.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let placed = match find(root, "/usr/bin") {
-            Ok(bin) => self.place(root, bin).and_then(|()| self.link(root)),
-            Err(_) => find(root, TOOLS).and_then(|bin| self.place(root, bin)),
-        };
-        placed.map_err(Error::file("install", "/usr/bin"))
+        // What the host puts there is not the VM's to pay for.
+        let layer = MemoryFs::new(host::system_clock(), quota(&Limits::default()));
+        let made = DIRECTORIES.iter().try_for_each(|(dir, name)| {
+            let node = node(FileType::Directory, 0o755);
+            layer.mkdir(find(&layer, dir)?, name.as_bytes(), &node).map(drop)
+        });
+        made.map_err(Error::file("install", "/usr/bin"))?;
+        self.install(&layer)?;
+        Ok(Some(layer))
     }
 
-    fn place(&self, root: &MemoryFs, bin: Ino) -> Result<(), KernelError> {
+    fn place(&self, root: &MemoryFs) -> Result<(), KernelError> {
         for stub in self.kits.stubs() {
+            let (bin, local) = (find(root, "/usr/bin")?, find(root, "/usr/local/bin")?);
             let name = stub.name.as_bytes();
+            for dir in [bin, local] {
+                // A file that was restored with others has no identity.
+                match root.unlink(dir, name) {
+                    Err(error) if error.errno() != Errno::ENOENT => return Err(error),
+                    _ => {}
+                }
+            }
             root.insert_blob(bin, name, stub.blob, Mode::new(0o755), Uid::ROOT, Gid::ROOT)?;
-        }
-        Ok(())
-    }
-
-    fn link(&self, root: &MemoryFs) -> Result<(), KernelError> {
-        let local = find(root, "/usr/local/bin")?;
-        let node = NewNode {
-            kind: FileType::Symlink,
-            mode: Mode::new(0o777),
-            uid: Uid::ROOT,
-            gid: Gid::ROOT,
-            rdev: 0,
-        };
-        for stub in self.kits.stubs() {
             let target = format!("../../bin/{}", stub.name);
-            root.symlink(local, stub.name.as_bytes(), target.as_bytes(), &node)?;
+            root.symlink(local, name, target.as_bytes(), &node(FileType::Symlink, 0o777))?;
         }
         Ok(())
     }
@@ -112,6 +114,19 @@ impl ToolPlan {
             Some(report) => Arc::new(executor.on_failure(move |failure| report(failure))),
             None => Arc::new(executor),
         })
+    }
+}
+
+/// Where the commands are, parents before children.
+const DIRECTORIES: [(&str, &str); 4] = [("/", "usr"), ("/usr", "bin"), ("/usr", "local"), ("/usr/local", "bin")];
+
+fn node(kind: FileType, mode: u32) -> NewNode {
+    NewNode {
+        kind,
+        mode: Mode::new(mode),
+        uid: Uid::ROOT,
+        gid: Gid::ROOT,
+        rdev: 0,
     }
 }
 

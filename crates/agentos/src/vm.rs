@@ -70,7 +70,9 @@ impl AgentOs {
             archive::restore(&*root, &archive)?;
         }
         options.outlet.install(&root)?;
-        options.host_tools.install(&root)?;
+        if !layers::any(&options) {
+            options.host_tools.install(&root)?;
+        }
         Self::boot_on(root, quota, options)
     }
 

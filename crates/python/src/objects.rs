@@ -1,7 +1,7 @@
 //! VMs, processes, terminals, events and queues behind the numbers that Python holds.
 
-use crate::events::Feed;
 use crate::desk::Desk;
+use crate::events::Feed;
 use crate::failure::Failure;
 use crate::process::Running;
 use crate::queue::Queue;

@@ -229,15 +229,26 @@ async fn the_list_is_for_guests_and_for_prompts() {
 }
 
 #[tokio::test]
-async fn a_vm_with_images_has_its_tools() {
+async fn a_vm_with_layers_of_its_own_has_its_tools() {
     let image = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(image.path().join("usr/bin")).unwrap();
     let vm = builder().0.image(image.path()).create().await.unwrap();
-    let output = vm
-        .exec("agentos-test echo --text x && agentos list-tools >/dev/null")
-        .await
-        .unwrap();
-    assert_eq!(output.exit_code, 0, "{}", output.stderr_text());
+    for vm in [vm.fork().await.unwrap(), vm] {
+        let script =
+            "agentos-test echo --text x && /usr/local/bin/agentos-test echo --text x && /usr/bin/agentos list-tools";
+        let output = vm.exec(script).await.unwrap();
+        assert_eq!(output.exit_code, 0, "{}", output.stderr_text());
+    }
+}
+
+#[tokio::test]
+async fn a_vm_from_an_archive_has_its_tools() {
+    let archive = vm().await.snapshot().await.unwrap().to_archive().unwrap();
+    let vm = builder().0.snapshot(archive.clone()).create().await.unwrap();
+    assert_eq!(vm.exec("agentos-test echo --text x").await.unwrap().exit_code, 0);
+    // Without kits what was saved of the commands calls nothing.
+    let vm = AgentOs::builder().snapshot(archive).create().await.unwrap();
+    assert_ne!(vm.exec("agentos-test echo --text x").await.unwrap().exit_code, 0);
 }
 
 #[tokio::test]
