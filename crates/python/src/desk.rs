@@ -57,7 +57,7 @@ impl Desk {
         // Python holds the desk for as long as it answers; without it every call fails.
         let desk = Arc::downgrade(self);
         Tool::raw(schema, move |input, context| {
-            let (desk, letter) = (desk.clone(), letter(function, input, &context));
+            let (desk, letter) = (desk.clone(), letter(function, &input, &context));
             Box::pin(async move {
                 let gone = || ToolError::masked("the functions of this VM are gone");
                 let (pending, answer) = Pending::put(&desk, letter).ok_or_else(gone)?;
@@ -149,7 +149,7 @@ impl Drop for Pending {
     }
 }
 
-fn letter(function: u64, input: Value, context: &ToolContext) -> Value {
+fn letter(function: u64, input: &Value, context: &ToolContext) -> Value {
     json!({ "function": function, "input": input, "pid": context.pid })
 }
 

@@ -89,6 +89,8 @@ export interface AgentOsOptions {
 export function withNativeParts(options: unknown): unknown {
   if (options === null || typeof options !== "object") return options;
   const { mounts, toolKits } = options as { mounts?: unknown; toolKits?: unknown };
+  // What is no object of options at all is for the native side to refuse.
+  if (!Array.isArray(mounts) && !Array.isArray(toolKits)) return options;
   return {
     ...options,
     ...(Array.isArray(mounts) ? { mounts: mounts.map((mount, at) => plainMount(`options.mounts[${at}]`, mount)) } : {}),
