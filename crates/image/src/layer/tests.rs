@@ -161,8 +161,10 @@ fn an_archive_becomes_a_tree() {
     assert!(bench.is_clean());
 }
 
+type Members = Vec<(Member, Vec<u8>)>;
+
 /// Archives that are refused, and what the refusal says.
-fn bad() -> Vec<(Vec<(Member, Vec<u8>)>, &'static str)> {
+fn bad() -> Vec<(Members, &'static str)> {
     let nul = |name: &str| {
         let mut member = file(name, "");
         // Only an extended header can have such a name.
