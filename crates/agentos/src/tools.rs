@@ -131,9 +131,9 @@ fn node(kind: FileType, mode: u32) -> NewNode {
 }
 
 fn find(fs: &MemoryFs, path: &str) -> Result<Ino, KernelError> {
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    parts.fold(Ok(fs.root()), |dir, part| {
-        fs.lookup(dir?, part.as_bytes()).map(|attr| attr.ino)
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    parts.try_fold(fs.root(), |dir, part| {
+        fs.lookup(dir, part.as_bytes()).map(|attr| attr.ino)
     })
 }
 

@@ -134,7 +134,10 @@ impl Kind {
             Self::Choice(options) => {
                 let same = |option: &&Value| match option {
                     Value::String(option) => option == text,
-                    other => other.to_string() == text,
+                    other => {
+                        let written = other.to_string();
+                        written == text
+                    }
                 };
                 options.iter().find(same).cloned().unwrap_or_else(as_text)
             }
