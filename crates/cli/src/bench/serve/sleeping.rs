@@ -1,8 +1,9 @@
 //! What sleeping actors cost in memory: the growth of the whole process over thousands of them.
 //!
 //! Every actor has been accepted and has files of its own. They are made in batches, and the memory is read between two when
-//! nothing of any actor is held and what was free has been given back to the host, both of which the runtime counts. The slope over the second half is what one more costs: the first
-//! half brings allocators, threads and the index's cache to the size that a batch needs, whose files are open all at once.
+//! nothing of any actor is held and what was free has been given back to the host, both of which the runtime counts. The slope
+//! over the second half is what one more costs: the first half brings allocators, threads and the index's cache to the size
+//! that a batch needs, whose files are open all at once.
 
 use super::House;
 use crate::bench::Scale;
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 const FILES: u64 = 256 << 10;
 /// Clients that create at the same time.
 const HANDS: usize = 16;
-/// Batches, of which the second half counts.
+/// Batches, of which the second half counts; a quick run has a few, since after each the memory is waited for.
 const BATCHES: usize = 10;
 /// Longest wait until nothing is held.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// `serve_sleeping_bytes`: one more of 10,000 that were accepted and sleep; `serve_slept_bytes`: one more that was awake and
 /// fell asleep.
@@ -30,8 +31,9 @@ pub(crate) async fn sleeping(scale: Scale) -> Result<Vec<Row>, Error> {
         return Ok(vec![row("serve_sleeping_bytes"), row("serve_slept_bytes")]);
     }
     let house = House::new().await?;
-    let slept = growth(&house, "slept", slept / BATCHES, true).await?;
-    let sleeping = growth(&house, "sleeping", sleeping / BATCHES, false).await?;
+    let batches = scale.of(BATCHES);
+    let slept = growth(&house, "slept", (batches, slept / batches), true).await?;
+    let sleeping = growth(&house, "sleeping", (batches, sleeping / batches), false).await?;
     house.end().await;
     let row = |name, bytes: f64| Row::new(name, "bytes", vec![bytes]).goal(1024.0);
     Ok(vec![
@@ -40,14 +42,14 @@ pub(crate) async fn sleeping(scale: Scale) -> Result<Vec<Row>, Error> {
     ])
 }
 
-/// Bytes that one more actor costs.
-async fn growth(house: &House, name: &str, batch: usize, woken: bool) -> Result<f64, Error> {
+/// Bytes that one more actor costs, from so many batches of so many.
+async fn growth(house: &House, name: &str, (batches, batch): (usize, usize), woken: bool) -> Result<f64, Error> {
     let mut points = Vec::new();
-    for number in 1..=BATCHES {
+    for number in 1..=batches {
         make(house, &format!("{name}-{number}"), batch, woken).await?;
         points.push(((number * batch) as f64, held(house).await?));
     }
-    Ok(slope(&points[BATCHES / 2 - 1..]))
+    Ok(slope(points.get(batches / 2 - 1..).unwrap_or(&points)))
 }
 
 /// Makes actors, a few at a time: by an action that is answered from storage, or by one that wakes them, and then to sleep.
