@@ -63,11 +63,10 @@ pub fn head(bytes: &[u8]) {
         }
     }
     let (head, ()) = request.into_parts();
+    // Bytes beyond ASCII are looked at, too: a header that has some is one all the same.
     let text = |name| {
-        head.headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-            .unwrap_or_default()
+        let value = head.headers.get(name).map(HeaderValue::as_bytes);
+        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
     };
     if host::is_ours(&head, Some("p.example.com")) {
         let name = text(HOST).to_ascii_lowercase();
@@ -99,12 +98,18 @@ pub fn head(bytes: &[u8]) {
         let shown = [text(AUTHORIZATION), text(SEC_WEBSOCKET_PROTOCOL)].concat();
         assert!(verdict != Verdict::Admitted || shown.contains("tok-en"), "{shown}");
     }
-    let _ = control::is_forwarding(text(ORIGIN));
+    let _ = control::is_forwarding(&text(ORIGIN));
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    #[test]
+    fn a_token_beside_bytes_beyond_ascii_is_a_token() {
+        super::head(b"/\nlocalhost\n\nBasic x\n\xff, rivet_token.tok-en");
+        super::head(b"/\nlocalhost\n\nBearer x\xff\nrivet_token.tok-en");
+    }
 
     proptest! {
         #[test]
