@@ -126,41 +126,19 @@ async fn arguments_that_are_no_text_and_input_that_nests_for_ever_are_refused() 
 
 #[tokio::test]
 async fn what_a_call_holds_is_the_vms_memory() {
-    let mut limits = Limits::default();
-    limits.set("resources.maxMemoryBytes", 48 << 20).unwrap();
-    limits.set("resources.maxWasmMemoryBytes", 16 << 20).unwrap();
-    let vm = builder().0.limits(limits).create().await.unwrap();
-    // A list of a million numbers takes far more than its text.
-    vm.write_file(
-        "/home/user/many.json",
-        format!("{{\"text\":\"x\",\"n\":[0{}]}}", ",0".repeat(500_000)),
-    )
-    .await
-    .unwrap();
-    let output = vm
-        .exec_argv(["agentos-test", "echo", "--json-file", "many.json"])
-        .await
-        .unwrap();
-    assert_eq!(
-        (output.exit_code, line(&output)["metadata"]["limit"].as_str()),
-        (0, None)
-    );
-    let mut limits = Limits::default();
-    limits.set("resources.maxMemoryBytes", 24 << 20).unwrap();
-    limits.set("resources.maxWasmMemoryBytes", 16 << 20).unwrap();
-    let vm = builder().0.limits(limits).create().await.unwrap();
-    vm.write_file(
-        "/home/user/many.json",
-        format!("{{\"text\":\"x\",\"n\":[0{}]}}", ",0".repeat(500_000)),
-    )
-    .await
-    .unwrap();
-    let output = vm
-        .exec_argv(["agentos-test", "echo", "--json-file", "many.json"])
-        .await
-        .unwrap();
-    assert_eq!(
-        (output.exit_code, line(&output)["metadata"]["limit"].as_str()),
-        (1, Some("maxMemoryBytes"))
-    );
+    // A list of half a million numbers takes far more than its text.
+    let many = format!("{{\"text\":\"x\",\"n\":[0{}]}}", ",0".repeat(500_000));
+    for (mebibytes, expected) in [(48, (0, None)), (24, (1, Some("maxMemoryBytes")))] {
+        let mut limits = Limits::default();
+        limits.set("resources.maxMemoryBytes", mebibytes << 20).unwrap();
+        limits.set("resources.maxWasmMemoryBytes", 16 << 20).unwrap();
+        let vm = builder().0.limits(limits).create().await.unwrap();
+        vm.write_file("/home/user/many.json", many.clone()).await.unwrap();
+        let output = vm
+            .exec_argv(["agentos-test", "echo", "--json-file", "many.json"])
+            .await
+            .unwrap();
+        let line = line(&output);
+        assert_eq!((output.exit_code, line["metadata"]["limit"].as_str()), expected);
+    }
 }
