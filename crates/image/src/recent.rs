@@ -41,6 +41,16 @@ impl<V> Recent<V> {
         Some(Arc::clone(&slot.value))
     }
 
+    /// The value that is kept, or the one that is made now and kept from now on.
+    pub(crate) fn get_or_make<E>(&self, ino: Ino, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
+        if let Some(value) = self.get(ino) {
+            return Ok(value);
+        }
+        let value = Arc::new(make()?);
+        self.put(ino, Arc::clone(&value));
+        Ok(value)
+    }
+
     /// Keeps a value, in place of the one before and of one that was not used lately.
     pub(crate) fn put(&self, ino: Ino, value: Arc<V>) {
         let evicted = {

@@ -290,14 +290,7 @@ impl Filesystem for LiveFs {
     }
 
     fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let file = match self.files.get(ino) {
-            Some(file) => file,
-            None => {
-                let file = Arc::new(self.open(ino)?);
-                self.files.put(ino, Arc::clone(&file));
-                file
-            }
-        };
+        let file = self.files.get_or_make(ino, || self.open(ino))?;
         Ok(rustix::io::pread(&file, buf, offset)?)
     }
 
