@@ -58,7 +58,15 @@ pub(crate) struct Options {
     pub(crate) tools: Tools,
     pub(crate) archive: Option<Bytes>,
     pub(crate) layers: Layers,
+    /// Whether Linux programs run; where nobody has said, they do in a VM that has images.
+    pub(crate) linux_programs: Option<bool>,
     pub(crate) audit_life: bool,
+}
+
+impl Options {
+    pub(crate) fn runs_linux_programs(&self) -> bool {
+        self.linux_programs.unwrap_or(!self.images.is_empty())
+    }
 }
 
 /// The filesystem that takes what is written outside of mounts.
@@ -92,6 +100,7 @@ impl Default for Builder {
             tools: Tools::default(),
             archive: None,
             layers: Layers::default(),
+            linux_programs: None,
             audit_life: true,
         };
         Self {
@@ -274,6 +283,15 @@ impl Builder {
     #[must_use]
     pub fn tools(mut self, tools: Tools) -> Self {
         self.options.tools = tools;
+        self
+    }
+
+    /// Whether Linux programs (ELF files) run, as real processes in a jail; unless set they do in a VM that has images, and in no
+    /// other: what a guest brings itself is then no program. Where the machine cannot jail them, starting one fails with
+    /// `ENOEXEC` and a line that says what is missing; everything else is unaffected.
+    #[must_use]
+    pub fn linux_programs(mut self, run: bool) -> Self {
+        self.options.linux_programs = Some(run);
         self
     }
 

@@ -1,11 +1,14 @@
-//! The WebAssembly engine, one per process and cache directory, shared by all VMs.
+//! What runs programs, shared by all VMs: the WebAssembly engine, one per process and cache directory, and the executor of Linux
+//! programs, one per process.
 
 use crate::error::{Error, Result};
+use agentos_kernel::process::Executor;
+use agentos_linux::LinuxExecutor;
 use agentos_wasm::{WasmConfig, WasmExecutor};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where compiled programs are kept, and whether instructions are counted.
 type Key = (Option<PathBuf>, bool);
@@ -27,6 +30,14 @@ pub(crate) fn shared(cache_dir: Option<&Path>, fuel: bool) -> Result<Arc<WasmExe
     let engine = WasmExecutor::new(config).map_err(|error| Error::Engine(error.to_string()))?;
     engines.insert(key, engine.clone());
     Ok(engine)
+}
+
+/// What a VM runs programs with.
+pub(crate) fn executors(engine: &Arc<WasmExecutor>, linux: bool) -> Vec<Arc<dyn Executor>> {
+    static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
+    let linux = linux.then(|| Arc::clone(LINUX.get_or_init(LinuxExecutor::new)) as Arc<dyn Executor>);
+    let engine: Arc<dyn Executor> = engine.clone();
+    [engine].into_iter().chain(linux).collect()
 }
 
 /// `agentos` in the user's cache directory (XDG base directory specification); `None` where there is no home.

@@ -84,7 +84,7 @@ impl AgentOs {
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
         let top = layers::stack(&root, &options)?;
-        let mut executors: Vec<Arc<dyn Executor>> = vec![engine.clone()];
+        let mut executors = engine::executors(&engine, options.runs_linux_programs());
         executors.extend(options.host_tools.executor());
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),

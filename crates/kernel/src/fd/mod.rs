@@ -19,6 +19,7 @@
 mod fifo;
 mod file;
 mod flags;
+mod host_pipe;
 mod hosted;
 mod limits;
 mod open;
@@ -29,6 +30,7 @@ mod waiters;
 
 pub use fifo::{FifoOpening, Fifos};
 pub use file::{File, IoResult, PollEvents};
+pub use host_pipe::HostPipe;
 pub use flags::{AccessMode, SeekFrom, StatusFlags};
 pub use hosted::PipeUse;
 pub use limits::FdLimits;

@@ -11,6 +11,7 @@
 
 use super::file::{File, IoResult, PollEvents};
 use super::flags::AccessMode;
+use super::host_pipe::HostPipe;
 use super::hosted::PipeUse;
 use super::limits::FdLimits;
 use super::waiters::{Waiters, Woken};
@@ -52,6 +53,8 @@ struct State {
     grown: usize,
     readers: Side,
     writers: Side,
+    /// Where the bytes are once a native program holds an end; the buffer is empty then.
+    host: Option<Arc<dyn HostPipe>>,
 }
 
 /// Stands for a number of ends that no side ever reaches.
@@ -96,10 +99,35 @@ impl Pipe {
         self.number
     }
 
+    /// Moves the bytes into a pipe of the host, which `make` makes with what is in this one, unless that was done before. For the
+    /// executor of native programs; everybody else goes on as before.
+    ///
+    /// # Errors
+    /// Those of `make`; nothing has changed then.
+    pub fn on_host(&self, make: impl FnOnce(&[u8]) -> Result<Arc<dyn HostPipe>>) -> Result<Arc<dyn HostPipe>> {
+        let mut state = self.state.lock();
+        if let Some(host) = &state.host {
+            return Ok(Arc::clone(host));
+        }
+        let host = make(state.buffer.make_contiguous())?;
+        host.hold(state.readers.open > 0, state.writers.open > 0);
+        state.host = Some(Arc::clone(&host));
+        let moved = self.discard(&mut state);
+        let woken = [state.readers.waiting.take(), state.writers.waiting.take()];
+        drop(state);
+        woken.into_iter().for_each(Woken::wake);
+        self.forget(moved);
+        Ok(host)
+    }
+
     fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
         let mut state = self.state.lock();
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
+        }
+        if let Some(host) = state.host.clone() {
+            drop(state);
+            return host.read(buf, waker);
         }
         if state.buffer.is_empty() {
             if state.writers.open == 0 {
@@ -130,6 +158,10 @@ impl Pipe {
             return Poll::Ready(Ok(0));
         }
         let mut state = self.state.lock();
+        if let Some(host) = state.host.clone() {
+            drop(state);
+            return host.write(data, waker);
+        }
         if state.readers.open == 0 {
             return Poll::Ready(Err(Errno::EPIPE.into()));
         }
@@ -174,6 +206,14 @@ impl Pipe {
             return Ok(0);
         }
         let mut state = self.state.lock();
+        if let Some(host) = state.host.clone() {
+            drop(state);
+            // The host's pipe does not grow: who would wait for itself is told to try again.
+            return match host.write(data, None) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Err(Errno::EAGAIN.into()),
+            };
+        }
         if state.readers.open == 0 {
             return Err(Errno::EPIPE.into());
         }
@@ -288,6 +328,10 @@ impl Pipe {
     /// Conditions for an end with this access; `seen` is what it met when it was opened.
     fn poll(&self, access: AccessMode, seen: u64, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
         let mut state = self.state.lock();
+        if let Some(host) = state.host.clone() {
+            drop(state);
+            return host.poll(access, interest, waker);
+        }
         let mut ready = PollEvents::empty();
         if access.contains(AccessMode::READ) {
             ready.set(PollEvents::IN, !state.buffer.is_empty());
@@ -337,6 +381,9 @@ impl Pipe {
             state.writers.open += 1;
             state.writers.opened += 1;
         }
+        if let Some(host) = &state.host {
+            host.hold(state.readers.open > 0, state.writers.open > 0);
+        }
         // Both may wait for this in `open(2)`.
         let woken = [state.readers.waiting.take(), state.writers.waiting.take()];
         drop(state);
@@ -354,6 +401,9 @@ impl Pipe {
         if access.contains(AccessMode::WRITE) {
             state.writers.open -= 1;
             woken[1] = state.readers.waiting.take();
+        }
+        if let Some(host) = &state.host {
+            host.hold(state.readers.open > 0, state.writers.open > 0);
         }
         // What nobody read is gone, also from a FIFO; what the host shares with guests has no reader to come.
         let unread = state.readers.open == 0 && (state.writers.open == 0 || self.used_for != PipeUse::Guests);
@@ -493,7 +543,8 @@ impl File for PipeEnd {
     }
 
     fn available(&self) -> Result<u64> {
-        Ok(self.pipe.state.lock().buffer.len() as u64)
+        let state = self.pipe.state.lock();
+        Ok(state.host.as_ref().map_or(state.buffer.len() as u64, |host| host.available()))
     }
 
     fn close(&self) {

@@ -1,12 +1,54 @@
 //! A copy of a process (`fork(2)`), of which the executor copies the memory.
 
 use super::enrol::{Relation, Reservation};
+use super::kernel::Kernel;
 use super::process::{Parts, Process};
+use super::signal::SigSet;
 use super::signals::Signals;
 use crate::error::Result;
 use crate::id::Pid;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
+
+/// A copy of a process as it was at one moment, which is not in the table yet: for an executor whose children come to life by
+/// themselves, some time after they were asked for. Counted against `maxProcesses`; dropping it gives that back.
+pub struct Copied {
+    parent: Arc<Process>,
+    parts: Option<Parts>,
+}
+
+impl Copied {
+    /// Brings the copy to life, with `pid` if nobody has that.
+    ///
+    /// # Errors
+    /// As [`Process::clone_child`]; a parent that has ended is no error, the child is init's then.
+    pub fn begin(mut self, pid: Pid) -> Result<Arc<Process>> {
+        let mut parts = self.parts.take().ok_or(crate::Errno::EIO)?;
+        parts.pid = pid;
+        let kernel = Arc::clone(self.parent.kernel());
+        let reservation = Reservation::taken(&kernel);
+        let init = kernel.init();
+        let parent = if self.parent.exit_status().is_some() { &init } else { &self.parent };
+        let child = kernel.enrol(parent, parts, Relation::default(), Signals::forked)?;
+        reservation.keep();
+        kernel.meters.count_start();
+        Ok(child)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        if self.parts.is_some() {
+            self.parent.kernel().meters.processes.give(1);
+        }
+    }
+}
+
+impl core::fmt::Debug for Copied {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Copied").field("parent", &self.parent.pid()).finish_non_exhaustive()
+    }
+}
 
 impl Process {
     /// Makes a child that is a copy of the process: descriptors, working directory, umask, identities, limits, signal mask and
@@ -20,17 +62,7 @@ impl Process {
     pub fn clone_child(self: &Arc<Self>, group: Option<Pid>, foreground: bool) -> Result<Arc<Self>> {
         let kernel = self.kernel();
         let reservation = Reservation::new(kernel)?;
-        let cx = self.cx()?;
-        let parts = Parts {
-            pid: Pid(0),
-            fds: self.fds.lock().clone(),
-            place: cx.place,
-            cred: cx.cred,
-            image: self.image(),
-            limits: self.limits.lock().clone(),
-            nice: self.nice.load(Ordering::Acquire),
-            frozen: self.frozen.as_ref().map(|frozen| frozen.for_child(&*kernel.clock)),
-        };
+        let parts = self.parts_of_copy(kernel)?;
         let relation = Relation {
             pgroup: group,
             foreground,
@@ -40,5 +72,47 @@ impl Process {
         reservation.keep();
         kernel.meters.count_start();
         Ok(child)
+    }
+
+    /// A copy of the process as it is now, to be begun later.
+    ///
+    /// # Errors
+    /// `EAGAIN` at `maxProcesses`.
+    pub fn copy(self: &Arc<Self>) -> Result<Copied> {
+        let kernel = self.kernel();
+        let reservation = Reservation::new(kernel)?;
+        let parts = self.parts_of_copy(kernel)?;
+        reservation.keep();
+        Ok(Copied {
+            parent: Arc::clone(self),
+            parts: Some(parts),
+        })
+    }
+
+    fn parts_of_copy(&self, kernel: &Kernel) -> Result<Parts> {
+        let cx = self.cx()?;
+        Ok(Parts {
+            pid: Pid(0),
+            fds: self.fds.lock().clone(),
+            place: cx.place,
+            cred: cx.cred,
+            image: self.image(),
+            limits: self.limits.lock().clone(),
+            nice: self.nice.load(Ordering::Acquire),
+            frozen: self.frozen.as_ref().map(|frozen| frozen.for_child(&*kernel.clock)),
+        })
+    }
+
+    /// Says that every signal which can be is caught: an executor whose guests have actions of their own for signals takes them all
+    /// with [`sig_take`](Self::sig_take) and passes them on. Returns those that were ignored.
+    pub fn catch_all(&self) -> SigSet {
+        self.with_signals(|table| {
+            let Ok(entry) = table.entry_mut(self.pid()) else {
+                return SigSet::EMPTY;
+            };
+            let ignored = entry.signals.ignored();
+            entry.signals.catch_all();
+            ignored
+        })
     }
 }

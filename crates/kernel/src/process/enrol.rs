@@ -31,6 +31,11 @@ impl<'a> Reservation<'a> {
         Ok(Self(Some(kernel)))
     }
 
+    /// One that was taken before.
+    pub(super) fn taken(kernel: &'a Kernel) -> Self {
+        Self(Some(kernel))
+    }
+
     pub(super) fn keep(mut self) {
         self.0 = None;
     }
@@ -45,7 +50,7 @@ impl Drop for Reservation<'_> {
 }
 
 impl Kernel {
-    /// Gives a new process its pid, parent, group and session, and the terminal if it asked for that. `signals` makes its
+    /// Gives a new process its pid (the one in its parts if that is free), parent, group and session, and the terminal if it asked for that. `signals` makes its
     /// signal state from its parent's.
     pub(super) fn enrol(
         &self,
@@ -58,7 +63,7 @@ impl Kernel {
             let mut table = self.table.lock();
             check_user_limit(&table, parent, &parts.cred)?;
             let own = table.as_parent(parent)?;
-            let pid = table.free_pid();
+            let pid = table.free_pid(parts.pid);
             let session = if relation.setsid { pid } else { own.1 };
             let group = match relation.pgroup {
                 _ if relation.setsid => pid,

@@ -53,6 +53,7 @@ mod usage;
 mod wait;
 mod wake;
 
+pub use clone::Copied;
 pub use executor::{Executor, Gate, Program};
 pub use exited::Exited;
 pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range, Resolving};

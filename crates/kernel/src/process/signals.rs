@@ -135,6 +135,14 @@ impl Signals {
         Ok(())
     }
 
+    /// Catches every signal that can be caught, blocks none.
+    pub(super) fn catch_all(&mut self) {
+        self.restore_mask();
+        self.mask = SigSet::EMPTY;
+        self.ignored = SigSet::EMPTY;
+        self.caught = SigSet::ALL.difference(SigSet::UNBLOCKABLE);
+    }
+
     /// Whether the signal does nothing, by choice or by default.
     pub(super) fn would_ignore(&self, signal: Signal) -> bool {
         match self.disposition(signal) {

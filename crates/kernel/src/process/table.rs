@@ -103,8 +103,14 @@ impl Table {
         self.stopped
     }
 
-    /// A pid that no process, group or session has.
-    pub(super) fn free_pid(&mut self) -> Pid {
+    /// A pid that no process, group or session has: the one that is wished for, if it can be.
+    pub(super) fn free_pid(&mut self, wish: Pid) -> Pid {
+        if wish.0 > Pid::INIT.0 && wish.0 <= PID_MAX {
+            let taken = |(known, entry): (&Pid, &Entry)| *known == wish || entry.group == wish || entry.session == wish;
+            if !self.entries.iter().any(taken) {
+                return wish;
+            }
+        }
         loop {
             self.last_pid = if self.last_pid >= PID_MAX {
                 2

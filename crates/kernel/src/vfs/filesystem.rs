@@ -452,6 +452,13 @@ pub trait Filesystem: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A new description, on the host, of the bytes of a regular file, for programs that run natively: what they write through it
+    /// everybody sees at once, and the other way round. With `write` it can be written too. None where files have no such; then
+    /// natives get copies. The caller has checked permissions. `ENOSPC`, `EISDIR`.
+    fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        if write { Ok(None) } else { self.host_file(ino) }
+    }
+
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
         let _ = ino;

@@ -42,6 +42,7 @@ use parking_lot::Mutex;
 use rustix::fs::{self, OFlags};
 use std::mem::MaybeUninit;
 use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 use table::Table;
@@ -293,6 +294,10 @@ impl Filesystem for HostDirFs {
 
     fn name_of(&self, ino: Ino) -> Result<(Ino, Vec<u8>)> {
         self.present_name(ino)
+    }
+
+    fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        self.open_native(ino, write).map(Some)
     }
 
     fn now(&self) -> Timestamp {

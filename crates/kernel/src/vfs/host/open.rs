@@ -147,6 +147,15 @@ impl HostDirFs {
         )
     }
 
+    /// A description of its own of a known regular file.
+    pub(super) fn open_native(&self, ino: Ino, write: bool) -> Result<OwnedFd> {
+        let (handle, access) = match write {
+            true => (self.writer(ino)?, OFlags::RDWR),
+            false => (self.reader(ino)?, OFlags::RDONLY),
+        };
+        reopen(&handle, access)
+    }
+
     /// Opens a regular file in the first of the given ways that the host permits.
     fn reopen_file(&self, ino: Ino, fits: fn(&Handle) -> bool, ways: &[(OFlags, Rights)]) -> Result<Arc<Handle>> {
         let known = self.table.lock().get(ino)?;

@@ -6,14 +6,21 @@
 //! An image is either free, as a bundled program is for every VM, or *adopted*: content that a host gave away instead of having
 //! it copied, which the VM pays for. An adopted image is held as a whole and paid as its pages would be; before the first
 //! change it is split into these, so that what is paid is always what is held.
+//!
+//! A file that native programs have opened keeps its bytes in the host's memory instead (see `native`), and has no pages.
 
+use super::native::{Native, recharge};
 use super::pages::{PAGE, Page, Pages};
 use super::quota::Ledger;
+use crate::errno::Errno;
 use crate::error::Result;
 use crate::vfs::filesystem::{Blob, SeekTarget};
 use bytes::Bytes;
 use core::ops::Range;
 use std::sync::Arc;
+
+/// Bytes moved at once.
+const CHUNK: usize = 128 << 10;
 
 /// Least charge of a page but the first, which covers what a nearly empty page costs.
 const LEAST_CHARGE: u64 = 128;
@@ -25,8 +32,9 @@ pub(super) struct Content {
     size: u64,
     pages: Pages,
     base: Option<Base>,
-    /// Sum of the charges of all pages and of an adopted image.
+    /// Sum of the charges of all pages and of an adopted image, or what the bytes of `native` were charged.
     charge: u64,
+    native: Option<Native>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +62,7 @@ impl Content {
     /// Takes the whole content of an empty file; false if it has to be written instead.
     pub(super) fn adopt(&mut self, ledger: &mut Ledger, content: Bytes) -> Result<bool> {
         let len = content.len() as u64;
-        if len < ADOPTED_FROM || self.size > 0 || self.base.is_some() || !self.pages.is_empty() {
+        if len < ADOPTED_FROM || self.native.is_some() || self.size > 0 || self.base.is_some() || !self.pages.is_empty() {
             return Ok(false);
         }
         let (whole, rest) = (len / PAGE, (len % PAGE) as usize);
@@ -84,7 +92,98 @@ impl Content {
     }
 
     pub(super) fn size(&self) -> u64 {
-        self.size
+        self.native.as_ref().map_or(self.size, |native| native.now().size)
+    }
+
+    /// The bytes as native programs use them, where they do.
+    pub(super) fn native(&self) -> Option<&Native> {
+        self.native.as_ref()
+    }
+
+    /// Moves the bytes to where native programs can use them too. With `write` this fails where the quota is used up.
+    pub(super) fn make_native(&mut self, ledger: &mut Ledger, write: bool) -> Result<&Native> {
+        if self.native.is_none() {
+            self.split();
+            let mut native = Native::new()?;
+            native.resize(self.size)?;
+            let mut at = 0;
+            let mut buf = vec![0; CHUNK];
+            while let Some(data) = self.seek(at, SeekTarget::Data).filter(|_| at < self.size) {
+                let end = self.seek(data, SeekTarget::Hole).unwrap_or(self.size);
+                at = data;
+                while at < end {
+                    let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                    let piece = buf.get_mut(..wanted).unwrap_or_default();
+                    let count = self.read(at, piece);
+                    if count == 0 || native.write(at, piece.get(..count).unwrap_or_default())? < count {
+                        return Err(Errno::EIO.into());
+                    }
+                    at += count as u64;
+                }
+            }
+            self.discard(ledger, 0, u64::MAX);
+            self.base = None;
+            self.native = Some(native);
+        }
+        let charged = self.settle(ledger);
+        match &self.native {
+            Some(native) => charged.map(|()| native).or_else(|full| if write { Err(full) } else { Ok(native) }),
+            // It was made above.
+            None => Err(Errno::EIO.into()),
+        }
+    }
+
+    /// Charges what natives have made of the file.
+    pub(super) fn settle(&mut self, ledger: &mut Ledger) -> Result<()> {
+        match &self.native {
+            Some(native) => recharge(ledger, &mut self.charge, native.now().blocks.saturating_mul(512)),
+            None => Ok(()),
+        }
+    }
+
+    /// What natives have done to the bytes so far is known: their time of change is the inode's from now on.
+    pub(super) fn notice_changes(&mut self) {
+        if let Some(native) = &mut self.native {
+            native.settle();
+        }
+    }
+
+    /// The same bytes in pages, for a copy of the filesystem. The charge stays what it is.
+    pub(super) fn on_heap(&self) -> Self {
+        let Some(native) = &self.native else { return self.clone() };
+        let mut copy = Self {
+            size: native.now().size,
+            charge: self.charge,
+            ..Self::default()
+        };
+        native.each_part(|at, part| {
+            let mut from = 0;
+            while let Some(rest) = part.get(from..).filter(|rest| !rest.is_empty()) {
+                let (index, start) = place(at + from as u64);
+                let piece = rest.get(..PAGE as usize - start).unwrap_or(rest);
+                copy.put(index, start, piece, 0);
+                from += piece.len();
+            }
+        });
+        copy.spread_charge();
+        copy
+    }
+
+    /// Says which page was charged what, where only the sum is known; what the pages cannot bear stays with the first.
+    fn spread_charge(&mut self) {
+        let mut left = self.charge;
+        let mut next = 0;
+        while let Some(index) = self.pages.next_from(next).map(|(index, _)| index) {
+            let share = left.min(PAGE);
+            if let Some(page) = self.pages.get_mut(index) {
+                // At most PAGE.
+                page.charge = share as u16;
+            }
+            left -= share;
+            next = index + 1;
+        }
+        // Pages are what gives charges back, so no charge may be without one.
+        self.charge -= left;
     }
 
     pub(super) fn charge(&self) -> u64 {
@@ -93,6 +192,9 @@ impl Content {
 
     /// Allocated 512-byte blocks.
     pub(super) fn blocks(&self) -> u64 {
+        if let Some(native) = &self.native {
+            return native.now().blocks;
+        }
         let base = self.base.as_ref().map_or(0, |base| base.len.div_ceil(PAGE));
         (self.pages.len() as u64 + base) * (PAGE / 512)
     }
@@ -105,6 +207,9 @@ impl Content {
     }
 
     pub(super) fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
+        if let Some(native) = &self.native {
+            return native.read(offset, buf);
+        }
         let left = self.size.saturating_sub(offset);
         let count = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
         let mut rest = buf.get_mut(..count).unwrap_or_default();
@@ -129,6 +234,13 @@ impl Content {
             return Ok(0);
         }
         self.split();
+        if self.native.is_some() {
+            self.settle(ledger)?;
+            let count = self.native.as_mut().map_or(Ok(0), |native| native.write(offset, data))?;
+            // What was written is there, charged or not.
+            let _ = self.settle(ledger);
+            return Ok(count);
+        }
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
             let (index, from) = place(offset + done as u64);
@@ -147,7 +259,15 @@ impl Content {
     }
 
     /// Cuts or extends with a hole.
-    pub(super) fn resize(&mut self, ledger: &mut Ledger, size: u64) {
+    ///
+    /// # Errors
+    /// `ENOMEM` for one that native programs use, if the host has none left.
+    pub(super) fn resize(&mut self, ledger: &mut Ledger, size: u64) -> Result<()> {
+        if let Some(native) = &mut self.native {
+            native.resize(size)?;
+            let _ = self.settle(ledger);
+            return Ok(());
+        }
         if size == 0 && self.base.take_if(|base| base.adopted).is_some() {
             ledger.give(std::mem::take(&mut self.charge));
         } else if size < self.size {
@@ -167,11 +287,17 @@ impl Content {
             }
         }
         self.size = size;
+        Ok(())
     }
 
     /// Makes a range a hole, also where it is beyond the end; the size stays. Pages that are covered in part are kept.
     pub(super) fn punch(&mut self, ledger: &mut Ledger, range: Range<u64>) -> Result<()> {
         self.split();
+        if let Some(native) = &mut self.native {
+            native.allocate(&range, true)?;
+            let _ = self.settle(ledger);
+            return Ok(());
+        }
         let (first, from) = place(range.start);
         let (last, to) = place(range.end);
         if first == last && to > 0 {
@@ -193,6 +319,10 @@ impl Content {
 
     /// Reserves room for a range, all or nothing. What is reserved reads zeros, and later writes to it cannot fail.
     pub(super) fn reserve(&mut self, ledger: &mut Ledger, range: Range<u64>) -> Result<()> {
+        if let Some(native) = &mut self.native {
+            native.allocate(&range, false)?;
+            return self.settle(ledger);
+        }
         let pages = range.start / PAGE..range.end.div_ceil(PAGE);
         if !ledger.limited() {
             return Ok(());
@@ -227,6 +357,9 @@ impl Content {
 
     /// Finds data or a hole at or after `offset`, which is before the end. `None` if only a hole follows.
     pub(super) fn seek(&self, offset: u64, target: SeekTarget) -> Option<u64> {
+        if let Some(native) = &self.native {
+            return native.seek(offset, target);
+        }
         match target {
             SeekTarget::Data => self.next_data(offset),
             SeekTarget::Hole => {

@@ -3,6 +3,7 @@
 use super::content::Content;
 use super::dir::Dir;
 use super::names::Names;
+use super::native::Native;
 use super::xattr::Xattrs;
 use crate::clock::Timestamp;
 use crate::errno::Errno;
@@ -81,6 +82,14 @@ impl Inode {
             Body::Symlink(text, _) => (text.len() as u64, 0),
             Body::Special(_) => (0, 0),
         };
+        let native = match &self.body {
+            Body::Regular(content) => content.native().and_then(Native::changed),
+            _ => None,
+        };
+        let (mtime, ctime) = match native {
+            Some(changed) => (Timestamp(changed), self.ctime.max(Timestamp(changed))),
+            None => (self.mtime, self.ctime),
+        };
         let nlink = match &self.body {
             Body::Directory(dir) if self.nlink > 0 => dir.subdirs + 2,
             _ => self.nlink,
@@ -96,8 +105,8 @@ impl Inode {
             size,
             blocks,
             atime: self.atime,
-            mtime: self.mtime,
-            ctime: self.ctime,
+            mtime,
+            ctime,
             btime: self.btime,
         }
     }
@@ -126,6 +135,12 @@ impl Inode {
             SetTime::Now => now,
             SetTime::At(time) => time,
         };
+        if let Body::Regular(content) = &mut self.body
+            && let Some(changed) = content.native().and_then(Native::changed)
+        {
+            self.mtime = Timestamp(changed);
+            content.notice_changes();
+        }
         self.mode = set.mode.unwrap_or(self.mode);
         self.uid = set.uid.unwrap_or(self.uid);
         self.gid = set.gid.unwrap_or(self.gid);

@@ -7,6 +7,7 @@
 //!     Inode    attributes, names, extended attributes
 //!       Dir      entries by number and by name       a few: array; many: trees
 //!       Content  size, pages by index, image below   pages: Arc<[u8]> of at most 4 KiB
+//!         Native   instead of pages: a file in the host's memory, once a native program has opened the file
 //! ```
 //!
 //! [`MemoryFs::fork`] therefore costs the same for ten files as for a million, and both sides share every page, entry and
@@ -25,6 +26,7 @@ mod content;
 mod dir;
 mod inode;
 mod names;
+mod native;
 mod pages;
 mod quota;
 mod rename;
@@ -48,6 +50,7 @@ use inode::Body;
 use parking_lot::RwLock;
 use rename::Place;
 use state::State;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use quota::FsQuota;
@@ -152,7 +155,7 @@ impl Filesystem for MemoryFs {
             }
             let (inode, ledger) = state.file_mut(ino)?;
             if let Body::Regular(content) = &mut inode.body {
-                content.resize(ledger, size);
+                content.resize(ledger, size)?;
             }
             inode.mtime = now;
         }
@@ -304,7 +307,7 @@ impl Filesystem for MemoryFs {
         } else {
             content.reserve(ledger, offset..end)?;
             if !keep_size && end > content.size() {
-                content.resize(ledger, end);
+                content.resize(ledger, end)?;
             }
         }
         inode.modified(now);
@@ -365,6 +368,10 @@ impl Filesystem for MemoryFs {
             .names
             .any()
             .ok_or_else(|| Errno::ENOENT.into())
+    }
+
+    fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        self.state.write().make_native(ino, write)?.open(write).map(Some)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -3,6 +3,7 @@
 use super::content::Content;
 use super::dir::{Dir, Entry, Name, name_charge};
 use super::inode::{Body, Inode};
+use super::native::Native;
 use super::quota::{FsQuota, Ledger};
 use crate::clock::Timestamp;
 use crate::errno::Errno;
@@ -13,6 +14,7 @@ use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::filesystem::{NewNode, XattrMode};
 use crate::vfs::ino_map::InoMap;
 use imbl::OrdMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The root directory's number.
@@ -23,6 +25,8 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Who keeps inodes alive without a name. Not part of copies.
     holders: InoMap<u32>,
+    /// Files whose bytes native programs use too. Not part of copies, which have them in pages.
+    natives: BTreeSet<Ino>,
     next: u64,
 }
 
@@ -45,6 +49,7 @@ impl State {
             inodes: OrdMap::unit(ROOT, Arc::new(root)),
             ledger: Ledger::new(quota),
             holders: InoMap::default(),
+            natives: BTreeSet::new(),
             next: ROOT.0 + 1,
         }
     }
@@ -60,10 +65,23 @@ impl State {
                 inodes.remove(ino);
             }
         }
+        for ino in &self.natives {
+            if let Some(inode) = inodes.get(ino)
+                && let Body::Regular(content) = &inode.body
+            {
+                let on_heap = content.on_heap();
+                bytes = bytes.saturating_sub(content.charge() - on_heap.charge());
+                let mut copy = Inode::clone(inode);
+                copy.mtime = copy.attr(*ino).mtime;
+                copy.body = Body::Regular(on_heap);
+                inodes.insert(*ino, Arc::new(copy));
+            }
+        }
         Self {
             inodes,
             ledger: Ledger::adopt(quota, bytes, count),
             holders: InoMap::default(),
+            natives: BTreeSet::new(),
             next: self.next,
         }
     }
@@ -92,6 +110,17 @@ impl State {
         match inode.kind() {
             FileType::Regular => Ok((inode, &mut self.ledger)),
             FileType::Directory => Err(Errno::EISDIR.into()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    /// The bytes of a regular file where native programs can use them too.
+    pub(super) fn make_native(&mut self, ino: Ino, write: bool) -> Result<&Native> {
+        self.file_mut(ino)?;
+        self.natives.insert(ino);
+        let (inode, ledger) = self.file_mut(ino)?;
+        match &mut inode.body {
+            Body::Regular(content) => content.make_native(ledger, write),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -260,6 +289,7 @@ impl State {
             return None;
         }
         let inode = self.inodes.remove(&ino)?;
+        self.natives.remove(&ino);
         self.ledger.give(inode.held_charge());
         self.ledger.give_inode(inode.charge);
         Some(inode)

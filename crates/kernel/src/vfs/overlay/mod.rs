@@ -270,6 +270,14 @@ impl Filesystem for OverlayFs {
         Ok((node.parent, name.to_vec()))
     }
 
+    fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        if write {
+            return self.upper.native(self.upper_of(ino)?, true);
+        }
+        let (fs, ino) = self.content(ino)?;
+        fs.native(ino, false)
+    }
+
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
         let (fs, ino) = self.content(ino).ok()?;
         fs.blob(ino)

@@ -1,0 +1,255 @@
+//! The loader: what the host executes in the place of every Linux guest's program.
+//!
+//! It asks its supervisor for a job (a call that only the supervisor answers, see [`ASK`]), and gets a page of instructions and
+//! the files to map as descriptors. It maps them, builds the stack that a program expects, and jumps. It has no library, no
+//! relocations and no state; whatever it is told comes from the supervisor, which has checked it.
+//!
+//! All numbers in a job are 64-bit words; the layout is in `src/job.rs`.
+
+#![no_std]
+#![no_main]
+#![no_builtins]
+
+use core::arch::{asm, global_asm};
+
+/// The directory descriptor that marks a question to the supervisor (`src/job.rs` has the same).
+const ASK: usize = -0x4147_4f53_isize as usize;
+const ASK_JOB: usize = 1;
+const ASK_PROGRAM: usize = 2;
+const ASK_INTERPRETER: usize = 3;
+const ASK_DONE: usize = 4;
+
+global_asm!(
+    ".globl _start",
+    "_start:",
+    "xor ebp, ebp",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call {main}",
+    "ud2",
+    main = sym main,
+);
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    fail(99)
+}
+
+/// The compiler may call these.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
+    // SAFETY: as for C's `memset`.
+    unsafe { asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") byte as u8, options(nostack)) };
+    to
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+    // SAFETY: as for C's `memcpy`.
+    unsafe { asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack)) };
+    to
+}
+
+fn call(number: usize, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: a system call; those that are made here touch only memory that the loader maps or owns.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result,
+            in("rdi") args[0], in("rsi") args[1], in("rdx") args[2], in("r10") args[3], in("r8") args[4], in("r9") args[5],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+fn ask(what: usize) -> isize {
+    call(257, [ASK, what, 0, 0, 0, 0])
+}
+
+fn fail(status: usize) -> ! {
+    loop {
+        call(231, [status, 0, 0, 0, 0, 0]);
+    }
+}
+
+fn map(at: usize, len: usize, prot: usize, flags: usize, fd: usize, offset: usize) -> usize {
+    let at = call(9, [at, len, prot, flags, fd, offset]);
+    if (-4095..0).contains(&at) {
+        fail(98);
+    }
+    at as usize
+}
+
+const PRIVATE: usize = 2;
+const FIXED: usize = 0x10;
+const ANONYMOUS: usize = 0x20;
+const NO_RESERVE: usize = 0x4000;
+const NO_FD: usize = usize::MAX;
+
+/// Words of a job's head; `src/job.rs` writes them.
+mod word {
+    pub(crate) const TOTAL: usize = 1;
+    pub(crate) const ARGC: usize = 2;
+    pub(crate) const ENVC: usize = 3;
+    pub(crate) const STRINGS: usize = 4;
+    pub(crate) const EXECFN: usize = 5;
+    pub(crate) const NAME: usize = 6;
+    pub(crate) const IDS: usize = 8;
+    pub(crate) const HAS_INTERPRETER: usize = 12;
+    /// Two images of [`IMAGE`] words.
+    pub(crate) const IMAGES: usize = 16;
+    pub(crate) const IMAGE: usize = 8;
+    pub(crate) const SPAN: usize = 0;
+    pub(crate) const ALIGN: usize = 1;
+    pub(crate) const ENTRY: usize = 2;
+    pub(crate) const PHDR: usize = 3;
+    pub(crate) const PHNUM: usize = 4;
+    pub(crate) const SEGMENTS: usize = 5;
+    pub(crate) const SEGMENT_AT: usize = 6;
+    pub(crate) const SEGMENT: usize = 8;
+}
+
+/// Where an image was put.
+#[derive(Clone, Copy)]
+struct Placed {
+    bias: usize,
+    entry: usize,
+    phdr: usize,
+    phnum: usize,
+}
+
+unsafe extern "C" fn main(stack: *const usize) -> ! {
+    let job_fd = ask(ASK_JOB);
+    if job_fd < 0 {
+        fail(97);
+    }
+    let mut head = [0usize; 2];
+    if call(17, [job_fd as usize, &raw mut head as usize, 16, 0, 0, 0]) != 16 {
+        fail(96);
+    }
+    let total = head[word::TOTAL];
+    let job = map(0, total, 3, PRIVATE, job_fd as usize, 0) as *mut usize;
+    call(3, [job_fd as usize, 0, 0, 0, 0, 0]);
+    // SAFETY: the supervisor wrote the job: all offsets in it lie within `total` bytes.
+    unsafe {
+        let at = |word: usize| *job.add(word);
+        let program = place(job, word::IMAGES, ask(ASK_PROGRAM));
+        let interpreter = match at(word::HAS_INTERPRETER) {
+            0 => None,
+            _ => Some(place(job, word::IMAGES + word::IMAGE, ask(ASK_INTERPRETER))),
+        };
+        call(157, [15, job.add(word::NAME) as usize, 0, 0, 0, 0]);
+        let top = build_stack(stack, job, program, interpreter);
+        ask(ASK_DONE);
+        let entry = interpreter.unwrap_or(program).entry;
+        asm!("mov rsp, {top}", "xor edx, edx", "xor ebp, ebp", "xor ebx, ebx", "xor edi, edi", "xor esi, esi", "jmp {entry}",
+            top = in(reg) top, entry = in(reg) entry, options(noreturn));
+    }
+}
+
+/// Maps an image and closes its file.
+///
+/// # Safety
+/// `job` is a job, and `image` the index of an image in it.
+unsafe fn place(job: *const usize, image: usize, fd: isize) -> Placed {
+    if fd < 0 {
+        fail(95);
+    }
+    let fd = fd as usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at = |word: usize| *job.add(image + word);
+        let mut bias = 0;
+        if at(word::SPAN) > 0 {
+            // Room for the image and for moving it to where its alignment wants it.
+            let align = at(word::ALIGN);
+            let slack = if align > 4096 { align } else { 0 };
+            let start = map(0, at(word::SPAN) + slack, 0, PRIVATE | ANONYMOUS | NO_RESERVE, NO_FD, 0);
+            bias = if slack > 0 { (start + slack - 1) & !(slack - 1) } else { start };
+            let end = bias + at(word::SPAN);
+            if bias > start {
+                call(11, [start, bias - start, 0, 0, 0, 0]);
+            }
+            if start + at(word::SPAN) + slack > end {
+                call(11, [end, start + at(word::SPAN) + slack - end, 0, 0, 0, 0]);
+            }
+        }
+        let mut segment = (job as *const u8).add(at(word::SEGMENT_AT)).cast::<usize>();
+        for _ in 0..at(word::SEGMENTS) {
+            // Address, bytes to map, offset, protection, start and end of zeros, end of fresh pages.
+            let [address, len, offset, prot, zero, zero_end, fresh_end] =
+                [0, 1, 2, 3, 4, 5, 6].map(|index| *segment.add(index));
+            if len > 0 {
+                map(bias + address, len, prot, PRIVATE | FIXED, fd, offset);
+            }
+            if zero_end > zero {
+                memset((bias + zero) as *mut u8, 0, zero_end - zero);
+            }
+            if fresh_end > zero_end {
+                map(bias + zero_end, fresh_end - zero_end, prot, PRIVATE | FIXED | ANONYMOUS, NO_FD, 0);
+            }
+            segment = segment.add(word::SEGMENT);
+        }
+        call(3, [fd, 0, 0, 0, 0, 0]);
+        Placed { bias, entry: bias + at(word::ENTRY), phdr: bias + at(word::PHDR), phnum: at(word::PHNUM) }
+    }
+}
+
+/// Builds argument count, arguments, environment and auxiliary vector below the present stack, and says where they begin.
+///
+/// # Safety
+/// `stack` is what the host started the loader with; `job` is a job.
+unsafe fn build_stack(stack: *const usize, job: *mut usize, program: Placed, interpreter: Option<Placed>) -> usize {
+    // SAFETY: the host's stack is laid out as the System V ABI says, and the job as `word` says.
+    unsafe {
+        let (argc, envc) = (*job.add(word::ARGC), *job.add(word::ENVC));
+        // The host's auxiliary vector is behind its arguments and environment.
+        let mut old = stack.add(*stack + 2);
+        while *old != 0 {
+            old = old.add(1);
+        }
+        old = old.add(1);
+        let mut pairs = 0;
+        while *old.add(pairs * 2) != 0 {
+            pairs += 1;
+        }
+        let words = 1 + argc + 1 + envc + 1 + (pairs + 1) * 2;
+        // The frames of this program lie below `stack` too; they are left alone.
+        let room = words * 8 + 16384;
+        let top = (stack as usize - room) & !15;
+        let mut to = top as *mut usize;
+        let mut push = |word: usize| {
+            *to = word;
+            to = to.add(1);
+        };
+        push(argc);
+        let mut text = (job as *mut u8).add(*job.add(word::STRINGS));
+        for count in [argc, envc] {
+            for _ in 0..count {
+                push(text as usize);
+                while *text != 0 {
+                    text = text.add(1);
+                }
+                text = text.add(1);
+            }
+            push(0);
+        }
+        for pair in 0..pairs {
+            let (kind, value) = (*old.add(pair * 2), *old.add(pair * 2 + 1));
+            push(kind);
+            push(match kind {
+                3 => program.phdr,
+                4 => 56,
+                5 => program.phnum,
+                7 => interpreter.map_or(0, |placed| placed.bias),
+                9 => program.entry,
+                11..=14 => *job.add(word::IDS + kind - 11),
+                23 => 0,
+                31 => job as usize + *job.add(word::EXECFN),
+                _ => value,
+            });
+        }
+        push(0);
+        push(0);
+        top
+    }
+}

@@ -1,0 +1,107 @@
+//! Opening files.
+
+use super::{AT_FDCWD, Call, Fail, Outcome};
+use crate::sys::{self, Answer};
+use agentos_kernel::fd::StatusFlags;
+use agentos_kernel::process::{AtFlags, OpenHow};
+use agentos_kernel::vfs::{Mode, OpenOptions};
+
+pub(crate) fn open(call: &mut Call<'_>) -> Outcome {
+    open_path(call, AT_FDCWD, 0, call.arg(1), call.uint(2))
+}
+
+pub(crate) fn creat(call: &mut Call<'_>) -> Outcome {
+    open_path(call, AT_FDCWD, 0, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, call.uint(1))
+}
+
+pub(crate) fn openat(call: &mut Call<'_>) -> Outcome {
+    open_path(call, call.int(0), 1, call.arg(2), call.uint(3))
+}
+
+/// Restrictions of the walk (`RESOLVE_*`) have no meaning for the VM's tree yet, and are refused.
+pub(crate) fn openat2(call: &mut Call<'_>) -> Outcome {
+    const SIZE: usize = 24;
+    if call.arg(3) < SIZE as u64 {
+        return Err(Fail(libc::EINVAL));
+    }
+    if call.arg(3) > SIZE as u64 {
+        return Err(Fail(libc::E2BIG));
+    }
+    let [flags, mode, resolve] = [0, 8, 16].map(|offset| call.read_word(call.arg(2).wrapping_add(offset)));
+    if resolve? != 0 {
+        return Err(Fail(libc::ENOSYS));
+    }
+    open_path(call, call.int(0), 1, flags?, mode? as u32)
+}
+
+fn open_path(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32) -> Outcome {
+    let path = call.path(path)?;
+    let how = how(flags as i32, mode)?;
+    let waker = call.guest()?.waker.clone();
+    let opened = call.at(dirfd, &path, |process, dir| Ok(process.open(dir, &path, &how, Some(&waker))))?;
+    call.settle(opened, |call, fd| {
+        let process = call.process()?;
+        let file = process.file(fd);
+        let _ = process.close(fd);
+        let real = call.vm.materialise(&file?)?;
+        Ok(Answer::Descriptor(real, how.cloexec))
+    })
+}
+
+/// `open(2)`'s flags as the kernel has them. Unknown ones are ignored, as they always were.
+fn how(flags: i32, mode: u32) -> Result<OpenHow, Fail> {
+    let has = |flag: i32| flags & flag == flag;
+    let access = flags & libc::O_ACCMODE;
+    let mut status = StatusFlags::empty();
+    status.set(StatusFlags::APPEND, has(libc::O_APPEND));
+    status.set(StatusFlags::NONBLOCK, has(libc::O_NONBLOCK));
+    let path_only = has(libc::O_PATH);
+    let unnamed = has(libc::O_TMPFILE);
+    if unnamed && access == libc::O_RDONLY {
+        return Err(Fail(libc::EINVAL));
+    }
+    let options = OpenOptions {
+        read: access != libc::O_WRONLY,
+        write: access == libc::O_WRONLY || access == libc::O_RDWR,
+        create: has(libc::O_CREAT) && !path_only,
+        exclusive: has(libc::O_EXCL),
+        truncate: has(libc::O_TRUNC) && !path_only,
+        directory: has(libc::O_DIRECTORY) && !unnamed,
+        no_follow: has(libc::O_NOFOLLOW),
+        path_only,
+        unnamed,
+        mode: Mode::new(mode),
+    };
+    Ok(OpenHow { options, status, cloexec: has(libc::O_CLOEXEC), no_tty: has(libc::O_NOCTTY) })
+}
+
+pub(crate) fn truncate(call: &mut Call<'_>) -> Outcome {
+    let path = call.path(0)?;
+    let size = u64::try_from(call.arg(1).cast_signed()).map_err(|_| Fail(libc::EINVAL))?;
+    call.at(AT_FDCWD, &path, |process, dir| process.truncate(dir, &path, size))?;
+    Ok(Answer::OK)
+}
+
+/// A file without a name. It cannot be executed, whatever the guest asks for.
+pub(crate) fn memfd_create(call: &mut Call<'_>) -> Outcome {
+    const KNOWN: u32 = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | 0x8 | 0x10;
+    let flags = call.uint(1);
+    if flags & !KNOWN != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
+    call.string(call.arg(0), 249, libc::EINVAL)?;
+    let file = sys::memfd(c"guest", flags & libc::MFD_ALLOW_SEALING != 0)?;
+    Ok(Answer::Descriptor(file, flags & libc::MFD_CLOEXEC != 0))
+}
+
+/// Flags that take an empty path for the descriptor itself, and do not follow a link at the end.
+pub(super) fn at_flags(flags: i32, known: i32) -> Result<AtFlags, Fail> {
+    if flags & !(known | libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT) != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
+    let mut at = AtFlags::empty();
+    at.set(AtFlags::FOLLOW, flags & libc::AT_SYMLINK_NOFOLLOW == 0);
+    at.set(AtFlags::EMPTY_PATH, flags & libc::AT_EMPTY_PATH != 0);
+    Ok(at)
+}
+

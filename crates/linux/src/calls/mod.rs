@@ -1,0 +1,235 @@
+//! What each system call does, by the VM's kernel.
+//!
+//! A handler gets the registers, copies what it needs from the guest's memory once, and asks the kernel as the guest's process:
+//! permissions, policy and limits are the kernel's business. Nothing here decides what a guest may do.
+
+pub(crate) mod attributes;
+pub(crate) mod directories;
+pub(crate) mod files;
+pub(crate) mod identity;
+mod layout;
+pub(crate) mod processes;
+pub(crate) mod system;
+pub(crate) mod terminal;
+
+use crate::sys::{self, Answer, Notification};
+use crate::vm::{Guest, Vm};
+use agentos_kernel::fd::{IoResult, OpenFile};
+use agentos_kernel::id::Fd;
+use agentos_kernel::process::{Dir, Process};
+use agentos_kernel::{Errno, Error};
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Who answers a call.
+pub(crate) type Handler = fn(&mut Call<'_>) -> Outcome;
+/// What a handler decides.
+pub(crate) type Outcome = Result<Answer, Fail>;
+
+/// An error number for the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fail(pub(crate) i32);
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Self(error.errno().raw())
+    }
+}
+
+impl From<Errno> for Fail {
+    fn from(errno: Errno) -> Self {
+        Self(errno.raw())
+    }
+}
+
+impl From<io::Error> for Fail {
+    fn from(error: io::Error) -> Self {
+        Self(sys::errno_of(&error))
+    }
+}
+
+/// Longest path in bytes, without its end.
+const PATH_MAX: usize = 4095;
+/// Relative to the working directory.
+const AT_FDCWD: i32 = libc::AT_FDCWD;
+/// What the host does itself when it sees a signal: it begins the call again, or has it fail with `EINTR`, as the guest wants it.
+const RESTART: i32 = 512;
+
+/// One call of one guest.
+pub(crate) struct Call<'a> {
+    pub(crate) vm: &'a mut Vm,
+    pub(crate) key: u32,
+    pub(crate) n: Notification,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(vm: &'a mut Vm, key: u32, n: Notification) -> Self {
+        Self { vm, key, n }
+    }
+
+    /// Lets a handler answer.
+    pub(crate) fn run(mut self, handler: Handler) -> Answer {
+        match handler(&mut self) {
+            Ok(answer) => answer,
+            Err(Fail(errno)) => Answer::Errno(errno),
+        }
+    }
+
+    /// An argument.
+    fn arg(&self, index: usize) -> u64 {
+        self.n.args.get(index).copied().unwrap_or(0)
+    }
+
+    /// An argument that is an `int`: the upper half of the register means nothing.
+    fn int(&self, index: usize) -> i32 {
+        self.arg(index) as i32
+    }
+
+    fn uint(&self, index: usize) -> u32 {
+        self.arg(index) as u32
+    }
+
+    fn guest(&self) -> Result<&Guest, Fail> {
+        self.vm.guests.get(&self.key).ok_or(Fail(libc::ESRCH))
+    }
+
+    fn process(&self) -> Result<Arc<Process>, Fail> {
+        Ok(Arc::clone(&self.guest()?.process))
+    }
+
+    /// Whether the guest still waits in this call, so that what was read is what it passed, and an effect is wanted.
+    fn confirm(&self) -> Result<(), Fail> {
+        match self.vm.listener.is_valid(self.n.id) {
+            true => Ok(()),
+            false => Err(Fail(libc::EINTR)),
+        }
+    }
+
+    /// Copies bytes from the guest's memory.
+    fn read(&self, at: u64, buf: &mut [u8]) -> Result<(), Fail> {
+        sys::read_memory(self.n.tid, at, buf).map_err(|error| fault(&error))?;
+        self.confirm()
+    }
+
+    fn read_word(&self, at: u64) -> Result<u64, Fail> {
+        let mut word = [0; 8];
+        self.read(at, &mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    /// Copies bytes to the guest's memory.
+    fn write(&self, at: u64, data: &[u8]) -> Result<(), Fail> {
+        self.confirm()?;
+        sys::write_memory(self.n.tid, at, data).map_err(|error| fault(&error))
+    }
+
+    /// A string in the guest's memory.
+    fn string(&self, at: u64, most: usize, too_long: i32) -> Result<Vec<u8>, Fail> {
+        let string = sys::read_string(self.n.tid, at, most, too_long);
+        let string = string.map_err(|error| match sys::errno_of(&error) {
+            errno if errno == too_long => Fail(errno),
+            _ => fault(&error),
+        })?;
+        self.confirm()?;
+        Ok(string)
+    }
+
+    /// The path that an argument points to.
+    fn path(&self, index: usize) -> Result<Vec<u8>, Fail> {
+        self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)
+    }
+
+    /// The VM's file behind a descriptor; none for what is only the host's.
+    fn file(&mut self, fd: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
+        Ok(self.vm.meaning(self.key, fd)?.map(|known| Arc::clone(&known.file)))
+    }
+
+    /// Runs `call` with what a relative path starts from. The kernel finds a directory in the process's table, which holds it only
+    /// meanwhile.
+    fn at<T>(
+        &mut self,
+        dirfd: i32,
+        path: &[u8],
+        call: impl FnOnce(&Arc<Process>, Dir) -> agentos_kernel::Result<T>,
+    ) -> Result<T, Fail> {
+        let process = self.process()?;
+        if dirfd == AT_FDCWD || path.first() == Some(&b'/') {
+            return Ok(call(&process, Dir::Cwd)?);
+        }
+        let file = self.file(dirfd)?.ok_or(Fail(if path.is_empty() { libc::ENOENT } else { libc::ENOTDIR }))?;
+        lend(&process, Fd(0), file, |dir| call(&process, dir))
+    }
+
+    /// As [`at`](Self::at) for two paths.
+    fn at_both<T>(
+        &mut self,
+        old: &(i32, Vec<u8>),
+        new: &(i32, Vec<u8>),
+        call: impl FnOnce(&Arc<Process>, Dir, Dir) -> agentos_kernel::Result<T>,
+    ) -> Result<T, Fail> {
+        let process = self.process()?;
+        let mut dirs = [Dir::Cwd; 2];
+        for (index, (dirfd, path)) in [old, new].into_iter().enumerate() {
+            if *dirfd != AT_FDCWD && path.first() != Some(&b'/') {
+                let file = self.file(*dirfd)?.ok_or(Fail(libc::ENOTDIR))?;
+                let fd = Fd(index as u32);
+                process.install(fd, file, true)?;
+                dirs[index] = Dir::Fd(fd);
+            }
+        }
+        let result = call(&process, dirs[0], dirs[1]);
+        for dir in dirs {
+            if let Dir::Fd(fd) = dir {
+                let _ = process.close(fd);
+            }
+        }
+        Ok(result?)
+    }
+
+    /// Runs `call` on the VM's file behind a descriptor.
+    fn on<T>(
+        &mut self,
+        fd: i32,
+        call: impl FnOnce(&Arc<Process>, Dir) -> agentos_kernel::Result<T>,
+    ) -> Result<Option<T>, Fail> {
+        let process = self.process()?;
+        let Some(file) = self.file(fd)? else { return Ok(None) };
+        lend(&process, Fd(0), file, |dir| call(&process, dir)).map(Some)
+    }
+
+    /// What came of a kernel call that may have to wait: the guest's call then waits too, and is tried again.
+    fn settle<T>(&mut self, result: IoResult<T>, done: impl FnOnce(&mut Self, T) -> Outcome) -> Outcome {
+        match result {
+            Poll::Ready(Ok(value)) => done(self, value),
+            Poll::Ready(Err(error)) if error == Errno::EINTR => Err(Fail(RESTART)),
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Pending => {
+                let n = self.n;
+                self.vm.guests.get_mut(&self.key).ok_or(Fail(libc::ESRCH))?.parked.push(n);
+                Ok(Answer::Later)
+            }
+        }
+    }
+}
+
+/// Runs `call` while the kernel's table of a process holds `file` as `fd`.
+fn lend<T>(
+    process: &Arc<Process>,
+    fd: Fd,
+    file: Arc<OpenFile>,
+    call: impl FnOnce(Dir) -> agentos_kernel::Result<T>,
+) -> Result<T, Fail> {
+    process.install(fd, file, true)?;
+    let result = call(Dir::Fd(fd));
+    let _ = process.close(fd);
+    Ok(result?)
+}
+
+/// Memory that cannot be read or written is the guest's mistake.
+fn fault(error: &io::Error) -> Fail {
+    match sys::errno_of(error) {
+        libc::ESRCH => Fail(libc::ESRCH),
+        _ => Fail(libc::EFAULT),
+    }
+}

@@ -1,0 +1,245 @@
+//! Processes: making them, becoming another program, groups, signals.
+
+use super::{AT_FDCWD, Call, Fail, Outcome};
+use crate::sys::{self, Answer};
+use crate::vm::{Copy, Patch, State};
+use agentos_kernel::id::Pid;
+use agentos_kernel::process::{Process, Signal, SpawnRequest};
+
+/// Begins in the memory of the caller.
+const CLONE_VM: u64 = 0x100;
+
+pub(crate) fn clone(call: &mut Call<'_>) -> Outcome {
+    copy(call, call.arg(0) & CLONE_VM != 0)
+}
+
+pub(crate) fn fork(call: &mut Call<'_>) -> Outcome {
+    copy(call, false)
+}
+
+pub(crate) fn vfork(call: &mut Call<'_>) -> Outcome {
+    copy(call, true)
+}
+
+/// The host makes the process; what the kernel knows of the caller is copied now, before the caller can change it.
+fn copy(call: &mut Call<'_>, shares: bool) -> Outcome {
+    let copied = call.process()?.copy()?;
+    call.confirm()?;
+    let tid = call.n.tid;
+    call.vm.remember_copy(call.key, Copy { tid, copied, shares });
+    Ok(Answer::Continue)
+}
+
+pub(crate) fn execve(call: &mut Call<'_>) -> Outcome {
+    let path = call.path(0)?;
+    execute(call, path, call.arg(0), 1)
+}
+
+/// With a directory or a descriptor the path is found first; the host is given the same `x` in the place of the path.
+pub(crate) fn execveat(call: &mut Call<'_>) -> Outcome {
+    let path = call.path(1)?;
+    if call.int(0) != AT_FDCWD && path.first() != Some(&b'/') || path.is_empty() {
+        // The host would look below the guest's descriptor, where no loader is.
+        return Err(Fail(libc::ENOSYS));
+    }
+    if call.int(4) != 0 {
+        return Err(Fail(libc::ENOSYS));
+    }
+    execute(call, path, call.arg(1), 2)
+}
+
+fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Outcome {
+    if path.is_empty() {
+        return Err(Fail(libc::ENOENT));
+    }
+    let process = call.process()?;
+    let limits = process.kernel().limits();
+    let mut argv_strings = strings(call, call.arg(argv), limits.max_process_argv_bytes)?;
+    let env = strings(call, call.arg(argv + 1), limits.max_process_env_bytes)?;
+    if argv_strings.is_empty() {
+        argv_strings.push(Vec::new());
+    }
+    let request = SpawnRequest { path, argv: argv_strings, env, inherit: true, ..SpawnRequest::default() };
+    let waker = call.guest()?.waker.clone();
+    let loaded = process.exec_by(&request, "linux", Some(&waker));
+    call.settle(loaded, |call, program| {
+        program.start(process);
+        call.vm.take_starts();
+        let loading = matches!(call.guest()?.state, State::Loading(_));
+        let mut original = [0; 2];
+        sys::read_memory(call.n.tid, path_at, &mut original)?;
+        if !loading || !call.vm.listener.is_valid(call.n.id) {
+            return Err(Fail(libc::EINTR));
+        }
+        sys::write_private(call.n.tid, path_at, b"x\0")?;
+        let tid = call.n.tid;
+        if let Some(guest) = call.vm.guests.get_mut(&call.key) {
+            guest.patch = Some(Patch { tid, at: path_at, original });
+        }
+        Ok(Answer::Continue)
+    })
+}
+
+/// An array of strings that ends in a null pointer.
+fn strings(call: &Call<'_>, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail> {
+    let mut strings = Vec::new();
+    let mut left = usize::try_from(capacity).unwrap_or(usize::MAX);
+    if at == 0 {
+        return Ok(strings);
+    }
+    for index in 0u64.. {
+        let mut word = [0; 8];
+        sys::read_memory(call.n.tid, at.wrapping_add(index * 8), &mut word).map_err(|_| Fail(libc::EFAULT))?;
+        let text = u64::from_le_bytes(word);
+        if text == 0 {
+            break;
+        }
+        let string = sys::read_string(call.n.tid, text, left, libc::E2BIG);
+        let string = string.map_err(|error| if sys::errno_of(&error) == libc::E2BIG { Fail(libc::E2BIG) } else { Fail(libc::EFAULT) })?;
+        left = left.checked_sub(string.len() + 8).ok_or(Fail(libc::E2BIG))?;
+        strings.push(string);
+    }
+    call.confirm()?;
+    Ok(strings)
+}
+
+fn number(pid: Pid) -> Outcome {
+    Ok(Answer::Value(pid.0.into()))
+}
+
+pub(crate) fn getpid(call: &mut Call<'_>) -> Outcome {
+    number(call.process()?.pid())
+}
+
+pub(crate) fn gettid(call: &mut Call<'_>) -> Outcome {
+    match call.n.tid == call.key {
+        true => number(call.process()?.pid()),
+        false => number(Pid(call.n.tid)),
+    }
+}
+
+pub(crate) fn getppid(call: &mut Call<'_>) -> Outcome {
+    number(call.process()?.ppid())
+}
+
+pub(crate) fn getpgid(call: &mut Call<'_>) -> Outcome {
+    let pid = named(call, call.int(0))?;
+    number(call.process()?.getpgid(pid)?)
+}
+
+pub(crate) fn getpgrp(call: &mut Call<'_>) -> Outcome {
+    number(call.process()?.pgid())
+}
+
+pub(crate) fn getsid(call: &mut Call<'_>) -> Outcome {
+    let pid = named(call, call.int(0))?;
+    number(call.process()?.getsid(pid)?)
+}
+
+pub(crate) fn setpgid(call: &mut Call<'_>) -> Outcome {
+    let pid = named(call, call.int(0))?;
+    let group = u32::try_from(call.int(1)).map_err(|_| Fail(libc::EINVAL))?;
+    let group = call.vm.kernel_pid(group);
+    call.process()?.setpgid(pid, group)?;
+    Ok(Answer::OK)
+}
+
+pub(crate) fn setsid(call: &mut Call<'_>) -> Outcome {
+    number(call.process()?.setsid()?)
+}
+
+/// The process that a guest means: it may know one by the number of the host.
+fn named(call: &Call<'_>, pid: i32) -> Result<Pid, Fail> {
+    let pid = u32::try_from(pid).map_err(|_| Fail(libc::ESRCH))?;
+    Ok(call.vm.kernel_pid(pid))
+}
+
+pub(crate) fn kill(call: &mut Call<'_>) -> Outcome {
+    send(call, call.int(0), call.int(1))
+}
+
+pub(crate) fn sigqueue(call: &mut Call<'_>) -> Outcome {
+    match call.int(0) {
+        1.. => send(call, call.int(0), call.int(1)),
+        _ => Err(Fail(libc::ESRCH)),
+    }
+}
+
+fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
+    let translate = |pid: u32| i32::try_from(call.vm.kernel_pid(pid).0).unwrap_or(i32::MAX);
+    let target = match target {
+        -1 | 0 => target,
+        1.. => translate(target.unsigned_abs()),
+        i32::MIN => return Err(Fail(libc::ESRCH)),
+        _ => -translate(target.unsigned_abs()),
+    };
+    let process = call.process()?;
+    call.confirm()?;
+    match signal {
+        0 => process.may_kill(target)?,
+        _ => process.kill(target, valid(signal)?)?,
+    }
+    // What a process sends to itself is there when the call returns.
+    call.vm.pass_signals_on(call.key);
+    Ok(Answer::OK)
+}
+
+fn valid(signal: i32) -> Result<Signal, Fail> {
+    u32::try_from(signal).ok().and_then(Signal::new).ok_or(Fail(libc::EINVAL))
+}
+
+pub(crate) fn tkill(call: &mut Call<'_>) -> Outcome {
+    let tid = call.uint(0);
+    match call.vm.guest_of_known(tid) {
+        Some(owner) if owner == call.key => to_thread(call, tid, call.int(1)),
+        Some(_) => send(call, call.int(0), call.int(1)),
+        None if tid == call.process()?.pid().0 => to_thread(call, tid, call.int(1)),
+        None => Err(Fail(libc::ESRCH)),
+    }
+}
+
+pub(crate) fn tgkill(call: &mut Call<'_>) -> Outcome {
+    let (group, tid) = (call.int(0), call.int(1));
+    if group <= 0 || tid <= 0 {
+        return Err(Fail(libc::EINVAL));
+    }
+    let own: std::sync::Arc<Process> = call.process()?;
+    if call.vm.kernel_pid(group.unsigned_abs()) == own.pid() {
+        return to_thread(call, tid.unsigned_abs(), call.int(2));
+    }
+    send(call, group, call.int(2))
+}
+
+/// To a thread of the caller. The host checks that the thread is one of that process, which is there while it waits for this.
+fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
+    let process = call.process()?;
+    let tid = if tid == process.pid().0 { call.key } else { tid };
+    if signal != 0 {
+        valid(signal)?;
+    }
+    call.confirm()?;
+    let from = (process.pid().0, process.cred().ruid.0);
+    sys::signal_thread((call.key, tid), signal, from)?;
+    Ok(Answer::OK)
+}
+
+pub(crate) fn getpriority(call: &mut Call<'_>) -> Outcome {
+    if call.int(0) != 0 {
+        return Ok(Answer::Value(20));
+    }
+    let pid = named(call, call.int(1))?;
+    let process = call.process()?;
+    let pid = if pid.0 == 0 { process.pid() } else { pid };
+    Ok(Answer::Value(i64::from(20 - process.nice(pid)?)))
+}
+
+pub(crate) fn setpriority(call: &mut Call<'_>) -> Outcome {
+    if call.int(0) != 0 {
+        return Err(Fail(libc::EPERM));
+    }
+    let pid = named(call, call.int(1))?;
+    let process = call.process()?;
+    let pid = if pid.0 == 0 { process.pid() } else { pid };
+    process.set_nice(pid, call.int(2).clamp(-20, 19))?;
+    Ok(Answer::OK)
+}

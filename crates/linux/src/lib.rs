@@ -1,0 +1,52 @@
+//! Runs unmodified Linux programs in the VMs of agentOS.
+//!
+//! A Linux guest is a real process of the host whose view of files, processes and identities is the VM's. It needs no privilege:
+//! a filter stops each system call that names anything, and the VM's kernel answers it; calls on descriptors that a guest has
+//! already run on the host at full speed.
+//!
+//! ```text
+//!   LinuxExecutor   what the kernel sees: which files are programs, starting them
+//!     Probe         whether this machine can, and if not, why
+//!     Vm            one thread per VM with Linux guests: receives calls, answers them
+//!       calls/      what each call does, by the VM's kernel
+//!       spawner     one thread per VM, under the filter that its children inherit
+//!     table/        the system calls: filter, dispatch and documentation from one source
+//!     loader/       the one program that the host executes; it maps the guest's real one
+//! ```
+//!
+//! Invariants, each of which has a test:
+//!
+//! * What a guest's memory holds is copied once and decided upon as a copy; before an effect the supervisor asks the host whether
+//!   the guest still waits in that call.
+//! * The host goes on with a call only where all that matters is in registers, with one exception: `execve`, whose path is
+//!   made to name the loader, and Landlock lets nothing else be executed.
+//! * A call that is not in the table fails with `ENOSYS`.
+//! * A guest's mistake, however hostile, is an error number for that guest.
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod calls;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod elf;
+mod executor;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod job;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod loader;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pipe;
+mod probe;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod program;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod spawner;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sys;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod table;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod vm;
+
+pub use executor::LinuxExecutor;
+pub use probe::{Finding, Probe};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use table::documentation as system_calls;

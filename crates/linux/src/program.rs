@@ -1,0 +1,130 @@
+//! Making an ELF file ready to run.
+
+use crate::elf::{self, Plan};
+use crate::job;
+use crate::pipe::host_error;
+use crate::sys;
+use agentos_kernel::process::{Kernel, Process};
+use agentos_kernel::vfs::{FileType, InodeHandle};
+use agentos_kernel::{Error, Result};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+/// A program and, if it has one, its interpreter (the dynamic linker), open and planned.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) program: Image,
+    pub(crate) interpreter: Option<Image>,
+}
+
+/// One file to map.
+#[derive(Debug)]
+pub(crate) struct Image {
+    plan: Plan,
+    pub(crate) file: OwnedFd,
+}
+
+impl Loaded {
+    /// Opens and plans `file` and what interprets it.
+    pub(crate) fn new(kernel: &Kernel, file: &InodeHandle) -> Result<Self> {
+        let program = Image::new(file)?;
+        let interpreter = match &program.plan.interpreter {
+            None => None,
+            Some(path) => Some(interpreter(kernel, path)?),
+        };
+        Ok(Self { program, interpreter })
+    }
+
+    /// The job of a process that is to run it.
+    pub(crate) fn job(&self, process: &Process) -> io::Result<OwnedFd> {
+        let image = process.image();
+        let path = exe_path(process).unwrap_or_else(|| image.argv.first().cloned().unwrap_or_default());
+        let cred = process.cred();
+        let encoded = job::encode(&job::Request {
+            program: &self.program.plan,
+            interpreter: self.interpreter.as_ref().map(|image| &image.plan),
+            argv: &image.argv,
+            env: &image.env,
+            path: &path,
+            name: &image.name,
+            ids: [cred.ruid.0, cred.euid.0, cred.rgid.0, cred.egid.0],
+        });
+        let fd = sys::memfd(c"job", true)?;
+        write_all(&fd, &encoded)?;
+        Ok(fd)
+    }
+}
+
+/// Path of the file that a process runs.
+fn exe_path(process: &Process) -> Option<Vec<u8>> {
+    let exe = process.exe()?;
+    let cx = process.cx().ok()?;
+    process.kernel().vfs().path_of(&cx.fs(), &exe).ok()
+}
+
+fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
+    let shown = String::from_utf8_lossy(path).into_owned();
+    let missing = |why: &str| Error::not_executable(format!("its interpreter {shown} {why}"));
+    let cx = kernel.init().cx()?;
+    let location = kernel.vfs().resolve_program(&cx.fs(), path).map_err(|error| missing(&format!("cannot be opened: {error}")))?;
+    if location.kind() != FileType::Regular {
+        return Err(missing("is not a file"));
+    }
+    let image = Image::new(&InodeHandle::new(location))?;
+    match image.plan.interpreter {
+        Some(_) => Err(missing("has an interpreter itself")),
+        None => Ok(image),
+    }
+}
+
+impl Image {
+    fn new(file: &InodeHandle) -> Result<Self> {
+        let size = file.getattr()?.size;
+        let mut read = |at: u64, into: &mut [u8]| file.read_at(at, into).map_err(|error| error.to_string());
+        let plan = elf::plan(size, &mut read).map_err(Error::not_executable)?;
+        Ok(Self { plan, file: content(file)? })
+    }
+}
+
+/// A description of a regular file's bytes, for reading: the file's own, or a copy that nobody can change.
+pub(crate) fn content(file: &InodeHandle) -> Result<OwnedFd> {
+    let location = file.location();
+    if let Some(fd) = location.filesystem().native(location.ino(), false)? {
+        return Ok(fd);
+    }
+    copy(&mut |at, into| file.read_at(at, into))
+}
+
+/// A sealed copy of what `read` gives.
+pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Result<OwnedFd> {
+    const CHUNK: usize = 256 << 10;
+    let fd = sys::memfd(c"copy", true).map_err(|error| host_error(&error))?;
+    let mut buf = vec![0; CHUNK];
+    let mut at = 0;
+    loop {
+        let count = read(at, &mut buf)?;
+        if count == 0 {
+            break;
+        }
+        write_all(&fd, buf.get(..count).unwrap_or_default()).map_err(|error| host_error(&error))?;
+        at += count as u64;
+    }
+    sys::seal(fd.as_fd()).and_then(|()| sys::reopen(fd.as_fd(), libc::O_RDONLY)).map_err(|error| host_error(&error))
+}
+
+fn write_all(fd: &OwnedFd, mut data: &[u8]) -> io::Result<()> {
+    while !data.is_empty() {
+        // SAFETY: `data` is readable.
+        let count = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        data = data.get(count..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// A program that waits for its process.
+pub(crate) struct Ready {
+    pub(crate) loaded: Loaded,
+    pub(crate) core: Arc<crate::executor::Core>,
+}

@@ -1,0 +1,33 @@
+//! The host's calls that no library wraps: notifications, Landlock, descriptors of processes, other processes' memory.
+//!
+//! Every function here is safe to call: it checks lengths, owns what it returns and reports the host's error number. The
+//! `unsafe` of the crate is in this module, in [`spawner`](crate::spawner), which runs between `clone` and `execve`, and in
+//! the loader.
+
+mod landlock;
+mod memory;
+mod notify;
+mod process;
+
+pub(crate) use landlock::{confine_thread, version as landlock_version};
+pub(crate) use memory::{read_memory, read_string, write_memory, write_private};
+pub(crate) use notify::{ADDFD_FLAG_SEND, Answer, Listener, Notification, install_filter, sync_wake_up};
+pub(crate) use process::{
+    Poller, Ready, Wait, clear_capabilities, duplicate, memfd, open_at, pid_fd, random, reopen, seal, send_signal, set_limit, signal_thread,
+    stat_fd, status_of_zombie, thread_id, wait_for,
+};
+
+use std::io;
+
+/// The result of a call that returns -1 and sets `errno`.
+pub(crate) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        result => Ok(result),
+    }
+}
+
+/// The host's number of an error; `EIO` for one that has none.
+pub(crate) fn errno_of(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}

@@ -1,0 +1,149 @@
+//! Notifications of system calls (`seccomp_unotify(2)`).
+
+use super::check;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// A system call that waits for an answer.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Notification {
+    pub(crate) id: u64,
+    pub(crate) tid: u32,
+    flags: u32,
+    pub(crate) number: i32,
+    pub(crate) arch: u32,
+    pub(crate) instruction: u64,
+    pub(crate) args: [u64; 6],
+}
+
+#[repr(C)]
+struct Response {
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+}
+
+#[repr(C)]
+struct AddFd {
+    id: u64,
+    flags: u32,
+    source: u32,
+    target: u32,
+    target_flags: u32,
+}
+
+const RECV: libc::c_ulong = 0xC050_2100;
+const SEND: libc::c_ulong = 0xC018_2101;
+const ID_VALID: libc::c_ulong = 0x4008_2102;
+const ADDFD: libc::c_ulong = 0x4018_2103;
+const SET_FLAGS: libc::c_ulong = 0x4008_2104;
+const CONTINUE: u32 = 1;
+const ADDFD_FLAG_SETFD: u32 = 1;
+/// Answers the call with the number of the new descriptor, in one step.
+pub(crate) const ADDFD_FLAG_SEND: u32 = 2;
+
+/// What a call is answered with.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A result.
+    Value(i64),
+    /// An error number.
+    Errno(i32),
+    /// The host does what the registers say. Only where nothing behind a pointer matters.
+    Continue,
+    /// A new descriptor of the caller, the lowest that is free.
+    Descriptor(OwnedFd, bool),
+    /// Nothing: it was or will be answered elsewhere.
+    Later,
+}
+
+impl Answer {
+    pub(crate) const OK: Self = Self::Value(0);
+}
+
+/// The end at which notifications arrive.
+#[derive(Debug)]
+pub(crate) struct Listener(OwnedFd);
+
+impl Listener {
+    /// Waits for the next call. `None` if its caller is gone already.
+    pub(crate) fn receive(&self) -> io::Result<Option<Notification>> {
+        // The host requires zeros.
+        let mut notification = Notification::default();
+        // SAFETY: the structure has the size that the request's number encodes.
+        let done = check(unsafe { libc::ioctl(self.0.as_raw_fd(), RECV, &raw mut notification) }.into());
+        match done {
+            Ok(_) => Ok(Some(notification)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the caller still waits in the call, so that what was read from its memory is what it passed.
+    pub(crate) fn is_valid(&self, id: u64) -> bool {
+        // SAFETY: the request reads eight bytes.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), ID_VALID, &raw const id) == 0 }
+    }
+
+    /// Answers a call. A caller that is gone needs none.
+    pub(crate) fn answer(&self, id: u64, answer: Answer) {
+        let (value, error, flags) = match answer {
+            Answer::Value(value) => (value, 0, 0),
+            Answer::Errno(errno) => (0, -errno, 0),
+            Answer::Continue => (0, 0, CONTINUE),
+            Answer::Descriptor(fd, cloexec) => {
+                if let Err(error) = self.add(id, fd.as_fd(), None, cloexec, ADDFD_FLAG_SEND) {
+                    self.answer(id, Answer::Errno(super::errno_of(&error)));
+                }
+                return;
+            }
+            Answer::Later => return,
+        };
+        let response = Response { id, value, error, flags };
+        // SAFETY: the structure has the size that the request's number encodes.
+        let _ = unsafe { libc::ioctl(self.0.as_raw_fd(), SEND, &raw const response) };
+    }
+
+    /// Puts a descriptor into the caller's table, at `target` or the lowest number that is free.
+    pub(crate) fn add(&self, id: u64, fd: BorrowedFd<'_>, target: Option<u32>, cloexec: bool, flags: u32) -> io::Result<i32> {
+        let add = AddFd {
+            id,
+            flags: flags | target.map_or(0, |_| ADDFD_FLAG_SETFD),
+            source: fd.as_raw_fd().cast_unsigned(),
+            target: target.unwrap_or(0),
+            target_flags: if cloexec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
+        };
+        // SAFETY: the structure has the size that the request's number encodes.
+        let added = check(unsafe { libc::ioctl(self.0.as_raw_fd(), ADDFD, &raw const add) }.into())?;
+        Ok(i32::try_from(added).unwrap_or(-1))
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Lets the host run the supervisor and the caller on one processor, where it can (Linux 6.6).
+pub(crate) fn sync_wake_up(listener: &Listener) -> io::Result<()> {
+    // SAFETY: the request takes its argument by value.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, 1 as libc::c_ulong) }.into()).map(drop)
+}
+
+const NEW_LISTENER: libc::c_ulong = 8;
+const WAIT_KILLABLE_RECV: libc::c_ulong = 32;
+
+/// Installs a filter on the calling thread, for ever, and returns where its notifications arrive.
+pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<Listener> {
+    let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the program outlives the call, which copies it.
+    let fd = check(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECV, &raw const program)
+    })?;
+    // SAFETY: the call made this descriptor.
+    Ok(Listener(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)) }))
+}

@@ -1,0 +1,239 @@
+//! Descriptors of files and processes.
+
+use super::check;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+fn owned(fd: libc::c_long) -> OwnedFd {
+    // SAFETY: only given descriptors that a call has just made.
+    unsafe { OwnedFd::from_raw_fd(RawFd::try_from(fd).unwrap_or(-1)) }
+}
+
+/// A file in memory that can never be executed by its path, close-on-exec.
+pub(crate) fn memfd(name: &CStr, sealable: bool) -> io::Result<OwnedFd> {
+    const NOEXEC_SEAL: libc::c_uint = 8;
+    let sealing = if sealable { libc::MFD_ALLOW_SEALING } else { 0 };
+    // SAFETY: the name is a C string.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | NOEXEC_SEAL | sealing) };
+    Ok(owned(check(fd.into())?))
+}
+
+/// Makes a file in memory read-only for ever.
+pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: takes numbers alone.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) }.into()).map(drop)
+}
+
+/// Opens `path` below a directory.
+pub(crate) fn open_at(dir: BorrowedFd<'_>, path: &CStr, flags: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the path is a C string.
+    let fd = unsafe { libc::openat(dir.as_raw_fd(), path.as_ptr(), flags | libc::O_CLOEXEC, 0) };
+    Ok(owned(check(fd.into())?))
+}
+
+/// Opens the file behind a descriptor anew: another open description, with another access mode.
+pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: i32) -> io::Result<OwnedFd> {
+    let path = std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(io::Error::other)?;
+    // SAFETY: the path is a C string.
+    let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) };
+    Ok(owned(check(fd.into())?))
+}
+
+/// Another descriptor for the same open description.
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fd.try_clone_to_owned()
+}
+
+/// What the host says of an open file.
+pub(crate) fn stat_fd(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<libc::stat> {
+    // SAFETY: zeros are a valid value, and the call fills it.
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    // SAFETY: the path is a C string and `stat` is writable.
+    check(unsafe { libc::fstatat(dir.as_raw_fd(), path.as_ptr(), &raw mut stat, flags) }.into())?;
+    Ok(stat)
+}
+
+/// A descriptor of a process: it cannot come to mean another one.
+pub(crate) fn pid_fd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers alone.
+    Ok(owned(check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?))
+}
+
+/// What a signal says of itself (`siginfo_t`).
+#[repr(C)]
+struct Info {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    pad: i32,
+    pid: u32,
+    uid: u32,
+    rest: [u64; 13],
+}
+
+impl Info {
+    fn from((pid, uid): (u32, u32), signal: i32) -> Self {
+        Self { signal, errno: 0, code: libc::SI_QUEUE, pad: 0, pid, uid, rest: [0; 13] }
+    }
+}
+
+/// Sends a signal to a thread of a process, both by number: the host fails if they do not belong together.
+pub(crate) fn signal_thread((process, thread): (u32, u32), signal: i32, from: (u32, u32)) -> io::Result<()> {
+    let info = Info::from(from, signal);
+    // SAFETY: the information is as long as the host's structure.
+    check(unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info) }).map(drop)
+}
+
+/// Sends a signal to a process, as from the process and user that are given.
+pub(crate) fn send_signal(process: BorrowedFd<'_>, signal: u32, from: Option<(u32, u32)>) -> io::Result<()> {
+    let info = from.map(|from| Info::from(from, signal.cast_signed()));
+    let info = info.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the information is absent or as long as the host's structure.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, 0) }).map(drop)
+}
+
+/// What has become of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It goes on, or is somebody else's child.
+    Nothing,
+    /// It ended with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed(u32),
+}
+
+/// Asks for the end of a child, and reaps it.
+pub(crate) fn wait_for(process: BorrowedFd<'_>) -> Wait {
+    // SAFETY: zeros are a valid value.
+    let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    let id = process.as_raw_fd().cast_unsigned();
+    // SAFETY: `info` is writable.
+    let done = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, options) };
+    // SAFETY: the call filled what these read, or left zeros.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if done != 0 || pid == 0 {
+        return Wait::Nothing;
+    }
+    match info.si_code {
+        libc::CLD_EXITED => Wait::Exited((status & 0xff) as u8),
+        _ => Wait::Killed((status & 0x7f).cast_unsigned()),
+    }
+}
+
+/// How a process ended that is somebody else's child and has not been reaped; its directory under `/proc` is given.
+pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
+    let read = || -> Option<u32> {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut std::fs::File::from(open_at(proc_dir, c"stat", libc::O_RDONLY).ok()?), &mut text).ok()?;
+        // The last field, in the form of `wait(2)`. The name before it may hold anything, so only what follows is split.
+        text.rsplit(')').next()?.split_ascii_whitespace().last()?.parse().ok()
+    };
+    match read() {
+        None => Wait::Nothing,
+        Some(status) if status & 0x7f == 0 => Wait::Exited((status >> 8 & 0xff) as u8),
+        Some(status) => Wait::Killed(status & 0x7f),
+    }
+}
+
+/// Sets soft and hard limit of a process.
+pub(crate) fn set_limit(pid: u32, resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the new limit is readable, the old one is not asked for.
+    let done = unsafe { libc::prlimit64(pid.cast_signed(), resource, &raw const limit, std::ptr::null_mut()) };
+    check(done.into()).map(drop)
+}
+
+/// A number that nobody can guess: from the host, as a VM's source of randomness may be anything.
+pub(crate) fn random() -> io::Result<u64> {
+    let mut word = [0; 8];
+    // SAFETY: eight bytes are writable.
+    let count = check(unsafe { libc::getrandom(word.as_mut_ptr().cast(), word.len(), 0) } as libc::c_long)?;
+    match count {
+        8 => Ok(u64::from_le_bytes(word)),
+        _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+    }
+}
+
+/// Number of the calling thread.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Gives up every capability of the calling thread, and the power to get one by `execve`.
+pub(crate) fn clear_capabilities() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const LOCKED_DOWN: libc::c_ulong = 0xef;
+    let header = Header { version: 0x2008_0522, pid: 0 };
+    let none = [0u32; 6];
+    for capability in 0..64 {
+        // SAFETY: takes numbers alone; fails for one that does not exist or without the right, which then is not there either.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
+    }
+    // SAFETY: as above: root keeps no rights through `execve`.
+    unsafe { libc::prctl(libc::PR_SET_SECUREBITS, LOCKED_DOWN, 0, 0, 0) };
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    // SAFETY: header and sets have the layout of this version.
+    unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+}
+
+/// Waits for many descriptors.
+#[derive(Debug)]
+pub(crate) struct Poller(OwnedFd);
+
+/// What happened at a descriptor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready {
+    pub(crate) token: u64,
+    pub(crate) hung_up: bool,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: takes numbers alone.
+        Ok(Self(owned(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?)))
+    }
+
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64, events: i32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: token };
+        // SAFETY: the event is readable.
+        let done = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
+        check(done.into()).map(drop)
+    }
+
+    pub(crate) fn rearm(&self, fd: BorrowedFd<'_>, token: u64, events: i32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: token };
+        // SAFETY: the event is readable.
+        let done = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_MOD, fd.as_raw_fd(), &raw mut event) };
+        check(done.into()).map(drop)
+    }
+
+    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
+        // SAFETY: takes numbers alone here.
+        unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
+    }
+
+    /// Waits, at most `timeout` ms (-1: for ever), and says what is ready. An interruption reads as nothing.
+    pub(crate) fn wait(&self, timeout: i32, into: &mut Vec<Ready>) {
+        const MOST: usize = 32;
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST];
+        // SAFETY: there is room for so many events.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), MOST as i32, timeout) };
+        let count = usize::try_from(count).unwrap_or(0).min(MOST);
+        into.clear();
+        into.extend(events.iter().take(count).map(|event| Ready {
+            token: event.u64,
+            hung_up: event.events & (libc::EPOLLHUP | libc::EPOLLERR).cast_unsigned() != 0,
+        }));
+    }
+}

@@ -1,0 +1,115 @@
+//! What happens to guests: signals, stopping, dying, and ends.
+
+use super::{State, Vm};
+use crate::sys::{self, Notification, Wait};
+use agentos_kernel::process::{Gate, SigInfo, SigSet, Signal, WaitOptions, WaitTarget};
+use std::os::fd::AsFd;
+use std::task::Poll;
+
+impl Vm {
+    /// Does what the kernel wants of a guest, and tries its waiting calls again.
+    pub(crate) fn attend(&mut self, key: u32) {
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        let signal = |signal: Signal| {
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
+        };
+        match guest.process.gate(Some(&guest.waker)) {
+            Poll::Ready(Gate::Die) => return signal(Signal::KILL),
+            Poll::Pending if !guest.stopped => {
+                signal(Signal::STOP);
+                guest.stopped = true;
+            }
+            Poll::Pending => {}
+            Poll::Ready(Gate::Run) => {
+                if guest.stopped {
+                    signal(Signal::CONT);
+                    guest.stopped = false;
+                }
+            }
+        }
+        // Waiting calls first: one that a signal ends has to see that it is there.
+        let parked = std::mem::take(&mut guest.parked);
+        for call in parked {
+            if self.listener.is_valid(call.id) {
+                self.answer(call);
+            }
+        }
+        self.pass_signals_on(key);
+    }
+
+    /// Sends a guest what the kernel has for it.
+    pub(crate) fn pass_signals_on(&mut self, key: u32) {
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        while guest.process.has_caught_signal() {
+            let Ok(info) = guest.process.sig_take(SigSet::ALL) else { break };
+            // Of its children's ends the host itself has told it.
+            if info.signal == Signal::CHLD && info.code != SigInfo::USER {
+                continue;
+            }
+            let from = Some((info.pid.0, info.uid.0));
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), info.signal.number(), from);
+        }
+        // Registers for what comes next.
+        let _ = guest.process.gate(Some(&guest.waker));
+        if guest.process.has_caught_signal() {
+            guest.waker.wake_by_ref();
+        }
+    }
+
+    /// Before a call of a guest: what an earlier one left open is settled.
+    pub(super) fn before_call(&mut self, key: u32, call: &Notification) {
+        self.settle_copies(key, call.tid);
+        self.restore(key, call.tid);
+    }
+
+    /// Puts back what was changed in a guest's memory for an `execve`, which has failed or succeeded by now.
+    fn restore(&mut self, key: u32, tid: u32) {
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        let loading = matches!(guest.state, State::Loading(_));
+        let Some(patch) = guest.patch else { return };
+        if patch.tid != tid && !loading {
+            return;
+        }
+        guest.patch = None;
+        // After success the memory is that of whoever lent it, if anybody's.
+        let owner = match loading {
+            true => guest.lender.take(),
+            false => Some(tid),
+        };
+        if let Some(owner) = owner {
+            let mut now = [0; 2];
+            // What else has been put there in the meantime stays.
+            if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == *b"x\0" {
+                let _ = sys::write_private(owner, patch.at, &patch.original);
+            }
+        }
+    }
+
+    /// A process of the host has ended.
+    pub(super) fn ended(&mut self, pid: u32) {
+        let Some(guest) = self.guests.remove(&pid) else { return };
+        self.poller.remove(guest.pid_fd.as_fd());
+        let code = match guest.is_root {
+            true => sys::wait_for(guest.pid_fd.as_fd()),
+            false => sys::status_of_zombie(guest.proc_dir.as_fd()),
+        };
+        let process = &guest.process;
+        match code {
+            Wait::Exited(code) => process.exit(u32::from(code)),
+            Wait::Killed(signal) => process.exit_by(Signal::new(signal).unwrap_or(Signal::KILL)),
+            Wait::Nothing => process.exit(0),
+        }
+        process.finish();
+        self.orphans.extend(guest.copies);
+        self.threads.retain(|_, owner| *owner != pid);
+        // A parent that runs on the host waits there; the kernel's record of the child has nobody else to read it.
+        let parent = self.guests.values().find(|parent| parent.process.pid() == process.ppid());
+        if let Some(parent) = parent {
+            let _ = parent.process.wait(WaitTarget::Pid(process.pid()), WaitOptions::NOHANG, None);
+        }
+        if self.guests.is_empty() {
+            self.orphans.clear();
+            self.known.clear();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! One guest.
+
+use super::Shared;
+use crate::program::Loaded;
+use crate::sys::Notification;
+use agentos_kernel::process::{Copied, Process};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+/// A process of the host that runs in a VM.
+pub(crate) struct Guest {
+    /// What the VM's kernel knows it as.
+    pub(crate) process: Arc<Process>,
+    /// The host's number.
+    pub(crate) pid: u32,
+    pub(crate) pid_fd: OwnedFd,
+    /// Its directory under the host's `/proc`: it cannot come to mean another process.
+    pub(crate) proc_dir: OwnedFd,
+    pub(crate) state: State,
+    pub(crate) waker: Waker,
+    /// Calls that wait for something.
+    pub(crate) parked: Vec<Notification>,
+    /// Copies that were asked for and have not come to life.
+    pub(crate) copies: Vec<Copy>,
+    /// What was changed in its memory for an `execve` that is under way.
+    pub(crate) patch: Option<Patch>,
+    /// Whether the supervisor is its parent, who has to reap it.
+    pub(crate) is_root: bool,
+    /// The process whose memory it shares until it executes something (`vfork`).
+    pub(crate) lender: Option<u32>,
+    /// Whether the host has stopped it on the kernel's behalf.
+    pub(crate) stopped: bool,
+}
+
+/// A copy that was asked for.
+pub(crate) struct Copy {
+    /// The thread that asked.
+    pub(crate) tid: u32,
+    pub(crate) copied: Copied,
+    /// Whether it begins in the memory of the one who asked.
+    pub(crate) shares: bool,
+}
+
+/// Where a guest is in its life.
+pub(crate) enum State {
+    /// Not yet the loader.
+    Spawning(Loaded),
+    /// The loader, or about to be.
+    Loading(Loaded),
+    /// Its program.
+    Running,
+}
+
+/// The start of a path that was made to name the loader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patch {
+    pub(crate) tid: u32,
+    pub(crate) at: u64,
+    pub(crate) original: [u8; 2],
+}
+
+/// Wakes a VM's thread because a guest has something to notice.
+struct Notice {
+    vm: Weak<Shared>,
+    guest: u32,
+}
+
+impl Wake for Notice {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(vm) = self.vm.upgrade() {
+            vm.notice(self.guest);
+        }
+    }
+}
+
+/// A waker for a guest.
+pub(super) fn waker(vm: &Arc<Shared>, guest: u32) -> Waker {
+    Waker::from(Arc::new(Notice { vm: Arc::downgrade(vm), guest }))
+}

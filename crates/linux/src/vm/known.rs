@@ -1,0 +1,172 @@
+//! What the descriptors of guests mean.
+//!
+//! A guest's descriptor is a real one, and the guest may copy and close it without anybody being told. What it means is found by what
+//! it is on the host: device and inode. An entry holds the VM's file alive; entries that no guest has open any more are swept
+//! out when there are twice as many as after the last sweep.
+
+use super::Vm;
+use crate::calls::Fail;
+use crate::pipe::NativePipe;
+use crate::program;
+use crate::sys;
+use agentos_kernel::Errno;
+use agentos_kernel::fd::{AccessMode, HostPipe, OpenFile, StatusFlags};
+use agentos_kernel::vfs::FileType;
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::task::Poll;
+
+/// A file of the VM behind a file of the host.
+pub(crate) struct Known {
+    pub(crate) file: Arc<OpenFile>,
+    pub(crate) directory: Option<Directory>,
+}
+
+/// An open directory. The host's one is empty and stands only for the position.
+pub(crate) struct Directory {
+    pub(crate) real: OwnedFd,
+    /// The kernel's position after each entry that was listed.
+    pub(crate) positions: Vec<u64>,
+}
+
+/// Entries at which the first sweep happens.
+pub(super) const FIRST_SWEEP: usize = 256;
+
+impl Vm {
+    /// What a guest's descriptor is on the host.
+    pub(crate) fn host_stat(&self, key: u32, fd: i32) -> Result<libc::stat, Fail> {
+        let guest = self.guests.get(&key).ok_or(Fail(libc::ESRCH))?;
+        let path = CString::new(format!("fd/{fd}")).map_err(|_| Fail(libc::EBADF))?;
+        let stat = sys::stat_fd(guest.proc_dir.as_fd(), &path);
+        stat.map_err(|error| Fail(if sys::errno_of(&error) == libc::ENOENT { libc::EBADF } else { sys::errno_of(&error) }))
+    }
+
+    /// What a guest's descriptor means to the VM; none for what is only the host's: pipes, sockets, timers.
+    pub(crate) fn meaning(&mut self, key: u32, fd: i32) -> Result<Option<&mut Known>, Fail> {
+        if fd < 0 {
+            return Err(Fail(libc::EBADF));
+        }
+        let stat = self.host_stat(key, fd)?;
+        Ok(self.known.get_mut(&(stat.st_dev, stat.st_ino)))
+    }
+
+    /// A descriptor of the host for a file of the VM.
+    pub(crate) fn materialise(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        let Some(handle) = file.handle() else { return self.object(file) };
+        let access = file.access();
+        if access.is_empty() {
+            return self.placeholder(file);
+        }
+        match handle.kind() {
+            FileType::Directory => return self.directory(file),
+            FileType::Regular => {}
+            _ => return Err(Fail(libc::ENXIO)),
+        }
+        let location = handle.location();
+        let write = access.contains(AccessMode::WRITE);
+        let real = match location.filesystem().native(location.ino(), write)? {
+            Some(real) if access == AccessMode::WRITE => sys::reopen(real.as_fd(), libc::O_WRONLY)?,
+            Some(real) => real,
+            None if write => return Err(Fail(libc::EROFS)),
+            None => program::copy(&mut |at, into| match file.pread(at, into, None) {
+                Poll::Ready(read) => read,
+                Poll::Pending => Err(Errno::EAGAIN.into()),
+            })?,
+        };
+        set_status(real.as_fd(), file.flags())?;
+        self.know(real.as_fd(), file, None)?;
+        Ok(real)
+    }
+
+    fn object(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        if let Some(end) = file.pipe_end() {
+            let pipe = end.pipe().on_host(|buffered| Ok(NativePipe::new(buffered)? as Arc<dyn HostPipe>))?;
+            let pipe = pipe.as_any().downcast_ref::<NativePipe>().ok_or(Fail(libc::EIO))?;
+            return Ok(pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
+        }
+        let path = match device(file)? {
+            3 => c"/dev/null",
+            5 => c"/dev/zero",
+            7 => c"/dev/full",
+            8 | 9 => c"/dev/urandom",
+            _ => return Err(Fail(libc::ENXIO)),
+        };
+        let flags = match (file.access().contains(AccessMode::READ), file.access().contains(AccessMode::WRITE)) {
+            (true, true) => libc::O_RDWR,
+            (_, true) => libc::O_WRONLY,
+            _ => libc::O_RDONLY,
+        };
+        let real = open_host(path, flags)?;
+        self.know(real.as_fd(), file, None)?;
+        Ok(real)
+    }
+
+    /// Stands for a file of which only the place matters (`O_PATH`).
+    fn placeholder(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        let real = sys::memfd(c"path", true)?;
+        sys::seal(real.as_fd())?;
+        self.know(real.as_fd(), file, None)?;
+        Ok(real)
+    }
+
+    fn directory(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        let real = self.loader.empty_directory()?;
+        let directory = Directory { real: sys::duplicate(real.as_fd())?, positions: Vec::new() };
+        self.know(real.as_fd(), file, Some(directory))?;
+        Ok(real)
+    }
+
+    fn know(&mut self, real: BorrowedFd<'_>, file: &Arc<OpenFile>, directory: Option<Directory>) -> Result<(), Fail> {
+        if self.known.len() >= self.known_limit {
+            self.sweep();
+        }
+        let stat = sys::stat_fd(real, c"")?;
+        self.known.insert((stat.st_dev, stat.st_ino), Known { file: Arc::clone(file), directory });
+        Ok(())
+    }
+
+    /// Forgets what no guest has open.
+    fn sweep(&mut self) {
+        let mut open = HashSet::new();
+        for guest in self.guests.values() {
+            let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else { continue };
+            for entry in entries.flatten() {
+                let name = CString::new(format!("fd/{}", entry.file_name().to_string_lossy())).unwrap_or_default();
+                if let Ok(stat) = sys::stat_fd(guest.proc_dir.as_fd(), &name) {
+                    open.insert((stat.st_dev, stat.st_ino));
+                }
+            }
+        }
+        self.known.retain(|key, _| open.contains(key));
+        self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);
+    }
+}
+
+/// Minor number of a memory device.
+fn device(file: &OpenFile) -> Result<u64, Fail> {
+    let attr = file.stat()?.attr;
+    match (attr.kind, attr.rdev >> 8) {
+        (FileType::CharDevice, 1) => Ok(attr.rdev & 0xff),
+        _ => Err(Fail(libc::ENXIO)),
+    }
+}
+
+fn open_host(path: &CStr, flags: i32) -> std::io::Result<OwnedFd> {
+    let root = std::fs::File::open("/")?;
+    sys::open_at(root.as_fd(), path, flags | libc::O_NOCTTY)
+}
+
+/// Sets what of a description's flags the host has to know.
+fn set_status(fd: BorrowedFd<'_>, status: StatusFlags) -> std::io::Result<()> {
+    let mut flags = 0;
+    if status.contains(StatusFlags::APPEND) {
+        flags |= libc::O_APPEND;
+    }
+    if status.contains(StatusFlags::NONBLOCK) {
+        flags |= libc::O_NONBLOCK;
+    }
+    // SAFETY: takes numbers alone.
+    sys::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }.into()).map(drop)
+}

@@ -1,0 +1,270 @@
+//! One VM's thread: receives the calls of all its guests and answers them one after another.
+//!
+//! Everything about guests belongs to this thread; others leave messages and wake it. It ends when there have been no guests for a
+//! while, and is started again by the next.
+
+mod attend;
+mod guest;
+mod known;
+mod resolve;
+mod start;
+
+pub(crate) use guest::{Copy, Guest, Patch, State};
+pub(crate) use known::Known;
+
+use crate::calls;
+use crate::job;
+use crate::loader::Loader;
+use crate::program::Loaded;
+use crate::spawner::Spawner;
+use crate::sys::{self, Answer, Listener, Notification, Poller};
+use crate::table;
+use agentos_kernel::process::Process;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A process to start.
+pub(crate) type Start = (Loaded, Arc<Process>);
+
+/// A VM's thread, seen from others.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    inbox: Mutex<Inbox>,
+    bell: OwnedFd,
+}
+
+#[derive(Default)]
+struct Inbox {
+    starts: Vec<Start>,
+    /// Guests that have something to notice.
+    noticed: Vec<u32>,
+    /// Orders that came to nothing.
+    failed: Vec<u64>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox").field("starts", &self.starts.len()).field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Starts a VM's thread.
+    pub(crate) fn launch(loader: Arc<Loader>) -> io::Result<Arc<Self>> {
+        // SAFETY: takes numbers alone.
+        let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
+        // SAFETY: the call made it.
+        let bell = unsafe { OwnedFd::from_raw_fd(i32::try_from(bell).unwrap_or(-1)) };
+        let shared = Arc::new(Self { inbox: Mutex::default(), bell });
+        let vm = Vm::new(&shared, &loader)?;
+        std::thread::Builder::new().name("agentos-linux".into()).spawn(move || vm.run())?;
+        Ok(shared)
+    }
+
+    /// Leaves a process to start; gives it back if the thread is ending.
+    pub(crate) fn start(&self, start: Start) -> Result<(), Start> {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            return Err(start);
+        }
+        inbox.starts.push(start);
+        drop(inbox);
+        self.ring();
+        Ok(())
+    }
+
+    pub(crate) fn notice(&self, guest: u32) {
+        self.inbox.lock().noticed.push(guest);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes are readable. A full counter has rung already.
+        unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    fn silence(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes are writable.
+        unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+/// A VM with Linux guests.
+pub(crate) struct Vm {
+    shared: Arc<Shared>,
+    pub(crate) loader: Arc<Loader>,
+    pub(crate) listener: Listener,
+    poller: Poller,
+    spawner: Spawner,
+    /// By the host's number of the process.
+    pub(crate) guests: HashMap<u32, Guest>,
+    /// Which process a thread that is not its first belongs to.
+    threads: HashMap<u32, u32>,
+    /// Processes that were ordered and have not said so yet.
+    ordered: HashMap<u64, Start>,
+    /// Copies whose parent has ended before they came to life.
+    orphans: Vec<Copy>,
+    /// What the descriptors of guests mean.
+    pub(crate) known: HashMap<(u64, u64), Known>,
+    known_limit: usize,
+}
+
+/// Token of the listener at the poller; processes have their numbers.
+const LISTENER: u64 = u64::MAX;
+const BELL: u64 = u64::MAX - 1;
+/// How long the thread waits for a new guest when it has none, in ms.
+const IDLE_MS: i32 = 3000;
+
+impl Vm {
+    fn new(shared: &Arc<Shared>, loader: &Arc<Loader>) -> io::Result<Self> {
+        let weak = Arc::downgrade(shared);
+        let failed = move |token, _| {
+            if let Some(shared) = weak.upgrade() {
+                shared.inbox.lock().failed.push(token);
+                shared.ring();
+            }
+        };
+        let (spawner, listener) = Spawner::start(loader, table::program(), failed)?;
+        // Not every host knows this; nothing depends on it.
+        let _ = sys::sync_wake_up(&listener);
+        let poller = Poller::new()?;
+        // SAFETY: the listener lives as long as the poller.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(listener.as_raw_fd()) };
+        poller.add(fd, LISTENER, libc::EPOLLIN)?;
+        poller.add(shared.bell.as_fd(), BELL, libc::EPOLLIN)?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            loader: Arc::clone(loader),
+            listener,
+            poller,
+            spawner,
+            guests: HashMap::new(),
+            threads: HashMap::new(),
+            ordered: HashMap::new(),
+            orphans: Vec::new(),
+            known: HashMap::new(),
+            known_limit: known::FIRST_SWEEP,
+        })
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        loop {
+            let idle = self.guests.is_empty() && self.ordered.is_empty();
+            self.poller.wait(if idle { IDLE_MS } else { -1 }, &mut ready);
+            if ready.is_empty() && idle && self.close() {
+                break;
+            }
+            // The ends of processes come first: a number that is used again then means the new process.
+            for event in ready.iter().filter(|event| event.token < BELL) {
+                // Numbers of processes are 32 bits.
+                self.ended(event.token as u32);
+            }
+            self.read_inbox();
+            for event in ready.iter().filter(|event| event.token == LISTENER) {
+                if !event.hung_up {
+                    self.receive();
+                }
+            }
+        }
+        self.spawner.end();
+    }
+
+    /// Shuts the inbox if nothing came in the meantime.
+    fn close(&self) -> bool {
+        let mut inbox = self.shared.inbox.lock();
+        inbox.closed = inbox.starts.is_empty();
+        inbox.closed
+    }
+
+    fn read_inbox(&mut self) {
+        self.shared.silence();
+        let inbox = {
+            let mut inbox = self.shared.inbox.lock();
+            Inbox { closed: inbox.closed, ..std::mem::take(&mut *inbox) }
+        };
+        for start in inbox.starts {
+            self.begin(start);
+        }
+        for token in inbox.failed {
+            self.fail(token);
+        }
+        for guest in inbox.noticed {
+            self.attend(guest);
+        }
+    }
+
+    /// Takes what was left to start, which may be the next program of a guest whose call is being answered.
+    pub(crate) fn take_starts(&mut self) {
+        let starts = std::mem::take(&mut self.shared.inbox.lock().starts);
+        for start in starts {
+            self.begin(start);
+        }
+    }
+
+    fn receive(&mut self) {
+        let Ok(Some(call)) = self.listener.receive() else { return };
+        if call.tid == self.spawner.tid {
+            // This process's own thread: it is no guest.
+            self.listener.answer(call.id, Answer::Continue);
+            return;
+        }
+        self.answer(call);
+    }
+
+    /// Answers a call. A mistake of this crate costs that guest its life and nobody else anything.
+    pub(crate) fn answer(&mut self, call: Notification) {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.decide(&call)));
+        match answer {
+            Ok(answer) => self.listener.answer(call.id, answer),
+            Err(_) => {
+                if let Ok(process) = sys::pid_fd(call.tid) {
+                    let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
+                }
+                self.listener.answer(call.id, Answer::Errno(libc::EIO));
+            }
+        }
+    }
+
+    fn decide(&mut self, call: &Notification) -> Answer {
+        if i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK && call.args[1] == job::ASK_HELLO {
+            return self.hello(call);
+        }
+        let Some(key) = self.guest_of(call.tid) else {
+            // It came through this VM's filter and belongs to nobody: it cannot go on.
+            if let Ok(process) = sys::pid_fd(call.tid) {
+                let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
+            }
+            return Answer::Errno(libc::ESRCH);
+        };
+        self.before_call(key, call);
+        if i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK {
+            return self.asked(key, call);
+        }
+        if self.guests.get(&key).is_some_and(|guest| matches!(guest.state, State::Spawning(_))) {
+            // Between `clone` and the loader runs code of this crate, and nothing else.
+            return match i64::from(call.number) {
+                libc::SYS_setsid | libc::SYS_execve => Answer::Continue,
+                _ => Answer::Errno(libc::ENOSYS),
+            };
+        }
+        if let Some(guest) = self.guests.get(&key)
+            && matches!(guest.state, State::Loading(_))
+        {
+            // After its kernel has made it another program nothing of the old one may go on.
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
+            return Answer::Errno(libc::EINTR);
+        }
+        match table::handler(call.number) {
+            Some(handler) => calls::Call::new(self, key, *call).run(handler),
+            None => Answer::Errno(libc::ENOSYS),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Whose call it is: from the number of a thread to a guest.
+//!
+//! The host names a thread by a number, which may be used again once it has ended. A process is known from its start (it says so
+//! itself, or was copied from one that is known) until its descriptor says that it has ended; a further thread of it is looked up
+//! anew each time in the directory of its process, which cannot come to mean another.
+
+use super::{Copy, Guest, State, Vm, guest};
+use crate::sys;
+use agentos_kernel::id::Pid;
+use agentos_kernel::process::Process;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Most copies of one process that may be waited for.
+const COPIES_MAX: usize = 256;
+
+impl Vm {
+    /// The guest that a thread belongs to, which may just have come to life.
+    pub(crate) fn guest_of(&mut self, tid: u32) -> Option<u32> {
+        if self.guests.contains_key(&tid) {
+            return Some(tid);
+        }
+        if let Some(process) = self.threads.get(&tid).copied() {
+            if self.has_thread(process, tid) {
+                return Some(process);
+            }
+            self.threads.remove(&tid);
+        }
+        let (process, parent) = identify(tid)?;
+        if self.guests.contains_key(&process) {
+            self.threads.insert(tid, process);
+            return Some(process);
+        }
+        self.adopt(process, parent)
+    }
+
+    /// The guest that a thread belongs to, if it has made a call before.
+    pub(crate) fn guest_of_known(&self, tid: u32) -> Option<u32> {
+        if self.guests.contains_key(&tid) {
+            return Some(tid);
+        }
+        let mut owners = self.guests.keys().copied();
+        owners.find(|process| self.has_thread(*process, tid))
+    }
+
+    /// What the kernel knows a process as that a guest names: by the host's number, or by the kernel's own.
+    pub(crate) fn kernel_pid(&self, pid: u32) -> Pid {
+        self.guests.get(&pid).map_or(Pid(pid), |guest| guest.process.pid())
+    }
+
+    /// Whether there is a guest with this number.
+    pub(crate) fn knows(&self, pid: u32) -> bool {
+        self.guests.values().any(|guest| guest.pid == pid || guest.process.pid().0 == pid)
+    }
+
+    fn has_thread(&self, process: u32, tid: u32) -> bool {
+        let Some(guest) = self.guests.get(&process) else { return false };
+        let path = CString::new(format!("task/{tid}")).unwrap_or_default();
+        sys::stat_fd(guest.proc_dir.as_fd(), &path).is_ok()
+    }
+
+    /// Brings a process to life in the VM that a guest has made. None if no copy was asked for.
+    fn adopt(&mut self, pid: u32, parent: u32) -> Option<u32> {
+        let copied = match self.guests.get_mut(&parent) {
+            Some(guest) if !guest.copies.is_empty() => guest.copies.remove(0),
+            _ if !self.orphans.is_empty() => self.orphans.remove(0),
+            _ => return None,
+        };
+        let lender = (copied.shares && self.guests.contains_key(&parent)).then_some(parent);
+        let process = copied.copied.begin(Pid(pid)).ok()?;
+        let added = self.add(pid, process, State::Running, false);
+        if let Some(guest) = added.and_then(|key| self.guests.get_mut(&key)) {
+            guest.lender = lender;
+        }
+        added
+    }
+
+    /// Knows a process from now on.
+    pub(super) fn add(&mut self, pid: u32, process: Arc<Process>, state: State, is_root: bool) -> Option<u32> {
+        let made = Self::handles(pid).and_then(|(pid_fd, proc_dir)| {
+            self.poller.add(pid_fd.as_fd(), u64::from(pid), libc::EPOLLIN)?;
+            Ok((pid_fd, proc_dir))
+        });
+        let Ok((pid_fd, proc_dir)) = made else {
+            process.finish();
+            return None;
+        };
+        let guest = Guest {
+            waker: guest::waker(&self.shared, pid),
+            process,
+            pid,
+            pid_fd,
+            proc_dir,
+            state,
+            parked: Vec::new(),
+            copies: Vec::new(),
+            patch: None,
+            is_root,
+            lender: None,
+            stopped: false,
+        };
+        guest.process.catch_all();
+        self.guests.insert(pid, guest);
+        // Registers the waker, and does what there is to do already.
+        self.attend(pid);
+        Some(pid)
+    }
+
+    fn handles(pid: u32) -> io::Result<(OwnedFd, OwnedFd)> {
+        let pid_fd = sys::pid_fd(pid)?;
+        let proc_dir = File::open(format!("/proc/{pid}"))?.into();
+        Ok((pid_fd, proc_dir))
+    }
+
+    /// Remembers a copy of a guest as it is now, for the process that its call is about to make.
+    pub(crate) fn remember_copy(&mut self, key: u32, copy: Copy) {
+        if let Some(guest) = self.guests.get_mut(&key) {
+            if guest.copies.len() >= COPIES_MAX {
+                guest.copies.remove(0);
+            }
+            guest.copies.push(copy);
+        }
+    }
+
+    /// A thread that asked for copies makes another call: what it asked for exists by now, or never will.
+    pub(super) fn settle_copies(&mut self, key: u32, tid: u32) {
+        let Some(guest) = self.guests.get(&key) else { return };
+        if !guest.copies.iter().any(|copy| copy.tid == tid) {
+            return;
+        }
+        let path = CString::new(format!("task/{tid}/children")).unwrap_or_default();
+        let read = sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_RDONLY).and_then(|file| {
+            let mut text = String::new();
+            File::from(file).read_to_string(&mut text)?;
+            Ok(text)
+        });
+        // A host that does not tell leaves copies to be claimed later.
+        let Ok(text) = read else { return };
+        let children: Vec<u32> = text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        for child in children {
+            if !self.guests.contains_key(&child) {
+                self.adopt(child, key);
+            }
+        }
+        if let Some(guest) = self.guests.get_mut(&key) {
+            guest.copies.retain(|copy| copy.tid != tid);
+        }
+    }
+}
+
+/// Process and parent of a thread, as the host says.
+fn identify(tid: u32) -> Option<(u32, u32)> {
+    let status = std::fs::read(format!("/proc/{tid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    Some((field("Tgid:")?, field("PPid:")?))
+}

@@ -1,0 +1,106 @@
+//! Starting a program: from an order to the loader's questions.
+
+use super::{Start, State, Vm};
+use crate::job;
+use crate::spawner::Order;
+use crate::sys::{Answer, Notification, random, set_limit};
+use agentos_kernel::id::Fd;
+use agentos_kernel::process::{Resource, Signal};
+use std::os::fd::AsFd;
+
+impl Vm {
+    /// Starts a process, or the next program of one that is a guest already.
+    pub(super) fn begin(&mut self, (loaded, process): Start) {
+        let known = self.guests.values_mut().find(|guest| guest.process.pid() == process.pid());
+        if let Some(guest) = known {
+            guest.state = State::Loading(loaded);
+            guest.process.catch_all();
+            return;
+        }
+        let (ignored, _) = process.dispositions();
+        let blocked = process.sig_mask(None);
+        let Ok(token) = random() else {
+            process.exit_by(Signal::KILL);
+            return process.finish();
+        };
+        let order = Order { token, ignored: ignored.0, blocked: blocked.0 };
+        self.ordered.insert(order.token, (loaded, process));
+        if self.spawner.order(order).is_err() {
+            self.fail(order.token);
+        }
+    }
+
+    /// An order came to nothing.
+    pub(super) fn fail(&mut self, token: u64) {
+        if let Some((_, process)) = self.ordered.remove(&token) {
+            process.exit_by(Signal::KILL);
+            process.finish();
+        }
+    }
+
+    /// A new process says which order it comes from.
+    pub(super) fn hello(&mut self, call: &Notification) -> Answer {
+        let Some((loaded, process)) = self.ordered.remove(&call.args[2]) else {
+            return Answer::Errno(libc::ENOSYS);
+        };
+        let files = process.resource_limit(Resource::Files);
+        match self.add(call.tid, process, State::Spawning(loaded), true) {
+            Some(_) => {
+                let _ = set_limit(call.tid, libc::RLIMIT_NOFILE, files.soft, files.hard);
+                let _ = set_limit(call.tid, libc::RLIMIT_CORE, 0, 0);
+                Answer::OK
+            }
+            None => Answer::Errno(libc::EAGAIN),
+        }
+    }
+
+    /// Answers the loader.
+    pub(super) fn asked(&mut self, key: u32, call: &Notification) -> Answer {
+        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        if call.args[1] == job::ASK_JOB
+            && let State::Spawning(_) = guest.state
+        {
+            return self.first_job(key, call);
+        }
+        let State::Loading(loaded) = &guest.state else { return Answer::Errno(libc::EBADF) };
+        let file = match call.args[1] {
+            job::ASK_JOB => loaded.job(&guest.process),
+            job::ASK_PROGRAM => loaded.program.file.try_clone(),
+            job::ASK_INTERPRETER => match &loaded.interpreter {
+                Some(image) => image.file.try_clone(),
+                None => return Answer::Errno(libc::EBADF),
+            },
+            job::ASK_DONE => {
+                guest.state = State::Running;
+                return Answer::OK;
+            }
+            _ => return Answer::Errno(libc::EBADF),
+        };
+        match file {
+            Ok(file) => Answer::Descriptor(file, false),
+            Err(error) => Answer::Errno(crate::sys::errno_of(&error)),
+        }
+    }
+
+    /// The first question of a process that the kernel has started: it is given its descriptors too.
+    fn first_job(&mut self, key: u32, call: &Notification) -> Answer {
+        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        let process = std::sync::Arc::clone(&guest.process);
+        if let State::Spawning(loaded) = std::mem::replace(&mut guest.state, State::Running) {
+            guest.state = State::Loading(loaded);
+        }
+        for fd in process.descriptors() {
+            let Ok(file) = process.file(fd) else { continue };
+            let cloexec = process.cloexec(fd).unwrap_or(false);
+            // What has no form on the host the guest does not have; it finds the descriptor closed.
+            if let Ok(real) = self.materialise(&file) {
+                let _ = self.listener.add(call.id, real.as_fd(), Some(fd.0), cloexec, 0);
+            }
+        }
+        // From here on the host counts who holds what.
+        for fd in process.descriptors() {
+            let _ = process.close(Fd(fd.0));
+        }
+        self.asked(key, call)
+    }
+}

@@ -1,0 +1,72 @@
+//! Real programs: static and dynamic ones, the host's own tools and interpreters.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use agentos_kernel::process::{ExitStatus, Signal};
+use common::{Vm, compile, has};
+
+#[test]
+fn a_static_program_says_hello() {
+    let Some(vm) = Vm::new() else { return };
+    let source = "#include <stdio.h>\nint main(int c, char **v) { printf(\"hello %s %d\\n\", v[1], c); return 7; }";
+    let Some(program) = compile(source, &["-static"]) else { return };
+    vm.put("/tmp/hello", &program, 0o755);
+    let ended = vm.run(&["/tmp/hello", "world"]);
+    assert_eq!((ended.out.as_str(), ended.status), ("hello world 2\n", ExitStatus::Exited(7)), "{ended:?}");
+}
+
+#[test]
+fn the_hosts_tools_run() {
+    let Some(vm) = Vm::new() else { return };
+    assert_eq!(vm.run(&["/usr/bin/true"]).ok(), "");
+    assert_eq!(vm.run(&["/usr/bin/false"]).status, ExitStatus::Exited(1));
+    assert_eq!(vm.run(&["/usr/bin/echo", "a", "b c"]).ok(), "a b c\n");
+    assert_eq!(vm.feed(b"one\ntwo\n", &["/usr/bin/cat"]).ok(), "one\ntwo\n");
+}
+
+#[test]
+fn files_are_the_vms() {
+    let Some(vm) = Vm::new() else { return };
+    vm.put("/tmp/in", b"from the VM\n", 0o644);
+    assert_eq!(vm.run(&["/usr/bin/cat", "/tmp/in"]).ok(), "from the VM\n");
+    vm.run(&["/usr/bin/cp", "/tmp/in", "/tmp/out"]).ok();
+    assert_eq!(vm.get("/tmp/out"), "from the VM\n");
+    assert_eq!(vm.run(&["/usr/bin/cat", "/etc/passwd"]).status, ExitStatus::Exited(1));
+    let listed = vm.run(&["/usr/bin/ls", "-1", "/"]).ok();
+    assert_eq!(listed, "bin\ndev\netc\nhome\nlib\nlib64\nproc\nsbin\ntmp\nusr\n");
+}
+
+#[test]
+fn bash_runs_pipelines_and_reports_statuses() {
+    let Some(vm) = Vm::new() else { return };
+    if !has("/usr/bin/bash") {
+        return;
+    }
+    assert_eq!(vm.sh("echo hi; exit 3").status, ExitStatus::Exited(3));
+    assert_eq!(vm.sh("seq 1 100000 | tail -n 1").ok(), "100000\n");
+    assert_eq!(vm.sh("false | true; echo ${PIPESTATUS[@]}").ok(), "1 0\n");
+    assert_eq!(vm.sh("cd /tmp && mkdir -p a/b && cd a/b && pwd && (cd .. && pwd) && pwd").ok(), "/tmp/a/b\n/tmp/a\n/tmp/a/b\n");
+    assert_eq!(vm.sh("echo x > /tmp/f; echo y >> /tmp/f; cat /tmp/f; wc -c < /tmp/f").ok(), "x\ny\n4\n");
+    assert_eq!(vm.sh("(exit 5); echo $?; kill -9 $$").status, ExitStatus::Signaled(Signal::KILL));
+}
+
+#[test]
+fn a_script_names_its_interpreter() {
+    let Some(vm) = Vm::new() else { return };
+    vm.put("/tmp/script", b"#!/usr/bin/bash -e\necho $0 $1\n", 0o755);
+    assert_eq!(vm.run(&["/tmp/script", "x"]).ok(), "/tmp/script x\n");
+    assert_eq!(vm.sh("/tmp/script y").ok(), "/tmp/script y\n");
+}
+
+#[test]
+fn python_and_node_run() {
+    let Some(vm) = Vm::new() else { return };
+    if has("/usr/bin/python3") {
+        let code = "import os,sys;print(sum(range(10)), os.getcwd(), sys.argv[1])";
+        assert_eq!(vm.run(&["/usr/bin/python3", "-c", code, "a"]).ok(), "45 / a\n");
+    }
+    if has("/usr/bin/node") {
+        assert_eq!(vm.run(&["/usr/bin/node", "-e", "console.log(1+1, process.cwd())"]).ok(), "2 /\n");
+    }
+}
