@@ -4,6 +4,10 @@
 //! the files to map as descriptors. It maps them, builds the stack that a program expects, and jumps. It has no library, no
 //! relocations and no state; whatever it is told comes from the supervisor, which has checked it.
 //!
+//! Started by the host process itself, with a directory as its only argument, it is the guardian instead: it waits for the end of
+//! its input, which comes when the host process ends in whatever way, kills every process that executes this same file, and
+//! removes the file and its directory.
+//!
 //! All numbers in a job are 64-bit words; the layout is in `src/job.rs`.
 
 #![no_std]
@@ -11,6 +15,7 @@
 #![no_builtins]
 
 use core::arch::{asm, global_asm};
+use core::mem::MaybeUninit;
 
 /// The directory descriptor that marks a question to the supervisor (`src/job.rs` has the same).
 const ASK: usize = -0x4147_4f53_isize as usize;
@@ -120,7 +125,14 @@ struct Placed {
 unsafe extern "C" fn main(stack: *const usize) -> ! {
     let job_fd = ask(ASK_JOB);
     if job_fd < 0 {
-        fail(97);
+        // Nobody supervises this process.
+        // SAFETY: the host's stack begins with the number of arguments, and pointers to them.
+        unsafe {
+            match *stack {
+                2 => guard(*stack.add(2)),
+                _ => fail(97),
+            }
+        }
     }
     let mut head = [0usize; 2];
     if call(17, [job_fd as usize, &raw mut head as usize, 16, 0, 0, 0]) != 16 {
@@ -144,6 +156,138 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         asm!("mov rsp, {top}", "xor edx, edx", "xor ebp, ebp", "xor ebx, ebx", "xor edi, edi", "xor esi, esi", "jmp {entry}",
             top = in(reg) top, entry = in(reg) entry, options(noreturn));
     }
+}
+
+/// Words of `struct stat` that are looked at.
+const STAT: usize = 18;
+
+/// Device and inode of a file; none if it cannot be asked for.
+fn identity(path: *const u8) -> Option<(usize, usize)> {
+    let mut stat = [0usize; STAT];
+    match call(262, [AT_FDCWD, path as usize, &raw mut stat as usize, 0, 0, 0]) {
+        0 => Some((stat[0], stat[1])),
+        _ => None,
+    }
+}
+
+const AT_FDCWD: usize = -100_isize as usize;
+const KILL: usize = 9;
+
+/// Waits for the end of the host process and clears up after it. The working directory is that of this file.
+fn guard(dir: usize) -> ! {
+    call(112, [0; 6]);
+    call(436, [1, u32::MAX as usize, 0, 0, 0, 0]);
+    for signal in [1usize, 2, 3, 13, 15] {
+        // Ignored: only the end of the host process ends this one.
+        let action = [1usize, 0, 0, 0];
+        call(13, [signal, &raw const action as usize, 0, 8, 0, 0]);
+    }
+    let mut byte = 0u8;
+    loop {
+        match call(0, [0, &raw mut byte as usize, 1, 0, 0, 0]) {
+            0 => break,
+            -4 | 1.. => {}
+            _ => fail(94),
+        }
+    }
+    // A guest may just be starting another; once the host process is gone none of them can any more.
+    let own = identity(c"x".as_ptr().cast());
+    let mut quiet = 0;
+    for _ in 0..MOST_SWEEPS {
+        let found = own.is_some() && sweep(own);
+        quiet = if found { 0 } else { quiet + 1 };
+        if quiet == 3 {
+            break;
+        }
+        let pause = [0usize, 1_000_000];
+        call(35, [&raw const pause as usize, 0, 0, 0, 0, 0]);
+    }
+    call(263, [AT_FDCWD, c"x".as_ptr() as usize, 0, 0, 0, 0]);
+    call(84, [dir, 0, 0, 0, 0, 0]);
+    fail(0)
+}
+
+/// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
+const MOST_SWEEPS: usize = 10_000;
+
+/// Kills every other process that executes this file, and says whether there was one.
+fn sweep(own: Option<(usize, usize)>) -> bool {
+    let proc = call(257, [AT_FDCWD, c"/proc".as_ptr() as usize, 0o200_000, 0, 0, 0]);
+    if proc < 0 {
+        return false;
+    }
+    let this = call(39, [0; 6]) as usize;
+    let mut found = false;
+    // Only what the host has written is read.
+    let mut entries = MaybeUninit::<[u8; 4096]>::uninit();
+    loop {
+        let count = call(217, [proc as usize, entries.as_mut_ptr() as usize, 4096, 0, 0, 0]);
+        if count <= 0 {
+            break;
+        }
+        let mut at = 0;
+        while at < count as usize {
+            // SAFETY: the host has written whole entries: number, position, length, kind, name.
+            let (length, name) = unsafe {
+                let entry = entries.as_ptr().cast::<u8>().add(at);
+                (entry.add(16).cast::<u16>().read_unaligned() as usize, entry.add(19))
+            };
+            at += if length == 0 { 4096 } else { length };
+            // SAFETY: names end in a NUL.
+            if let Some(pid) = unsafe { number(name) }
+                && pid != this
+                && executable(pid) == own
+            {
+                found = true;
+                call(62, [pid, KILL, 0, 0, 0, 0]);
+            }
+        }
+    }
+    call(3, [proc as usize, 0, 0, 0, 0, 0]);
+    found
+}
+
+/// The number that a name is.
+///
+/// # Safety
+/// `name` ends in a NUL.
+unsafe fn number(mut name: *const u8) -> Option<usize> {
+    let mut value = 0usize;
+    // SAFETY: stops at the NUL.
+    unsafe {
+        while *name != 0 {
+            let digit = (*name).wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            value = value.wrapping_mul(10).wrapping_add(digit as usize);
+            name = name.add(1);
+        }
+    }
+    Some(value)
+}
+
+/// What a process executes.
+fn executable(pid: usize) -> Option<(usize, usize)> {
+    let mut path = [0u8; 40];
+    let mut end = 39;
+    for byte in b"exe/".iter().take(3).rev() {
+        end -= 1;
+        path[end % 40] = *byte;
+    }
+    end -= 1;
+    path[end % 40] = b'/';
+    let mut rest = pid;
+    while rest > 0 && end > 8 {
+        end -= 1;
+        path[end % 40] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    for byte in b"/proc/".iter().rev() {
+        end -= 1;
+        path[end % 40] = *byte;
+    }
+    identity((&raw const path).cast::<u8>().wrapping_add(end))
 }
 
 /// Maps an image and closes its file.

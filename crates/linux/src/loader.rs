@@ -1,17 +1,21 @@
-//! The loader's executable, and where it lies on the host.
+//! The loader's executable on the host, and the guardian.
 //!
 //! Guests execute one file of the host and no other. It lies in a directory of its own, which is also the real working
-//! directory of every guest, under the name [`NAME`]: a guest's `execve` is made to name it. Its directory belongs to the user of
-//! the host process and is shared by all host processes of that user; nothing of any VM is ever in it.
+//! directory of every guest, under the name [`NAME`]: a guest's `execve` is made to name it. Every host process makes a file of its
+//! own, so that what executes it is a guest of that process and nothing else.
+//!
+//! The guardian is a process that executes the same file and waits for the end of the host process, whatever that is: then it
+//! kills all that execute the file, and removes the file. Guests cannot have children by then: the host fails a call that nobody
+//! is left to answer.
 
 use crate::sys;
 use std::ffi::{CStr, CString};
-use std::fs::{DirBuilder, OpenOptions};
-use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The executable; empty where Linux guests are not supported.
@@ -24,10 +28,13 @@ pub(crate) const NAME: &CStr = c"x";
 pub(crate) struct Loader {
     dir: OwnedFd,
     file: OwnedFd,
+    /// What the guardian listens to: it falls silent when this process ends, in whatever way.
+    lifeline: Option<PipeWriter>,
+    guardian: Child,
 }
 
 impl Loader {
-    /// Puts it where it can be executed, or finds it there.
+    /// Puts it into a new directory, in the first place where that works.
     pub(crate) fn install() -> io::Result<Self> {
         let mut failed = io::Error::from_raw_os_error(libc::ENOENT);
         for place in [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()] {
@@ -40,31 +47,30 @@ impl Loader {
     }
 
     fn install_at(place: &Path) -> io::Result<Self> {
-        // SAFETY: takes nothing.
-        let uid = unsafe { libc::geteuid() };
-        let mut hasher = DefaultHasher::new();
-        hasher.write(BYTES);
-        let path = place.join(format!("agentos-linux-{uid}-{:016x}", hasher.finish()));
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        // Anybody may have made it: it must be a directory that this user alone can change.
-        let dir: OwnedFd = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&path)?.into();
-        let stat = sys::stat_fd(dir.as_fd(), c"")?;
-        if stat.st_uid != uid || stat.st_mode & 0o077 != 0 {
-            return Err(io::Error::from_raw_os_error(libc::EACCES));
-        }
+        let path = place.join(format!("agentos-linux-{}-{:016x}", std::process::id(), sys::random()?));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Self::fill(&path).inspect_err(|_| {
+            let _ = std::fs::remove_dir_all(&path);
+        })
+    }
+
+    fn fill(path: &Path) -> io::Result<Self> {
         let name = path.join("x");
-        if std::fs::read(&name).ok().as_deref() != Some(BYTES) {
-            write_anew(&path, &name)?;
-        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&name)?;
+        file.write_all(BYTES)?;
+        drop(file);
         // Executing it once tells whether this place allows that: the loader without a supervisor ends with a known status.
-        if try_it(&name)? != Some(UNSUPERVISED) {
+        if execute(Command::new(&name).env_clear())?.wait()?.code() != Some(UNSUPERVISED) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
+        let dir: OwnedFd = File::open(path)?.into();
         let file = sys::open_at(dir.as_fd(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW)?;
-        Ok(Self { dir, file })
+        let (heard, lifeline) = io::pipe()?;
+        let mut guardian = Command::new(&name);
+        guardian.arg(path).env_clear().current_dir(path);
+        guardian.stdin(heard).stdout(Stdio::null()).stderr(Stdio::null());
+        let guardian = execute(&mut guardian)?;
+        Ok(Self { dir, file, lifeline: Some(lifeline), guardian })
     }
 
     /// The directory.
@@ -91,30 +97,24 @@ impl Loader {
     }
 }
 
-/// Writes the file under another name first: whoever looks finds it whole or not at all.
-fn write_anew(dir: &Path, name: &Path) -> io::Result<()> {
-    let draft = dir.join(format!("draft-{:016x}", sys::random()?));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&draft)?;
-        file.write_all(BYTES)?;
-        drop(file);
-        std::fs::rename(&draft, name)
-    };
-    write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&draft);
-    })
-}
-
-/// Executes it without a supervisor, and says with which status it ended.
-fn try_it(name: &Path) -> io::Result<Option<i32>> {
+/// Executes a file that was just written.
+fn execute(command: &mut Command) -> io::Result<Child> {
     loop {
-        match std::process::Command::new(name).env_clear().status() {
+        match command.spawn() {
             // A child that another thread made while the file was being written has not executed its program yet.
             Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => std::thread::yield_now(),
-            done => return Ok(done?.code()),
+            done => return done,
         }
     }
 }
 
 /// Status of a loader that nobody answers.
 const UNSUPERVISED: i32 = 97;
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        // The guardian then does what it does when this process ends.
+        drop(self.lifeline.take());
+        let _ = self.guardian.wait();
+    }
+}

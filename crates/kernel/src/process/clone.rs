@@ -8,6 +8,7 @@ use super::signals::Signals;
 use crate::error::Result;
 use crate::id::Pid;
 use core::sync::atomic::Ordering;
+use core::task::Waker;
 use std::sync::Arc;
 
 /// A copy of a process as it was at one moment, which is not in the table yet: for an executor whose children come to life by
@@ -101,6 +102,12 @@ impl Process {
             nice: self.nice.load(Ordering::Acquire),
             frozen: self.frozen.as_ref().map(|frozen| frozen.for_child(&*kernel.clock)),
         })
+    }
+
+    /// Wakes `waker` once there is something to notice: a signal, a stop, the end. For an executor whose guests run where the kernel
+    /// does not see them. Whoever registers looks afterwards, as it may have happened before.
+    pub fn watch(&self, waker: &Waker) {
+        self.noticed.register(Some(waker));
     }
 
     /// Says that every signal which can be is caught: an executor whose guests have actions of their own for signals takes them all

@@ -13,6 +13,7 @@ impl Vm {
         let signal = |signal: Signal| {
             let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
         };
+        guest.process.watch(&guest.waker);
         match guest.process.gate(Some(&guest.waker)) {
             Poll::Ready(Gate::Die) => return signal(Signal::KILL),
             Poll::Pending if !guest.stopped => {
@@ -49,8 +50,7 @@ impl Vm {
             let from = Some((info.pid.0, info.uid.0));
             let _ = sys::send_signal(guest.pid_fd.as_fd(), info.signal.number(), from);
         }
-        // Registers for what comes next.
-        let _ = guest.process.gate(Some(&guest.waker));
+        guest.process.watch(&guest.waker);
         if guest.process.has_caught_signal() {
             guest.waker.wake_by_ref();
         }

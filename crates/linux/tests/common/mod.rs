@@ -260,8 +260,11 @@ pub fn compile(source: &str, flags: &[&str]) -> Option<Vec<u8>> {
     std::fs::write(&from, source).unwrap();
     let done = std::process::Command::new("cc").arg(&from).arg("-o").arg(&to).args(flags).status();
     match done {
-        Ok(status) if status.success() => Some(std::fs::read(&to).unwrap()),
-        _ => {
+        Ok(status) => {
+            assert!(status.success(), "the program does not compile");
+            Some(std::fs::read(&to).unwrap())
+        }
+        Err(_) => {
             eprintln!("SKIPPED: no C compiler");
             None
         }
