@@ -103,8 +103,26 @@ fn signals_reach_guests_and_end_them() {
     let Some(vm) = Vm::new() else { return };
     let (from, stdout) = vm.pipe();
     let (stdin, _to) = vm.pipe();
-    let script = "trap 'echo caught; exit 3' TERM; echo ready; read x";
-    let process = vm.spawn(&["/usr/bin/bash", "-c", script], &[(0, &stdin), (1, &stdout), (2, &stdout)]).unwrap();
+    // The signal is blocked until the program waits for it, so it cannot come too early.
+    let source = r#"
+#include <signal.h>
+#include <unistd.h>
+static void caught(int signal, siginfo_t *info, void *context) { write(1, info->si_pid == 1 ? "caught\n" : "who?\n", 7); _exit(signal - 12); }
+int main(void) {
+    sigset_t set, none;
+    struct sigaction action = {.sa_sigaction = caught, .sa_flags = SA_SIGINFO};
+    sigemptyset(&none);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, 0);
+    sigaction(SIGTERM, &action, 0);
+    write(1, "ready\n", 6);
+    for (;;) sigsuspend(&none);
+}
+"#;
+    let Some(program) = compile(source, &["-static"]) else { return };
+    vm.put("/tmp/test", &program, 0o755);
+    let process = vm.spawn(&["/tmp/test"], &[(0, &stdin), (1, &stdout), (2, &stdout)]).unwrap();
     drop(stdout);
     let mut byte = [0; 6];
     assert_eq!(block(|waker| from.read(&mut byte, Some(waker))), Ok(6));
