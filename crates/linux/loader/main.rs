@@ -23,6 +23,7 @@ const ASK_JOB: usize = 1;
 const ASK_PROGRAM: usize = 2;
 const ASK_INTERPRETER: usize = 3;
 const ASK_DONE: usize = 4;
+const ASK_END: usize = 6;
 
 global_asm!(
     ".globl _start",
@@ -124,6 +125,11 @@ struct Placed {
 
 unsafe extern "C" fn main(stack: *const usize) -> ! {
     let job_fd = ask(ASK_JOB);
+    if job_fd == -2 {
+        // The program is another's; this process only stands in for it.
+        let status = ask(ASK_END);
+        fail(if status < 0 { 97 } else { status as usize });
+    }
     if job_fd < 0 {
         // Nobody supervises this process.
         // SAFETY: the host's stack begins with the number of arguments, and pointers to them.

@@ -8,6 +8,9 @@ use agentos_kernel::Error;
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
+/// What the kernel calls this executor.
+pub(crate) const NAME: &str = "linux";
+
 /// Runs Linux programs (ELF files) for any number of VMs. One per host process is enough.
 ///
 /// Nothing happens until the first ELF file is executed: then the machine is probed, once, and what it said stays.
@@ -32,7 +35,7 @@ impl LinuxExecutor {
 
 impl Executor for LinuxExecutor {
     fn name(&self) -> &'static str {
-        "linux"
+        NAME
     }
 
     fn accepts(&self, head: &[u8]) -> bool {
@@ -125,6 +128,10 @@ mod here {
     }
 
     impl Program for Ready {
+        fn executor(&self) -> &'static str {
+            super::NAME
+        }
+
         fn start(self: Box<Self>, process: Arc<Process>) {
             if self.core.start(self.loaded, &process).is_err() {
                 process.exit_by(Signal::KILL);

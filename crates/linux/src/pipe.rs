@@ -1,7 +1,10 @@
 //! Pipes of the host behind pipes of a VM, and the thread that waits for them on the kernel's behalf.
 
 use crate::sys::{self, Poller, Ready, reopen};
+use agentos_kernel::clock::Timestamp;
 use agentos_kernel::fd::{AccessMode, HostPipe, IoResult, PollEvents};
+use agentos_kernel::id::{Gid, Ino, Uid};
+use agentos_kernel::vfs::{Attr, FileType, Mode};
 use agentos_kernel::{Errno, Result};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -57,6 +60,12 @@ impl NativePipe {
         make().map(Arc::new).map_err(|error| host_error(&error))
     }
 
+    /// A pipe that a guest has made; `path` names it without being an end. The kernel has no end of it yet.
+    pub(crate) fn adopt(path: OwnedFd) -> Result<Arc<Self>> {
+        let reactor = Reactor::get().ok_or(Errno::EAGAIN)?;
+        Ok(Arc::new(Self { path, ends: Mutex::new(Ends { reader: None, writer: None }), reactor }))
+    }
+
     /// An end for a guest, which waits unless it is told not to.
     pub(crate) fn open(&self, access: AccessMode, nonblocking: bool) -> io::Result<OwnedFd> {
         let flags = match (access.contains(AccessMode::READ), access.contains(AccessMode::WRITE)) {
@@ -72,6 +81,68 @@ impl NativePipe {
             sys::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, 0) }.into())?;
         }
         Ok(fd)
+    }
+}
+
+/// The kernel's end of a pipe that a guest has made.
+pub(crate) struct NativeEnd {
+    pub(crate) pipe: Arc<NativePipe>,
+    access: AccessMode,
+    number: u64,
+}
+
+impl NativeEnd {
+    pub(crate) fn new(pipe: Arc<NativePipe>, access: AccessMode, number: u64) -> Self {
+        pipe.hold(access.contains(AccessMode::READ), access.contains(AccessMode::WRITE));
+        Self { pipe, access, number }
+    }
+}
+
+impl agentos_kernel::fd::File for NativeEnd {
+    fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
+        HostPipe::read(&*self.pipe, buf, waker)
+    }
+
+    fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
+        HostPipe::write(&*self.pipe, data, waker)
+    }
+
+    fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
+        HostPipe::poll(&*self.pipe, self.access, interest, waker)
+    }
+
+    fn stat(&self) -> Result<Attr> {
+        Ok(Attr {
+            ino: Ino(self.number),
+            kind: FileType::Fifo,
+            mode: Mode::new(0o600),
+            nlink: 1,
+            uid: Uid::USER,
+            gid: Gid::USER,
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            atime: Timestamp::default(),
+            mtime: Timestamp::default(),
+            ctime: Timestamp::default(),
+            btime: Timestamp::default(),
+        })
+    }
+
+    fn available(&self) -> Result<u64> {
+        Ok(HostPipe::available(&*self.pipe))
+    }
+
+    fn close(&self) {
+        self.pipe.hold(false, false);
+    }
+
+    fn describe(&self) -> String {
+        format!("pipe:[{}]", self.number)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -21,24 +21,6 @@ impl Process {
     /// # Errors
     /// Those of [`Kernel::spawn`](super::Kernel::spawn). The process is then unchanged.
     pub fn exec(&self, request: &SpawnRequest, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
-        self.exec_with(request, None, waker)
-    }
-
-    /// As [`exec`](Self::exec), for an executor (by its name) that cannot become another's: a program of any other is refused
-    /// before anything has changed.
-    ///
-    /// # Errors
-    /// As [`exec`](Self::exec); [`NotExecutable`](crate::Error::NotExecutable) for another executor's program.
-    pub fn exec_by(&self, request: &SpawnRequest, executor: &str, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
-        self.exec_with(request, Some(executor), waker)
-    }
-
-    fn exec_with(
-        &self,
-        request: &SpawnRequest,
-        executor: Option<&str>,
-        waker: Option<&Waker>,
-    ) -> IoResult<Box<dyn Program>> {
         let kernel = self.kernel();
         kernel.check_request(request)?;
         let mut start = self.cx()?;
@@ -48,7 +30,7 @@ impl Process {
         kernel.prepare_place(&mut start, request)?;
         let mut there = kernel.after_actions(&start, request)?;
         let mut handed = kernel.environment_for(self, request);
-        let loaded = ready!(kernel.load(&there.fs(), request, &handed.env, executor, waker))?;
+        let loaded = ready!(kernel.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(kernel.child_fds(self, start, request, true, waker))?;
         if request.setsid {
             self.setsid()?;

@@ -35,6 +35,11 @@ pub trait Program: Send {
         0
     }
 
+    /// Name of the executor that runs it, for executors whose processes become other programs themselves.
+    fn executor(&self) -> &'static str {
+        ""
+    }
+
     /// Runs it as `process`: queues the first run and returns.
     fn start(self: Box<Self>, process: Arc<Process>);
 }

@@ -38,14 +38,12 @@ const LINE: usize = 255;
 const NESTING: usize = 4;
 
 impl Kernel {
-    /// Finds and loads the program of a request, in the environment that it is going to have; with `executor` only one of that
-    /// executor's.
+    /// Finds and loads the program of a request, in the environment that it is going to have.
     pub(super) fn load(
         &self,
         cx: &FsContext<'_>,
         request: &SpawnRequest,
         env: &[Vec<u8>],
-        executor: Option<&str>,
         waker: Option<&Waker>,
     ) -> IoResult<Loaded> {
         let (path, location, mut known_as) = self.find_program(cx, request, env)?;
@@ -56,7 +54,7 @@ impl Kernel {
             let mut buf = [0; HEAD];
             let head = read_head(&file, &mut buf)?;
             let Some(line) = head.strip_prefix(b"#!") else {
-                let program = ready!(self.load_binary(&file, &file_path, head, executor, waker))?;
+                let program = ready!(self.load_binary(&file, &file_path, head, waker))?;
                 let exe = file.location().clone();
                 return Poll::Ready(Ok(Loaded {
                     program,
@@ -90,16 +88,9 @@ impl Kernel {
         file: &InodeHandle,
         path: &[u8],
         head: &[u8],
-        wanted: Option<&str>,
         waker: Option<&Waker>,
     ) -> IoResult<Box<dyn Program>> {
         match self.executors.iter().find(|executor| executor.accepts(head)) {
-            Some(executor) if wanted.is_some_and(|wanted| wanted != executor.name()) => {
-                let path = String::from_utf8_lossy(path);
-                let (own, other) = (wanted.unwrap_or_default(), executor.name());
-                let message = format!("{path} is a program for {other}, which a process of {own} cannot become");
-                Poll::Ready(Err(Error::not_executable(message)))
-            }
             Some(executor) => executor.load(self, file, waker),
             None => Poll::Ready(Err(unknown_format(path, head))),
         }

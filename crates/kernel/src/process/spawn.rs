@@ -54,7 +54,7 @@ impl Kernel {
         self.prepare_place(&mut start, request)?;
         let there = self.after_actions(&start, request)?;
         let mut handed = self.environment_for(parent, request);
-        let loaded = ready!(self.load(&there.fs(), request, &handed.env, None, waker))?;
+        let loaded = ready!(self.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(self.child_fds(parent, start, request, request.inherit, waker))?;
         self.check_memory(loaded.program.memory(), "spawn")?;
         self.guard.record_environment(&mut handed, parent.pid());

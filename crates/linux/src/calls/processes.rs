@@ -2,7 +2,7 @@
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};
-use crate::vm::{Copy, Patch, State};
+use crate::vm::{Copy, Foreign, Patch, State};
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::{Process, Signal, SpawnRequest};
 
@@ -61,11 +61,15 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
     }
     let request = SpawnRequest { path, argv: argv_strings, env, inherit: true, ..SpawnRequest::default() };
     let waker = call.guest()?.waker.clone();
-    let loaded = process.exec_by(&request, "linux", Some(&waker));
+    let loaded = process.exec(&request, Some(&waker));
     call.settle(loaded, |call, program| {
-        program.start(process);
-        call.vm.take_starts();
-        let loading = matches!(call.guest()?.state, State::Loading(_));
+        if program.executor() == crate::executor::NAME {
+            program.start(process);
+            call.vm.take_starts();
+        } else if let Some(guest) = call.vm.guests.get_mut(&call.key) {
+            guest.state = State::Foreign(Foreign::new(program));
+        }
+        let loading = matches!(call.guest()?.state, State::Loading(_) | State::Foreign(_));
         let mut original = [0; 2];
         sys::read_memory(call.n.tid, path_at, &mut original)?;
         if !loading || !call.vm.listener.is_valid(call.n.id) {

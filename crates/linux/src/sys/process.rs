@@ -46,6 +46,12 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// Another descriptor for what a process has open as `fd`. Not every host allows this.
+pub(crate) fn take_fd(process: BorrowedFd<'_>, fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers alone.
+    Ok(owned(check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?))
+}
+
 /// What the host says of an open file.
 pub(crate) fn stat_fd(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<libc::stat> {
     // SAFETY: zeros are a valid value, and the call fills it.

@@ -10,6 +10,9 @@ impl Vm {
     /// Does what the kernel wants of a guest, and tries its waiting calls again.
     pub(crate) fn attend(&mut self, key: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
+        if matches!(guest.state, State::Foreign(_)) {
+            return self.attend_foreign(key);
+        }
         let signal = |signal: Signal| {
             let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
         };
@@ -65,7 +68,7 @@ impl Vm {
     /// Puts back what was changed in a guest's memory for an `execve`, which has failed or succeeded by now.
     fn restore(&mut self, key: u32, tid: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
-        let loading = matches!(guest.state, State::Loading(_));
+        let loading = matches!(guest.state, State::Loading(_) | State::Foreign(_));
         let Some(patch) = guest.patch else { return };
         if patch.tid != tid && !loading {
             return;
@@ -94,12 +97,18 @@ impl Vm {
             false => sys::status_of_zombie(guest.proc_dir.as_fd()),
         };
         let process = &guest.process;
+        if matches!(guest.state, State::Foreign(_)) && process.exit_status().is_none() {
+            // Its executor ends it.
+            process.exit_by(Signal::KILL);
+        }
         match code {
             Wait::Exited(code) => process.exit(u32::from(code)),
             Wait::Killed(signal) => process.exit_by(Signal::new(signal).unwrap_or(Signal::KILL)),
             Wait::Nothing => process.exit(0),
         }
-        process.finish();
+        if !matches!(guest.state, State::Foreign(_)) {
+            process.finish();
+        }
         self.orphans.extend(guest.copies);
         self.threads.retain(|_, owner| *owner != pid);
         // A parent that runs on the host waits there; the kernel's record of the child has nobody else to read it.

@@ -50,6 +50,8 @@ pub(crate) enum State {
     Loading(Loaded),
     /// Its program.
     Running,
+    /// A stand-in for a program of another executor.
+    Foreign(super::foreign::Foreign),
 }
 
 /// The start of a path that was made to name the loader.

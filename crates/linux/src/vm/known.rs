@@ -6,7 +6,7 @@
 
 use super::Vm;
 use crate::calls::Fail;
-use crate::pipe::NativePipe;
+use crate::pipe::{NativeEnd, NativePipe};
 use crate::program;
 use crate::sys;
 use agentos_kernel::Errno;
@@ -85,6 +85,9 @@ impl Vm {
             let pipe = end.pipe().on_host(|buffered| Ok(NativePipe::new(buffered)? as Arc<dyn HostPipe>))?;
             let pipe = pipe.as_any().downcast_ref::<NativePipe>().ok_or(Fail(libc::EIO))?;
             return Ok(pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
+        }
+        if let Some(end) = file.object_as::<NativeEnd>() {
+            return Ok(end.pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
         }
         let path = match device(file)? {
             3 => c"/dev/null",

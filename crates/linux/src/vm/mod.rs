@@ -4,11 +4,13 @@
 //! while, and is started again by the next.
 
 mod attend;
+mod foreign;
 mod guest;
 mod known;
 mod resolve;
 mod start;
 
+pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
 pub(crate) use known::Known;
 
@@ -256,7 +258,7 @@ impl Vm {
             };
         }
         if let Some(guest) = self.guests.get(&key)
-            && matches!(guest.state, State::Loading(_))
+            && matches!(guest.state, State::Loading(_) | State::Foreign(_))
         {
             // After its kernel has made it another program nothing of the old one may go on.
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);

@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 impl Vm {
     /// Starts a process, or the next program of one that is a guest already.
     pub(super) fn begin(&mut self, (loaded, process): Start) {
-        let known = self.guests.values_mut().find(|guest| guest.process.pid() == process.pid());
+        let is_own = |state: &State| !matches!(state, State::Foreign(_));
+        let known = self.guests.values_mut().find(|guest| guest.process.pid() == process.pid() && is_own(&guest.state));
         if let Some(guest) = known {
             guest.state = State::Loading(loaded);
             guest.process.catch_all();
@@ -61,6 +62,13 @@ impl Vm {
             && let State::Spawning(_) = guest.state
         {
             return self.first_job(key, call);
+        }
+        if matches!(guest.state, State::Foreign(_)) {
+            return match call.args[1] {
+                job::ASK_JOB => self.begin_foreign(key),
+                job::ASK_END => self.wait_foreign(key, call),
+                _ => Answer::Errno(libc::EBADF),
+            };
         }
         let State::Loading(loaded) = &guest.state else { return Answer::Errno(libc::EBADF) };
         let file = match call.args[1] {

@@ -1,0 +1,138 @@
+//! A Linux process that becomes a program of another executor.
+//!
+//! The process of the host stays, as a stand-in that does nothing: its parent waits for it there. It executes the loader like for any
+//! program, so that the host closes what is close-on-exec and lets a parent that waits for that go on; then the kernel is given
+//! what it has open, the other executor runs the program as the same process of the VM, and the stand-in waits in a question
+//! that is answered with the status at the end.
+
+use super::{State, Vm};
+use crate::pipe::{NativeEnd, NativePipe};
+use crate::sys::{self, Answer, Notification};
+use agentos_kernel::fd::{AccessMode, OpenFile, SeekFrom, StatusFlags};
+use agentos_kernel::id::Fd;
+use agentos_kernel::process::{ExitStatus, Process, Program};
+use agentos_kernel::vfs::{FileType, InodeHandle};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::task::Poll;
+
+/// What a stand-in stands for.
+pub(crate) struct Foreign {
+    /// Until it is started.
+    pub(super) program: Option<Box<dyn Program>>,
+    /// Descriptions of files that the host and the kernel both have, whose offset the host is told at the end.
+    shared: Vec<(OwnedFd, Arc<OpenFile>)>,
+    /// The question that is answered at the end.
+    question: Option<Notification>,
+}
+
+impl Foreign {
+    pub(crate) fn new(program: Box<dyn Program>) -> Self {
+        Self { program: Some(program), shared: Vec::new(), question: None }
+    }
+}
+
+impl Vm {
+    /// The stand-in asks what to do: the program begins.
+    pub(super) fn begin_foreign(&mut self, key: u32) -> Answer {
+        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        let process = Arc::clone(&guest.process);
+        let State::Foreign(foreign) = &mut guest.state else { return Answer::Errno(libc::EBADF) };
+        let Some(program) = foreign.program.take() else { return Answer::Errno(libc::EBADF) };
+        let shared = self.hand_over(key, &process);
+        if let Some(State::Foreign(foreign)) = self.guests.get_mut(&key).map(|guest| &mut guest.state) {
+            foreign.shared = shared;
+        }
+        program.start(process);
+        Answer::Errno(libc::ENOENT)
+    }
+
+    /// The stand-in waits for the end.
+    pub(super) fn wait_foreign(&mut self, key: u32, call: &Notification) -> Answer {
+        if let Some(State::Foreign(foreign)) = self.guests.get_mut(&key).map(|guest| &mut guest.state) {
+            foreign.question = Some(*call);
+            self.attend(key);
+        }
+        Answer::Later
+    }
+
+    /// Looks whether the program has ended, and lets the stand-in end the same way.
+    pub(super) fn attend_foreign(&mut self, key: u32) {
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        let Poll::Ready(status) = guest.process.poll_exit(&guest.waker) else { return };
+        let State::Foreign(foreign) = &mut guest.state else { return };
+        let Some(question) = foreign.question.take() else { return };
+        for (real, file) in foreign.shared.drain(..) {
+            if let Ok(offset) = file.seek(SeekFrom::Current(0)) {
+                // SAFETY: takes numbers alone.
+                unsafe { libc::lseek(real.as_raw_fd(), i64::try_from(offset).unwrap_or(i64::MAX), libc::SEEK_SET) };
+            }
+        }
+        if let ExitStatus::Signaled(signal) = status {
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
+        }
+        // Of use where the signal did nothing to the stand-in.
+        self.listener.answer(question.id, Answer::Value(status.code().into()));
+    }
+
+    /// Gives the kernel what a process of the host has open.
+    fn hand_over(&mut self, key: u32, process: &Arc<Process>) -> Vec<(OwnedFd, Arc<OpenFile>)> {
+        let mut shared = Vec::new();
+        let Some(guest) = self.guests.get(&key) else { return shared };
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else { return shared };
+        let fds: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        for fd in fds {
+            let Ok((file, real)) = self.describe(key, fd, process) else { continue };
+            if process.install(Fd(fd.cast_unsigned()), Arc::clone(&file), false).is_ok() {
+                shared.extend(real.map(|real| (real, file)));
+            }
+        }
+        shared
+    }
+
+    /// The kernel's description of what a guest has open as `fd`, and the host's own if both have an offset.
+    fn describe(&mut self, key: u32, fd: i32, process: &Arc<Process>) -> Result<(Arc<OpenFile>, Option<OwnedFd>), crate::calls::Fail> {
+        let (offset, flags) = self.position(key, fd)?;
+        let access = match flags & libc::O_ACCMODE {
+            libc::O_RDONLY => AccessMode::READ,
+            libc::O_WRONLY => AccessMode::WRITE,
+            _ => AccessMode::READ_WRITE,
+        };
+        let mut status = StatusFlags::empty();
+        status.set(StatusFlags::APPEND, flags & libc::O_APPEND != 0);
+        status.set(StatusFlags::NONBLOCK, flags & libc::O_NONBLOCK != 0);
+        let limits = process.kernel().fd_limits();
+        if let Some(known) = self.meaning(key, fd)? {
+            let file = Arc::clone(&known.file);
+            let handle = file.handle().filter(|handle| handle.kind() == FileType::Regular && !file.access().is_empty());
+            let Some(handle) = handle else { return Ok((file, None)) };
+            let own = OpenFile::from_inode(InodeHandle::new(handle.location().clone()), access, status, limits)?;
+            own.seek(SeekFrom::Start(offset))?;
+            let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
+            // Where the host does not allow this, what the program writes moves nobody else's offset.
+            return Ok((own, sys::take_fd(guest.pid_fd.as_fd(), fd).ok()));
+        }
+        let host = self.host_stat(key, fd)?;
+        if host.st_mode & libc::S_IFMT != libc::S_IFIFO {
+            return Err(crate::calls::Fail(libc::ENXIO));
+        }
+        let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
+        let path = CString::new(format!("fd/{fd}")).map_err(|_| crate::calls::Fail(libc::EBADF))?;
+        let pipe = NativePipe::adopt(sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_PATH)?)?;
+        let end = Arc::new(NativeEnd::new(pipe, access, host.st_ino));
+        Ok((OpenFile::from_object(end, None, access, status, limits)?, None))
+    }
+
+    /// Offset and flags of a guest's descriptor, as the host says.
+    fn position(&self, key: u32, fd: i32) -> Result<(u64, i32), crate::calls::Fail> {
+        let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
+        let path = CString::new(format!("fdinfo/{fd}")).map_err(|_| crate::calls::Fail(libc::EBADF))?;
+        let mut text = String::new();
+        File::from(sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_RDONLY)?).read_to_string(&mut text)?;
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
+        Ok((field("pos:").parse().unwrap_or(0), i32::from_str_radix(field("flags:"), 8).unwrap_or(0)))
+    }
+}
