@@ -6,7 +6,7 @@ use crate::pipe::host_error;
 use crate::sys;
 use agentos_kernel::process::{Kernel, Process};
 use agentos_kernel::vfs::{FileType, InodeHandle};
-use agentos_kernel::{Error, Result};
+use agentos_kernel::{Errno, Error, Result};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -96,9 +96,10 @@ pub(crate) fn content(file: &InodeHandle) -> Result<OwnedFd> {
     copy(&mut |at, into| file.read_at(at, into))
 }
 
-/// A sealed copy of what `read` gives.
+/// A sealed copy of what `read` gives, which must end within a GiB.
 pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Result<OwnedFd> {
     const CHUNK: usize = 256 << 10;
+    const MOST: u64 = 1 << 30;
     let fd = sys::memfd(c"copy", true).map_err(|error| host_error(&error))?;
     let mut buf = vec![0; CHUNK];
     let mut at = 0;
@@ -109,6 +110,9 @@ pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Res
         }
         write_all(&fd, buf.get(..count).unwrap_or_default()).map_err(|error| host_error(&error))?;
         at += count as u64;
+        if at > MOST {
+            return Err(Errno::EFBIG.into());
+        }
     }
     sys::seal(fd.as_fd()).and_then(|()| sys::reopen(fd.as_fd(), libc::O_RDONLY)).map_err(|error| host_error(&error))
 }

@@ -126,13 +126,37 @@ impl<'a> Call<'a> {
 
     /// A string in the guest's memory.
     fn string(&self, at: u64, most: usize, too_long: i32) -> Result<Vec<u8>, Fail> {
-        let string = sys::read_string(self.n.tid, at, most, too_long);
-        let string = string.map_err(|error| match sys::errno_of(&error) {
-            errno if errno == too_long => Fail(errno),
-            _ => fault(&error),
-        })?;
+        let string = self.text(at, most, too_long)?;
         self.confirm()?;
         Ok(string)
+    }
+
+    /// As [`string`](Self::string), for who asks at the end whether the guest still waits. What an `execve` of a child that shares
+    /// this memory has changed for a moment reads as it was.
+    fn text(&self, at: u64, most: usize, too_long: i32) -> Result<Vec<u8>, Fail> {
+        let read = |at: u64| {
+            sys::read_string(self.n.tid, at, most, too_long).map_err(|error| match sys::errno_of(&error) {
+                errno if errno == too_long => Fail(errno),
+                _ => fault(&error),
+            })
+        };
+        let mut string = read(at)?;
+        for patch in self.vm.patches_of(self.key) {
+            let Some(before) = patch.at.checked_sub(at).and_then(|before| usize::try_from(before).ok()) else { continue };
+            if string.get(before..) != Some(b"x") {
+                continue;
+            }
+            string.truncate(before);
+            let end = patch.original.iter().position(|byte| *byte == 0);
+            string.extend_from_slice(patch.original.get(..end.unwrap_or(2)).unwrap_or_default());
+            if end.is_none() {
+                string.extend(read(patch.at.wrapping_add(2))?);
+            }
+        }
+        match string.len() > most {
+            true => Err(Fail(too_long)),
+            false => Ok(string),
+        }
     }
 
     /// The path that an argument points to.

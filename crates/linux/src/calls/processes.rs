@@ -98,8 +98,7 @@ fn strings(call: &Call<'_>, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail
         if text == 0 {
             break;
         }
-        let string = sys::read_string(call.n.tid, text, left, libc::E2BIG);
-        let string = string.map_err(|error| if sys::errno_of(&error) == libc::E2BIG { Fail(libc::E2BIG) } else { Fail(libc::EFAULT) })?;
+        let string = call.text(text, left, libc::E2BIG)?;
         left = left.checked_sub(string.len() + 8).ok_or(Fail(libc::E2BIG))?;
         strings.push(string);
     }

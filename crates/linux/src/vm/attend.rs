@@ -1,6 +1,6 @@
 //! What happens to guests: signals, stopping, dying, and ends.
 
-use super::{State, Vm};
+use super::{Patch, State, Vm};
 use crate::sys::{self, Notification, Wait};
 use agentos_kernel::process::{Gate, SigInfo, SigSet, Signal, WaitOptions, WaitTarget};
 use std::os::fd::AsFd;
@@ -63,6 +63,12 @@ impl Vm {
     pub(super) fn before_call(&mut self, key: u32, call: &Notification) {
         self.settle_copies(key, call.tid);
         self.restore(key, call.tid);
+    }
+
+    /// What is changed at present in the memory that a guest uses.
+    pub(crate) fn patches_of(&self, key: u32) -> impl Iterator<Item = Patch> + '_ {
+        let uses = move |guest: &&super::Guest| guest.lender.unwrap_or(guest.pid) == key;
+        self.guests.values().filter(uses).filter_map(|guest| guest.patch)
     }
 
     /// Puts back what was changed in a guest's memory for an `execve`, which has failed or succeeded by now.
