@@ -18,8 +18,17 @@ fn main() {
         return;
     }
     let mut rustc = Command::new(var("RUSTC"));
-    rustc.args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "agentos_loader"]);
-    rustc.args(["--target", &var("TARGET"), "loader/main.rs", "-o"]).arg(&out);
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-type",
+        "bin",
+        "--crate-name",
+        "agentos_loader",
+    ]);
+    rustc
+        .args(["--target", &var("TARGET"), "loader/main.rs", "-o"])
+        .arg(&out);
     for option in [
         "opt-level=2",
         "panic=abort",
@@ -43,5 +52,8 @@ fn main() {
     // Flags of the build around this one (sanitizers, coverage) would not work in a program without a library.
     rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     let done = rustc.status();
-    assert!(done.as_ref().is_ok_and(|status| status.success()), "the loader does not compile: {done:?}");
+    assert!(
+        done.as_ref().is_ok_and(|status| status.success()),
+        "the loader does not compile: {done:?}"
+    );
 }

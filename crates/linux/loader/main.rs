@@ -314,7 +314,11 @@ unsafe fn place(job: *const usize, image: usize, fd: isize) -> Placed {
             let align = at(word::ALIGN);
             let slack = if align > 4096 { align } else { 0 };
             let start = map(0, at(word::SPAN) + slack, 0, PRIVATE | ANONYMOUS | NO_RESERVE, NO_FD, 0);
-            bias = if slack > 0 { (start + slack - 1) & !(slack - 1) } else { start };
+            bias = if slack > 0 {
+                (start + slack - 1) & !(slack - 1)
+            } else {
+                start
+            };
             let end = bias + at(word::SPAN);
             if bias > start {
                 call(11, [start, bias - start, 0, 0, 0, 0]);
@@ -335,12 +339,24 @@ unsafe fn place(job: *const usize, image: usize, fd: isize) -> Placed {
                 memset((bias + zero) as *mut u8, 0, zero_end - zero);
             }
             if fresh_end > zero_end {
-                map(bias + zero_end, fresh_end - zero_end, prot, PRIVATE | FIXED | ANONYMOUS, NO_FD, 0);
+                map(
+                    bias + zero_end,
+                    fresh_end - zero_end,
+                    prot,
+                    PRIVATE | FIXED | ANONYMOUS,
+                    NO_FD,
+                    0,
+                );
             }
             segment = segment.add(word::SEGMENT);
         }
         call(3, [fd, 0, 0, 0, 0, 0]);
-        Placed { bias, entry: bias + at(word::ENTRY), phdr: bias + at(word::PHDR), phnum: at(word::PHNUM) }
+        Placed {
+            bias,
+            entry: bias + at(word::ENTRY),
+            phdr: bias + at(word::PHDR),
+            phnum: at(word::PHNUM),
+        }
     }
 }
 

@@ -137,7 +137,9 @@ fn check_head(head: &[u8; 64]) -> Result<(u64, usize, u64, bool), Refusal> {
     }
     let machine = number(head, 18, 2);
     if machine != MACHINE {
-        return Err(format!("it is a program for another processor (ELF machine {machine}, not {MACHINE})"));
+        return Err(format!(
+            "it is a program for another processor (ELF machine {machine}, not {MACHINE})"
+        ));
     }
     let fixed = match number(head, 16, 2) {
         2 => true,
@@ -146,7 +148,9 @@ fn check_head(head: &[u8; 64]) -> Result<(u64, usize, u64, bool), Refusal> {
     };
     let count = number(head, 56, 2) as usize;
     if number(head, 54, 2) as usize != HEADER || count == 0 || count > HEADERS_MAX {
-        return Err(format!("its {count} program headers are not 1 to {HEADERS_MAX} of {HEADER} bytes"));
+        return Err(format!(
+            "its {count} program headers are not 1 to {HEADERS_MAX} of {HEADER} bytes"
+        ));
     }
     Ok((number(head, 32, 8), count, number(head, 24, 8), fixed))
 }
@@ -222,7 +226,9 @@ mod tests {
 
     fn plan_of(bytes: &[u8]) -> Result<Plan, Refusal> {
         plan(bytes.len() as u64, &mut |at, into| {
-            let rest = bytes.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let rest = bytes
+                .get(usize::try_from(at).unwrap_or(usize::MAX)..)
+                .unwrap_or_default();
             let count = rest.len().min(into.len());
             into[..count].copy_from_slice(&rest[..count]);
             Ok(count)
@@ -236,13 +242,23 @@ mod tests {
             return;
         }
         let plan = plan_of(loader).unwrap();
-        assert!(plan.span > 0 && plan.interpreter.is_none() && plan.headers == 64, "{plan:?}");
+        assert!(
+            plan.span > 0 && plan.interpreter.is_none() && plan.headers == 64,
+            "{plan:?}"
+        );
         // The one table of a static executable that would have to be worked through before it can run.
-        let dynamic: Vec<Header> = loader[64..].chunks_exact(HEADER).take(plan.header_count as usize).map(Header::new).collect();
+        let dynamic: Vec<Header> = loader[64..]
+            .chunks_exact(HEADER)
+            .take(plan.header_count as usize)
+            .map(Header::new)
+            .collect();
         let dynamic = dynamic.iter().find(|header| header.kind == 2).unwrap();
         let entries = &loader[dynamic.offset as usize..(dynamic.offset + dynamic.file) as usize];
         let tags: Vec<u64> = entries.chunks_exact(16).map(|entry| number(entry, 0, 8)).collect();
-        assert!(!tags.contains(&7) && !tags.contains(&17) && !tags.contains(&36), "{tags:?}");
+        assert!(
+            !tags.contains(&7) && !tags.contains(&17) && !tags.contains(&36),
+            "{tags:?}"
+        );
     }
 
     #[test]
@@ -257,7 +273,10 @@ mod tests {
                 bytes[at] = value;
                 if let Ok(plan) = plan_of(&bytes) {
                     for segment in plan.segments {
-                        assert!(segment.fresh_end <= HIGHEST + PAGE && segment.zero <= segment.zero_end, "byte {at} = {value}");
+                        assert!(
+                            segment.fresh_end <= HIGHEST + PAGE && segment.zero <= segment.zero_end,
+                            "byte {at} = {value}"
+                        );
                         assert!(segment.zero_end <= segment.fresh_end, "byte {at} = {value}");
                     }
                 }
@@ -272,7 +291,11 @@ mod tests {
             return;
         }
         bytes[18] = 0xf3;
-        assert!(plan_of(&bytes).unwrap_err().contains("another processor (ELF machine 243"));
+        assert!(
+            plan_of(&bytes)
+                .unwrap_err()
+                .contains("another processor (ELF machine 243")
+        );
         bytes[4] = 1;
         assert_eq!(plan_of(&bytes).unwrap_err(), "it is a 32-bit program");
     }

@@ -1,10 +1,10 @@
 //! What the kernel sees.
 
 use crate::probe::Probe;
+use agentos_kernel::Error;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::process::{Executor, Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
-use agentos_kernel::Error;
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
@@ -115,7 +115,13 @@ mod here {
             vms.retain(|_, place| place.kernel.strong_count() > 0);
             let vm = Shared::launch(self.loader()?).map_err(|_| Errno::EAGAIN)?;
             let started = vm.start(start).map_err(|_| Errno::EAGAIN);
-            vms.insert(key, Place { kernel: Arc::downgrade(kernel), vm });
+            vms.insert(
+                key,
+                Place {
+                    kernel: Arc::downgrade(kernel),
+                    vm,
+                },
+            );
             Ok(started?)
         }
     }
@@ -123,7 +129,10 @@ mod here {
     impl LinuxExecutor {
         pub(super) fn load_here(&self, kernel: &Kernel, file: &InodeHandle) -> Result<Box<dyn Program>> {
             let loaded = Loaded::new(kernel, file)?;
-            Ok(Box::new(Ready { loaded, core: Arc::clone(&self.core) }))
+            Ok(Box::new(Ready {
+                loaded,
+                core: Arc::clone(&self.core),
+            }))
         }
     }
 

@@ -72,12 +72,30 @@ pub(crate) fn encode(request: &Request<'_>) -> Vec<u8> {
             continue;
         };
         let count = plan.segments.len();
-        words.extend([plan.span, plan.align, plan.entry, plan.headers, plan.header_count, count as u64, at as u64, 0]);
+        words.extend([
+            plan.span,
+            plan.align,
+            plan.entry,
+            plan.headers,
+            plan.header_count,
+            count as u64,
+            at as u64,
+            0,
+        ]);
         at += count * IMAGE * 8;
     }
     for segment in plans.iter().flatten().flat_map(|plan| &plan.segments) {
         let s = segment;
-        words.extend([s.address, s.len, s.offset, s.protection, s.zero, s.zero_end, s.fresh_end, 0]);
+        words.extend([
+            s.address,
+            s.len,
+            s.offset,
+            s.protection,
+            s.zero,
+            s.zero_end,
+            s.fresh_end,
+            0,
+        ]);
     }
     let mut job: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     job.reserve_exact(total - job.len());
@@ -94,13 +112,33 @@ mod tests {
 
     #[test]
     fn a_job_is_as_long_as_it_says() {
-        let plan = Plan { span: 4096, align: 4096, entry: 1, headers: 64, header_count: 1, segments: Vec::new(), interpreter: None };
+        let plan = Plan {
+            span: 4096,
+            align: 4096,
+            entry: 1,
+            headers: 64,
+            header_count: 1,
+            segments: Vec::new(),
+            interpreter: None,
+        };
         let argv = [b"a".to_vec(), Vec::new()];
         let env = [b"X=1".to_vec()];
-        let request =
-            Request { program: &plan, interpreter: None, argv: &argv, env: &env, path: b"/p", name: b"a long name beyond", ids: [1, 2, 3, 4] };
+        let request = Request {
+            program: &plan,
+            interpreter: None,
+            argv: &argv,
+            env: &env,
+            path: b"/p",
+            name: b"a long name beyond",
+            ids: [1, 2, 3, 4],
+        };
         let job = encode(&request);
-        let word = |at: usize| job[at * 8..at * 8 + 8].iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let word = |at: usize| {
+            job[at * 8..at * 8 + 8]
+                .iter()
+                .rev()
+                .fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+        };
         assert_eq!(word(1), job.len() as u64);
         assert_eq!(&job[word(4) as usize..], b"a\0\0X=1\0/p\0");
         assert_eq!(&job[word(5) as usize..], b"/p\0");

@@ -56,7 +56,11 @@ impl Loader {
 
     fn fill(path: &Path) -> io::Result<Self> {
         let name = path.join("x");
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&name)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o500)
+            .open(&name)?;
         file.write_all(BYTES)?;
         drop(file);
         // Executing it once tells whether this place allows that: the loader without a supervisor ends with a known status.
@@ -70,7 +74,12 @@ impl Loader {
         guardian.arg(path).env_clear().current_dir(path);
         guardian.stdin(heard).stdout(Stdio::null()).stderr(Stdio::null());
         let guardian = execute(&mut guardian)?;
-        Ok(Self { dir, file, lifeline: Some(lifeline), guardian })
+        Ok(Self {
+            dir,
+            file,
+            lifeline: Some(lifeline),
+            guardian,
+        })
     }
 
     /// The directory.

@@ -54,8 +54,15 @@ impl NativePipe {
                 rest = rest.get(count..).unwrap_or_default();
             }
             let path = reopen(reader.as_fd(), libc::O_PATH)?;
-            let ends = Ends { reader: Some(reactor.watch(reader)?), writer: Some(reactor.watch(writer)?) };
-            Ok(Self { path, ends: Mutex::new(ends), reactor })
+            let ends = Ends {
+                reader: Some(reactor.watch(reader)?),
+                writer: Some(reactor.watch(writer)?),
+            };
+            Ok(Self {
+                path,
+                ends: Mutex::new(ends),
+                reactor,
+            })
         };
         make().map(Arc::new).map_err(|error| host_error(&error))
     }
@@ -63,7 +70,14 @@ impl NativePipe {
     /// A pipe that a guest has made; `path` names it without being an end. The kernel has no end of it yet.
     pub(crate) fn adopt(path: OwnedFd) -> Result<Arc<Self>> {
         let reactor = Reactor::get().ok_or(Errno::EAGAIN)?;
-        Ok(Arc::new(Self { path, ends: Mutex::new(Ends { reader: None, writer: None }), reactor }))
+        Ok(Arc::new(Self {
+            path,
+            ends: Mutex::new(Ends {
+                reader: None,
+                writer: None,
+            }),
+            reactor,
+        }))
     }
 
     /// An end for a guest, which waits unless it is told not to.
@@ -177,7 +191,9 @@ pub(crate) fn host_error(error: &io::Error) -> agentos_kernel::Error {
 impl HostPipe for NativePipe {
     fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
         let ends = self.ends.lock();
-        let Some(end) = &ends.reader else { return Poll::Ready(Err(Errno::EBADF.into())) };
+        let Some(end) = &ends.reader else {
+            return Poll::Ready(Err(Errno::EBADF.into()));
+        };
         match read(&end.fd, buf) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.reactor.wait(end, libc::EPOLLIN, waker),
             done => Poll::Ready(done.map_err(|error| host_error(&error))),
@@ -186,7 +202,9 @@ impl HostPipe for NativePipe {
 
     fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
         let ends = self.ends.lock();
-        let Some(end) = &ends.writer else { return Poll::Ready(Err(Errno::EBADF.into())) };
+        let Some(end) = &ends.writer else {
+            return Poll::Ready(Err(Errno::EBADF.into()));
+        };
         match write(&end.fd, data) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.reactor.wait(end, libc::EPOLLOUT, waker),
             done => Poll::Ready(done.map_err(|error| host_error(&error))),
@@ -261,7 +279,11 @@ impl Drop for NativePipe {
 }
 
 fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
     // SAFETY: one entry is readable and writable.
     unsafe { libc::poll(&raw mut entry, 1, 0) };
     entry.revents
@@ -281,7 +303,11 @@ impl Reactor {
         *REACTOR.get_or_init(|| {
             let poller = Poller::new().ok()?;
             // Lives as long as the process.
-            let reactor: &'static Self = Box::leak(Box::new(Self { poller, waiting: Mutex::default(), next: Mutex::new(0) }));
+            let reactor: &'static Self = Box::leak(Box::new(Self {
+                poller,
+                waiting: Mutex::default(),
+                next: Mutex::new(0),
+            }));
             let thread = std::thread::Builder::new().name("agentos-pipes".into());
             thread.spawn(move || reactor.run()).ok().map(|_| reactor)
         })
@@ -325,7 +351,11 @@ impl Reactor {
         };
         crowd.into_iter().for_each(Waker::wake);
         // Ready already reads as an event at once.
-        if self.poller.rearm(end.fd.as_fd(), end.token, events | libc::EPOLLONESHOT).is_err() {
+        if self
+            .poller
+            .rearm(end.fd.as_fd(), end.token, events | libc::EPOLLONESHOT)
+            .is_err()
+        {
             return Poll::Ready(Err(Errno::EIO.into()));
         }
         Poll::Pending

@@ -27,10 +27,15 @@ pub struct Probe {
 impl Probe {
     /// Why Linux programs cannot run here, in one line; none if they can.
     pub fn refusal(&self) -> Option<String> {
-        let missing = self.findings.iter().find(|finding| finding.required && finding.result.is_err())?;
+        let missing = self
+            .findings
+            .iter()
+            .find(|finding| finding.required && finding.result.is_err())?;
         let error = missing.result.as_ref().err()?;
         let (feature, purpose) = (missing.feature, missing.purpose);
-        Some(format!("native Linux programs are off on this machine: {feature} ({purpose}): {error}"))
+        Some(format!(
+            "native Linux programs are off on this machine: {feature} ({purpose}): {error}"
+        ))
     }
 }
 
@@ -75,11 +80,19 @@ mod here {
         pub fn run() -> Self {
             let mut probe = Self::default();
             let landlock = sys::landlock_version();
-            probe.note("Landlock", true, "a second wall: no file of the host but the loader", landlock.map(|version| {
-                format!("version {version}")
-            }));
+            probe.note(
+                "Landlock",
+                true,
+                "a second wall: no file of the host but the loader",
+                landlock.map(|version| format!("version {version}")),
+            );
             let memfd = sys::memfd(c"probe", true).map(|_| "ok".to_owned());
-            probe.note("memfd with MFD_NOEXEC_SEAL", true, "files that nobody can execute by their path; Linux 6.3", memfd);
+            probe.note(
+                "memfd with MFD_NOEXEC_SEAL",
+                true,
+                "files that nobody can execute by their path; Linux 6.3",
+                memfd,
+            );
             let loader = Loader::install();
             let loader = match loader {
                 Ok(loader) => {
@@ -87,11 +100,21 @@ mod here {
                     loader
                 }
                 Err(error) => {
-                    probe.note("a directory for the loader", true, "a place that allows executing", Err(error));
+                    probe.note(
+                        "a directory for the loader",
+                        true,
+                        "a place that allows executing",
+                        Err(error),
+                    );
                     return probe;
                 }
             };
-            probe.note("seccomp notifications", true, "answering system calls; Linux 5.19", jail(&loader));
+            probe.note(
+                "seccomp notifications",
+                true,
+                "answering system calls; Linux 5.19",
+                jail(&loader),
+            );
             let pid = sys::pid_fd(std::process::id()).map(|_| "ok".to_owned());
             probe.note("pidfd_open", true, "naming processes without mistake", pid);
             probe
@@ -99,7 +122,12 @@ mod here {
 
         fn note(&mut self, feature: &'static str, required: bool, purpose: &'static str, result: io::Result<String>) {
             let result = result.map_err(|error| error.to_string());
-            self.findings.push(Finding { feature, required, purpose, result });
+            self.findings.push(Finding {
+                feature,
+                required,
+                purpose,
+                result,
+            });
         }
     }
 
@@ -109,17 +137,20 @@ mod here {
         let (told, listener) = channel();
         let (answered, answer) = channel();
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("agentos-probe".into()).spawn_scoped(scope, move || {
-                let mut all = 0u64;
-                let made = confine(loader, &program);
-                let usable = made.is_ok();
-                let _ = told.send(made);
-                if usable {
-                    // SAFETY: a call that the supervisor answers; the pointer is to a number of this thread.
-                    all = unsafe { libc::syscall(libc::SYS_openat, ASK, ASK_HELLO, &raw const all, 0) }.cast_unsigned();
-                }
-                let _ = answered.send(all);
-            })?;
+            let thread = std::thread::Builder::new()
+                .name("agentos-probe".into())
+                .spawn_scoped(scope, move || {
+                    let mut all = 0u64;
+                    let made = confine(loader, &program);
+                    let usable = made.is_ok();
+                    let _ = told.send(made);
+                    if usable {
+                        // SAFETY: a call that the supervisor answers; the pointer is to a number of this thread.
+                        all = unsafe { libc::syscall(libc::SYS_openat, ASK, ASK_HELLO, &raw const all, 0) }
+                            .cast_unsigned();
+                    }
+                    let _ = answered.send(all);
+                })?;
             let listener = listener.recv().map_err(|_| io::Error::other("the thread ended"))??;
             serve(&listener)?;
             let got = answer.recv().map_err(|_| io::Error::other("the thread ended"))?;
@@ -150,9 +181,8 @@ mod here {
                 continue;
             }
             let mut word = [0; 8];
-            let read = sys::read_memory(call.tid, call.args[2], &mut word).and_then(|()| {
-                sys::write_memory(call.tid, call.args[2], &word)
-            });
+            let read = sys::read_memory(call.tid, call.args[2], &mut word)
+                .and_then(|()| sys::write_memory(call.tid, call.args[2], &word));
             if let Err(error) = read {
                 listener.answer(call.id, sys::Answer::Errno(libc::EIO));
                 return Err(error);
@@ -182,7 +212,10 @@ mod tests {
             result: result.map(str::to_owned).map_err(str::to_owned),
         };
         let probe = |findings| Probe { findings };
-        assert_eq!(probe(vec![finding(true, Ok("ok")), finding(false, Err("EPERM"))]).refusal(), None);
+        assert_eq!(
+            probe(vec![finding(true, Ok("ok")), finding(false, Err("EPERM"))]).refusal(),
+            None
+        );
         let line = probe(vec![finding(true, Err("Operation not permitted"))]).refusal();
         let wanted = "native Linux programs are off on this machine: a thing (doing it): Operation not permitted";
         assert_eq!(line.as_deref(), Some(wanted));

@@ -67,7 +67,10 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
     let shown = String::from_utf8_lossy(path).into_owned();
     let missing = |why: &str| Error::not_executable(format!("its interpreter {shown} {why}"));
     let cx = kernel.init().cx()?;
-    let location = kernel.vfs().resolve_program(&cx.fs(), path).map_err(|error| missing(&format!("cannot be opened: {error}")))?;
+    let location = kernel
+        .vfs()
+        .resolve_program(&cx.fs(), path)
+        .map_err(|error| missing(&format!("cannot be opened: {error}")))?;
     if location.kind() != FileType::Regular {
         return Err(missing("is not a file"));
     }
@@ -83,7 +86,10 @@ impl Image {
         let size = file.getattr()?.size;
         let mut read = |at: u64, into: &mut [u8]| file.read_at(at, into).map_err(|error| error.to_string());
         let plan = elf::plan(size, &mut read).map_err(Error::not_executable)?;
-        Ok(Self { plan, file: content(file)? })
+        Ok(Self {
+            plan,
+            file: content(file)?,
+        })
     }
 }
 
@@ -114,7 +120,9 @@ pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Res
             return Err(Errno::EFBIG.into());
         }
     }
-    sys::seal(fd.as_fd()).and_then(|()| sys::reopen(fd.as_fd(), libc::O_RDONLY)).map_err(|error| host_error(&error))
+    sys::seal(fd.as_fd())
+        .and_then(|()| sys::reopen(fd.as_fd(), libc::O_RDONLY))
+        .map_err(|error| host_error(&error))
 }
 
 fn write_all(fd: &OwnedFd, mut data: &[u8]) -> io::Result<()> {

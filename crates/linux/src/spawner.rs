@@ -48,19 +48,28 @@ impl Spawner {
         let (orders, inbox) = channel();
         let (told, result) = channel();
         let loader = Arc::clone(loader);
-        let thread = std::thread::Builder::new().name("agentos-spawner".into()).spawn(move || {
-            // Before the filter, which nobody serves yet.
-            let tid = sys::thread_id();
-            let ready = prepare(&loader, &program);
-            let usable = ready.is_ok();
-            let _ = told.send(ready.map(|listener| (listener, tid)));
-            drop(told);
-            if usable {
-                serve(&inbox, &failed);
-            }
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("agentos-spawner".into())
+            .spawn(move || {
+                // Before the filter, which nobody serves yet.
+                let tid = sys::thread_id();
+                let ready = prepare(&loader, &program);
+                let usable = ready.is_ok();
+                let _ = told.send(ready.map(|listener| (listener, tid)));
+                drop(told);
+                if usable {
+                    serve(&inbox, &failed);
+                }
+            })?;
         match result.recv() {
-            Ok(Ok((listener, tid))) => Ok((Self { orders: Some(orders), thread: Some(thread), tid }, listener)),
+            Ok(Ok((listener, tid))) => Ok((
+                Self {
+                    orders: Some(orders),
+                    thread: Some(thread),
+                    tid,
+                },
+                listener,
+            )),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::Error::other("the spawner ended")),
         }
@@ -140,18 +149,35 @@ extern "C" fn child(order: *mut libc::c_void) -> libc::c_int {
         if libc::syscall(libc::SYS_openat, ASK, ASK_HELLO, order.token, 0) != 0 {
             libc::_exit(1);
         }
-        if libc::syscall(libc::SYS_setsid) < 0 || libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0 {
+        if libc::syscall(libc::SYS_setsid) < 0
+            || libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0
+        {
             libc::_exit(2);
         }
         for signal in 1..=64u32 {
-            let handler = if order.ignored >> (signal - 1) & 1 == 1 { libc::SIG_IGN } else { libc::SIG_DFL };
-            let action = Action { handler, flags: 0, restorer: 0, mask: 0 };
+            let handler = if order.ignored >> (signal - 1) & 1 == 1 {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            };
+            let action = Action {
+                handler,
+                flags: 0,
+                restorer: 0,
+                mask: 0,
+            };
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, 8);
         }
         if libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) < 0 {
             libc::_exit(3);
         }
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const order.blocked, 0, 8);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const order.blocked,
+            0,
+            8,
+        );
         let argv = [NAME.as_ptr(), std::ptr::null()];
         let env = [std::ptr::null::<libc::c_char>()];
         libc::syscall(libc::SYS_execve, NAME.as_ptr(), argv.as_ptr(), env.as_ptr());

@@ -8,23 +8,34 @@ use common::{Vm, compile};
 use std::collections::BTreeMap;
 
 fn lines(text: &str) -> BTreeMap<&str, &str> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect()
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| line.split_once(' '))
+        .collect()
 }
 
 #[test]
 fn every_attempt_ends_as_it_must() {
     let Some(vm) = Vm::new() else { return };
-    let Some(program) = compile(include_str!("attacks/attacks.c"), &["-static", "-w"]) else { return };
+    let Some(program) = compile(include_str!("attacks/attacks.c"), &["-static", "-w"]) else {
+        return;
+    };
     vm.put("/tmp/attacks", &program, 0o755);
     let ended = vm.run(&["/tmp/attacks"]);
     if let Some(to) = std::env::var_os("AGENTOS_ATTACKS_OUT") {
         std::fs::write(to, &ended.out).unwrap();
     }
     let (got, wanted) = (lines(&ended.out), lines(include_str!("attacks/expected.txt")));
-    let wrong: Vec<_> = wanted.iter().filter(|(name, errno)| got.get(*name) != Some(errno)).collect();
+    let wrong: Vec<_> = wanted
+        .iter()
+        .filter(|(name, errno)| got.get(*name) != Some(errno))
+        .collect();
     let extra: Vec<_> = got.iter().filter(|(name, _)| !wanted.contains_key(*name)).collect();
     let seen: Vec<_> = wrong.iter().map(|(name, _)| (name, got.get(**name))).collect();
-    assert!(wrong.is_empty() && extra.is_empty(), "wanted {wrong:?}\ngot {seen:?}\nunknown {extra:?}\n{ended:?}");
+    assert!(
+        wrong.is_empty() && extra.is_empty(),
+        "wanted {wrong:?}\ngot {seen:?}\nunknown {extra:?}\n{ended:?}"
+    );
     // The supervisor serves the next one as before.
     assert_eq!(vm.run(&["/usr/bin/echo", "still"]).ok(), "still\n");
 }

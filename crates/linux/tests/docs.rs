@@ -11,5 +11,8 @@ fn the_page_of_system_calls_is_the_table() {
     if std::env::var_os("AGENTOS_BLESS").is_some() {
         std::fs::write(path, &page).unwrap();
     }
-    assert!(std::fs::read_to_string(path).unwrap() == page, "run this test with AGENTOS_BLESS=1");
+    assert!(
+        std::fs::read_to_string(path).unwrap() == page,
+        "run this test with AGENTOS_BLESS=1"
+    );
 }

@@ -20,7 +20,12 @@ fn what_one_kind_of_program_writes_the_other_reads_at_once() {
     let script = "exec 3<>/tmp/shared; read -u 3 a; echo got $a; read go; read -u 3 b; echo got $b; echo three >&3; read go; echo end";
     let (stdin, to) = vm.pipe();
     let (from, stdout) = vm.pipe();
-    let process = vm.spawn(&["/usr/bin/bash", "-c", script], &[(0, &stdin), (1, &stdout), (2, &stdout)]).unwrap();
+    let process = vm
+        .spawn(
+            &["/usr/bin/bash", "-c", script],
+            &[(0, &stdin), (1, &stdout), (2, &stdout)],
+        )
+        .unwrap();
     drop((stdin, stdout));
     let line = || {
         let mut line = Vec::new();
@@ -93,7 +98,9 @@ int main(void) {
     puts("ok");
 }
 "#;
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/test"]).ok(), "ok\n");
 }
@@ -120,20 +127,33 @@ int main(void) {
     for (;;) sigsuspend(&none);
 }
 "#;
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
-    let process = vm.spawn(&["/tmp/test"], &[(0, &stdin), (1, &stdout), (2, &stdout)]).unwrap();
+    let process = vm
+        .spawn(&["/tmp/test"], &[(0, &stdin), (1, &stdout), (2, &stdout)])
+        .unwrap();
     drop(stdout);
     let mut byte = [0; 6];
     assert_eq!(block(|waker| from.read(&mut byte, Some(waker))), Ok(6));
-    vm.kernel.init().kill(i32::try_from(process.pid().0).unwrap(), Signal::TERM).unwrap();
+    vm.kernel
+        .init()
+        .kill(i32::try_from(process.pid().0).unwrap(), Signal::TERM)
+        .unwrap();
     assert_eq!(wait(&process), ExitStatus::Exited(3));
     assert_eq!(drain(&from), "caught\n");
     let sleeper = vm.spawn(&["/usr/bin/sleep", "1000"], &[]).unwrap();
-    vm.kernel.init().kill(i32::try_from(sleeper.pid().0).unwrap(), Signal::KILL).unwrap();
+    vm.kernel
+        .init()
+        .kill(i32::try_from(sleeper.pid().0).unwrap(), Signal::KILL)
+        .unwrap();
     assert_eq!(wait(&sleeper), ExitStatus::Signaled(Signal::KILL));
     assert_eq!(vm.sh("kill -USR1 $BASHPID").status, ExitStatus::Signaled(Signal::USR1));
-    assert_eq!(vm.sh("trap 'echo usr' USR1; kill -USR1 $$; echo after").ok(), "usr\nafter\n");
+    assert_eq!(
+        vm.sh("trap 'echo usr' USR1; kill -USR1 $$; echo after").ok(),
+        "usr\nafter\n"
+    );
     assert_eq!(vm.sh("sleep 1000 & kill $!; wait $!; echo $?").out, "143\n");
 }
 
@@ -188,7 +208,9 @@ int main(void) {
     printf(" %d\n", fork() >= 0);
 }
 "#;
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
     // The last line comes from both processes.
     assert_eq!(vm.run(&["/tmp/test"]).out, "1 1 7 1\n1 1 7 1\n");
@@ -201,7 +223,11 @@ fn a_file_that_is_no_program_here_is_refused_with_the_reason() {
     program[18] = 0xb7;
     vm.put("/tmp/arm", &program, 0o755);
     let refused = vm.spawn(&["/tmp/arm"], &[]).unwrap_err();
-    assert_eq!((refused.errno(), refused.to_string().contains("another processor")), (Errno::ENOEXEC, true), "{refused}");
+    assert_eq!(
+        (refused.errno(), refused.to_string().contains("another processor")),
+        (Errno::ENOEXEC, true),
+        "{refused}"
+    );
     vm.put("/tmp/cut", &program[..100], 0o755);
     assert_eq!(vm.spawn(&["/tmp/cut"], &[]).unwrap_err().errno(), Errno::ENOEXEC);
 }
@@ -250,7 +276,9 @@ fn nothing_survives_the_host_process() {
     let left = || {
         let names = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
         let prefix = format!("agentos-linux-{}-", host.id());
-        names.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count()
+        names
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .count()
     };
     // The guardian removes the directory as the last thing, after every guest.
     while left() > 0 {

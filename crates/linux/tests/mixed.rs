@@ -29,7 +29,9 @@ impl Executor for Toy {
     fn load(&self, _: &Kernel, file: &InodeHandle, _: Option<&Waker>) -> IoResult<Box<dyn Program>> {
         let mut buf = [0; 64];
         let count = file.read_at(0, &mut buf)?;
-        Poll::Ready(Ok(Box::new(ToyProgram(String::from_utf8_lossy(&buf[4..count]).trim().to_owned()))))
+        Poll::Ready(Ok(Box::new(ToyProgram(
+            String::from_utf8_lossy(&buf[4..count]).trim().to_owned(),
+        ))))
     }
 }
 
@@ -83,7 +85,11 @@ impl ToyProgram {
 
 fn vm() -> Option<Vm> {
     let vm = Vm::with(vec![executor()?, Arc::new(Toy)], Default::default());
-    for (name, text) in [("upper", "TOY upper\n"), ("exit7", "TOY exit 7\n"), ("wait", "TOY sleep\n")] {
+    for (name, text) in [
+        ("upper", "TOY upper\n"),
+        ("exit7", "TOY exit 7\n"),
+        ("wait", "TOY sleep\n"),
+    ] {
         vm.put(&format!("/tmp/{name}"), text.as_bytes(), 0o755);
     }
     Some(vm)
@@ -92,18 +98,32 @@ fn vm() -> Option<Vm> {
 #[test]
 fn both_kinds_mix_in_the_pipelines_of_a_linux_shell() {
     let Some(vm) = vm() else { return };
-    assert_eq!(vm.sh("echo abc | /tmp/upper | tr A-Z b-zA | /tmp/upper | cat").ok(), "BCD\n");
+    assert_eq!(
+        vm.sh("echo abc | /tmp/upper | tr A-Z b-zA | /tmp/upper | cat").ok(),
+        "BCD\n"
+    );
     assert_eq!(vm.sh("seq 1 20000 | /tmp/upper | tail -n 1").ok(), "20000\n");
     assert_eq!(vm.sh("/tmp/exit7; echo $?; /tmp/exit7 || echo no").ok(), "7\nno\n");
-    assert_eq!(vm.feed(b"from outside\n", &["/usr/bin/bash", "-c", "exec /tmp/upper"]).ok(), "FROM OUTSIDE\n");
+    assert_eq!(
+        vm.feed(b"from outside\n", &["/usr/bin/bash", "-c", "exec /tmp/upper"])
+            .ok(),
+        "FROM OUTSIDE\n"
+    );
 }
 
 #[test]
 fn they_share_files_and_their_offsets() {
     let Some(vm) = vm() else { return };
     vm.put("/tmp/in", b"x y\n", 0o644);
-    assert_eq!(vm.sh("cd /tmp; { echo one; /tmp/upper < in; echo two; } > out; cat out").ok(), "one\nX Y\ntwo\n");
-    assert_eq!(vm.sh("cd /tmp; { /tmp/upper < in; } >> out; tail -n 1 out").ok(), "X Y\n");
+    assert_eq!(
+        vm.sh("cd /tmp; { echo one; /tmp/upper < in; echo two; } > out; cat out")
+            .ok(),
+        "one\nX Y\ntwo\n"
+    );
+    assert_eq!(
+        vm.sh("cd /tmp; { /tmp/upper < in; } >> out; tail -n 1 out").ok(),
+        "X Y\n"
+    );
 }
 
 #[test]
@@ -112,6 +132,9 @@ fn a_signal_ends_the_program_and_its_stand_in() {
     assert_eq!(vm.sh("/tmp/wait & kill -TERM $!; wait $!; echo $?").out, "143\n");
     assert_eq!(vm.sh("/tmp/wait & kill -KILL $!; wait $!; echo $?").out, "137\n");
     let process = vm.spawn(&["/usr/bin/bash", "-c", "exec /tmp/wait"], &[]).unwrap();
-    vm.kernel.init().kill(i32::try_from(process.pid().0).unwrap(), Signal::KILL).unwrap();
+    vm.kernel
+        .init()
+        .kill(i32::try_from(process.pid().0).unwrap(), Signal::KILL)
+        .unwrap();
     assert_eq!(common::wait(&process), ExitStatus::Signaled(Signal::KILL));
 }

@@ -10,10 +10,16 @@ use common::{Vm, compile, has};
 fn a_static_program_says_hello() {
     let Some(vm) = Vm::new() else { return };
     let source = "#include <stdio.h>\nint main(int c, char **v) { printf(\"hello %s %d\\n\", v[1], c); return 7; }";
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/hello", &program, 0o755);
     let ended = vm.run(&["/tmp/hello", "world"]);
-    assert_eq!((ended.out.as_str(), ended.status), ("hello world 2\n", ExitStatus::Exited(7)), "{ended:?}");
+    assert_eq!(
+        (ended.out.as_str(), ended.status),
+        ("hello world 2\n", ExitStatus::Exited(7)),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -46,9 +52,20 @@ fn bash_runs_pipelines_and_reports_statuses() {
     assert_eq!(vm.sh("echo hi; exit 3").status, ExitStatus::Exited(3));
     assert_eq!(vm.sh("seq 1 100000 | tail -n 1").ok(), "100000\n");
     assert_eq!(vm.sh("false | true; echo ${PIPESTATUS[@]}").ok(), "1 0\n");
-    assert_eq!(vm.sh("cd /tmp && mkdir -p a/b && cd a/b && pwd && (cd .. && pwd) && pwd").ok(), "/tmp/a/b\n/tmp/a\n/tmp/a/b\n");
-    assert_eq!(vm.sh("echo x > /tmp/f; echo y >> /tmp/f; cat /tmp/f; wc -c < /tmp/f").ok(), "x\ny\n4\n");
-    assert_eq!(vm.sh("(exit 5); echo $?; kill -9 $$").status, ExitStatus::Signaled(Signal::KILL));
+    assert_eq!(
+        vm.sh("cd /tmp && mkdir -p a/b && cd a/b && pwd && (cd .. && pwd) && pwd")
+            .ok(),
+        "/tmp/a/b\n/tmp/a\n/tmp/a/b\n"
+    );
+    assert_eq!(
+        vm.sh("echo x > /tmp/f; echo y >> /tmp/f; cat /tmp/f; wc -c < /tmp/f")
+            .ok(),
+        "x\ny\n4\n"
+    );
+    assert_eq!(
+        vm.sh("(exit 5); echo $?; kill -9 $$").status,
+        ExitStatus::Signaled(Signal::KILL)
+    );
 }
 
 #[test]
@@ -67,6 +84,9 @@ fn python_and_node_run() {
         assert_eq!(vm.run(&["/usr/bin/python3", "-c", code, "a"]).ok(), "45 / a\n");
     }
     if has("/usr/bin/node") {
-        assert_eq!(vm.run(&["/usr/bin/node", "-e", "console.log(1+1, process.cwd())"]).ok(), "2 /\n");
+        assert_eq!(
+            vm.run(&["/usr/bin/node", "-e", "console.log(1+1, process.cwd())"]).ok(),
+            "2 /\n"
+        );
     }
 }

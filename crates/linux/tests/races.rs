@@ -50,7 +50,9 @@ int main(void) {
 }
 "#;
     let good = "int main(void) { return 42; }";
-    let (Some(program), Some(good)) = (compile(source, &["-static", "-pthread"]), compile(good, &["-static"])) else { return };
+    let (Some(program), Some(good)) = (compile(source, &["-static", "-pthread"]), compile(good, &["-static"])) else {
+        return;
+    };
     vm.put("/tmp/race", &program, 0o755);
     vm.put("/tmp/good", &good, 0o755);
     assert_eq!(vm.run(&["/tmp/race"]).out, "200 0\n");
@@ -87,7 +89,9 @@ int main(void) {
     printf("%d %d\n", wrong, lost);
 }
 "#;
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/test"]).ok(), "0 0\n");
 }
@@ -127,7 +131,9 @@ int main(void) {
     printf("%d %d\n", wrong, count > 0);
 }
 "#;
-    let Some(program) = compile(source, &["-static"]) else { return };
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/test"]).ok(), "0 1\n");
 }
@@ -169,7 +175,9 @@ int main(void) {
     printf("%ld\n", wrong);
 }
 "#;
-    let Some(program) = compile(source, &["-static", "-pthread"]) else { return };
+    let Some(program) = compile(source, &["-static", "-pthread"]) else {
+        return;
+    };
     vm.put("/tmp/test", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/test"]).ok(), "0\n");
 }

@@ -30,8 +30,8 @@ mod waiters;
 
 pub use fifo::{FifoOpening, Fifos};
 pub use file::{File, IoResult, PollEvents};
-pub use host_pipe::HostPipe;
 pub use flags::{AccessMode, SeekFrom, StatusFlags};
+pub use host_pipe::HostPipe;
 pub use hosted::PipeUse;
 pub use limits::FdLimits;
 pub use open::OpenFile;

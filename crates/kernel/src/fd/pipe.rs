@@ -544,7 +544,10 @@ impl File for PipeEnd {
 
     fn available(&self) -> Result<u64> {
         let state = self.pipe.state.lock();
-        Ok(state.host.as_ref().map_or(state.buffer.len() as u64, |host| host.available()))
+        Ok(state
+            .host
+            .as_ref()
+            .map_or(state.buffer.len() as u64, |host| host.available()))
     }
 
     fn close(&self) {

@@ -29,7 +29,11 @@ impl Copied {
         let kernel = Arc::clone(self.parent.kernel());
         let reservation = Reservation::taken(&kernel);
         let init = kernel.init();
-        let parent = if self.parent.exit_status().is_some() { &init } else { &self.parent };
+        let parent = if self.parent.exit_status().is_some() {
+            &init
+        } else {
+            &self.parent
+        };
         let child = kernel.enrol(parent, parts, Relation::default(), Signals::forked)?;
         reservation.keep();
         kernel.meters.count_start();
@@ -47,7 +51,9 @@ impl Drop for Copied {
 
 impl core::fmt::Debug for Copied {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Copied").field("parent", &self.parent.pid()).finish_non_exhaustive()
+        f.debug_struct("Copied")
+            .field("parent", &self.parent.pid())
+            .finish_non_exhaustive()
     }
 }
 

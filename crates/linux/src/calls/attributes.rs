@@ -78,7 +78,10 @@ fn host_only(call: &Call<'_>, fd: i32) -> Result<Stat, Fail> {
         ctime: now,
         btime: now,
     };
-    Ok(Stat { dev: DeviceId(0xffff_ffff), attr })
+    Ok(Stat {
+        dev: DeviceId(0xffff_ffff),
+        attr,
+    })
 }
 
 pub(crate) fn statx(call: &mut Call<'_>) -> Outcome {
@@ -120,7 +123,10 @@ pub(crate) fn readlinkat(call: &mut Call<'_>) -> Outcome {
 
 fn link_text(call: &mut Call<'_>, dirfd: i32, path: usize) -> Outcome {
     let (to, room) = (call.arg(path + 1), call.int(path + 2));
-    let room = usize::try_from(room).ok().filter(|room| *room > 0).ok_or(Fail(libc::EINVAL))?;
+    let room = usize::try_from(room)
+        .ok()
+        .filter(|room| *room > 0)
+        .ok_or(Fail(libc::EINVAL))?;
     let path = call.path(path)?;
     let text = call.at(dirfd, &path, |process, dir| process.readlink(dir, &path))?;
     let text = text.get(..room).unwrap_or(&text);
@@ -149,7 +155,9 @@ fn set_mode(call: &mut Call<'_>, dirfd: i32, path: usize, mode: usize, flags: At
 
 pub(crate) fn fchmod(call: &mut Call<'_>) -> Outcome {
     let mode = Mode::new(call.uint(1));
-    done(call.on(call.int(0), |process, dir| process.chmod(dir, b"", mode, AtFlags::EMPTY_PATH))?)
+    done(call.on(call.int(0), |process, dir| {
+        process.chmod(dir, b"", mode, AtFlags::EMPTY_PATH)
+    })?)
 }
 
 /// A change of what is only the host's does nothing.
@@ -185,7 +193,9 @@ fn set_owner(call: &mut Call<'_>, dirfd: i32, path: usize, flags: AtFlags) -> Ou
 
 pub(crate) fn fchown(call: &mut Call<'_>) -> Outcome {
     let (uid, gid) = owner(call, 1);
-    done(call.on(call.int(0), |process, dir| process.chown(dir, b"", uid, gid, AtFlags::EMPTY_PATH))?)
+    done(call.on(call.int(0), |process, dir| {
+        process.chown(dir, b"", uid, gid, AtFlags::EMPTY_PATH)
+    })?)
 }
 
 pub(crate) fn utimensat(call: &mut Call<'_>) -> Outcome {
@@ -199,7 +209,9 @@ pub(crate) fn utimensat(call: &mut Call<'_>) -> Outcome {
     };
     if call.arg(1) == 0 {
         let fd = call.int(0);
-        return done(call.on(fd, |process, dir| process.set_times(dir, b"", times[0], times[1], AtFlags::EMPTY_PATH))?);
+        return done(call.on(fd, |process, dir| {
+            process.set_times(dir, b"", times[0], times[1], AtFlags::EMPTY_PATH)
+        })?);
     }
     set_times(call, call.int(0), 1, times, flags)
 }
@@ -207,7 +219,10 @@ pub(crate) fn utimensat(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn utime(call: &mut Call<'_>) -> Outcome {
     let times = match call.arg(1) {
         0 => [SetTime::Now; 2],
-        at => [time(call.read_word(at)?, 0, 1)?, time(call.read_word(at.wrapping_add(8))?, 0, 1)?],
+        at => [
+            time(call.read_word(at)?, 0, 1)?,
+            time(call.read_word(at.wrapping_add(8))?, 0, 1)?,
+        ],
     };
     set_times(call, AT_FDCWD, 0, times, AtFlags::FOLLOW)
 }
@@ -239,26 +254,40 @@ fn time(seconds: u64, parts: u64, unit: i64) -> Result<SetTime, Fail> {
         OMIT if unit == 1 => return Ok(SetTime::Keep),
         _ => {}
     }
-    let nanos = parts.cast_signed().checked_mul(unit).filter(|nanos| (0..1_000_000_000).contains(nanos));
+    let nanos = parts
+        .cast_signed()
+        .checked_mul(unit)
+        .filter(|nanos| (0..1_000_000_000).contains(nanos));
     let nanos = nanos.ok_or(Fail(libc::EINVAL))?;
-    Ok(SetTime::At(Timestamp(seconds.cast_signed().saturating_mul(1_000_000_000).saturating_add(nanos))))
+    Ok(SetTime::At(Timestamp(
+        seconds
+            .cast_signed()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(nanos),
+    )))
 }
 
 fn set_times(call: &mut Call<'_>, dirfd: i32, path: usize, times: [SetTime; 2], flags: AtFlags) -> Outcome {
     let path = call.path(path)?;
-    call.at(dirfd, &path, |process, dir| process.set_times(dir, &path, times[0], times[1], flags))?;
+    call.at(dirfd, &path, |process, dir| {
+        process.set_times(dir, &path, times[0], times[1], flags)
+    })?;
     Ok(Answer::OK)
 }
 
 pub(crate) fn statfs(call: &mut Call<'_>) -> Outcome {
     let path = call.path(0)?;
-    let totals = call.at(AT_FDCWD, &path, |process, dir| process.statfs(dir, &path, AtFlags::FOLLOW))?;
+    let totals = call.at(AT_FDCWD, &path, |process, dir| {
+        process.statfs(dir, &path, AtFlags::FOLLOW)
+    })?;
     call.write(call.arg(1), &layout::statfs(&totals))?;
     Ok(Answer::OK)
 }
 
 pub(crate) fn fstatfs(call: &mut Call<'_>) -> Outcome {
-    let totals = call.on(call.int(0), |process, dir| process.statfs(dir, b"", AtFlags::EMPTY_PATH))?;
+    let totals = call.on(call.int(0), |process, dir| {
+        process.statfs(dir, b"", AtFlags::EMPTY_PATH)
+    })?;
     call.write(call.arg(1), &layout::statfs(&totals.unwrap_or_default()))?;
     Ok(Answer::OK)
 }
@@ -280,7 +309,11 @@ fn path_owner(call: &Call<'_>, flags: AtFlags) -> Result<Owner, Fail> {
 
 fn xattr_name(call: &Call<'_>) -> Result<Vec<u8>, Fail> {
     let name = call.string(call.arg(1), XATTR_NAME_MAX, libc::ERANGE)?;
-    if name.is_empty() { Err(Fail(libc::ERANGE)) } else { Ok(name) }
+    if name.is_empty() {
+        Err(Fail(libc::ERANGE))
+    } else {
+        Ok(name)
+    }
 }
 
 /// Gives the guest bytes, or their number if it has no room and only asks.
@@ -297,10 +330,14 @@ fn give(call: &Call<'_>, bytes: &[u8], to: u64, room: u64) -> Outcome {
 fn get_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
     let name = xattr_name(call)?;
     let value = match owner {
-        Owner::Path(path, flags) => {
-            call.at(AT_FDCWD, &path, |process, dir| process.getxattr(dir, &path, &name, flags)).map(Some)
-        }
-        Owner::Open(fd) => call.on(fd, |process, dir| process.getxattr(dir, b"", &name, AtFlags::EMPTY_PATH)),
+        Owner::Path(path, flags) => call
+            .at(AT_FDCWD, &path, |process, dir| {
+                process.getxattr(dir, &path, &name, flags)
+            })
+            .map(Some),
+        Owner::Open(fd) => call.on(fd, |process, dir| {
+            process.getxattr(dir, b"", &name, AtFlags::EMPTY_PATH)
+        }),
     };
     give(call, &value?.ok_or(Fail(libc::EOPNOTSUPP))?, call.arg(2), call.arg(3))
 }
@@ -321,9 +358,9 @@ pub(crate) fn fgetxattr(call: &mut Call<'_>) -> Outcome {
 
 fn list_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
     let names = match owner {
-        Owner::Path(path, flags) => {
-            call.at(AT_FDCWD, &path, |process, dir| process.listxattr(dir, &path, flags)).map(Some)
-        }
+        Owner::Path(path, flags) => call
+            .at(AT_FDCWD, &path, |process, dir| process.listxattr(dir, &path, flags))
+            .map(Some),
         Owner::Open(fd) => call.on(fd, |process, dir| process.listxattr(dir, b"", AtFlags::EMPTY_PATH)),
     };
     let mut bytes = Vec::new();
@@ -362,10 +399,14 @@ fn set_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
     let mut value = vec![0; call.arg(3) as usize];
     call.read(call.arg(2), &mut value)?;
     match owner {
-        Owner::Path(path, flags) => {
-            call.at(AT_FDCWD, &path, |process, dir| process.setxattr(dir, &path, &name, &value, mode, flags)).map(Some)
-        }
-        Owner::Open(fd) => call.on(fd, |process, dir| process.setxattr(dir, b"", &name, &value, mode, AtFlags::EMPTY_PATH)),
+        Owner::Path(path, flags) => call
+            .at(AT_FDCWD, &path, |process, dir| {
+                process.setxattr(dir, &path, &name, &value, mode, flags)
+            })
+            .map(Some),
+        Owner::Open(fd) => call.on(fd, |process, dir| {
+            process.setxattr(dir, b"", &name, &value, mode, AtFlags::EMPTY_PATH)
+        }),
     }?
     .ok_or(Fail(libc::EOPNOTSUPP))?;
     Ok(Answer::OK)
@@ -388,10 +429,14 @@ pub(crate) fn fsetxattr(call: &mut Call<'_>) -> Outcome {
 fn remove_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
     let name = xattr_name(call)?;
     match owner {
-        Owner::Path(path, flags) => {
-            call.at(AT_FDCWD, &path, |process, dir| process.removexattr(dir, &path, &name, flags)).map(Some)
-        }
-        Owner::Open(fd) => call.on(fd, |process, dir| process.removexattr(dir, b"", &name, AtFlags::EMPTY_PATH)),
+        Owner::Path(path, flags) => call
+            .at(AT_FDCWD, &path, |process, dir| {
+                process.removexattr(dir, &path, &name, flags)
+            })
+            .map(Some),
+        Owner::Open(fd) => call.on(fd, |process, dir| {
+            process.removexattr(dir, b"", &name, AtFlags::EMPTY_PATH)
+        }),
     }?
     .ok_or(Fail(libc::EOPNOTSUPP))?;
     Ok(Answer::OK)

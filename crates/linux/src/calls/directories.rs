@@ -162,7 +162,9 @@ fn move_name(call: &mut Call<'_>, old: Place, new: Place, flags: u32) -> Outcome
         libc::RENAME_EXCHANGE => RenameFlags::Exchange,
         _ => return Err(Fail(libc::EINVAL)),
     };
-    call.at_both(&old, &new, |process, from, to| process.rename((from, &old.1), (to, &new.1), flags))?;
+    call.at_both(&old, &new, |process, from, to| {
+        process.rename((from, &old.1), (to, &new.1), flags)
+    })?;
     Ok(Answer::OK)
 }
 
@@ -184,7 +186,9 @@ pub(crate) fn linkat(call: &mut Call<'_>) -> Outcome {
 }
 
 fn add_name(call: &mut Call<'_>, old: Place, new: Place, flags: AtFlags) -> Outcome {
-    call.at_both(&old, &new, |process, from, to| process.link((from, &old.1), (to, &new.1), flags))?;
+    call.at_both(&old, &new, |process, from, to| {
+        process.link((from, &old.1), (to, &new.1), flags)
+    })?;
     Ok(Answer::OK)
 }
 
@@ -214,6 +218,8 @@ fn make_node(call: &mut Call<'_>, dirfd: i32, path: usize) -> Outcome {
     let (mode, device) = (call.uint(path + 1), call.arg(path + 2));
     let kind = FileType::from_bits(mode).ok_or(Fail(libc::EINVAL))?;
     let path = call.path(path)?;
-    call.at(dirfd, &path, |process, dir| process.mknod(dir, &path, kind, Mode::new(mode), device))?;
+    call.at(dirfd, &path, |process, dir| {
+        process.mknod(dir, &path, kind, Mode::new(mode), device)
+    })?;
     Ok(Answer::OK)
 }

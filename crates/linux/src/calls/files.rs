@@ -11,7 +11,13 @@ pub(crate) fn open(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn creat(call: &mut Call<'_>) -> Outcome {
-    open_path(call, AT_FDCWD, 0, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64, call.uint(1))
+    open_path(
+        call,
+        AT_FDCWD,
+        0,
+        (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64,
+        call.uint(1),
+    )
 }
 
 pub(crate) fn openat(call: &mut Call<'_>) -> Outcome {
@@ -38,7 +44,9 @@ fn open_path(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32
     let path = call.path(path)?;
     let how = how(flags as i32, mode)?;
     let waker = call.guest()?.waker.clone();
-    let opened = call.at(dirfd, &path, |process, dir| Ok(process.open(dir, &path, &how, Some(&waker))))?;
+    let opened = call.at(dirfd, &path, |process, dir| {
+        Ok(process.open(dir, &path, &how, Some(&waker)))
+    })?;
     call.settle(opened, |call, fd| {
         let process = call.process()?;
         let file = process.file(fd);
@@ -72,7 +80,12 @@ fn how(flags: i32, mode: u32) -> Result<OpenHow, Fail> {
         unnamed,
         mode: Mode::new(mode),
     };
-    Ok(OpenHow { options, status, cloexec: has(libc::O_CLOEXEC), no_tty: has(libc::O_NOCTTY) })
+    Ok(OpenHow {
+        options,
+        status,
+        cloexec: has(libc::O_CLOEXEC),
+        no_tty: has(libc::O_NOCTTY),
+    })
 }
 
 pub(crate) fn truncate(call: &mut Call<'_>) -> Outcome {
@@ -104,4 +117,3 @@ pub(super) fn at_flags(flags: i32, known: i32) -> Result<AtFlags, Fail> {
     at.set(AtFlags::EMPTY_PATH, flags & libc::AT_EMPTY_PATH != 0);
     Ok(at)
 }
-

@@ -53,7 +53,10 @@ pub(crate) fn getgroups(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn setgroups(call: &mut Call<'_>) -> Outcome {
-    let count = usize::try_from(call.int(0)).ok().filter(|count| *count <= 65536).ok_or(Fail(libc::EINVAL))?;
+    let count = usize::try_from(call.int(0))
+        .ok()
+        .filter(|count| *count <= 65536)
+        .ok_or(Fail(libc::EINVAL))?;
     let mut bytes = vec![0; count * 4];
     call.read(call.arg(1), &mut bytes)?;
     let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
@@ -127,9 +130,16 @@ pub(crate) fn capget(call: &mut Call<'_>) -> Outcome {
     if call.arg(1) == 0 {
         return Ok(Answer::OK);
     }
-    let all = if call.process()?.cred().is_root() { [u32::MAX, 0x1ff] } else { [0; 2] };
+    let all = if call.process()?.cred().is_root() {
+        [u32::MAX, 0x1ff]
+    } else {
+        [0; 2]
+    };
     let parts = if version == VERSIONS[0] { 1 } else { 2 };
-    let bytes = all.iter().take(parts).fold(Bytes::default(), |bytes, set| bytes.u32(*set).u32(*set).u32(0));
+    let bytes = all
+        .iter()
+        .take(parts)
+        .fold(Bytes::default(), |bytes, set| bytes.u32(*set).u32(*set).u32(0));
     call.write(call.arg(1), &bytes.0)?;
     Ok(Answer::OK)
 }

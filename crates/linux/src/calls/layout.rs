@@ -71,7 +71,10 @@ pub(super) fn stat(stat: &Stat) -> Vec<u8> {
 pub(super) fn statx(stat: &Stat) -> Vec<u8> {
     const BASIC_AND_BIRTH: u32 = 0xfff;
     let attr = &stat.attr;
-    let (major, minor) = (|device: u64| (device >> 8 & 0xfff) as u32, |device: u64| (device & 0xff) as u32);
+    let (major, minor) = (
+        |device: u64| (device >> 8 & 0xfff) as u32,
+        |device: u64| (device & 0xff) as u32,
+    );
     // Types and permissions take sixteen bits.
     let mode = (attr.kind.bits() | attr.mode.bits()) as u16;
     Bytes::default()

@@ -142,7 +142,9 @@ impl<'a> Call<'a> {
         };
         let mut string = read(at)?;
         for patch in self.vm.patches_of(self.key) {
-            let Some(before) = patch.at.checked_sub(at).and_then(|before| usize::try_from(before).ok()) else { continue };
+            let Some(before) = patch.at.checked_sub(at).and_then(|before| usize::try_from(before).ok()) else {
+                continue;
+            };
             if string.get(before..) != Some(b"x") {
                 continue;
             }
@@ -181,7 +183,9 @@ impl<'a> Call<'a> {
         if dirfd == AT_FDCWD || path.first() == Some(&b'/') {
             return Ok(call(&process, Dir::Cwd)?);
         }
-        let file = self.file(dirfd)?.ok_or(Fail(if path.is_empty() { libc::ENOENT } else { libc::ENOTDIR }))?;
+        let file = self
+            .file(dirfd)?
+            .ok_or(Fail(if path.is_empty() { libc::ENOENT } else { libc::ENOTDIR }))?;
         lend(&process, Fd(0), file, |dir| call(&process, dir))
     }
 
@@ -230,7 +234,12 @@ impl<'a> Call<'a> {
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Pending => {
                 let n = self.n;
-                self.vm.guests.get_mut(&self.key).ok_or(Fail(libc::ESRCH))?.parked.push(n);
+                self.vm
+                    .guests
+                    .get_mut(&self.key)
+                    .ok_or(Fail(libc::ESRCH))?
+                    .parked
+                    .push(n);
                 Ok(Answer::Later)
             }
         }

@@ -59,7 +59,13 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
     if argv_strings.is_empty() {
         argv_strings.push(Vec::new());
     }
-    let request = SpawnRequest { path, argv: argv_strings, env, inherit: true, ..SpawnRequest::default() };
+    let request = SpawnRequest {
+        path,
+        argv: argv_strings,
+        env,
+        inherit: true,
+        ..SpawnRequest::default()
+    };
     let waker = call.guest()?.waker.clone();
     let loaded = process.exec(&request, Some(&waker));
     call.settle(loaded, |call, program| {
@@ -78,7 +84,11 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
         sys::write_private(call.n.tid, path_at, b"x\0")?;
         let tid = call.n.tid;
         if let Some(guest) = call.vm.guests.get_mut(&call.key) {
-            guest.patch = Some(Patch { tid, at: path_at, original });
+            guest.patch = Some(Patch {
+                tid,
+                at: path_at,
+                original,
+            });
         }
         Ok(Answer::Continue)
     })
@@ -188,7 +198,10 @@ fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
 }
 
 fn valid(signal: i32) -> Result<Signal, Fail> {
-    u32::try_from(signal).ok().and_then(Signal::new).ok_or(Fail(libc::EINVAL))
+    u32::try_from(signal)
+        .ok()
+        .and_then(Signal::new)
+        .ok_or(Fail(libc::EINVAL))
 }
 
 pub(crate) fn tkill(call: &mut Call<'_>) -> Outcome {

@@ -74,7 +74,10 @@ pub(crate) fn of_self(call: &mut Call<'_>) -> Outcome {
     let resource = Resource::new(call.uint(1)).ok_or(Fail(libc::EINVAL))?;
     let old = process.resource_limit(resource);
     if call.arg(2) != 0 {
-        let (soft, hard) = (call.read_word(call.arg(2))?, call.read_word(call.arg(2).wrapping_add(8))?);
+        let (soft, hard) = (
+            call.read_word(call.arg(2))?,
+            call.read_word(call.arg(2).wrapping_add(8))?,
+        );
         process.set_resource_limit(resource, ResourceLimit { soft, hard })?;
         set_limit(call.key, call.uint(1), soft, hard)?;
     }

@@ -54,9 +54,20 @@ pub(crate) fn confine_thread(loader: BorrowedFd<'_>) -> io::Result<()> {
     let fd = check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const ruleset, len, 0) })?;
     // SAFETY: the call made this descriptor.
     let rules = unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)) };
-    let rule = Beneath { allowed: EXECUTE | READ_FILE, parent: loader.as_raw_fd() };
+    let rule = Beneath {
+        allowed: EXECUTE | READ_FILE,
+        parent: loader.as_raw_fd(),
+    };
     // SAFETY: the rule has the layout that the host expects, and outlives the call.
-    check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, rules.as_raw_fd(), PATH_BENEATH, &raw const rule, 0) })?;
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            rules.as_raw_fd(),
+            PATH_BENEATH,
+            &raw const rule,
+            0,
+        )
+    })?;
     // SAFETY: the call takes a descriptor.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) })?;
     Ok(())

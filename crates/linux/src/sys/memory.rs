@@ -10,8 +10,14 @@ pub(crate) fn read_memory(tid: u32, at: u64, buf: &mut [u8]) -> io::Result<()> {
     if buf.is_empty() {
         return Ok(());
     }
-    let local = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
-    let remote = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: buf.len() };
+    let local = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: at as *mut libc::c_void,
+        iov_len: buf.len(),
+    };
     // SAFETY: the local vector is `buf`; the remote one is looked at in the other process alone.
     let count = unsafe { libc::process_vm_readv(tid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0) };
     full(count, buf.len())
@@ -22,8 +28,14 @@ pub(crate) fn write_memory(tid: u32, at: u64, data: &[u8]) -> io::Result<()> {
     if data.is_empty() {
         return Ok(());
     }
-    let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-    let remote = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: data.len() };
+    let local = libc::iovec {
+        iov_base: data.as_ptr().cast_mut().cast(),
+        iov_len: data.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: at as *mut libc::c_void,
+        iov_len: data.len(),
+    };
     // SAFETY: the local vector is `data`, which is only read; the remote one is in the other process.
     let count = unsafe { libc::process_vm_writev(tid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0) };
     full(count, data.len())
@@ -57,12 +69,17 @@ pub(crate) fn read_string(tid: u32, at: u64, most: usize, too_long: i32) -> io::
         if string.len() > most {
             return Err(io::Error::from_raw_os_error(too_long));
         }
-        from = from.checked_add(whole as u64).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))?;
+        from = from
+            .checked_add(whole as u64)
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))?;
     }
 }
 
 /// As [`write_memory`], also where the guest itself may only read.
 pub(crate) fn write_private(tid: u32, at: u64, data: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    std::fs::OpenOptions::new().write(true).open(format!("/proc/{tid}/mem"))?.write_all_at(data, at)
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/{tid}/mem"))?
+        .write_all_at(data, at)
 }

@@ -101,13 +101,25 @@ impl Listener {
             }
             Answer::Later => return,
         };
-        let response = Response { id, value, error, flags };
+        let response = Response {
+            id,
+            value,
+            error,
+            flags,
+        };
         // SAFETY: the structure has the size that the request's number encodes.
         let _ = unsafe { libc::ioctl(self.0.as_raw_fd(), SEND, &raw const response) };
     }
 
     /// Puts a descriptor into the caller's table, at `target` or the lowest number that is free.
-    pub(crate) fn add(&self, id: u64, fd: BorrowedFd<'_>, target: Option<u32>, cloexec: bool, flags: u32) -> io::Result<i32> {
+    pub(crate) fn add(
+        &self,
+        id: u64,
+        fd: BorrowedFd<'_>,
+        target: Option<u32>,
+        cloexec: bool,
+        flags: u32,
+    ) -> io::Result<i32> {
         let add = AddFd {
             id,
             flags: flags | target.map_or(0, |_| ADDFD_FLAG_SETFD),
@@ -139,11 +151,21 @@ const WAIT_KILLABLE_RECV: libc::c_ulong = 32;
 /// Installs a filter on the calling thread, for ever, and returns where its notifications arrive.
 pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<Listener> {
     let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
-    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len,
+        filter: program.as_ptr().cast_mut(),
+    };
     // SAFETY: the program outlives the call, which copies it.
     let fd = check(unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECV, &raw const program)
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            NEW_LISTENER | WAIT_KILLABLE_RECV,
+            &raw const program,
+        )
     })?;
     // SAFETY: the call made this descriptor.
-    Ok(Listener(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)) }))
+    Ok(Listener(unsafe {
+        OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1))
+    }))
 }

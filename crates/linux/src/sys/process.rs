@@ -49,7 +49,9 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// Another descriptor for what a process has open as `fd`. Not every host allows this.
 pub(crate) fn take_fd(process: BorrowedFd<'_>, fd: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers alone.
-    Ok(owned(check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?))
+    Ok(owned(check(unsafe {
+        libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0)
+    })?))
 }
 
 /// What the host says of an open file.
@@ -82,7 +84,15 @@ struct Info {
 
 impl Info {
     fn from((pid, uid): (u32, u32), signal: i32) -> Self {
-        Self { signal, errno: 0, code: libc::SI_QUEUE, pad: 0, pid, uid, rest: [0; 13] }
+        Self {
+            signal,
+            errno: 0,
+            code: libc::SI_QUEUE,
+            pad: 0,
+            pid,
+            uid,
+            rest: [0; 13],
+        }
     }
 }
 
@@ -135,7 +145,11 @@ pub(crate) fn wait_for(process: BorrowedFd<'_>) -> Wait {
 pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     let read = || -> Option<u32> {
         let mut text = String::new();
-        std::io::Read::read_to_string(&mut std::fs::File::from(open_at(proc_dir, c"stat", libc::O_RDONLY).ok()?), &mut text).ok()?;
+        std::io::Read::read_to_string(
+            &mut std::fs::File::from(open_at(proc_dir, c"stat", libc::O_RDONLY).ok()?),
+            &mut text,
+        )
+        .ok()?;
         // The last field, in the form of `wait(2)`. The name before it may hold anything, so only what follows is split.
         text.rsplit(')').next()?.split_ascii_whitespace().last()?.parse().ok()
     };
@@ -148,7 +162,10 @@ pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
 
 /// Sets soft and hard limit of a process.
 pub(crate) fn set_limit(pid: u32, resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
-    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
     // SAFETY: the new limit is readable, the old one is not asked for.
     let done = unsafe { libc::prlimit64(pid.cast_signed(), resource, &raw const limit, std::ptr::null_mut()) };
     check(done.into()).map(drop)
@@ -179,7 +196,10 @@ pub(crate) fn clear_capabilities() {
         pid: i32,
     }
     const LOCKED_DOWN: libc::c_ulong = 0xef;
-    let header = Header { version: 0x2008_0522, pid: 0 };
+    let header = Header {
+        version: 0x2008_0522,
+        pid: 0,
+    };
     let none = [0u32; 6];
     for capability in 0..64 {
         // SAFETY: takes numbers alone; fails for one that does not exist or without the right, which then is not there either.
@@ -207,18 +227,26 @@ pub(crate) struct Ready {
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: takes numbers alone.
-        Ok(Self(owned(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?)))
+        Ok(Self(owned(check(
+            unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into(),
+        )?)))
     }
 
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64, events: i32) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: token };
+        let mut event = libc::epoll_event {
+            events: events.cast_unsigned(),
+            u64: token,
+        };
         // SAFETY: the event is readable.
         let done = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
         check(done.into()).map(drop)
     }
 
     pub(crate) fn rearm(&self, fd: BorrowedFd<'_>, token: u64, events: i32) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: token };
+        let mut event = libc::epoll_event {
+            events: events.cast_unsigned(),
+            u64: token,
+        };
         // SAFETY: the event is readable.
         let done = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_MOD, fd.as_raw_fd(), &raw mut event) };
         check(done.into()).map(drop)
@@ -226,7 +254,14 @@ impl Poller {
 
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
         // SAFETY: takes numbers alone here.
-        unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
+        unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                fd.as_raw_fd(),
+                std::ptr::null_mut(),
+            )
+        };
     }
 
     /// Waits, at most `timeout` ms (-1: for ever), and says what is ready. An interruption reads as nothing.

@@ -36,12 +36,22 @@ const fn error(errno: i32) -> u32 {
 }
 
 fn op(code: u16, value: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt: 0, jf: 0, k: value }
+    libc::sock_filter {
+        code,
+        jt: 0,
+        jf: 0,
+        k: value,
+    }
 }
 
 /// A comparison that skips `then` or `otherwise` instructions.
 fn test(code: u16, value: u32, then: u8, otherwise: u8) -> libc::sock_filter {
-    libc::sock_filter { code, jt: then, jf: otherwise, k: value }
+    libc::sock_filter {
+        code,
+        jt: then,
+        jf: otherwise,
+        k: value,
+    }
 }
 
 /// Offset of the low or high half of an argument.
@@ -74,7 +84,9 @@ fn search(rows: &[&Row]) -> Vec<libc::sock_filter> {
         return code;
     }
     let (low, high) = rows.split_at(rows.len() / 2);
-    let Some(first) = high.first() else { return vec![op(RETURN, error(libc::ENOSYS))] };
+    let Some(first) = high.first() else {
+        return vec![op(RETURN, error(libc::ENOSYS))];
+    };
     let (below, above) = (search(low), search(high));
     // Conditional jumps are short, so a long one stands behind.
     let mut code = vec![test(AT_LEAST, number(first), 0, 1), op(JUMP, below.len() as u32)];
@@ -183,7 +195,9 @@ const SOCKET_OPTIONS: &[u32] = &[2, 3, 4, 7, 8, 9, 13, 20, 21, 38, 39];
 
 /// The same verdict for each of these values of what is loaded.
 fn verdicts(values: &[u32], verdict: u32) -> impl Iterator<Item = libc::sock_filter> + '_ {
-    values.iter().flat_map(move |value| [test(EQUAL, *value, 0, 1), op(RETURN, verdict)])
+    values
+        .iter()
+        .flat_map(move |value| [test(EQUAL, *value, 0, 1), op(RETURN, verdict)])
 }
 
 #[cfg(test)]
@@ -203,7 +217,12 @@ mod tests {
             at += 1;
             let jump = |yes: bool| usize::from(if yes { i.jt } else { i.jf });
             match i.code {
-                LOAD => a = data[i.k as usize..i.k as usize + 4].iter().rev().fold(0, |v, b| v << 8 | u32::from(*b)),
+                LOAD => {
+                    a = data[i.k as usize..i.k as usize + 4]
+                        .iter()
+                        .rev()
+                        .fold(0, |v, b| v << 8 | u32::from(*b))
+                }
                 AND => a &= i.k,
                 EQUAL => at += jump(a == i.k),
                 AT_LEAST => at += jump(a >= i.k),
@@ -238,7 +257,12 @@ mod tests {
     fn numbers_and_names_are_unique() {
         for (index, row) in TABLE.iter().enumerate() {
             for other in &TABLE[index + 1..] {
-                assert!(row.number != other.number && row.name != other.name, "{} and {}", row.name, other.name);
+                assert!(
+                    row.number != other.number && row.name != other.name,
+                    "{} and {}",
+                    row.name,
+                    other.name
+                );
             }
         }
     }
@@ -261,7 +285,17 @@ mod tests {
         let clone = |flags: u64| ask(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]);
         assert_eq!(clone(0x11), ASK);
         assert_eq!(clone(0x3d0f00), ALLOW, "a thread");
-        for bit in [0x20000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000, 0x80, 0x8000] {
+        for bit in [
+            0x20000,
+            0x0200_0000,
+            0x0400_0000,
+            0x0800_0000,
+            0x1000_0000,
+            0x2000_0000,
+            0x4000_0000,
+            0x80,
+            0x8000,
+        ] {
             assert_eq!(clone(0x11 | bit), error(libc::EPERM), "{bit:#x}");
             assert_eq!(clone(0x3d0f00 | bit), error(libc::EPERM), "{bit:#x}");
         }
@@ -270,7 +304,11 @@ mod tests {
         assert_eq!(sendto(1, 0), error(libc::EOPNOTSUPP));
         assert_eq!(sendto(0x2000_0000, 0), error(libc::EOPNOTSUPP));
         assert_eq!(sendto(0, 1), error(libc::EISCONN));
-        assert_eq!(sendto(0, 1 << 32), error(libc::EISCONN), "also an address whose low half is zero");
+        assert_eq!(
+            sendto(0, 1 << 32),
+            error(libc::EISCONN),
+            "also an address whose low half is zero"
+        );
         let pair = |family: u64, kind: u64| ask(libc::SYS_socketpair, [family, kind, 0, 0, 0, 0]);
         assert_eq!(pair(1, 1 | 0x80000), ALLOW);
         assert_eq!(pair(1, 2), error(libc::ESOCKTNOSUPPORT));
@@ -284,8 +322,16 @@ mod tests {
         assert_eq!(futex(6), error(libc::ENOSYS));
         assert_eq!(ask(libc::SYS_prlimit64, [0; 6]), ALLOW);
         assert_eq!(ask(libc::SYS_prlimit64, [7, 0, 0, 0, 0, 0]), ASK);
-        assert_eq!(ask(libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), error(libc::ENOTTY), "TIOCSTI");
+        assert_eq!(
+            ask(libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]),
+            error(libc::ENOTTY),
+            "TIOCSTI"
+        );
         assert_eq!(ask(libc::SYS_prctl, [4, 1, 0, 0, 0, 0]), ASK, "PR_SET_DUMPABLE");
-        assert_eq!(ask(libc::SYS_prctl, [22, 2, 0, 0, 0, 0]), error(libc::EINVAL), "PR_SET_SECCOMP");
+        assert_eq!(
+            ask(libc::SYS_prctl, [22, 2, 0, 0, 0, 0]),
+            error(libc::EINVAL),
+            "PR_SET_SECCOMP"
+        );
     }
 }

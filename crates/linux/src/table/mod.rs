@@ -62,7 +62,9 @@ impl Row {
             Class::Emulate(_) => "answered by the VM's kernel".into(),
             Class::Allow => "runs on the host".into(),
             Class::Arguments(_, None) => "runs on the host if its arguments are among those known".into(),
-            Class::Arguments(_, Some(_)) => "by its arguments: runs on the host, is answered by the VM's kernel, or is refused".into(),
+            Class::Arguments(_, Some(_)) => {
+                "by its arguments: runs on the host, is answered by the VM's kernel, or is refused".into()
+            }
             Class::Pretend => "does nothing and succeeds".into(),
             Class::Deny(errno) => format!("refused with error {errno}"),
         }

@@ -2,7 +2,9 @@
 
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
-use crate::calls::{Handler, attributes as at, directories as dir, files, identity as id, processes as proc, system as sys, terminal};
+use crate::calls::{
+    Handler, attributes as at, directories as dir, files, identity as id, processes as proc, system as sys, terminal,
+};
 
 macro_rules! rows {
     ($($name:ident $number:ident $class:expr;)*) => {
@@ -26,7 +28,20 @@ const FCNTL: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 10
 const IOCTL: &[u32] = &[0x541b, 0x5421, 0x5450, 0x5451];
 /// Attributes, window, groups and session of a terminal, flushing and draining, and becoming its session.
 const IOCTL_TERMINAL: &[u32] = &[
-    0x5401, 0x5402, 0x5403, 0x5404, 0x5409, 0x540b, 0x540e, 0x540f, 0x5410, 0x5413, 0x5414, 0x5429, 0x5430, 0x8004_5430,
+    0x5401,
+    0x5402,
+    0x5403,
+    0x5404,
+    0x5409,
+    0x540b,
+    0x540e,
+    0x540f,
+    0x5410,
+    0x5413,
+    0x5414,
+    0x5429,
+    0x5430,
+    0x8004_5430,
 ];
 /// Names, parent's death, timer slack, no new privileges, huge pages, names of mappings, and what only reports.
 const PRCTL: &[u32] = &[1, 2, 3, 7, 15, 16, 21, 23, 27, 29, 30, 37, 38, 39, 41, 42, 0x5356_4d41];
@@ -34,7 +49,9 @@ const PRCTL: &[u32] = &[1, 2, 3, 7, 15, 16, 21, 23, 27, 29, 30, 37, 38, 39, 41, 
 const PRCTL_ASK: &[u32] = &[4, 8];
 const FUTEX: &[u32] = &[0, 1, 3, 4, 5, 9, 10];
 /// All but the ones that poison memory.
-const MADVISE: &[u32] = &[0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25];
+const MADVISE: &[u32] = &[
+    0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+];
 
 rows! {
     // Files.

@@ -45,7 +45,9 @@ impl Vm {
     pub(crate) fn pass_signals_on(&mut self, key: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
         while guest.process.has_caught_signal() {
-            let Ok(info) = guest.process.sig_take(SigSet::ALL) else { break };
+            let Ok(info) = guest.process.sig_take(SigSet::ALL) else {
+                break;
+            };
             // Of its children's ends the host itself has told it.
             if info.signal == Signal::CHLD && info.code != SigInfo::USER {
                 continue;
@@ -118,9 +120,14 @@ impl Vm {
         self.orphans.extend(guest.copies);
         self.threads.retain(|_, owner| *owner != pid);
         // A parent that runs on the host waits there; the kernel's record of the child has nobody else to read it.
-        let parent = self.guests.values().find(|parent| parent.process.pid() == process.ppid());
+        let parent = self
+            .guests
+            .values()
+            .find(|parent| parent.process.pid() == process.ppid());
         if let Some(parent) = parent {
-            let _ = parent.process.wait(WaitTarget::Pid(process.pid()), WaitOptions::NOHANG, None);
+            let _ = parent
+                .process
+                .wait(WaitTarget::Pid(process.pid()), WaitOptions::NOHANG, None);
         }
         if self.guests.is_empty() {
             self.orphans.clear();

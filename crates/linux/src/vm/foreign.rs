@@ -31,17 +31,27 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     pub(crate) fn new(program: Box<dyn Program>) -> Self {
-        Self { program: Some(program), shared: Vec::new(), question: None }
+        Self {
+            program: Some(program),
+            shared: Vec::new(),
+            question: None,
+        }
     }
 }
 
 impl Vm {
     /// The stand-in asks what to do: the program begins.
     pub(super) fn begin_foreign(&mut self, key: u32) -> Answer {
-        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
         let process = Arc::clone(&guest.process);
-        let State::Foreign(foreign) = &mut guest.state else { return Answer::Errno(libc::EBADF) };
-        let Some(program) = foreign.program.take() else { return Answer::Errno(libc::EBADF) };
+        let State::Foreign(foreign) = &mut guest.state else {
+            return Answer::Errno(libc::EBADF);
+        };
+        let Some(program) = foreign.program.take() else {
+            return Answer::Errno(libc::EBADF);
+        };
         let shared = self.hand_over(key, &process);
         if let Some(State::Foreign(foreign)) = self.guests.get_mut(&key).map(|guest| &mut guest.state) {
             foreign.shared = shared;
@@ -62,13 +72,25 @@ impl Vm {
     /// Looks whether the program has ended, and lets the stand-in end the same way.
     pub(super) fn attend_foreign(&mut self, key: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
-        let Poll::Ready(status) = guest.process.poll_exit(&guest.waker) else { return };
-        let State::Foreign(foreign) = &mut guest.state else { return };
-        let Some(question) = foreign.question.take() else { return };
+        let Poll::Ready(status) = guest.process.poll_exit(&guest.waker) else {
+            return;
+        };
+        let State::Foreign(foreign) = &mut guest.state else {
+            return;
+        };
+        let Some(question) = foreign.question.take() else {
+            return;
+        };
         for (real, file) in foreign.shared.drain(..) {
             if let Ok(offset) = file.seek(SeekFrom::Current(0)) {
                 // SAFETY: takes numbers alone.
-                unsafe { libc::lseek(real.as_raw_fd(), i64::try_from(offset).unwrap_or(i64::MAX), libc::SEEK_SET) };
+                unsafe {
+                    libc::lseek(
+                        real.as_raw_fd(),
+                        i64::try_from(offset).unwrap_or(i64::MAX),
+                        libc::SEEK_SET,
+                    )
+                };
             }
         }
         if let ExitStatus::Signaled(signal) = status {
@@ -81,12 +103,24 @@ impl Vm {
     /// Gives the kernel what a process of the host has open.
     fn hand_over(&mut self, key: u32, process: &Arc<Process>) -> Vec<(OwnedFd, Arc<OpenFile>)> {
         let mut shared = Vec::new();
-        let Some(guest) = self.guests.get(&key) else { return shared };
-        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else { return shared };
-        let fds: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        let Some(guest) = self.guests.get(&key) else {
+            return shared;
+        };
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else {
+            return shared;
+        };
+        let fds: Vec<i32> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
         for fd in fds {
-            let Ok((file, real)) = self.describe(key, fd, process) else { continue };
-            if process.install(Fd(fd.cast_unsigned()), Arc::clone(&file), false).is_ok() {
+            let Ok((file, real)) = self.describe(key, fd, process) else {
+                continue;
+            };
+            if process
+                .install(Fd(fd.cast_unsigned()), Arc::clone(&file), false)
+                .is_ok()
+            {
                 shared.extend(real.map(|real| (real, file)));
             }
         }
@@ -94,7 +128,12 @@ impl Vm {
     }
 
     /// The kernel's description of what a guest has open as `fd`, and the host's own if both have an offset.
-    fn describe(&mut self, key: u32, fd: i32, process: &Arc<Process>) -> Result<(Arc<OpenFile>, Option<OwnedFd>), crate::calls::Fail> {
+    fn describe(
+        &mut self,
+        key: u32,
+        fd: i32,
+        process: &Arc<Process>,
+    ) -> Result<(Arc<OpenFile>, Option<OwnedFd>), crate::calls::Fail> {
         let (offset, flags) = self.position(key, fd)?;
         let access = match flags & libc::O_ACCMODE {
             libc::O_RDONLY => AccessMode::READ,
@@ -107,7 +146,9 @@ impl Vm {
         let limits = process.kernel().fd_limits();
         if let Some(known) = self.meaning(key, fd)? {
             let file = Arc::clone(&known.file);
-            let handle = file.handle().filter(|handle| handle.kind() == FileType::Regular && !file.access().is_empty());
+            let handle = file
+                .handle()
+                .filter(|handle| handle.kind() == FileType::Regular && !file.access().is_empty());
             let Some(handle) = handle else { return Ok((file, None)) };
             let own = OpenFile::from_inode(InodeHandle::new(handle.location().clone()), access, status, limits)?;
             own.seek(SeekFrom::Start(offset))?;
@@ -132,7 +173,15 @@ impl Vm {
         let path = CString::new(format!("fdinfo/{fd}")).map_err(|_| crate::calls::Fail(libc::EBADF))?;
         let mut text = String::new();
         File::from(sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_RDONLY)?).read_to_string(&mut text)?;
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
-        Ok((field("pos:").parse().unwrap_or(0), i32::from_str_radix(field("flags:"), 8).unwrap_or(0)))
+        let field = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+                .unwrap_or_default()
+        };
+        Ok((
+            field("pos:").parse().unwrap_or(0),
+            i32::from_str_radix(field("flags:"), 8).unwrap_or(0),
+        ))
     }
 }

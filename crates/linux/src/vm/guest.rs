@@ -82,5 +82,8 @@ impl Wake for Notice {
 
 /// A waker for a guest.
 pub(super) fn waker(vm: &Arc<Shared>, guest: u32) -> Waker {
-    Waker::from(Arc::new(Notice { vm: Arc::downgrade(vm), guest }))
+    Waker::from(Arc::new(Notice {
+        vm: Arc::downgrade(vm),
+        guest,
+    }))
 }

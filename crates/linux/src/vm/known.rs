@@ -40,7 +40,13 @@ impl Vm {
         let guest = self.guests.get(&key).ok_or(Fail(libc::ESRCH))?;
         let path = CString::new(format!("fd/{fd}")).map_err(|_| Fail(libc::EBADF))?;
         let stat = sys::stat_fd(guest.proc_dir.as_fd(), &path);
-        stat.map_err(|error| Fail(if sys::errno_of(&error) == libc::ENOENT { libc::EBADF } else { sys::errno_of(&error) }))
+        stat.map_err(|error| {
+            Fail(if sys::errno_of(&error) == libc::ENOENT {
+                libc::EBADF
+            } else {
+                sys::errno_of(&error)
+            })
+        })
     }
 
     /// What a guest's descriptor means to the VM; none for what is only the host's: pipes, sockets, timers.
@@ -54,7 +60,9 @@ impl Vm {
 
     /// A descriptor of the host for a file of the VM.
     pub(crate) fn materialise(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
-        let Some(handle) = file.handle() else { return self.object(file) };
+        let Some(handle) = file.handle() else {
+            return self.object(file);
+        };
         let access = file.access();
         if access.is_empty() {
             return self.placeholder(file);
@@ -82,12 +90,16 @@ impl Vm {
 
     fn object(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
         if let Some(end) = file.pipe_end() {
-            let pipe = end.pipe().on_host(|buffered| Ok(NativePipe::new(buffered)? as Arc<dyn HostPipe>))?;
+            let pipe = end
+                .pipe()
+                .on_host(|buffered| Ok(NativePipe::new(buffered)? as Arc<dyn HostPipe>))?;
             let pipe = pipe.as_any().downcast_ref::<NativePipe>().ok_or(Fail(libc::EIO))?;
             return Ok(pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
         }
         if let Some(end) = file.object_as::<NativeEnd>() {
-            return Ok(end.pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
+            return Ok(end
+                .pipe
+                .open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
         }
         let path = match device(file)? {
             3 => c"/dev/null",
@@ -96,7 +108,10 @@ impl Vm {
             8 | 9 => c"/dev/urandom",
             _ => return Err(Fail(libc::ENXIO)),
         };
-        let flags = match (file.access().contains(AccessMode::READ), file.access().contains(AccessMode::WRITE)) {
+        let flags = match (
+            file.access().contains(AccessMode::READ),
+            file.access().contains(AccessMode::WRITE),
+        ) {
             (true, true) => libc::O_RDWR,
             (_, true) => libc::O_WRONLY,
             _ => libc::O_RDONLY,
@@ -116,7 +131,10 @@ impl Vm {
 
     fn directory(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
         let real = self.loader.empty_directory()?;
-        let directory = Directory { real: sys::duplicate(real.as_fd())?, positions: Vec::new() };
+        let directory = Directory {
+            real: sys::duplicate(real.as_fd())?,
+            positions: Vec::new(),
+        };
         self.know(real.as_fd(), file, Some(directory))?;
         Ok(real)
     }
@@ -126,7 +144,13 @@ impl Vm {
             self.sweep();
         }
         let stat = sys::stat_fd(real, c"")?;
-        self.known.insert((stat.st_dev, stat.st_ino), Known { file: Arc::clone(file), directory });
+        self.known.insert(
+            (stat.st_dev, stat.st_ino),
+            Known {
+                file: Arc::clone(file),
+                directory,
+            },
+        );
         Ok(())
     }
 
@@ -134,7 +158,9 @@ impl Vm {
     fn sweep(&mut self) {
         let mut open = HashSet::new();
         for guest in self.guests.values() {
-            let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else { continue };
+            let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else {
+                continue;
+            };
             for entry in entries.flatten() {
                 let name = CString::new(format!("fd/{}", entry.file_name().to_string_lossy())).unwrap_or_default();
                 if let Ok(stat) = sys::stat_fd(guest.proc_dir.as_fd(), &name) {

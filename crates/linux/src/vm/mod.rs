@@ -51,7 +51,10 @@ struct Inbox {
 
 impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inbox").field("starts", &self.starts.len()).field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Inbox")
+            .field("starts", &self.starts.len())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,9 +65,14 @@ impl Shared {
         let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
         // SAFETY: the call made it.
         let bell = unsafe { OwnedFd::from_raw_fd(i32::try_from(bell).unwrap_or(-1)) };
-        let shared = Arc::new(Self { inbox: Mutex::default(), bell });
+        let shared = Arc::new(Self {
+            inbox: Mutex::default(),
+            bell,
+        });
         let vm = Vm::new(&shared, &loader)?;
-        std::thread::Builder::new().name("agentos-linux".into()).spawn(move || vm.run())?;
+        std::thread::Builder::new()
+            .name("agentos-linux".into())
+            .spawn(move || vm.run())?;
         Ok(shared)
     }
 
@@ -190,7 +198,10 @@ impl Vm {
         self.shared.silence();
         let inbox = {
             let mut inbox = self.shared.inbox.lock();
-            Inbox { closed: inbox.closed, ..std::mem::take(&mut *inbox) }
+            Inbox {
+                closed: inbox.closed,
+                ..std::mem::take(&mut *inbox)
+            }
         };
         for start in inbox.starts {
             self.begin(start);
@@ -212,7 +223,9 @@ impl Vm {
     }
 
     fn receive(&mut self) {
-        let Ok(Some(call)) = self.listener.receive() else { return };
+        let Ok(Some(call)) = self.listener.receive() else {
+            return;
+        };
         if call.tid == self.spawner.tid {
             // This process's own thread: it is no guest.
             self.listener.answer(call.id, Answer::Continue);
@@ -250,7 +263,11 @@ impl Vm {
         if i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK {
             return self.asked(key, call);
         }
-        if self.guests.get(&key).is_some_and(|guest| matches!(guest.state, State::Spawning(_))) {
+        if self
+            .guests
+            .get(&key)
+            .is_some_and(|guest| matches!(guest.state, State::Spawning(_)))
+        {
             // Between `clone` and the loader runs code of this crate, and nothing else.
             return match i64::from(call.number) {
                 libc::SYS_setsid | libc::SYS_execve => Answer::Continue,

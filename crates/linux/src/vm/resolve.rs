@@ -53,11 +53,15 @@ impl Vm {
 
     /// Whether there is a guest with this number.
     pub(crate) fn knows(&self, pid: u32) -> bool {
-        self.guests.values().any(|guest| guest.pid == pid || guest.process.pid().0 == pid)
+        self.guests
+            .values()
+            .any(|guest| guest.pid == pid || guest.process.pid().0 == pid)
     }
 
     fn has_thread(&self, process: u32, tid: u32) -> bool {
-        let Some(guest) = self.guests.get(&process) else { return false };
+        let Some(guest) = self.guests.get(&process) else {
+            return false;
+        };
         let path = CString::new(format!("task/{tid}")).unwrap_or_default();
         sys::stat_fd(guest.proc_dir.as_fd(), &path).is_ok()
     }
@@ -139,7 +143,10 @@ impl Vm {
         });
         // A host that does not tell leaves copies to be claimed later.
         let Ok(text) = read else { return };
-        let children: Vec<u32> = text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        let children: Vec<u32> = text
+            .split_ascii_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect();
         for child in children {
             if !self.guests.contains_key(&child) {
                 self.adopt(child, key);

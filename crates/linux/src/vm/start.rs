@@ -12,7 +12,10 @@ impl Vm {
     /// Starts a process, or the next program of one that is a guest already.
     pub(super) fn begin(&mut self, (loaded, process): Start) {
         let is_own = |state: &State| !matches!(state, State::Foreign(_));
-        let known = self.guests.values_mut().find(|guest| guest.process.pid() == process.pid() && is_own(&guest.state));
+        let known = self
+            .guests
+            .values_mut()
+            .find(|guest| guest.process.pid() == process.pid() && is_own(&guest.state));
         if let Some(guest) = known {
             guest.state = State::Loading(loaded);
             guest.process.catch_all();
@@ -24,7 +27,11 @@ impl Vm {
             process.exit_by(Signal::KILL);
             return process.finish();
         };
-        let order = Order { token, ignored: ignored.0, blocked: blocked.0 };
+        let order = Order {
+            token,
+            ignored: ignored.0,
+            blocked: blocked.0,
+        };
         self.ordered.insert(order.token, (loaded, process));
         if self.spawner.order(order).is_err() {
             self.fail(order.token);
@@ -57,7 +64,9 @@ impl Vm {
 
     /// Answers the loader.
     pub(super) fn asked(&mut self, key: u32, call: &Notification) -> Answer {
-        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
         if call.args[1] == job::ASK_JOB
             && let State::Spawning(_) = guest.state
         {
@@ -70,7 +79,9 @@ impl Vm {
                 _ => Answer::Errno(libc::EBADF),
             };
         }
-        let State::Loading(loaded) = &guest.state else { return Answer::Errno(libc::EBADF) };
+        let State::Loading(loaded) = &guest.state else {
+            return Answer::Errno(libc::EBADF);
+        };
         let file = match call.args[1] {
             job::ASK_JOB => loaded.job(&guest.process),
             job::ASK_PROGRAM => loaded.program.file.try_clone(),
@@ -92,7 +103,9 @@ impl Vm {
 
     /// The first question of a process that the kernel has started: it is given its descriptors too.
     fn first_job(&mut self, key: u32, call: &Notification) -> Answer {
-        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Errno(libc::ESRCH) };
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
         let process = std::sync::Arc::clone(&guest.process);
         if let State::Spawning(loaded) = std::mem::replace(&mut guest.state, State::Running) {
             guest.state = State::Loading(loaded);

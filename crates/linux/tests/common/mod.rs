@@ -5,8 +5,12 @@ use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Gid, Uid};
 use agentos_kernel::limits::{Counter, Limits};
-use agentos_kernel::process::{Dir, Executor, ExitStatus, FileAction, Kernel, KernelConfig, OpenHow, Process, SpawnRequest};
-use agentos_kernel::vfs::{FileType, Filesystem, FsQuota, HostDirFs, MemoryFs, Mode, MountOptions, NewNode, OpenOptions};
+use agentos_kernel::process::{
+    Dir, Executor, ExitStatus, FileAction, Kernel, KernelConfig, OpenHow, Process, SpawnRequest,
+};
+use agentos_kernel::vfs::{
+    FileType, Filesystem, FsQuota, HostDirFs, MemoryFs, Mode, MountOptions, NewNode, OpenOptions,
+};
 use agentos_kernel::{Errno, Error};
 use agentos_linux::LinuxExecutor;
 use std::path::Path;
@@ -39,7 +43,9 @@ struct Counting;
 
 impl Entropy for Counting {
     fn fill(&self, buf: &mut [u8]) {
-        buf.iter_mut().enumerate().for_each(|(at, byte)| *byte = at.to_le_bytes()[0]);
+        buf.iter_mut()
+            .enumerate()
+            .for_each(|(at, byte)| *byte = at.to_le_bytes()[0]);
     }
 }
 
@@ -99,15 +105,31 @@ impl Vm {
 
     pub fn with(executors: Vec<Arc<dyn Executor>>, limits: Limits) -> Self {
         let counter = |path| Counter::new(path, "", 1 << 40, Errno::ENOSPC);
-        let quota = Arc::new(FsQuota { bytes: counter("bytes"), inodes: counter("inodes") });
+        let quota = Arc::new(FsQuota {
+            bytes: counter("bytes"),
+            inodes: counter("inodes"),
+        });
         let clock: Arc<dyn Clock> = Arc::new(RealClock(std::time::Instant::now()));
         let root = MemoryFs::new(Arc::clone(&clock), Arc::clone(&quota));
-        let node = |kind| NewNode { kind, mode: Mode::new(0o777), uid: Uid::ROOT, gid: Gid::ROOT, rdev: 0 };
+        let node = |kind| NewNode {
+            kind,
+            mode: Mode::new(0o777),
+            uid: Uid::ROOT,
+            gid: Gid::ROOT,
+            rdev: 0,
+        };
         for name in ["usr", "tmp", "proc", "dev", "etc", "home"] {
-            root.mkdir(root.root(), name.as_bytes(), &node(FileType::Directory)).unwrap();
+            root.mkdir(root.root(), name.as_bytes(), &node(FileType::Directory))
+                .unwrap();
         }
         for name in MERGED {
-            root.symlink(root.root(), name.as_bytes(), format!("usr/{name}").as_bytes(), &node(FileType::Symlink)).unwrap();
+            root.symlink(
+                root.root(),
+                name.as_bytes(),
+                format!("usr/{name}").as_bytes(),
+                &node(FileType::Symlink),
+            )
+            .unwrap();
         }
         let kernel = Kernel::new(KernelConfig {
             limits,
@@ -130,8 +152,17 @@ impl Vm {
     /// Writes a file as the host.
     pub fn put(&self, path: &str, content: &[u8], mode: u32) {
         let init = self.kernel.init();
-        let options = OpenOptions { write: true, create: true, truncate: true, mode: Mode::new(0o666), ..OpenOptions::default() };
-        let how = OpenHow { options, ..OpenHow::default() };
+        let options = OpenOptions {
+            write: true,
+            create: true,
+            truncate: true,
+            mode: Mode::new(0o666),
+            ..OpenOptions::default()
+        };
+        let how = OpenHow {
+            options,
+            ..OpenHow::default()
+        };
         let fd = ready(init.open(Dir::Cwd, path.as_bytes(), &how, None)).unwrap();
         let mut rest = content;
         while !rest.is_empty() {
@@ -139,14 +170,32 @@ impl Vm {
             rest = &rest[count..];
         }
         init.close(fd).unwrap();
-        init.chmod(Dir::Cwd, path.as_bytes(), Mode::new(mode), agentos_kernel::process::AtFlags::FOLLOW).unwrap();
+        init.chmod(
+            Dir::Cwd,
+            path.as_bytes(),
+            Mode::new(mode),
+            agentos_kernel::process::AtFlags::FOLLOW,
+        )
+        .unwrap();
     }
 
     /// Reads a file as the host.
     pub fn get(&self, path: &str) -> String {
         let init = self.kernel.init();
-        let options = OpenOptions { read: true, ..OpenOptions::default() };
-        let fd = ready(init.open(Dir::Cwd, path.as_bytes(), &OpenHow { options, ..OpenHow::default() }, None)).unwrap();
+        let options = OpenOptions {
+            read: true,
+            ..OpenOptions::default()
+        };
+        let fd = ready(init.open(
+            Dir::Cwd,
+            path.as_bytes(),
+            &OpenHow {
+                options,
+                ..OpenHow::default()
+            },
+            None,
+        ))
+        .unwrap();
         let mut all = Vec::new();
         let mut buf = [0; 4096];
         loop {
@@ -164,9 +213,16 @@ impl Vm {
         let request = SpawnRequest {
             path: argv[0].into(),
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-            env: vec![b"PATH=/usr/bin:/bin".to_vec(), b"HOME=/home".to_vec(), b"LC_ALL=C.UTF-8".to_vec()],
+            env: vec![
+                b"PATH=/usr/bin:/bin".to_vec(),
+                b"HOME=/home".to_vec(),
+                b"LC_ALL=C.UTF-8".to_vec(),
+            ],
             search_path: true,
-            actions: fds.iter().map(|(fd, file)| FileAction::Inherit(Fd(*fd), Arc::clone(file))).collect(),
+            actions: fds
+                .iter()
+                .map(|(fd, file)| FileAction::Inherit(Fd(*fd), Arc::clone(file)))
+                .collect(),
             ..SpawnRequest::default()
         };
         ready(self.kernel.spawn(&self.kernel.init(), &request, None))
@@ -258,7 +314,12 @@ pub fn compile(source: &str, flags: &[&str]) -> Option<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("a.c"), dir.path().join("a"));
     std::fs::write(&from, source).unwrap();
-    let done = std::process::Command::new("cc").arg(&from).arg("-o").arg(&to).args(flags).status();
+    let done = std::process::Command::new("cc")
+        .arg(&from)
+        .arg("-o")
+        .arg(&to)
+        .args(flags)
+        .status();
     match done {
         Ok(status) => {
             assert!(status.success(), "the program does not compile");

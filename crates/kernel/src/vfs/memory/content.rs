@@ -62,7 +62,8 @@ impl Content {
     /// Takes the whole content of an empty file; false if it has to be written instead.
     pub(super) fn adopt(&mut self, ledger: &mut Ledger, content: Bytes) -> Result<bool> {
         let len = content.len() as u64;
-        if len < ADOPTED_FROM || self.native.is_some() || self.size > 0 || self.base.is_some() || !self.pages.is_empty() {
+        if len < ADOPTED_FROM || self.native.is_some() || self.size > 0 || self.base.is_some() || !self.pages.is_empty()
+        {
             return Ok(false);
         }
         let (whole, rest) = (len / PAGE, (len % PAGE) as usize);
@@ -127,7 +128,9 @@ impl Content {
         }
         let charged = self.settle(ledger);
         match &self.native {
-            Some(native) => charged.map(|()| native).or_else(|full| if write { Err(full) } else { Ok(native) }),
+            Some(native) => charged
+                .map(|()| native)
+                .or_else(|full| if write { Err(full) } else { Ok(native) }),
             // It was made above.
             None => Err(Errno::EIO.into()),
         }
@@ -150,7 +153,9 @@ impl Content {
 
     /// The same bytes in pages, for a copy of the filesystem. The charge stays what it is.
     pub(super) fn on_heap(&self) -> Self {
-        let Some(native) = &self.native else { return self.clone() };
+        let Some(native) = &self.native else {
+            return self.clone();
+        };
         let mut copy = Self {
             size: native.now().size,
             charge: self.charge,
@@ -236,7 +241,10 @@ impl Content {
         self.split();
         if self.native.is_some() {
             self.settle(ledger)?;
-            let count = self.native.as_mut().map_or(Ok(0), |native| native.write(offset, data))?;
+            let count = self
+                .native
+                .as_mut()
+                .map_or(Ok(0), |native| native.write(offset, data))?;
             // What was written is there, charged or not.
             let _ = self.settle(ledger);
             return Ok(count);

@@ -50,7 +50,10 @@ impl Native {
             }),
             made => made,
         };
-        Ok(Self { file: Arc::new(made?), seen: 0 })
+        Ok(Self {
+            file: Arc::new(made?),
+            seen: 0,
+        })
     }
 
     /// A new description of it, for a native program.
@@ -63,11 +66,21 @@ impl Native {
     pub(super) fn now(&self) -> Now {
         // It is open, so nothing is left that could fail.
         let stat = fs::fstat(&*self.file).ok();
-        stat.map_or(Now { size: 0, blocks: 0, changed: 0 }, |stat| Now {
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
-            changed: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec.cast_signed()),
-        })
+        stat.map_or(
+            Now {
+                size: 0,
+                blocks: 0,
+                changed: 0,
+            },
+            |stat| Now {
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
+                changed: stat
+                    .st_mtime
+                    .saturating_mul(1_000_000_000)
+                    .saturating_add(stat.st_mtime_nsec.cast_signed()),
+            },
+        )
     }
 
     /// When natives have changed it since the kernel last did, by the host's clock.
