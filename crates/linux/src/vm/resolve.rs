@@ -29,12 +29,18 @@ impl Vm {
             }
             self.threads.remove(&tid);
         }
-        let (process, parent) = identify(tid)?;
-        if self.guests.contains_key(&process) {
-            self.threads.insert(tid, process);
-            return Some(process);
+        // A process whose parent ends meanwhile has another one the next time.
+        for _ in 0..3 {
+            let (process, parent) = identify(tid)?;
+            if self.guests.contains_key(&process) {
+                self.threads.insert(tid, process);
+                return Some(process);
+            }
+            if let Some(handles) = Handles::of_child(process, parent) {
+                return self.adopt(process, parent, handles);
+            }
         }
-        self.adopt(process, parent)
+        None
     }
 
     /// The guest that a thread belongs to, if it has made a call before.
@@ -67,7 +73,7 @@ impl Vm {
     }
 
     /// Brings a process to life in the VM that a guest has made. None if no copy was asked for.
-    fn adopt(&mut self, pid: u32, parent: u32) -> Option<u32> {
+    fn adopt(&mut self, pid: u32, parent: u32, handles: Handles) -> Option<u32> {
         let copied = match self.guests.get_mut(&parent) {
             Some(guest) if !guest.copies.is_empty() => guest.copies.remove(0),
             _ if !self.orphans.is_empty() => self.orphans.remove(0),
@@ -75,20 +81,28 @@ impl Vm {
         };
         let lender = (copied.shares && self.guests.contains_key(&parent)).then_some(parent);
         let process = copied.copied.begin(Pid(pid)).ok()?;
-        let added = self.add(pid, process, State::Running, false);
+        let added = self.add(pid, process, State::Running, Some(handles));
         if let Some(guest) = added.and_then(|key| self.guests.get_mut(&key)) {
             guest.lender = lender;
         }
         added
     }
 
-    /// Knows a process from now on.
-    pub(super) fn add(&mut self, pid: u32, process: Arc<Process>, state: State, is_root: bool) -> Option<u32> {
-        let made = Self::handles(pid).and_then(|(pid_fd, proc_dir)| {
-            self.poller.add(pid_fd.as_fd(), u64::from(pid), libc::EPOLLIN)?;
-            Ok((pid_fd, proc_dir))
+    /// Knows a process from now on; one without `handles` is a child of this process.
+    pub(super) fn add(
+        &mut self,
+        pid: u32,
+        process: Arc<Process>,
+        state: State,
+        handles: Option<Handles>,
+    ) -> Option<u32> {
+        let is_root = handles.is_none();
+        let handles = handles.map_or_else(|| Handles::of(pid), Ok);
+        let made = handles.and_then(|handles| {
+            self.poller.add(handles.pid_fd.as_fd(), u64::from(pid), libc::EPOLLIN)?;
+            Ok(handles)
         });
-        let Ok((pid_fd, proc_dir)) = made else {
+        let Ok(Handles { pid_fd, proc_dir }) = made else {
             process.finish();
             return None;
         };
@@ -111,12 +125,6 @@ impl Vm {
         // Registers the waker, and does what there is to do already.
         self.attend(pid);
         Some(pid)
-    }
-
-    fn handles(pid: u32) -> io::Result<(OwnedFd, OwnedFd)> {
-        let pid_fd = sys::pid_fd(pid)?;
-        let proc_dir = File::open(format!("/proc/{pid}"))?.into();
-        Ok((pid_fd, proc_dir))
     }
 
     /// Remembers a copy of a guest as it is now, for the process that its call is about to make.
@@ -148,8 +156,11 @@ impl Vm {
             .filter_map(|pid| pid.parse().ok())
             .collect();
         for child in children {
-            if !self.guests.contains_key(&child) {
-                self.adopt(child, key);
+            // One that has ended and waits for its parent to ask is no copy's.
+            if !self.guests.contains_key(&child)
+                && let Some(handles) = Handles::of_child(child, key)
+            {
+                self.adopt(child, key, handles);
             }
         }
         if let Some(guest) = self.guests.get_mut(&key) {
@@ -158,13 +169,58 @@ impl Vm {
     }
 }
 
+/// What a process is held by: neither can come to mean another one.
+pub(super) struct Handles {
+    pid_fd: OwnedFd,
+    proc_dir: OwnedFd,
+}
+
+impl Handles {
+    /// Of a process that cannot be gone, because this process has to wait for it.
+    fn of(pid: u32) -> io::Result<Self> {
+        let proc_dir = File::open(format!("/proc/{pid}"))?.into();
+        let pid_fd = sys::pid_fd(pid)?;
+        Ok(Self { pid_fd, proc_dir })
+    }
+
+    /// Of a process that lives and is a child of `parent`. Its directory was opened before its descriptor and tells of it after
+    /// that, so its number meant the same process all the while.
+    fn of_child(pid: u32, parent: u32) -> Option<Self> {
+        let handles = Self::of(pid).ok()?;
+        let status = sys::open_at(handles.proc_dir.as_fd(), c"status", libc::O_RDONLY).ok()?;
+        let status = Status::read(File::from(status)).ok()?;
+        let is_meant = status.process == pid && status.parent == parent && !status.is_zombie;
+        is_meant.then_some(handles)
+    }
+}
+
+/// What the host says of a thread.
+struct Status {
+    process: u32,
+    parent: u32,
+    is_zombie: bool,
+}
+
+impl Status {
+    fn read(mut file: File) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let number = |name: &str| field(name).and_then(|value| value.parse().ok());
+        match (number("Tgid:"), number("PPid:")) {
+            (Some(process), Some(parent)) => Ok(Self {
+                process,
+                parent,
+                is_zombie: field("State:").is_none_or(|state| state.starts_with(['Z', 'X'])),
+            }),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
 /// Process and parent of a thread, as the host says.
 fn identify(tid: u32) -> Option<(u32, u32)> {
-    let status = std::fs::read(format!("/proc/{tid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().parse().ok()
-    };
-    Some((field("Tgid:")?, field("PPid:")?))
+    let status = Status::read(File::open(format!("/proc/{tid}/status")).ok()?).ok()?;
+    Some((status.process, status.parent))
 }

@@ -52,7 +52,7 @@ impl Vm {
             return Answer::Errno(libc::ENOSYS);
         };
         let files = process.resource_limit(Resource::Files);
-        match self.add(call.tid, process, State::Spawning(loaded), true) {
+        match self.add(call.tid, process, State::Spawning(loaded), None) {
             Some(_) => {
                 let _ = set_limit(call.tid, libc::RLIMIT_NOFILE, files.soft, files.hard);
                 let _ = set_limit(call.tid, libc::RLIMIT_CORE, 0, 0);
