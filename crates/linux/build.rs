@@ -4,18 +4,20 @@
 //! executable. Where Linux guests are not supported an empty file stands for it, and the executor says that it cannot run.
 
 use std::env;
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 
-fn main() {
+type Done = Result<(), Box<dyn Error>>;
+
+fn main() -> Done {
     println!("cargo::rerun-if-changed=loader/main.rs");
     println!("cargo::rerun-if-changed=build.rs");
     let var = |name: &str| env::var(name).unwrap_or_default();
     let out = PathBuf::from(var("OUT_DIR")).join("loader");
     let supported = var("CARGO_CFG_TARGET_OS") == "linux" && var("CARGO_CFG_TARGET_ARCH") == "x86_64";
     if !supported {
-        std::fs::write(&out, []).unwrap_or_else(|error| panic!("cannot write {}: {error}", out.display()));
-        return;
+        return std::fs::write(&out, []).map_err(|error| format!("cannot write {}: {error}", out.display()).into());
     }
     let mut rustc = Command::new(var("RUSTC"));
     rustc.args([
@@ -51,9 +53,8 @@ fn main() {
     }
     // Flags of the build around this one (sanitizers, coverage) would not work in a program without a library.
     rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let done = rustc.status();
-    assert!(
-        done.as_ref().is_ok_and(|status| status.success()),
-        "the loader does not compile: {done:?}"
-    );
+    match rustc.status()? {
+        status if status.success() => Ok(()),
+        status => Err(format!("the loader does not compile: {status}").into()),
+    }
 }

@@ -10,7 +10,7 @@ use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
-use agentos_kernel::process::{Executor, Kernel, KernelConfig, Process, Signal, SpawnRequest};
+use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{CaughtFs, FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};

@@ -104,7 +104,7 @@ mod here {
             let kernel = process.kernel();
             let key = Arc::as_ptr(kernel).addr();
             let mut vms = self.vms.lock();
-            let mut start = (loaded, Arc::clone(process));
+            let mut start = (Box::new(loaded), Arc::clone(process));
             if let Some(place) = vms.get(&key) {
                 match place.vm.start(start) {
                     Ok(()) => return Ok(()),
@@ -113,7 +113,7 @@ mod here {
                 }
             }
             vms.retain(|_, place| place.kernel.strong_count() > 0);
-            let vm = Shared::launch(self.loader()?).map_err(|_| Errno::EAGAIN)?;
+            let vm = Shared::launch(&self.loader()?).map_err(|_| Errno::EAGAIN)?;
             let started = vm.start(start).map_err(|_| Errno::EAGAIN);
             vms.insert(
                 key,

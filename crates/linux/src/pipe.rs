@@ -263,7 +263,7 @@ impl HostPipe for NativePipe {
         }
         drop(ends);
         for end in gone {
-            self.reactor.forget(end);
+            self.reactor.forget(&end);
         }
     }
 
@@ -361,7 +361,7 @@ impl Reactor {
         Poll::Pending
     }
 
-    fn forget(&self, end: End) {
+    fn forget(&self, end: &End) {
         self.poller.remove(end.fd.as_fd());
         self.waiting.lock().remove(&end.token);
         let wakers = std::mem::take(&mut *end.waiting.lock());

@@ -139,30 +139,30 @@ pub(crate) fn unlinkat(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn rename(call: &mut Call<'_>) -> Outcome {
     let (old, new) = (call.path(0)?, call.path(1)?);
-    move_name(call, (AT_FDCWD, old), (AT_FDCWD, new), 0)
+    move_name(call, &(AT_FDCWD, old), &(AT_FDCWD, new), 0)
 }
 
 pub(crate) fn renameat(call: &mut Call<'_>) -> Outcome {
     let (old, new) = (call.path(1)?, call.path(3)?);
-    move_name(call, (call.int(0), old), (call.int(2), new), 0)
+    move_name(call, &(call.int(0), old), &(call.int(2), new), 0)
 }
 
 pub(crate) fn renameat2(call: &mut Call<'_>) -> Outcome {
     let (old, new) = (call.path(1)?, call.path(3)?);
-    move_name(call, (call.int(0), old), (call.int(2), new), call.uint(4))
+    move_name(call, &(call.int(0), old), &(call.int(2), new), call.uint(4))
 }
 
 /// A directory descriptor and a path.
 type Place = (i32, Vec<u8>);
 
-fn move_name(call: &mut Call<'_>, old: Place, new: Place, flags: u32) -> Outcome {
+fn move_name(call: &mut Call<'_>, old: &Place, new: &Place, flags: u32) -> Outcome {
     let flags = match flags {
         0 => RenameFlags::Replace,
         libc::RENAME_NOREPLACE => RenameFlags::NoReplace,
         libc::RENAME_EXCHANGE => RenameFlags::Exchange,
         _ => return Err(Fail(libc::EINVAL)),
     };
-    call.at_both(&old, &new, |process, from, to| {
+    call.at_both(old, new, |process, from, to| {
         process.rename((from, &old.1), (to, &new.1), flags)
     })?;
     Ok(Answer::OK)
@@ -170,7 +170,7 @@ fn move_name(call: &mut Call<'_>, old: Place, new: Place, flags: u32) -> Outcome
 
 pub(crate) fn link(call: &mut Call<'_>) -> Outcome {
     let (old, new) = (call.path(0)?, call.path(1)?);
-    add_name(call, (AT_FDCWD, old), (AT_FDCWD, new), AtFlags::empty())
+    add_name(call, &(AT_FDCWD, old), &(AT_FDCWD, new), AtFlags::empty())
 }
 
 pub(crate) fn linkat(call: &mut Call<'_>) -> Outcome {
@@ -182,11 +182,11 @@ pub(crate) fn linkat(call: &mut Call<'_>) -> Outcome {
     let mut at = AtFlags::empty();
     at.set(AtFlags::FOLLOW, flags & libc::AT_SYMLINK_FOLLOW != 0);
     at.set(AtFlags::EMPTY_PATH, flags & libc::AT_EMPTY_PATH != 0);
-    add_name(call, (call.int(0), old), (call.int(2), new), at)
+    add_name(call, &(call.int(0), old), &(call.int(2), new), at)
 }
 
-fn add_name(call: &mut Call<'_>, old: Place, new: Place, flags: AtFlags) -> Outcome {
-    call.at_both(&old, &new, |process, from, to| {
+fn add_name(call: &mut Call<'_>, old: &Place, new: &Place, flags: AtFlags) -> Outcome {
+    call.at_both(old, new, |process, from, to| {
         process.link((from, &old.1), (to, &new.1), flags)
     })?;
     Ok(Answer::OK)

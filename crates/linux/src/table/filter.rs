@@ -221,7 +221,7 @@ mod tests {
                     a = data[i.k as usize..i.k as usize + 4]
                         .iter()
                         .rev()
-                        .fold(0, |v, b| v << 8 | u32::from(*b))
+                        .fold(0, |v, b| v << 8 | u32::from(*b));
                 }
                 AND => a &= i.k,
                 EQUAL => at += jump(a == i.k),

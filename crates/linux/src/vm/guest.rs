@@ -45,9 +45,9 @@ pub(crate) struct Copy {
 /// Where a guest is in its life.
 pub(crate) enum State {
     /// Not yet the loader.
-    Spawning(Loaded),
+    Spawning(Box<Loaded>),
     /// The loader, or about to be.
-    Loading(Loaded),
+    Loading(Box<Loaded>),
     /// Its program.
     Running,
     /// A stand-in for a program of another executor.

@@ -30,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A process to start.
-pub(crate) type Start = (Loaded, Arc<Process>);
+pub(crate) type Start = (Box<Loaded>, Arc<Process>);
 
 /// A VM's thread, seen from others.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Inbox {
 
 impl Shared {
     /// Starts a VM's thread.
-    pub(crate) fn launch(loader: Arc<Loader>) -> io::Result<Arc<Self>> {
+    pub(crate) fn launch(loader: &Arc<Loader>) -> io::Result<Arc<Self>> {
         // SAFETY: takes numbers alone.
         let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
         // SAFETY: the call made it.
@@ -69,7 +69,7 @@ impl Shared {
             inbox: Mutex::default(),
             bell,
         });
-        let vm = Vm::new(&shared, &loader)?;
+        let vm = Vm::new(&shared, loader)?;
         std::thread::Builder::new()
             .name("agentos-linux".into())
             .spawn(move || vm.run())?;
