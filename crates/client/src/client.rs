@@ -124,12 +124,12 @@ impl Builder {
             });
         }
         endpoint.encoding = self.encoding;
-        let tls = tls::configuration(&self.roots)?;
+        let tls = Arc::new(tls::configuration(&self.roots)?);
         Ok(Client {
             inner: Arc::new(Inner {
                 endpoint,
-                http: Http::new(tls.clone()),
-                tls: Arc::new(tls),
+                http: Http::new(Arc::clone(&tls)),
+                tls,
             }),
         })
     }

@@ -71,6 +71,12 @@ impl Endpoint {
         format!("{scheme}://{}{}", self.authority, self.base)
     }
 
+    /// What requests say to whom they are: the port stands there unless it is the scheme's own.
+    pub(crate) fn host_header(&self) -> &str {
+        let own = if self.tls { ":443" } else { ":80" };
+        self.authority.strip_suffix(own).unwrap_or(&self.authority)
+    }
+
     /// Path of an actor's route in the direct form. The token is left to a header, which no log of targets shows.
     pub(crate) fn actor_path(&self, id: &str, rest: &str) -> String {
         format!("{}/gateway/{}{rest}", self.base, utf8_percent_encode(id, SEGMENT))
@@ -119,6 +125,7 @@ mod tests {
             ("space", Some("s@cret"))
         );
         assert_eq!(format!("{endpoint:?}"), "https://example.com:443/api");
+        assert_eq!(endpoint.host_header(), "example.com");
         let plain = Endpoint::parse("http://[::1]:6420").unwrap();
         assert_eq!((plain.host.as_str(), plain.port, plain.token), ("::1", 6420, None));
     }

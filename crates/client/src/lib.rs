@@ -25,6 +25,7 @@ mod error;
 mod handle;
 mod http;
 mod query;
+mod stream;
 mod tls;
 mod vm;
 

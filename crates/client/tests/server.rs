@@ -259,3 +259,35 @@ async fn nobody_there_is_an_error_that_says_where() {
         "{error}"
     );
 }
+
+/// Answers one request on each connection, and closes it without having said so.
+async fn serve_once_each(listener: tokio::net::TcpListener) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with("GET /health HTTP/1.1\r\n"), "{head}");
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(answer).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_is_no_error() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&url).unwrap();
+    let server = tokio::spawn(serve_once_each(listener));
+    for _ in 0..20 {
+        client.health().await.unwrap();
+        // The end of the connection is there before the next request, as it is when time passes between two requests: the
+        // server has gone on to its next connection by the time it has answered on it.
+        let other = Client::new(&url).unwrap();
+        other.health().await.unwrap();
+    }
+    server.abort();
+}

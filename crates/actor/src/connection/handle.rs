@@ -1,7 +1,10 @@
 //! One connection as whoever talks to the client sees it.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use agentos_value::{ActorError, ActorId, Key, Value};
@@ -14,6 +17,7 @@ use super::outbox::{Head, Outgoing};
 use crate::error::{connection_closed, limit_exceeded, not_found};
 use crate::hooks::{catch, hook};
 use crate::queue::SendOutcome;
+use crate::registry::Shared;
 use crate::{ActorInfo, Event, Failure, HookContext, RawBody, RawSocket, Transport};
 
 /// An open connection to an actor. Dropping it closes it.
@@ -62,11 +66,16 @@ impl Connection {
         let span = span(&conn, &name);
         let shared = Arc::clone(&conn.0.cell.shared);
         let task = async move {
-            let result = dispatch::run(&conn, name, args).await;
+            let run = catch(dispatch::run(&conn, name, args)).await;
+            let result = run.unwrap_or_else(|panicked| Err(Failure::internal(panicked).publish("call")));
             drop(in_flight);
             result
         };
-        match shared.tasks.spawn_on(task.instrument(span), &shared.runtime).await {
+        let mut task = Box::pin(task.instrument(span));
+        if let Some(result) = at_once(&shared, task.as_mut()) {
+            return result;
+        }
+        match shared.tasks.spawn_on(task, &shared.runtime).await {
             Ok(result) => result,
             Err(error) => Err(Failure::internal(error).publish("call")),
         }
@@ -85,7 +94,9 @@ impl Connection {
         sent
     }
 
-    /// Runs an action; its answer comes out of [`Connection::next`] under `tag`, after the events that it emitted.
+    /// Runs an action; its answer comes out of [`Connection::next`] under `tag`, after the events that it emitted. What has to
+    /// wait for something goes on in a task of its own; most actions have nothing to wait for, and are done when this
+    /// returns.
     ///
     /// # Errors
     /// `agentos/limit_exceeded` with too many actions in flight ([`Connection::dispatch_ready`] waits until there are
@@ -104,7 +115,10 @@ impl Connection {
                 conn.finish(CloseReason::unavailable());
             }
         };
-        shared.tasks.spawn_on(task.instrument(span), &shared.runtime);
+        let mut task = Box::pin(task.instrument(span));
+        if at_once(&shared, task.as_mut()).is_none() {
+            shared.tasks.spawn_on(task, &shared.runtime);
+        }
         Ok(())
     }
 
@@ -205,6 +219,17 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.close(CloseReason::client());
+    }
+}
+
+/// What is done without waiting is done by whoever asks: handing it to a task, and the answer back, costs more than most
+/// actions do. Polls `task` once, and gives its result if it has one by then. A task that is not done shall be spawned: its next
+/// poll registers who is to be woken, which nobody is before.
+fn at_once<F: Future>(shared: &Shared, task: Pin<&mut F>) -> Option<F::Output> {
+    let _runtime = shared.runtime.enter();
+    match task.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => None,
     }
 }
 

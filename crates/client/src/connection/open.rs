@@ -4,15 +4,12 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::http::ANSWER_MAX;
+use crate::stream::{self, Transport};
 use agentos_wire::{Limits, ToClient, decode_to_client};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use percent_encoding::utf8_percent_encode;
-use rustls::pki_types::ServerName;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::{SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
@@ -21,10 +18,6 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 /// How long a server may take to accept: its hooks have 15 s, the way there and back the rest.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Bytes to and from the server.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 pub(super) type Socket = WebSocketStream<Box<dyn Transport>>;
 
@@ -88,24 +81,14 @@ async fn upgrade(handle: &Handle) -> Result<Socket, SocketError> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(ANSWER_MAX))
         .max_frame_size(Some(ANSWER_MAX));
-    let transport = transport(handle).await.map_err(SocketError::Io)?;
+    let transport = stream::open(endpoint, &handle.client.inner.tls)
+        .await
+        .map_err(SocketError::Io)?;
     Ok(
         tokio_tungstenite::client_async_with_config(request, transport, Some(config))
             .await?
             .0,
     )
-}
-
-async fn transport(handle: &Handle) -> std::io::Result<Box<dyn Transport>> {
-    let inner = &handle.client.inner;
-    let stream = TcpStream::connect((inner.endpoint.host.as_str(), inner.endpoint.port)).await?;
-    stream.set_nodelay(true)?;
-    if !inner.endpoint.tls {
-        return Ok(Box::new(stream));
-    }
-    let name = ServerName::try_from(inner.endpoint.host.clone()).map_err(std::io::Error::other)?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::clone(&inner.tls));
-    Ok(Box::new(connector.connect(name, stream).await?))
 }
 
 /// Waits for `Init`; a refusal is an `Error` frame followed by a close.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentos_rounds::Rounds;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::warn;
 
@@ -66,7 +67,7 @@ fn admit(stream: TcpStream, address: SocketAddr, slot: Slot, shared: &Arc<Shared
     );
     shared
         .tasks
-        .spawn(super::connection::serve(stream, peer, Arc::clone(shared)));
+        .spawn(Rounds::new(super::connection::serve(stream, peer, Arc::clone(shared))));
 }
 
 /// Says why, as far as the socket's buffer takes it at once, and closes.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agentos_actor::{CloseReason, ConnectRequest, Connection, Transport};
+use agentos_rounds::Rounds;
 use agentos_value::ActorError;
 use agentos_wire::{ActorSpecifier, Address};
 use http::Response;
@@ -77,7 +78,7 @@ pub(crate) fn accept(router: Arc<Router>, exchange: &mut Exchange, entry: Entry)
         manner,
         request,
     };
-    peer.spawn(visitor.serve(upgrade));
+    peer.spawn(Rounds::new(visitor.serve(upgrade)));
     Ok(response)
 }
 

@@ -177,6 +177,8 @@ impl<'a> Connect<'a> {
                     if let Some(end) = self.heard(message).await {
                         return end;
                     }
+                    // Most actions are done by now. However many have come at once, answers and other tasks have their turns.
+                    tokio::task::coop::consume_budget().await;
                 }
                 Err(ReadError::Gone) => return End::Gone,
                 Err(ReadError::Violation(violation)) => return End::of_violation(violation),

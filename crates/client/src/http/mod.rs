@@ -1,43 +1,41 @@
 //! Requests over HTTP, on kept-alive connections.
 
+mod link;
+
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::stream;
 use agentos_value::Value;
 use agentos_wire::{Dialect, Encoding, Format, Limits, Version, decode_action_response, decode_http_error};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
+use link::{Failed, Link};
+use parking_lot::Mutex;
 use rustls::ClientConfig;
+use std::sync::Arc;
 
 /// How this client names itself.
 pub(crate) const AGENT: &str = concat!("agentos-client/", env!("CARGO_PKG_VERSION"));
 /// Bytes of an answer, at most: what a server may send at its default limit, with room for its frame.
 pub(crate) const ANSWER_MAX: usize = (32 << 20) + 4096;
 
+/// Connections that are kept while nobody uses them, at most.
+const KEPT: usize = 64;
+
 /// The pool of connections.
-#[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    tls: Arc<ClientConfig>,
+    /// The one that was used last comes last.
+    idle: Mutex<Vec<Link>>,
 }
 
 impl Http {
-    pub(crate) fn new(tls: ClientConfig) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+    pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
         Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            tls,
+            idle: Mutex::default(),
         }
     }
 
@@ -88,22 +86,58 @@ impl Http {
         Ok(decode_action_response(&body, encoding, &Limits::default())?.1)
     }
 
-    async fn send(&self, endpoint: &Endpoint, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
+    async fn send(&self, endpoint: &Endpoint, mut request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         let unreachable = |reason: String| Error::Unreachable {
             endpoint: endpoint.url(),
             reason,
         };
-        let response: Response<Incoming> = self
-            .client
-            .request(request)
+        loop {
+            let kept = self.kept();
+            let fresh = kept.is_none();
+            let mut link = match kept {
+                Some(link) => link,
+                None => self.connect(endpoint).await.map_err(unreachable)?,
+            };
+            match link.exchange(request).await {
+                Ok(answer) => {
+                    self.keep(link);
+                    return Ok((answer.status(), answer.into_body()));
+                }
+                // The server closed it while nobody looked.
+                Err(Failed::Unsent(unsent, _)) if !fresh => request = *unsent,
+                Err(Failed::Unsent(_, error) | Failed::Broken(error)) => return Err(unreachable(chain(&error))),
+                Err(Failed::TooLarge) => {
+                    return Err(Error::Protocol(format!("an answer of more than {ANSWER_MAX} bytes")));
+                }
+            }
+        }
+    }
+
+    /// A connection that is open already.
+    fn kept(&self) -> Option<Link> {
+        loop {
+            // The lock is not held while the link is looked at.
+            let mut link = self.idle.lock().pop()?;
+            if link.is_usable() {
+                return Some(link);
+            }
+        }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Link, String> {
+        let stream = stream::open(endpoint, &self.tls)
             .await
-            .map_err(|error| unreachable(chain(&error)))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        Ok((head.status, body.to_bytes()))
+            .map_err(|error| error.to_string())?;
+        Link::new(stream).await.map_err(|error| chain(&error))
+    }
+
+    fn keep(&self, mut link: Link) {
+        if link.is_usable() {
+            let mut idle = self.idle.lock();
+            if idle.len() < KEPT {
+                idle.push(link);
+            }
+        }
     }
 }
 
@@ -114,10 +148,10 @@ pub(crate) fn format(encoding: Encoding) -> Format {
 
 /// A request without a body.
 fn request(endpoint: &Endpoint, method: Method, path: &str) -> Result<Request<Full<Bytes>>> {
-    let scheme = if endpoint.tls { "https" } else { "http" };
     let mut builder = Request::builder()
         .method(method)
-        .uri(format!("{scheme}://{}{path}", endpoint.authority))
+        .uri(path)
+        .header(HOST, endpoint.host_header())
         .header(USER_AGENT, AGENT);
     if let Some(token) = &endpoint.token {
         builder = builder.header("x-rivet-token", token.as_str());
