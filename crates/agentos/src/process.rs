@@ -341,6 +341,14 @@ impl Process {
     }
 }
 
+/// CPU time in ns of a process and of the children that it has waited for.
+fn used(process: &KernelProcess) -> u64 {
+    let (own, of_children) = (process.usage(), process.times());
+    [own.sys_ns, of_children.children_user, of_children.children_sys]
+        .iter()
+        .fold(own.user_ns, |sum, ns| sum.saturating_add(*ns))
+}
+
 /// Output of a process piece by piece; made by [`Process::output`].
 #[derive(Debug)]
 pub struct OutputStream<'a> {
@@ -385,6 +393,23 @@ impl ProcessControl {
     /// Sends a signal to the process's group, which holds its descendants unless they left it.
     pub fn signal_group(&self, signal: Signal) -> Result<()> {
         self.vm.signal(-i64::from(self.pid()), signal.kernel())
+    }
+
+    /// CPU time that it has used so far, its descendants included: those that run, and those whose end was waited for.
+    pub fn cpu_time(&self) -> Duration {
+        let all = self.vm.kernel.processes();
+        let mut family = vec![self.process.pid()];
+        let mut ns = used(&self.process);
+        // Each process has one parent, so each is met once.
+        let mut at = 0;
+        while let Some(parent) = family.get(at).copied() {
+            at += 1;
+            for child in all.iter().filter(|process| process.ppid() == parent) {
+                ns = ns.saturating_add(used(child));
+                family.push(child.pid());
+            }
+        }
+        Duration::from_nanos(ns)
     }
 
     /// The limit for which it was killed, if it was.

@@ -189,6 +189,11 @@ impl ShellControl {
         self.process.wait().await
     }
 
+    /// CPU time that its program has used so far; see [`ProcessControl::cpu_time`].
+    pub fn cpu_time(&self) -> core::time::Duration {
+        self.process.cpu_time()
+    }
+
     /// Process id in the VM.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -36,4 +36,4 @@ pub use connection::{Connection, Events, Lagged, Status};
 pub use error::{Error, Result};
 pub use handle::Handle;
 pub use query::{Name, Query};
-pub use vm::{ExecOutput, ExecRequest, Vm};
+pub use vm::{ExecOutput, ExecRequest, ProcessLog, StreamLog, Vm};

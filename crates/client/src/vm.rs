@@ -1,6 +1,7 @@
 //! The actions of a VM, with types.
 
 mod exec;
+mod log;
 
 use crate::connection::Connection;
 use crate::error::Result;
@@ -8,6 +9,7 @@ use crate::handle::Handle;
 use agentos_value::Value;
 use bytes::Bytes;
 pub use exec::{ExecOutput, ExecRequest};
+pub use log::{ProcessLog, StreamLog};
 
 /// One VM. Dereferences to the [`Handle`], for actions that have no method here.
 #[derive(Debug, Clone)]
@@ -105,6 +107,15 @@ impl Vm {
     pub fn exec_argv<A: Into<String>>(&self, argv: impl IntoIterator<Item = A>) -> ExecRequest {
         let argv = argv.into_iter().map(|argument| Value::from(argument.into())).collect();
         ExecRequest::new(self.0.clone(), "execArgv", Value::Array(argv))
+    }
+
+    /// What a process that `spawn` started wrote, as far as the server keeps it.
+    ///
+    /// # Errors
+    /// `process_not_found`.
+    pub async fn process_log(&self, pid: u32) -> Result<ProcessLog> {
+        let value = self.call("getProcessLog", &[Value::from(i64::from(pid))]).await?;
+        ProcessLog::read(&value)
     }
 
     /// Puts the VM to sleep now.

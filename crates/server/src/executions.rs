@@ -1,8 +1,10 @@
 //! Who may run a command to its end now: `maxConcurrentExecutions` and `executionQueueDeadlineMs` (limits.md section 4.7).
 //!
-//! An *execution* is a command that somebody waits for the end of: `exec`, `execArgv`, a run of a cron job. Of these only so
-//! many run in the whole server at one time; others wait, and are refused when they have waited too long. What `spawn` and
-//! `openShell` start lasts as long as it likes, and is bounded by each VM's own limits instead.
+//! An *execution* is a command of a client or of a cron job. Of these only so many run in the whole server at one time; others
+//! wait, and are refused when they have waited too long. One that somebody waits for the end of (`exec`, `execArgv`, a cron job)
+//! has its place until it ends. What `spawn` and `openShell` start may last for days and do nothing, as a server that listens or
+//! a terminal that nobody types into: it needs a place to be started, and has it for as long as it computes
+//! ([`Place::while_busy`]). A place that was given back is not taken again; what computes later is bounded by the CPUs of its VM.
 //!
 //! Invariants:
 //!
@@ -19,6 +21,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// Time between two looks at what a process has computed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// CPU time between two looks below which a process waits rather than computes.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// The path of the deadline in the configuration.
 const DEADLINE: &str = "limits.server.executionQueueDeadlineMs";
@@ -57,6 +65,12 @@ pub(crate) struct Execution {
     vm: ActorId,
 }
 
+/// A place, and the time by which what has it is looked at.
+pub(crate) struct Place {
+    _execution: Execution,
+    clock: Arc<dyn Clock>,
+}
+
 /// A wait for a place; given up when dropped.
 struct Wait<'a> {
     executions: &'a Arc<Executions>,
@@ -84,8 +98,13 @@ impl Admission {
     ///
     /// # Errors
     /// `limit_exceeded` when that takes too long; the audit trail and the metrics say so, too.
-    pub(crate) async fn enter(&self) -> Result<Execution, ActorError> {
-        let entered = self.executions.enter(self.ctx.actor_id(), &**self.ctx.clock()).await;
+    pub(crate) async fn enter(&self, operation: &str) -> Result<Place, ActorError> {
+        let clock = self.ctx.clock();
+        let entered = self.executions.enter(self.ctx.actor_id(), &**clock, operation).await;
+        let entered = entered.map(|execution| Place {
+            _execution: execution,
+            clock: Arc::clone(clock),
+        });
         entered.inspect_err(|_| {
             let ms = self.executions.deadline_ms();
             self.ctx.limit_exceeded(DEADLINE, 1);
@@ -93,6 +112,21 @@ impl Admission {
             let fields = serde_json::json!({ "limit": limit, "observed": ms, "capacity": ms, "pid": null });
             self.ctx.audit("security.limit.exceeded", fields);
         })
+    }
+}
+
+impl Place {
+    /// Keeps the place for as long as what has it computes: until one second in which it used less than a tenth of a CPU.
+    pub(crate) async fn while_busy(self, cpu_time: impl Fn() -> Duration) {
+        let mut seen = cpu_time();
+        loop {
+            self.clock.sleep(LOOK).await;
+            let now = cpu_time();
+            if now.saturating_sub(seen) < BUSY {
+                return;
+            }
+            seen = now;
+        }
     }
 }
 
@@ -119,7 +153,12 @@ impl Executions {
     }
 
     /// Waits for a place, for as long as the deadline says.
-    async fn enter(self: &Arc<Self>, vm: &ActorId, clock: &dyn Clock) -> Result<Execution, ActorError> {
+    async fn enter(
+        self: &Arc<Self>,
+        vm: &ActorId,
+        clock: &dyn Clock,
+        operation: &str,
+    ) -> Result<Execution, ActorError> {
         let mut wait = self.line_up(vm);
         let granted = timeout(clock, self.deadline, &mut wait.granted).await;
         // A place that came at the last moment is used.
@@ -128,7 +167,7 @@ impl Executions {
                 executions: Arc::clone(self),
                 vm: vm.clone(),
             }),
-            false => Err(waited_too_long(self.deadline_ms())),
+            false => Err(waited_too_long(self.deadline_ms(), operation)),
         }
     }
 
@@ -236,7 +275,7 @@ impl Drop for Execution {
     }
 }
 
-fn waited_too_long(ms: u64) -> ActorError {
+fn waited_too_long(ms: u64, operation: &str) -> ActorError {
     let number = crate::errors::number(ms);
     let text = format!("limit exceeded: executionQueueDeadlineMs: {ms} of {ms} ms ({DEADLINE})");
     ActorError::agentos("limit_exceeded", text).with_metadata(Value::object([
@@ -244,7 +283,7 @@ fn waited_too_long(ms: u64) -> ActorError {
         ("observed", number.clone()),
         ("capacity", number),
         ("unit", Value::from("ms")),
-        ("operation", Value::from("exec")),
+        ("operation", Value::from(operation)),
         ("configurationPath", Value::from(DEADLINE)),
         ("errno", Value::from("EAGAIN")),
     ]))
@@ -271,7 +310,7 @@ mod tests {
     impl Asking {
         fn new(executions: &Arc<Executions>, name: &str, clock: &ManualClock) -> Self {
             let (executions, vm, clock) = (Arc::clone(executions), vm(name), clock.clone());
-            let mut asking = Self(Box::pin(async move { executions.enter(&vm, &clock).await }));
+            let mut asking = Self(Box::pin(async move { executions.enter(&vm, &clock, "exec").await }));
             // From here on it waits.
             if let Some(place) = asking.look() {
                 let place = std::future::ready(place);
@@ -342,6 +381,28 @@ mod tests {
             place = next.unwrap();
         }
         assert_eq!(order, ["a", "b", "c", "a"]);
+    }
+
+    #[test]
+    fn what_goes_on_has_its_place_while_it_computes() {
+        let (executions, clock) = (Executions::new(1, 60_000), ManualClock::default());
+        let place = Place {
+            _execution: Asking::new(&executions, "a", &clock).place(),
+            clock: Arc::new(clock.clone()),
+        };
+        let used = Arc::new(std::sync::atomic::AtomicU64::new(500));
+        let seen = Arc::clone(&used);
+        let mut keeping =
+            Box::pin(place.while_busy(move || Duration::from_millis(seen.load(std::sync::atomic::Ordering::Relaxed))));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for (more, kept) in [(1000, true), (100, true), (99, false)] {
+            assert!(keeping.as_mut().poll(&mut context).is_pending());
+            assert_eq!(executions.count(), (1, 0));
+            used.fetch_add(more, std::sync::atomic::Ordering::Relaxed);
+            clock.advance(LOOK);
+            assert_eq!(keeping.as_mut().poll(&mut context).is_pending(), kept, "{more} ms more");
+        }
+        assert_eq!(executions.count(), (0, 0));
     }
 
     #[test]

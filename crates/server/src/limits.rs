@@ -68,7 +68,7 @@ limits! {
     wake_timeout_ms = "wakeTimeoutMs", 90_000, 1, MAX_COUNT, "How long work waits for a VM to wake, in ms.";
     boot_timeout_ms = "bootTimeoutMs", 30_000, 1, MAX_COUNT, "How long a boot may take, in ms.";
     max_concurrent_executions = "maxConcurrentExecutions", 0, 0, MAX_COUNT,
-        "Commands that clients and cron jobs run to their end (`exec`, `execArgv`) at one time; further ones wait, in turns of the VMs. 0 is four for each CPU of the host.";
+        "Commands of clients and cron jobs that run at one time; further ones wait, in turns of the VMs. What `spawn` and `openShell` start counts while it computes. 0 is four for each CPU of the host.";
     execution_queue_deadline_ms = "executionQueueDeadlineMs", 60_000, 1, MAX_COUNT, "How long such a command may wait, in ms.";
     guest_log_head_bytes = "guestLogHeadBytes", 16 << 10, 0, MAX_BYTES,
         "Bytes that are kept of the beginning of each stream of a process that `spawn` started.";

@@ -7,7 +7,7 @@
 use super::args::LogsArgs;
 use crate::error::{Error, Exit};
 use crate::report;
-use agentos_client::Value;
+use agentos_client::StreamLog;
 use serde_json::json;
 use std::time::Duration;
 
@@ -19,10 +19,8 @@ pub(super) async fn print(args: &LogsArgs) -> Result<Exit, Error> {
     let vm = super::vm(&args.target).await?;
     let mut printed = [0, 0];
     loop {
-        let answer = vm.call("getProcessLog", &[Value::from(i64::from(args.pid))]).await?;
-        let of = |stream| Log::read(answer.get(stream).unwrap_or(&Value::Null));
-        let (stdout, stderr) = (of("stdout"), of("stderr"));
-        let complete = matches!(answer.get("complete"), Some(Value::Bool(true)));
+        let log = vm.process_log(args.pid).await?;
+        let (stdout, stderr, complete) = (Log::of(&log.stdout), Log::of(&log.stderr), log.complete);
         if args.target.json && !args.follow {
             report::json(&json!({ "stdout": stdout.to_json(), "stderr": stderr.to_json(), "complete": complete }))?;
             return Ok(Exit::SUCCESS);
@@ -63,16 +61,11 @@ struct New {
 }
 
 impl Log {
-    fn read(value: &Value) -> Self {
-        let bytes = |name: &str| match value.get(name) {
-            Some(Value::Bytes(bytes) | Value::ArrayBuffer(bytes)) => bytes.to_vec(),
-            _ => Vec::new(),
-        };
-        let discarded = value.get("discarded").and_then(Value::as_int).unwrap_or(0);
+    fn of(stream: &StreamLog) -> Self {
         Self {
-            head: bytes("head"),
-            tail: bytes("tail"),
-            discarded: u64::try_from(discarded).unwrap_or(0),
+            head: stream.head.to_vec(),
+            tail: stream.tail.to_vec(),
+            discarded: stream.discarded,
         }
     }
 

@@ -74,7 +74,7 @@ impl Collector for Source {
         if let Some(count) = self.executions.get() {
             let (running, waiting) = count();
             let states = [("running", running), ("waiting", waiting)];
-            let help = "Commands that are run to their end, and such that wait for their turn";
+            let help = "Commands that have a place, and such that wait for one";
             gauges(&mut encoder, "executions", help, "state", &states)?;
         }
         requests(&mut encoder, &self.traffic)?;

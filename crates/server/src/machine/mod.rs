@@ -23,7 +23,7 @@ pub(crate) use log::LogBounds;
 pub(crate) use processes::SpawnPlan;
 
 use crate::errors::from_sdk;
-use crate::executions::{Admission, Execution};
+use crate::executions::{Admission, Place};
 use crate::secrets::Secrets;
 use agentos::{AgentOs, Exec, ExecOutput, Signal};
 use agentos_actor::cron::Cron;
@@ -126,11 +126,16 @@ impl Machine {
 
     /// Runs a command to its end, once the server has a place for it.
     pub(crate) async fn execute(&self, exec: Exec) -> Result<ExecOutput, ActorError> {
-        let _place: Option<Execution> = match &self.bounds.admission {
-            Some(admission) => Some(admission.enter().await?),
-            None => None,
-        };
+        let _place = self.place("exec").await?;
         exec.await.map_err(from_sdk)
+    }
+
+    /// Waits for a place among the commands of the server, where it has an end of them.
+    async fn place(&self, operation: &str) -> Result<Option<Place>, ActorError> {
+        match &self.bounds.admission {
+            Some(admission) => admission.enter(operation).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Why the VM must not sleep: what runs in it. Empty when nothing does.

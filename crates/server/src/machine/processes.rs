@@ -3,6 +3,7 @@
 use super::log::Log;
 use super::{Emit, Machine};
 use crate::errors::{from_sdk, limit_value, process_not_found};
+use crate::executions::Place;
 use agentos::{Output, Process, ProcessControl, Signal, StdinWriter, Stream, TimingMitigation};
 use agentos_actor::Event;
 use agentos_value::{ActorError, Object, Value};
@@ -173,8 +174,9 @@ impl Processes {
 }
 
 impl Machine {
-    /// Starts a process and announces what it says.
+    /// Starts a process, once the server has a place for it, and announces what it says.
     pub(crate) async fn spawn(&self, plan: SpawnPlan) -> Result<u32, ActorError> {
+        let place = self.place("spawn").await?;
         let spawn = self.vm.spawn(&plan.command, &plan.args);
         let mut spawn = spawn.timing_mitigation(plan.timing);
         for (name, value) in plan.env {
@@ -197,9 +199,13 @@ impl Machine {
             complete: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
         });
-        let feed = plan.stdin.map(|input| (input, plan.stream_stdin));
-        let served = Arc::clone(&record);
-        let task = tokio::spawn(serve(process, served, self.emit(), feed, plan.timeout, plan.capture));
+        let service = Service {
+            feed: plan.stdin.map(|input| (input, plan.stream_stdin)),
+            timeout: plan.timeout,
+            capture: plan.capture,
+            place,
+        };
+        let task = tokio::spawn(serve(process, Arc::clone(&record), self.emit(), service));
         self.processes.lock().add(record, task);
         Ok(control.pid())
     }
@@ -219,17 +225,19 @@ impl Machine {
     }
 }
 
-/// Announces output and end of a process, feeds it, and ends it when its time is over.
-async fn serve(
-    mut process: Process,
-    record: Arc<Record>,
-    emit: Emit,
+/// What is done for a process while it runs.
+struct Service {
+    /// What it reads, and whether more may follow.
     feed: Option<(Bytes, bool)>,
     timeout: Option<Duration>,
     capture: bool,
-) {
+    place: Option<Place>,
+}
+
+/// Announces output and end of a process, feeds it, and ends it when its time is over.
+async fn serve(mut process: Process, record: Arc<Record>, emit: Emit, service: Service) {
     let control = process.control();
-    let feeding = feed.map(|(input, keep_open)| {
+    let feeding = service.feed.map(|(input, keep_open)| {
         let record = Arc::clone(&record);
         tokio::spawn(async move {
             // A process that does not read its input is no failure.
@@ -239,9 +247,13 @@ async fn serve(
             }
         })
     });
+    let timeout = service.timeout;
     let ending = timeout.map(|timeout| tokio::spawn(end_after(Arc::clone(&record), timeout)));
+    let computing = control.clone();
+    let busy = |place: Place| tokio::spawn(place.while_busy(move || computing.cpu_time()));
+    let holding = service.place.map(busy);
     while let Ok(Some(Output { stream, data })) = process.next_output().await {
-        if capture {
+        if service.capture {
             record.wrote(stream, &data);
             emit.room().await;
             emit.send(event(
@@ -253,7 +265,7 @@ async fn serve(
     }
     // Also where both streams were closed before the end.
     let code = control.wait().await.unwrap_or_default();
-    for task in [feeding, ending].into_iter().flatten() {
+    for task in [feeding, ending, holding].into_iter().flatten() {
         task.abort();
     }
     if record.timed_out.load(Ordering::Acquire) {

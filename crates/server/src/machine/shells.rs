@@ -2,6 +2,7 @@
 
 use super::{Emit, HANGUP_GRACE, Machine};
 use crate::errors::{from_sdk, shell_not_found};
+use crate::executions::Place;
 use agentos::{Shell, ShellControl, ShellOptions, Signal};
 use agentos_actor::Event;
 use agentos_value::{ActorError, Value};
@@ -83,13 +84,14 @@ fn packed(cols: u16, rows: u16) -> u32 {
 }
 
 impl Machine {
-    /// Opens a terminal and announces what it shows.
+    /// Opens a terminal, once the server has a place for it, and announces what it shows.
     pub(crate) async fn open_shell(
         self: &Arc<Self>,
         command: String,
         options: ShellOptions,
         (cols, rows): (u16, u16),
     ) -> Result<String, ActorError> {
+        let place = self.place("openShell").await?;
         let shell = self.vm.open_shell(options).await.map_err(from_sdk)?;
         let mut shells = self.shells.lock();
         shells.opened += 1;
@@ -114,7 +116,7 @@ impl Machine {
         };
         shells
             .tasks
-            .push(tokio::spawn(serve(shell, entry, self.emit(), release)));
+            .push(tokio::spawn(serve(shell, entry, self.emit(), place, release)));
         Ok(id)
     }
 
@@ -153,7 +155,10 @@ impl Machine {
 }
 
 /// Announces output and end of a terminal.
-async fn serve(mut shell: Shell, entry: Arc<ShellEntry>, emit: Emit, release: impl FnOnce()) {
+async fn serve(mut shell: Shell, entry: Arc<ShellEntry>, emit: Emit, place: Option<Place>, release: impl FnOnce()) {
+    let computing = Arc::clone(&entry);
+    let busy = |place: Place| tokio::spawn(place.while_busy(move || computing.control.cpu_time()));
+    let holding = place.map(busy);
     let mut chunk = BytesMut::with_capacity(CHUNK);
     // The end, or a terminal that cannot be read any more, which is the end as well.
     while shell.read_buf(&mut chunk).await.is_ok_and(|n| n > 0) {
@@ -163,6 +168,9 @@ async fn serve(mut shell: Shell, entry: Arc<ShellEntry>, emit: Emit, release: im
         chunk.reserve(CHUNK);
     }
     let code = entry.control.wait().await.unwrap_or_default();
+    if let Some(holding) = holding {
+        holding.abort();
+    }
     release();
     emit.send(event("shellExit", &entry.id, ("exitCode", Value::from(code))));
 }

@@ -339,11 +339,11 @@ async fn bounded(limits: &[(&str, u64)]) -> (Arc<Client>, ManualClock) {
     (Arc::new(vm), clock)
 }
 
-/// Begins a command that goes on until something is written to `/tmp/f`, and waits until it runs.
+/// Begins a command that goes on until there is a file `/tmp/go`, and waits until it runs.
 async fn endless(vm: &Arc<Client>) -> tokio::task::JoinHandle<serde_json::Value> {
     let begun = Arc::clone(vm);
     let running = tokio::spawn(async move {
-        let script = "mkfifo /tmp/f && touch /tmp/begun && read line < /tmp/f && echo $line";
+        let script = "touch /tmp/begun; until [ -e /tmp/go ]; do sleep 0.01; done; echo go";
         text(&begun.ok("exec", (script,)).await)
     });
     while text(&vm.ok("exists", ("/tmp/begun",)).await) == false {
@@ -352,10 +352,9 @@ async fn endless(vm: &Arc<Client>) -> tokio::task::JoinHandle<serde_json::Value>
     running
 }
 
-/// Ends what [`endless`] began. What `spawn` starts waits for nobody.
+/// Ends what [`endless`] began. Writing to a file is no command, and waits for nobody.
 async fn end(vm: &Client) {
-    let args = json(json!(["-c", "echo go > /tmp/f"]));
-    vm.ok("spawn", ("sh", args)).await;
+    vm.ok("writeFile", ("/tmp/go", "")).await;
 }
 
 #[tokio::test]
@@ -406,6 +405,26 @@ async fn a_command_waits_for_its_time_and_no_longer() {
     first.await.unwrap();
     // The place is free again.
     vm.ok("exec", ("true",)).await;
+}
+
+#[tokio::test]
+async fn what_spawn_and_open_shell_start_has_a_place_until_it_waits() {
+    let (vm, clock) = bounded(&[("maxConcurrentExecutions", 1)]).await;
+    for action in ["spawn", "openShell"] {
+        // Both wait for input, and have the only place until they are looked at.
+        match action {
+            "spawn" => vm.ok(action, ("cat",)).await,
+            _ => vm.ok(action, ()).await,
+        };
+        let waiting = Arc::clone(&vm);
+        let second = tokio::spawn(async move { text(&waiting.ok("exec", ("echo second",)).await) });
+        // Less than anybody waits for a place, and more than enough for two looks.
+        for _ in 0..300 {
+            tokio::task::yield_now().await;
+            clock.advance(Duration::from_millis(100));
+        }
+        assert_eq!(second.await.unwrap()["stdout"], "second\n", "{action}");
+    }
 }
 
 #[tokio::test]

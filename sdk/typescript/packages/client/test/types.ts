@@ -43,6 +43,7 @@ export async function typed(): Promise<void> {
   const read: Uint8Array = await vm.readFile("/a", { offset: 1, length: 2 });
   const decision: "allow" | "deny" = (await vm.policy.explain("fs", "read", "/a")).decision;
   const pid: number = (await vm.spawn("ls", [])).pid;
+  is<Equal<Awaited<ReturnType<typeof vm.getProcessLog>>["stdout"], { head: Uint8Array; tail: Uint8Array; discarded: number }>>();
   // @ts-expect-error a command is text
   await vm.exec(5);
   // @ts-expect-error no such option

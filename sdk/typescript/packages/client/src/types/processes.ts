@@ -73,6 +73,21 @@ export interface ProcessTreeNode extends ProcessInfo {
   children: ProcessTreeNode[];
 }
 
+/** Both ends of what a process wrote to one stream; `discarded` bytes lay between them. */
+export interface StreamLog {
+  head: Uint8Array;
+  tail: Uint8Array;
+  discarded: number;
+}
+
+/** What a process wrote. */
+export interface ProcessLog {
+  stdout: StreamLog;
+  stderr: StreamLog;
+  /** Whether that is all it wrote: it has ended. */
+  complete: boolean;
+}
+
 /** Names of signals; those of real time are left to `string`. */
 export type SignalName =
   | "SIGHUP"
@@ -127,6 +142,8 @@ export interface ProcessActions {
   listProcesses(): Promise<SpawnedProcess[]>;
   /** One of them. */
   getProcess(pid: number): Promise<SpawnedProcess>;
+  /** What one of them wrote, as far as the server keeps it: both ends of each stream. */
+  getProcessLog(pid: number): Promise<ProcessLog>;
   /** Every process of the VM. */
   allProcesses(): Promise<ProcessInfo[]>;
   /** Every process of the VM, below the one that started it. */

@@ -94,6 +94,8 @@ for (const encoding of ["bare", "json", "cbor"] as Encoding[]) {
     assert.deepEqual((({ pid, exitCode }) => ({ pid, exitCode }))(await exit), { pid, exitCode: 4 });
     // How the output is cut into events is a matter of time.
     assert.equal(log.join(""), "one\ntwo\n");
+    const { stdout, stderr, complete } = await connection.getProcessLog(pid);
+    assert.deepEqual([new TextDecoder().decode(stdout.head), stdout.discarded, stderr.head.length, complete], ["one\ntwo\n", 0, 0, true]);
 
     const shell = first<{ data: Uint8Array }>(
       (listener) => vm.on("shellData", listener),
