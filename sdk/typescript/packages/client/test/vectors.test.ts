@@ -34,6 +34,12 @@ const OTHER_BYTES: Record<string, string> = {
 
 test("the vectors are all there", () => assert.equal(vectors.length, 404));
 
+test("the items of a set are no tag, whatever they look like", () => {
+  assert.deepEqual(revive(["$Set", ["$BigInt", "5"]]), new Set(["$BigInt", "5"]));
+  assert.deepEqual(revive(["$Set", [["$BigInt", "5"], ["$Set", ["$Undefined", 0]]]]), new Set([5n, new Set(["$Undefined", 0])]));
+  assert.deepEqual(revive([["$Set", []], ["$$Set", ["a"]]]), [new Set(), ["$Set", ["a"]]]);
+});
+
 test("what servers sent is read", () => {
   let seen = 0;
   for (const vector of vectors) {

@@ -19,5 +19,5 @@ export { ActorError, InvalidScheduleError, PastScheduleError, UserError, isActor
 export type * from "@agentos/client";
 /** For other packages of agentOS: how options become plain data. */
 export { plan as planOptions } from "./options.js";
-export { nativeMount as planMount } from "./mounts.js";
+export { forget as forgetHooks, nativeMount as planMount } from "./mounts.js";
 export { nativeKit as planKit } from "./tools.js";

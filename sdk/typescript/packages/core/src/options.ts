@@ -1,5 +1,6 @@
 /** Options of a VM: their types, and how they become plain data for the addon. */
 import type { EnvValue } from "@agentos/client";
+import { join } from "node:path";
 import * as check from "./check.js";
 import { describe, invalidConfig, unsupported } from "./errors.js";
 import { type Backend, type FilesystemDriver, type Hooks, type MountConfig, nativeDriver, nativeMount } from "./mounts.js";
@@ -60,6 +61,7 @@ export interface AgentOsOptions {
   env?: Record<string, EnvValue>;
   secrets?: SecretConfig[];
   clientSecrets?: string[];
+  /** Directory of the host whose `node_modules` is seen at `/root/node_modules`, read-only. */
   moduleAccessCwd?: string;
   allowedNodeBuiltins?: string[];
   /** Where processes start; `/home/user` unless given. */
@@ -106,7 +108,10 @@ export function plan(options: unknown): Plan {
   const { snapshot, ...root } = readRoot(given["rootFilesystem"], hooks);
   if (Object.keys(root).length > 0) native["rootFilesystem"] = root;
   const mounts = check.array("mounts", given["mounts"] ?? []);
-  native["mounts"] = mounts.map((mount, at) => withoutUndefined(nativeMount(`mounts[${at}]`, mount, hooks)));
+  native["mounts"] = [
+    ...mounts.map((mount, at) => withoutUndefined(nativeMount(`mounts[${at}]`, mount, hooks))),
+    ...modules(given["moduleAccessCwd"]),
+  ];
   const kits = check.array("toolKits", given["toolKits"] ?? []);
   native["toolKits"] = kits.map((kit, at) => withoutUndefined(nativeKit(`toolKits[${at}]`, kit, hooks)));
   if (given["additionalInstructions"] !== undefined) check.text("additionalInstructions", given["additionalInstructions"]);
@@ -128,9 +133,13 @@ function refuseMissing(given: Record<string, unknown>): void {
   if (given["database"] !== undefined) {
     throw unsupported("database: embedded VMs are in memory; VMs whose files survive are those of a registry");
   }
-  if (given["moduleAccessCwd"] !== undefined) {
-    throw unsupported("moduleAccessCwd: programs in JavaScript do not run in the VM yet; mount the directory instead");
-  }
+}
+
+/** The modules of a directory of the host as a mount: nothing is seen of the host unless somebody asks for it. */
+function modules(given: unknown): Record<string, unknown>[] {
+  if (given === undefined) return [];
+  const hostPath = join(check.text("moduleAccessCwd", given), "node_modules");
+  return [{ path: "/root/node_modules", readOnly: true, plugin: { id: "host_dir", config: { hostPath } } }];
 }
 
 /** The form of the root: what is plain data for the addon, and a snapshot's bytes. */

@@ -6,7 +6,7 @@ import { failsWith } from "./support.js";
 test("everything that is exported is known here", () => {
   assert.deepEqual(Object.keys(core).sort(), [
     "ActorError", "AgentOs", "InvalidScheduleError", "PastScheduleError", "Sidecar", "TimerScheduleDriver", "UserError",
-    "createHostDirBackend", "createInMemoryFileSystem", "hostTool", "isActorError", "planKit", "planMount", "planOptions", "toolKit",
+    "createHostDirBackend", "createInMemoryFileSystem", "forgetHooks", "hostTool", "isActorError", "planKit", "planMount", "planOptions", "toolKit",
   ]);
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -46,6 +46,21 @@ class MapDriver implements FilesystemDriver {
     return content;
   }
 }
+
+test("the modules of a directory are seen, and nothing else of it", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "agentos-modules-"));
+  await mkdir(join(folder, "node_modules", "left-pad"), { recursive: true });
+  await writeFile(join(folder, "node_modules", "left-pad", "package.json"), "{}\n");
+  await writeFile(join(folder, "secret"), "s");
+  const vm = await AgentOs.create({ software: ["common"], moduleAccessCwd: folder });
+  const seen = await vm.exec("cat /root/node_modules/left-pad/package.json; ls /root/node_modules; touch /root/node_modules/x");
+  assert.equal(seen.stdout, "{}\nleft-pad\n");
+  assert.match(seen.stderr, /Read-only file system/);
+  await vm.dispose();
+  // Nothing to show is an error at once, not an empty directory.
+  await assert.rejects(AgentOs.create({ moduleAccessCwd: join(folder, "nosuch") }));
+  await rm(folder, { recursive: true });
+});
 
 test("a filesystem written in TypeScript serves programs and the host", async () => {
   const driver = new MapDriver();

@@ -55,7 +55,6 @@ test("a misspelt option comes with the right one", async () => {
 test("what is not there yet says so", async () => {
   for (const options of [
     { database: { type: "sqlite_file", path: "/tmp/x" } },
-    { moduleAccessCwd: "/tmp" },
     { software: [{ name: "own", commandDir: "/tmp" }] },
   ]) {
     await failsWith(AgentOs.create(options as AgentOsOptions), "unsupported");

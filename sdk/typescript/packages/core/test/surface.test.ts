@@ -3,6 +3,9 @@
  * with the types, in both directions; the test below calls what can be called.
  */
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import {
   AgentOs, type AgentOsOptions, type CoreExecOptions, type MountConfig, type RootSnapshotExport, createHostDirBackend,
@@ -124,6 +127,13 @@ test("every option of a call is taken, and any other refused", async () => {
   assert.ok("overlap" in job && "create" in snapshot);
 });
 
+/** A directory with modules. */
+function moduleFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "agentos-surface-"));
+  mkdirSync(join(folder, "node_modules"));
+  return folder;
+}
+
 test("every option of a VM is taken or refused as documented", async () => {
   const taken: { [name in keyof AgentOsOptions]-?: AgentOsOptions[name] | "refused" } = {
     software: ["common"],
@@ -139,7 +149,7 @@ test("every option of a VM is taken or refused as documented", async () => {
     env: { A: "a" } satisfies Record<string, EnvValue>,
     secrets: [{ name: "KEY", value: "hunter2-hunter2", hosts: ["api.example.com"] }],
     clientSecrets: ["KEY"],
-    moduleAccessCwd: "refused",
+    moduleAccessCwd: moduleFolder(),
     allowedNodeBuiltins: ["fs"],
     cwd: "/tmp",
     hostname: "box",
@@ -150,7 +160,7 @@ test("every option of a VM is taken or refused as documented", async () => {
   for (const name of Object.keys(options) as (keyof AgentOsOptions)[]) {
     const value = taken[name];
     if (value === "refused") {
-      const given = name === "database" ? { type: "sqlite_file", path: "/tmp/x" } : "/tmp";
+      const given = { type: "sqlite_file", path: "/tmp/x" };
       await failsWith(AgentOs.create({ [name]: given } as AgentOsOptions), "unsupported", new RegExp(name));
     } else {
       await (await AgentOs.create({ [name]: value } as AgentOsOptions)).dispose();

@@ -148,6 +148,11 @@ export function unhook(number: number): void {
   shared().hooks.delete(number);
 }
 
+/** How many functions the addon may call: a test watches that it does not grow. */
+export function hookCount(): number {
+  return shared().hooks.size;
+}
+
 /** Listens to the events of one target. */
 export function listen(target: number, listener: (name: string, payload: unknown) => void): void {
   shared().listeners.set(target, listener);

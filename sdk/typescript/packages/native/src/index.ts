@@ -5,6 +5,7 @@ export {
   call,
   hold,
   hook,
+  hookCount,
   invoke,
   listen,
   native,

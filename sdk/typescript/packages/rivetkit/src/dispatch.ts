@@ -69,7 +69,7 @@ export function dispatcher(definitions: ReadonlyMap<string, VmDefinition | Actor
       if (run === undefined) throw new Error(`${hook} is no function of "${name}"`);
       if (hook === "options") {
         const { key, actorId, input } = plain;
-        return plainText(withNativeParts(await run({ key, actorId, input })));
+        return plainText(withNativeParts(await run({ key, actorId, input }), actorId));
       }
       const conn = plain.conn === undefined ? undefined : new HookConn(plain.actorId, plain.conn, reach);
       const context = contextOf(plain, conn, source, reach);

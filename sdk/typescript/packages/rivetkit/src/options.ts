@@ -1,6 +1,6 @@
 /** Options of a VM as programs write them. What is wrong with them is said by the native side, with the path of the key. */
 import type { EnvValue } from "@agentos/client";
-import { type MountConfig, type SecretConfig, type SoftwareInput, type ToolKit, planKit, planMount } from "@agentos/core";
+import { type MountConfig, type SecretConfig, type SoftwareInput, type ToolKit, forgetHooks, planKit, planMount } from "@agentos/core";
 
 export type { MountConfig, SecretConfig, SoftwareInput } from "@agentos/core";
 
@@ -84,37 +84,77 @@ export interface AgentOsOptions {
 
 /**
  * Options with their mounts and tools in the native form. Filesystems and kits of the program's own are registered with the
- * addon, once each: definitions live as long as the process.
+ * addon. Those of options that are written down stay for as long as the process, those of options that are made at each boot
+ * until the same VM boots again: `vm` names it.
  */
-export function withNativeParts(options: unknown): unknown {
+export function withNativeParts(options: unknown, vm?: string): unknown {
   if (options === null || typeof options !== "object") return options;
   const { mounts, toolKits } = options as { mounts?: unknown; toolKits?: unknown };
-  // What is no object of options at all is for the native side to refuse.
-  if (!Array.isArray(mounts) && !Array.isArray(toolKits)) return options;
-  return {
-    ...options,
-    ...(Array.isArray(mounts) ? { mounts: mounts.map((mount, at) => plainMount(`options.mounts[${at}]`, mount)) } : {}),
-    ...(Array.isArray(toolKits) ? { toolKits: toolKits.map((kit, at) => plainKit(`options.toolKits[${at}]`, kit)) } : {}),
-  };
+  const used: Part[] = [];
+  try {
+    // What is no object of options at all is for the native side to refuse.
+    return {
+      ...options,
+      ...(Array.isArray(mounts) ? { mounts: mounts.map((mount, at) => plainMount(`options.mounts[${at}]`, mount, used)) } : {}),
+      ...(Array.isArray(toolKits) ? { toolKits: toolKits.map((kit, at) => plainKit(`options.toolKits[${at}]`, kit, used)) } : {}),
+    };
+  } finally {
+    if (vm !== undefined) replace(vm, used);
+  }
 }
 
-const plainKits = new WeakMap<object, unknown>();
+/** Something of a program's that the native side can call. */
+interface Part {
+  readonly owner: object;
+  readonly plain: unknown;
+  readonly hooks: number[];
+  /** VMs that have it, and one for options that are written down. */
+  users: number;
+}
 
-function plainKit(path: string, kit: unknown): unknown {
+/** Parts by the driver or kit that they were made of, so that each is registered once. */
+const parts = new WeakMap<object, Part>();
+
+/** Parts of the last boot of each VM whose options are made at its boots. */
+const held = new Map<string, Part[]>();
+
+/** A VM boots with these parts; what its last boot had is over. */
+function replace(vm: string, used: Part[]): void {
+  const before = held.get(vm) ?? [];
+  if (used.length > 0) held.set(vm, used);
+  else held.delete(vm);
+  for (const part of before) {
+    part.users -= 1;
+    if (part.users > 0) continue;
+    forgetHooks(part.hooks);
+    parts.delete(part.owner);
+  }
+}
+
+/** The part that an object stands for, made by `plan` if it is not known. */
+function part(owner: object, used: Part[], plan: (hooks: number[]) => unknown): unknown {
+  let known = parts.get(owner);
+  if (known === undefined) {
+    const hooks: number[] = [];
+    known = { owner, plain: plan(hooks), hooks, users: 0 };
+    parts.set(owner, known);
+  }
+  known.users += 1;
+  used.push(known);
+  return known.plain;
+}
+
+function plainKit(path: string, kit: unknown, used: Part[]): unknown {
   if (kit === null || typeof kit !== "object") return kit;
-  const known = plainKits.get(kit) ?? planKit(path, kit, []);
-  plainKits.set(kit, known);
-  return known;
+  return part(kit, used, (hooks) => planKit(path, kit, hooks));
 }
 
-const plainMounts = new WeakMap<object, unknown>();
-
-function plainMount(path: string, mount: unknown): unknown {
+function plainMount(path: string, mount: unknown, used: Part[]): unknown {
   if (mount === null || typeof mount !== "object") return mount;
   const driver = (mount as { driver?: unknown }).driver;
-  const known = typeof driver === "object" && driver !== null ? plainMounts.get(driver) : undefined;
-  if (known !== undefined) return { ...mount, driver: undefined, plugin: known };
-  const planned = planMount(path, mount, []);
-  if (typeof driver === "object" && driver !== null) plainMounts.set(driver, planned["plugin"]);
-  return planned;
+  if (typeof driver !== "object" || driver === null) return part(mount, used, (hooks) => planMount(path, mount, hooks));
+  // The place of a driver may differ from mount to mount.
+  const plugin = part(driver, used, (hooks) => planMount(path, mount, hooks)["plugin"]);
+  const { driver: _, ...rest } = mount as { driver: unknown };
+  return { ...rest, plugin };
 }
