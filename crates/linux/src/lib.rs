@@ -33,6 +33,8 @@ mod job;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod loader;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod net;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pipe;
 mod probe;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -61,6 +61,9 @@ pub(super) fn stat_fd(call: &mut Call<'_>, fd: i32) -> Result<Stat, Fail> {
 /// What is only the host's has a kind, a size and a number; the rest is the VM's.
 fn host_only(call: &Call<'_>, fd: i32) -> Result<Stat, Fail> {
     let host = call.vm.host_stat(call.key, fd)?;
+    if let Some(bridge) = call.vm.sockets.find((host.st_dev, host.st_ino)) {
+        return Ok(bridge.file.stat()?);
+    }
     let cred = call.process()?.cred();
     let now = call.process()?.kernel().clock().now();
     let attr = Attr {

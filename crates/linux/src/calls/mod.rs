@@ -8,7 +8,9 @@ pub(crate) mod directories;
 pub(crate) mod files;
 pub(crate) mod identity;
 mod layout;
+pub(crate) mod messages;
 pub(crate) mod processes;
+pub(crate) mod sockets;
 pub(crate) mod system;
 pub(crate) mod terminal;
 

@@ -8,6 +8,7 @@ mod landlock;
 mod memory;
 mod notify;
 mod process;
+mod socket;
 
 pub(crate) use landlock::{confine_thread, version as landlock_version};
 pub(crate) use memory::{read_memory, read_string, write_memory, write_private};
@@ -15,6 +16,10 @@ pub(crate) use notify::{ADDFD_FLAG_SEND, Answer, Listener, Notification, install
 pub(crate) use process::{
     Poller, Ready, Wait, clear_capabilities, duplicate, memfd, open_at, pid_fd, random, reopen, seal, send_signal,
     set_limit, signal_thread, stat_fd, status_of_zombie, take_fd, thread_id, wait_for,
+};
+
+pub(crate) use socket::{
+    Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, ring, send, set_nonblocking, take_error,
 };
 
 use std::io;

@@ -150,17 +150,23 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
             op(RETURN, ALLOW),
             op(RETURN, ASK),
         ],
-        Rule::SendTo => vec![
-            op(LOAD, argument(4, false)),
+        Rule::Address(address, flags, bits, errno) => vec![
+            op(LOAD, argument(flags, false)),
+            test(ANY_BIT, bits, 0, 1),
+            op(RETURN, error(errno)),
+            op(LOAD, argument(address, false)),
             test(EQUAL, 0, 1, 0),
-            op(RETURN, error(libc::EISCONN)),
-            op(LOAD, argument(4, true)),
+            op(RETURN, ASK),
+            op(LOAD, argument(address, true)),
             test(EQUAL, 0, 1, 0),
-            op(RETURN, error(libc::EISCONN)),
-            op(LOAD, argument(3, false)),
-            test(ANY_BIT, SEND_REFUSED, 0, 1),
-            op(RETURN, error(libc::EOPNOTSUPP)),
+            op(RETURN, ASK),
             op(RETURN, ALLOW),
+        ],
+        Rule::WithoutThenAsk(index, bits, errno) => vec![
+            op(LOAD, argument(index, false)),
+            test(ANY_BIT, bits, 0, 1),
+            op(RETURN, error(errno)),
+            op(RETURN, ASK),
         ],
         Rule::SocketPair => {
             let mut code = vec![
@@ -174,24 +180,11 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
             code.push(op(RETURN, error(libc::ESOCKTNOSUPPORT)));
             code
         }
-        Rule::SocketOption => {
-            let mut code = vec![
-                op(LOAD, argument(1, false)),
-                test(EQUAL, libc::SOL_SOCKET.cast_unsigned(), 1, 0),
-                op(RETURN, error(libc::ENOPROTOOPT)),
-                op(LOAD, argument(2, false)),
-            ];
-            code.extend(verdicts(SOCKET_OPTIONS, ALLOW));
-            code.push(op(RETURN, error(libc::ENOPROTOOPT)));
-            code
-        }
     }
 }
 
 /// `MSG_OOB` and `MSG_FASTOPEN`.
 pub(super) const SEND_REFUSED: u32 = 0x2000_0001;
-/// Reuse, type, error, buffers, keep-alive, lingering, timeouts, protocol, domain.
-const SOCKET_OPTIONS: &[u32] = &[2, 3, 4, 7, 8, 9, 13, 20, 21, 38, 39];
 
 /// The same verdict for each of these values of what is loaded.
 fn verdicts(values: &[u32], verdict: u32) -> impl Iterator<Item = libc::sock_filter> + '_ {
@@ -303,12 +296,12 @@ mod tests {
         assert_eq!(sendto(0, 0), ALLOW);
         assert_eq!(sendto(1, 0), error(libc::EOPNOTSUPP));
         assert_eq!(sendto(0x2000_0000, 0), error(libc::EOPNOTSUPP));
-        assert_eq!(sendto(0, 1), error(libc::EISCONN));
-        assert_eq!(
-            sendto(0, 1 << 32),
-            error(libc::EISCONN),
-            "also an address whose low half is zero"
-        );
+        assert_eq!(sendto(0, 1), ASK);
+        assert_eq!(sendto(0, 1 << 32), ASK, "also an address whose low half is zero");
+        assert_eq!(sendto(1, 1), error(libc::EOPNOTSUPP));
+        let sendmsg = |flags: u64| ask(libc::SYS_sendmsg, [0, 0, flags, 0, 0, 0]);
+        assert_eq!(sendmsg(0), ASK);
+        assert_eq!(sendmsg(0x2000_0000), error(libc::EOPNOTSUPP));
         let pair = |family: u64, kind: u64| ask(libc::SYS_socketpair, [family, kind, 0, 0, 0, 0]);
         assert_eq!(pair(1, 1 | 0x80000), ALLOW);
         assert_eq!(pair(1, 2), error(libc::ESOCKTNOSUPPORT));

@@ -40,12 +40,12 @@ pub(crate) enum Rule {
     Masked(usize, u32, &'static [u32], i32),
     /// The first argument is zero, or the supervisor is asked.
     SelfOrAsk,
-    /// `sendto` without an address, and without some flags.
-    SendTo,
+    /// Without some flags in the second argument named; the host does it if the first, an address, is null, else the supervisor.
+    Address(usize, usize, u32, i32),
+    /// None of these bits is set in an argument, else an error; the supervisor answers.
+    WithoutThenAsk(usize, u32, i32),
     /// `socketpair` of streams or sequences between guests.
     SocketPair,
-    /// `socket` options of one level.
-    SocketOption,
 }
 
 /// A row of the table.

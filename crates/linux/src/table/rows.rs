@@ -3,7 +3,8 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, attributes as at, directories as dir, files, identity as id, processes as proc, system as sys, terminal,
+    Handler, attributes as at, directories as dir, files, identity as id, messages as msg, processes as proc, sockets as sock,
+    system as sys, terminal,
 };
 
 macro_rules! rows {
@@ -20,7 +21,6 @@ const fn ask(handler: Handler) -> Class {
 const ALLOW: Class = Class::Allow;
 const PERM: Class = Class::Deny(libc::EPERM);
 const NOSYS: Class = Class::Deny(libc::ENOSYS);
-const NO_SOCKETS: Class = Class::Deny(libc::EAFNOSUPPORT);
 
 /// Duplicates, flags, locks, sizes of pipes, reading seals.
 const FCNTL: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1034];
@@ -178,24 +178,24 @@ rows! {
     tee SYS_tee Class::Deny(libc::EINVAL);
     vmsplice SYS_vmsplice Class::Deny(libc::EINVAL);
     // Sockets.
-    socket SYS_socket NO_SOCKETS;
-    bind SYS_bind NO_SOCKETS;
-    connect SYS_connect NO_SOCKETS;
-    listen SYS_listen Class::Deny(libc::EOPNOTSUPP);
-    accept SYS_accept Class::Deny(libc::EOPNOTSUPP);
-    accept4 SYS_accept4 Class::Deny(libc::EOPNOTSUPP);
+    socket SYS_socket ask(sock::socket);
+    bind SYS_bind ask(sock::bind);
+    connect SYS_connect ask(sock::connect);
+    listen SYS_listen ask(sock::listen);
+    accept SYS_accept ask(sock::accept);
+    accept4 SYS_accept4 ask(sock::accept4);
     socketpair SYS_socketpair Class::Arguments(Rule::SocketPair, None);
-    getsockname SYS_getsockname ALLOW;
-    getpeername SYS_getpeername ALLOW;
-    shutdown SYS_shutdown ALLOW;
-    getsockopt SYS_getsockopt Class::Arguments(Rule::SocketOption, None);
-    setsockopt SYS_setsockopt Class::Arguments(Rule::SocketOption, None);
-    sendto SYS_sendto Class::Arguments(Rule::SendTo, None);
-    sendmsg SYS_sendmsg Class::Arguments(Rule::Without(2, SEND_REFUSED, libc::EOPNOTSUPP), None);
-    sendmmsg SYS_sendmmsg Class::Arguments(Rule::Without(3, SEND_REFUSED, libc::EOPNOTSUPP), None);
-    recvfrom SYS_recvfrom Class::Arguments(Rule::Without(3, 1, libc::EINVAL), None);
-    recvmsg SYS_recvmsg Class::Arguments(Rule::Without(2, 1, libc::EINVAL), None);
-    recvmmsg SYS_recvmmsg Class::Arguments(Rule::Without(3, 1, libc::EINVAL), None);
+    getsockname SYS_getsockname ask(sock::getsockname);
+    getpeername SYS_getpeername ask(sock::getpeername);
+    shutdown SYS_shutdown ask(sock::shutdown);
+    getsockopt SYS_getsockopt ask(sock::getsockopt);
+    setsockopt SYS_setsockopt ask(sock::setsockopt);
+    sendto SYS_sendto Class::Arguments(Rule::Address(4, 3, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendto));
+    sendmsg SYS_sendmsg Class::Arguments(Rule::WithoutThenAsk(2, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendmsg));
+    sendmmsg SYS_sendmmsg Class::Arguments(Rule::WithoutThenAsk(3, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendmmsg));
+    recvfrom SYS_recvfrom Class::Arguments(Rule::Address(4, 3, 1, libc::EINVAL), Some(msg::recvfrom));
+    recvmsg SYS_recvmsg Class::Arguments(Rule::WithoutThenAsk(2, 1, libc::EINVAL), Some(msg::recvmsg));
+    recvmmsg SYS_recvmmsg Class::Arguments(Rule::WithoutThenAsk(3, 1, libc::EINVAL), Some(msg::recvmmsg));
     // Memory.
     mmap SYS_mmap ALLOW;
     mprotect SYS_mprotect ALLOW;

@@ -104,6 +104,8 @@ impl Vm {
             true => sys::wait_for(guest.pid_fd.as_fd()),
             false => sys::status_of_zombie(guest.proc_dir.as_fd()),
         };
+        // Its ports are free before anybody hears of its end.
+        self.settle_sockets();
         let process = &guest.process;
         if matches!(guest.state, State::Foreign(_)) && process.exit_status().is_none() {
             // Its executor ends it.

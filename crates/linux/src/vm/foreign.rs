@@ -168,7 +168,7 @@ impl Vm {
     }
 
     /// Offset and flags of a guest's descriptor, as the host says.
-    fn position(&self, key: u32, fd: i32) -> Result<(u64, i32), crate::calls::Fail> {
+    pub(crate) fn position(&self, key: u32, fd: i32) -> Result<(u64, i32), crate::calls::Fail> {
         let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
         let path = CString::new(format!("fdinfo/{fd}")).map_err(|_| crate::calls::Fail(libc::EBADF))?;
         let mut text = String::new();

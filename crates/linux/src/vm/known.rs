@@ -156,6 +156,13 @@ impl Vm {
 
     /// Forgets what no guest has open.
     fn sweep(&mut self) {
+        let open = self.open_keys();
+        self.known.retain(|key, _| open.contains(key));
+        self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);
+    }
+
+    /// What guests have open, by device and inode.
+    pub(super) fn open_keys(&self) -> HashSet<(u64, u64)> {
         let mut open = HashSet::new();
         for guest in self.guests.values() {
             let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else {
@@ -168,8 +175,7 @@ impl Vm {
                 }
             }
         }
-        self.known.retain(|key, _| open.contains(key));
-        self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);
+        open
     }
 }
 

@@ -8,6 +8,7 @@ mod foreign;
 mod guest;
 mod known;
 mod resolve;
+mod sockets;
 mod start;
 
 pub(crate) use foreign::Foreign;
@@ -17,6 +18,7 @@ pub(crate) use known::Known;
 use crate::calls;
 use crate::job;
 use crate::loader::Loader;
+use crate::net::Sockets;
 use crate::program::Loaded;
 use crate::spawner::Spawner;
 use crate::sys::{self, Answer, Listener, Notification, Poller};
@@ -124,6 +126,8 @@ pub(crate) struct Vm {
     /// What the descriptors of guests mean.
     pub(crate) known: HashMap<(u64, u64), Known>,
     known_limit: usize,
+    /// Sockets of the VM that guests have.
+    pub(crate) sockets: Sockets,
 }
 
 /// Token of the listener at the poller; processes have their numbers.
@@ -161,6 +165,7 @@ impl Vm {
             orphans: Vec::new(),
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
+            sockets: Sockets::default(),
         })
     }
 

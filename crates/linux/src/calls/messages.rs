@@ -1,0 +1,316 @@
+//! Messages with addresses. Of datagram sockets every call that names or asks for an address is answered here; on all others,
+//! which are connected pairs, the host ignores or refuses a name, so it does those calls itself.
+
+use super::sockets::{address, behind, flags_of, holding};
+use super::{Call, Fail, Outcome};
+use crate::net::{self, Bridge, Form};
+use crate::sys::Answer;
+use agentos_kernel::Errno;
+use agentos_kernel::fd::IoResult;
+use agentos_kernel::net::{Kind, MessageFlags, SocketAddress};
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Largest message in bytes.
+const MESSAGE_MAX: usize = 256 << 10;
+/// Most parts of a message, and messages of a call.
+const PARTS_MAX: u64 = 1024;
+/// `struct msghdr` and `struct mmsghdr`.
+const HEADER: usize = 56;
+const MANY: u64 = 64;
+
+/// A message's header, as it was copied.
+struct Header {
+    name: u64,
+    name_len: u32,
+    parts: Vec<(u64, usize)>,
+    control_len: u64,
+}
+
+impl Header {
+    fn read(call: &Call<'_>, at: u64) -> Result<Self, Fail> {
+        let mut bytes = [0; HEADER];
+        call.read(at, &mut bytes)?;
+        let word = |at: usize| {
+            let word = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<8>());
+            word.map_or(0, |word| u64::from_ne_bytes(*word))
+        };
+        let (parts_at, count) = (word(16), word(24));
+        if count > PARTS_MAX {
+            return Err(Fail(libc::EMSGSIZE));
+        }
+        let mut table = vec![0; count as usize * 16];
+        call.read(parts_at, &mut table)?;
+        let mut parts = Vec::new();
+        let mut room = MESSAGE_MAX;
+        for part in table.chunks_exact(16) {
+            let (at, len) = part.split_at(8);
+            let number = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |word| u64::from_ne_bytes(*word));
+            let len = usize::try_from(number(len)).unwrap_or(usize::MAX).min(room);
+            room -= len;
+            parts.push((number(at), len));
+        }
+        Ok(Self {
+            name: word(0),
+            name_len: word(8) as u32,
+            parts,
+            control_len: word(40),
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.parts.iter().map(|(_, len)| len).sum()
+    }
+
+    fn gather(&self, call: &Call<'_>) -> Result<Vec<u8>, Fail> {
+        let mut data = vec![0; self.len()];
+        let mut rest = data.as_mut_slice();
+        for (at, len) in &self.parts {
+            let (part, after) = rest.split_at_mut((*len).min(rest.len()));
+            call.read(*at, part)?;
+            rest = after;
+        }
+        Ok(data)
+    }
+
+    fn scatter(&self, call: &Call<'_>, data: &[u8]) -> Result<(), Fail> {
+        let mut rest = data;
+        for (at, len) in &self.parts {
+            let (part, after) = rest.split_at((*len).min(rest.len()));
+            call.write(*at, part)?;
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// The VM's datagram socket behind a descriptor. Another socket is the host's business.
+fn datagrams(call: &Call<'_>, fd: i32) -> Result<Option<Arc<Bridge>>, Fail> {
+    let bridge = behind(call, fd)?;
+    Ok(bridge.filter(|bridge| bridge.socket().is_some_and(|socket| socket.kind() == Kind::Datagram)))
+}
+
+pub(crate) fn sendto(call: &mut Call<'_>) -> Outcome {
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        return Err(Fail(libc::EISCONN));
+    };
+    let to = net::decode(&address(call, call.arg(4), call.arg(5))?)?;
+    let len = usize::try_from(call.arg(2)).unwrap_or(usize::MAX);
+    if len > MESSAGE_MAX {
+        return Err(Fail(libc::EMSGSIZE));
+    }
+    let mut data = vec![0; len];
+    call.read(call.arg(1), &mut data)?;
+    let sent = send(call, &bridge, &data, call.uint(3), Some(&to))?;
+    call.settle(sent, |_, count| Ok(Answer::Value(count as i64)))
+}
+
+/// Sends one datagram.
+fn send(
+    call: &Call<'_>,
+    bridge: &Bridge,
+    data: &[u8],
+    flags: u32,
+    to: Option<&SocketAddress>,
+) -> Result<IoResult<usize>, Fail> {
+    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0;
+    let waker = call.guest()?.waker.clone();
+    call.confirm()?;
+    let flags = MessageFlags::from_bits_truncate(flags) | MessageFlags::NOSIGNAL;
+    holding(call, bridge, nonblocking, |process, fd| {
+        process.send(fd, data, flags, to, Some(&waker))
+    })
+}
+
+pub(crate) fn sendmsg(call: &mut Call<'_>) -> Outcome {
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        return of_stream(call, call.arg(1));
+    };
+    let sent = send_header(call, &bridge, call.arg(1), call.uint(2))?;
+    call.settle(sent, |_, count| Ok(Answer::Value(count as i64)))
+}
+
+/// A socket of the VM carries no descriptors; a pair that guests made does.
+fn of_stream(call: &Call<'_>, header: u64) -> Outcome {
+    if behind(call, call.int(0))?.is_some() && Header::read(call, header)?.control_len != 0 {
+        return Err(Fail(libc::EOPNOTSUPP));
+    }
+    Ok(Answer::Continue)
+}
+
+fn send_header(call: &Call<'_>, bridge: &Bridge, at: u64, flags: u32) -> Result<IoResult<usize>, Fail> {
+    let header = Header::read(call, at)?;
+    if header.control_len != 0 && bridge.socket().is_some_and(|socket| socket.domain() == agentos_kernel::net::Domain::Unix) {
+        return Err(Fail(libc::EOPNOTSUPP));
+    }
+    let to = match header.name {
+        0 => None,
+        name => Some(net::decode(&address(call, name, header.name_len.into())?)?),
+    };
+    let data = header.gather(call)?;
+    send(call, bridge, &data, flags, to.as_ref())
+}
+
+pub(crate) fn sendmmsg(call: &mut Call<'_>) -> Outcome {
+    let count = u64::from(call.uint(2)).min(PARTS_MAX);
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        if behind(call, call.int(0))?.is_none() {
+            return Ok(Answer::Continue);
+        }
+        for index in 0..count {
+            of_stream(call, call.arg(1).wrapping_add(index * MANY))?;
+        }
+        return Ok(Answer::Continue);
+    };
+    for index in 0..count {
+        let at = call.arg(1).wrapping_add(index * MANY);
+        // Only the first may wait, for the call is made again from its beginning.
+        let flags = call.uint(3) | if index > 0 { libc::MSG_DONTWAIT.cast_unsigned() } else { 0 };
+        match send_header(call, &bridge, at, flags) {
+            Ok(Poll::Ready(Ok(sent))) => call.write(at.wrapping_add(HEADER as u64), &(sent as u32).to_ne_bytes())?,
+            Ok(result) if index == 0 => return call.settle(result, |_, _| Ok(Answer::Value(1))),
+            Err(fail) if index == 0 => return Err(fail),
+            _ => return Ok(Answer::Value(index.cast_signed())),
+        }
+    }
+    Ok(Answer::Value(count.cast_signed()))
+}
+
+/// A datagram that was received.
+struct Got {
+    data: Vec<u8>,
+    /// Of the datagram, which may have been longer.
+    whole: usize,
+    cut: bool,
+    source: Option<SocketAddress>,
+}
+
+/// Receives one datagram: the one that is in the guest's pair, or the next of the VM's socket.
+fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<IoResult<Got>, Fail> {
+    if flags & libc::MSG_ERRQUEUE != 0 {
+        return Err(Fail(libc::EAGAIN));
+    }
+    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0 || flags & libc::MSG_DONTWAIT != 0;
+    let waker = call.guest()?.waker.clone();
+    call.confirm()?;
+    let mut data = vec![0; len.min(MESSAGE_MAX)];
+    let mut form = bridge.form.lock();
+    let waiting = match &mut *form {
+        Form::Packets(packets) => packets.take(&mut data, flags | libc::MSG_TRUNC),
+        _ => None,
+    };
+    if let Some((found, source)) = waiting {
+        drop(form);
+        bridge.kick();
+        data.truncate(found.count);
+        return Ok(Poll::Ready(Ok(Got {
+            cut: found.cut,
+            whole: found.count,
+            data,
+            source,
+        })));
+    }
+    let wanted = MessageFlags::from_bits_truncate(flags.cast_unsigned()) & MessageFlags::PEEK | MessageFlags::TRUNC;
+    let result = holding(call, bridge, nonblocking, |process, fd| {
+        process.receive(fd, &mut data, wanted, Some(&waker))
+    })?;
+    drop(form);
+    Ok(result.map_ok(|received| {
+        data.truncate(received.length);
+        Got {
+            data,
+            whole: received.length,
+            cut: received.flags.contains(MessageFlags::TRUNC),
+            source: received.source,
+        }
+    }))
+}
+
+/// What a receive call returns.
+fn length(got: &Got, flags: i32) -> i64 {
+    match flags & libc::MSG_TRUNC != 0 {
+        true => got.whole as i64,
+        false => got.data.len() as i64,
+    }
+}
+
+pub(crate) fn recvfrom(call: &mut Call<'_>) -> Outcome {
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        return Ok(Answer::Continue);
+    };
+    let flags = call.int(3);
+    let len = usize::try_from(call.arg(2)).unwrap_or(usize::MAX);
+    let result = receive(call, &bridge, len, flags)?;
+    call.settle(result, |call, got| {
+        call.write(call.arg(1), &got.data)?;
+        if call.arg(5) != 0 {
+            let mut room = [0; 4];
+            call.read(call.arg(5), &mut room)?;
+            let written = give_source(call, got.source.as_ref(), call.arg(4), u32::from_ne_bytes(room))?;
+            call.write(call.arg(5), &written.to_ne_bytes())?;
+        }
+        Ok(Answer::Value(length(&got, flags)))
+    })
+}
+
+/// Writes the sender's address, cut to `room`, and returns its whole length.
+fn give_source(call: &Call<'_>, source: Option<&SocketAddress>, at: u64, room: u32) -> Result<u32, Fail> {
+    let bytes = match source {
+        // A sender without a name has an empty one.
+        None | Some(SocketAddress::Unix(agentos_kernel::net::UnixAddress::Unnamed)) => Vec::new(),
+        Some(source) => net::encode(source),
+    };
+    let part = bytes.get(..bytes.len().min(room as usize)).unwrap_or_default();
+    call.write(at, part)?;
+    Ok(bytes.len() as u32)
+}
+
+pub(crate) fn recvmsg(call: &mut Call<'_>) -> Outcome {
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        return Ok(Answer::Continue);
+    };
+    let flags = call.int(2);
+    let header = Header::read(call, call.arg(1))?;
+    let result = receive(call, &bridge, header.len(), flags)?;
+    call.settle(result, |call, got| {
+        deliver(call, call.arg(1), &header, &got)?;
+        Ok(Answer::Value(length(&got, flags)))
+    })
+}
+
+/// Fills a message of the guest.
+fn deliver(call: &Call<'_>, at: u64, header: &Header, got: &Got) -> Result<(), Fail> {
+    header.scatter(call, &got.data)?;
+    if header.name != 0 {
+        let written = give_source(call, got.source.as_ref(), header.name, header.name_len)?;
+        call.write(at.wrapping_add(8), &written.to_ne_bytes())?;
+    }
+    call.write(at.wrapping_add(40), &0u64.to_ne_bytes())?;
+    let flags = if got.cut { libc::MSG_TRUNC } else { 0 };
+    call.write(at.wrapping_add(48), &flags.to_ne_bytes())
+}
+
+pub(crate) fn recvmmsg(call: &mut Call<'_>) -> Outcome {
+    let Some(bridge) = datagrams(call, call.int(0))? else {
+        return Ok(Answer::Continue);
+    };
+    let flags = call.int(3);
+    let count = u64::from(call.uint(2)).min(PARTS_MAX);
+    for index in 0..count {
+        let at = call.arg(1).wrapping_add(index * MANY);
+        let header = Header::read(call, at)?;
+        // After the first it takes what is there.
+        let now = if index > 0 { libc::MSG_DONTWAIT } else { 0 };
+        let got = match receive(call, &bridge, header.len(), flags | now) {
+            Ok(Poll::Ready(Ok(got))) => got,
+            Ok(result) if index == 0 => {
+                return call.settle(result, |_, _| Err(Fail(Errno::EAGAIN.raw())));
+            }
+            Err(fail) if index == 0 => return Err(fail),
+            _ => return Ok(Answer::Value(index.cast_signed())),
+        };
+        deliver(call, at, &header, &got)?;
+        call.write(at.wrapping_add(HEADER as u64), &(length(&got, flags) as u32).to_ne_bytes())?;
+    }
+    Ok(Answer::Value(count.cast_signed()))
+}

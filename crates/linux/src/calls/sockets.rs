@@ -1,0 +1,340 @@
+//! Sockets: making, naming and connecting them, and their options. Messages are in [`messages`](super::messages).
+
+use super::{Call, Fail, Outcome};
+use crate::net::{self, Bridge, Form, Meaning};
+use crate::sys::{self, Answer};
+use agentos_kernel::Errno;
+use agentos_kernel::fd::{IoResult, StatusFlags};
+use agentos_kernel::id::Fd;
+use agentos_kernel::net::{Domain, Kind, OptionName, Shutdown, SocketAddress};
+use agentos_kernel::process::Process;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Where the kernel's table of a process, which is otherwise empty, holds a socket while a call is about it.
+const MEANWHILE: Fd = Fd(0);
+
+pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
+    let (domain, kind, flags) = asked_for(call)?;
+    let process = call.process()?;
+    if call.vm.sockets.is_crowded() {
+        call.vm.sweep_sockets();
+    }
+    let protocol = call.uint(2);
+    let make = || process.socket(domain, kind, protocol, false, false);
+    let fd = match make() {
+        // Some may be closed, and nobody has looked.
+        Err(error) if error == Errno::EAGAIN => {
+            call.vm.sweep_sockets();
+            make()?
+        }
+        made => made?,
+    };
+    let file = process.file(fd);
+    let _ = process.close(fd);
+    let guest = call.vm.sockets.add(file?, false)?;
+    sys::set_nonblocking(guest.as_fd(), flags & libc::SOCK_NONBLOCK != 0)?;
+    call.confirm()?;
+    Ok(Answer::Descriptor(guest, flags & libc::SOCK_CLOEXEC != 0))
+}
+
+/// Family, kind and flags; what a VM does not have is refused.
+fn asked_for(call: &Call<'_>) -> Result<(Domain, Kind, i32), Fail> {
+    const KIND: i32 = 0xf;
+    const FLAGS: i32 = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let domain = match call.int(0) {
+        libc::AF_UNIX => Domain::Unix,
+        libc::AF_INET => Domain::Inet,
+        libc::AF_INET6 => Domain::Inet6,
+        _ => return Err(Fail(libc::EAFNOSUPPORT)),
+    };
+    if call.int(1) & !(KIND | FLAGS) != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
+    let kind = match call.int(1) & KIND {
+        libc::SOCK_STREAM => Kind::Stream,
+        libc::SOCK_DGRAM => Kind::Datagram,
+        libc::SOCK_SEQPACKET if domain == Domain::Unix => Kind::SeqPacket,
+        libc::SOCK_RAW if domain != Domain::Unix => return Err(Fail(libc::EPERM)),
+        _ => return Err(Fail(libc::ESOCKTNOSUPPORT)),
+    };
+    if domain != Domain::Unix && call.int(2) == libc::IPPROTO_MPTCP {
+        return Err(Fail(libc::EAFNOSUPPORT));
+    }
+    Ok((domain, kind, call.int(1) & FLAGS))
+}
+
+/// The VM's socket behind a descriptor; none for a pair that guests made among themselves.
+pub(super) fn behind(call: &Call<'_>, fd: i32) -> Result<Option<Arc<Bridge>>, Fail> {
+    if fd < 0 {
+        return Err(Fail(libc::EBADF));
+    }
+    let stat = call.vm.host_stat(call.key, fd)?;
+    match call.vm.sockets.find((stat.st_dev, stat.st_ino)) {
+        Some(bridge) => Ok(Some(bridge)),
+        None if stat.st_mode & libc::S_IFMT == libc::S_IFSOCK => Ok(None),
+        None => Err(Fail(libc::ENOTSOCK)),
+    }
+}
+
+/// Runs `run` while the kernel's table of the process holds the socket.
+pub(super) fn holding<T>(
+    call: &Call<'_>,
+    bridge: &Bridge,
+    nonblocking: bool,
+    run: impl FnOnce(&Process, Fd) -> T,
+) -> Result<T, Fail> {
+    let process = call.process()?;
+    let status = if nonblocking {
+        StatusFlags::NONBLOCK
+    } else {
+        StatusFlags::empty()
+    };
+    bridge.file.set_flags(status);
+    process.install(MEANWHILE, Arc::clone(&bridge.file), true)?;
+    let result = run(&process, MEANWHILE);
+    let _ = process.close(MEANWHILE);
+    Ok(result)
+}
+
+/// Flags of a guest's descriptor and its description.
+pub(super) fn flags_of(call: &Call<'_>, fd: i32) -> Result<i32, Fail> {
+    call.vm.position(call.key, fd).map(|(_, flags)| flags)
+}
+
+/// An address in the guest's memory, copied.
+pub(super) fn address(call: &Call<'_>, at: u64, len: u64) -> Result<Vec<u8>, Fail> {
+    let len = usize::try_from(len as i32).map_err(|_| Fail(libc::EINVAL))?;
+    if len > net::ADDRESS_MAX {
+        return Err(Fail(libc::EINVAL));
+    }
+    let mut bytes = vec![0; len];
+    call.read(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Gives the guest an address, cut to the room that it says there is.
+fn give_address(call: &Call<'_>, address: &SocketAddress, at: u64, len_at: u64) -> Result<(), Fail> {
+    let mut room = [0; 4];
+    call.read(len_at, &mut room)?;
+    let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_| Fail(libc::EINVAL))?;
+    let bytes = net::encode(address);
+    call.write(at, bytes.get(..room.min(bytes.len())).unwrap_or_default())?;
+    call.write(len_at, &(bytes.len() as u32).to_ne_bytes())
+}
+
+pub(crate) fn bind(call: &mut Call<'_>) -> Outcome {
+    let bytes = address(call, call.arg(1), call.arg(2))?;
+    let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
+    let address = net::decode(&bytes)?;
+    call.confirm()?;
+    let once = |call: &Call<'_>| holding(call, &bridge, false, |process, fd| process.bind(fd, &address));
+    match once(call)? {
+        // Its owner may have closed it a moment ago.
+        Err(error) if error == Errno::EADDRINUSE && matches!(address, SocketAddress::Inet(_)) => {
+            call.vm.settle_sockets();
+            once(call)??;
+        }
+        done => done?,
+    }
+    Ok(Answer::OK)
+}
+
+pub(crate) fn listen(call: &mut Call<'_>) -> Outcome {
+    let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
+    let flags = flags_of(call, call.int(0))?;
+    call.confirm()?;
+    // A negative backlog is a large one.
+    let backlog = call.uint(1);
+    let once = |call: &Call<'_>| holding(call, &bridge, false, |process, fd| process.listen(fd, backlog));
+    match once(call)? {
+        Err(error) if error == Errno::EADDRINUSE => {
+            call.vm.settle_sockets();
+            once(call)??;
+        }
+        done => done?,
+    }
+    let listens = matches!(&*bridge.form.lock(), Form::Pending(_));
+    if !listens {
+        replace(call, &bridge, flags, true)?;
+    }
+    Ok(Answer::OK)
+}
+
+/// Puts another descriptor in the place of the one that the guest has.
+fn replace(call: &mut Call<'_>, bridge: &Arc<Bridge>, flags: i32, listens: bool) -> Result<(), Fail> {
+    let guest = call.vm.sockets.renew(bridge, listens)?;
+    sys::set_nonblocking(guest.as_fd(), flags & libc::O_NONBLOCK != 0)?;
+    let (target, cloexec) = (call.uint(0), flags & libc::O_CLOEXEC != 0);
+    call.vm
+        .listener
+        .add(call.n.id, guest.as_fd(), Some(target), cloexec, 0)?;
+    Ok(())
+}
+
+pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
+    let bytes = address(call, call.arg(1), call.arg(2))?;
+    let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EISCONN))?;
+    let address = net::decode(&bytes)?;
+    let flags = flags_of(call, call.int(0))?;
+    call.confirm()?;
+    if matches!(&*bridge.form.lock(), Form::Stream(stream) if stream.has_failed()) {
+        replace(call, &bridge, flags, false)?;
+    }
+    call.vm.settle_listeners();
+    let waker = call.guest()?.waker.clone();
+    let nonblocking = flags & libc::O_NONBLOCK != 0;
+    let result = holding(call, &bridge, nonblocking, |process, fd| {
+        process.connect(fd, &address, Some(&waker))
+    })?;
+    if let Form::Stream(stream) = &mut *bridge.form.lock() {
+        match &result {
+            Poll::Ready(Ok(())) => stream.open(),
+            Poll::Ready(Err(error)) if *error == Errno::EINPROGRESS || *error == Errno::EINTR => stream.connecting(),
+            _ => {}
+        }
+    }
+    bridge.kick();
+    call.settle(result, |_, ()| Ok(Answer::OK))
+}
+
+pub(crate) fn accept(call: &mut Call<'_>) -> Outcome {
+    take(call, 0)
+}
+
+pub(crate) fn accept4(call: &mut Call<'_>) -> Outcome {
+    let flags = call.int(3);
+    if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
+    take(call, flags)
+}
+
+fn take(call: &mut Call<'_>, flags: i32) -> Outcome {
+    let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
+    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0;
+    let waker = call.guest()?.waker.clone();
+    call.confirm()?;
+    let result: IoResult<_> = holding(call, &bridge, nonblocking, |process, fd| {
+        process.accept(fd, false, false, Some(&waker)).map_ok(|(fd, peer)| {
+            let file = process.file(fd);
+            let _ = process.close(fd);
+            (file, peer)
+        })
+    })?;
+    bridge.taken();
+    call.settle(result, |call, (file, peer)| {
+        let guest = call.vm.sockets.add(file?, true)?;
+        sys::set_nonblocking(guest.as_fd(), flags & libc::SOCK_NONBLOCK != 0)?;
+        if call.arg(1) != 0 {
+            give_address(call, &peer, call.arg(1), call.arg(2))?;
+        }
+        Ok(Answer::Descriptor(guest, flags & libc::SOCK_CLOEXEC != 0))
+    })
+}
+
+pub(crate) fn getsockname(call: &mut Call<'_>) -> Outcome {
+    name(call, |process, fd| process.socket_name(fd))
+}
+
+pub(crate) fn getpeername(call: &mut Call<'_>) -> Outcome {
+    name(call, |process, fd| process.peer_name(fd))
+}
+
+/// The ends of a pair that guests made have no names, which the host says as well.
+fn name(call: &mut Call<'_>, ask: fn(&Process, Fd) -> agentos_kernel::Result<SocketAddress>) -> Outcome {
+    let Some(bridge) = behind(call, call.int(0))? else {
+        return Ok(Answer::Continue);
+    };
+    let name = holding(call, &bridge, false, ask)??;
+    give_address(call, &name, call.arg(1), call.arg(2))?;
+    Ok(Answer::OK)
+}
+
+/// Once bytes move the host shuts the guest's end, after what is in it; before, the VM's socket is shut.
+pub(crate) fn shutdown(call: &mut Call<'_>) -> Outcome {
+    let how = match call.int(1) {
+        libc::SHUT_RD => Shutdown::Read,
+        libc::SHUT_WR => Shutdown::Write,
+        libc::SHUT_RDWR => Shutdown::Both,
+        _ => return Err(Fail(libc::EINVAL)),
+    };
+    let Some(bridge) = behind(call, call.int(0))? else {
+        return Ok(Answer::Continue);
+    };
+    let is_open = matches!(&*bridge.form.lock(), Form::Stream(stream) if stream.is_open());
+    let is_sequence = bridge.socket().is_some_and(|socket| socket.kind() == Kind::SeqPacket);
+    if is_open || is_sequence && matches!(&*bridge.form.lock(), Form::Packets(_)) {
+        return Ok(Answer::Continue);
+    }
+    call.confirm()?;
+    holding(call, &bridge, false, |process, fd| process.shutdown(fd, how))??;
+    bridge.kick();
+    Ok(Answer::OK)
+}
+
+/// Options that the host answers for a pair that guests made: reuse, type, error, buffers, keep-alive, lingering, timeouts,
+/// protocol, domain.
+const OF_PAIRS: &[i32] = &[2, 3, 4, 7, 8, 9, 13, 20, 21, 38, 39];
+
+/// What becomes of an option of a pair that guests made: level and name are in registers.
+fn of_pair(level: i32, option: i32) -> Outcome {
+    match level == libc::SOL_SOCKET && OF_PAIRS.contains(&option) {
+        true => Ok(Answer::Continue),
+        false => Err(Fail(libc::ENOPROTOOPT)),
+    }
+}
+
+pub(crate) fn getsockopt(call: &mut Call<'_>) -> Outcome {
+    let (level, option) = (call.int(1), call.int(2));
+    let Some(bridge) = behind(call, call.int(0))? else {
+        return of_pair(level, option);
+    };
+    let value = match net::meaning(level, option) {
+        Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
+        Meaning::Hint => vec![0; 4],
+        Meaning::Known(name) => {
+            let value = holding(call, &bridge, false, |process, fd| process.socket_option(fd, name))??;
+            net::encode_option(&value)
+        }
+    };
+    let mut room = [0; 4];
+    call.read(call.arg(4), &mut room)?;
+    let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_| Fail(libc::EINVAL))?;
+    let part = value.get(..room.min(value.len())).unwrap_or_default();
+    call.write(call.arg(3), part)?;
+    call.write(call.arg(4), &(part.len() as u32).to_ne_bytes())?;
+    Ok(Answer::OK)
+}
+
+pub(crate) fn setsockopt(call: &mut Call<'_>) -> Outcome {
+    let (level, option) = (call.int(1), call.int(2));
+    let Some(bridge) = behind(call, call.int(0))? else {
+        return of_pair(level, option);
+    };
+    let name = match net::meaning(level, option) {
+        Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
+        Meaning::Hint => return Ok(Answer::OK),
+        Meaning::Known(name) => name,
+    };
+    let len = usize::try_from(call.int(4)).map_err(|_| Fail(libc::EINVAL))?;
+    if len > net::VALUE_MAX {
+        return Err(Fail(libc::EINVAL));
+    }
+    let mut bytes = vec![0; len];
+    call.read(call.arg(3), &mut bytes)?;
+    let value = net::decode_option(name, &bytes)?;
+    call.confirm()?;
+    holding(call, &bridge, false, |process, fd| {
+        process.set_socket_option(fd, name, value)
+    })??;
+    if matches!(name, OptionName::Error) {
+        return Err(Fail(libc::ENOPROTOOPT));
+    }
+    // The host reads and writes for the guest, so it keeps the time, too.
+    match net::is_timeout(name) && matches!(&*bridge.form.lock(), Form::Stream(_) | Form::Packets(_)) {
+        true => Ok(Answer::Continue),
+        false => Ok(Answer::OK),
+    }
+}

@@ -1,0 +1,105 @@
+//! One socket: the VM's, and what a guest has of it.
+
+use super::packets::Packets;
+use super::pending::Pending;
+use super::stream::Stream;
+use agentos_kernel::fd::OpenFile;
+use agentos_kernel::net::{OptionName, OptionValue, Socket};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// Device and inode of a descriptor.
+pub(crate) type Key = (u64, u64);
+
+/// A socket of the VM behind descriptors of guests.
+pub(crate) struct Bridge {
+    /// The VM's socket. Closed when this is dropped.
+    pub(crate) file: Arc<OpenFile>,
+    pub(super) token: u64,
+    /// Wakes the thread that moves bytes.
+    pub(super) waker: Waker,
+    /// What the guests' descriptors are on the host.
+    pub(super) keys: Mutex<Vec<Key>>,
+    pub(crate) form: Mutex<Form>,
+}
+
+/// What stands between.
+pub(crate) enum Form {
+    Stream(Stream),
+    Packets(Packets),
+    Pending(Pending),
+    /// No guest has it any more, or the connection broke.
+    Gone,
+}
+
+/// What is to be done after bytes were moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing until somebody wakes.
+    Waits,
+    /// There is more; others come first.
+    Again,
+    /// It is over.
+    Gone,
+}
+
+/// What moving bytes needs of the socket.
+pub(super) struct Side<'a> {
+    pub(super) socket: &'a Socket,
+    pub(super) waker: &'a Waker,
+}
+
+impl Side<'_> {
+    /// Has the VM's socket end with a reset.
+    pub(super) fn abort(&self) {
+        let _ = self.socket.set_option(OptionName::Linger, OptionValue::Linger(Some(0)));
+    }
+
+    /// Whether the guest asked for a reset when it closes.
+    pub(super) fn is_abrupt(&self) -> bool {
+        matches!(self.socket.option(OptionName::Linger), Ok(OptionValue::Linger(Some(0))))
+    }
+}
+
+impl Bridge {
+    /// The VM's socket.
+    pub(crate) fn socket(&self) -> Option<&Socket> {
+        self.file.object_as::<Socket>()
+    }
+
+    /// Moves what can be moved.
+    pub(super) fn run(&self, scratch: &mut [u8]) -> Turn {
+        let Some(socket) = self.socket() else { return Turn::Gone };
+        let side = Side {
+            socket,
+            waker: &self.waker,
+        };
+        let mut form = self.form.lock();
+        let turn = match &mut *form {
+            Form::Stream(stream) => stream.run(&side, scratch),
+            Form::Packets(packets) => packets.run(&side, scratch),
+            Form::Pending(pending) => pending.run(&side),
+            Form::Gone => Turn::Gone,
+        };
+        if turn == Turn::Gone {
+            *form = Form::Gone;
+        }
+        turn
+    }
+
+    /// A connection of a listener was taken.
+    pub(crate) fn taken(&self) {
+        if let (Some(socket), Form::Pending(pending)) = (self.socket(), &mut *self.form.lock()) {
+            pending.taken(&Side {
+                socket,
+                waker: &self.waker,
+            });
+        }
+    }
+
+    /// Has bytes moved soon.
+    pub(crate) fn kick(&self) {
+        self.waker.wake_by_ref();
+    }
+}

@@ -1,0 +1,150 @@
+//! Packets between a guest's end of a pair and a socket of the VM that keeps their borders.
+//!
+//! Of a datagram socket the supervisor holds the guest's end, too: a call that asks for the sender is answered here, from what
+//! waits in the pair or in the VM's socket. At most one datagram is in the pair, so that its sender is known.
+
+use super::bridge::{Side, Turn};
+use crate::sys::{self, Found};
+use agentos_kernel::fd::{File, PollEvents};
+use agentos_kernel::net::{MessageFlags, Shutdown, SocketAddress};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::Poll;
+
+pub(crate) struct Packets {
+    end: OwnedFd,
+    /// The guest's end, of datagram sockets.
+    twin: Option<OwnedFd>,
+    /// Who sent the datagram that is in the pair.
+    source: Option<SocketAddress>,
+    /// Of a guest, and the VM's socket has no room for it.
+    outbound: Option<Vec<u8>>,
+    /// Of the VM's socket, and the pair has no room for it.
+    inbound: Option<Vec<u8>>,
+    in_done: bool,
+}
+
+/// Rounds of one run in one direction.
+const ROUNDS: usize = 16;
+
+impl Packets {
+    /// The guest's end, and what stands behind it.
+    pub(super) fn new(datagrams: bool) -> io::Result<(OwnedFd, Self)> {
+        let (guest, end) = sys::pair(libc::SOCK_SEQPACKET)?;
+        let twin = match datagrams {
+            true => Some(sys::duplicate(guest.as_fd())?),
+            false => None,
+        };
+        let packets = Self {
+            end,
+            twin,
+            source: None,
+            outbound: None,
+            inbound: None,
+            in_done: false,
+        };
+        Ok((guest, packets))
+    }
+
+    pub(super) fn end(&self) -> &OwnedFd {
+        &self.end
+    }
+
+    /// Whether it is one of those whose end has to be looked for.
+    pub(super) fn is_held(&self) -> bool {
+        self.twin.is_some()
+    }
+
+    pub(super) fn run(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Turn {
+        let over = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & (libc::POLLHUP | libc::POLLRDHUP);
+        let inward = self.inward(side, scratch);
+        let outward = self.outward(side, scratch, over != 0);
+        match (inward, outward) {
+            _ if over & libc::POLLHUP != 0 && self.outbound.is_none() && outward != Some(true) => Turn::Gone,
+            (None, _) | (_, None) => Turn::Gone,
+            (Some(false), Some(false)) => Turn::Waits,
+            _ => Turn::Again,
+        }
+    }
+
+    /// From the guest. None if the connection is no more, else whether there may be more.
+    fn outward(&mut self, side: &Side<'_>, scratch: &mut [u8], ended: bool) -> Option<bool> {
+        for _ in 0..ROUNDS {
+            let packet = match self.outbound.take() {
+                Some(packet) => packet,
+                None => match sys::receive(self.end.as_fd(), scratch, 0).ok()? {
+                    None => return Some(false),
+                    Some(found) if found.count == 0 && ended => {
+                        let _ = side.socket.shutdown(Shutdown::Write);
+                        return Some(false);
+                    }
+                    // Too long for any socket, or with descriptors: lost.
+                    Some(found) if found.cut || found.descriptors => continue,
+                    Some(found) => scratch.get(..found.count).unwrap_or_default().to_vec(),
+                },
+            };
+            match side.socket.send(&packet, MessageFlags::NOSIGNAL, None, Some(side.waker)) {
+                Poll::Pending => {
+                    self.outbound = Some(packet);
+                    return Some(false);
+                }
+                Poll::Ready(Err(_)) if self.twin.is_none() => return None,
+                // Of a datagram nobody hears.
+                Poll::Ready(_) => {}
+            }
+        }
+        Some(true)
+    }
+
+    /// To the guest.
+    fn inward(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Option<bool> {
+        for _ in 0..ROUNDS {
+            if self.is_occupied() || self.in_done {
+                return Some(false);
+            }
+            if let Some(packet) = self.inbound.take() {
+                match sys::send(self.end.as_fd(), &packet) {
+                    Ok(None) => {
+                        self.inbound = Some(packet);
+                        return Some(false);
+                    }
+                    _ => continue,
+                }
+            }
+            match side.socket.receive(scratch, MessageFlags::empty(), Some(side.waker)) {
+                Poll::Pending => return Some(false),
+                Poll::Ready(Err(_)) if self.twin.is_none() => return None,
+                Poll::Ready(Err(_)) => {}
+                Poll::Ready(Ok(received)) => {
+                    if received.length == 0 && self.twin.is_none() && is_at_end(side) {
+                        sys::end_writing(self.end.as_fd());
+                        self.in_done = true;
+                        return Some(false);
+                    }
+                    self.source = received.source;
+                    self.inbound = Some(scratch.get(..received.length).unwrap_or_default().to_vec());
+                }
+            }
+        }
+        Some(true)
+    }
+
+    /// Whether the datagram that was given to the guest is still there.
+    fn is_occupied(&self) -> bool {
+        let twin = self.twin.as_ref();
+        twin.is_some_and(|twin| sys::poll_now(twin.as_fd(), libc::POLLIN) & libc::POLLIN != 0)
+    }
+
+    /// The datagram that is in the pair, with its sender.
+    pub(crate) fn take(&mut self, buf: &mut [u8], flags: i32) -> Option<(Found, Option<SocketAddress>)> {
+        let twin = self.twin.as_ref()?;
+        let flags = flags & (libc::MSG_PEEK | libc::MSG_TRUNC);
+        let found = sys::receive(twin.as_fd(), buf, flags).ok().flatten()?;
+        Some((found, self.source.clone()))
+    }
+}
+
+fn is_at_end(side: &Side<'_>) -> bool {
+    let ready = side.socket.poll(PollEvents::IN | PollEvents::RDHUP, None);
+    ready.contains(PollEvents::RDHUP) && matches!(side.socket.available(), Ok(0))
+}

@@ -1,0 +1,264 @@
+//! Bytes between a guest's end of a pair and a stream socket of the VM.
+//!
+//! What the guest wrote is looked at, given to the VM's socket, and only then taken out of the pair: if the VM's socket has no room it
+//! stays there, and the guest waits as on any full socket. The last byte that was given on stays unread, because the host makes
+//! closing over unread bytes a reset (`ECONNRESET`) for the other end, and closing over none an end of file.
+
+use super::bridge::{Side, Turn};
+use crate::sys;
+use agentos_kernel::fd::{File, PollEvents};
+use agentos_kernel::net::{MessageFlags, Shutdown};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::Poll;
+
+/// One connection, or what may become one.
+pub(crate) struct Stream {
+    end: OwnedFd,
+    phase: Phase,
+    /// Read from the VM's socket, and the guest's end has no room for it.
+    inbound: Vec<u8>,
+    /// The guest knows that no more comes.
+    in_done: bool,
+    /// The guest reads no more.
+    deaf: bool,
+    /// The VM's socket knows that no more comes.
+    out_done: bool,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not connected.
+    Idle,
+    /// A connection is being made in the background.
+    Connecting,
+    /// Bytes move.
+    Open,
+    /// The connection in the background failed.
+    Failed,
+}
+
+/// Bytes that stay unread.
+const LAG: usize = 1;
+/// Rounds of one run in one direction.
+const ROUNDS: usize = 8;
+const FILLING: [u8; 16 << 10] = [0; 16 << 10];
+
+impl Stream {
+    /// A guest's end, and what stands behind it. Before it is connected the guest's end cannot be written.
+    pub(super) fn new(open: bool) -> io::Result<(OwnedFd, Self)> {
+        let (guest, end) = sys::pair(libc::SOCK_STREAM)?;
+        if !open {
+            while sys::poll_now(guest.as_fd(), libc::POLLOUT) & libc::POLLOUT != 0 {
+                sys::send(guest.as_fd(), &FILLING)?;
+            }
+        }
+        // A message of its own, so that the others can be freed. Where there is no room at all the last one ends the filling.
+        if sys::send(guest.as_fd(), &[0; LAG])?.is_none() && open {
+            return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+        }
+        let phase = if open { Phase::Open } else { Phase::Idle };
+        let stream = Self {
+            end,
+            phase,
+            inbound: Vec::new(),
+            in_done: false,
+            deaf: false,
+            out_done: false,
+        };
+        Ok((guest, stream))
+    }
+
+    pub(super) fn end(&self) -> &OwnedFd {
+        &self.end
+    }
+
+    /// Whether bytes move.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether a connection in the background failed, after which the guest's end is of no more use.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.phase == Phase::Failed
+    }
+
+    /// A connection is being made without the guest waiting for it in a call.
+    pub(crate) fn connecting(&mut self) {
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Connecting;
+        }
+    }
+
+    /// It is connected: the guest's end can be written.
+    pub(crate) fn open(&mut self) {
+        if matches!(self.phase, Phase::Idle | Phase::Connecting) {
+            self.empty(LAG);
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// Takes the filling out, but for some bytes.
+    fn empty(&self, keep: usize) {
+        let mut buf = [0; FILLING.len() + LAG];
+        while let Ok(Some(found)) = sys::receive(self.end.as_fd(), &mut buf, libc::MSG_PEEK) {
+            let most = found.count.saturating_sub(keep);
+            let Some(part) = buf.get_mut(..most).filter(|part| !part.is_empty()) else {
+                return;
+            };
+            if !matches!(sys::receive(self.end.as_fd(), part, 0), Ok(Some(found)) if found.count > 0) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn run(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Turn {
+        let state = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP);
+        let gone = state & libc::POLLHUP != 0;
+        match self.phase {
+            Phase::Idle | Phase::Failed if gone => return Turn::Gone,
+            Phase::Idle | Phase::Failed => return Turn::Waits,
+            Phase::Connecting if gone => {
+                side.abort();
+                return Turn::Gone;
+            }
+            Phase::Connecting => match side.socket.poll(PollEvents::OUT, Some(side.waker)) {
+                ready if ready.is_empty() => return Turn::Waits,
+                _ if side.socket.peer_name().is_ok() => self.open(),
+                _ => {
+                    self.fail();
+                    return Turn::Waits;
+                }
+            },
+            Phase::Open => {}
+        }
+        // With both halves shut the host says the same of a guest that has closed its end and of one that has not.
+        if gone && !self.in_done && side.is_abrupt() {
+            return Turn::Gone;
+        }
+        let mut again = false;
+        for part in [self.inward(side, scratch), self.outward(side, scratch)] {
+            match part {
+                Ok(more) => again |= more,
+                // Closing over the byte that is unread.
+                Err(Broken) => return Turn::Gone,
+            }
+        }
+        if self.out_done && (gone || self.in_done) {
+            if sys::take_error(self.end.as_fd()) == libc::ECONNRESET {
+                // The guest closed over what it had not read.
+                side.abort();
+            }
+            self.empty(0);
+            return Turn::Gone;
+        }
+        if again { Turn::Again } else { Turn::Waits }
+    }
+
+    /// The guest's end becomes readable and writable, and reads the end; why is asked of the VM's socket (`SO_ERROR`).
+    fn fail(&mut self) {
+        self.empty(0);
+        sys::end_writing(self.end.as_fd());
+        self.phase = Phase::Failed;
+    }
+
+    /// From the VM's socket to the guest. Says whether there may be more.
+    fn inward(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Result<bool, Broken> {
+        for _ in 0..ROUNDS {
+            if !self.inbound.is_empty() {
+                match sys::send(self.end.as_fd(), &self.inbound) {
+                    Ok(None) => return Ok(false),
+                    Ok(Some(count)) => drop(self.inbound.drain(..count)),
+                    Err(_) => self.stop_reading(),
+                }
+                if self.inbound.is_empty() {
+                    self.inbound = Vec::new();
+                }
+                continue;
+            }
+            if self.in_done {
+                return Ok(false);
+            }
+            let most = scratch.len().min(CHUNK);
+            let buf = scratch.get_mut(..most).unwrap_or_default();
+            match side.socket.receive(buf, MessageFlags::empty(), Some(side.waker)) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(received)) if received.length == 0 => {
+                    sys::end_writing(self.end.as_fd());
+                    self.in_done = true;
+                }
+                Poll::Ready(Ok(_)) if self.deaf => {}
+                Poll::Ready(Ok(received)) => {
+                    let data = buf.get(..received.length).unwrap_or_default();
+                    let sent = match sys::send(self.end.as_fd(), data) {
+                        Ok(sent) => sent.unwrap_or(0),
+                        Err(_) => {
+                            self.stop_reading();
+                            continue;
+                        }
+                    };
+                    self.inbound.extend_from_slice(data.get(sent..).unwrap_or_default());
+                }
+                Poll::Ready(Err(_)) => return Err(Broken),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The guest has shut its reading half: as with TCP the peer does not learn of it.
+    fn stop_reading(&mut self) {
+        self.deaf = true;
+        self.inbound = Vec::new();
+    }
+
+    /// From the guest to the VM's socket.
+    fn outward(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Result<bool, Broken> {
+        if self.out_done {
+            return Ok(false);
+        }
+        for _ in 0..ROUNDS {
+            let ended = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & libc::POLLRDHUP != 0;
+            let most = scratch.len().min(CHUNK + LAG);
+            let buf = scratch.get_mut(..most).unwrap_or_default();
+            let found = sys::receive(self.end.as_fd(), buf, libc::MSG_PEEK).map_err(|_| Broken)?;
+            let found = found.unwrap_or_default();
+            if found.descriptors {
+                side.abort();
+                return Err(Broken);
+            }
+            let data = buf.get(LAG..found.count).unwrap_or_default();
+            if data.is_empty() {
+                if ended {
+                    self.out_done = true;
+                    let _ = side.socket.shutdown(Shutdown::Write);
+                }
+                return Ok(false);
+            }
+            match side.socket.send(data, MessageFlags::NOSIGNAL, None, Some(side.waker)) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(count)) => self.discard(count, buf)?,
+                Poll::Ready(Err(_)) => return Err(Broken),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes out what was given on; as much as the lag stays.
+    fn discard(&self, mut count: usize, buf: &mut [u8]) -> Result<(), Broken> {
+        while count > 0 {
+            let part = buf.get_mut(..count).ok_or(Broken)?;
+            match sys::receive(self.end.as_fd(), part, 0) {
+                Ok(Some(found)) if found.count > 0 => count = count.saturating_sub(found.count),
+                _ => return Err(Broken),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are moved at once.
+const CHUNK: usize = 64 << 10;
+
+/// The connection is no more.
+struct Broken;
