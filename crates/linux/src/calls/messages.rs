@@ -140,7 +140,11 @@ fn of_stream(call: &Call<'_>, header: u64) -> Outcome {
 
 fn send_header(call: &Call<'_>, bridge: &Bridge, at: u64, flags: u32) -> Result<IoResult<usize>, Fail> {
     let header = Header::read(call, at)?;
-    if header.control_len != 0 && bridge.socket().is_some_and(|socket| socket.domain() == agentos_kernel::net::Domain::Unix) {
+    if header.control_len != 0
+        && bridge
+            .socket()
+            .is_some_and(|socket| socket.domain() == agentos_kernel::net::Domain::Unix)
+    {
         return Err(Fail(libc::EOPNOTSUPP));
     }
     let to = match header.name {
@@ -165,7 +169,12 @@ pub(crate) fn sendmmsg(call: &mut Call<'_>) -> Outcome {
     for index in 0..count {
         let at = call.arg(1).wrapping_add(index * MANY);
         // Only the first may wait, for the call is made again from its beginning.
-        let flags = call.uint(3) | if index > 0 { libc::MSG_DONTWAIT.cast_unsigned() } else { 0 };
+        let flags = call.uint(3)
+            | if index > 0 {
+                libc::MSG_DONTWAIT.cast_unsigned()
+            } else {
+                0
+            };
         match send_header(call, &bridge, at, flags) {
             Ok(Poll::Ready(Ok(sent))) => call.write(at.wrapping_add(HEADER as u64), &(sent as u32).to_ne_bytes())?,
             Ok(result) if index == 0 => return call.settle(result, |_, _| Ok(Answer::Value(1))),
@@ -310,7 +319,10 @@ pub(crate) fn recvmmsg(call: &mut Call<'_>) -> Outcome {
             _ => return Ok(Answer::Value(index.cast_signed())),
         };
         deliver(call, at, &header, &got)?;
-        call.write(at.wrapping_add(HEADER as u64), &(length(&got, flags) as u32).to_ne_bytes())?;
+        call.write(
+            at.wrapping_add(HEADER as u64),
+            &(length(&got, flags) as u32).to_ne_bytes(),
+        )?;
     }
     Ok(Answer::Value(count.cast_signed()))
 }

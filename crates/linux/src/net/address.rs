@@ -32,7 +32,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<SocketAddress, Fail> {
             let short = bytes.first_chunk::<V6_SHORT>().ok_or(invalid)?;
             let [_, _, p0, p1, f0, f1, f2, f3, ip @ ..] = *short;
             let ip: [u8; 16] = ip;
-            let zone = bytes.get(V6_SHORT..V6_SHORT + 4).and_then(|zone| zone.first_chunk::<4>());
+            let zone = bytes
+                .get(V6_SHORT..V6_SHORT + 4)
+                .and_then(|zone| zone.first_chunk::<4>());
             Ok(SocketAddress::Inet(SocketAddr::V6(SocketAddrV6::new(
                 Ipv6Addr::from(ip),
                 u16::from_be_bytes([p0, p1]),
@@ -64,12 +66,8 @@ pub(crate) fn encode(address: &SocketAddress) -> Vec<u8> {
     let family = |family: i32| (family as u16).to_ne_bytes();
     match address {
         SocketAddress::Unix(UnixAddress::Unnamed) => family(libc::AF_UNIX).to_vec(),
-        SocketAddress::Unix(UnixAddress::Path(path)) => {
-            [&family(libc::AF_UNIX)[..], path, &[0]].concat()
-        }
-        SocketAddress::Unix(UnixAddress::Abstract(name)) => {
-            [&family(libc::AF_UNIX)[..], &[0], name].concat()
-        }
+        SocketAddress::Unix(UnixAddress::Path(path)) => [&family(libc::AF_UNIX)[..], path, &[0]].concat(),
+        SocketAddress::Unix(UnixAddress::Abstract(name)) => [&family(libc::AF_UNIX)[..], &[0], name].concat(),
         SocketAddress::Inet(SocketAddr::V4(address)) => [
             &family(libc::AF_INET)[..],
             &address.port().to_be_bytes(),

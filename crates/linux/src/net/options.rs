@@ -94,7 +94,12 @@ pub(crate) fn encode(value: &OptionValue) -> Vec<u8> {
 /// A value as the guest wrote it.
 pub(crate) fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue, Fail> {
     let invalid = Fail(libc::EINVAL);
-    let word = || bytes.first_chunk::<4>().map(|word| u32::from_ne_bytes(*word)).ok_or(invalid);
+    let word = || {
+        bytes
+            .first_chunk::<4>()
+            .map(|word| u32::from_ne_bytes(*word))
+            .ok_or(invalid)
+    };
     let long = |at: usize| {
         let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<8>());
         bytes.map(|long| i64::from_ne_bytes(*long)).ok_or(invalid)
@@ -109,7 +114,10 @@ pub(crate) fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue, Fa
         }),
         OptionName::Membership | OptionName::Forbidden => OptionValue::Number(0),
         OptionName::Linger => {
-            let seconds = bytes.get(4..).and_then(|bytes| bytes.first_chunk::<4>()).ok_or(invalid)?;
+            let seconds = bytes
+                .get(4..)
+                .and_then(|bytes| bytes.first_chunk::<4>())
+                .ok_or(invalid)?;
             OptionValue::Linger((word()? != 0).then_some(u32::from_ne_bytes(*seconds)))
         }
         OptionName::ReceiveTimeout | OptionName::SendTimeout => {

@@ -83,7 +83,10 @@ impl Packets {
                     Some(found) => scratch.get(..found.count).unwrap_or_default().to_vec(),
                 },
             };
-            match side.socket.send(&packet, MessageFlags::NOSIGNAL, None, Some(side.waker)) {
+            match side
+                .socket
+                .send(&packet, MessageFlags::NOSIGNAL, None, Some(side.waker))
+            {
                 Poll::Pending => {
                     self.outbound = Some(packet);
                     return Some(false);

@@ -149,7 +149,9 @@ impl Sockets {
             let relay = Relay::start()?;
             self.relay = Some(relay);
         }
-        self.relay.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::EAGAIN))
+        self.relay
+            .as_ref()
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAGAIN))
     }
 }
 

@@ -3,8 +3,8 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, attributes as at, directories as dir, files, identity as id, messages as msg, processes as proc, sockets as sock,
-    system as sys, terminal,
+    Handler, attributes as at, directories as dir, files, identity as id, messages as msg, processes as proc,
+    sockets as sock, system as sys, terminal,
 };
 
 macro_rules! rows {
