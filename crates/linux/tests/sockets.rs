@@ -38,6 +38,18 @@ fn udp_of_python() {
 }
 
 #[test]
+fn unix_sockets_of_python() {
+    let Some(vm) = Vm::new() else { return };
+    if !has(PYTHON) {
+        return;
+    }
+    let script = include_str!("sockets/unix.py");
+    let dir = tempfile::tempdir().unwrap();
+    let native = native(&[PYTHON, "-c", script, dir.path().to_str().unwrap()]);
+    assert_eq!(vm.run(&[PYTHON, "-c", script, "/tmp"]).ok(), native);
+}
+
+#[test]
 fn servers_and_clients_of_node() {
     prints_the_same(&[NODE, "-e", include_str!("sockets/node.js")]);
 }

@@ -431,6 +431,44 @@ impl Socket {
         self.state.lock().settings.send_timeout
     }
 
+    /// Closes it with a reset of its connection, whatever its options say and whatever was read.
+    pub fn abort(&self) {
+        self.end(true);
+    }
+
+    fn end(&self, abort: bool) {
+        if !self.open.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let _ = connect::settle(self, &mut state, None);
+        let phase = core::mem::replace(&mut state.phase, Phase::Idle);
+        let claim = state.claim.take();
+        let abort = abort || self.domain != Domain::Unix && state.settings.linger == Some(0);
+        drop(state);
+        if let Some(channel) = self.channel.get() {
+            channel.close(abort);
+        }
+        match phase {
+            Phase::Listening(listener) => listener.close(),
+            Phase::Connecting(connecting) => match connecting.attempt {
+                Trying::Inside(_, channel) => channel.into_iter().for_each(|channel| channel.close(true)),
+                Trying::Outside(outside) => outside.close(true),
+            },
+            Phase::Idle => {}
+        }
+        if let Some(inbox) = &self.inbox {
+            inbox.close();
+        }
+        if let Some(flows) = self.flows.get() {
+            flows.close();
+        }
+        drop(claim);
+        if self.counted {
+            self.net.sockets().give(1);
+        }
+    }
+
     /// Conditions of a socket that has no connection.
     fn poll_unconnected(&self, waker: Option<&Waker>) -> PollEvents {
         let mut state = self.state.lock();
@@ -533,36 +571,7 @@ impl File for Socket {
     }
 
     fn close(&self) {
-        if !self.open.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let mut state = self.state.lock();
-        let _ = connect::settle(self, &mut state, None);
-        let phase = core::mem::replace(&mut state.phase, Phase::Idle);
-        let claim = state.claim.take();
-        let abort = self.domain != Domain::Unix && state.settings.linger == Some(0);
-        drop(state);
-        if let Some(channel) = self.channel.get() {
-            channel.close(abort);
-        }
-        match phase {
-            Phase::Listening(listener) => listener.close(),
-            Phase::Connecting(connecting) => match connecting.attempt {
-                Trying::Inside(_, channel) => channel.into_iter().for_each(|channel| channel.close(true)),
-                Trying::Outside(outside) => outside.close(true),
-            },
-            Phase::Idle => {}
-        }
-        if let Some(inbox) = &self.inbox {
-            inbox.close();
-        }
-        if let Some(flows) = self.flows.get() {
-            flows.close();
-        }
-        drop(claim);
-        if self.counted {
-            self.net.sockets().give(1);
-        }
+        self.end(false);
     }
 
     fn describe(&self) -> String {

@@ -3,7 +3,7 @@
 use super::packets::Packets;
 use super::pending::Pending;
 use super::stream::Stream;
-use agentos_kernel::fd::OpenFile;
+use agentos_kernel::fd::{File, OpenFile, PollEvents};
 use agentos_kernel::net::{OptionName, OptionValue, Socket};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -51,9 +51,9 @@ pub(super) struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Has the VM's socket end with a reset.
-    pub(super) fn abort(&self) {
-        let _ = self.socket.set_option(OptionName::Linger, OptionValue::Linger(Some(0)));
+    /// Whether the peer has closed, so that nothing more is taken either.
+    pub(super) fn is_over(&self) -> bool {
+        self.socket.poll(PollEvents::empty(), None).contains(PollEvents::HUP)
     }
 
     /// Whether the guest asked for a reset when it closes.

@@ -57,6 +57,14 @@ impl Packets {
 
     pub(super) fn run(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Turn {
         let over = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & (libc::POLLHUP | libc::POLLRDHUP);
+        if self.twin.is_none() && side.socket.peer_name().is_err() {
+            // Not connected yet.
+            return if over & libc::POLLHUP == 0 {
+                Turn::Waits
+            } else {
+                Turn::Gone
+            };
+        }
         let inward = self.inward(side, scratch);
         let outward = self.outward(side, scratch, over != 0);
         match (inward, outward) {
@@ -120,6 +128,9 @@ impl Packets {
                 Poll::Ready(Err(_)) => {}
                 Poll::Ready(Ok(received)) => {
                     if received.length == 0 && self.twin.is_none() && is_at_end(side) {
+                        if side.is_over() {
+                            return None;
+                        }
                         sys::end_writing(self.end.as_fd());
                         self.in_done = true;
                         return Some(false);

@@ -7,7 +7,7 @@
 use super::bridge::{Side, Turn};
 use crate::sys;
 use agentos_kernel::fd::{File, PollEvents};
-use agentos_kernel::net::{MessageFlags, Shutdown};
+use agentos_kernel::net::{Domain, MessageFlags, Shutdown};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
@@ -120,7 +120,7 @@ impl Stream {
             Phase::Idle | Phase::Failed if gone => return Turn::Gone,
             Phase::Idle | Phase::Failed => return Turn::Waits,
             Phase::Connecting if gone => {
-                side.abort();
+                side.socket.abort();
                 return Turn::Gone;
             }
             Phase::Connecting => match side.socket.poll(PollEvents::OUT, Some(side.waker)) {
@@ -146,10 +146,6 @@ impl Stream {
             }
         }
         if self.out_done && (gone || self.in_done) {
-            if sys::take_error(self.end.as_fd()) == libc::ECONNRESET {
-                // The guest closed over what it had not read.
-                side.abort();
-            }
             self.empty(0);
             return Turn::Gone;
         }
@@ -185,8 +181,13 @@ impl Stream {
             match side.socket.receive(buf, MessageFlags::empty(), Some(side.waker)) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(received)) if received.length == 0 => {
-                    sys::end_writing(self.end.as_fd());
                     self.in_done = true;
+                    if side.socket.domain() == Domain::Unix && side.is_over() {
+                        // Unlike that of TCP the peer takes nothing any more, and the guest is told at once.
+                        self.out_done = true;
+                        return Ok(false);
+                    }
+                    sys::end_writing(self.end.as_fd());
                 }
                 Poll::Ready(Ok(_)) if self.deaf => {}
                 Poll::Ready(Ok(received)) => {
@@ -224,14 +225,13 @@ impl Stream {
             let found = sys::receive(self.end.as_fd(), buf, libc::MSG_PEEK).map_err(|_| Broken)?;
             let found = found.unwrap_or_default();
             if found.descriptors {
-                side.abort();
+                side.socket.abort();
                 return Err(Broken);
             }
             let data = buf.get(LAG..found.count).unwrap_or_default();
             if data.is_empty() {
                 if ended {
-                    self.out_done = true;
-                    let _ = side.socket.shutdown(Shutdown::Write);
+                    self.end_outward(side);
                 }
                 return Ok(false);
             }
@@ -242,6 +242,16 @@ impl Stream {
             }
         }
         Ok(true)
+    }
+
+    /// The guest sends no more.
+    fn end_outward(&mut self, side: &Side<'_>) {
+        self.out_done = true;
+        match sys::take_error(self.end.as_fd()) {
+            // The guest closed over what it had not read.
+            libc::ECONNRESET => side.socket.abort(),
+            _ => drop(side.socket.shutdown(Shutdown::Write)),
+        }
     }
 
     /// Takes out what was given on; as much as the lag stays.
