@@ -3,7 +3,11 @@
 
 mod common;
 
-use common::{Vm, has};
+use common::{Vm, compile, has};
+use std::io::ErrorKind;
+use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Command;
 
 /// What the host's own program prints.
@@ -52,4 +56,82 @@ fn unix_sockets_of_python() {
 #[test]
 fn servers_and_clients_of_node() {
     prints_the_same(&[NODE, "-e", include_str!("sockets/node.js")]);
+}
+
+#[test]
+fn an_address_that_changes_under_a_call_leads_nowhere_else() {
+    let Some(vm) = Vm::new() else { return };
+    let Some(program) = compile(include_str!("sockets/races.c"), &["-static", "-pthread", "-O1"]) else {
+        return;
+    };
+    let (stream, datagram) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = stream.local_addr().unwrap().port();
+    vm.put("/tmp/races", &program, 0o755);
+    for port in [port, datagram.local_addr().unwrap().port()] {
+        let own = if port == 20_000 { "20001" } else { "20000" };
+        assert_eq!(vm.run(&["/tmp/races", own, &port.to_string()]).ok(), "some all 1\n");
+    }
+    stream.set_nonblocking(true).unwrap();
+    datagram.set_nonblocking(true).unwrap();
+    assert_eq!(stream.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(datagram.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn names_of_the_host_are_not_there() {
+    let Some(vm) = Vm::new() else { return };
+    if !has(PYTHON) {
+        return;
+    }
+    let label = format!("agentos-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&label).unwrap();
+    let listener = UnixListener::bind_addr(&address).unwrap();
+    let script = format!("import socket; s = socket.socket(socket.AF_UNIX); print(s.connect_ex('\\0{label}'))");
+    assert_eq!(vm.run(&[PYTHON, "-c", &script]).ok(), "111\n");
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// Descriptors of this process.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn nothing_is_left_of_ten_thousand_connections() {
+    let Some(vm) = Vm::new() else { return };
+    let source = r#"
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+    struct sockaddr_in address = {AF_INET, htons(20000), {htonl(INADDR_LOOPBACK)}};
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(server, (void *)&address, sizeof address) || listen(server, 128)) return 1;
+    for (int i = 0; i < 10000; i++) {
+        int client = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(client, (void *)&address, sizeof address)) return 2;
+        int connection = accept(server, 0, 0);
+        if (connection < 0) return 3;
+        char byte = 'x';
+        if (i % 4 == 0 && (write(client, &byte, 1) != 1 || read(connection, &byte, 1) != 1)) return 4;
+        close(i % 2 ? client : connection);
+        close(i % 2 ? connection : client);
+        if (i % 8 == 0) close(socket(AF_INET, SOCK_DGRAM, 0));
+    }
+    return 0;
+}
+"#;
+    let Some(program) = compile(source, &["-static", "-O1"]) else {
+        return;
+    };
+    vm.put("/tmp/many", &program, 0o755);
+    let net = vm.kernel.net();
+    vm.run(&["/tmp/many"]).ok();
+    // The end of the process has closed what it had.
+    common::settled(|| net.sockets().used() == 0 && net.connections().used() == 0);
+    let before = descriptors();
+    vm.run(&["/tmp/many"]).ok();
+    common::settled(|| net.sockets().used() == 0 && net.connections().used() == 0 && descriptors() <= before + 16);
+    assert_eq!(net.buffered().used(), 0);
 }

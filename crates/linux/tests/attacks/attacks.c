@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -151,7 +152,92 @@ static void kernel(void) {
     CALL(io_setup, SYS_io_setup, 1, &parent);
 }
 
+// What a socket of the VM does with what no honest program passes.
+static void odd_sockets(void) {
+    int one = 1;
+    struct sockaddr_in to = {AF_INET, htons(9), {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_un host = {AF_UNIX, "/run/x"};
+    struct sockaddr unspecified = {AF_UNSPEC};
+    int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), named = socket(AF_UNIX, SOCK_STREAM, 0);
+    TRY("socket_flags", socket(AF_INET, SOCK_STREAM | 0x100000, 0));
+    TRY("socket_raw6", socket(AF_INET6, SOCK_RAW, 58));
+    TRY("socket_icmp", socket(AF_INET, SOCK_DGRAM, 1));
+    TRY("socket_smc", socket(43, SOCK_STREAM, 0));
+    TRY("socket_xdp", socket(44, SOCK_RAW, 0));
+    TRY("socket_bluetooth", socket(31, SOCK_RAW, 0));
+    TRY("socket_unix_raw", socket(AF_UNIX, SOCK_RAW, 0));
+    TRY("connect_no_socket", connect(0, (void *)&to, sizeof to));
+    TRY("connect_closed", connect(999, (void *)&to, sizeof to));
+    TRY("connect_null", connect(tcp, NULL, sizeof to));
+    TRY("connect_wild", connect(tcp, (void *)(uintptr_t)0xffffffffffff0000, sizeof to));
+    TRY("connect_short", connect(tcp, (void *)&to, 3));
+    TRY("connect_long", connect(tcp, (void *)&to, 1 << 30));
+    TRY("connect_negative", connect(tcp, (void *)&to, -1));
+    TRY("connect_family", connect(tcp, (void *)&host, sizeof host));
+    TRY("connect_unspecified", connect(tcp, &unspecified, sizeof unspecified));
+    TRY("connect_nobody", connect(tcp, (void *)&to, sizeof to));
+    to.sin_addr.s_addr = htonl(0x5db8d822);
+    TRY("connect_outside", connect(tcp, (void *)&to, sizeof to));
+    TRY("bind_outside", bind(tcp, (void *)&to, sizeof to));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    TRY("bind_privileged", bind(tcp, (void *)&to, sizeof to));
+    host.sun_path[0] = 0;
+    TRY("connect_host_abstract", connect(named, (void *)&host, sizeof host));
+    TRY("connect_host_path", connect(named, (void *)&(struct sockaddr_un){AF_UNIX, "/run/dbus/system_bus_socket"}, sizeof host));
+    TRY("accept_idle", accept(tcp, NULL, NULL));
+    TRY("listen_datagram", listen(udp, 1));
+    TRY("fastopen", setsockopt(tcp, IPPROTO_TCP, 23, &one, sizeof one));
+    TRY("fastopen_connect", setsockopt(tcp, IPPROTO_TCP, 30, &one, sizeof one));
+    TRY("ulp", setsockopt(tcp, IPPROTO_TCP, 31, "tls", 3));
+    TRY("repair", setsockopt(tcp, IPPROTO_TCP, 19, &one, sizeof one));
+    TRY("md5", setsockopt(tcp, IPPROTO_TCP, 14, &one, sizeof one));
+    TRY("bind_to_device", setsockopt(tcp, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+    TRY("mark", setsockopt(tcp, SOL_SOCKET, SO_MARK, &one, sizeof one));
+    TRY("source_route", setsockopt(tcp, IPPROTO_IP, IP_OPTIONS, &one, sizeof one));
+    TRY("transparent", setsockopt(tcp, IPPROTO_IP, 19, &one, sizeof one));
+    TRY("membership", setsockopt(udp, IPPROTO_IP, 35, &one, sizeof one));
+    TRY("reuseport_bpf", setsockopt(tcp, SOL_SOCKET, 51, &one, sizeof one));
+    TRY("option_wild", setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, (void *)(uintptr_t)0xffffffffffff0000, 4));
+    TRY("option_negative", setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &one, -1));
+    TRY("option_long", setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &one, 1 << 30));
+    TRY("recv_oob", recv(tcp, &one, 1, MSG_OOB));
+    TRY("udp_oob", sendto(udp, "x", 1, MSG_OOB, (void *)&to, sizeof to));
+    TRY("udp_long", sendto(udp, "x", 1ul << 40, 0, (void *)&to, sizeof to));
+    TRY("udp_wild", sendto(udp, (void *)(uintptr_t)0xffffffffffff0000, 10, 0, (void *)&to, sizeof to));
+    TRY("udp_resolver", bind(udp, (void *)&(struct sockaddr_in){AF_INET, htons(53), {htonl(0x7f000035)}}, sizeof to));
+    struct msghdr header = {&to, sizeof to, (void *)(uintptr_t)0xffffffffffff0000, 1};
+    TRY("udp_parts_wild", sendmsg(udp, &header, 0));
+    header.msg_iovlen = 1ul << 40;
+    TRY("udp_parts_many", sendmsg(udp, &header, 0));
+    TRY("udp_header_wild", recvmsg(udp, (void *)(uintptr_t)0xffffffffffff0000, 0));
+    TRY("sendto_tcp", sendto(tcp, "x", 1, 0, (void *)&to, sizeof to));
+    // A descriptor is not carried by a connection of the VM.
+    int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in own = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof own;
+    TRY("bind", bind(server, (void *)&own, sizeof own));
+    TRY("bind_again", bind(server, (void *)&own, sizeof own));
+    TRY("listen", listen(server, 1));
+    getsockname(server, (void *)&own, &length);
+    TRY("connect", connect(client, (void *)&own, sizeof own));
+    union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control = {0};
+    struct iovec part = {"x", 1};
+    struct msghdr carrying = {NULL, 0, &part, 1, control.bytes, sizeof control.bytes, 0};
+    struct cmsghdr *first = CMSG_FIRSTHDR(&carrying);
+    first->cmsg_level = SOL_SOCKET, first->cmsg_type = SCM_RIGHTS, first->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(first), &client, sizeof client);
+    TRY("carry_over_tcp", sendmsg(client, &carrying, 0));
+    TRY("reconnect", connect(client, (void *)&own, sizeof own));
+    TRY("listen_connected", listen(client, 1));
+    int peer = accept(server, NULL, NULL);
+    TRY("accept_wild", (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&own, sizeof own), accept(server, (void *)(uintptr_t)0xffffffffffff0000, &length)));
+    length = -1;
+    TRY("name_negative", getsockname(client, (void *)&own, &length));
+    close(tcp), close(udp), close(named), close(server), close(client), close(peer);
+}
+
 static void sockets(void) {
+    odd_sockets();
     TRY("socket_inet", socket(AF_INET, SOCK_STREAM, 0));
     TRY("socket_inet_dgram", socket(AF_INET, SOCK_DGRAM, 0));
     TRY("socket_raw", socket(AF_INET, SOCK_RAW, 1));

@@ -339,3 +339,10 @@ pub fn has(path: &str) -> bool {
     }
     there
 }
+
+/// Waits until something that happens in the background has happened.
+pub fn settled(done: impl Fn() -> bool) {
+    while !done() {
+        std::thread::yield_now();
+    }
+}
