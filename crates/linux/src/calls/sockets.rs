@@ -235,11 +235,11 @@ fn take(call: &mut Call<'_>, flags: i32) -> Outcome {
 }
 
 pub(crate) fn getsockname(call: &mut Call<'_>) -> Outcome {
-    name(call, |process, fd| process.socket_name(fd))
+    name(call, Process::socket_name)
 }
 
 pub(crate) fn getpeername(call: &mut Call<'_>) -> Outcome {
-    name(call, |process, fd| process.peer_name(fd))
+    name(call, Process::peer_name)
 }
 
 /// The ends of a pair that guests made have no names, which the host says as well.
