@@ -64,7 +64,10 @@ fn an_address_that_changes_under_a_call_leads_nowhere_else() {
     let Some(program) = compile(include_str!("sockets/races.c"), &["-static", "-pthread", "-O1"]) else {
         return;
     };
-    let (stream, datagram) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (stream, datagram) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+    );
     let port = stream.local_addr().unwrap().port();
     vm.put("/tmp/races", &program, 0o755);
     for port in [port, datagram.local_addr().unwrap().port()] {
