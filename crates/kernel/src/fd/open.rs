@@ -18,7 +18,7 @@ use crate::vfs::{FileType, InodeHandle, Location, SIZE_MAX, Settle, Stat};
 use core::any::Any;
 use core::fmt;
 use core::ops::ControlFlow;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Poll, Waker};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -30,6 +30,8 @@ pub struct OpenFile {
     status: AtomicU32,
     target: Target,
     limits: Arc<FdLimits>,
+    /// Whether native programs use it instead, on a description of the host.
+    native: AtomicBool,
     /// Dropped after everything else.
     keepsake: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -123,6 +125,7 @@ impl OpenFile {
             status: AtomicU32::new(status.bits()),
             target,
             limits: Arc::clone(limits),
+            native: AtomicBool::new(false),
             keepsake: OnceLock::new(),
         }))
     }
@@ -491,6 +494,11 @@ impl OpenFile {
         }
     }
 
+    /// Native programs use a description of the host instead of this one, which only says what that means.
+    pub fn made_native(&self) {
+        self.native.store(true, Ordering::Relaxed);
+    }
+
     /// A number that no other description of the VM has had: the owner of `flock(2)` locks.
     pub fn id(&self) -> u64 {
         self.id
@@ -533,8 +541,15 @@ impl Target {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        if let Target::Object { object, .. } = &self.target {
-            object.close();
+        match &self.target {
+            Target::Object { object, .. } => object.close(),
+            Target::Inode { handle, .. } => {
+                let wrote = self.access.contains(AccessMode::WRITE) && !self.native.load(Ordering::Relaxed);
+                if wrote && handle.kind() == FileType::Regular {
+                    let location = handle.location();
+                    location.filesystem().closed(location.ino());
+                }
+            }
         }
         self.limits.descriptions().give(1);
     }

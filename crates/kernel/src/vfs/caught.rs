@@ -8,12 +8,13 @@ use crate::clock::Timestamp;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
-use crate::vfs::filesystem::{Blob, Features, Filesystem};
+use crate::vfs::filesystem::{Blob, Features, Filesystem, NativeUse};
 use crate::vfs::settle::Settling;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::os::fd::BorrowedFd;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
@@ -102,6 +103,10 @@ impl Filesystem for CaughtFs {
 
     fn release(&self, ino: Ino) {
         let _ = catch_unwind(AssertUnwindSafe(|| self.inner.release(ino)));
+    }
+
+    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        catch_unwind(AssertUnwindSafe(|| self.inner.tidy_natives(unused))).unwrap_or_default()
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -19,7 +19,7 @@ use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
 /// What to create.
@@ -247,6 +247,29 @@ impl core::fmt::Debug for Blob {
     }
 }
 
+/// What natives have made of a filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NativeUse {
+    /// Files that they have open.
+    pub open: u64,
+    /// Bytes that they have written beyond what may be stored.
+    pub excess: u64,
+    /// Size of the largest file that they have open.
+    pub largest: u64,
+}
+
+impl NativeUse {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            excess: self.excess.max(other.excess),
+            largest: self.largest.max(other.largest),
+        }
+    }
+}
+
 /// A tree of inodes.
 pub trait Filesystem: Send + Sync + 'static {
     /// Name of the kind, as `/proc/mounts` shows it.
@@ -457,6 +480,18 @@ pub trait Filesystem: Send + Sync + 'static {
     /// natives get copies. The caller has checked permissions. `ENOSPC`, `EISDIR`.
     fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
         if write { Ok(None) } else { self.host_file(ino) }
+    }
+
+    /// Counts what natives have written, and takes files back that no native has open any more, which `unused` says of a
+    /// description of theirs.
+    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        let _ = unused;
+        NativeUse::default()
+    }
+
+    /// What was open for writing was closed: news for those who watch.
+    fn closed(&self, ino: Ino) {
+        let _ = ino;
     }
 
     /// The whole content without a copy, where the file is backed by an unchanged immutable image.

@@ -9,16 +9,20 @@ use crate::error::Result;
 use crate::id::{DeviceId, Ino};
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
-use crate::vfs::filesystem::Filesystem;
+use crate::vfs::filesystem::{Filesystem, NativeUse};
 use crate::vfs::location::Location;
 use crate::vfs::locks::LockTable;
+use crate::vfs::mounted::{self, MountedFs};
+use crate::vfs::news::News;
 use crate::vfs::rules::Rules;
-use crate::vfs::settle::{self, Settling};
+use crate::vfs::settle::{self, Settle, Settling};
 use crate::vfs::{MOUNTS_MAX, walk};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::task::{Poll, Waker};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// The filesystems of one VM, seen as one tree.
@@ -28,6 +32,7 @@ pub struct Vfs {
     table: Mutex<Vec<Arc<Mount>>>,
     next_device: AtomicU64,
     locks: LockTable,
+    news: Arc<News>,
     rules: Option<Box<Rules>>,
 }
 
@@ -64,7 +69,12 @@ pub struct MountInfo {
 
 /// One mounted filesystem.
 pub struct Mount {
+    /// What everything goes through.
     pub(crate) fs: Arc<dyn Filesystem>,
+    /// The same, where natives may use its files and others may watch them.
+    mounted: Option<Arc<MountedFs>>,
+    /// What was mounted.
+    given: Arc<dyn Filesystem>,
     pub(crate) dev: DeviceId,
     pub(crate) root: Ino,
     /// The directory underneath; none for the root of the VM.
@@ -88,14 +98,12 @@ type Children = SmallVec<[(Ino, Arc<Mount>); 2]>;
 impl Vfs {
     /// A tree of one filesystem.
     pub fn new(root: Arc<dyn Filesystem>) -> Self {
-        let root = Mount::new(
-            root,
-            DeviceId(FIRST_DEVICE),
-            None,
-            b"/".to_vec(),
-            MountOptions::default(),
-        );
+        let news = Arc::<News>::default();
+        let dev = DeviceId(FIRST_DEVICE);
+        let mounted = mount_layer(&root, dev, &news);
+        let root = Mount::new((root, mounted), dev, None, b"/".to_vec(), MountOptions::default());
         Self {
+            news,
             table: Mutex::new(vec![Arc::clone(&root)]),
             root,
             next_device: AtomicU64::new(FIRST_DEVICE + 1),
@@ -140,13 +148,16 @@ impl Vfs {
             return Err(Errno::ENOSPC.into());
         }
         // Two mounts of one filesystem share its device number, so that hard links are recognisable across them.
-        let known = table
-            .iter()
-            .find(|mount| Arc::ptr_eq(&mount.fs, &fs))
-            .map(|mount| mount.dev);
-        let dev = known.unwrap_or_else(|| DeviceId(self.next_device.fetch_add(1, Ordering::Relaxed)));
+        let known = table.iter().find(|mount| Arc::ptr_eq(&mount.given, &fs));
+        let (dev, mounted) = match known {
+            Some(mount) => (mount.dev, mount.mounted.clone()),
+            None => {
+                let dev = DeviceId(self.next_device.fetch_add(1, Ordering::Relaxed));
+                (dev, mount_layer(&fs, dev, &self.news))
+            }
+        };
         let covered = Location::new(&place.mount, place.attr.ino, FileType::Directory)?;
-        let mount = Mount::new(fs, dev, Some(covered), path.to_vec(), options);
+        let mount = Mount::new((fs, mounted), dev, Some(covered), path.to_vec(), options);
         place.mount.cover(place.attr.ino, &mount)?;
         table.push(mount);
         Ok(())
@@ -223,6 +234,102 @@ impl Vfs {
     }
 }
 
+/// What natives and watchers need of a filesystem. What generates its content has neither.
+fn mount_layer(fs: &Arc<dyn Filesystem>, dev: DeviceId, news: &Arc<News>) -> Option<Arc<MountedFs>> {
+    (!fs.features().pseudo).then(|| MountedFs::new(Arc::clone(fs), dev, news))
+}
+
+/// For whoever runs native programs.
+impl Vfs {
+    /// Who watches what.
+    pub fn news(&self) -> &Arc<News> {
+        &self.news
+    }
+
+    /// Writes back what natives have changed in files that their filesystem does not share with them. The first failure is
+    /// told; each is told again by the next `fsync` of its file.
+    ///
+    /// # Errors
+    /// Those of the filesystems: `ENOSPC`, `EIO`.
+    pub fn write_back(&self) -> Result<()> {
+        self.each_mounted()
+            .iter()
+            .map(|mounted| mounted.write_back())
+            .fold(Ok(()), Result::and)
+    }
+
+    /// Counts what natives have written, and takes files back that they do not have open any more, which `unused` says of a
+    /// description of theirs. Looks at bytes, so it may take long.
+    pub fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        let each = self.each_mounted().into_iter().map(|mounted| mounted.tidy(unused));
+        each.fold(NativeUse::default(), NativeUse::and)
+    }
+
+    /// As [`sync`](Self::sync), without keeping the thread. Called again with the same `settle` until it is ready.
+    ///
+    /// # Errors
+    /// Those of the disks.
+    pub fn poll_sync(&self, settle: &mut Settle, waker: &Waker) -> Poll<Result<()>> {
+        settle.poll(|| self.begin_sync(), waker)
+    }
+
+    /// Whether natives use a copy of a file, which is written back.
+    pub fn has_native_copy(&self, file: &Location) -> bool {
+        file.mount()
+            .mounted
+            .as_ref()
+            .is_some_and(|mounted| mounted.has_copy(file.ino()))
+    }
+
+    /// Natives may write to a file through a mapping from now on.
+    pub fn note_mapping(&self, file: &Location) {
+        if let Some(mounted) = &file.mount().mounted {
+            mounted.note_mapping(file.ino());
+        }
+    }
+
+    /// Natives have changed the bytes of a file (`mask::MODIFY`), or closed one that was open for writing.
+    pub fn native_news(&self, file: &Location, bits: u32) {
+        if let Some(mounted) = &file.mount().mounted {
+            mounted.native_news(file.ino(), bits);
+        }
+    }
+
+    /// Bytes that may still be added to the filesystem of a file, less what natives have added that is not counted yet.
+    ///
+    /// # Errors
+    /// Those of `statfs(2)`.
+    pub fn native_room(&self, file: &Location) -> Result<u64> {
+        let totals = file.filesystem().statfs()?;
+        let growth = file.mount().mounted.as_ref().map_or(0, |mounted| mounted.growth());
+        Ok(mounted::room_of(&totals).saturating_sub(growth))
+    }
+
+    /// The least room of all filesystems that natives write to.
+    pub fn least_native_room(&self) -> u64 {
+        let each = self.each_mounted();
+        let writable = each.iter().filter(|mounted| !mounted.features().read_only);
+        let rooms = writable.filter_map(|mounted| {
+            let totals = mounted.statfs().ok().filter(|totals| totals.blocks > 0)?;
+            Some(mounted::room_of(&totals).saturating_sub(mounted.growth()))
+        });
+        rooms.min().unwrap_or(u64::MAX)
+    }
+
+    /// Each filesystem once.
+    fn each_mounted(&self) -> Vec<Arc<MountedFs>> {
+        let mut all: Vec<Arc<MountedFs>> = Vec::new();
+        for mount in self.table.lock().iter() {
+            if let Some(mounted) = &mount.mounted
+                && !all.iter().any(|known| Arc::ptr_eq(known, mounted))
+            {
+                all.push(Arc::clone(mounted));
+            }
+        }
+        all
+    }
+}
+
 impl Drop for Vfs {
     fn drop(&mut self) {
         // Children hold their parents and are held by them.
@@ -243,15 +350,21 @@ const FIRST_DEVICE: u64 = 32;
 
 impl Mount {
     fn new(
-        fs: Arc<dyn Filesystem>,
+        (given, mounted): (Arc<dyn Filesystem>, Option<Arc<MountedFs>>),
         dev: DeviceId,
         covered: Option<Location>,
         path: Vec<u8>,
         options: MountOptions,
     ) -> Arc<Self> {
+        let fs = match &mounted {
+            Some(mounted) => Arc::clone(mounted) as Arc<dyn Filesystem>,
+            None => Arc::clone(&given),
+        };
         let features = fs.features();
         Arc::new(Self {
             root: fs.root(),
+            mounted,
+            given,
             dev,
             covered,
             pins: AtomicUsize::new(0),
@@ -346,7 +459,7 @@ impl Mount {
             read_only: self.read_only,
             atime: !self.no_atime,
             dev: self.dev,
-            filesystem: Arc::clone(&self.fs),
+            filesystem: Arc::clone(&self.given),
         }
     }
 }

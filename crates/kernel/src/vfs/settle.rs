@@ -17,6 +17,11 @@ pub type Settling = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub struct Settle(Option<Settling>);
 
 impl Settle {
+    /// One more step of what has begun; ready if nothing has.
+    pub fn resume(&mut self, waker: &Waker) -> Poll<Result<()>> {
+        self.poll(|| Ok(None), waker)
+    }
+
     /// One step: begins with `begin` at the first, and goes on with what that gave at the others. After the last step the next
     /// one begins anew.
     pub(crate) fn poll(&mut self, begin: impl FnOnce() -> Result<Option<Settling>>, waker: &Waker) -> Poll<Result<()>> {

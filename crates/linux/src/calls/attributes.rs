@@ -131,10 +131,21 @@ fn link_text(call: &mut Call<'_>, dirfd: i32, path: usize) -> Outcome {
         .filter(|room| *room > 0)
         .ok_or(Fail(libc::EINVAL))?;
     let path = call.path(path)?;
-    let text = call.at(dirfd, &path, |process, dir| process.readlink(dir, &path))?;
+    let text = match path.is_empty() && dirfd != AT_FDCWD {
+        true => own_text(call, dirfd)?,
+        false => call.at(dirfd, &path, |process, dir| process.readlink(dir, &path))?,
+    };
     let text = text.get(..room).unwrap_or(&text);
     call.write(to, text)?;
     Ok(Answer::Value(text.len() as i64))
+}
+
+/// Text of the symbolic link that a descriptor stands for.
+fn own_text(call: &mut Call<'_>, fd: i32) -> Result<Vec<u8>, Fail> {
+    let file = call.file(fd)?.ok_or(Fail(libc::ENOENT))?;
+    let link = file.location().filter(|location| location.kind() == FileType::Symlink);
+    let link = link.ok_or(Fail(libc::ENOENT))?;
+    Ok(link.filesystem().readlink_for(link.ino(), call.process()?.pid())?)
 }
 
 pub(crate) fn chmod(call: &mut Call<'_>) -> Outcome {
@@ -158,7 +169,7 @@ fn set_mode(call: &mut Call<'_>, dirfd: i32, path: usize, mode: usize, flags: At
 
 pub(crate) fn fchmod(call: &mut Call<'_>) -> Outcome {
     let mode = Mode::new(call.uint(1));
-    done(call.on(call.int(0), |process, dir| {
+    done(call.on_open(call.int(0), |process, dir| {
         process.chmod(dir, b"", mode, AtFlags::EMPTY_PATH)
     })?)
 }
@@ -196,7 +207,7 @@ fn set_owner(call: &mut Call<'_>, dirfd: i32, path: usize, flags: AtFlags) -> Ou
 
 pub(crate) fn fchown(call: &mut Call<'_>) -> Outcome {
     let (uid, gid) = owner(call, 1);
-    done(call.on(call.int(0), |process, dir| {
+    done(call.on_open(call.int(0), |process, dir| {
         process.chown(dir, b"", uid, gid, AtFlags::EMPTY_PATH)
     })?)
 }
@@ -212,7 +223,7 @@ pub(crate) fn utimensat(call: &mut Call<'_>) -> Outcome {
     };
     if call.arg(1) == 0 {
         let fd = call.int(0);
-        return done(call.on(fd, |process, dir| {
+        return done(call.on_open(fd, |process, dir| {
             process.set_times(dir, b"", times[0], times[1], AtFlags::EMPTY_PATH)
         })?);
     }
@@ -338,7 +349,7 @@ fn get_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
                 process.getxattr(dir, &path, &name, flags)
             })
             .map(Some),
-        Owner::Open(fd) => call.on(fd, |process, dir| {
+        Owner::Open(fd) => call.on_open(fd, |process, dir| {
             process.getxattr(dir, b"", &name, AtFlags::EMPTY_PATH)
         }),
     };
@@ -364,7 +375,7 @@ fn list_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
         Owner::Path(path, flags) => call
             .at(AT_FDCWD, &path, |process, dir| process.listxattr(dir, &path, flags))
             .map(Some),
-        Owner::Open(fd) => call.on(fd, |process, dir| process.listxattr(dir, b"", AtFlags::EMPTY_PATH)),
+        Owner::Open(fd) => call.on_open(fd, |process, dir| process.listxattr(dir, b"", AtFlags::EMPTY_PATH)),
     };
     let mut bytes = Vec::new();
     for name in names?.unwrap_or_default() {
@@ -407,7 +418,7 @@ fn set_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
                 process.setxattr(dir, &path, &name, &value, mode, flags)
             })
             .map(Some),
-        Owner::Open(fd) => call.on(fd, |process, dir| {
+        Owner::Open(fd) => call.on_open(fd, |process, dir| {
             process.setxattr(dir, b"", &name, &value, mode, AtFlags::EMPTY_PATH)
         }),
     }?
@@ -437,7 +448,7 @@ fn remove_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
                 process.removexattr(dir, &path, &name, flags)
             })
             .map(Some),
-        Owner::Open(fd) => call.on(fd, |process, dir| {
+        Owner::Open(fd) => call.on_open(fd, |process, dir| {
             process.removexattr(dir, b"", &name, AtFlags::EMPTY_PATH)
         }),
     }?

@@ -43,7 +43,14 @@ const LISTING_MAX: usize = 256 << 10;
 pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
     let (to, room) = (call.arg(1), call.uint(2) as usize);
     let known = call.vm.meaning(call.key, call.int(0))?.ok_or(Fail(libc::ENOTDIR))?;
+    if known.file.access().is_empty() {
+        return Err(Fail(libc::EBADF));
+    }
     let directory = known.directory.as_mut().ok_or(Fail(libc::ENOTDIR))?;
+    if known.file.stat()?.attr.nlink == 0 {
+        // It was removed.
+        return Err(Fail(libc::ENOENT));
+    }
     // The guest's position is the host's, which it shares as it shares descriptors: the number of entries before it.
     let index = position(directory.real.as_fd())?;
     directory.positions.truncate(index);

@@ -2,16 +2,16 @@
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};
-use agentos_kernel::fd::StatusFlags;
+use agentos_kernel::fd::{OpenFile, StatusFlags};
 use agentos_kernel::process::{AtFlags, OpenHow};
 use agentos_kernel::vfs::{Mode, OpenOptions};
 
 pub(crate) fn open(call: &mut Call<'_>) -> Outcome {
-    open_path(call, AT_FDCWD, 0, call.arg(1), call.uint(2))
+    open_with(call, AT_FDCWD, 0, call.arg(1), call.uint(2))
 }
 
 pub(crate) fn creat(call: &mut Call<'_>) -> Outcome {
-    open_path(
+    open_with(
         call,
         AT_FDCWD,
         0,
@@ -21,26 +21,10 @@ pub(crate) fn creat(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn openat(call: &mut Call<'_>) -> Outcome {
-    open_path(call, call.int(0), 1, call.arg(2), call.uint(3))
+    open_with(call, call.int(0), 1, call.arg(2), call.uint(3))
 }
 
-/// Restrictions of the walk (`RESOLVE_*`) have no meaning for the VM's tree yet, and are refused.
-pub(crate) fn openat2(call: &mut Call<'_>) -> Outcome {
-    const SIZE: usize = 24;
-    if call.arg(3) < SIZE as u64 {
-        return Err(Fail(libc::EINVAL));
-    }
-    if call.arg(3) > SIZE as u64 {
-        return Err(Fail(libc::E2BIG));
-    }
-    let [flags, mode, resolve] = [0, 8, 16].map(|offset| call.read_word(call.arg(2).wrapping_add(offset)));
-    if resolve? != 0 {
-        return Err(Fail(libc::ENOSYS));
-    }
-    open_path(call, call.int(0), 1, flags?, mode? as u32)
-}
-
-fn open_path(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32) -> Outcome {
+pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32) -> Outcome {
     let path = call.path(path)?;
     let how = how(flags as i32, mode)?;
     let waker = call.guest()?.waker.clone();
@@ -51,13 +35,26 @@ fn open_path(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32
         let process = call.process()?;
         let file = process.file(fd);
         let _ = process.close(fd);
-        let real = call.vm.materialise(&file?)?;
+        let file = file?;
+        let real = call.vm.materialise(&file)?;
+        if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, &file)? {
+            // Its writes would return before they are on disk.
+            return Err(Fail(libc::EINVAL));
+        }
         Ok(Answer::Descriptor(real, how.cloexec))
     })
 }
 
+/// Whether natives use a copy of a file that is written back.
+fn is_copied(call: &Call<'_>, file: &OpenFile) -> Result<bool, Fail> {
+    let process = call.process()?;
+    Ok(file
+        .location()
+        .is_some_and(|location| process.kernel().vfs().has_native_copy(location)))
+}
+
 /// `open(2)`'s flags as the kernel has them. Unknown ones are ignored, as they always were.
-fn how(flags: i32, mode: u32) -> Result<OpenHow, Fail> {
+pub(super) fn how(flags: i32, mode: u32) -> Result<OpenHow, Fail> {
     let has = |flag: i32| flags & flag == flag;
     let access = flags & libc::O_ACCMODE;
     let mut status = StatusFlags::empty();

@@ -4,18 +4,22 @@
 //! permissions, policy and limits are the kernel's business. Nothing here decides what a guest may do.
 
 pub(crate) mod attributes;
+pub(crate) mod beneath;
+pub(crate) mod content;
 pub(crate) mod directories;
 pub(crate) mod files;
 pub(crate) mod identity;
 mod layout;
+pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod processes;
 pub(crate) mod sockets;
 pub(crate) mod system;
 pub(crate) mod terminal;
+pub(crate) mod watch;
 
 use crate::sys::{self, Answer, Notification};
-use crate::vm::{Guest, Vm};
+use crate::vm::{Guest, Vm, Wanted};
 use agentos_kernel::fd::{IoResult, OpenFile};
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Dir, Process};
@@ -226,6 +230,37 @@ impl<'a> Call<'a> {
         let process = self.process()?;
         let Some(file) = self.file(fd)? else { return Ok(None) };
         lend(&process, Fd(0), file, |dir| call(&process, dir)).map(Some)
+    }
+
+    /// Flags of what a descriptor was opened with, as the host says.
+    fn flags_of(&self, fd: i32) -> Result<i32, Fail> {
+        Ok(self.vm.position(self.key, fd)?.1)
+    }
+
+    /// Answers once a file, or everything, is on disk.
+    fn settle_on_disk(&mut self, wanted: Wanted) -> Outcome {
+        self.confirm()?;
+        match self.vm.poll_durable(self.key, self.n.id, &wanted) {
+            Poll::Ready(done) => done.map(|()| Answer::OK),
+            Poll::Pending => {
+                let n = self.n;
+                let guest = self.vm.guests.get_mut(&self.key).ok_or(Fail(libc::ESRCH))?;
+                guest.parked.push(n);
+                Ok(Answer::Later)
+            }
+        }
+    }
+
+    /// As [`on`](Self::on), of what is open and not only a place.
+    fn on_open<T>(
+        &mut self,
+        fd: i32,
+        call: impl FnOnce(&Arc<Process>, Dir) -> agentos_kernel::Result<T>,
+    ) -> Result<Option<T>, Fail> {
+        match self.file(fd)? {
+            Some(file) if file.access().is_empty() => Err(Fail(libc::EBADF)),
+            _ => self.on(fd, call),
+        }
     }
 
     /// What came of a kernel call that may have to wait: the guest's call then waits too, and is tried again.

@@ -171,6 +171,39 @@ pub(crate) fn set_limit(pid: u32, resource: libc::__rlimit_resource_t, soft: u64
     check(done.into()).map(drop)
 }
 
+/// Soft and hard limit of a process.
+pub(crate) fn limits_of(pid: u32, resource: libc::__rlimit_resource_t) -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: no new limit is given, the old one is writable.
+    let done = unsafe { libc::prlimit64(pid.cast_signed(), resource, std::ptr::null(), &raw mut limit) };
+    check(done.into())?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+/// Soft limit of a process.
+pub(crate) fn limit_of(pid: u32, resource: libc::__rlimit_resource_t) -> io::Result<u64> {
+    limits_of(pid, resource).map(|(soft, _)| soft)
+}
+
+/// Whether nobody has a file in memory open, and nobody has it mapped, but for the descriptor that made it. Only of use while
+/// nobody opens it.
+pub(crate) fn is_unused(file: BorrowedFd<'_>) -> bool {
+    // Counts as the one reader.
+    let Ok(reader) = reopen(file, libc::O_RDONLY) else {
+        return false;
+    };
+    // SAFETY: takes numbers alone.
+    let leased = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) } == 0;
+    if leased {
+        // SAFETY: as above.
+        unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    }
+    leased
+}
+
 /// A number that nobody can guess: from the host, as a VM's source of randomness may be anything.
 pub(crate) fn random() -> io::Result<u64> {
     let mut word = [0; 8];

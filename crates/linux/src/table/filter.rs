@@ -180,6 +180,22 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
             code.push(op(RETURN, error(libc::ESOCKTNOSUPPORT)));
             code
         }
+        Rule::BitsOrAsk(index, bits) => vec![
+            op(LOAD, argument(index, false)),
+            test(ANY_BIT, bits, 0, 1),
+            op(RETURN, ASK),
+            op(RETURN, ALLOW),
+        ],
+        Rule::MapShared => vec![
+            op(LOAD, argument(4, false)),
+            test(EQUAL, u32::MAX, 0, 1),
+            op(RETURN, ALLOW),
+            op(LOAD, argument(3, false)),
+            // Shared, and shared with its flags checked, have this bit, private has not.
+            test(ANY_BIT, libc::MAP_SHARED.cast_unsigned(), 0, 1),
+            op(RETURN, ASK),
+            op(RETURN, ALLOW),
+        ],
     }
 }
 
@@ -313,6 +329,13 @@ mod tests {
         let futex = |operation: u64| ask(libc::SYS_futex, [0, operation, 0, 0, 0, 0]);
         assert_eq!(futex(128 | 9), ALLOW);
         assert_eq!(futex(6), error(libc::ENOSYS));
+        let map = |flags: u64, fd: u64| ask(libc::SYS_mmap, [0, 4096, 3, flags, fd, 0]);
+        assert_eq!(map(1, 3), ASK);
+        assert_eq!(map(3, 3), ASK);
+        assert_eq!(map(2, 3), ALLOW);
+        assert_eq!(map(0x21, u64::MAX), ALLOW);
+        assert_eq!(ask(libc::SYS_msync, [0, 4096, 4, 0, 0, 0]), ASK);
+        assert_eq!(ask(libc::SYS_msync, [0, 4096, 1, 0, 0, 0]), ALLOW);
         assert_eq!(ask(libc::SYS_prlimit64, [0; 6]), ALLOW);
         assert_eq!(ask(libc::SYS_prlimit64, [7, 0, 0, 0, 0, 0]), ASK);
         assert_eq!(

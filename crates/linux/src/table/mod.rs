@@ -46,6 +46,10 @@ pub(crate) enum Rule {
     WithoutThenAsk(usize, u32, i32),
     /// `socketpair` of streams or sequences between guests.
     SocketPair,
+    /// Any of these bits in an argument: the supervisor is asked; without them the host goes on.
+    BitsOrAsk(usize, u32),
+    /// `mmap` of a file's own bytes, of which the supervisor has to know.
+    MapShared,
 }
 
 /// A row of the table.

@@ -3,8 +3,8 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, attributes as at, directories as dir, files, identity as id, messages as msg, processes as proc,
-    sockets as sock, system as sys, terminal,
+    Handler, attributes as at, beneath, content, directories as dir, files, identity as id, locks, messages as msg,
+    processes as proc, sockets as sock, system as sys, terminal, watch,
 };
 
 macro_rules! rows {
@@ -23,7 +23,9 @@ const PERM: Class = Class::Deny(libc::EPERM);
 const NOSYS: Class = Class::Deny(libc::ENOSYS);
 
 /// Duplicates, flags, locks, sizes of pipes, reading seals.
-const FCNTL: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1034];
+const FCNTL: &[u32] = &[0, 1, 2, 3, 4, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1034];
+/// Who holds a record lock, as the VM knows the process.
+const FCNTL_ASK: &[u32] = &[5];
 /// Bytes to read, non-blocking, close-on-exec.
 const IOCTL: &[u32] = &[0x541b, 0x5421, 0x5450, 0x5451];
 /// Attributes, window, groups and session of a terminal, flushing and draining, and becoming its session.
@@ -57,16 +59,16 @@ rows! {
     // Files.
     open SYS_open ask(files::open);
     openat SYS_openat ask(files::openat);
-    openat2 SYS_openat2 ask(files::openat2);
+    openat2 SYS_openat2 ask(beneath::openat2);
     creat SYS_creat ask(files::creat);
     truncate SYS_truncate ask(files::truncate);
     memfd_create SYS_memfd_create ask(files::memfd_create);
     name_to_handle_at SYS_name_to_handle_at Class::Deny(libc::EOPNOTSUPP);
     open_by_handle_at SYS_open_by_handle_at PERM;
-    inotify_init SYS_inotify_init NOSYS;
-    inotify_init1 SYS_inotify_init1 NOSYS;
-    inotify_add_watch SYS_inotify_add_watch NOSYS;
-    inotify_rm_watch SYS_inotify_rm_watch NOSYS;
+    inotify_init SYS_inotify_init ask(watch::init);
+    inotify_init1 SYS_inotify_init1 ask(watch::init1);
+    inotify_add_watch SYS_inotify_add_watch ask(watch::add);
+    inotify_rm_watch SYS_inotify_rm_watch ask(watch::remove);
     fanotify_init SYS_fanotify_init PERM;
     fanotify_mark SYS_fanotify_mark PERM;
     stat SYS_stat ask(at::stat);
@@ -134,21 +136,21 @@ rows! {
     preadv SYS_preadv ALLOW;
     pwritev SYS_pwritev ALLOW;
     preadv2 SYS_preadv2 ALLOW;
-    pwritev2 SYS_pwritev2 ALLOW;
+    pwritev2 SYS_pwritev2 Class::Arguments(Rule::Without(5, 6, libc::EOPNOTSUPP), None);
     close SYS_close ALLOW;
     close_range SYS_close_range Class::Arguments(Rule::Without(2, 2, libc::EINVAL), None);
     lseek SYS_lseek ALLOW;
     dup SYS_dup ALLOW;
     dup2 SYS_dup2 ALLOW;
     dup3 SYS_dup3 ALLOW;
-    fcntl SYS_fcntl Class::Arguments(Rule::Among(1, FCNTL, libc::EINVAL), None);
+    fcntl SYS_fcntl Class::Arguments(Rule::AmongOrAsk(1, FCNTL, FCNTL_ASK, libc::EINVAL), Some(locks::get));
     ioctl SYS_ioctl Class::Arguments(Rule::AmongOrAsk(1, IOCTL, IOCTL_TERMINAL, libc::ENOTTY), Some(terminal::ioctl));
-    ftruncate SYS_ftruncate ALLOW;
-    fallocate SYS_fallocate ALLOW;
-    fsync SYS_fsync ALLOW;
-    fdatasync SYS_fdatasync ALLOW;
-    sync SYS_sync Class::Pretend;
-    syncfs SYS_syncfs Class::Pretend;
+    ftruncate SYS_ftruncate ask(content::ftruncate);
+    fallocate SYS_fallocate ask(content::fallocate);
+    fsync SYS_fsync ask(content::fsync);
+    fdatasync SYS_fdatasync ask(content::fdatasync);
+    sync SYS_sync ask(content::sync);
+    syncfs SYS_syncfs ask(content::syncfs);
     sync_file_range SYS_sync_file_range ALLOW;
     fadvise64 SYS_fadvise64 ALLOW;
     readahead SYS_readahead ALLOW;
@@ -197,13 +199,13 @@ rows! {
     recvmsg SYS_recvmsg Class::Arguments(Rule::WithoutThenAsk(2, 1, libc::EINVAL), Some(msg::recvmsg));
     recvmmsg SYS_recvmmsg Class::Arguments(Rule::WithoutThenAsk(3, 1, libc::EINVAL), Some(msg::recvmmsg));
     // Memory.
-    mmap SYS_mmap ALLOW;
+    mmap SYS_mmap Class::Arguments(Rule::MapShared, Some(content::mmap));
     mprotect SYS_mprotect ALLOW;
     munmap SYS_munmap ALLOW;
     mremap SYS_mremap ALLOW;
     brk SYS_brk ALLOW;
     madvise SYS_madvise Class::Arguments(Rule::Among(2, MADVISE, libc::EINVAL), None);
-    msync SYS_msync ALLOW;
+    msync SYS_msync Class::Arguments(Rule::BitsOrAsk(2, 4), Some(content::msync));
     mincore SYS_mincore ALLOW;
     mlock SYS_mlock ALLOW;
     mlock2 SYS_mlock2 ALLOW;

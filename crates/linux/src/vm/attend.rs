@@ -107,6 +107,9 @@ impl Vm {
         // Its ports are free before anybody hears of its end.
         self.settle_sockets();
         let process = &guest.process;
+        if guest.is_root || self.guests.is_empty() {
+            self.settle_files(process.kernel());
+        }
         if matches!(guest.state, State::Foreign(_)) && process.exit_status().is_none() {
             // Its executor ends it.
             process.exit_by(Signal::KILL);
@@ -133,6 +136,7 @@ impl Vm {
         }
         if self.guests.is_empty() {
             self.orphans.clear();
+            self.end_watching();
             self.known.clear();
         }
     }

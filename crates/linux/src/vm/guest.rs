@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::program::Loaded;
-use crate::sys::Notification;
+use crate::sys::{self, Notification};
 use agentos_kernel::process::{Copied, Process};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -29,8 +29,30 @@ pub(crate) struct Guest {
     pub(crate) is_root: bool,
     /// The process whose memory it shares until it executes something (`vfork`).
     pub(crate) lender: Option<u32>,
+    /// The largest file that it may make because of the quota, as the host was told.
+    pub(crate) file_limit: u64,
     /// Whether the host has stopped it on the kernel's behalf.
     pub(crate) stopped: bool,
+}
+
+impl Guest {
+    /// Lets it make files of at most `limit`, unless it has set itself a lower one.
+    pub(crate) fn limit_file_size(&mut self, limit: u64) {
+        if limit == self.file_limit {
+            return;
+        }
+        let Ok(now) = sys::limits_of(self.pid, libc::RLIMIT_FSIZE) else {
+            return;
+        };
+        let own = now.0 != self.file_limit;
+        let soft = match own {
+            true => now.0.min(limit),
+            false => limit.min(now.1),
+        };
+        if sys::set_limit(self.pid, libc::RLIMIT_FSIZE, soft, now.1).is_ok() && !own {
+            self.file_limit = soft;
+        }
+    }
 }
 
 /// A copy that was asked for.

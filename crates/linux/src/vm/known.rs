@@ -11,7 +11,8 @@ use crate::program;
 use crate::sys;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{AccessMode, HostPipe, OpenFile, StatusFlags};
-use agentos_kernel::vfs::FileType;
+use agentos_kernel::process::Kernel;
+use agentos_kernel::vfs::{FileType, InodeHandle};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -72,11 +73,12 @@ impl Vm {
             FileType::Regular => {}
             _ => return Err(Fail(libc::ENXIO)),
         }
-        let location = handle.location();
+        let location = handle.location().clone();
         let write = access.contains(AccessMode::WRITE);
         let real = match location.filesystem().native(location.ino(), write)? {
             Some(real) if access == AccessMode::WRITE => sys::reopen(real.as_fd(), libc::O_WRONLY)?,
             Some(real) => real,
+            // What generates its content takes writes in its own way, which no native can use.
             None if write => return Err(Fail(libc::EROFS)),
             None => program::copy(&mut |at, into| match file.pread(at, into, None) {
                 Poll::Ready(read) => read,
@@ -84,8 +86,36 @@ impl Vm {
             })?,
         };
         set_status(real.as_fd(), file.flags())?;
+        file.made_native();
         self.know(real.as_fd(), file, None)?;
+        if write && let Some(kernel) = self.kernel() {
+            self.opened_for_writing(&location, &kernel);
+            self.watch_native(file);
+        }
         Ok(real)
+    }
+
+    /// The VM's kernel, while it has guests.
+    pub(crate) fn kernel(&self) -> Option<Arc<Kernel>> {
+        self.guests
+            .values()
+            .next()
+            .map(|guest| Arc::clone(guest.process.kernel()))
+    }
+
+    /// A description for writing of a file that is known by one for reading.
+    pub(crate) fn writable_twin(&self, key: u32, file: &Arc<OpenFile>) -> Result<Arc<OpenFile>, Fail> {
+        let guest = self.guests.get(&key).ok_or(Fail(libc::ESRCH))?;
+        let location = file.location().ok_or(Fail(libc::EBADF))?.clone();
+        let limits = guest.process.kernel().fd_limits();
+        let twin = OpenFile::from_inode(
+            InodeHandle::new(location),
+            AccessMode::READ_WRITE,
+            StatusFlags::empty(),
+            limits,
+        )?;
+        twin.made_native();
+        Ok(twin)
     }
 
     fn object(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
@@ -123,8 +153,9 @@ impl Vm {
 
     /// Stands for a file of which only the place matters (`O_PATH`).
     fn placeholder(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
-        let real = sys::memfd(c"path", true)?;
-        sys::seal(real.as_fd())?;
+        // Opened in the one way that permits neither reading nor writing.
+        const NEITHER: i32 = libc::O_ACCMODE;
+        let real = sys::reopen(sys::memfd(c"path", true)?.as_fd(), NEITHER)?;
         self.know(real.as_fd(), file, None)?;
         Ok(real)
     }
@@ -155,7 +186,7 @@ impl Vm {
     }
 
     /// Forgets what no guest has open.
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         let open = self.open_keys();
         self.known.retain(|key, _| open.contains(key));
         self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);

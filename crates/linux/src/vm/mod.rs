@@ -4,16 +4,22 @@
 //! while, and is started again by the next.
 
 mod attend;
+mod files;
 mod foreign;
 mod guest;
 mod known;
 mod resolve;
 mod sockets;
 mod start;
+mod watch;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
 pub(crate) use known::Known;
+
+use files::Files;
+pub(crate) use files::Wanted;
+use watch::Watchers;
 
 use crate::calls;
 use crate::job;
@@ -48,6 +54,10 @@ struct Inbox {
     noticed: Vec<u32>,
     /// Orders that came to nothing.
     failed: Vec<u64>,
+    /// What came of looking at files.
+    files: Vec<files::Done>,
+    /// Who watches and has news.
+    tidings: Vec<u64>,
     closed: bool,
 }
 
@@ -90,6 +100,20 @@ impl Shared {
         Ok(())
     }
 
+    fn file_done(&self, done: files::Done) {
+        self.inbox.lock().files.push(done);
+        self.ring();
+    }
+
+    fn tidings(&self, token: u64) {
+        let mut inbox = self.inbox.lock();
+        if !inbox.tidings.contains(&token) {
+            inbox.tidings.push(token);
+        }
+        drop(inbox);
+        self.ring();
+    }
+
     pub(crate) fn notice(&self, guest: u32) {
         self.inbox.lock().noticed.push(guest);
         self.ring();
@@ -128,6 +152,10 @@ pub(crate) struct Vm {
     known_limit: usize,
     /// Sockets of the VM that guests have.
     pub(crate) sockets: Sockets,
+    /// What natives do to files.
+    pub(crate) files: Files,
+    /// Who watches files.
+    pub(crate) watchers: Watchers,
 }
 
 /// Token of the listener at the poller; processes have their numbers.
@@ -166,6 +194,8 @@ impl Vm {
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
             sockets: Sockets::default(),
+            files: Files::new(),
+            watchers: Watchers::default(),
         })
     }
 
@@ -173,16 +203,20 @@ impl Vm {
         let mut ready = Vec::new();
         loop {
             let idle = self.guests.is_empty() && self.ordered.is_empty();
-            self.poller.wait(if idle { IDLE_MS } else { -1 }, &mut ready);
+            self.poller
+                .wait(if idle { IDLE_MS } else { self.files.timeout() }, &mut ready);
             if ready.is_empty() && idle && self.close() {
                 break;
             }
             // The ends of processes come first: a number that is used again then means the new process.
-            for event in ready.iter().filter(|event| event.token < BELL) {
+            for event in ready.iter().filter(|event| event.token < watch::FIRST) {
                 // Numbers of processes are 32 bits.
                 self.ended(event.token as u32);
             }
             self.read_inbox();
+            for event in ready.iter().filter(|event| (watch::FIRST..BELL).contains(&event.token)) {
+                self.watcher_event(*event);
+            }
             for event in ready.iter().filter(|event| event.token == LISTENER) {
                 if !event.hung_up {
                     self.receive();
@@ -217,6 +251,13 @@ impl Vm {
         for guest in inbox.noticed {
             self.attend(guest);
         }
+        for token in inbox.tidings {
+            self.send_news(token);
+        }
+        for done in inbox.files {
+            self.file_done(done);
+        }
+        self.tidy();
     }
 
     /// Takes what was left to start, which may be the next program of a guest whose call is being answered.

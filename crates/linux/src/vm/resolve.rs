@@ -119,6 +119,7 @@ impl Vm {
             is_root,
             lender: None,
             stopped: false,
+            file_limit: agentos_kernel::process::INFINITY,
         };
         guest.process.catch_all();
         self.guests.insert(pid, guest);

@@ -5,7 +5,7 @@ use crate::job;
 use crate::spawner::Order;
 use crate::sys::{Answer, Notification, random, set_limit};
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{Resource, Signal};
+use agentos_kernel::process::{Resource, SigSet, Signal};
 use std::os::fd::AsFd;
 
 impl Vm {
@@ -29,7 +29,8 @@ impl Vm {
         };
         let order = Order {
             token,
-            ignored: ignored.0,
+            // A file that may not become longer is an error of the call, not the end of who makes it.
+            ignored: ignored.0 | SigSet::of(&[Signal::XFSZ]).0,
             blocked: blocked.0,
         };
         self.ordered.insert(order.token, (loaded, process));
@@ -56,6 +57,10 @@ impl Vm {
             Some(_) => {
                 let _ = set_limit(call.tid, libc::RLIMIT_NOFILE, files.soft, files.hard);
                 let _ = set_limit(call.tid, libc::RLIMIT_CORE, 0, 0);
+                let limit = self.files.limit;
+                if let Some(guest) = self.guests.get_mut(&call.tid) {
+                    guest.limit_file_size(limit);
+                }
                 Answer::OK
             }
             None => Answer::Errno(libc::EAGAIN),

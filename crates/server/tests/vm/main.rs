@@ -9,6 +9,8 @@ mod database;
 mod events;
 mod files;
 mod life;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod linux;
 mod network;
 mod processes;
 mod shells;

@@ -15,14 +15,16 @@ use crate::error::Result;
 use crate::id::{Ino, Pid};
 use crate::limits::Counter;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
-use crate::vfs::filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+use crate::vfs::filesystem::{
+    Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+};
 use crate::vfs::location::Jump;
 use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use core::ops::ControlFlow;
 use ledger::Ledger;
 use parking_lot::Mutex;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// A filesystem to which only so much can be added.
@@ -377,9 +379,13 @@ impl Filesystem for CappedFs {
         self.inner.host_file(ino)
     }
 
-    fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
-        // What is written past the ledger could not be counted.
-        if write { Ok(None) } else { self.inner.native(ino, write) }
+    fn native(&self, _: Ino, _: bool) -> Result<Option<OwnedFd>> {
+        // What is written past the ledger could not be counted; and who reads must see what is written to a copy.
+        Ok(None)
+    }
+
+    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        self.inner.tidy_natives(unused)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -144,6 +144,14 @@ impl Content {
         }
     }
 
+    /// As [`settle`](Self::settle); what could not be charged.
+    pub(super) fn settle_all(&mut self, ledger: &mut Ledger) -> u64 {
+        match self.settle(ledger) {
+            Ok(()) => 0,
+            Err(_) => self.blocks().saturating_mul(512).saturating_sub(self.charge),
+        }
+    }
+
     /// What natives have done to the bytes so far is known: their time of change is the inode's from now on.
     pub(super) fn notice_changes(&mut self) {
         if let Some(native) = &mut self.native {

@@ -41,7 +41,7 @@ use crate::error::Result;
 use crate::id::{Gid, Ino, Uid};
 use crate::vfs::SIZE_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, StatFs};
-use crate::vfs::filesystem::{Blob, DirEntry, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+use crate::vfs::filesystem::{Blob, DirEntry, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode};
 use bytes::Bytes;
 use content::Content;
 use core::ops::ControlFlow;
@@ -50,7 +50,7 @@ use inode::Body;
 use parking_lot::RwLock;
 use rename::Place;
 use state::State;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 pub use quota::FsQuota;
@@ -372,6 +372,14 @@ impl Filesystem for MemoryFs {
 
     fn native(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
         self.state.write().make_native(ino, write)?.open(write).map(Some)
+    }
+
+    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        let natives = self.state.read().natives();
+        let each = natives
+            .into_iter()
+            .map(|ino| self.state.write().tidy_native(ino, unused));
+        each.fold(NativeUse::default(), NativeUse::and)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -5,15 +5,16 @@
 //! `MFD_NOEXEC_SEAL` makes sure of that); programs are mapped from it.
 //!
 //! What natives do to it nobody hears of: size, blocks and time of change are asked for, and the quota is charged with what is
-//! found whenever the kernel has to do with the file. Growth beyond the quota is therefore noticed, not prevented; the next write
-//! through the kernel, and the next native open for writing, fail.
+//! found whenever the kernel has to do with the file, and when it is told to look. Growth beyond the quota is therefore noticed, not
+//! prevented; the next write through the kernel, and the next native open for writing, fail, and whoever runs the natives sees to
+//! it that they stop.
 
 use super::quota::Ledger;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::vfs::filesystem::SeekTarget;
 use core::ops::Range;
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, FallocateFlags, MemfdFlags, OFlags};
 use rustix::io;
 use std::sync::Arc;
@@ -61,6 +62,10 @@ impl Native {
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         Ok(fs::open(path, access | OFlags::CLOEXEC, fs::Mode::empty())?)
+    }
+
+    pub(super) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     pub(super) fn now(&self) -> Now {

@@ -11,11 +11,16 @@ use crate::error::Result;
 use crate::id::{Gid, Ino, Uid};
 use crate::vfs::HARD_LINKS_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode};
-use crate::vfs::filesystem::{NewNode, XattrMode};
+use crate::vfs::filesystem::{NativeUse, NewNode, XattrMode};
 use crate::vfs::ino_map::InoMap;
 use imbl::OrdMap;
 use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+
+/// Files of at most so many bytes are taken back from natives who do not use them any more; copying more costs more than a
+/// descriptor.
+const SMALL: u64 = 1 << 20;
 
 /// The root directory's number.
 pub(super) const ROOT: Ino = Ino(1);
@@ -123,6 +128,43 @@ impl State {
             Body::Regular(content) => content.make_native(ledger, write),
             _ => Err(Errno::EINVAL.into()),
         }
+    }
+
+    /// Files whose bytes native programs use.
+    pub(super) fn natives(&self) -> Vec<Ino> {
+        self.natives.iter().copied().collect()
+    }
+
+    /// Charges what natives have made of a file, and takes it back to the heap if that frees a descriptor and none has it open.
+    pub(super) fn tidy_native(&mut self, ino: Ino, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        let none = NativeUse::default();
+        let Ok(inode) = self.inode(ino) else { return none };
+        let mtime = inode.attr(ino).mtime;
+        let Ok((inode, ledger)) = self.file_mut(ino) else {
+            return none;
+        };
+        let Body::Regular(content) = &mut inode.body else {
+            return none;
+        };
+        let Some(native) = content.native().cloned() else {
+            return none;
+        };
+        let excess = content.settle_all(ledger);
+        if !unused(native.file()) {
+            return NativeUse {
+                open: 1,
+                excess,
+                largest: native.now().size,
+            };
+        }
+        if native.now().blocks.saturating_mul(512) <= SMALL && native.now().size <= SMALL {
+            let before = content.charge();
+            *content = content.on_heap();
+            ledger.give(before.saturating_sub(content.charge()));
+            inode.mtime = mtime;
+            self.natives.remove(&ino);
+        }
+        NativeUse { excess, ..none }
     }
 
     pub(super) fn content(&self, ino: Ino) -> Result<&Content> {

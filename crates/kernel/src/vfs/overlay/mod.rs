@@ -33,12 +33,14 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
-use crate::vfs::filesystem::{Blob, DirEntry, Features, Filesystem, NewNode, RenameFlags, SeekTarget, XattrMode};
+use crate::vfs::filesystem::{
+    Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+};
 use crate::vfs::settle::Settling;
 use core::ops::ControlFlow;
 use node::Tree;
 use parking_lot::Mutex;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// A writable filesystem over read-only ones. See the head of the module.
@@ -276,6 +278,10 @@ impl Filesystem for OverlayFs {
         }
         let (fs, ino) = self.content(ino)?;
         fs.native(ino, false)
+    }
+
+    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+        self.upper.tidy_natives(unused)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -1,0 +1,226 @@
+//! Files of filesystems that have no bytes on the host: written by Linux programs as any other, seen by everybody at once, and in
+//! their filesystem when they must be.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use agentos_kernel::Errno;
+use agentos_kernel::clock::{Clock, Instant, Timestamp};
+use agentos_kernel::limits::Counter;
+use agentos_kernel::process::ExitStatus;
+use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, MemoryFs, MountOptions};
+use common::{Vm, compile, has, wait};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap())
+    }
+
+    fn instant(&self) -> Instant {
+        Instant(1)
+    }
+
+    fn wake_at(&self, _: Instant, _: &Waker) {}
+}
+
+/// A VM with a filesystem at `/home` whose files natives cannot have; and that filesystem, as it is without what natives hold.
+fn vm(bytes: u64) -> Option<(Vm, Arc<dyn Filesystem>)> {
+    let vm = Vm::new()?;
+    let counter = |path| Counter::new(path, "", 1 << 40, Errno::ENOSPC);
+    let quota = Arc::new(FsQuota {
+        bytes: counter("bytes"),
+        inodes: counter("inodes"),
+    });
+    let inner: Arc<dyn Filesystem> = CappedFs::new(MemoryFs::new(Arc::new(Now), quota), Some(bytes), None);
+    vm.kernel
+        .vfs()
+        .mount(b"/home", Arc::clone(&inner), MountOptions::default())
+        .unwrap();
+    Some((vm, inner))
+}
+
+/// What the filesystem has, whatever natives have done since.
+fn stored(fs: &Arc<dyn Filesystem>, name: &str) -> Vec<u8> {
+    let attr = fs.lookup(fs.root(), name.as_bytes()).unwrap();
+    let mut buf = vec![0; attr.size as usize];
+    let count = fs.read(attr.ino, 0, &mut buf).unwrap();
+    buf.truncate(count);
+    buf
+}
+
+#[test]
+fn programs_write_there_as_anywhere() {
+    let Some((vm, fs)) = vm(1 << 40) else { return };
+    let script = "cd /home; echo one > a; echo two >> a; cp a b; mv b c; cat a c; stat -c %s c; truncate -s 4 a; cat a; rm a; ls";
+    assert_eq!(vm.sh(script).ok(), "one\ntwo\none\ntwo\n8\none\nc\n");
+    // The end of a program whose end is waited for is after what it wrote.
+    assert_eq!(stored(&fs, "c"), b"one\ntwo\n");
+    assert_eq!(vm.get("/home/c"), "one\ntwo\n");
+    vm.put("/home/c", b"three", 0o644);
+    assert_eq!(vm.sh("cat /home/c").ok(), "three");
+}
+
+#[test]
+fn what_is_on_disk_when_fsync_returns_is_what_was_written() {
+    let Some((vm, fs)) = vm(1 << 40) else { return };
+    if !has("/usr/bin/python3") {
+        return;
+    }
+    let script = r#"
+import os, mmap, sys
+fd = os.open("/home/f", os.O_RDWR | os.O_CREAT)
+os.write(fd, b"0123456789" * 1000)
+os.fsync(fd)
+print(1, flush=True); sys.stdin.readline()
+m = mmap.mmap(fd, 10000)
+m[5000:5005] = b"MAPPED"[:5]
+m.flush()
+os.fdatasync(fd)
+print(2, flush=True); sys.stdin.readline()
+m[0:3] = b"abc"
+os.sync()
+print(3, flush=True); sys.stdin.readline()
+os.ftruncate(fd, 20)
+os.rename("/home/f", "/home/g")
+print(4, flush=True); sys.stdin.readline()
+"#;
+    let (stdin, to) = vm.pipe();
+    let (from, stdout) = vm.pipe();
+    let process = vm
+        .spawn(&["/usr/bin/python3", "-c", script], &[(0, &stdin), (1, &stdout)])
+        .unwrap();
+    drop((stdin, stdout));
+    let step = || {
+        let mut buf = [0; 8];
+        common::block(|waker| from.read(&mut buf, Some(waker))).unwrap();
+    };
+    let go = || common::ready(to.write(b"\n", None)).unwrap();
+    let mut model = b"0123456789".repeat(1000);
+    step();
+    assert!(stored(&fs, "f") == model);
+    go();
+    step();
+    model[5000..5005].copy_from_slice(b"MAPPE");
+    assert!(stored(&fs, "f") == model);
+    go();
+    step();
+    model[..3].copy_from_slice(b"abc");
+    assert!(stored(&fs, "f") == model);
+    go();
+    step();
+    assert_eq!(stored(&fs, "g"), b"abc34567890123456789");
+    go();
+    assert_eq!(wait(&process), ExitStatus::Exited(0));
+}
+
+#[test]
+fn sqlite_and_git_work_there() {
+    let Some((vm, _)) = vm(1 << 40) else { return };
+    if has("/usr/bin/python3") {
+        let script = r#"
+import sqlite3, os
+db = sqlite3.connect("/home/x.db")
+assert db.execute("pragma journal_mode=wal").fetchone()[0] == "wal"
+db.execute("create table t(a)")
+for i in range(200):
+    with db:
+        db.execute("insert into t values(?)", (i,))
+pid = os.fork()
+if pid == 0:
+    other = sqlite3.connect("/home/x.db")
+    with other:
+        other.execute("insert into t values(1000)")
+    os._exit(0)
+os.waitpid(pid, 0)
+print(db.execute("select count(*), sum(a) from t").fetchone())
+"#;
+        assert_eq!(vm.run(&["/usr/bin/python3", "-c", script]).ok(), "(201, 20900)\n");
+        let again = "import sqlite3; print(sqlite3.connect('/home/x.db').execute('pragma integrity_check').fetchone())";
+        assert_eq!(vm.run(&["/usr/bin/python3", "-c", again]).ok(), "('ok',)\n");
+    }
+    if has("/usr/bin/git") {
+        let script = "cd /home && export GIT_CONFIG_NOSYSTEM=1 && git init -q r && cd r && git config user.email a@b && git config user.name a && \
+                      seq 1000 > f && git add f && git commit -qm one && seq 2000 > f && git commit -qam two && git fsck 2>/dev/null && \
+                      git clone -q . ../s && cd ../s && git log --format=%s && tail -n 1 f";
+        let ended = vm.sh(script);
+        assert_eq!(
+            (ended.status, &*ended.out),
+            (ExitStatus::Exited(0), "two\none\n2000\n"),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_killed_program_leaves_what_it_wrote() {
+    let Some((vm, fs)) = vm(1 << 40) else { return };
+    let (from, stdout) = vm.pipe();
+    let script = "exec 3> /home/f; printf abc >&3; echo up; while :; do sleep 1; done";
+    let process = vm.spawn(&["/usr/bin/bash", "-c", script], &[(1, &stdout)]).unwrap();
+    drop(stdout);
+    let mut buf = [0; 8];
+    common::block(|waker| from.read(&mut buf, Some(waker))).unwrap();
+    vm.kernel.kill_all();
+    wait(&process);
+    assert_eq!(stored(&fs, "f"), b"abc");
+}
+
+#[test]
+fn a_file_that_nobody_syncs_gets_there_in_time() {
+    let Some((vm, fs)) = vm(1 << 40) else { return };
+    let (from, stdout) = vm.pipe();
+    let (stdin, to) = vm.pipe();
+    let script = "exec 3> /home/f; printf abc >&3; echo up; read x";
+    let process = vm
+        .spawn(&["/usr/bin/bash", "-c", script], &[(0, &stdin), (1, &stdout)])
+        .unwrap();
+    drop((stdin, stdout));
+    let mut buf = [0; 8];
+    common::block(|waker| from.read(&mut buf, Some(waker))).unwrap();
+    while stored(&fs, "f") != b"abc" {
+        std::thread::yield_now();
+    }
+    drop(to);
+    wait(&process);
+}
+
+#[test]
+fn no_room_is_an_error_of_the_call_that_asks() {
+    let Some((vm, _)) = vm(1 << 20) else { return };
+    let source = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static char buf[1 << 16];
+int main(void) {
+    int fd = open("/home/f", O_RDWR | O_CREAT, 0644);
+    long total = 0, n = 0;
+    while ((n = write(fd, buf, sizeof buf)) > 0 && total < (64 << 20)) total += n;
+    printf("write %d %d\n", n < 0 ? errno : 0, total <= (1 << 20));
+    printf("fsync %d\n", fsync(fd) ? errno : 0);
+    printf("fallocate %d\n", fallocate(fd, 0, 0, 8 << 20) ? errno : 0);
+    printf("ftruncate %d\n", ftruncate(fd, 8 << 20) ? errno : 0);
+    printf("cut %d\n", ftruncate(fd, 0) ? errno : 0);
+    lseek(fd, 0, SEEK_SET);
+    printf("after %ld %d\n", (long)write(fd, buf, 100), fsync(fd));
+    return 0;
+}"#;
+    let Some(program) = compile(source, &["-static", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/full", &program, 0o755);
+    // A file may not become longer than there is room (27 is EFBIG, 28 ENOSPC).
+    let out = vm.run(&["/tmp/full"]).out;
+    assert_eq!(
+        out,
+        "write 27 1\nfsync 0\nfallocate 28\nftruncate 28\ncut 0\nafter 100 0\n"
+    );
+}
