@@ -21,6 +21,7 @@ mod archive;
 mod builder;
 mod capture;
 mod connect;
+mod doctor;
 mod engine;
 mod error;
 mod events;
@@ -62,6 +63,7 @@ pub use agentos_tools::{
 };
 pub use builder::Builder;
 pub use connect::GuestStream;
+pub use doctor::{Check, CheckState, Diagnosis, Section, write_to as try_directory};
 pub use error::{Error, Result};
 pub use events::Events;
 pub use exec::{Exec, ExecOutput};

@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, commands, image, policy, run, serve, shell, store};
+use crate::{bench, commands, doctor, image, policy, run, serve, shell, store};
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -66,6 +66,8 @@ enum Command {
     Destroy(remote::TargetArgs),
     /// Make an image of packages, or look at one.
     Image(image::ImageArgs),
+    /// Say what of agentOS works on this machine and why something does not; exit with 1 if something is missing.
+    Doctor(doctor::DoctorArgs),
     /// Measure VMs on this machine, beside the host's bash doing the same.
     Bench(BenchArgs),
 }
@@ -361,6 +363,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(args) => serve::config(&args),
         Command::Store(args) => store::main(&args),
         Command::Image(args) => image::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Exec(args) => remote::main(&Request::Exec(&args)),
         Command::Ls(args) => remote::main(&Request::List(&args)),

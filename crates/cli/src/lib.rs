@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod commands;
 pub mod config;
+mod doctor;
 mod error;
 mod image;
 pub mod network;

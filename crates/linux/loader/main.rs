@@ -5,7 +5,7 @@
 //! relocations and no state; whatever it is told comes from the supervisor, which has checked it.
 //!
 //! Started by the host process itself, with a directory as its only argument, it is the guardian instead: it waits for the end of
-//! its input, which comes when the host process ends in whatever way, kills every process that executes this same file, and
+//! its input, or of the host process, which stands in the place of its output, kills every process that executes this same file, and
 //! removes the file and its directory.
 //!
 //! All numbers in a job are 64-bit words; the layout is in `src/job.rs`.
@@ -182,35 +182,58 @@ const KILL: usize = 9;
 /// Waits for the end of the host process and clears up after it. The working directory is that of this file.
 fn guard(dir: usize) -> ! {
     call(112, [0; 6]);
-    call(436, [1, u32::MAX as usize, 0, 0, 0, 0]);
+    call(436, [2, u32::MAX as usize, 0, 0, 0, 0]);
     for signal in [1usize, 2, 3, 13, 15] {
         // Ignored: only the end of the host process ends this one.
         let action = [1usize, 0, 0, 0];
         call(13, [signal, &raw const action as usize, 0, 8, 0, 0]);
     }
-    let mut byte = 0u8;
-    loop {
-        match call(0, [0, &raw mut byte as usize, 1, 0, 0, 0]) {
-            0 => break,
-            -4 | 1.. => {}
-            _ => fail(94),
-        }
-    }
-    // A guest may just be starting another; once the host process is gone none of them can any more.
+    // Found out while the file is certainly there.
     let own = identity(c"x".as_ptr().cast());
+    if own.is_none() {
+        fail(93);
+    }
+    wait();
+    // A guest may just be starting another; once the host process is gone none of them can any more.
     let mut quiet = 0;
     for _ in 0..MOST_SWEEPS {
-        let found = own.is_some() && sweep(own);
-        quiet = if found { 0 } else { quiet + 1 };
+        quiet = if sweep(own) { 0 } else { quiet + 1 };
         if quiet == 3 {
             break;
         }
         let pause = [0usize, 1_000_000];
         call(35, [&raw const pause as usize, 0, 0, 0, 0, 0]);
     }
-    call(263, [AT_FDCWD, c"x".as_ptr() as usize, 0, 0, 0, 0]);
+    // What the host process had there when it was killed goes too.
+    let here = call(257, [AT_FDCWD, c".".as_ptr() as usize, 0o200_000, 0, 0, 0]);
+    each_entry(here, |name| {
+        for flags in [0, REMOVE_DIRECTORY] {
+            call(263, [AT_FDCWD, name as usize, flags, 0, 0, 0]);
+        }
+    });
     call(84, [dir, 0, 0, 0, 0, 0]);
     fail(0)
+}
+
+const REMOVE_DIRECTORY: usize = 0x200;
+
+/// Waits until the input ends or the process that descriptor 1 is ends.
+fn wait() {
+    const READABLE: usize = 1 << 32;
+    loop {
+        // A descriptor, the events that are waited for, and those that came.
+        let mut polls = [READABLE, READABLE | 1];
+        match call(7, [&raw mut polls as usize, 2, usize::MAX, 0, 0, 0]) {
+            -4 => continue,
+            1.. => {}
+            _ => fail(94),
+        }
+        let mut byte = 0u8;
+        // Another event than the expected one ends the wait as well: rather too early than never.
+        if polls[1] >> 48 != 0 || polls[0] >> 48 != 0 && call(0, [0, &raw mut byte as usize, 1, 0, 0, 0]) <= 0 {
+            return;
+        }
+    }
 }
 
 /// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
@@ -219,15 +242,36 @@ const MOST_SWEEPS: usize = 10_000;
 /// Kills every other process that executes this file, and says whether there was one.
 fn sweep(own: Option<(usize, usize)>) -> bool {
     let proc = call(257, [AT_FDCWD, c"/proc".as_ptr() as usize, 0o200_000, 0, 0, 0]);
-    if proc < 0 {
-        return false;
-    }
     let this = call(39, [0; 6]) as usize;
     let mut found = false;
+    each_entry(proc, |name| {
+        // SAFETY: names end in a NUL.
+        let Some(pid) = (unsafe { number(name) }) else { return };
+        if pid == this {
+            return;
+        }
+        // The descriptor first: what is looked at afterwards is the same process, or one that has ended.
+        let process = call(434, [pid, 0, 0, 0, 0, 0]);
+        if process >= 0 {
+            if executable(pid) == own {
+                found = true;
+                call(424, [process as usize, KILL, 0, 0, 0, 0]);
+            }
+            call(3, [process as usize, 0, 0, 0, 0, 0]);
+        }
+    });
+    found
+}
+
+/// Calls `visit` with each name in a directory, and closes it.
+fn each_entry(dir: isize, mut visit: impl FnMut(*const u8)) {
+    if dir < 0 {
+        return;
+    }
     // Only what the host has written is read.
     let mut entries = MaybeUninit::<[u8; 4096]>::uninit();
     loop {
-        let count = call(217, [proc as usize, entries.as_mut_ptr() as usize, 4096, 0, 0, 0]);
+        let count = call(217, [dir as usize, entries.as_mut_ptr() as usize, 4096, 0, 0, 0]);
         if count <= 0 {
             break;
         }
@@ -239,18 +283,10 @@ fn sweep(own: Option<(usize, usize)>) -> bool {
                 (entry.add(16).cast::<u16>().read_unaligned() as usize, entry.add(19))
             };
             at += if length == 0 { 4096 } else { length };
-            // SAFETY: names end in a NUL.
-            if let Some(pid) = unsafe { number(name) }
-                && pid != this
-                && executable(pid) == own
-            {
-                found = true;
-                call(62, [pid, KILL, 0, 0, 0, 0]);
-            }
+            visit(name);
         }
     }
-    call(3, [proc as usize, 0, 0, 0, 0, 0]);
-    found
+    call(3, [dir as usize, 0, 0, 0, 0, 0]);
 }
 
 /// The number that a name is.

@@ -27,6 +27,14 @@ impl LinuxExecutor {
         Arc::default()
     }
 
+    /// An executor that takes this for what the machine can do.
+    pub fn with_probe(probe: Probe) -> Arc<Self> {
+        Arc::new(Self {
+            probe: probe.into(),
+            ..Self::default()
+        })
+    }
+
     /// What this machine can do; found out at the first call.
     pub fn probe(&self) -> &Probe {
         self.probe.get_or_init(Probe::run)
@@ -85,13 +93,16 @@ mod here {
     #[derive(Debug)]
     struct Place {
         kernel: Weak<Kernel>,
+        loader: Arc<Loader>,
         vm: Arc<Shared>,
     }
 
     impl Core {
         fn loader(&self) -> Result<Arc<Loader>> {
             let mut loader = self.loader.lock();
-            if let Some(loader) = &*loader {
+            if let Some(loader) = &*loader
+                && loader.is_guarded()
+            {
                 return Ok(Arc::clone(loader));
             }
             let made = Arc::new(Loader::install().map_err(|error| host_error(&error))?);
@@ -105,20 +116,22 @@ mod here {
             let key = Arc::as_ptr(kernel).addr();
             let mut vms = self.vms.lock();
             let mut start = (Box::new(loaded), Arc::clone(process));
-            if let Some(place) = vms.get(&key) {
+            let loader = self.loader()?;
+            if let Some(place) = vms.get(&key).filter(|place| Arc::ptr_eq(&place.loader, &loader)) {
                 match place.vm.start(start) {
                     Ok(()) => return Ok(()),
-                    // It was about to end for want of guests.
+                    // It was about to end, for want of guests or of a guardian.
                     Err(back) => start = back,
                 }
             }
             vms.retain(|_, place| place.kernel.strong_count() > 0);
-            let vm = Shared::launch(&self.loader()?).map_err(|_| Errno::EAGAIN)?;
+            let vm = Shared::launch(&loader, kernel.limits().cpu_count).map_err(|_| Errno::EAGAIN)?;
             let started = vm.start(start).map_err(|_| Errno::EAGAIN);
             vms.insert(
                 key,
                 Place {
                     kernel: Arc::downgrade(kernel),
+                    loader,
                     vm,
                 },
             );

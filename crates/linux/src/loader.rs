@@ -6,17 +6,22 @@
 //!
 //! The guardian is a process that executes the same file and waits for the end of the host process, whatever that is: then it
 //! kills all that execute the file, and removes the file. Guests cannot have children by then: the host fails a call that nobody
-//! is left to answer.
+//! is left to answer. It watches the host process itself, and a pipe that falls silent when this loader is given up; a child that
+//! the host process has forked may hold the pipe, but is not the host process.
+//!
+//! A guardian that ends before the host process leaves guests that nobody would end. Every VM's thread therefore watches it, kills its
+//! guests and ends; the next program gets a new loader with a new guardian (`vm/unguarded.rs`).
 
 use crate::sys;
 use std::ffi::{CStr, CString};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The executable; empty where Linux guests are not supported.
 pub(crate) const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
@@ -28,9 +33,11 @@ pub(crate) const NAME: &CStr = c"x";
 pub(crate) struct Loader {
     dir: OwnedFd,
     file: OwnedFd,
-    /// What the guardian listens to: it falls silent when this process ends, in whatever way.
+    path: PathBuf,
+    /// What the guardian listens to: it falls silent when this is given up.
     lifeline: Option<PipeWriter>,
     guardian: Child,
+    guardian_fd: OwnedFd,
 }
 
 impl Loader {
@@ -47,7 +54,8 @@ impl Loader {
     }
 
     fn install_at(place: &Path) -> io::Result<Self> {
-        let path = place.join(format!("agentos-linux-{}-{:016x}", std::process::id(), sys::random()?));
+        remove_stale(place);
+        let path = place.join(format!("{PREFIX}{}-{:016x}", std::process::id(), sys::random()?));
         DirBuilder::new().mode(0o700).create(&path)?;
         Self::fill(&path).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&path);
@@ -68,18 +76,58 @@ impl Loader {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
         let dir: OwnedFd = File::open(path)?.into();
+        sys::lock(dir.as_fd())?;
         let file = sys::open_at(dir.as_fd(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW)?;
         let (heard, lifeline) = io::pipe()?;
         let mut guardian = Command::new(&name);
         guardian.arg(path).env_clear().current_dir(path);
-        guardian.stdin(heard).stdout(Stdio::null()).stderr(Stdio::null());
+        // It finds the end of this process at the place of its output.
+        let host = sys::pid_fd(std::process::id())?;
+        guardian.stdin(heard).stdout(host).stderr(Stdio::null());
         let guardian = execute(&mut guardian)?;
         Ok(Self {
             dir,
             file,
+            path: path.to_owned(),
             lifeline: Some(lifeline),
+            guardian_fd: sys::pid_fd(guardian.id())?,
             guardian,
         })
+    }
+
+    /// Where it lies.
+    pub(crate) fn place(&self) -> &Path {
+        &self.path
+    }
+
+    /// The guardian, which is there to be watched.
+    pub(crate) fn guardian(&self) -> BorrowedFd<'_> {
+        self.guardian_fd.as_fd()
+    }
+
+    /// Whether the guardian lives.
+    pub(crate) fn is_guarded(&self) -> bool {
+        !sys::has_ended(self.guardian())
+    }
+
+    /// Does the guardian's work: kills every process that executes the file until there is none, and removes the directory.
+    pub(crate) fn clear(&self) {
+        self.kill_guests();
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+
+    fn kill_guests(&self) {
+        let Ok(own) = sys::stat_fd(self.file(), c"") else {
+            return;
+        };
+        let mut quiet = 0;
+        for _ in 0..MOST_SWEEPS {
+            quiet = if sweep((own.st_dev, own.st_ino)) { 0 } else { quiet + 1 };
+            if quiet == 3 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The directory.
@@ -122,8 +170,111 @@ const UNSUPERVISED: i32 = 97;
 
 impl Drop for Loader {
     fn drop(&mut self) {
+        let guarded = self.is_guarded();
         // The guardian then does what it does when this process ends.
         drop(self.lifeline.take());
         let _ = self.guardian.wait();
+        if !guarded {
+            self.clear();
+        }
+    }
+}
+
+/// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
+const MOST_SWEEPS: usize = 10_000;
+
+/// Kills every process that executes the file with this device and number, and says whether there was one.
+fn sweep(own: (u64, u64)) -> bool {
+    let mut found = false;
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // The descriptor first: what is looked at afterwards is the same process, or one that has ended.
+        let Ok(process) = sys::pid_fd(pid) else { continue };
+        let executes = std::fs::metadata(format!("/proc/{pid}/exe"));
+        if executes.is_ok_and(|file| (file.dev(), file.ino()) == own) {
+            found = true;
+            let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
+        }
+    }
+    found
+}
+
+/// What a directory of a loader is called, before the number of the process.
+const PREFIX: &str = "agentos-linux-";
+/// Directories younger than this are left alone: whoever makes one locks it a moment later.
+const STALE: Duration = Duration::from_secs(3600);
+/// Most entries of the place that are looked at.
+const MOST_ENTRIES: usize = 10_000;
+
+/// Removes what host processes have left that were killed together with their guardians: directories that nobody has locked.
+fn remove_stale(place: &Path) {
+    for entry in std::fs::read_dir(place)
+        .into_iter()
+        .flatten()
+        .take(MOST_ENTRIES)
+        .flatten()
+    {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let age = entry.metadata().and_then(|entry| entry.modified());
+        let is_old = age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE));
+        if let (true, Ok(dir)) = (is_old, File::open(entry.path()))
+            && sys::lock(dir.as_fd()).is_ok()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_holds_any_more_is_removed_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let make = |name: &str, old: bool| {
+            let path = place.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("x"), "").unwrap();
+            let dir = File::open(&path).unwrap();
+            if old {
+                dir.set_modified(std::time::SystemTime::now() - 2 * STALE).unwrap();
+            }
+            (path, dir)
+        };
+        let (stale, dir) = make("agentos-linux-1-a", true);
+        drop(dir);
+        let (locked, dir) = make("agentos-linux-2-b", true);
+        sys::lock(dir.as_fd()).unwrap();
+        let (fresh, _dir) = make("agentos-linux-3-c", false);
+        let (other, _dir) = make("another-4-d", true);
+        remove_stale(place.path());
+        assert_eq!(
+            [stale, locked, fresh, other].map(|path| path.exists()),
+            [false, true, true, true]
+        );
+    }
+
+    #[test]
+    fn a_loader_knows_whether_it_is_guarded_and_leaves_nothing() {
+        let loader = Loader::install().unwrap();
+        let path = loader.place().to_owned();
+        assert!(loader.is_guarded() && path.join("x").exists());
+        sys::send_signal(loader.guardian(), libc::SIGKILL as u32, None).unwrap();
+        while loader.is_guarded() {
+            std::thread::yield_now();
+        }
+        drop(loader);
+        assert!(!path.exists());
+        let loader = Loader::install().unwrap();
+        let path = loader.place().to_owned();
+        // As one that was being made when the host process was killed.
+        std::fs::create_dir(path.join("d1-1")).unwrap();
+        drop(loader);
+        assert!(!path.exists());
     }
 }

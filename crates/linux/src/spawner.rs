@@ -11,7 +11,7 @@ use crate::job::{ASK, ASK_HELLO};
 use crate::loader::{Loader, NAME};
 use crate::sys::{self, Listener, install_filter};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -39,10 +39,11 @@ pub(crate) struct Spawner {
 const STACK: usize = 64 << 10;
 
 impl Spawner {
-    /// Starts it; `failed` is told of an order that came to nothing.
+    /// Starts it for guests that use at most so many processors; `failed` is told of an order that came to nothing.
     pub(crate) fn start(
         loader: &Arc<Loader>,
         program: Vec<libc::sock_filter>,
+        processors: u64,
         failed: impl Fn(u64, io::Error) + Send + 'static,
     ) -> io::Result<(Self, Listener)> {
         let (orders, inbox) = channel();
@@ -53,12 +54,17 @@ impl Spawner {
             .spawn(move || {
                 // Before the filter, which nobody serves yet.
                 let tid = sys::thread_id();
-                let ready = prepare(&loader, &program);
-                let usable = ready.is_ok();
-                let _ = told.send(ready.map(|listener| (listener, tid)));
-                drop(told);
-                if usable {
-                    serve(&inbox, &failed);
+                let dir = loader.dir().try_clone_to_owned();
+                let ready = dir.and_then(|dir| Ok((prepare(&loader, &program, processors)?, dir)));
+                // Whoever started this thread has it too: its end is not for a thread that may do so little.
+                drop(loader);
+                let told = |result| drop(told.send(result));
+                match ready {
+                    Ok((listener, dir)) => {
+                        told(Ok((listener, tid)));
+                        serve(dir.as_fd(), &inbox, &failed);
+                    }
+                    Err(error) => told(Err(error)),
                 }
             })?;
         match result.recv() {
@@ -92,7 +98,7 @@ impl Spawner {
 }
 
 /// Confines the calling thread.
-fn prepare(loader: &Loader, program: &[libc::sock_filter]) -> io::Result<Listener> {
+fn prepare(loader: &Loader, program: &[libc::sock_filter], processors: u64) -> io::Result<Listener> {
     // SAFETY: a set of all signals, for this thread alone: children begin with everything blocked, so that no handler of the
     // host process runs in memory that they share with it.
     unsafe {
@@ -100,41 +106,53 @@ fn prepare(loader: &Loader, program: &[libc::sock_filter]) -> io::Result<Listene
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
     }
-    // SAFETY: gives this thread a working directory of its own.
-    sys::check(unsafe { libc::unshare(libc::CLONE_FS) }.into())?;
-    // SAFETY: takes a number alone.
-    sys::check(unsafe { libc::fchdir(loader.dir().as_raw_fd()) }.into())?;
+    sys::use_processors(processors)?;
     sys::clear_capabilities();
-    // SAFETY: takes numbers alone.
-    sys::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    sys::no_new_privileges()?;
     sys::confine_thread(loader.file())?;
     install_filter(program)
 }
 
-fn serve(inbox: &Receiver<Order>, failed: &dyn Fn(u64, io::Error)) {
+fn serve(dir: BorrowedFd<'_>, inbox: &Receiver<Order>, failed: &dyn Fn(u64, io::Error)) {
     let mut stack = vec![0u8; STACK];
     while let Ok(order) = inbox.recv() {
-        if let Err(error) = clone(&order, &mut stack) {
-            failed(order.token, error);
+        let token = order.token;
+        let birth = Birth {
+            order,
+            dir: dir.as_raw_fd(),
+        };
+        if let Err(error) = clone(&birth, &mut stack) {
+            failed(token, error);
         }
     }
 }
 
+/// What a child is made from.
+struct Birth {
+    order: Order,
+    /// The loader's directory.
+    dir: i32,
+}
+
 /// Makes the child and returns once it executes the loader or has ended.
-fn clone(order: &Order, stack: &mut [u8]) -> io::Result<()> {
+fn clone(birth: &Birth, stack: &mut [u8]) -> io::Result<()> {
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.addr() % 16);
-    let order = std::ptr::from_ref(order).cast_mut().cast();
+    let birth = std::ptr::from_ref(birth).cast_mut().cast();
     // No signal tells of the child's end, which is the host process's own business to be told of.
     let flags = libc::CLONE_VM | libc::CLONE_VFORK;
-    // SAFETY: the child runs `child` on a stack of its own, which like the order outlives it: this thread goes on only when the
+    // SAFETY: the child runs `child` on a stack of its own, which like the argument outlives it: this thread goes on only when the
     // child has left this memory.
-    let pid = unsafe { libc::clone(child, top.cast(), flags, order) };
+    let pid = unsafe { libc::clone(child, top.cast(), flags, birth) };
     sys::check(pid.into()).map(drop)
 }
 
 /// What a child does until it is another program. It shares memory with the host process: only system calls here.
-extern "C" fn child(order: *mut libc::c_void) -> libc::c_int {
+///
+/// It gives up the host process's descriptors before its first call that the supervisor answers: among them is the other end of that
+/// call, so a child that had it would wait for ever once the host process is gone. Of its directory it keeps a copy for a
+/// moment. (A thread with a directory of its own would need `unshare`, which containers forbid.)
+extern "C" fn child(birth: *mut libc::c_void) -> libc::c_int {
     #[repr(C)]
     struct Action {
         handler: usize,
@@ -142,18 +160,23 @@ extern "C" fn child(order: *mut libc::c_void) -> libc::c_int {
         restorer: usize,
         mask: u64,
     }
-    // SAFETY: `clone` above passes an order that lives until this process has left the memory that it shares.
-    let order = unsafe { &*order.cast::<Order>() };
+    // SAFETY: `clone` above passes what lives until this process has left the memory that it shares.
+    let Birth { order, dir } = unsafe { &*birth.cast::<Birth>() };
     // SAFETY: system calls on numbers and on memory of this function; none of them touches what the host process has.
     unsafe {
+        if libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0
+            || *dir != 0 && libc::syscall(libc::SYS_dup2, *dir, 0) < 0
+            || libc::syscall(libc::SYS_close_range, 1, u32::MAX, 0) < 0
+        {
+            libc::_exit(3);
+        }
         if libc::syscall(libc::SYS_openat, ASK, ASK_HELLO, order.token, 0) != 0 {
             libc::_exit(1);
         }
-        if libc::syscall(libc::SYS_setsid) < 0
-            || libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0
-        {
+        if libc::syscall(libc::SYS_setsid) < 0 || libc::syscall(libc::SYS_fchdir, 0) < 0 {
             libc::_exit(2);
         }
+        libc::syscall(libc::SYS_close, 0);
         for signal in 1..=64u32 {
             let handler = if order.ignored >> (signal - 1) & 1 == 1 {
                 libc::SIG_IGN
@@ -167,9 +190,6 @@ extern "C" fn child(order: *mut libc::c_void) -> libc::c_int {
                 mask: 0,
             };
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, 8);
-        }
-        if libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) < 0 {
-            libc::_exit(3);
         }
         libc::syscall(
             libc::SYS_rt_sigprocmask,

@@ -4,6 +4,7 @@
 
 mod common;
 
+use agentos_kernel::limits::Limits;
 use common::{Vm, compile};
 use std::collections::BTreeMap;
 
@@ -16,8 +17,23 @@ fn lines(text: &str) -> BTreeMap<&str, &str> {
 
 #[test]
 fn every_attempt_ends_as_it_must() {
-    let Some(vm) = Vm::new() else { return };
-    let Some(program) = compile(include_str!("attacks/attacks.c"), &["-static", "-w"]) else {
+    common::container::again("every_attempt_ends_as_it_must");
+    attempt(include_str!("attacks/attacks.c"), include_str!("attacks/expected.txt"));
+}
+
+#[test]
+fn every_further_attempt_ends_as_it_must() {
+    common::container::again("every_further_attempt_ends_as_it_must");
+    attempt(include_str!("attacks/more.c"), include_str!("attacks/more.txt"));
+}
+
+fn attempt(source: &str, expected: &str) {
+    let small = |limits: &mut Limits| {
+        limits.max_processes = 64;
+        limits.max_open_fds_per_process = 256;
+    };
+    let Some(vm) = Vm::limited(small) else { return };
+    let Some(program) = compile(source, &["-static", "-w", "-pthread"]) else {
         return;
     };
     vm.put("/tmp/attacks", &program, 0o755);
@@ -25,7 +41,7 @@ fn every_attempt_ends_as_it_must() {
     if let Some(to) = std::env::var_os("AGENTOS_ATTACKS_OUT") {
         std::fs::write(to, &ended.out).unwrap();
     }
-    let (got, wanted) = (lines(&ended.out), lines(include_str!("attacks/expected.txt")));
+    let (got, wanted) = (lines(&ended.out), lines(expected));
     let wrong: Vec<_> = wanted
         .iter()
         .filter(|(name, errno)| got.get(*name) != Some(errno))

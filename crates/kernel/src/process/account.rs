@@ -109,6 +109,20 @@ impl Process {
         self.kernel().fd_limits().memory().give(given);
     }
 
+    /// Says what the process was found to hold, for an executor whose guests take memory without asking. If that is too much the
+    /// largest process is killed.
+    pub fn set_memory(&self, bytes: u64) {
+        let memory = self.kernel().fd_limits().memory();
+        let held = self.meter.memory.swap(bytes, Ordering::AcqRel);
+        memory.add(bytes.saturating_sub(held));
+        memory.give(held.saturating_sub(bytes));
+        self.meter.peak_memory.fetch_max(bytes, Ordering::AcqRel);
+        self.kernel().meters.note_peak(memory.used());
+        if self.kernel().is_over_memory() {
+            self.kernel().relieve(0);
+        }
+    }
+
     /// Instructions that it may still execute (`maxWasmFuel`), for an executor that counts them. A program that replaces another
     /// has what that one left.
     pub fn fuel(&self) -> u64 {

@@ -8,8 +8,13 @@ use agentos_kernel::process::{Process, Signal, SpawnRequest};
 
 /// Begins in the memory of the caller.
 const CLONE_VM: u64 = 0x100;
+/// Another thread of the caller.
+const CLONE_THREAD: u64 = 0x10000;
 
 pub(crate) fn clone(call: &mut Call<'_>) -> Outcome {
+    if call.arg(0) & CLONE_THREAD != 0 {
+        return thread(call);
+    }
     copy(call, call.arg(0) & CLONE_VM != 0)
 }
 
@@ -19,6 +24,15 @@ pub(crate) fn fork(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn vfork(call: &mut Call<'_>) -> Outcome {
     copy(call, true)
+}
+
+/// The host makes the thread, unless the VM has too many. All that matters is in the register.
+fn thread(call: &mut Call<'_>) -> Outcome {
+    let processes = call.process()?.kernel().limits().max_processes;
+    match call.vm.may_add_thread(processes) {
+        true => Ok(Answer::Continue),
+        false => Err(Fail(libc::EAGAIN)),
+    }
 }
 
 /// The host makes the process; what the kernel knows of the caller is copied now, before the caller can change it.

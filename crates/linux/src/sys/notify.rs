@@ -145,11 +145,18 @@ pub(crate) fn sync_wake_up(listener: &Listener) -> io::Result<()> {
     check(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, 1 as libc::c_ulong) }.into()).map(drop)
 }
 
-const NEW_LISTENER: libc::c_ulong = 8;
-const WAIT_KILLABLE_RECV: libc::c_ulong = 32;
+/// The filter has calls answered by a supervisor.
+pub(crate) const NEW_LISTENER: libc::c_ulong = 8;
+/// Only a fatal signal interrupts a call once the supervisor has it.
+pub(crate) const WAIT_KILLABLE_RECV: libc::c_ulong = 32;
 
 /// Installs a filter on the calling thread, for ever, and returns where its notifications arrive.
 pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<Listener> {
+    install_filter_with(program, NEW_LISTENER | WAIT_KILLABLE_RECV)
+}
+
+/// As [`install_filter`], with these flags, of which [`NEW_LISTENER`] is one.
+pub(crate) fn install_filter_with(program: &[libc::sock_filter], flags: libc::c_ulong) -> io::Result<Listener> {
     let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
     let program = libc::sock_fprog {
         len,
@@ -160,7 +167,7 @@ pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<Listen
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            NEW_LISTENER | WAIT_KILLABLE_RECV,
+            flags,
             &raw const program,
         )
     })?;

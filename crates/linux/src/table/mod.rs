@@ -28,7 +28,7 @@ pub(crate) enum Class {
 /// What the values of arguments decide. Everything here is in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// No namespaces, no sibling of the supervisor; a thread is the host's business, a process the supervisor's.
+    /// No namespaces, no sibling of the supervisor.
     Clone,
     /// The low 32 bits of an argument are among these, else an error.
     Among(usize, &'static [u32], i32),

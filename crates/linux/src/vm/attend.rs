@@ -98,7 +98,13 @@ impl Vm {
 
     /// A process of the host has ended.
     pub(super) fn ended(&mut self, pid: u32) {
-        let Some(guest) = self.guests.remove(&pid) else { return };
+        let Some(mut guest) = self.guests.remove(&pid) else {
+            return;
+        };
+        if !matches!(guest.state, State::Foreign(_)) {
+            // While its number is its own.
+            guest.charge_cpu();
+        }
         self.poller.remove(guest.pid_fd.as_fd());
         let code = match guest.is_root {
             true => sys::wait_for(guest.pid_fd.as_fd()),

@@ -56,6 +56,8 @@ impl Vm {
         if let Some(State::Foreign(foreign)) = self.guests.get_mut(&key).map(|guest| &mut guest.state) {
             foreign.shared = shared;
         }
+        // What the host holds for a stand-in is not the program's.
+        process.set_memory(0);
         program.start(process);
         Answer::Errno(libc::ENOENT)
     }

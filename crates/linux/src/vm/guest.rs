@@ -31,6 +31,8 @@ pub(crate) struct Guest {
     pub(crate) lender: Option<u32>,
     /// The largest file that it may make because of the quota, as the host was told.
     pub(crate) file_limit: u64,
+    /// CPU time that the kernel was told of, in ns.
+    pub(crate) cpu_ns: u64,
     /// Whether the host has stopped it on the kernel's behalf.
     pub(crate) stopped: bool,
 }

@@ -8,10 +8,12 @@ mod files;
 mod foreign;
 mod guest;
 mod known;
+mod meter;
 mod resolve;
 mod sockets;
 mod start;
 mod watch;
+mod unguarded;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
@@ -31,7 +33,7 @@ use crate::sys::{self, Answer, Listener, Notification, Poller};
 use crate::table;
 use agentos_kernel::process::Process;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +53,7 @@ pub(crate) struct Shared {
 struct Inbox {
     starts: Vec<Start>,
     /// Guests that have something to notice.
-    noticed: Vec<u32>,
+    noticed: HashSet<u32>,
     /// Orders that came to nothing.
     failed: Vec<u64>,
     /// What came of looking at files.
@@ -71,8 +73,8 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Shared {
-    /// Starts a VM's thread.
-    pub(crate) fn launch(loader: &Arc<Loader>) -> io::Result<Arc<Self>> {
+    /// Starts a VM's thread, whose guests use at most so many processors.
+    pub(crate) fn launch(loader: &Arc<Loader>, processors: u64) -> io::Result<Arc<Self>> {
         // SAFETY: takes numbers alone.
         let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
         // SAFETY: the call made it.
@@ -81,7 +83,7 @@ impl Shared {
             inbox: Mutex::default(),
             bell,
         });
-        let vm = Vm::new(&shared, loader)?;
+        let vm = Vm::new(&shared, loader, processors)?;
         std::thread::Builder::new()
             .name("agentos-linux".into())
             .spawn(move || vm.run())?;
@@ -115,7 +117,7 @@ impl Shared {
     }
 
     pub(crate) fn notice(&self, guest: u32) {
-        self.inbox.lock().noticed.push(guest);
+        self.inbox.lock().noticed.insert(guest);
         self.ring();
     }
 
@@ -156,16 +158,24 @@ pub(crate) struct Vm {
     pub(crate) files: Files,
     /// Who watches files.
     pub(crate) watchers: Watchers,
+    /// Its guardian is gone: it ends with its guests.
+    unguarded: bool,
+    schedule: meter::Schedule,
+    /// Memory of guests that the kernel was told of, in bytes.
+    told: u64,
+    /// Threads of all guests that there may be.
+    thread_count: u64,
 }
 
 /// Token of the listener at the poller; processes have their numbers.
 const LISTENER: u64 = u64::MAX;
 const BELL: u64 = u64::MAX - 1;
+const GUARDIAN: u64 = u64::MAX - 2;
 /// How long the thread waits for a new guest when it has none, in ms.
 const IDLE_MS: i32 = 3000;
 
 impl Vm {
-    fn new(shared: &Arc<Shared>, loader: &Arc<Loader>) -> io::Result<Self> {
+    fn new(shared: &Arc<Shared>, loader: &Arc<Loader>, processors: u64) -> io::Result<Self> {
         let weak = Arc::downgrade(shared);
         let failed = move |token, _| {
             if let Some(shared) = weak.upgrade() {
@@ -173,7 +183,7 @@ impl Vm {
                 shared.ring();
             }
         };
-        let (spawner, listener) = Spawner::start(loader, table::program(), failed)?;
+        let (spawner, listener) = Spawner::start(loader, table::program(), processors, failed)?;
         // Not every host knows this; nothing depends on it.
         let _ = sys::sync_wake_up(&listener);
         let poller = Poller::new()?;
@@ -181,6 +191,7 @@ impl Vm {
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(listener.as_raw_fd()) };
         poller.add(fd, LISTENER, libc::EPOLLIN)?;
         poller.add(shared.bell.as_fd(), BELL, libc::EPOLLIN)?;
+        poller.add(loader.guardian(), GUARDIAN, libc::EPOLLIN)?;
         Ok(Self {
             shared: Arc::clone(shared),
             loader: Arc::clone(loader),
@@ -196,6 +207,10 @@ impl Vm {
             sockets: Sockets::default(),
             files: Files::new(),
             watchers: Watchers::default(),
+            unguarded: false,
+            schedule: meter::Schedule::new(),
+            told: 0,
+            thread_count: 0,
         })
     }
 
@@ -203,8 +218,10 @@ impl Vm {
         let mut ready = Vec::new();
         loop {
             let idle = self.guests.is_empty() && self.ordered.is_empty();
-            self.poller
-                .wait(if idle { IDLE_MS } else { self.files.timeout() }, &mut ready);
+            if self.is_abandoned() {
+                break;
+            }
+            self.poller.wait(self.patience(idle), &mut ready);
             if ready.is_empty() && idle && self.close() {
                 break;
             }
@@ -214,7 +231,11 @@ impl Vm {
                 self.ended(event.token as u32);
             }
             self.read_inbox();
-            for event in ready.iter().filter(|event| (watch::FIRST..BELL).contains(&event.token)) {
+            if ready.iter().any(|event| event.token == GUARDIAN) {
+                self.lose_guardian();
+                continue;
+            }
+            for event in ready.iter().filter(|event| (watch::FIRST..GUARDIAN).contains(&event.token)) {
                 self.watcher_event(*event);
             }
             for event in ready.iter().filter(|event| event.token == LISTENER) {
@@ -222,8 +243,17 @@ impl Vm {
                     self.receive();
                 }
             }
+            self.look();
         }
-        self.spawner.end();
+    }
+
+    /// How long to wait for something to happen, in ms.
+    fn patience(&self, idle: bool) -> i32 {
+        match (idle, self.files.timeout()) {
+            (true, _) => IDLE_MS,
+            (false, ..0) => self.schedule.left(),
+            (false, files) => files.min(self.schedule.left()),
+        }
     }
 
     /// Shuts the inbox if nothing came in the meantime.
@@ -298,7 +328,7 @@ impl Vm {
         if i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK && call.args[1] == job::ASK_HELLO {
             return self.hello(call);
         }
-        let Some(key) = self.guest_of(call.tid) else {
+        let Some(key) = self.guest_of(call.tid).filter(|_| !self.unguarded) else {
             // It came through this VM's filter and belongs to nobody: it cannot go on.
             if let Ok(process) = sys::pid_fd(call.tid) {
                 let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
@@ -316,7 +346,7 @@ impl Vm {
         {
             // Between `clone` and the loader runs code of this crate, and nothing else.
             return match i64::from(call.number) {
-                libc::SYS_setsid | libc::SYS_execve => Answer::Continue,
+                libc::SYS_setsid | libc::SYS_fchdir | libc::SYS_execve => Answer::Continue,
                 _ => Answer::Errno(libc::ENOSYS),
             };
         }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Most copies of one process that may be waited for.
 const COPIES_MAX: usize = 256;
+/// Most threads that are remembered; ends of threads are not told.
+const THREADS_MAX: usize = 4096;
 
 impl Vm {
     /// The guest that a thread belongs to, which may just have come to life.
@@ -33,6 +35,10 @@ impl Vm {
         for _ in 0..3 {
             let (process, parent) = identify(tid)?;
             if self.guests.contains_key(&process) {
+                if self.threads.len() >= THREADS_MAX {
+                    // Only known so as not to be looked up.
+                    self.threads.clear();
+                }
                 self.threads.insert(tid, process);
                 return Some(process);
             }
@@ -118,6 +124,7 @@ impl Vm {
             patch: None,
             is_root,
             lender: None,
+            cpu_ns: 0,
             stopped: false,
             file_limit: agentos_kernel::process::INFINITY,
         };

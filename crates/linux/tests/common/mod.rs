@@ -1,6 +1,8 @@
 //! A VM on a real clock whose programs are the host's own, mounted read-only.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+pub mod container;
+
 use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Gid, Uid};
