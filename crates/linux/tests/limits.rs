@@ -28,6 +28,8 @@ int main(int argc, char **argv) {
     case 's': take(mib, MAP_SHARED); break;
     // The children share what the parent has written: it is there once.
     case 'f': take(mib, MAP_PRIVATE); for (int i = 0; i < 4; i++) if (fork() == 0) break; break;
+    // Memory that is in a file without a name, and in no mapping.
+    case 'm': { int fd = memfd_create("m", 0); static char block[1 << 20]; while (mib--) write(fd, block, sizeof block); break; }
     case 'r': mmap(0, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); break;
     }
     write(1, "took\n", 5);
@@ -46,7 +48,7 @@ fn taker(mib: u64) -> Option<Vm> {
 #[test]
 fn the_largest_process_is_killed_when_memory_is_short() {
     again("the_largest_process_is_killed_when_memory_is_short");
-    for way in ["p", "s"] {
+    for way in ["p", "s", "m"] {
         let Some(vm) = taker(96) else { return };
         let (from, stdout) = vm.pipe();
         let small = vm.spawn(&["/tmp/take", "p", "8", "stay"], &[(1, &stdout)]).unwrap();

@@ -100,7 +100,9 @@ pub(crate) fn memfd_create(call: &mut Call<'_>) -> Outcome {
         return Err(Fail(libc::EINVAL));
     }
     call.string(call.arg(0), 249, libc::EINVAL)?;
-    let file = sys::memfd(c"guest", flags & libc::MFD_ALLOW_SEALING != 0)?;
+    let most = call.process()?.kernel().limits().max_open_fds;
+    let made = sys::memfd(c"guest", flags & libc::MFD_ALLOW_SEALING != 0)?;
+    let file = call.vm.memories.keep(call.key, made, most)?;
     Ok(Answer::Descriptor(file, flags & libc::MFD_CLOEXEC != 0))
 }
 

@@ -145,6 +145,8 @@ impl Stream {
                 Err(Broken) => return Turn::Gone,
             }
         }
+        // The guest may have closed its end meanwhile: then the VM's socket ends in this turn too, and nobody sees half of it.
+        let gone = gone || sys::poll_now(self.end.as_fd(), 0) & libc::POLLHUP != 0;
         if self.out_done && (gone || self.in_done) {
             self.empty(0);
             return Turn::Gone;

@@ -9,9 +9,9 @@ mod memory;
 mod notify;
 mod process;
 mod socket;
-mod watch;
 mod status;
 mod usage;
+mod watch;
 
 pub(crate) use landlock::{confine_thread, version as landlock_version};
 pub(crate) use memory::{read_memory, read_string, write_memory, write_private};

@@ -6,7 +6,8 @@
 //!
 //! Memory is what the host would get back if the guest ended: its own pages and what it shares with guests only, by share. The
 //! exact number is dear, as the host walks all pages for it; so it is asked for only where a number that is never too small says
-//! that much of the VM's memory is in use. Pages of the VM's files count as files, those of programs as nobody's.
+//! that much of the VM's memory is in use. Pages of the VM's files count as files, those of programs as nobody's; memory files
+//! that guests make count for who made them.
 
 use super::guest::State;
 use super::{Guest, Vm};
@@ -52,7 +53,8 @@ impl Vm {
     }
 
     fn measure(&mut self) {
-        let mut rough = 0u64;
+        let mut files = self.memories.measure();
+        let mut rough = files.values().copied().fold(0, u64::saturating_add);
         let mut found = Vec::with_capacity(self.guests.len());
         for guest in self.guests.values_mut().filter(|guest| guest.is_measured()) {
             guest.charge_cpu();
@@ -69,12 +71,21 @@ impl Vm {
         let others = memory.used().saturating_sub(self.told);
         let much = rough.saturating_add(others) > memory.capacity() / 4 * 3;
         self.told = 0;
+        // Those of guests that have ended are somebody's who has them now.
+        let is_whose = |pid: &u32| found.iter().any(|(guest, _)| guest == pid);
+        let mut left = files
+            .extract_if(|pid, _| !is_whose(pid))
+            .map(|(_, bytes)| bytes)
+            .fold(0, u64::saturating_add);
         for (pid, memory) in found {
             let Some(guest) = self.guests.get(&pid) else { continue };
             let bytes = match much || memory.shared > LITTLE {
                 true => guest.exact_memory(&memory).unwrap_or(memory.own),
                 false => memory.own,
             };
+            let bytes = bytes
+                .saturating_add(files.remove(&pid).unwrap_or(0))
+                .saturating_add(std::mem::take(&mut left));
             guest.process.set_memory(bytes);
             self.told = self.told.saturating_add(bytes);
         }

@@ -8,12 +8,13 @@ mod files;
 mod foreign;
 mod guest;
 mod known;
+mod memories;
 mod meter;
 mod resolve;
 mod sockets;
 mod start;
-mod watch;
 mod unguarded;
+mod watch;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
@@ -161,6 +162,8 @@ pub(crate) struct Vm {
     /// Its guardian is gone: it ends with its guests.
     unguarded: bool,
     schedule: meter::Schedule,
+    /// Memory files that guests have made.
+    pub(crate) memories: memories::Memories,
     /// Memory of guests that the kernel was told of, in bytes.
     told: u64,
     /// Threads of all guests that there may be.
@@ -209,6 +212,7 @@ impl Vm {
             watchers: Watchers::default(),
             unguarded: false,
             schedule: meter::Schedule::new(),
+            memories: memories::Memories::default(),
             told: 0,
             thread_count: 0,
         })
@@ -235,7 +239,10 @@ impl Vm {
                 self.lose_guardian();
                 continue;
             }
-            for event in ready.iter().filter(|event| (watch::FIRST..GUARDIAN).contains(&event.token)) {
+            for event in ready
+                .iter()
+                .filter(|event| (watch::FIRST..GUARDIAN).contains(&event.token))
+            {
                 self.watcher_event(*event);
             }
             for event in ready.iter().filter(|event| event.token == LISTENER) {
