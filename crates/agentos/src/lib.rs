@@ -58,8 +58,10 @@ pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
 pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
 pub use agentos_software::Package as Software;
+#[doc(hidden)]
+pub use agentos_tools::macro_support;
 pub use agentos_tools::{
-    Caller as ToolCaller, Cancelled, Tool, ToolContext, ToolError, ToolFailure, ToolFuture, ToolKit,
+    Caller as ToolCaller, Cancelled, Tool, ToolArgument, ToolContext, ToolError, ToolFailure, ToolFuture, ToolKit, tool,
 };
 pub use builder::Builder;
 pub use connect::GuestStream;

@@ -24,6 +24,7 @@
 //!   ends, however that happens. A process that has to end drops the future of its function at once.
 #![forbid(unsafe_code)]
 
+mod argument;
 mod call;
 mod context;
 #[cfg(test)]
@@ -40,6 +41,8 @@ mod names;
 mod schema;
 mod stub;
 
+pub use agentos_tools_macros::tool;
+pub use argument::{ToolArgument, macro_support};
 pub use context::{Caller, Cancelled, ToolContext};
 pub use error::ToolError;
 pub use executor::{Spawner, Task, ToolExecutor, ToolFailure};
