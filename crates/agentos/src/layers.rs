@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::frozen::{self, Frozen};
 use agentos_image::{Bounds, Cache, Image, Source};
 use agentos_kernel::clock::Clock;
-use agentos_kernel::vfs::{CaughtFs, FileType, Filesystem, MemoryFs, OverlayFs};
+use agentos_kernel::vfs::{CaughtFs, FileType, Filesystem, MemoryFs, OverlayFs, SetAttr};
 use agentos_software::base::TOOLS;
 use agentos_software::{Accounts, Image as Template};
 use std::path::{Path, PathBuf};
@@ -215,6 +215,17 @@ pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn F
     }
     for mount in &options.mounts {
         frozen::mount_point(&*top, mount.guest()).map_err(Error::file("mount", mount.guest()))?;
+        if mount.is_in_roots_home() {
+            let home = top
+                .lookup(top.root(), b"root")
+                .map_err(Error::file("mount", mount.guest()))?;
+            let entered = SetAttr {
+                mode: Some(crate::mount::ENTERED),
+                ..SetAttr::default()
+            };
+            let entered = top.setattr(home.ino, &entered);
+            entered.map_err(Error::file("mount", mount.guest()))?;
+        }
     }
     Ok(Frozen::new(top))
 }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::{host, path};
 use agentos_kernel::Error as KernelError;
 use agentos_kernel::id::{Gid, Uid};
-use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, HostDirFs, MemoryFs, SetAttr};
+use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, HostDirFs, MemoryFs, Mode, SetAttr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,6 +74,12 @@ impl Mount {
     /// Path in the VM.
     pub fn guest(&self) -> &str {
         &self.guest
+    }
+
+    /// Whether it lies in `/root`, which nobody but the superuser may enter unless something was mounted there for others
+    /// (`/root/node_modules`).
+    pub(crate) fn is_in_roots_home(&self) -> bool {
+        self.guest.starts_with("/root/")
     }
 
     /// The filesystem with the caps of this mount, if it has any.
@@ -168,6 +174,9 @@ impl std::fmt::Debug for Mount {
             .finish()
     }
 }
+
+/// What `/root` becomes by a mount in it: others may go through, and neither list nor change it.
+pub(crate) const ENTERED: Mode = Mode::new(0o711);
 
 /// Opens a host directory as a filesystem.
 pub(crate) fn open_host(mount: &Mount, host: &Path) -> Result<Arc<dyn Filesystem>> {

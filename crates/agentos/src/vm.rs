@@ -112,6 +112,10 @@ impl AgentOs {
         };
         for mount in &vm.options.mounts {
             vm.mount(mount, true)?;
+            if mount.is_in_roots_home() && !vm.options.layers.read_only {
+                let opened = vm.as_root(|cx| vm.kernel.vfs().chmod(cx, None, b"/root", mount::ENTERED, true));
+                opened.map_err(Error::file("mount", &mount.guest))?;
+            }
         }
         if vm.options.audit_life {
             vm.kernel.audit().record(AuditKind::VmCreated);

@@ -397,3 +397,22 @@ async fn t2_writev_stops_at_the_cap() {
     }
     assert_eq!(std::fs::metadata(inside(&host).join("f")).unwrap().len(), BYTES);
 }
+
+#[tokio::test]
+async fn what_is_mounted_in_the_superusers_home_is_for_everybody_and_the_home_is_not() {
+    let host = tempfile::tempdir().unwrap();
+    std::fs::write(host.path().join("index.js"), "1\n").unwrap();
+    for read_only in [false, true] {
+        let mount = Mount::host_dir(host.path(), "/root/node_modules").read_only();
+        let vm = AgentOs::builder()
+            .mount(mount)
+            .read_only_root(read_only)
+            .create()
+            .await
+            .unwrap();
+        let seen = vm.exec("cat /root/node_modules/index.js; touch /root/node_modules/new; ls /root; touch /root/new");
+        let seen = seen.await.unwrap();
+        assert_eq!(seen.stdout_text(), "1\n", "{}", seen.stderr_text());
+        assert_eq!(seen.stderr_text().lines().count(), 3, "{}", seen.stderr_text());
+    }
+}
