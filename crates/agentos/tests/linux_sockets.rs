@@ -82,7 +82,7 @@ async fn servers_of_linux_programs_are_reached_by_everybody() {
         "GET /curl 0\n"
     );
     assert_eq!(says(&vm, "curl -sS http://127.0.0.1:8080/tool").await, "GET /tool 0\n");
-    assert_eq!(says(&vm, "/usr/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; printf \"GET /bash HTTP/1.0\\r\\n\\r\\n\" >&3; /usr/bin/cat <&3 | /usr/bin/tail -n 1'").await, "GET /bash 0\n");
+    assert_eq!(says(&vm, "/usr/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; printf \"GET /bash HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3 | tail -n 1'").await, "GET /bash 0\n");
 }
 
 #[tokio::test]

@@ -28,8 +28,8 @@ struct Ends {
     writer: Option<End>,
 }
 
-struct End {
-    fd: OwnedFd,
+pub(crate) struct End {
+    pub(crate) fd: OwnedFd,
     token: u64,
     waiting: Arc<Mutex<Vec<Waker>>>,
 }
@@ -290,7 +290,7 @@ fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
 }
 
 /// One thread of the host process that wakes whoever waits for a pipe of the host.
-struct Reactor {
+pub(crate) struct Reactor {
     poller: Poller,
     waiting: Mutex<HashMap<u64, Arc<Mutex<Vec<Waker>>>>>,
     next: Mutex<u64>,
@@ -298,7 +298,7 @@ struct Reactor {
 
 impl Reactor {
     /// The one of this process, started at the first need. None if the host refuses a thread or a descriptor.
-    fn get() -> Option<&'static Self> {
+    pub(crate) fn get() -> Option<&'static Self> {
         static REACTOR: OnceLock<Option<&'static Reactor>> = OnceLock::new();
         *REACTOR.get_or_init(|| {
             let poller = Poller::new().ok()?;
@@ -325,7 +325,7 @@ impl Reactor {
         }
     }
 
-    fn watch(&self, fd: OwnedFd) -> io::Result<End> {
+    pub(crate) fn watch(&self, fd: OwnedFd) -> io::Result<End> {
         let token = {
             let mut next = self.next.lock();
             *next += 1;
@@ -337,7 +337,7 @@ impl Reactor {
         Ok(End { fd, token, waiting })
     }
 
-    fn wait<T>(&self, end: &End, events: i32, waker: Option<&Waker>) -> IoResult<T> {
+    pub(crate) fn wait<T>(&self, end: &End, events: i32, waker: Option<&Waker>) -> IoResult<T> {
         let Some(waker) = waker else { return Poll::Pending };
         let crowd = {
             let mut waiting = end.waiting.lock();
@@ -361,7 +361,7 @@ impl Reactor {
         Poll::Pending
     }
 
-    fn forget(&self, end: &End) {
+    pub(crate) fn forget(&self, end: &End) {
         self.poller.remove(end.fd.as_fd());
         self.waiting.lock().remove(&end.token);
         let wakers = std::mem::take(&mut *end.waiting.lock());

@@ -138,3 +138,21 @@ fn a_signal_ends_the_program_and_its_stand_in() {
         .unwrap();
     assert_eq!(common::wait(&process), ExitStatus::Signaled(Signal::KILL));
 }
+
+#[test]
+fn node_talks_to_programs_of_the_other_kind() {
+    let Some(vm) = vm() else { return };
+    if !common::has("/usr/bin/node") {
+        return;
+    }
+    // Node gives its children sockets for pipes.
+    let script = "const { spawnSync, execSync, spawn } = require('child_process'); \
+                  console.log(spawnSync('/tmp/upper', { input: 'abc' }).stdout + ''); \
+                  console.log(execSync('echo def | /tmp/upper; /tmp/exit7 || echo $?') + ''); \
+                  const child = spawn('/tmp/upper'); child.stdin.end('x'.repeat(300000)); let n = 0; \
+                  child.stdout.on('data', (part) => n += part.length); child.on('close', (code) => console.log(n, code));";
+    assert_eq!(
+        vm.run(&["/usr/bin/node", "-e", script]).ok(),
+        "ABC\nDEF\n7\n\n300000 0\n"
+    );
+}

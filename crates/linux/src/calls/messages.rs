@@ -1,13 +1,13 @@
 //! Messages with addresses. Of datagram sockets every call that names or asks for an address is answered here; on all others,
 //! which are connected pairs, the host ignores or refuses a name, so it does those calls itself.
 
-use super::sockets::{address, behind, flags_of, holding};
+use super::sockets::{address, behind, flags_of, holding, is_datagram};
 use super::{Call, Fail, Outcome};
 use crate::net::{self, Bridge, Form};
 use crate::sys::Answer;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::IoResult;
-use agentos_kernel::net::{Kind, MessageFlags, SocketAddress};
+use agentos_kernel::net::{MessageFlags, SocketAddress};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -87,7 +87,7 @@ impl Header {
 /// The VM's datagram socket behind a descriptor. Another socket is the host's business.
 fn datagrams(call: &Call<'_>, fd: i32) -> Result<Option<Arc<Bridge>>, Fail> {
     let bridge = behind(call, fd)?;
-    Ok(bridge.filter(|bridge| bridge.socket().is_some_and(|socket| socket.kind() == Kind::Datagram)))
+    Ok(bridge.filter(|bridge| is_datagram(bridge)))
 }
 
 pub(crate) fn sendto(call: &mut Call<'_>) -> Outcome {
@@ -205,7 +205,7 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
     let mut data = vec![0; len.min(MESSAGE_MAX)];
     let mut form = bridge.form.lock();
     let waiting = match &mut *form {
-        Form::Packets(packets) => packets.take(&mut data, flags | libc::MSG_TRUNC),
+        Form::Packets(packets) => packets.take(&mut data, flags | libc::MSG_TRUNC)?,
         _ => None,
     };
     if let Some((found, source)) = waiting {

@@ -6,7 +6,7 @@ use crate::sys::{self, Answer};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{IoResult, StatusFlags};
 use agentos_kernel::id::Fd;
-use agentos_kernel::net::{Domain, Kind, OptionName, Shutdown, SocketAddress};
+use agentos_kernel::net::{Domain, Kind, OptionName, OptionValue, Shutdown, SocketAddress};
 use agentos_kernel::process::Process;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -182,7 +182,13 @@ pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     if matches!(&*bridge.form.lock(), Form::Stream(stream) if stream.has_failed()) {
         replace(call, &bridge, flags, false)?;
     }
-    call.vm.settle_listeners();
+    match &address {
+        // A datagram socket hears of a peer that is not there, and one may have been closed unseen.
+        SocketAddress::Inet(to) if is_datagram(&bridge) && to.ip().to_canonical().is_loopback() && to.port() != DNS => {
+            call.vm.sweep_sockets();
+        }
+        _ => call.vm.settle_listeners(),
+    }
     let waker = call.guest()?.waker.clone();
     let nonblocking = flags & libc::O_NONBLOCK != 0;
     let result = holding(call, &bridge, nonblocking, |process, fd| {
@@ -197,6 +203,14 @@ pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     }
     bridge.kick();
     call.settle(result, |_, ()| Ok(Answer::OK))
+}
+
+/// The port of the VM's resolver, which is always there.
+const DNS: u16 = 53;
+
+/// Whether a socket sends datagrams.
+pub(super) fn is_datagram(bridge: &Bridge) -> bool {
+    bridge.socket().is_some_and(|socket| socket.kind() == Kind::Datagram)
 }
 
 pub(crate) fn accept(call: &mut Call<'_>) -> Outcome {
@@ -296,7 +310,11 @@ pub(crate) fn getsockopt(call: &mut Call<'_>) -> Outcome {
         Meaning::Hint => vec![0; 4],
         Meaning::Known(name) => {
             let value = holding(call, &bridge, false, |process, fd| process.socket_option(fd, name))??;
-            net::encode_option(&value)
+            let met = match (&value, &mut *bridge.form.lock()) {
+                (OptionValue::Error(None), Form::Packets(packets)) => packets.take_error(),
+                _ => None,
+            };
+            net::encode_option(&met.map_or(value, |error| OptionValue::Error(Some(error.errno()))))
         }
     };
     let mut room = [0; 4];

@@ -23,6 +23,7 @@
 
 mod address;
 mod bridge;
+mod handed;
 mod options;
 mod packets;
 mod pending;
@@ -31,5 +32,6 @@ mod stream;
 
 pub(crate) use address::{ADDRESS_MAX, decode, encode};
 pub(crate) use bridge::{Bridge, Form};
+pub(crate) use handed::Handed;
 pub(crate) use options::{Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_timeout, meaning};
 pub(crate) use relay::Sockets;

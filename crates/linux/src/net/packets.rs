@@ -5,6 +5,7 @@
 
 use super::bridge::{Side, Turn};
 use crate::sys::{self, Found};
+use agentos_kernel::Error;
 use agentos_kernel::fd::{File, PollEvents};
 use agentos_kernel::net::{MessageFlags, Shutdown, SocketAddress};
 use std::io;
@@ -22,6 +23,8 @@ pub(crate) struct Packets {
     /// Of the VM's socket, and the pair has no room for it.
     inbound: Option<Vec<u8>>,
     in_done: bool,
+    /// Of a datagram that was sent earlier; the guest's end can be read meanwhile.
+    error: Option<Error>,
 }
 
 /// Rounds of one run in one direction.
@@ -42,6 +45,7 @@ impl Packets {
             outbound: None,
             inbound: None,
             in_done: false,
+            error: None,
         };
         Ok((guest, packets))
     }
@@ -125,7 +129,12 @@ impl Packets {
             match side.socket.receive(scratch, MessageFlags::empty(), Some(side.waker)) {
                 Poll::Pending => return Some(false),
                 Poll::Ready(Err(_)) if self.twin.is_none() => return None,
-                Poll::Ready(Err(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    // A reader that does not ask for the sender reads an empty datagram.
+                    self.error = Some(error);
+                    self.source = None;
+                    self.inbound = Some(Vec::new());
+                }
                 Poll::Ready(Ok(received)) => {
                     if received.length == 0 && self.twin.is_none() && is_at_end(side) {
                         if side.is_over() {
@@ -149,12 +158,28 @@ impl Packets {
         twin.is_some_and(|twin| sys::poll_now(twin.as_fd(), libc::POLLIN) & libc::POLLIN != 0)
     }
 
-    /// The datagram that is in the pair, with its sender.
-    pub(crate) fn take(&mut self, buf: &mut [u8], flags: i32) -> Option<(Found, Option<SocketAddress>)> {
-        let twin = self.twin.as_ref()?;
+    /// The datagram that is in the pair, with its sender, or the error in its place.
+    pub(crate) fn take(
+        &mut self,
+        buf: &mut [u8],
+        flags: i32,
+    ) -> agentos_kernel::Result<Option<(Found, Option<SocketAddress>)>> {
+        if let Some(error) = self.take_error() {
+            return Err(error);
+        }
+        let Some(twin) = &self.twin else { return Ok(None) };
         let flags = flags & (libc::MSG_PEEK | libc::MSG_TRUNC);
-        let found = sys::receive(twin.as_fd(), buf, flags).ok().flatten()?;
-        Some((found, self.source.clone()))
+        let found = sys::receive(twin.as_fd(), buf, flags).ok().flatten();
+        Ok(found.map(|found| (found, self.source.clone())))
+    }
+
+    /// The error that an earlier datagram met, with what stands for it in the pair.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        let error = self.error.take()?;
+        if let Some(twin) = self.twin.as_ref().filter(|_| self.inbound.take().is_none()) {
+            let _ = sys::receive(twin.as_fd(), &mut [], 0);
+        }
+        Some(error)
     }
 }
 

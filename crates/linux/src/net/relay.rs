@@ -6,7 +6,7 @@ use super::pending::Pending;
 use super::stream::Stream;
 use crate::sys::{self, Poller, Ready};
 use agentos_kernel::fd::OpenFile;
-use agentos_kernel::net::{Kind, Socket};
+use agentos_kernel::net::{Kind, OptionName, OptionValue, Socket};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -18,6 +18,8 @@ use std::task::{Wake, Waker};
 #[derive(Default)]
 pub(crate) struct Sockets {
     relay: Option<Arc<Relay>>,
+    /// What one process is being given of other programs' sockets.
+    adopting: Vec<(u64, OwnedFd)>,
     /// Datagram sockets at which the next look for closed ones happens.
     look_at: usize,
 }
@@ -76,6 +78,44 @@ impl Sockets {
         drop(table);
         bridge.kick();
         Ok(guest)
+    }
+
+    /// Stands behind a socket that another program made, whatever has become of it. The same for as many descriptors of one
+    /// process as are asked for before [`adopted`](Self::adopted).
+    pub(crate) fn adopt(&mut self, file: &Arc<OpenFile>) -> io::Result<OwnedFd> {
+        if let Some((_, guest)) = self.adopting.iter().find(|(id, _)| *id == file.id()) {
+            return sys::duplicate(guest.as_fd());
+        }
+        let guest = self.stand_behind(file)?;
+        self.adopting.push((file.id(), sys::duplicate(guest.as_fd())?));
+        Ok(guest)
+    }
+
+    /// A process has all its descriptors.
+    pub(crate) fn adopted(&mut self) {
+        self.adopting.clear();
+    }
+
+    fn stand_behind(&mut self, file: &Arc<OpenFile>) -> io::Result<OwnedFd> {
+        let Some(socket) = file.object_as::<Socket>() else {
+            return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+        };
+        let listens = matches!(
+            socket.option(OptionName::AcceptConnections),
+            Ok(OptionValue::Switch(true))
+        );
+        let open = socket.peer_name().is_ok();
+        let guest = self.add(Arc::clone(file), open)?;
+        let Some(bridge) = self.find(key_of(&guest)?) else {
+            return Ok(guest);
+        };
+        if let Form::Stream(stream) = &mut *bridge.form.lock() {
+            stream.share();
+        }
+        match listens {
+            true => self.renew(&bridge, true),
+            false => Ok(guest),
+        }
     }
 
     /// Gives a socket another descriptor, for the one that a guest had: a listener's, or a fresh one after a failed connection.

@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     deaf: bool,
     /// The VM's socket knows that no more comes.
     out_done: bool,
+    /// Another program has the VM's socket, too: it does not end with the guest's end.
+    shared: bool,
 }
 
 /// How far it is.
@@ -66,12 +68,18 @@ impl Stream {
             in_done: false,
             deaf: false,
             out_done: false,
+            shared: false,
         };
         Ok((guest, stream))
     }
 
     pub(super) fn end(&self) -> &OwnedFd {
         &self.end
+    }
+
+    /// The VM's socket is another program's, too.
+    pub(super) fn share(&mut self) {
+        self.shared = true;
     }
 
     /// Whether bytes move.
@@ -249,6 +257,9 @@ impl Stream {
     /// The guest sends no more.
     fn end_outward(&mut self, side: &Side<'_>) {
         self.out_done = true;
+        if self.shared && sys::poll_now(self.end.as_fd(), 0) & libc::POLLHUP != 0 {
+            return;
+        }
         match sys::take_error(self.end.as_fd()) {
             // The guest closed over what it had not read.
             libc::ECONNRESET => side.socket.abort(),

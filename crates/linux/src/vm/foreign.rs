@@ -159,6 +159,9 @@ impl Vm {
             return Ok((own, sys::take_fd(guest.pid_fd.as_fd(), fd).ok()));
         }
         let host = self.host_stat(key, fd)?;
+        if host.st_mode & libc::S_IFMT == libc::S_IFSOCK {
+            return Ok((self.handed_socket(key, fd, (access, status), limits)?, None));
+        }
         if host.st_mode & libc::S_IFMT != libc::S_IFIFO {
             return Err(crate::calls::Fail(libc::ENXIO));
         }

@@ -131,6 +131,9 @@ impl Vm {
                 .pipe
                 .open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
         }
+        if let Some(real) = self.socket_for_guest(file)? {
+            return Ok(real);
+        }
         let path = match device(file)? {
             3 => c"/dev/null",
             5 => c"/dev/zero",

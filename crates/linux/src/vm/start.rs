@@ -123,6 +123,7 @@ impl Vm {
                 let _ = self.listener.add(call.id, real.as_fd(), Some(fd.0), cloexec, 0);
             }
         }
+        self.sockets.adopted();
         // From here on the host counts who holds what.
         for fd in process.descriptors() {
             let _ = process.close(Fd(fd.0));

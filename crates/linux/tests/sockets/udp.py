@@ -57,6 +57,25 @@ try:
     one.recv(10)
 except OSError as error:
     print("recv", name(error.errno))
+# Nobody there: the next call hears of it.
+deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+deaf.bind(("127.0.0.1", 0))
+gone = deaf.getsockname()
+deaf.close()
+for ask in ["recvfrom", "recvmsg", "option"]:
+    caller = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    caller.connect(gone)
+    caller.send(b"anybody?")
+    poll = select.poll()
+    poll.register(caller, select.POLLIN)
+    print(len(poll.poll(10000)))
+    try:
+        if ask == "option":
+            print(name(caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
+        else:
+            getattr(caller, ask)(10)
+    except OSError as error:
+        print(ask, name(error.errno))
 # Ports.
 port = two.getsockname()[1]
 other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
