@@ -21,7 +21,7 @@ int main(void) {
     struct sockaddr_in address = {AF_INET, htons(20000), {htonl(INADDR_LOOPBACK)}};
     int server = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(server, (void *)&address, sizeof address) || listen(server, 128)) return 1;
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 5000; i++) {
         int client = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(client, (void *)&address, sizeof address)) return 2;
         int connection = accept(server, 0, 0);

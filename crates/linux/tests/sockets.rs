@@ -121,3 +121,22 @@ fn a_socket_of_another_program_is_inherited() {
     assert_eq!(common::drain(&mine), "THROUGH A SOCKET");
     assert_eq!(common::wait(&process), agentos_kernel::process::ExitStatus::Exited(0));
 }
+
+#[test]
+fn interfaces_are_the_vms() {
+    let Some(vm) = Vm::new() else { return };
+    if has(PYTHON) {
+        let script = "import socket; print(socket.if_nameindex())";
+        assert_eq!(vm.run(&[PYTHON, "-c", script]).ok(), "[(1, 'lo'), (2, 'eth0')]\n");
+    }
+    if has(NODE) {
+        let script = "for (const [name, list] of Object.entries(require('os').networkInterfaces())) \
+                      for (const a of list) console.log(name, a.cidr, a.internal)";
+        let wanted = "lo 127.0.0.1/8 true\nlo ::1/128 true\neth0 10.0.2.15/24 false\neth0 fd00::a00:20f/64 false\n";
+        let mut lines: Vec<String> = vm.run(&[NODE, "-e", script]).ok().lines().map(str::to_owned).collect();
+        let mut wanted: Vec<&str> = wanted.lines().collect();
+        lines.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(lines, wanted);
+    }
+}

@@ -1,13 +1,13 @@
 //! Messages with addresses. Of datagram sockets every call that names or asks for an address is answered here; on all others,
 //! which are connected pairs, the host ignores or refuses a name, so it does those calls itself.
 
-use super::sockets::{address, behind, flags_of, holding, is_datagram};
+use super::sockets::{address, asks_routes, behind, flags_of, holding, is_datagram};
 use super::{Call, Fail, Outcome};
 use crate::net::{self, Bridge, Form};
 use crate::sys::Answer;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::IoResult;
-use agentos_kernel::net::{MessageFlags, SocketAddress};
+use agentos_kernel::net::{Domain, MessageFlags, SocketAddress, UnixAddress};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -94,14 +94,18 @@ pub(crate) fn sendto(call: &mut Call<'_>) -> Outcome {
     let Some(bridge) = datagrams(call, call.int(0))? else {
         return Err(Fail(libc::EISCONN));
     };
-    let to = net::decode(&address(call, call.arg(4), call.arg(5))?)?;
+    let to = address(call, call.arg(4), call.arg(5))?;
+    let to = match asks_routes(&bridge) {
+        true => None,
+        false => Some(net::decode(&to)?),
+    };
     let len = usize::try_from(call.arg(2)).unwrap_or(usize::MAX);
     if len > MESSAGE_MAX {
         return Err(Fail(libc::EMSGSIZE));
     }
     let mut data = vec![0; len];
     call.read(call.arg(1), &mut data)?;
-    let sent = send(call, &bridge, &data, call.uint(3), Some(&to))?;
+    let sent = send(call, &bridge, &data, call.uint(3), to.as_ref())?;
     call.settle(sent, |_, count| Ok(Answer::Value(count as i64)))
 }
 
@@ -116,6 +120,10 @@ fn send(
     let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0;
     let waker = call.guest()?.waker.clone();
     call.confirm()?;
+    if let Form::Routes(routes) = &*bridge.form.lock() {
+        routes.ask(data);
+        return Ok(Poll::Ready(Ok(data.len())));
+    }
     let flags = MessageFlags::from_bits_truncate(flags) | MessageFlags::NOSIGNAL;
     holding(call, bridge, nonblocking, |process, fd| {
         process.send(fd, data, flags, to, Some(&waker))
@@ -143,12 +151,13 @@ fn send_header(call: &Call<'_>, bridge: &Bridge, at: u64, flags: u32) -> Result<
     if header.control_len != 0
         && bridge
             .socket()
-            .is_some_and(|socket| socket.domain() == agentos_kernel::net::Domain::Unix)
+            .is_some_and(|socket| socket.domain() == Domain::Unix)
     {
         return Err(Fail(libc::EOPNOTSUPP));
     }
     let to = match header.name {
         0 => None,
+        _ if asks_routes(bridge) => None,
         name => Some(net::decode(&address(call, name, header.name_len.into())?)?),
     };
     let data = header.gather(call)?;
@@ -191,7 +200,21 @@ struct Got {
     /// Of the datagram, which may have been longer.
     whole: usize,
     cut: bool,
-    source: Option<SocketAddress>,
+    source: Source,
+}
+
+/// Who sent it.
+enum Source {
+    Nobody,
+    Socket(SocketAddress),
+    /// Of a netlink socket.
+    Kernel,
+}
+
+impl From<Option<SocketAddress>> for Source {
+    fn from(source: Option<SocketAddress>) -> Self {
+        source.map_or(Self::Nobody, Self::Socket)
+    }
 }
 
 /// Receives one datagram: the one that is in the guest's pair, or the next of the VM's socket.
@@ -204,6 +227,16 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
     call.confirm()?;
     let mut data = vec![0; len.min(MESSAGE_MAX)];
     let mut form = bridge.form.lock();
+    if let Form::Routes(routes) = &*form {
+        let found = routes.take(&mut data, flags | libc::MSG_TRUNC).ok_or(Fail(libc::EAGAIN))?;
+        data.truncate(found.count);
+        return Ok(Poll::Ready(Ok(Got {
+            cut: found.cut,
+            whole: found.count,
+            data,
+            source: Source::Kernel,
+        })));
+    }
     let waiting = match &mut *form {
         Form::Packets(packets) => packets.take(&mut data, flags | libc::MSG_TRUNC)?,
         _ => None,
@@ -216,7 +249,7 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
             cut: found.cut,
             whole: found.count,
             data,
-            source,
+            source: source.into(),
         })));
     }
     let wanted = MessageFlags::from_bits_truncate(flags.cast_unsigned()) & MessageFlags::PEEK | MessageFlags::TRUNC;
@@ -230,7 +263,7 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
             data,
             whole: received.length,
             cut: received.flags.contains(MessageFlags::TRUNC),
-            source: received.source,
+            source: received.source.into(),
         }
     }))
 }
@@ -255,7 +288,7 @@ pub(crate) fn recvfrom(call: &mut Call<'_>) -> Outcome {
         if call.arg(5) != 0 {
             let mut room = [0; 4];
             call.read(call.arg(5), &mut room)?;
-            let written = give_source(call, got.source.as_ref(), call.arg(4), u32::from_ne_bytes(room))?;
+            let written = give_source(call, &got.source, call.arg(4), u32::from_ne_bytes(room))?;
             call.write(call.arg(5), &written.to_ne_bytes())?;
         }
         Ok(Answer::Value(length(&got, flags)))
@@ -263,11 +296,12 @@ pub(crate) fn recvfrom(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Writes the sender's address, cut to `room`, and returns its whole length.
-fn give_source(call: &Call<'_>, source: Option<&SocketAddress>, at: u64, room: u32) -> Result<u32, Fail> {
+fn give_source(call: &Call<'_>, source: &Source, at: u64, room: u32) -> Result<u32, Fail> {
     let bytes = match source {
         // A sender without a name has an empty one.
-        None | Some(SocketAddress::Unix(agentos_kernel::net::UnixAddress::Unnamed)) => Vec::new(),
-        Some(source) => net::encode(source),
+        Source::Nobody | Source::Socket(SocketAddress::Unix(UnixAddress::Unnamed)) => Vec::new(),
+        Source::Socket(source) => net::encode(source),
+        Source::Kernel => net::netlink_address(0),
     };
     let part = bytes.get(..bytes.len().min(room as usize)).unwrap_or_default();
     call.write(at, part)?;
@@ -291,7 +325,7 @@ pub(crate) fn recvmsg(call: &mut Call<'_>) -> Outcome {
 fn deliver(call: &Call<'_>, at: u64, header: &Header, got: &Got) -> Result<(), Fail> {
     header.scatter(call, &got.data)?;
     if header.name != 0 {
-        let written = give_source(call, got.source.as_ref(), header.name, header.name_len)?;
+        let written = give_source(call, &got.source, header.name, header.name_len)?;
         call.write(at.wrapping_add(8), &written.to_ne_bytes())?;
     }
     call.write(at.wrapping_add(40), &0u64.to_ne_bytes())?;

@@ -17,11 +17,12 @@ const MEANWHILE: Fd = Fd(0);
 
 pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
     let (domain, kind, flags) = asked_for(call)?;
+    let routes = call.int(0) == libc::AF_NETLINK;
     let process = call.process()?;
     if call.vm.sockets.is_crowded() {
         call.vm.sweep_sockets();
     }
-    let protocol = call.uint(2);
+    let protocol = if routes { 0 } else { call.uint(2) };
     let make = || process.socket(domain, kind, protocol, false, false);
     let fd = match make() {
         // Some may be closed, and nobody has looked.
@@ -33,7 +34,10 @@ pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
     };
     let file = process.file(fd);
     let _ = process.close(fd);
-    let guest = call.vm.sockets.add(file?, false)?;
+    let guest = match routes {
+        true => call.vm.sockets.add_routes(file?)?,
+        false => call.vm.sockets.add(file?, false)?,
+    };
     sys::set_nonblocking(guest.as_fd(), flags & libc::SOCK_NONBLOCK != 0)?;
     call.confirm()?;
     Ok(Answer::Descriptor(guest, flags & libc::SOCK_CLOEXEC != 0))
@@ -47,10 +51,18 @@ fn asked_for(call: &Call<'_>) -> Result<(Domain, Kind, i32), Fail> {
         libc::AF_UNIX => Domain::Unix,
         libc::AF_INET => Domain::Inet,
         libc::AF_INET6 => Domain::Inet6,
+        // Interfaces and addresses, which are made up: the VM's socket behind it only counts.
+        libc::AF_NETLINK if call.int(2) == libc::NETLINK_ROUTE => Domain::Unix,
         _ => return Err(Fail(libc::EAFNOSUPPORT)),
     };
     if call.int(1) & !(KIND | FLAGS) != 0 {
         return Err(Fail(libc::EINVAL));
+    }
+    if call.int(0) == libc::AF_NETLINK {
+        return match call.int(1) & KIND {
+            libc::SOCK_RAW | libc::SOCK_DGRAM => Ok((domain, Kind::Datagram, call.int(1) & FLAGS)),
+            _ => Err(Fail(libc::ESOCKTNOSUPPORT)),
+        };
     }
     let kind = match call.int(1) & KIND {
         libc::SOCK_STREAM => Kind::Stream,
@@ -116,10 +128,13 @@ pub(super) fn address(call: &Call<'_>, at: u64, len: u64) -> Result<Vec<u8>, Fai
 
 /// Gives the guest an address, cut to the room that it says there is.
 fn give_address(call: &Call<'_>, address: &SocketAddress, at: u64, len_at: u64) -> Result<(), Fail> {
+    give_name(call, &net::encode(address), at, len_at)
+}
+
+fn give_name(call: &Call<'_>, bytes: &[u8], at: u64, len_at: u64) -> Result<(), Fail> {
     let mut room = [0; 4];
     call.read(len_at, &mut room)?;
     let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_| Fail(libc::EINVAL))?;
-    let bytes = net::encode(address);
     call.write(at, bytes.get(..room.min(bytes.len())).unwrap_or_default())?;
     call.write(len_at, &(bytes.len() as u32).to_ne_bytes())
 }
@@ -127,6 +142,9 @@ fn give_address(call: &Call<'_>, address: &SocketAddress, at: u64, len_at: u64) 
 pub(crate) fn bind(call: &mut Call<'_>) -> Outcome {
     let bytes = address(call, call.arg(1), call.arg(2))?;
     let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
+    if asks_routes(&bridge) {
+        return Ok(Answer::OK);
+    }
     let address = net::decode(&bytes)?;
     call.confirm()?;
     let once = |call: &Call<'_>| holding(call, &bridge, false, |process, fd| process.bind(fd, &address));
@@ -173,9 +191,17 @@ fn replace(call: &mut Call<'_>, bridge: &Arc<Bridge>, flags: i32, listens: bool)
     Ok(())
 }
 
+/// Whether it is a netlink socket, which has no peer but the VM.
+pub(super) fn asks_routes(bridge: &Bridge) -> bool {
+    matches!(&*bridge.form.lock(), Form::Routes(_))
+}
+
 pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     let bytes = address(call, call.arg(1), call.arg(2))?;
     let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EISCONN))?;
+    if asks_routes(&bridge) {
+        return Ok(Answer::OK);
+    }
     let address = net::decode(&bytes)?;
     let flags = flags_of(call, call.int(0))?;
     call.confirm()?;
@@ -261,6 +287,11 @@ fn name(call: &mut Call<'_>, ask: fn(&Process, Fd) -> agentos_kernel::Result<Soc
     let Some(bridge) = behind(call, call.int(0))? else {
         return Ok(Answer::Continue);
     };
+    if asks_routes(&bridge) {
+        let port = call.process()?.pid().0;
+        give_name(call, &net::netlink_address(port), call.arg(1), call.arg(2))?;
+        return Ok(Answer::OK);
+    }
     let name = holding(call, &bridge, false, ask)??;
     give_address(call, &name, call.arg(1), call.arg(2))?;
     Ok(Answer::OK)

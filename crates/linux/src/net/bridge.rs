@@ -2,6 +2,7 @@
 
 use super::packets::Packets;
 use super::pending::Pending;
+use super::routes::Routes;
 use super::stream::Stream;
 use agentos_kernel::fd::{File, OpenFile, PollEvents};
 use agentos_kernel::net::{OptionName, OptionValue, Socket};
@@ -29,6 +30,7 @@ pub(crate) enum Form {
     Stream(Stream),
     Packets(Packets),
     Pending(Pending),
+    Routes(Routes),
     /// No guest has it any more, or the connection broke.
     Gone,
 }
@@ -80,6 +82,7 @@ impl Bridge {
             Form::Stream(stream) => stream.run(&side, scratch),
             Form::Packets(packets) => packets.run(&side, scratch),
             Form::Pending(pending) => pending.run(&side),
+            Form::Routes(routes) => routes.run(scratch),
             Form::Gone => Turn::Gone,
         };
         if turn == Turn::Gone {

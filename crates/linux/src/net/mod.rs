@@ -9,6 +9,7 @@
 //!   guest      A  <== pair ==>  B      Bridge      OpenFile of a Socket      VM's loopback, resolver, egress
 //!   Stream     bytes; B keeps one byte unread, so that closing it over is a reset for the guest
 //!   Packets    datagrams and sequences; of datagrams one at a time is in the pair, whose sender is known
+//!   Routes     questions about interfaces, which are answered on the spot
 //!   Pending    a listener: a pipe that can be read while a connection waits
 //! ```
 //!
@@ -28,6 +29,7 @@ mod options;
 mod packets;
 mod pending;
 mod relay;
+mod routes;
 mod stream;
 
 pub(crate) use address::{ADDRESS_MAX, decode, encode};
@@ -35,3 +37,4 @@ pub(crate) use bridge::{Bridge, Form};
 pub(crate) use handed::Handed;
 pub(crate) use options::{Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_timeout, meaning};
 pub(crate) use relay::Sockets;
+pub(crate) use routes::netlink_address;

@@ -3,6 +3,7 @@
 use super::bridge::{Bridge, Form, Key, Turn};
 use super::packets::Packets;
 use super::pending::Pending;
+use super::routes::Routes;
 use super::stream::Stream;
 use crate::sys::{self, Poller, Ready};
 use agentos_kernel::fd::OpenFile;
@@ -60,6 +61,16 @@ impl Sockets {
             }
             None => return Err(io::Error::from_raw_os_error(libc::ENOTSOCK)),
         };
+        self.put(file, guest, form)
+    }
+
+    /// A netlink socket. The VM's socket is there to be counted.
+    pub(crate) fn add_routes(&mut self, file: Arc<OpenFile>) -> io::Result<OwnedFd> {
+        let (guest, routes) = Routes::new()?;
+        self.put(file, guest, Form::Routes(routes))
+    }
+
+    fn put(&mut self, file: Arc<OpenFile>, guest: OwnedFd, form: Form) -> io::Result<OwnedFd> {
         let key = key_of(&guest)?;
         let relay = self.relay()?;
         let mut table = relay.table.lock();
@@ -205,7 +216,11 @@ impl Drop for Sockets {
 }
 
 fn is_held(bridge: &Bridge) -> bool {
-    matches!(&*bridge.form.lock(), Form::Packets(packets) if packets.is_held())
+    match &*bridge.form.lock() {
+        Form::Packets(packets) => packets.is_held(),
+        Form::Routes(_) => true,
+        _ => false,
+    }
 }
 
 fn key_of(fd: &OwnedFd) -> io::Result<Key> {
@@ -274,6 +289,7 @@ impl Relay {
             Form::Packets(packets) => self.poller.add(packets.end().as_fd(), token, EVENTS),
             // A pipe can nearly always be written, which is nothing to hear of.
             Form::Pending(pending) => self.poller.add(pending.end().as_fd(), token, libc::EPOLLET),
+            Form::Routes(routes) => self.poller.add(routes.end().as_fd(), token, EVENTS),
             Form::Gone => Ok(()),
         }
     }
