@@ -148,11 +148,7 @@ fn of_stream(call: &Call<'_>, header: u64) -> Outcome {
 
 fn send_header(call: &Call<'_>, bridge: &Bridge, at: u64, flags: u32) -> Result<IoResult<usize>, Fail> {
     let header = Header::read(call, at)?;
-    if header.control_len != 0
-        && bridge
-            .socket()
-            .is_some_and(|socket| socket.domain() == Domain::Unix)
-    {
+    if header.control_len != 0 && bridge.socket().is_some_and(|socket| socket.domain() == Domain::Unix) {
         return Err(Fail(libc::EOPNOTSUPP));
     }
     let to = match header.name {
@@ -228,7 +224,9 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
     let mut data = vec![0; len.min(MESSAGE_MAX)];
     let mut form = bridge.form.lock();
     if let Form::Routes(routes) = &*form {
-        let found = routes.take(&mut data, flags | libc::MSG_TRUNC).ok_or(Fail(libc::EAGAIN))?;
+        let found = routes
+            .take(&mut data, flags | libc::MSG_TRUNC)
+            .ok_or(Fail(libc::EAGAIN))?;
         data.truncate(found.count);
         return Ok(Poll::Ready(Ok(Got {
             cut: found.cut,

@@ -35,7 +35,7 @@ pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
     let file = process.file(fd);
     let _ = process.close(fd);
     let guest = match routes {
-        true => call.vm.sockets.add_routes(file?)?,
+        true => call.vm.sockets.add_routes(file?, process.pid().0)?,
         false => call.vm.sockets.add(file?, false)?,
     };
     sys::set_nonblocking(guest.as_fd(), flags & libc::SOCK_NONBLOCK != 0)?;
@@ -287,8 +287,11 @@ fn name(call: &mut Call<'_>, ask: fn(&Process, Fd) -> agentos_kernel::Result<Soc
     let Some(bridge) = behind(call, call.int(0))? else {
         return Ok(Answer::Continue);
     };
-    if asks_routes(&bridge) {
-        let port = call.process()?.pid().0;
+    let port = match &*bridge.form.lock() {
+        Form::Routes(routes) => Some(routes.port()),
+        _ => None,
+    };
+    if let Some(port) = port {
         give_name(call, &net::netlink_address(port), call.arg(1), call.arg(2))?;
         return Ok(Answer::OK);
     }

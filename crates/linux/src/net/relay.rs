@@ -65,8 +65,8 @@ impl Sockets {
     }
 
     /// A netlink socket. The VM's socket is there to be counted.
-    pub(crate) fn add_routes(&mut self, file: Arc<OpenFile>) -> io::Result<OwnedFd> {
-        let (guest, routes) = Routes::new()?;
+    pub(crate) fn add_routes(&mut self, file: Arc<OpenFile>, port: u32) -> io::Result<OwnedFd> {
+        let (guest, routes) = Routes::new(port)?;
         self.put(file, guest, Form::Routes(routes))
     }
 

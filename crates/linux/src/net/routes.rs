@@ -13,6 +13,8 @@ pub(crate) struct Routes {
     end: OwnedFd,
     /// The guest's end.
     twin: OwnedFd,
+    /// Its address, to which answers go.
+    port: u32,
 }
 
 /// An interface of every VM.
@@ -68,10 +70,10 @@ const REQUESTS_MAX: usize = 16;
 
 impl Routes {
     /// The guest's end, and what stands behind it.
-    pub(super) fn new() -> io::Result<(OwnedFd, Self)> {
+    pub(super) fn new(port: u32) -> io::Result<(OwnedFd, Self)> {
         let (guest, end) = sys::pair(libc::SOCK_SEQPACKET)?;
         let twin = sys::duplicate(guest.as_fd())?;
-        Ok((guest, Self { end, twin }))
+        Ok((guest, Self { end, twin, port }))
     }
 
     pub(super) fn end(&self) -> &OwnedFd {
@@ -89,15 +91,17 @@ impl Routes {
     pub(crate) fn ask(&self, message: &[u8]) {
         let mut rest = message;
         for _ in 0..REQUESTS_MAX {
-            let Some(header) = rest.first_chunk::<HEADER>() else { return };
-            let [l0, l1, l2, l3, t0, t1, _, _, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
+            let Some(header) = rest.first_chunk::<HEADER>() else {
+                return;
+            };
+            let [l0, l1, l2, l3, t0, t1, _, _, s0, s1, s2, s3, ..] = *header;
             let len = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
             if len < HEADER {
                 return;
             }
             let to = To {
                 sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
-                port: u32::from_ne_bytes([p0, p1, p2, p3]),
+                port: self.port,
             };
             let family = rest.get(HEADER).copied().unwrap_or(0);
             for answer in answers(u16::from_ne_bytes([t0, t1]), i32::from(family), header, &to) {
@@ -105,6 +109,11 @@ impl Routes {
             }
             rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
         }
+    }
+
+    /// Its address.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
     }
 
     /// The next answer.
@@ -160,10 +169,19 @@ fn addresses(interface: &Interface, family: i32, to: &To) -> Vec<u8> {
         let index = interface.index.to_ne_bytes();
         let head = [&[of as u8, prefix, 0x80, interface.scope][..], &index].concat();
         let own = match of {
-            libc::AF_INET => [attribute(libc::IFA_LOCAL, ip), attribute(libc::IFA_LABEL, interface.name)].concat(),
+            libc::AF_INET => [
+                attribute(libc::IFA_LOCAL, ip),
+                attribute(libc::IFA_LABEL, interface.name),
+            ]
+            .concat(),
             _ => Vec::new(),
         };
-        message(NEW_ADDRESS, MULTI, &[head, attribute(libc::IFA_ADDRESS, ip), own].concat(), to)
+        message(
+            NEW_ADDRESS,
+            MULTI,
+            &[head, attribute(libc::IFA_ADDRESS, ip), own].concat(),
+            to,
+        )
     };
     let (v4, v6) = (&interface.v4, &interface.v6);
     [one(libc::AF_INET, &v4.0, v4.1), one(libc::AF_INET6, &v6.0, v6.1)].concat()
