@@ -7,8 +7,8 @@ mod common;
 use agentos_kernel::Errno;
 use agentos_kernel::clock::{Clock, Instant, Timestamp};
 use agentos_kernel::limits::Counter;
-use agentos_kernel::process::ExitStatus;
-use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, MemoryFs, MountOptions};
+use agentos_kernel::process::{Dir, ExitStatus, OpenHow, Signal};
+use agentos_kernel::vfs::{CappedFs, Filesystem, FsQuota, MemoryFs, Mode, MountOptions, OpenOptions};
 use common::{Vm, compile, has, wait};
 use std::sync::Arc;
 use std::task::Waker;
@@ -144,7 +144,7 @@ print(db.execute("select count(*), sum(a) from t").fetchone())
         assert_eq!(vm.run(&["/usr/bin/python3", "-c", again]).ok(), "('ok',)\n");
     }
     if has("/usr/bin/git") {
-        let script = "cd /home && export GIT_CONFIG_NOSYSTEM=1 && git init -q r && cd r && git config user.email a@b && git config user.name a && \
+        let script = "cd /home && export GIT_CONFIG_NOSYSTEM=1 EMAIL=a@b && git init -q r && cd r && git config user.email a@b && git config user.name a && \
                       seq 1000 > f && git add f && git commit -qm one && seq 2000 > f && git commit -qam two && git fsck 2>/dev/null && \
                       git clone -q . ../s && cd ../s && git log --format=%s && tail -n 1 f";
         let ended = vm.sh(script);
@@ -223,4 +223,113 @@ int main(void) {
         out,
         "write 27 1\nfsync 0\nfallocate 28\nftruncate 28\ncut 0\nafter 100 0\n"
     );
+}
+
+#[test]
+fn who_gets_past_the_quota_all_the_same_is_ended() {
+    let Some(vm) = Vm::limited(|limits| limits.max_filesystem_bytes = 64 << 20) else {
+        return;
+    };
+    let counter = |path, cap| Counter::new(path, "", cap, Errno::ENOSPC);
+    let quota = Arc::new(FsQuota {
+        bytes: counter("bytes", 64 << 20),
+        inodes: counter("inodes", 1000),
+    });
+    // One that shares its files, and one that does not.
+    vm.kernel
+        .vfs()
+        .mount(
+            b"/home",
+            MemoryFs::new(Arc::new(Now), Arc::clone(&quota)),
+            MountOptions::default(),
+        )
+        .unwrap();
+    vm.kernel
+        .vfs()
+        .mount(
+            b"/etc",
+            CappedFs::new(MemoryFs::new(Arc::new(Now), quota), None, Some(1000)),
+            MountOptions::default(),
+        )
+        .unwrap();
+    let source = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    int fd = open(argv[1], O_RDWR | O_CREAT, 0644);
+    long size = 1l << 40;
+    if (ftruncate(fd, size)) return 1;
+    char *map = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    // Slowly, so that it is seen in time on a busy machine.
+    for (long at = 0; at < size; at += 1 << 20) {
+        memset(map + at, 1, 1 << 20);
+        usleep(1000);
+    }
+    return 0;
+}"#;
+    let Some(program) = compile(source, &["-static", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/hog", &program, 0o755);
+    for place in ["/home/f", "/etc/f"] {
+        let process = vm.spawn(&["/tmp/hog", place], &[]).unwrap();
+        assert_eq!(wait(&process), ExitStatus::Signaled(Signal::KILL), "{place}");
+        let limit = process.limit().expect("the limit");
+        assert_eq!(limit.configuration_path, "limits.resources.maxFilesystemBytes");
+        assert_eq!(
+            vm.sh(&format!("rm {place}; echo still > {place}; cat {place}; rm {place}"))
+                .ok(),
+            "still\n"
+        );
+    }
+}
+
+#[test]
+fn one_description_has_one_offset_for_all_who_share_it() {
+    let Some((vm, _)) = vm(1 << 40) else { return };
+    for path in ["/tmp/out", "/home/out"] {
+        let init = vm.kernel.init();
+        let how = OpenHow {
+            options: OpenOptions {
+                write: true,
+                create: true,
+                mode: Mode::new(0o644),
+                ..OpenOptions::default()
+            },
+            ..OpenHow::default()
+        };
+        let fd = common::ready(init.open(Dir::Cwd, path.as_bytes(), &how, None)).unwrap();
+        let out = init.file(fd).unwrap();
+        let own = |text: &[u8]| common::ready(out.write(text, None)).unwrap();
+        own(b"one\n");
+        wait(&vm.spawn(&["/usr/bin/echo", "two"], &[(1, &out)]).unwrap());
+        own(b"three\n");
+        // Two at once go on where the other one is.
+        let pair: Vec<_> = (0..2)
+            .map(|_| vm.spawn(&["/usr/bin/echo", "four"], &[(1, &out)]).unwrap())
+            .collect();
+        for process in &pair {
+            wait(process);
+        }
+        own(b"five\n");
+        drop(out);
+        init.close(fd).unwrap();
+        assert_eq!(vm.get(path), "one\ntwo\nthree\nfour\nfour\nfive\n");
+    }
+}
+
+#[test]
+fn large_files_are_copied_beside_the_thread_of_the_vm() {
+    let Some((vm, fs)) = vm(1 << 40) else { return };
+    vm.sh("echo first > /home/small").ok();
+    let big = vec![b'x'; 40 << 20];
+    vm.put("/home/big", &big, 0o644);
+    let script = "cd /home; tail -c 3 big; printf end >> big; tail -c 5 big; truncate -s 30000000 big; wc -c < big; set -C; echo no 2>/dev/null > big || echo exists";
+    assert_eq!(vm.sh(script).ok(), "xxxxxend30000000\nexists\n");
+    assert_eq!(stored(&fs, "big").len(), 30_000_000);
+    vm.put("/tmp/big", &big, 0o644);
+    assert_eq!(vm.sh("cd /tmp; : >> big; wc -c < big").ok(), "41943040\n");
 }

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
-use crate::vfs::filesystem::{Blob, Features, Filesystem, NativeUse};
+use crate::vfs::filesystem::{Blob, Features, Filesystem, Holders, NativeUse};
 use crate::vfs::settle::Settling;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
@@ -105,8 +105,12 @@ impl Filesystem for CaughtFs {
         let _ = catch_unwind(AssertUnwindSafe(|| self.inner.release(ino)));
     }
 
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        catch_unwind(AssertUnwindSafe(|| self.inner.tidy_natives(unused))).unwrap_or_default()
+    fn shares_natively(&self, ino: Ino, write: bool) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.inner.shares_natively(ino, write))).unwrap_or(false)
+    }
+
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        catch_unwind(AssertUnwindSafe(|| self.inner.tidy_natives(holders))).unwrap_or_default()
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

@@ -247,6 +247,17 @@ impl core::fmt::Debug for Blob {
     }
 }
 
+/// Who has a file open, natively.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    /// Nobody, and nobody has it mapped.
+    None,
+    /// Some, who only read.
+    Readers,
+    /// Some, who may write.
+    Writers,
+}
+
 /// What natives have made of a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NativeUse {
@@ -254,8 +265,10 @@ pub struct NativeUse {
     pub open: u64,
     /// Bytes that they have written beyond what may be stored.
     pub excess: u64,
-    /// Size of the largest file that they have open.
+    /// Size of the largest file that they have open for writing.
     pub largest: u64,
+    /// The most bytes that may be added to a filesystem in which they have one open for writing; none if they have none.
+    pub room: Option<u64>,
 }
 
 impl NativeUse {
@@ -266,6 +279,7 @@ impl NativeUse {
             open: self.open + other.open,
             excess: self.excess.max(other.excess),
             largest: self.largest.max(other.largest),
+            room: self.room.max(other.room),
         }
     }
 }
@@ -482,10 +496,16 @@ pub trait Filesystem: Send + Sync + 'static {
         if write { Ok(None) } else { self.host_file(ino) }
     }
 
-    /// Counts what natives have written, and takes files back that no native has open any more, which `unused` says of a
+    /// Whether [`native`](Self::native) gives a file's own bytes without copying them first.
+    fn shares_natively(&self, ino: Ino, write: bool) -> bool {
+        let _ = (ino, write);
+        true
+    }
+
+    /// Counts what natives have written, and takes files back that no native has open any more, as `holders` says of a
     /// description of theirs.
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        let _ = unused;
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        let _ = holders;
         NativeUse::default()
     }
 

@@ -47,7 +47,9 @@ pub use attr::{Attr, FileType, Mode, SetAttr, SetTime, Stat, StatFs};
 pub use capped::CappedFs;
 pub use caught::CaughtFs;
 pub use context::FsContext;
-pub use filesystem::{Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode};
+pub use filesystem::{
+    Blob, DirEntry, Features, Filesystem, Holders, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+};
 pub use handle::{InodeHandle, OpenOptions, Opened};
 pub use host::{HostDirError, HostDirFs};
 pub use location::{Jump, Location, Object};

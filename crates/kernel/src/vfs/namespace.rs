@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::id::{DeviceId, Ino};
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
-use crate::vfs::filesystem::{Filesystem, NativeUse};
+use crate::vfs::filesystem::{Filesystem, Holders, NativeUse};
 use crate::vfs::location::Location;
 use crate::vfs::locks::LockTable;
 use crate::vfs::mounted::{self, MountedFs};
@@ -185,6 +185,10 @@ impl Vfs {
         if mount.pins.load(Ordering::Acquire) > 0 {
             return Err(Errno::EBUSY.into());
         }
+        if let Some(mounted) = &mount.mounted {
+            // What natives wrote and nobody has open any more.
+            mounted.write_back()?;
+        }
         covered.mount().uncover(&mount);
         table.retain(|known| !Arc::ptr_eq(known, &mount));
         Ok(())
@@ -258,10 +262,10 @@ impl Vfs {
             .fold(Ok(()), Result::and)
     }
 
-    /// Counts what natives have written, and takes files back that they do not have open any more, which `unused` says of a
+    /// Counts what natives have written, and takes files back that they do not have open any more, as `holders` says of a
     /// description of theirs. Looks at bytes, so it may take long.
-    pub fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        let each = self.each_mounted().into_iter().map(|mounted| mounted.tidy(unused));
+    pub fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        let each = self.each_mounted().into_iter().map(|mounted| mounted.tidy(holders));
         each.fold(NativeUse::default(), NativeUse::and)
     }
 
@@ -279,6 +283,19 @@ impl Vfs {
             .mounted
             .as_ref()
             .is_some_and(|mounted| mounted.has_copy(file.ino()))
+    }
+
+    /// Whether there are files of which natives use a copy.
+    pub fn has_native_copies(&self) -> bool {
+        let mounts = self.table.lock();
+        mounts
+            .iter()
+            .any(|mount| mount.mounted.as_ref().is_some_and(|mounted| mounted.copies() > 0))
+    }
+
+    /// Whether bytes have to be copied before natives can have a file.
+    pub fn needs_native_copy(&self, file: &Location, write: bool) -> bool {
+        file.mount().mounted.is_some() && !file.filesystem().shares_natively(file.ino(), write)
     }
 
     /// Natives may write to a file through a mapping from now on.
@@ -303,17 +320,6 @@ impl Vfs {
         let totals = file.filesystem().statfs()?;
         let growth = file.mount().mounted.as_ref().map_or(0, |mounted| mounted.growth());
         Ok(mounted::room_of(&totals).saturating_sub(growth))
-    }
-
-    /// The least room of all filesystems that natives write to.
-    pub fn least_native_room(&self) -> u64 {
-        let each = self.each_mounted();
-        let writable = each.iter().filter(|mounted| !mounted.features().read_only);
-        let rooms = writable.filter_map(|mounted| {
-            let totals = mounted.statfs().ok().filter(|totals| totals.blocks > 0)?;
-            Some(mounted::room_of(&totals).saturating_sub(mounted.growth()))
-        });
-        rooms.min().unwrap_or(u64::MAX)
     }
 
     /// Each filesystem once.

@@ -2,9 +2,12 @@
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};
+use agentos_kernel::Errno;
 use agentos_kernel::fd::{OpenFile, StatusFlags};
 use agentos_kernel::process::{AtFlags, OpenHow};
 use agentos_kernel::vfs::{Mode, OpenOptions};
+use std::sync::Arc;
+use std::task::Poll;
 
 pub(crate) fn open(call: &mut Call<'_>) -> Outcome {
     open_with(call, AT_FDCWD, 0, call.arg(1), call.uint(2))
@@ -25,24 +28,45 @@ pub(crate) fn openat(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32) -> Outcome {
-    let path = call.path(path)?;
     let how = how(flags as i32, mode)?;
+    if let Some(file) = call.vm.take_prepared(call.n.id) {
+        return give(call, file?, &how, flags);
+    }
+    let path = call.path(path)?;
     let waker = call.guest()?.waker.clone();
-    let opened = call.at(dirfd, &path, |process, dir| {
-        Ok(process.open(dir, &path, &how, Some(&waker)))
-    })?;
+    let open = |call: &mut Call<'_>| {
+        call.at(dirfd, &path, |process, dir| {
+            Ok(process.open(dir, &path, &how, Some(&waker)))
+        })
+    };
+    let mut opened = open(call)?;
+    if matches!(&opened, Poll::Ready(Err(error)) if error.errno() == Errno::ENOSPC) {
+        // Perhaps it is only that what was removed is not gone yet.
+        call.vm.make_room();
+        opened = open(call)?;
+    }
     call.settle(opened, |call, fd| {
         let process = call.process()?;
         let file = process.file(fd);
         let _ = process.close(fd);
-        let file = file?;
-        let real = call.vm.materialise(&file)?;
-        if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, &file)? {
-            // Its writes would return before they are on disk.
-            return Err(Fail(libc::EINVAL));
-        }
-        Ok(Answer::Descriptor(real, how.cloexec))
+        give(call, file?, &how, flags)
     })
+}
+
+/// Gives the guest what was opened. Bytes that have to be copied first, and are many, are copied elsewhere meanwhile.
+fn give(call: &mut Call<'_>, file: Arc<OpenFile>, how: &OpenHow, flags: u64) -> Outcome {
+    if call.vm.prepare(call.key, call.n.id, &file)? {
+        let n = call.n;
+        let guest = call.vm.guests.get_mut(&call.key).ok_or(Fail(libc::ESRCH))?;
+        guest.parked.push(n);
+        return Ok(Answer::Later);
+    }
+    let real = call.vm.materialise(&file)?;
+    if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, &file)? {
+        // Its writes would return before they are on disk.
+        return Err(Fail(libc::EINVAL));
+    }
+    Ok(Answer::Descriptor(real, how.cloexec))
 }
 
 /// Whether natives use a copy of a file that is written back.

@@ -1,6 +1,7 @@
 //! Descriptors of files and processes.
 
 use super::check;
+use agentos_kernel::vfs::Holders;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -188,20 +189,26 @@ pub(crate) fn limit_of(pid: u32, resource: libc::__rlimit_resource_t) -> io::Res
     limits_of(pid, resource).map(|(soft, _)| soft)
 }
 
-/// Whether nobody has a file in memory open, and nobody has it mapped, but for the descriptor that made it. Only of use while
-/// nobody opens it.
-pub(crate) fn is_unused(file: BorrowedFd<'_>) -> bool {
-    // Counts as the one reader.
+/// Who has a file in memory open or mapped, besides the descriptor that made it. Only of use while nobody opens it.
+pub(crate) fn holders(file: BorrowedFd<'_>) -> Holders {
+    // Counts as a reader.
     let Ok(reader) = reopen(file, libc::O_RDONLY) else {
-        return false;
+        return Holders::Writers;
     };
-    // SAFETY: takes numbers alone.
-    let leased = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) } == 0;
-    if leased {
-        // SAFETY: as above.
-        unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    let lease = |kind: i32| {
+        // SAFETY: takes numbers alone.
+        let leased = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, kind) } == 0;
+        if leased {
+            // SAFETY: as above.
+            unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+        }
+        leased
+    };
+    match (lease(libc::F_WRLCK), lease(libc::F_RDLCK)) {
+        (true, _) => Holders::None,
+        (false, true) => Holders::Readers,
+        (false, false) => Holders::Writers,
     }
-    leased
 }
 
 /// A number that nobody can guess: from the host, as a VM's source of randomness may be anything.

@@ -112,6 +112,8 @@ impl Vm {
         };
         // Its ports are free before anybody hears of its end.
         self.settle_sockets();
+        self.take_back(&guest);
+        self.files.guest_ended();
         let process = &guest.process;
         if guest.is_root || self.guests.is_empty() {
             self.settle_files(process.kernel());

@@ -7,15 +7,15 @@
 //! (`RLIMIT_FSIZE`) is kept at what is left as soon as little is left; who gets past that all the same, by many files or through
 //! a mapping, is ended.
 
-use super::{Shared, Vm};
+use super::{Guest, Shared, Vm};
 use crate::calls::Fail;
 use crate::sys;
-use agentos_kernel::fd::OpenFile;
-use agentos_kernel::process::{INFINITY, Kernel, Signal};
-use agentos_kernel::vfs::{Location, NativeUse, Settle};
+use agentos_kernel::fd::{AccessMode, OpenFile};
+use agentos_kernel::process::{INFINITY, Kernel, Process, Signal};
+use agentos_kernel::vfs::{FileType, Location, NativeUse, Settle};
 use agentos_kernel::{Errno, LimitExceeded};
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
@@ -28,6 +28,8 @@ const EVERY: Duration = Duration::from_millis(250);
 const WATCH: Duration = Duration::from_millis(100);
 /// How often it is looked which files guests still have open.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Files of so many bytes are copied elsewhere.
+const LONG: u64 = 1 << 20;
 /// With so many bytes left a guest may write anywhere in a file, which leaves holes.
 const PLENTY: u64 = 512 << 20;
 /// What natives may have written too much before they are ended, at least and as a part of the quota.
@@ -46,6 +48,8 @@ enum Job {
         wanted: Wanted,
         waker: Waker,
     },
+    /// A working copy of what a guest has opened.
+    Prepare { id: u64, guest: u32, file: Arc<OpenFile> },
     /// As a matter of routine.
     Tidy { kernel: Arc<Kernel>, write: bool },
 }
@@ -53,8 +57,12 @@ enum Job {
 /// What came of a job.
 pub(crate) enum Done {
     Settle { id: u64, guest: u32, begun: Waiting },
+    Prepare { id: u64, guest: u32, made: Prepared },
     Tidy(NativeUse),
 }
+
+/// A file that was opened and has a copy; what holds it until the guest does.
+type Prepared = Result<(Arc<OpenFile>, Option<OwnedFd>), Fail>;
 
 /// A call that waits for the disk.
 pub(crate) enum Waiting {
@@ -69,6 +77,7 @@ pub(crate) enum Waiting {
 pub(crate) struct Files {
     jobs: Option<Sender<Job>>,
     waiting: HashMap<u64, Waiting>,
+    prepared: HashMap<u64, Prepared>,
     /// Whether natives may have something open.
     busy: bool,
     mapped: bool,
@@ -76,7 +85,12 @@ pub(crate) struct Files {
     tidying: bool,
     due: Instant,
     written: Instant,
-    swept: Instant,
+    /// When to look which files guests still have open.
+    sweep_at: Option<Instant>,
+    /// Whether they write somewhere where there is plenty of room.
+    roomy: bool,
+    /// Keeps a copy from being given up.
+    held: Option<OwnedFd>,
     /// The largest file that guests may make at present.
     pub(super) limit: u64,
 }
@@ -86,13 +100,24 @@ impl Files {
         Self {
             jobs: None,
             waiting: HashMap::new(),
+            prepared: HashMap::new(),
             busy: false,
             mapped: false,
             tidying: false,
             due: Instant::now(),
             written: Instant::now(),
-            swept: Instant::now(),
+            sweep_at: None,
+            roomy: false,
+            held: None,
             limit: INFINITY,
+        }
+    }
+
+    /// Natives have got something that may have to be taken back.
+    pub(super) fn opened(&mut self) {
+        if !self.busy {
+            self.busy = true;
+            self.due = Instant::now() + WATCH;
         }
     }
 
@@ -105,15 +130,20 @@ impl Files {
         self.mapped
     }
 
+    /// A guest has ended: soon it is looked what nobody has open any more.
+    pub(super) fn guest_ended(&mut self) {
+        let soon = Instant::now() + SWEEP;
+        self.sweep_at.get_or_insert(soon);
+    }
+
     /// How long the VM's thread may wait for something else, in ms; -1 for ever.
     pub(super) fn timeout(&self) -> i32 {
-        match self.busy && !self.tidying {
-            true => {
-                let left = self.due.saturating_duration_since(Instant::now());
-                i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX)
-            }
-            false => -1,
-        }
+        let routine = (self.busy && !self.tidying).then_some(self.due);
+        let Some(next) = routine.into_iter().chain(self.sweep_at).min() else {
+            return -1;
+        };
+        let left = next.saturating_duration_since(Instant::now());
+        i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX)
     }
 
     fn send(&mut self, shared: &Arc<Shared>, job: Job) -> Result<(), Fail> {
@@ -150,12 +180,17 @@ fn work(inbox: &Receiver<Job>, shared: &Weak<Shared>) {
                 guest,
                 begun: begin(&kernel, wanted.as_ref(), &waker),
             },
+            Job::Prepare { id, guest, file } => Done::Prepare {
+                id,
+                guest,
+                made: prepare(file),
+            },
             Job::Tidy { kernel, write } => {
                 if write {
                     // What fails is told by `fsync`, and tried again.
                     let _ = kernel.vfs().write_back();
                 }
-                Done::Tidy(kernel.vfs().tidy_natives(&sys::is_unused))
+                Done::Tidy(kernel.vfs().tidy_natives(&sys::holders))
             }
         };
         match shared.upgrade() {
@@ -163,6 +198,13 @@ fn work(inbox: &Receiver<Job>, shared: &Weak<Shared>) {
             None => break,
         }
     }
+}
+
+fn prepare(file: Arc<OpenFile>) -> Prepared {
+    let location = file.location().ok_or(Fail(libc::EBADF))?;
+    let write = file.access().contains(AccessMode::WRITE);
+    let held = location.filesystem().native(location.ino(), write)?;
+    Ok((file, held))
 }
 
 /// Looks at the bytes, and begins to make them durable.
@@ -210,18 +252,68 @@ impl Vm {
         Poll::Pending
     }
 
+    /// Has a working copy made elsewhere, if one is needed and takes long; then the call is to be tried again.
+    pub(crate) fn prepare(&mut self, key: u32, id: u64, file: &Arc<OpenFile>) -> Result<bool, Fail> {
+        let (Some(kernel), Some(location)) = (self.kernel(), file.location()) else {
+            return Ok(false);
+        };
+        let read_or_write = !file.access().is_empty() && location.kind() == FileType::Regular;
+        if !read_or_write || self.files.prepared.contains_key(&id) || kernel.vfs().has_native_copy(location) {
+            return Ok(false);
+        }
+        let long = location.filesystem().features().slow || location.attr()?.size >= LONG;
+        if !long
+            || !kernel
+                .vfs()
+                .needs_native_copy(location, file.access().contains(AccessMode::WRITE))
+        {
+            return Ok(false);
+        }
+        let job = Job::Prepare {
+            id,
+            guest: key,
+            file: Arc::clone(file),
+        };
+        self.files.send(&self.shared, job)?;
+        Ok(true)
+    }
+
+    /// What a call has opened that had to wait for its copy.
+    pub(crate) fn take_prepared(&mut self, id: u64) -> Option<Result<Arc<OpenFile>, Fail>> {
+        let made = self.files.prepared.remove(&id)?;
+        Some(made.map(|(file, held)| {
+            // Held until the guest's own is made, which is in this call.
+            self.files.held = held;
+            file
+        }))
+    }
+
+    /// Takes back at once what no guest has open any more, where that may make room.
+    pub(crate) fn make_room(&mut self) {
+        if let Some(kernel) = self.kernel()
+            && kernel.vfs().has_native_copies()
+        {
+            self.sweep();
+            kernel.vfs().tidy_natives(&sys::holders);
+        }
+    }
+
     /// Natives have got something that they may write.
     pub(super) fn opened_for_writing(&mut self, file: &Location, kernel: &Arc<Kernel>) {
-        if !self.files.busy {
-            self.files.busy = true;
-            self.files.due = Instant::now() + WATCH;
-        }
-        // Where little is left it matters at once.
-        if let Ok(room) = kernel.vfs().native_room(file)
-            && room < PLENTY
-        {
-            let size = file.attr().map_or(0, |attr| attr.size);
-            self.limit_files(room, size);
+        // Where little is left it matters at once, unless they write elsewhere, too, where it does not.
+        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(file), file.attr()) else {
+            return;
+        };
+        if room >= PLENTY {
+            self.files.roomy = true;
+            self.limit_files(INFINITY);
+        } else if !self.files.roomy {
+            let before = if self.files.limit == INFINITY {
+                0
+            } else {
+                self.files.limit
+            };
+            self.limit_files(attr.size.saturating_add(room).max(before));
         }
     }
 
@@ -236,12 +328,19 @@ impl Vm {
         let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(location), location.attr()) else {
             return;
         };
-        let before = std::mem::replace(&mut self.files.limit, INFINITY);
-        self.limit_files(room, attr.size.max(before.saturating_sub(room)));
+        let limit = match room < PLENTY {
+            true => attr.size.saturating_add(room).max(self.files.limit),
+            false => INFINITY,
+        };
+        self.limit_files(limit);
     }
 
     /// Does what is due.
     pub(super) fn tidy(&mut self) {
+        if self.files.sweep_at.is_some_and(|at| at <= Instant::now()) {
+            self.files.sweep_at = None;
+            self.sweep();
+        }
         if !self.files.busy || self.files.tidying || self.files.due > Instant::now() {
             return;
         }
@@ -266,6 +365,14 @@ impl Vm {
                     self.attend(guest);
                 }
             }
+            Done::Prepare { id, guest, made } => {
+                self.files.prepared.insert(id, made);
+                self.attend(guest);
+                self.files.held = None;
+                // Of one who is gone.
+                let listener = &self.listener;
+                self.files.prepared.retain(|id, _| listener.is_valid(*id));
+            }
             Done::Tidy(natives) => {
                 self.files.tidying = false;
                 self.files.due = Instant::now() + WATCH;
@@ -274,11 +381,8 @@ impl Vm {
                 let listener = &self.listener;
                 self.files.waiting.retain(|id, _| listener.is_valid(*id));
                 self.see_to_quota(natives);
-                if self.files.swept.elapsed() >= SWEEP {
-                    // Files without a name take room as long as they are known.
-                    self.sweep();
-                    self.files.swept = Instant::now();
-                }
+                // Files without a name take room as long as they are known.
+                self.files.guest_ended();
             }
         }
     }
@@ -288,9 +392,11 @@ impl Vm {
             return;
         };
         let kernel = Arc::clone(guest.process.kernel());
-        let room = kernel.vfs().least_native_room();
-        self.files.limit = INFINITY;
-        self.limit_files(room, natives.largest);
+        self.files.roomy = natives.room.is_some_and(|room| room >= PLENTY);
+        self.limit_files(match natives.room {
+            Some(room) if room < PLENTY => natives.largest.saturating_add(room),
+            _ => INFINITY,
+        });
         let cap = kernel.limits().max_filesystem_bytes;
         if natives.excess > SLACK.max(cap / SLACK_PART) {
             let limit = LimitExceeded::new(
@@ -307,35 +413,42 @@ impl Vm {
         }
     }
 
-    /// Lets guests make files of at most `largest` and `room` more, if there is little room, and of any size otherwise.
-    fn limit_files(&mut self, room: u64, largest: u64) {
-        let limit = match room < PLENTY {
-            true => largest.saturating_add(room).min(self.files.limit),
-            false => INFINITY,
-        };
+    /// Lets guests make files of at most so many bytes.
+    fn limit_files(&mut self, limit: u64) {
         self.files.limit = limit;
         for guest in self.guests.values_mut() {
             guest.limit_file_size(limit);
         }
     }
 
-    /// The guest that holds most of what natives have open for writing.
-    fn largest_writer(&self) -> Option<Arc<agentos_kernel::process::Process>> {
-        let weight = |guest: &&super::Guest| -> u64 {
-            let numbers = std::fs::read_dir(format!("/proc/{}/fd", guest.pid));
-            let files = numbers.into_iter().flatten().flatten().filter_map(|entry| {
-                let path = std::ffi::CString::new(format!("fd/{}", entry.file_name().to_string_lossy())).ok()?;
-                let stat = sys::stat_fd(guest.proc_dir.as_fd(), &path).ok()?;
-                let known = self.known.contains_key(&(stat.st_dev, stat.st_ino));
-                known.then(|| u64::try_from(stat.st_blocks).unwrap_or(0))
-            });
-            files.sum()
-        };
-        self.guests
+    /// The guest that holds most of what natives have open for writing, or mapped.
+    fn largest_writer(&self) -> Option<Arc<Process>> {
+        let mut largest = (0, None);
+        for guest in self
+            .guests
             .values()
             .filter(|guest| guest.process.exit_status().is_none())
-            .max_by_key(weight)
-            .map(|guest| Arc::clone(&guest.process))
+        {
+            let weight = self.written_blocks(guest).max(mapped_blocks(guest));
+            if weight > largest.0 {
+                largest = (weight, Some(Arc::clone(&guest.process)));
+            }
+        }
+        largest.1
+    }
+
+    /// Blocks of the VM's files that a guest has open for writing.
+    fn written_blocks(&self, guest: &Guest) -> u64 {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", guest.pid));
+        let numbers = entries.into_iter().flatten().flatten();
+        let blocks = numbers.filter_map(|entry| {
+            let fd = entry.file_name().to_str()?.parse().ok()?;
+            let (_, flags) = self.position(guest.pid, fd).ok()?;
+            let stat = self.host_stat(guest.pid, fd).ok()?;
+            let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+            (writes && self.known.contains_key(&(stat.st_dev, stat.st_ino))).then_some(stat.st_blocks)
+        });
+        blocks.filter_map(|blocks| u64::try_from(blocks).ok()).sum()
     }
 
     /// The last guests have gone, or one whose end is waited for from outside: what they wrote gets to its filesystem first.
@@ -344,10 +457,32 @@ impl Vm {
             let _ = kernel.vfs().write_back();
         }
         if self.guests.is_empty() {
-            let _ = kernel.vfs().tidy_natives(&sys::is_unused);
-            self.files.busy = false;
+            let natives = kernel.vfs().tidy_natives(&sys::holders);
+            // What found no room is tried again when there are guests again.
+            self.files.busy = natives.open > 0;
+            self.files.sweep_at = None;
             self.files.mapped = false;
             self.files.limit = INFINITY;
+            self.files.roomy = false;
         }
     }
+}
+
+/// Blocks of files in memory that a guest has mapped so that it can write them, as far as they are in its own memory.
+fn mapped_blocks(guest: &Guest) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/smaps", guest.pid)).unwrap_or_default();
+    let (mut counts, mut kib) = (false, 0);
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Rss:") {
+            let resident = rest.trim().trim_end_matches(" kB").parse().unwrap_or(0);
+            kib += if counts { resident } else { 0u64 };
+        } else if line
+            .as_bytes()
+            .first()
+            .is_some_and(|first| first.is_ascii_digit() || (b'a'..=b'f').contains(first))
+        {
+            counts = line.contains(" rw-s ") && line.contains("/memfd:");
+        }
+    }
+    kib * 2
 }

@@ -29,6 +29,8 @@ pub(crate) struct Guest {
     pub(crate) is_root: bool,
     /// The process whose memory it shares until it executes something (`vfork`).
     pub(crate) lender: Option<u32>,
+    /// Descriptions that it was started with.
+    pub(super) lent: Vec<u64>,
     /// The largest file that it may make because of the quota, as the host was told.
     pub(crate) file_limit: u64,
     /// CPU time that the kernel was told of, in ns.

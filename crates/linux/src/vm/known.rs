@@ -12,7 +12,7 @@ use crate::sys;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{AccessMode, HostPipe, OpenFile, StatusFlags};
 use agentos_kernel::process::Kernel;
-use agentos_kernel::vfs::{FileType, InodeHandle};
+use agentos_kernel::vfs::{FileType, InodeHandle, Location};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -75,7 +75,7 @@ impl Vm {
         }
         let location = handle.location().clone();
         let write = access.contains(AccessMode::WRITE);
-        let real = match location.filesystem().native(location.ino(), write)? {
+        let real = match self.native(&location, write)? {
             Some(real) if access == AccessMode::WRITE => sys::reopen(real.as_fd(), libc::O_WRONLY)?,
             Some(real) => real,
             // What generates its content takes writes in its own way, which no native can use.
@@ -88,11 +88,25 @@ impl Vm {
         set_status(real.as_fd(), file.flags())?;
         file.made_native();
         self.know(real.as_fd(), file, None)?;
+        self.files.opened();
         if write && let Some(kernel) = self.kernel() {
             self.opened_for_writing(&location, &kernel);
             self.watch_native(file);
         }
         Ok(real)
+    }
+
+    /// A file's own bytes, or its working copy. Each takes a descriptor of this process; where it has no more, those go that no
+    /// guest uses.
+    fn native(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+        let open = || location.filesystem().native(location.ino(), write);
+        match (open(), self.kernel()) {
+            (Err(error), Some(kernel)) if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE) => {
+                kernel.vfs().tidy_natives(&sys::holders);
+                Ok(open()?)
+            }
+            (opened, _) => Ok(opened?),
+        }
     }
 
     /// The VM's kernel, while it has guests.

@@ -8,6 +8,7 @@ mod files;
 mod foreign;
 mod guest;
 mod known;
+mod lent;
 mod memories;
 mod meter;
 mod resolve;
@@ -155,6 +156,8 @@ pub(crate) struct Vm {
     known_limit: usize,
     /// Sockets of the VM that guests have.
     pub(crate) sockets: Sockets,
+    /// What programs were started with that others have open too, by the number of the description.
+    lent: HashMap<u64, lent::Lent>,
     /// What natives do to files.
     pub(crate) files: Files,
     /// Who watches files.
@@ -208,6 +211,7 @@ impl Vm {
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
             sockets: Sockets::default(),
+            lent: HashMap::new(),
             files: Files::new(),
             watchers: Watchers::default(),
             unguarded: false,

@@ -126,6 +126,7 @@ impl Vm {
             lender: None,
             cpu_ns: 0,
             stopped: false,
+            lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,
         };
         guest.process.catch_all();

@@ -119,7 +119,7 @@ impl Vm {
             let Ok(file) = process.file(fd) else { continue };
             let cloexec = process.cloexec(fd).unwrap_or(false);
             // What has no form on the host the guest does not have; it finds the descriptor closed.
-            if let Ok(real) = self.materialise(&file) {
+            if let Ok(real) = self.lend(key, &file) {
                 let _ = self.listener.add(call.id, real.as_fd(), Some(fd.0), cloexec, 0);
             }
         }

@@ -16,7 +16,7 @@ use crate::id::{Ino, Pid};
 use crate::limits::Counter;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
 use crate::vfs::filesystem::{
-    Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+    Blob, DirEntry, Features, Filesystem, Holders, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
 };
 use crate::vfs::location::Jump;
 use crate::vfs::settle::Settling;
@@ -384,8 +384,12 @@ impl Filesystem for CappedFs {
         Ok(None)
     }
 
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        self.inner.tidy_natives(unused)
+    fn shares_natively(&self, _: Ino, _: bool) -> bool {
+        false
+    }
+
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        self.inner.tidy_natives(holders)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {

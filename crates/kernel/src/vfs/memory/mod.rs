@@ -41,7 +41,9 @@ use crate::error::Result;
 use crate::id::{Gid, Ino, Uid};
 use crate::vfs::SIZE_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode, SetAttr, StatFs};
-use crate::vfs::filesystem::{Blob, DirEntry, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode};
+use crate::vfs::filesystem::{
+    Blob, DirEntry, Filesystem, Holders, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+};
 use bytes::Bytes;
 use content::Content;
 use core::ops::ControlFlow;
@@ -374,11 +376,16 @@ impl Filesystem for MemoryFs {
         self.state.write().make_native(ino, write)?.open(write).map(Some)
     }
 
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+    fn shares_natively(&self, ino: Ino, _: bool) -> bool {
+        let state = self.state.read();
+        state.content(ino).is_ok_and(|content| content.native().is_some())
+    }
+
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
         let natives = self.state.read().natives();
         let each = natives
             .into_iter()
-            .map(|ino| self.state.write().tidy_native(ino, unused));
+            .map(|ino| self.state.write().tidy_native(ino, holders));
         each.fold(NativeUse::default(), NativeUse::and)
     }
 

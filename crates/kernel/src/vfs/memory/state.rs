@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::id::{Gid, Ino, Uid};
 use crate::vfs::HARD_LINKS_MAX;
 use crate::vfs::attr::{Attr, FileType, Mode};
-use crate::vfs::filesystem::{NativeUse, NewNode, XattrMode};
+use crate::vfs::filesystem::{Holders, NativeUse, NewNode, XattrMode};
 use crate::vfs::ino_map::InoMap;
 use imbl::OrdMap;
 use std::collections::BTreeSet;
@@ -136,7 +136,7 @@ impl State {
     }
 
     /// Charges what natives have made of a file, and takes it back to the heap if that frees a descriptor and none has it open.
-    pub(super) fn tidy_native(&mut self, ino: Ino, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
+    pub(super) fn tidy_native(&mut self, ino: Ino, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
         let none = NativeUse::default();
         let Ok(inode) = self.inode(ino) else { return none };
         let mtime = inode.attr(ino).mtime;
@@ -150,11 +150,15 @@ impl State {
             return none;
         };
         let excess = content.settle_all(ledger);
-        if !unused(native.file()) {
+        let held = holders(native.file());
+        if held != Holders::None {
+            let writes = held == Holders::Writers;
             return NativeUse {
                 open: 1,
                 excess,
-                largest: native.now().size,
+                largest: if writes { native.now().size } else { 0 },
+                // Whoever mounted it knows better.
+                room: writes.then_some(0),
             };
         }
         if native.now().blocks.saturating_mul(512) <= SMALL && native.now().size <= SMALL {

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::id::{DeviceId, Ino, Pid};
 use crate::vfs::attr::{Attr, FileType, SetAttr, SetTime, StatFs};
 use crate::vfs::filesystem::{
-    Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+    Blob, DirEntry, Features, Filesystem, Holders, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
 };
 use crate::vfs::location::Jump;
 use crate::vfs::news::{News, What, mask};
@@ -35,7 +35,7 @@ use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use copy::{Copy, State};
 use core::ops::ControlFlow;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -54,6 +54,8 @@ pub(crate) struct MountedFs {
     copies: RwLock<HashMap<Ino, Arc<Copy>>>,
     /// How many copies there are, to be asked without the lock.
     count: AtomicUsize,
+    /// Whether a native has ever needed a copy.
+    splits: AtomicBool,
 }
 
 impl MountedFs {
@@ -64,6 +66,7 @@ impl MountedFs {
             news: Arc::clone(news),
             copies: RwLock::default(),
             count: AtomicUsize::new(0),
+            splits: AtomicBool::new(false),
         })
     }
 
@@ -174,28 +177,37 @@ impl MountedFs {
         done
     }
 
-    /// Gives up copies that no native has open, which `unused` says of a descriptor of theirs. One that cannot be written back
+    /// Gives up copies that no native has open, as `holders` says of a descriptor of theirs. One that cannot be written back
     /// stays.
-    pub(crate) fn tidy(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        let mut natives = self.inner.tidy_natives(unused);
+    pub(crate) fn tidy(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        let mut natives = self.inner.tidy_natives(holders);
         let mut growth = 0;
         for copy in self.all() {
             let mut state = copy.state.lock();
             if state.gone {
                 continue;
             }
-            // Nobody can write any more if it is unused, also not through a mapping.
-            if unused(copy.file()) && copy.write_back(&mut state, &*self.inner).is_ok() {
-                self.forget(copy.ino, &mut state);
-                continue;
+            let held = holders(copy.file());
+            if held == Holders::None {
+                // Nobody can write any more, also not through a mapping.
+                let written = copy.write_back(&mut state, &*self.inner).is_ok();
+                // What has no name and no room is of no more use.
+                if written || self.inner.getattr(copy.ino).is_ok_and(|attr| attr.nlink == 0) {
+                    self.forget(copy.ino, &mut state);
+                    continue;
+                }
             }
             growth += copy.growth(&state);
             natives.open += 1;
-            natives.largest = natives.largest.max(copy.stamp().size);
+            if held == Holders::Writers {
+                natives.largest = natives.largest.max(copy.stamp().size);
+                natives.room = Some(0);
+            }
         }
-        if growth > 0 {
+        if growth > 0 || natives.room.is_some() {
             let room = self.inner.statfs().map_or(u64::MAX, |totals| room_of(&totals));
             natives.excess = natives.excess.max(growth.saturating_sub(room));
+            natives.room = natives.room.map(|_| room.saturating_sub(growth));
         }
         natives
     }
@@ -211,8 +223,7 @@ impl MountedFs {
     }
 
     /// Working copies that there are.
-    #[cfg(test)]
-    fn copies(&self) -> usize {
+    pub(crate) fn copies(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
@@ -547,11 +558,16 @@ impl Filesystem for MountedFs {
         {
             return Ok(Some(own));
         }
+        self.splits.store(true, Ordering::Relaxed);
         self.copy_for(ino, write).map(Some)
     }
 
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        self.tidy(unused)
+    fn shares_natively(&self, ino: Ino, write: bool) -> bool {
+        !self.splits.load(Ordering::Relaxed) && self.inner.shares_natively(ino, write)
+    }
+
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        self.tidy(holders)
     }
 
     fn closed(&self, ino: Ino) {

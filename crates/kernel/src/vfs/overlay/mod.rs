@@ -34,7 +34,7 @@ use crate::error::Result;
 use crate::id::Ino;
 use crate::vfs::attr::{Attr, FileType, SetAttr, StatFs};
 use crate::vfs::filesystem::{
-    Blob, DirEntry, Features, Filesystem, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
+    Blob, DirEntry, Features, Filesystem, Holders, NativeUse, NewNode, RenameFlags, SeekTarget, XattrMode,
 };
 use crate::vfs::settle::Settling;
 use core::ops::ControlFlow;
@@ -280,8 +280,16 @@ impl Filesystem for OverlayFs {
         fs.native(ino, false)
     }
 
-    fn tidy_natives(&self, unused: &dyn Fn(BorrowedFd<'_>) -> bool) -> NativeUse {
-        self.upper.tidy_natives(unused)
+    fn shares_natively(&self, ino: Ino, write: bool) -> bool {
+        match self.content(ino) {
+            // What is changed is copied up first.
+            Ok((fs, inner)) => (!write || Arc::ptr_eq(&fs, &self.upper)) && fs.shares_natively(inner, write),
+            Err(_) => false,
+        }
+    }
+
+    fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+        self.upper.tidy_natives(holders)
     }
 
     fn blob(&self, ino: Ino) -> Option<Arc<Blob>> {
