@@ -5,6 +5,7 @@
 
 use crate::calls::Fail;
 use crate::sys;
+use agentos_kernel::vfs::Holders;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -49,7 +50,8 @@ impl Memories {
     }
 
     fn forget_unused(&mut self) {
-        self.files.retain(|(_, file)| !sys::is_unused(file.as_fd()));
+        self.files
+            .retain(|(_, file)| sys::holders(file.as_fd()) != Holders::None);
     }
 }
 
