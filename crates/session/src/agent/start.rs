@@ -1,0 +1,362 @@
+//! Bringing an agent up: its process, `initialize`, and the conversation, new or continued (lifecycle.md sections 6 and 7.1).
+
+use super::live::Live;
+use super::message::{Answer, NOT_FOUND, RpcError};
+use super::peer::{self, Peer};
+use crate::computer::Launch;
+use crate::error::{Error, Result};
+use crate::instructions;
+use crate::model::{EnvValue, McpServer, ResumedVia};
+use crate::session::Session;
+use crate::storage::Secrets;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The version of the protocol that is spoken.
+const PROTOCOL: u64 = 1;
+
+/// What of a session's options may be secret, as it is stored.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Private {
+    pub(crate) env: BTreeMap<String, EnvValue>,
+    pub(crate) mcp_servers: Vec<McpServer>,
+}
+
+/// An agent that has a conversation.
+pub(crate) struct Begun {
+    pub(crate) live: Arc<Live>,
+    pub(crate) via: ResumedVia,
+    pub(crate) agent_session: String,
+    /// The answer that began the conversation: modes, models, options.
+    pub(crate) answer: Value,
+}
+
+/// Starts the agent of a session; `known` is its own id of an earlier conversation.
+pub(crate) async fn start(
+    session: &Arc<Session>,
+    place: super::live::LivePlace,
+    known: Option<String>,
+) -> Result<Begun> {
+    let private = private(session)?;
+    let live = launch(session, place, &private).await?;
+    let begun = begin(session, &live, &private, known).await;
+    if begun.is_err() {
+        live.stop(std::time::Duration::ZERO).await;
+    }
+    begun
+}
+
+async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: &Private) -> Result<Arc<Live>> {
+    let core = session.core();
+    let command = core.agents.resolve(session.agent_type(), &*core.computer).await?;
+    let given = private
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let given = core
+        .computer
+        .reveal("options.env", given)
+        .await
+        .map_err(|error| refused(session, error))?;
+    let mut launch = Launch::new(command.argv);
+    launch.env = command.env;
+    launch
+        .env
+        .push(("AGENTOS_SESSION_ID".to_owned(), session.id().to_owned()));
+    launch
+        .env
+        .push(("AGENTOS_INSTRUCTIONS".to_owned(), instructions::path(session)));
+    if session.agent_type() == "opencode" {
+        launch.env.push((
+            "OPENCODE_CONTEXTPATHS".to_owned(),
+            json!([instructions::path(session)]).to_string(),
+        ));
+    }
+    launch.env.extend(given);
+    launch.cwd = Some(session.cwd().to_owned());
+    launch.stdin = true;
+    launch.is_agent = true;
+    let child = core
+        .computer
+        .start(launch)
+        .await
+        .map_err(|error| refused(session, error))?;
+    let (peer, outgoing) = Peer::new();
+    let live = Arc::new(Live::new(session, child.control, peer, place));
+    let writer = Arc::downgrade(&live);
+    let stdin = child.stdin;
+    core.spawn(async move {
+        if !peer::write(stdin, outgoing).await
+            && let Some(live) = writer.upgrade()
+        {
+            live.stopped_reading();
+        }
+    });
+    core.spawn(Arc::clone(&live).read(child.output));
+    Ok(live)
+}
+
+fn refused(session: &Session, error: crate::computer::VmError) -> Error {
+    match error.code.as_str() {
+        "limit_exceeded" | "invalid_argument" | "vm_disposed" => Error::Vm {
+            code: error.code,
+            message: error.message,
+        },
+        _ => Error::AgentStartFailed {
+            agent_type: session.agent_type().to_owned(),
+            reason: error.message,
+            exit_code: None,
+            stderr_tail: String::new(),
+        },
+    }
+}
+
+async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, known: Option<String>) -> Result<Begun> {
+    let core = session.core();
+    let failed = |method: &str, error: &RpcError| failed(session, live, method, error);
+    let initialized = live
+        .ask("initialize", initialize(), core.limits.initialize_timeout)
+        .await;
+    let initialized = initialized
+        .map_err(|error| starting(session, error))?
+        .map_err(|error| failed("initialize", &error))?;
+    if initialized.get("protocolVersion").and_then(Value::as_u64) != Some(PROTOCOL) {
+        let version = crate::text::shown(
+            &initialized
+                .get("protocolVersion")
+                .cloned()
+                .unwrap_or_default()
+                .to_string(),
+            20,
+        );
+        let error = RpcError::new(
+            0,
+            format!("it speaks version {version} of the protocol, not {PROTOCOL}"),
+        );
+        return Err(failed("initialize", &error));
+    }
+    *live.initialized.lock() = initialized.clone();
+    let capabilities = initialized.get("agentCapabilities").cloned().unwrap_or_default();
+    let servers = servers(session, private, &capabilities).await?;
+    let (extra, cwd) = (instructions::publish(session).await?, session.cwd());
+    if let Some(known) = known
+        && let Some(method) = resuming(&capabilities)
+    {
+        let params = json!({"sessionId": known, "cwd": cwd, "mcpServers": servers, "_meta": extra});
+        let answer = live.begin(method, params, Some(known.clone())).await;
+        match answer.map_err(|error| starting(session, error))? {
+            Ok(answer) => {
+                return Ok(Begun {
+                    live: Arc::clone(live),
+                    via: ResumedVia::Loaded,
+                    agent_session: known,
+                    answer,
+                });
+            }
+            Err(error) if unknown_session(&error) => {}
+            Err(error) => return Err(failed(method, &error)),
+        }
+    }
+    let params = json!({"cwd": cwd, "mcpServers": servers, "_meta": extra});
+    let answer = live
+        .begin("session/new", params, None)
+        .await
+        .map_err(|error| starting(session, error))?;
+    let answer = answer.map_err(|error| failed("session/new", &error))?;
+    let Some(agent_session) = live.agent_session() else {
+        return Err(failed("session/new", &RpcError::new(0, "its answer has no sessionId")));
+    };
+    Ok(Begun {
+        live: Arc::clone(live),
+        via: ResumedVia::Transcript,
+        agent_session,
+        answer,
+    })
+}
+
+fn initialize() -> Value {
+    json!({
+        "protocolVersion": PROTOCOL,
+        "clientCapabilities": {"fs": {"readTextFile": true, "writeTextFile": true}, "terminal": true},
+        "clientInfo": {"name": "agentos", "title": "agentOS", "version": env!("CARGO_PKG_VERSION")},
+    })
+}
+
+/// How the agent continues a conversation, if it can.
+fn resuming(capabilities: &Value) -> Option<&'static str> {
+    let is = |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && *value != Value::Bool(false));
+    if is(capabilities.get("loadSession")) {
+        return Some("session/load");
+    }
+    is(capabilities
+        .get("sessionCapabilities")
+        .and_then(|session| session.get("resume")))
+    .then_some("session/resume")
+}
+
+/// Agents say in various forms that they do not know a session.
+fn unknown_session(error: &RpcError) -> bool {
+    let text = format!("{} {}", error.message, error.data.clone().unwrap_or_default()).to_lowercase();
+    let denies = [
+        "not found",
+        "unknown",
+        "no such",
+        "does not exist",
+        "doesn't exist",
+        "invalid session",
+    ];
+    error.code == NOT_FOUND || (text.contains("session") && denies.iter().any(|denial| text.contains(denial)))
+}
+
+/// An error answer where there must be none.
+fn failed(session: &Session, live: &Live, method: &str, error: &RpcError) -> Error {
+    let detail = match &error.data {
+        Some(data) => format!("{}: {}", error.message, crate::text::head(&data.to_string(), 500)),
+        None => error.message.clone(),
+    };
+    Error::AgentStartFailed {
+        agent_type: session.agent_type().to_owned(),
+        reason: format!("{method}: {}", crate::text::head(&detail, 1000)),
+        exit_code: live.peer.ended().map(|ended| ended.exit.code),
+        stderr_tail: live.stderr_tail(),
+    }
+}
+
+/// An agent that ends before it works did not start.
+fn starting(session: &Session, error: Error) -> Error {
+    match error {
+        Error::AgentCrashed {
+            reason,
+            exit_code,
+            stderr_tail,
+            ..
+        } => Error::AgentStartFailed {
+            agent_type: session.agent_type().to_owned(),
+            reason,
+            exit_code,
+            stderr_tail,
+        },
+        other => other,
+    }
+}
+
+fn private(session: &Session) -> Result<Private> {
+    let row = session
+        .core()
+        .storage
+        .session(session.id())?
+        .ok_or_else(|| Error::not_found(session.id()))?;
+    match row.secrets {
+        Secrets::None => Ok(Private::default()),
+        Secrets::Open(text) => serde_json::from_str(&text).map_err(|error| Error::Storage {
+            code: "storage_corrupt",
+            reason: format!("the options of a session cannot be read: {error}"),
+        }),
+        Secrets::Closed(reason) => Err(Error::AgentStartFailed {
+            agent_type: session.agent_type().to_owned(),
+            reason: format!("its environment is sealed: {reason}"),
+            exit_code: None,
+            stderr_tail: String::new(),
+        }),
+    }
+}
+
+/// The servers of a session in the protocol's form.
+async fn servers(session: &Session, private: &Private, capabilities: &Value) -> Result<Vec<Value>> {
+    let transports = capabilities.get("mcpCapabilities").cloned().unwrap_or_default();
+    let can = |transport: &str| transports.get(transport).and_then(Value::as_bool).unwrap_or(false);
+    let mut servers = Vec::new();
+    for (at, server) in private.mcp_servers.iter().enumerate() {
+        let path = format!("options.mcpServers[{at}]");
+        servers.push(match server {
+            McpServer::Local {
+                name,
+                command,
+                args,
+                env,
+            } => {
+                let env = pairs(session, &format!("{path}.env"), env).await?;
+                json!({"name": named(name, at), "command": command, "args": args, "env": env})
+            }
+            McpServer::Remote { name, url, headers } => {
+                let transport = match (can("http"), can("sse")) {
+                    (true, _) => "http",
+                    (false, true) => "sse",
+                    (false, false) => {
+                        let reason = format!("it cannot reach the remote MCP server \"{}\"", named(name, at));
+                        return Err(Error::AgentStartFailed {
+                            agent_type: session.agent_type().to_owned(),
+                            reason,
+                            exit_code: None,
+                            stderr_tail: String::new(),
+                        });
+                    }
+                };
+                let headers = pairs(session, &format!("{path}.headers"), headers).await?;
+                json!({"type": transport, "name": named(name, at), "url": url, "headers": headers})
+            }
+        });
+    }
+    Ok(servers)
+}
+
+fn named(name: &Option<String>, at: usize) -> String {
+    name.clone().unwrap_or_else(|| format!("mcp-{}", at + 1))
+}
+
+async fn pairs(session: &Session, path: &str, given: &BTreeMap<String, EnvValue>) -> Result<Vec<Value>> {
+    let given = given
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let revealed = session
+        .core()
+        .computer
+        .reveal(path, given)
+        .await
+        .map_err(|error| refused(session, error))?;
+    Ok(revealed
+        .into_iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect())
+}
+
+/// The answer of an agent, where an error is passed on to the client.
+pub(crate) fn response(answer: Answer) -> Value {
+    match answer {
+        Ok(result) => json!({"jsonrpc": "2.0", "id": Value::Null, "result": result}),
+        Err(error) => json!({"jsonrpc": "2.0", "id": Value::Null, "error": error.to_value()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_that_forgot_a_session_are_understood() {
+        for (code, message, data, expected) in [
+            (-32002, "Resource not found", Value::Null, true),
+            (
+                -32603,
+                "Internal error",
+                json!({"details": "Session abc not found"}),
+                true,
+            ),
+            (-32602, "Invalid params", json!("Unknown sessionId"), true),
+            (-32000, "Authentication required", Value::Null, false),
+            (-32603, "Internal error", Value::Null, false),
+        ] {
+            let error = RpcError {
+                code,
+                message: message.to_owned(),
+                data: Some(data),
+            };
+            assert_eq!(unknown_session(&error), expected, "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What all sessions of a VM share.
+
+use crate::agent::Agents;
+use crate::approvals::Pending;
+use crate::clock::Clock;
+use crate::computer::Computer;
+use crate::error::{Error, Result};
+use crate::limits::SessionLimits;
+use crate::notice::Notice;
+use crate::session::Session;
+use crate::storage::Storage;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Called for each notice.
+pub(crate) type OnNotice = Arc<dyn Fn(Notice) + Send + Sync>;
+
+pub(crate) struct Core {
+    pub(crate) computer: Arc<dyn Computer>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) limits: SessionLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) agents: Agents,
+    pub(crate) instructions: Option<String>,
+    pub(crate) on_notice: OnNotice,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) sessions: Mutex<HashMap<String, Arc<Session>>>,
+    pub(crate) pending: Mutex<Pending>,
+    pub(crate) live: AtomicU64,
+    pub(crate) prompts: AtomicU64,
+    pub(crate) ending: AtomicBool,
+}
+
+impl Core {
+    /// Runs a task of the layer.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(task));
+    }
+
+    pub(crate) fn notify(&self, notice: Notice) {
+        (self.on_notice)(notice);
+    }
+
+    /// Refuses what begins something new once the VM is about to end.
+    pub(crate) fn check_ending(&self) -> Result<()> {
+        match self.ending.load(Ordering::Acquire) {
+            true => Err(Error::ShuttingDown),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses when the history is full.
+    pub(crate) fn check_history(&self) -> Result<()> {
+        let (observed, capacity) = (self.storage.history_bytes()?, self.limits.max_history_bytes_per_vm);
+        self.used("limits.acp.maxHistoryBytesPerVm", observed, capacity);
+        match observed >= capacity {
+            true => Err(Error::Limit {
+                path: "limits.acp.maxHistoryBytesPerVm",
+                unit: "bytes",
+                observed,
+                capacity,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn used(&self, path: &'static str, observed: u64, capacity: u64) {
+        self.notify(Notice::Usage {
+            path,
+            observed,
+            capacity,
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! The system prompt of a session (api.md section 9).
+//!
+//! The base text of the VM, what its owner and the session add, and the list of host tools become one file below
+//! `/etc/agentos`, which guests cannot write. Agents get it through their own way of adding to the prompt: as `_meta` of the
+//! conversation, in a variable, or from the file whose path is in `AGENTOS_INSTRUCTIONS`. Files of a project are never touched.
+
+use crate::error::{Error, Result};
+use crate::limits::MAX_FILE_BYTES;
+use crate::session::Session;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// The base text, which is a part of the VM's base tree.
+const BASE: &str = "/etc/agentos/instructions.md";
+
+/// Where a session's file is.
+pub(crate) fn path(session: &Session) -> String {
+    format!("/etc/agentos/sessions/{}.instructions.md", session.id())
+}
+
+/// Where the transcript is that a session is continued with.
+pub(crate) fn transcript_path(session: &Session) -> String {
+    format!("/etc/agentos/sessions/{}.md", session.id())
+}
+
+/// Writes the file; gives the `_meta` that agents take the text from.
+pub(crate) async fn publish(session: &Session) -> Result<Value> {
+    let text = compose(session).await;
+    let content = Bytes::from(text.clone().into_bytes());
+    session
+        .core()
+        .computer
+        .publish(&path(session), content)
+        .await
+        .map_err(|error| Error::Vm {
+            code: error.code,
+            message: error.message,
+        })?;
+    if text.is_empty() {
+        return Ok(json!({}));
+    }
+    Ok(json!({"systemPrompt": {"append": text}, "agentos": {"instructions": path(session)}}))
+}
+
+async fn compose(session: &Session) -> String {
+    let core = session.core();
+    let (skip, additional) = session.instruction_settings();
+    let base = match skip {
+        true => None,
+        false => core.computer.read(BASE, MAX_FILE_BYTES).await.ok(),
+    };
+    let base = base.map(|text| String::from_utf8_lossy(&text).into_owned());
+    let tools = core
+        .computer
+        .tool_list()
+        .map(|tools| format!("Commands of the host that this VM can call:\n\n{tools}"));
+    let parts = [base, core.instructions.clone(), additional, tools];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("\n\n")
+}
