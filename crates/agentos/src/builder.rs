@@ -61,6 +61,7 @@ pub(crate) struct Options {
     /// Whether Linux programs run; where nobody has said, they do in a VM that has images.
     pub(crate) linux_programs: Option<bool>,
     pub(crate) audit_life: bool,
+    pub(crate) sessions: crate::sessions::SessionPlan,
 }
 
 impl Options {
@@ -87,6 +88,7 @@ impl Default for Builder {
             policy: Arc::default(),
             network: Arc::default(),
             outlet: Arc::default(),
+            sessions: crate::sessions::SessionPlan::default(),
             host_tools: Arc::default(),
             mounts: Vec::new(),
             env: Vec::new(),
@@ -231,6 +233,27 @@ impl Builder {
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.options.callbacks.add(callback);
+        self
+    }
+
+    /// Gives the VM's sessions one more agent by name; see [`AgentSpec`](crate::AgentSpec).
+    #[must_use]
+    pub fn agent(mut self, agent: agentos_session::AgentSpec) -> Self {
+        self.options.sessions.agents.push(agent);
+        self
+    }
+
+    /// Added to the system prompt of every session.
+    #[must_use]
+    pub fn additional_instructions(mut self, text: impl Into<String>) -> Self {
+        self.options.sessions.instructions = Some(text.into());
+        self
+    }
+
+    /// Calls `callback` for what happens in sessions: events, permission requests, crashes. It must return soon.
+    #[must_use]
+    pub fn on_session_notice(mut self, callback: impl Fn(&agentos_session::Notice) + Send + Sync + 'static) -> Self {
+        self.options.sessions.on_notice.push(Arc::new(callback));
         self
     }
 

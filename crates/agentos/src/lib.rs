@@ -37,6 +37,7 @@ mod outlet;
 mod path;
 mod permissions;
 mod process;
+mod sessions;
 mod shell;
 mod snapshot;
 mod software;
@@ -57,6 +58,11 @@ pub use agentos_net::hook::{EgressHook, Route, Traffic};
 pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
 pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
+pub use agentos_session::{
+    AgentListing, AgentSpec, ApprovalPolicy, CreateOptions, EnvValue, EventQuery, EventStream, Grant, GrantScope,
+    McpServer, Notice, Outcome as ApprovalOutcome, PermissionOption, PermissionRequest, PromptOutcome, Reply,
+    ResumedVia, SessionEvent, SessionRecord, Sessions, Status as SessionStatus, Via,
+};
 pub use agentos_software::Package as Software;
 #[doc(hidden)]
 pub use agentos_tools::macro_support;
@@ -80,6 +86,7 @@ pub use permissions::{Explanation, GuardExplanation, Permissions, PolicyInput};
 pub use process::{
     Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream, TimingMitigation,
 };
+pub use sessions::{PromptRun, Reveal, Session, SessionBuilder, SessionSetup};
 pub use shell::{Shell, ShellControl, ShellOptions};
 pub use snapshot::Snapshot;
 pub use software::{Preparation, commands};
@@ -91,6 +98,14 @@ pub use vm::{AgentOs, quota};
 pub mod images {
     pub use agentos_image::build::{Built, Format, Package, build};
     pub use agentos_image::{Bounds, Cache, Config, LayerInfo};
+}
+
+/// The layer below sessions: its errors, and what a storage of your own implements.
+pub mod session {
+    pub use agentos_session::{
+        BoxFuture, Clock, Error, MemoryStorage, OutcomeBounds, OutcomeRow, Result, Secrets, SessionChange,
+        SessionLimits, SessionRow, Storage, Stored, StoredEvent, VmError, VmResult, too_many_grants, too_many_sessions,
+    };
 }
 
 /// The kernel's filesystem interface, for mounting one's own.

@@ -304,20 +304,7 @@ impl Process {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        let Some(file) = slot else { return Poll::Ready(None) };
-        let available = file.available().unwrap_or(0).clamp(4096, 64 << 10);
-        let mut chunk = vec![0; usize::try_from(available).unwrap_or(4096)];
-        match file.read(&mut chunk, Some(waker)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => {
-                *slot = None;
-                Poll::Ready(None)
-            }
-            Poll::Ready(Ok(n)) => {
-                chunk.truncate(n);
-                Poll::Ready(Some(chunk.into()))
-            }
-        }
+        poll_pipe(slot, waker)
     }
 
     /// Stops reading a stream: the process gets SIGPIPE when it writes there.
@@ -347,6 +334,24 @@ fn used(process: &KernelProcess) -> u64 {
     [own.sys_ns, of_children.children_user, of_children.children_sys]
         .iter()
         .fold(own.user_ns, |sum, ns| sum.saturating_add(*ns))
+}
+
+/// Reads what is there; the end empties the slot.
+pub(crate) fn poll_pipe(slot: &mut Option<Arc<OpenFile>>, waker: &Waker) -> Poll<Option<Bytes>> {
+    let Some(file) = slot else { return Poll::Ready(None) };
+    let available = file.available().unwrap_or(0).clamp(4096, 64 << 10);
+    let mut chunk = vec![0; usize::try_from(available).unwrap_or(4096)];
+    match file.read(&mut chunk, Some(waker)) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(0) | Err(_)) => {
+            *slot = None;
+            Poll::Ready(None)
+        }
+        Poll::Ready(Ok(n)) => {
+            chunk.truncate(n);
+            Poll::Ready(Some(chunk.into()))
+        }
+    }
 }
 
 /// Output of a process piece by piece; made by [`Process::output`].

@@ -12,7 +12,7 @@ use agentos_tools::{Caller, Kits, Spawner, Task, ToolExecutor, ToolFailure, Tool
 use core::fmt;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Called for failures that guests are not shown.
 type OnFailure = Arc<dyn Fn(&ToolFailure) + Send + Sync>;
@@ -137,25 +137,29 @@ fn find(fs: &MemoryFs, path: &str) -> Result<Ino, KernelError> {
     })
 }
 
-/// The one runtime of the process for tools of all VMs: the functions of tools may use everything that tokio has, whatever
+/// The one runtime of the process for tools and sessions of all VMs: the functions of tools may use everything that tokio has, whatever
 /// runtime the VM's owner has, and none but their own calls wait when one of them blocks.
 struct Threads;
 
 impl Spawner for Threads {
     fn spawn(&self, task: Task) {
-        static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
-        let mut runtime = RUNTIME.lock();
-        if runtime.is_none() {
-            let built = Builder::new_multi_thread()
-                .thread_name("agentos-tool")
-                .enable_all()
-                .build();
-            *runtime = built.ok();
-        }
         // Without a thread the task is dropped, and with it the process killed.
-        if let Some(runtime) = &*runtime {
-            let handle = runtime.handle().clone();
+        if let Some(handle) = runtime() {
             handle.spawn(task);
         }
     }
+}
+
+/// The runtime, which is made when it is first needed; none if the host has no thread for it.
+pub(crate) fn runtime() -> Option<Handle> {
+    static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+    let mut runtime = RUNTIME.lock();
+    if runtime.is_none() {
+        let built = Builder::new_multi_thread()
+            .thread_name("agentos-tool")
+            .enable_all()
+            .build();
+        *runtime = built.ok();
+    }
+    runtime.as_ref().map(|runtime| runtime.handle().clone())
 }

@@ -37,6 +37,9 @@ pub(crate) struct Vm {
     pub(crate) quota: Arc<FsQuota>,
     pub(crate) options: Options,
     pub(crate) feed: Arc<Feed>,
+    /// Agents of sessions, by pid.
+    pub(crate) agents: parking_lot::Mutex<std::collections::HashSet<u32>>,
+    pub(crate) sessions: tokio::sync::OnceCell<agentos_session::Sessions>,
     disposed: AtomicBool,
 }
 
@@ -108,6 +111,8 @@ impl AgentOs {
             quota,
             options,
             feed,
+            agents: parking_lot::Mutex::default(),
+            sessions: tokio::sync::OnceCell::new(),
             disposed: AtomicBool::new(false),
         };
         for mount in &vm.options.mounts {
@@ -182,6 +187,7 @@ impl AgentOs {
     /// go with the last handle. Idempotent.
     pub async fn dispose(&self) {
         self.vm.disposed.store(true, Ordering::Release);
+        self.vm.end_sessions();
         self.vm.kernel.kill_all();
     }
 }
@@ -330,6 +336,13 @@ impl Vm {
         Some(Error::file("chdir", &crate::path::decode(cwd))(error))
     }
 
+    /// Begins no agent any more, and ends those that run.
+    fn end_sessions(&self) {
+        if let Some(sessions) = self.sessions.get() {
+            sessions.kill();
+        }
+    }
+
     /// Fails once the VM is disposed.
     pub(crate) fn alive(&self) -> Result<()> {
         if self.disposed.load(Ordering::Acquire) {
@@ -358,6 +371,7 @@ fn set<'a>(environment: &mut Vec<(&'a str, &'a str)>, name: &'a str, value: &'a 
 
 impl Drop for Vm {
     fn drop(&mut self) {
+        self.end_sessions();
         self.kernel.kill_all();
         if self.options.audit_life {
             self.kernel.audit().record(AuditKind::VmDestroyed);

@@ -137,7 +137,7 @@ pub trait Computer: Send + Sync + 'static {
     fn resolve<'a>(&'a self, path: &'a str) -> BoxFuture<'a, String>;
 
     /// Writes a file below `/etc/agentos`, which guests cannot write.
-    fn publish<'a>(&'a self, path: &'a str, content: Bytes) -> BoxFuture<'a, VmResult<()>>;
+    fn publish<'a>(&'a self, path: &'a str, content: Bytes, executable: bool) -> BoxFuture<'a, VmResult<()>>;
 
     /// Puts values in the place of references to secrets. `path` is where the environment stands, for error messages.
     fn reveal<'a>(

@@ -26,20 +26,39 @@ pub(crate) fn transcript_path(session: &Session) -> String {
 /// Writes the file; gives the `_meta` that agents take the text from.
 pub(crate) async fn publish(session: &Session) -> Result<Value> {
     let text = compose(session).await;
-    let content = Bytes::from(text.clone().into_bytes());
-    session
-        .core()
-        .computer
-        .publish(&path(session), content)
-        .await
-        .map_err(|error| Error::Vm {
-            code: error.code,
-            message: error.message,
-        })?;
+    put(session, &path(session), text.clone(), false).await?;
+    if session.agent_type() == PI {
+        put(session, &pi_path(session), pi_command(session), true).await?;
+    }
     if text.is_empty() {
         return Ok(json!({}));
     }
     Ok(json!({"systemPrompt": {"append": text}, "agentos": {"instructions": path(session)}}))
+}
+
+/// Pi takes additions from its command line, which its adapter lets us choose the program of.
+pub(crate) fn pi_path(session: &Session) -> String {
+    format!("/etc/agentos/sessions/{}.pi", session.id())
+}
+
+/// The name of the agent that needs it.
+pub(crate) const PI: &str = "pi";
+
+fn pi_command(session: &Session) -> String {
+    // Ids are letters and digits: nothing in the path means anything to a shell.
+    format!("#!/bin/sh\nexec pi --append-system-prompt {} \"$@\"\n", path(session))
+}
+
+async fn put(session: &Session, path: &str, text: String, executable: bool) -> Result<()> {
+    let put = session
+        .core()
+        .computer
+        .publish(path, Bytes::from(text), executable)
+        .await;
+    put.map_err(|error| Error::Vm {
+        code: error.code,
+        message: error.message,
+    })
 }
 
 async fn compose(session: &Session) -> String {

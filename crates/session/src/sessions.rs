@@ -403,6 +403,14 @@ impl Sessions {
         ))
     }
 
+    /// The number that the next event of a session gets.
+    ///
+    /// # Errors
+    /// `session_not_found`.
+    pub fn next_event(&self, id: &str) -> Result<u64> {
+        Ok(*self.session(id)?.follow().borrow())
+    }
+
     /// Requests that wait for an answer, of one session or of all.
     pub fn pending(&self, id: Option<&str>) -> Vec<PermissionRequest> {
         self.core.pending.lock().list(id)

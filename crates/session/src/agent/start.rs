@@ -76,6 +76,11 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
             json!([instructions::path(session)]).to_string(),
         ));
     }
+    if session.agent_type() == instructions::PI {
+        launch
+            .env
+            .push(("PI_ACP_PI_COMMAND".to_owned(), instructions::pi_path(session)));
+    }
     launch.env.extend(given);
     launch.cwd = Some(session.cwd().to_owned());
     launch.stdin = true;

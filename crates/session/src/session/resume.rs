@@ -132,7 +132,7 @@ impl Session {
         let path = instructions::transcript_path(self);
         self.core
             .computer
-            .publish(&path, Bytes::from(text))
+            .publish(&path, Bytes::from(text), false)
             .await
             .map_err(|error| Error::Vm {
                 code: error.code,

@@ -262,7 +262,7 @@ impl Computer for FakeComputer {
         ready(path.to_owned())
     }
 
-    fn publish<'a>(&'a self, path: &'a str, content: Bytes) -> BoxFuture<'a, VmResult<()>> {
+    fn publish<'a>(&'a self, path: &'a str, content: Bytes, _executable: bool) -> BoxFuture<'a, VmResult<()>> {
         self.files.lock().insert(path.to_owned(), content);
         ready(Ok(()))
     }
