@@ -61,7 +61,7 @@ pub use agentos_net::{BoxFuture, NetworkUsage, Range, Reach, Target, Verdict};
 pub use agentos_session::{
     AgentListing, AgentSpec, ApprovalPolicy, CreateOptions, EnvValue, EventQuery, EventStream, Grant, GrantScope,
     McpServer, Notice, Outcome as ApprovalOutcome, PermissionOption, PermissionRequest, PromptOutcome, Reply,
-    ResumedVia, SessionEvent, SessionRecord, Sessions, Status as SessionStatus, Via,
+    ResumedVia, SessionEvent, SessionRecord, Sessions, Status as SessionStatus, Via, WeakSessions,
 };
 pub use agentos_software::Package as Software;
 #[doc(hidden)]
@@ -131,6 +131,10 @@ mod guides {
     struct Permissions;
     #[doc = include_str!("../../../docs/secrets.md")]
     struct Secrets;
+    #[doc = include_str!("../../../docs/sessions.md")]
+    struct Sessions;
+    #[doc = include_str!("../../../docs/approvals.md")]
+    struct Approvals;
     #[doc = include_str!("../../../docs/tools.md")]
     struct Tools;
 }

@@ -4,7 +4,6 @@ use crate::config::InvalidConfig;
 use crate::hooks::{self, Hooks, VmHooks};
 use crate::options::{OptionsRequest, VmOptions};
 use crate::secrets::SecretSource;
-use crate::session::{NoSessions, SessionLayer};
 use agentos::Limits;
 use agentos_actor::{ActorOptions, BoxFuture, Failure};
 use std::future::Future;
@@ -21,7 +20,6 @@ pub struct VmDefinition {
 pub(crate) struct Plan {
     pub(crate) options: OptionsSource,
     pub(crate) hooks: Hooks,
-    pub(crate) sessions: Arc<dyn SessionLayer>,
     pub(crate) actor: ActorOptions,
     pub(crate) preview_host: Option<String>,
     pub(crate) preview_path_sandbox: bool,
@@ -45,7 +43,6 @@ pub(crate) enum OptionsSource {
 pub struct VmDefinitionBuilder {
     options: OptionsSource,
     hooks: Hooks,
-    sessions: Arc<dyn SessionLayer>,
     actor: ActorOptions,
     preview_host: Option<String>,
     preview_path_sandbox: bool,
@@ -59,7 +56,6 @@ impl VmDefinition {
         VmDefinitionBuilder {
             options: OptionsSource::Fixed(Box::default()),
             hooks: Arc::new(hooks::None),
-            sessions: Arc::new(NoSessions),
             actor: ActorOptions::default(),
             preview_host: None,
             preview_path_sandbox: true,
@@ -114,13 +110,6 @@ impl VmDefinitionBuilder {
     #[must_use]
     pub fn hooks(mut self, hooks: impl VmHooks) -> Self {
         self.hooks = Arc::new(hooks);
-        self
-    }
-
-    /// Answers the actions of sessions.
-    #[must_use]
-    pub fn sessions(mut self, layer: impl SessionLayer) -> Self {
-        self.sessions = Arc::new(layer);
         self
     }
 
@@ -223,7 +212,6 @@ impl VmDefinitionBuilder {
         Plan {
             options: self.options,
             hooks: self.hooks,
-            sessions: self.sessions,
             actor,
             preview_host: self.preview_host,
             preview_path_sandbox: self.preview_path_sandbox,

@@ -53,6 +53,12 @@ pub(crate) fn from_sdk(error: Error) -> ActorError {
     }
 }
 
+/// The error of sessions, as a client sees it.
+pub(crate) fn session_error(error: agentos::session::Error) -> ActorError {
+    let metadata = Value::from_serialize(&error.metadata()).unwrap_or_default();
+    ActorError::agentos(error.code().to_owned(), error.to_string()).with_metadata(metadata)
+}
+
 /// `limit_exceeded` with the metadata of limits.md section 1.
 pub(crate) fn exceeded(limit: &LimitExceeded) -> ActorError {
     ActorError::agentos("limit_exceeded", limit.to_string()).with_metadata(limit_value(limit))
@@ -95,11 +101,6 @@ pub(crate) fn shell_not_found(id: &str) -> ActorError {
 /// `shutting_down`: the action was not executed.
 pub(crate) fn shutting_down() -> ActorError {
     ActorError::agentos("shutting_down", "the VM is shutting down; the action was not executed")
-}
-
-/// `unsupported`, for what belongs to a layer that is not there.
-pub(crate) fn unsupported(what: &str) -> ActorError {
-    ActorError::agentos("unsupported", format!("{what} is not supported by this server"))
 }
 
 fn file(errno: Errno, operation: &str, path: Option<&str>) -> Value {

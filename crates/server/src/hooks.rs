@@ -3,6 +3,7 @@
 //! [`VmHooks`] is what applications implement, with `async fn`s of which each has a default. The runtime needs objects, so
 //! [`Erased`] boxes the futures; nothing else happens here. Deadlines, masking and refusal by failure are the runtime's.
 
+use agentos::Reply;
 use agentos_actor::{BoxFuture, Conn, Failure, HookContext, HookSet};
 use agentos_value::Value;
 use std::future::{Future, ready};
@@ -83,6 +84,21 @@ pub trait VmHooks: Send + Sync + 'static {
         ready(true)
     }
 
+    /// Hears of every event of a session, once and in the order of their numbers, whether or not clients are connected.
+    fn on_session_event(&self, _c: HookContext, _session_id: &str, _event: &Value) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Is asked what an agent may do; `None` leaves the answer to clients, and so does failing.
+    fn on_permission_request(
+        &self,
+        _c: HookContext,
+        _session_id: &str,
+        _request: &Value,
+    ) -> impl Future<Output = Result<Option<Reply>, Failure>> + Send {
+        ready(Ok(Option::None))
+    }
+
     /// Takes an entry of the audit trail, in the shape of security.md section 8, as JSON. Called on a thread that serves all
     /// VMs; must return soon.
     fn on_audit_event(&self, _event: &serde_json::Value) {}
@@ -103,6 +119,13 @@ pub(crate) trait Erased: Send + Sync {
         args: &'a [Value],
     ) -> BoxFuture<'a, Result<(), Failure>>;
     fn can_receive<'a>(&'a self, c: HookContext, event: &'a str, payload: &'a Value) -> BoxFuture<'a, bool>;
+    fn on_session_event<'a>(&'a self, c: HookContext, session_id: &'a str, event: &'a Value) -> BoxFuture<'a, ()>;
+    fn on_permission_request<'a>(
+        &'a self,
+        c: HookContext,
+        session_id: &'a str,
+        request: &'a Value,
+    ) -> BoxFuture<'a, Result<Option<Reply>, Failure>>;
     fn on_audit_event(&self, event: &serde_json::Value);
 }
 
@@ -142,6 +165,19 @@ impl<H: VmHooks> Erased for H {
 
     fn can_receive<'a>(&'a self, c: HookContext, event: &'a str, payload: &'a Value) -> BoxFuture<'a, bool> {
         Box::pin(VmHooks::can_receive(self, c, event, payload))
+    }
+
+    fn on_session_event<'a>(&'a self, c: HookContext, session_id: &'a str, event: &'a Value) -> BoxFuture<'a, ()> {
+        Box::pin(VmHooks::on_session_event(self, c, session_id, event))
+    }
+
+    fn on_permission_request<'a>(
+        &'a self,
+        c: HookContext,
+        session_id: &'a str,
+        request: &'a Value,
+    ) -> BoxFuture<'a, Result<Option<Reply>, Failure>> {
+        Box::pin(VmHooks::on_permission_request(self, c, session_id, request))
     }
 
     fn on_audit_event(&self, event: &serde_json::Value) {

@@ -18,7 +18,7 @@ mod registry;
 mod running;
 mod secrets;
 mod serve;
-mod session;
+mod sessions;
 mod shapes;
 mod shared;
 mod traces;
@@ -44,7 +44,6 @@ pub use registry::{Registry, RegistryBuilder, ServerError};
 pub use running::Running;
 pub use secrets::{SecretRequest, SecretSource, SecretText};
 pub use serve::{DEFAULT_NAME, ServeError, serve, start};
-pub use session::{DeclaredAgent, DeclaredAgents, NoSessions, SESSION_ACTIONS, SessionLayer};
 pub use shapes::limit_warning;
 pub use traces::finish as flush_traces;
 

@@ -116,6 +116,20 @@ impl VmOptions {
         self
     }
 
+    /// Gives sessions one more agent by name.
+    #[must_use]
+    pub fn agent(mut self, agent: agentos::AgentSpec) -> Self {
+        self.builder = self.builder.agent(agent);
+        self
+    }
+
+    /// Added to the system prompt of every session.
+    #[must_use]
+    pub fn additional_instructions(mut self, text: impl Into<String>) -> Self {
+        self.builder = self.builder.additional_instructions(text);
+        self
+    }
+
     /// Adds a mount.
     #[must_use]
     pub fn mount(mut self, mount: Mount) -> Self {

@@ -10,7 +10,6 @@ use crate::errors::{from_sdk, from_store};
 use crate::machine::{CronExecutor, Durable, Emit, Machine};
 use crate::options::Persist;
 use crate::secrets::Secrets;
-use crate::session::SESSION_ACTIONS;
 use crate::shared::{Shared, warn};
 use crate::vm_limits;
 use agentos_actor::cron::Cron;
@@ -79,6 +78,8 @@ impl VmActors {
             Emit::new(move |event| ctx.emit(event))
         };
         let machine = Arc::new(Machine::new(vm, durable, secrets, self.0.bounds(&ctx), emit));
+        let sessions = crate::sessions::open(&machine, &ctx, &self.0.plan.hooks).await?;
+        machine.set_sessions(sessions);
         self.0.booted(ctx.actor_id(), &machine);
         trail.life("security.vm.booted");
         ctx.broadcast("vmBooted", vec![Value::Object(Object::new())]);
@@ -109,6 +110,11 @@ fn listen(builder: agentos::Builder, ctx: ActorContext, trail: Arc<AuditTrail>) 
     })
 }
 
+/// The runtime asks for the kind first, and there is none.
+fn no_action(name: &str) -> Failure {
+    ActorError::actor("action_not_found", format!("there is no action {name:?}")).into()
+}
+
 fn shutdown_event(reason: ShutdownReason) -> Vec<Value> {
     vec![Value::object([("reason", reason.as_str())])]
 }
@@ -129,24 +135,11 @@ impl ActorDefinition for VmActors {
     }
 
     fn action_kind(&self, name: &str) -> Option<ActionKind> {
-        if let Some(action) = actions::find(name) {
-            return Some(action.kind());
-        }
-        let (_, kind) = SESSION_ACTIONS.iter().find(|(action, _)| *action == name)?;
-        // What nobody answers needs no VM for the answer.
-        match self.0.plan.sessions.answers(name) {
-            true => Some(*kind),
-            false => Some(ActionKind::Stored),
-        }
+        actions::find(name).map(actions::Action::kind)
     }
 
     fn action_names(&self) -> Vec<String> {
-        let sessions = SESSION_ACTIONS.iter().map(|(name, _)| *name);
-        actions::all()
-            .map(|action| action.name)
-            .chain(sessions)
-            .map(str::to_owned)
-            .collect()
+        actions::all().map(|action| action.name.to_owned()).collect()
     }
 
     fn allowed_while_stopping(&self, name: &str) -> bool {
@@ -166,7 +159,7 @@ impl ActorDefinition for VmActors {
         Box::pin(async move {
             let done = match actions::find(&call.name) {
                 Some(action) => action.call_stored(Arc::clone(&self.0), ctx.clone(), call.args).await,
-                None => Ok(self.0.plan.sessions.call(&call.name, call.args).await?),
+                None => Err(no_action(&call.name)),
             };
             if let Err(Failure::Public(error)) = &done {
                 self.0.refused(&ctx, error);
@@ -245,7 +238,7 @@ impl Actor for VmActor {
         Box::pin(async move {
             match actions::find(&call.name) {
                 Some(action) => action.call(Arc::clone(&self.machine), call.args).await,
-                None => Ok(self.shared.plan.sessions.call(&call.name, call.args).await?),
+                None => Err(no_action(&call.name)),
             }
         })
     }

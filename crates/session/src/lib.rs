@@ -50,7 +50,7 @@ pub use model::{
     PermissionRequest, PromptOutcome, Reply, ResumedVia, SessionEvent, SessionRecord, Status, Via,
 };
 pub use notice::Notice;
-pub use sessions::{Config, Sessions};
+pub use sessions::{Config, Sessions, WeakSessions};
 pub use storage::{
     MemoryStorage, OutcomeBounds, OutcomeRow, Secrets, SessionChange, SessionRow, Storage, StoredEvent,
     too_many_grants, too_many_sessions,

@@ -136,7 +136,29 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
+/// A handle that does not keep the sessions.
+#[derive(Clone)]
+pub struct WeakSessions(std::sync::Weak<Core>);
+
+impl WeakSessions {
+    /// The sessions, unless they are gone.
+    pub fn upgrade(&self) -> Option<Sessions> {
+        self.0.upgrade().map(|core| Sessions { core })
+    }
+}
+
+impl std::fmt::Debug for WeakSessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakSessions").finish_non_exhaustive()
+    }
+}
+
 impl Sessions {
+    /// A handle that does not keep them.
+    pub fn downgrade(&self) -> WeakSessions {
+        WeakSessions(Arc::downgrade(&self.core))
+    }
+
     /// Starts an agent and a conversation with it.
     ///
     /// # Errors

@@ -230,6 +230,11 @@ impl ActorContext {
         self.inner.cell.audit(event, fields);
     }
 
+    /// The context of a hook that runs on behalf of the server: without a connection and a request.
+    pub fn hook_context(&self) -> super::HookContext {
+        super::HookContext::of_actor(&self.inner.cell)
+    }
+
     /// Waits until everything that was written so far is durable. An action's success waits for this by itself.
     ///
     /// # Errors

@@ -42,6 +42,17 @@ impl HookContext {
         }
     }
 
+    /// For hooks on behalf of the server itself.
+    pub(crate) fn of_actor(cell: &Cell) -> Self {
+        Self {
+            identity: Arc::clone(&cell.identity),
+            shared: Arc::clone(&cell.shared),
+            conn: None,
+            request: None,
+            depth: 0,
+        }
+    }
+
     /// The actor's id.
     pub fn actor_id(&self) -> &ActorId {
         &self.identity.id

@@ -11,12 +11,14 @@ mod files;
 mod kept;
 mod previews;
 mod processes;
+mod sessions;
 mod shells;
 
 pub(crate) use args::{Args, invalid_argument, nearest};
 pub(crate) use processes::exec_with;
 
 use crate::machine::Machine;
+use crate::sessions::Access;
 use crate::shared::Shared;
 use agentos_actor::{ActionKind, ActorContext, BoxFuture, Failure};
 use agentos_value::{ActorError, Value};
@@ -34,6 +36,17 @@ pub(crate) struct Action {
 enum Run {
     Awake(fn(Call) -> BoxFuture<'static, Result<Value, ActorError>>),
     Stored(fn(StoredCall) -> BoxFuture<'static, Result<Value, Failure>>),
+    /// Of either kind: sessions are there with the VM and without.
+    Session(
+        ActionKind,
+        fn(SessionCall) -> BoxFuture<'static, Result<Value, Failure>>,
+    ),
+}
+
+/// A call of an action on sessions.
+pub(crate) struct SessionCall {
+    access: Access,
+    args: Args,
 }
 
 /// A call of an action that needs the VM.
@@ -69,7 +82,17 @@ macro_rules! stored {
     };
 }
 
-use {awake, stored};
+/// A row of a table: an action on sessions.
+macro_rules! session {
+    ($kind:ident, $name:literal, $run:path) => {
+        $crate::actions::Action {
+            name: $name,
+            run: $crate::actions::Run::Session(agentos_actor::ActionKind::$kind, |call| Box::pin($run(call))),
+        }
+    };
+}
+
+use {awake, session, stored};
 
 /// All groups.
 const GROUPS: &[&[Action]] = &[
@@ -80,9 +103,10 @@ const GROUPS: &[&[Action]] = &[
     kept::ACTIONS,
     previews::ACTIONS,
     cron::ACTIONS,
+    sessions::ACTIONS,
 ];
 
-/// The actions of VMs, without those of sessions.
+/// The actions of VMs.
 pub(crate) fn all() -> impl Iterator<Item = &'static Action> {
     GROUPS.iter().copied().flatten()
 }
@@ -117,6 +141,7 @@ impl Action {
         match self.run {
             Run::Awake(_) => ActionKind::Awake,
             Run::Stored(_) => ActionKind::Stored,
+            Run::Session(kind, _) => kind,
         }
     }
 
@@ -128,6 +153,14 @@ impl Action {
                 args: Args::new(args),
             })
             .await?),
+            Run::Session(_, run) => {
+                let access = Access::Live(machine.sessions().await?.clone());
+                run(SessionCall {
+                    access,
+                    args: Args::new(args),
+                })
+                .await
+            }
             // The runtime asks for the kind before it calls.
             Run::Stored(_) => Err(Failure::internal("an action of the stored kind was sent to a VM")),
         }
@@ -149,6 +182,17 @@ impl Action {
                 })
                 .await
             }
+            Run::Session(_, run) => {
+                let access = match shared.machine(ctx.actor_id()) {
+                    Some(machine) => Access::Live(machine.sessions().await?.clone()),
+                    None => Access::Kept(crate::sessions::kept(&ctx)?, ctx.clock().now_ms()),
+                };
+                run(SessionCall {
+                    access,
+                    args: Args::new(args),
+                })
+                .await
+            }
             Run::Awake(_) => Err(Failure::internal("an action that needs a VM was sent to the storage")),
         }
     }
@@ -157,7 +201,6 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::SESSION_ACTIONS;
     use std::collections::HashSet;
 
     #[test]
@@ -182,10 +225,7 @@ mod tests {
             "onError",
         ];
         let mut seen = HashSet::new();
-        for name in all()
-            .map(|action| action.name)
-            .chain(SESSION_ACTIONS.iter().map(|(name, _)| *name))
-        {
+        for name in all().map(|action| action.name) {
             assert!(seen.insert(name), "{name} stands twice");
             assert!(!owned.contains(&name), "{name} never arrives");
         }

@@ -13,7 +13,6 @@ use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::limits::ServerLimits;
 use crate::options::VmOptions;
 use crate::registry::RegistryBuilder;
-use crate::session::DeclaredAgents;
 use agentos::Mount;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -96,13 +95,13 @@ fn with_options(
     problems: &Problems,
     drivers: &mut dyn Drivers,
 ) -> VmDefinitionBuilder {
-    let (options, agents) = options(&mut section, drivers);
+    let options = options(&mut section, drivers);
     let path = section.path().to_owned();
     drop(section);
     if let Err(invalid) = options.check() {
         problems.extend(InvalidConfig::lines(&path, &invalid.to_string()));
     }
-    builder.options(options).sessions(agents)
+    builder.options(options)
 }
 
 impl VmOptions {
@@ -114,7 +113,7 @@ impl VmOptions {
     pub fn from_json(config: Value, drivers: &mut dyn Drivers) -> Result<Self, InvalidConfig> {
         let (root, problems) = Section::root(Map::new());
         let mut section = root.nested("options", members(config, "options")?);
-        let (options, _) = options(&mut section, drivers);
+        let options = options(&mut section, drivers);
         drop(section);
         problems.finish()?;
         match options.check() {
@@ -124,19 +123,23 @@ impl VmOptions {
     }
 }
 
-fn options(section: &mut Section, drivers: &mut dyn Drivers) -> (VmOptions, DeclaredAgents) {
+fn options(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
     let given = software::read(section);
     let mut options = VmOptions::new().software(given.packages);
     if let Some(folder) = section.text("moduleAccessCwd") {
         let modules = Path::new(&folder).join("node_modules");
         options = options.mount(Mount::host_dir(modules, "/root/node_modules").read_only());
     }
-    // Of sessions and of the Linux executor: checked here, used there.
-    section.text("additionalInstructions");
+    for agent in given.agents {
+        options = options.agent(agent);
+    }
+    if let Some(text) = section.text("additionalInstructions") {
+        options = options.additional_instructions(text);
+    }
+    // Of the Linux executor: checked here, used there.
     section.texts("allowedNodeBuiltins");
     absent(section);
-    options = script::without_software(options, section, drivers);
-    (options, DeclaredAgents::new(given.agents))
+    script::without_software(options, section, drivers)
 }
 
 /// Options that stand for parts of the product which do not exist. Empty ones ask for nothing.

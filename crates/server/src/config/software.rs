@@ -1,8 +1,7 @@
 //! The software of a VM as programs in JavaScript name it (api.md section 9): descriptors, bundled names, arrays of both.
 
 use super::section::{Section, mismatch};
-use crate::session::DeclaredAgent;
-use agentos::Software;
+use agentos::{AgentSpec, Software};
 use serde_json::{Map, Value};
 
 /// Bundled packages of commands. Every one of them brings the whole userland: its programs are a few files under many names.
@@ -44,7 +43,7 @@ const MAX_DEPTH: usize = 8;
 #[derive(Default)]
 pub(super) struct Given {
     pub(super) packages: Vec<Software>,
-    pub(super) agents: Vec<DeclaredAgent>,
+    pub(super) agents: Vec<AgentSpec>,
 }
 
 /// Reads the member `software`.
@@ -79,8 +78,8 @@ impl Given {
     fn bundled(&mut self, section: &Section, path: &str, name: &str) {
         if COMMANDS.contains(&name) {
             self.packages.push(Software::Common);
-        } else if let Some((id, adapter)) = AGENTS.iter().find(|(id, _)| *id == name) {
-            self.agents.push(DeclaredAgent::new(*id, *adapter));
+        } else if AGENTS.iter().any(|(id, _)| *id == name) {
+            // Sessions know these by themselves, and look for their commands in the VM.
         } else {
             let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
             let known: Vec<&str> = COMMANDS
@@ -139,12 +138,34 @@ impl Given {
     }
 }
 
-fn declared(object: &mut Section) -> Option<DeclaredAgent> {
-    let (id, adapter) = (object.text("id"), object.text("acpAdapter"));
-    let (package, _command) = (object.text("agentPackage"), object.take("command"));
-    let mut agent = DeclaredAgent::new(id?, adapter.unwrap_or_default());
-    if let Some(package) = package {
-        agent = agent.agent_package(package);
+/// An agent by its id. Without a command of its own it is started by the command of its adapter, whose name is the last part
+/// of the package's.
+fn declared(object: &mut Section) -> Option<AgentSpec> {
+    let (id, adapter, package) = (
+        object.text("id"),
+        object.text("acpAdapter"),
+        object.text("agentPackage"),
+    );
+    let command = match object.take("command") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(command)) => Some(vec![command]),
+        Some(Value::Array(parts)) if !parts.is_empty() && parts.iter().all(Value::is_string) => {
+            Some(parts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        }
+        Some(other) => {
+            object.problem(
+                "command",
+                mismatch("a program, or an array of it and its arguments", &other),
+            );
+            None
+        }
+    };
+    let (id, adapter) = (id?, adapter.unwrap_or_default());
+    if command.is_none() && AGENTS.iter().any(|(known, _)| *known == id) {
+        return AgentSpec::known_as(&id);
     }
-    Some(agent)
+    let name = adapter.rsplit('/').next().unwrap_or_default().to_owned();
+    let agent = AgentSpec::new(id, command.unwrap_or_else(|| vec![name]));
+    let package = package.unwrap_or_else(|| adapter.clone());
+    Some(agent.packages(adapter, package))
 }

@@ -1,9 +1,10 @@
 //! Carrying out what is scheduled: the executor of the actor's cron clockwork.
 
 use super::Machine;
-use crate::errors::unsupported;
+use crate::actions::invalid_argument;
+use crate::errors::session_error;
 use crate::secrets::EnvValue;
-use agentos::ExecOutput;
+use agentos::{CreateOptions, ExecOutput};
 use agentos_actor::cron::{CronAction, CronEvent, CronHost, CronRun};
 use agentos_actor::{ActorContext, BoxFuture, Event};
 use agentos_value::{ActorError, Value};
@@ -54,12 +55,52 @@ impl CronExecutor {
                 }
                 exec
             }
-            _ => return Err(unsupported("a cron job that prompts a session")),
+            CronAction::Session {
+                agent_type,
+                prompt,
+                options,
+                cwd,
+            } => return prompt_session(&machine, &agent_type, prompt, options, cwd).await,
+            _ => return Err(invalid_argument("action.type", "exec or session", "another")),
         };
         let output = machine.execute(exec).await?;
         // What the run wrote is durable before anybody hears of its end.
         machine.durable.settled().await?;
         ended(&output)
+    }
+}
+
+/// Prompts an agent in a session of its own, which is closed then and keeps its history.
+async fn prompt_session(
+    machine: &Machine,
+    agent_type: &str,
+    prompt: String,
+    options: Option<serde_json::Map<String, serde_json::Value>>,
+    cwd: Option<String>,
+) -> Result<(), ActorError> {
+    let sessions = machine.sessions().await?;
+    let options = options.map_or(serde_json::Value::Null, serde_json::Value::Object);
+    let mut options = CreateOptions::from_json(options).map_err(session_error)?;
+    options.cwd = cwd.or(options.cwd);
+    let session = sessions.create(agent_type, options).await.map_err(session_error)?;
+    let content = vec![serde_json::json!({"type": "text", "text": prompt})];
+    let outcome = sessions.prompt(&session.session_id, content, None).await;
+    let closed = sessions.close(&session.session_id).await;
+    let outcome = outcome.map_err(session_error)?;
+    closed.map_err(session_error)?;
+    machine.durable.settled().await?;
+    match outcome.response.get("error") {
+        None => Ok(()),
+        Some(error) => {
+            let text = error
+                .get("message")
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or("the agent failed");
+            Err(ActorError::agentos(
+                "agent_error",
+                text.chars().take(TAIL).collect::<String>(),
+            ))
+        }
     }
 }
 
@@ -71,7 +112,7 @@ fn environment(env: BTreeMap<String, serde_json::Value>) -> Result<Vec<(String, 
             other => match other.get("secret").and_then(serde_json::Value::as_str) {
                 Some(secret) => EnvValue::Secret(secret.to_owned()),
                 // Jobs are checked before they are stored.
-                None => return Err(unsupported("a variable that is neither a text nor {secret}")),
+                None => return Err(invalid_argument("action.env", "texts and {secret}", "another")),
             },
         };
         Ok((name, value))

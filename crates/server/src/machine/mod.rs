@@ -25,7 +25,7 @@ pub(crate) use processes::SpawnPlan;
 use crate::errors::from_sdk;
 use crate::executions::{Admission, Place};
 use crate::secrets::Secrets;
-use agentos::{AgentOs, Exec, ExecOutput, Signal};
+use agentos::{AgentOs, Exec, ExecOutput, Sessions, Signal};
 use agentos_actor::cron::Cron;
 use agentos_actor::{BoxFuture, Event};
 use agentos_value::ActorError;
@@ -61,7 +61,7 @@ impl Emit {
         self
     }
 
-    fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         (self.emit)(event);
     }
 
@@ -98,6 +98,7 @@ pub(crate) struct Machine {
     emit: Emit,
     processes: Mutex<Processes>,
     shells: Mutex<Shells>,
+    sessions: tokio::sync::OnceCell<Sessions>,
     /// Fires what is scheduled; gone once the VM ends.
     cron: Mutex<Option<Cron>>,
 }
@@ -115,6 +116,7 @@ impl Machine {
             emit,
             processes: Mutex::new(Processes::new(retained)),
             shells: Mutex::default(),
+            sessions: tokio::sync::OnceCell::new(),
             cron: Mutex::default(),
         }
     }
@@ -143,7 +145,10 @@ impl Machine {
         let shells = self.shells.lock().running();
         let mut reasons: Vec<String> = shells.iter().map(|shell| format!("shell:{}", shell.id)).collect();
         let of_shells = |pid: &u32| shells.iter().any(|shell| shell.pid() == *pid);
-        let running = self.vm.running();
+        if let Some(sessions) = self.sessions.get() {
+            reasons.extend(sessions.awake_because());
+        }
+        let running = self.vm.running_without_agents();
         reasons.extend(
             running
                 .iter()
@@ -160,6 +165,24 @@ impl Machine {
         own.insert(cron).refresh();
     }
 
+    /// Takes the sessions of the VM, before anybody asks for them.
+    pub(crate) fn set_sessions(&self, sessions: Sessions) {
+        // Whoever made the machine has not handed it out yet.
+        let _ = self.sessions.set(sessions);
+    }
+
+    /// The sessions of the VM; in memory unless they were set.
+    pub(crate) async fn sessions(&self) -> Result<&Sessions, ActorError> {
+        self.sessions
+            .get_or_try_init(|| crate::sessions::open_in_memory(self))
+            .await
+    }
+
+    /// Where the events of the VM go.
+    pub(crate) fn emitter(&self) -> Emit {
+        self.emit.clone()
+    }
+
     /// What is scheduled has changed.
     pub(crate) fn cron_changed(&self) {
         if let Some(cron) = &*self.cron.lock() {
@@ -172,6 +195,9 @@ impl Machine {
     pub(crate) async fn stop(&self, budget: Duration) {
         // Runs that go on are ended, and told as interrupted at the next boot.
         drop(self.cron.lock().take());
+        if let Some(sessions) = self.sessions.get() {
+            let _ = tokio::time::timeout(budget, sessions.suspend()).await;
+        }
         for shell in self.shells.lock().running() {
             // A shell that has ended meanwhile needs no signal.
             let _ = shell.control.signal_group(Signal::Hup);
@@ -186,6 +212,9 @@ impl Machine {
     /// Kills everything, without grace.
     pub(crate) async fn kill(&self) {
         drop(self.cron.lock().take());
+        if let Some(sessions) = self.sessions.get() {
+            sessions.kill();
+        }
         self.vm.dispose().await;
         let tasks = self.processes.lock().take_tasks().into_iter();
         let tasks: Vec<_> = tasks.chain(self.shells.lock().take_tasks()).collect();

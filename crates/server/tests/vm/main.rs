@@ -13,6 +13,7 @@ mod life;
 mod linux;
 mod network;
 mod processes;
+mod sessions;
 mod shells;
 mod status;
 mod storage;

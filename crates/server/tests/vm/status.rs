@@ -63,14 +63,18 @@ async fn the_status_says_why_the_vm_is_awake() {
 }
 
 #[tokio::test]
-async fn session_actions_say_that_they_are_not_there() {
+async fn sessions_that_are_not_there_need_no_vm() {
     let vm = Client::asleep(VmDefinition::default()).await;
-    assert_eq!(text(&vm.ok("listAgents", ()).await), json!([]));
-    for (action, _) in agentos_server::SESSION_ACTIONS
-        .iter()
-        .filter(|(action, _)| *action != "listAgents")
-    {
-        assert_eq!(vm.err(action, ()).await.0, "agentos/unsupported");
+    for action in [
+        "listSessions",
+        "listPersistedSessions",
+        "listPendingPermissions",
+        "listPermissionGrants",
+    ] {
+        assert_eq!(text(&vm.ok(action, ()).await), json!([]));
+    }
+    for action in ["getSession", "getEvents", "closeSession"] {
+        assert_eq!(vm.err(action, ("ses_none",)).await.0, "agentos/session_not_found");
     }
     assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
     assert_eq!(vm.err("noSuchAction", ()).await.0, "actor/action_not_found");

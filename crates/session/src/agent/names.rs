@@ -33,6 +33,11 @@ impl AgentSpec {
         }
     }
 
+    /// The well-known agent of that name.
+    pub fn known_as(id: &str) -> Option<Self> {
+        Agents::default().0.into_iter().find(|spec| spec.id == id)
+    }
+
     /// Names the packages that bring the adapter and the agent, for lists and error messages.
     #[must_use]
     pub fn packages(mut self, adapter: impl Into<String>, agent: impl Into<String>) -> Self {

@@ -13,6 +13,7 @@ mod meta;
 mod preview;
 mod queue;
 mod schedule;
+mod sessions;
 mod workflow;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use self::meta::MetaTable;
 pub use self::preview::{PreviewRow, PreviewTable};
 pub use self::queue::{MessageRow, QueueLimits, QueueTable};
 pub use self::schedule::{ScheduleRow, ScheduleTable};
+pub use self::sessions::{GrantRow, OutcomeRow, SessionEventRow, SessionRow, SessionTable, SessionUpdate};
 pub use self::workflow::{StepRow, WorkflowRow, WorkflowStatus, WorkflowTable};
 use crate::database::{Migration, Schema};
 
