@@ -47,7 +47,8 @@ test("the program with limits: they bind", async (t) => {
     const [agent] = await vm.listAgents();
     assert.equal(agent.id, "pi");
     const error = await failure(vm.createSession("pi"));
-    assert.equal(`${error.group}/${error.code}`, "agentos/unsupported");
+    assert.equal(`${error.group}/${error.code}`, "agentos/agent_not_installed");
+    assert.match(error.message, /pi-acp/);
     const unknown = await failure(vm.createSession("po"));
     assert.equal(unknown.code, "agent_not_installed");
     assert.equal((await vm.exec("echo fine")).stdout, "fine\n");
