@@ -54,6 +54,7 @@ pub(crate) fn from_sdk(error: Error) -> ActorError {
 }
 
 /// The error of sessions, as a client sees it.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
 pub(crate) fn session_error(error: agentos::session::Error) -> ActorError {
     let metadata = Value::from_serialize(&error.metadata()).unwrap_or_default();
     ActorError::agentos(error.code().to_owned(), error.to_string()).with_metadata(metadata)

@@ -99,7 +99,7 @@ async fn wait(session: &Arc<Session>, request: PermissionRequest) -> Answer {
     store(core, &request, Outcome::Cancelled, Via::Cancelled)
         .await
         .map_err(|error| RpcError::new(INTERNAL, error.to_string()))?;
-    core.notify(Notice::PermissionRequest(request.clone()));
+    core.notify(Notice::PermissionRequest(Box::new(request.clone())));
     let outcome = decided.await.unwrap_or(Outcome::Cancelled);
     drop(place);
     Ok(chosen(&request.options, outcome))

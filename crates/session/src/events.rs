@@ -59,7 +59,7 @@ impl EventStream {
             let _ = *self.stored.borrow_and_update();
             let page = self.storage.events(&self.session_id, self.next..u64::MAX, PAGE)?;
             self.read
-                .extend(page.into_iter().map(|event| stored::event(&self.session_id, event)));
+                .extend(page.into_iter().map(|event| stored::event(&self.session_id, &event)));
         }
         let event = self.read.pop_front();
         if let Some(event) = &event {

@@ -10,7 +10,7 @@ pub enum Notice {
     /// A session has a new event.
     Event(SessionEvent),
     /// A request waits for an answer.
-    PermissionRequest(PermissionRequest),
+    PermissionRequest(Box<PermissionRequest>),
     /// A request has its answer.
     PermissionResolved {
         /// The session.

@@ -74,7 +74,7 @@ impl<'a> Stored<'a> {
             let page = self.0.events(id, range.clone(), page)?;
             let Some(last) = page.last() else { break };
             range.start = last.seq + 1;
-            let events = page.into_iter().map(|stored| event(id, stored));
+            let events = page.into_iter().map(|stored| event(id, &stored));
             let asked = |event: &SessionEvent| match &query.method {
                 Some(method) => event.event.get("method").and_then(Value::as_str) == Some(method),
                 None => true,
@@ -118,7 +118,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-pub(crate) fn event(session_id: &str, stored: StoredEvent) -> SessionEvent {
+pub(crate) fn event(session_id: &str, stored: &StoredEvent) -> SessionEvent {
     SessionEvent {
         session_id: session_id.to_owned(),
         seq: stored.seq,

@@ -29,6 +29,7 @@ impl VmComputer {
 }
 
 /// An error of the SDK as the layer passes it on.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
 pub(super) fn refused(error: Error) -> VmError {
     VmError::new(error.code(), error.to_string())
 }

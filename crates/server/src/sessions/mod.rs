@@ -197,7 +197,7 @@ impl Feed {
                 waiting.events.entry(event.session_id.clone()).or_insert(event.seq);
             }
             // As many as may wait for an answer, of which there are only so many.
-            Notice::PermissionRequest(request) => waiting.requests.push(request.clone()),
+            Notice::PermissionRequest(request) => waiting.requests.push((**request).clone()),
             _ => return,
         }
         drop(waiting);

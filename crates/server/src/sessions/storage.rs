@@ -85,6 +85,7 @@ fn json(text: &str) -> Value {
 }
 
 /// The error of the store; its full text names files of the host and goes to the log.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
 fn failed(error: agentos_store::Error) -> Error {
     match error {
         agentos_store::Error::Limit {

@@ -318,7 +318,7 @@ impl Live {
             let meant = match message {
                 Message::Notification { method, params } => {
                     self.peer.note(&format!("<- {method} ({} bytes)", line.len()));
-                    self.notified(method, params, &mut events)
+                    self.notified(&method, &params, &mut events)
                 }
                 message => {
                     self.store(&mut events).await;
@@ -405,10 +405,10 @@ impl Live {
     }
 
     /// A notification; what is to be stored is added to `events`.
-    fn notified(&self, method: String, params: Value, events: &mut Vec<Value>) -> Result<(), &'static str> {
+    fn notified(&self, method: &str, params: &Value, events: &mut Vec<Value>) -> Result<(), &'static str> {
         let Some(id) = params.get("sessionId").and_then(Value::as_str) else {
             // Not of a session: nothing that we offer has such notifications, and ignoring them is what JSON-RPC asks for.
-            return match method.as_str() {
+            return match method {
                 "session/update" => Err("an update of no session"),
                 _ => Ok(()),
             };
