@@ -352,7 +352,7 @@ fn rememberer(loads: bool) -> impl Fn(AgentIo) -> support::computer::Boxed + Sen
                             json!({"sessionId": "agent-1", "modes": {"currentModeId": "a",
                     "availableModes": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]}}),
                         )
-                        .await
+                        .await;
                     }
                     "session/load" => {
                         assert_eq!(message["params"]["sessionId"], "agent-1");
@@ -571,7 +571,7 @@ async fn what_an_agent_is_given() {
                             &id,
                             json!({"sessionId": "agent-1", "_meta": {"got": message["params"], "env": env}}),
                         )
-                        .await
+                        .await;
                     }
                     "session/prompt" => io.reply(&id, json!({"stopReason": "end_turn"})).await,
                     _ => {}

@@ -52,20 +52,11 @@ impl Notices {
     }
 }
 
+#[derive(Default)]
 pub struct Setup {
     pub computer: FakeComputer,
     pub limits: SessionLimits,
     pub storage: Option<Arc<dyn Storage>>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            computer: FakeComputer::default(),
-            limits: SessionLimits::default(),
-            storage: None,
-        }
-    }
 }
 
 impl Setup {
