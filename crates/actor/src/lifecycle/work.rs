@@ -77,6 +77,10 @@ impl Cell {
 
     /// Wakes the actor without waiting for it.
     pub(crate) fn wake(self: &Arc<Self>) {
+        // At once if it is awake: a task would come when it does, and might wake what somebody has put to sleep since.
+        if let Step::Go(work) = self.step(None, Entry::Ready) {
+            return drop(work);
+        }
         let cell = CellRef::new(Arc::clone(self));
         self.shared.tasks.spawn_on(
             async move {
