@@ -46,6 +46,8 @@ mod sys;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod table;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod tty;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod vm;
 
 pub use executor::LinuxExecutor;

@@ -155,6 +155,10 @@ impl agentos_kernel::fd::File for NativeEnd {
         format!("pipe:[{}]", self.number)
     }
 
+    fn again(&self, access: AccessMode) -> Option<Arc<dyn agentos_kernel::fd::File>> {
+        Some(Arc::new(Self::new(Arc::clone(&self.pipe), access, self.number)))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -171,13 +175,13 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
-fn write(fd: &OwnedFd, data: &[u8]) -> io::Result<usize> {
+pub(crate) fn write(fd: &OwnedFd, data: &[u8]) -> io::Result<usize> {
     // SAFETY: `data` is readable.
     let count = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
-fn read(fd: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read(fd: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: `buf` is writable.
     let count = unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
@@ -278,7 +282,7 @@ impl Drop for NativePipe {
     }
 }
 
-fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
+pub(crate) fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
     let mut entry = libc::pollfd {
         fd: fd.as_raw_fd(),
         events,

@@ -3,85 +3,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
+mod toy;
 
-use agentos_kernel::fd::IoResult;
-use agentos_kernel::id::Fd;
-use agentos_kernel::process::{Executor, ExitStatus, Gate, Kernel, Process, Program, Signal};
-use agentos_kernel::vfs::InodeHandle;
-use common::{Vm, block, executor};
+use agentos_kernel::process::{ExitStatus, Signal};
+use common::{Vm, executor};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
-
-/// Runs files that begin with `TOY `: `upper` copies input to output in capitals, `exit N` ends, `sleep` waits for a signal.
-struct Toy;
-
-struct ToyProgram(String);
-
-impl Executor for Toy {
-    fn name(&self) -> &'static str {
-        "toy"
-    }
-
-    fn accepts(&self, head: &[u8]) -> bool {
-        head.starts_with(b"TOY ")
-    }
-
-    fn load(&self, _: &Kernel, file: &InodeHandle, _: Option<&Waker>) -> IoResult<Box<dyn Program>> {
-        let mut buf = [0; 64];
-        let count = file.read_at(0, &mut buf)?;
-        Poll::Ready(Ok(Box::new(ToyProgram(
-            String::from_utf8_lossy(&buf[4..count]).trim().to_owned(),
-        ))))
-    }
-}
-
-impl Program for ToyProgram {
-    fn start(self: Box<Self>, process: Arc<Process>) {
-        std::thread::spawn(move || {
-            if let Some(status) = self.run(&process) {
-                process.exit(status);
-            }
-            process.finish();
-        });
-    }
-}
-
-impl ToyProgram {
-    fn run(&self, process: &Arc<Process>) -> Option<u32> {
-        match self.0.split_once(' ') {
-            Some(("exit", status)) => return status.parse().ok(),
-            _ if self.0 == "sleep" => {
-                let gate = block(|waker| {
-                    process.watch(waker);
-                    match process.gate(Some(waker)) {
-                        Poll::Ready(Gate::Die) => Poll::Ready(Gate::Die),
-                        _ => Poll::Pending,
-                    }
-                });
-                assert_eq!(gate, Gate::Die);
-                return None;
-            }
-            _ => {}
-        }
-        let mut buf = [0; 4096];
-        loop {
-            match block(|waker| process.read(Fd(0), &mut buf, Some(waker))) {
-                Ok(0) => return Some(0),
-                Ok(count) => {
-                    buf.make_ascii_uppercase();
-                    let mut rest = &buf[..count];
-                    while !rest.is_empty() {
-                        match block(|waker| process.write(Fd(1), rest, Some(waker))) {
-                            Ok(count) => rest = &rest[count..],
-                            Err(_) => return Some(1),
-                        }
-                    }
-                }
-                Err(error) => return Some(error.errno().raw().unsigned_abs()),
-            }
-        }
-    }
-}
+use toy::Toy;
 
 fn vm() -> Option<Vm> {
     let vm = Vm::with(vec![executor()?, Arc::new(Toy)], Default::default());

@@ -72,6 +72,12 @@ pub trait File: Send + Sync + 'static {
     /// What `/proc/<pid>/fd/<n>` shows, for example `pipe:[7]`.
     fn describe(&self) -> String;
 
+    /// The object once more, as an open of `/proc/<pid>/fd/<n>` finds it; none if that is not possible.
+    fn again(&self, access: super::AccessMode) -> Option<std::sync::Arc<dyn File>> {
+        let _ = access;
+        None
+    }
+
     /// The concrete type, for operations that only one kind knows (terminals, sockets).
     fn as_any(&self) -> &dyn Any;
 }

@@ -3,8 +3,9 @@
 use super::enrol::{Relation, Reservation};
 use super::kernel::Kernel;
 use super::process::{Parts, Process};
-use super::signal::SigSet;
+use super::signal::{SigSet, Signal};
 use super::signals::Signals;
+use super::wake::Wakes;
 use crate::error::Result;
 use crate::id::Pid;
 use core::sync::atomic::Ordering;
@@ -114,6 +115,17 @@ impl Process {
     /// does not see them. Whoever registers looks afterwards, as it may have happened before.
     pub fn watch(&self, waker: &Waker) {
         self.noticed.register(Some(waker));
+    }
+
+    /// Stops the process as `signal` does by default, which does nothing in an orphaned group. For an executor whose guests have
+    /// actions of their own for signals, when the guest has left this one alone.
+    pub fn stop_by(&self, signal: Signal) {
+        let mut wakes = Wakes::default();
+        self.kernel()
+            .table
+            .lock()
+            .stop_by_default(self.pid(), signal, &mut wakes);
+        wakes.fire();
     }
 
     /// Says that every signal which can be is caught: an executor whose guests have actions of their own for signals takes them all

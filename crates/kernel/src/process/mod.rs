@@ -20,6 +20,7 @@
 mod account;
 mod clone;
 mod denial;
+mod elsewhere;
 mod enrol;
 mod exec;
 mod executor;
@@ -54,6 +55,7 @@ mod wait;
 mod wake;
 
 pub use clone::Copied;
+pub use elsewhere::{Elsewhere, Shown};
 pub use executor::{Executor, Gate, Program};
 pub use exited::Exited;
 pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range, Resolving};

@@ -1,5 +1,6 @@
 //! One process.
 
+use super::elsewhere::Elsewhere;
 use super::files::WaitingFifo;
 use super::frozen::Frozen;
 use super::image::Image;
@@ -58,6 +59,8 @@ pub struct Process {
     pub(super) last_denial: Mutex<Option<Box<str>>>,
     /// Its clocks, if they stand still while it computes.
     pub(super) frozen: Option<Frozen>,
+    /// Who knows what it has open, if that is not the kernel.
+    pub(super) elsewhere: Mutex<Option<Arc<dyn Elsewhere>>>,
 }
 
 /// Where a process is in the filesystem.
@@ -188,6 +191,7 @@ impl Process {
             breach: OnceLock::new(),
             last_denial: Mutex::new(None),
             frozen: parts.frozen,
+            elsewhere: Mutex::new(None),
         }
     }
 

@@ -306,6 +306,18 @@ impl Table {
         self.notify(pid, wakes);
     }
 
+    /// As if a signal that stops were not caught.
+    pub(super) fn stop_by_default(&mut self, pid: Pid, signal: Signal, wakes: &mut Wakes) {
+        let lives = self
+            .entries
+            .get(&pid)
+            .is_some_and(|entry| entry.doom.is_none() && !entry.is_zombie());
+        if lives && SigSet::STOPPING.contains(signal) {
+            self.stop(pid, signal, wakes);
+            self.notify(pid, wakes);
+        }
+    }
+
     fn stop(&mut self, pid: Pid, signal: Signal, wakes: &mut Wakes) {
         let Some(entry) = self.entries.get(&pid) else { return };
         if entry.state != State::Running || (signal != Signal::STOP && self.is_orphaned(entry.group)) {

@@ -165,6 +165,11 @@ impl Discipline {
         core::mem::take(&mut self.signals)
     }
 
+    /// Whether a signal that was typed and is not taken yet has thrown away what was queued.
+    pub(super) fn has_flushed(&self) -> bool {
+        !self.signals.is_empty() && !self.local(LocalModes::NOFLSH)
+    }
+
     fn local(&self, mode: LocalModes) -> bool {
         self.termios.local.contains(mode)
     }

@@ -23,6 +23,7 @@
 
 mod ctype;
 mod discipline;
+mod hosted;
 mod input;
 mod job;
 mod pty;
@@ -30,6 +31,7 @@ mod screen;
 mod table;
 mod termios;
 
+pub use hosted::{HostMode, HostTty};
 pub use job::{Access, Admission, Caller, JobControl, TtySignal};
 pub use pty::{Master, Pty, Slave};
 pub use table::PtyTable;

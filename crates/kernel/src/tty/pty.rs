@@ -1,6 +1,7 @@
 //! The pair: shared state of a master and its slaves, waiting and waking, hang-up, session.
 
 use super::discipline::Discipline;
+use super::hosted::{HostTty, Hosted};
 use super::job::{Access, Admission, Caller, JobControl, TtySignal};
 use super::table::Share;
 use super::termios::{Control, LocalModes, Queue, Termios, When, WindowSize};
@@ -16,6 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
+use std::task::Wake;
 
 /// A pseudo-terminal: what both halves share. Lives as long as one of its descriptions.
 pub struct Pty {
@@ -46,6 +48,105 @@ struct State {
     hung_up: bool,
     /// When the raw read that is now waiting gives up (`VTIME`).
     timer: Option<Instant>,
+    /// The host's terminal that carries the bytes, once a native program has needed one.
+    host: Option<Hosted>,
+}
+
+impl State {
+    /// Moves bytes between the discipline and the host's terminal, if there is one. Says whether the master has something to notice.
+    fn exchange(&mut self) -> bool {
+        let Some(host) = &mut self.host else { return false };
+        let (printed, typed) = (host.collect(&mut self.discipline), host.deliver(&mut self.discipline));
+        printed || typed
+    }
+
+    /// Throws away what is queued.
+    fn flush(&mut self, queue: Queue) {
+        if queue != Queue::Output {
+            self.discipline.flush_input();
+        }
+        if queue != Queue::Input {
+            self.discipline.flush_output();
+        }
+        if let Some(host) = &mut self.host {
+            host.flush(queue);
+        }
+    }
+
+    /// Whether programs were there and none is now, of either kind.
+    fn is_deserted(&self) -> bool {
+        self.deserted && self.host.as_ref().is_none_or(|host| !host.tty.is_held())
+    }
+
+    /// Whether no program could read what is typed.
+    fn is_unread(&self) -> bool {
+        self.slaves == 0 && self.host.as_ref().is_none_or(|host| !host.tty.is_held())
+    }
+
+    /// Lets whoever waits know when a native program prints.
+    fn await_output(&self) {
+        if let Some(host) = &self.host {
+            host.wait();
+        }
+    }
+
+    fn readable(&self) -> bool {
+        match &self.host {
+            Some(host) => host.tty.has_input(),
+            None => self.discipline.readable(),
+        }
+    }
+
+    fn available(&self) -> usize {
+        match &self.host {
+            Some(host) => host.tty.available(),
+            None => self.discipline.available(),
+        }
+    }
+
+    fn read_line(&mut self, buf: &mut [u8]) -> Option<usize> {
+        match &self.host {
+            Some(host) => host.tty.read_input(buf),
+            None => self.discipline.read_line(buf),
+        }
+    }
+
+    fn raw_available(&self) -> usize {
+        match &self.host {
+            Some(host) => host.tty.available(),
+            None => self.discipline.raw_available(),
+        }
+    }
+
+    fn read_bytes(&mut self, buf: &mut [u8]) -> usize {
+        match &self.host {
+            Some(host) => host.tty.read_input(buf).unwrap_or(0),
+            None => self.discipline.read_bytes(buf),
+        }
+    }
+}
+
+/// Exchanges with the host's terminal when that has something to say.
+struct Pump {
+    pty: Weak<Pty>,
+    /// The input was held back until now.
+    releases: bool,
+}
+
+impl Wake for Pump {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(pty) = self.pty.upgrade() {
+            let mut state = pty.state.lock();
+            if let Some(host) = state.host.as_mut().filter(|_| self.releases) {
+                host.release();
+            }
+            pty.settle(state);
+        }
+    }
 }
 
 impl Pty {
@@ -72,6 +173,7 @@ impl Pty {
                 deserted: false,
                 hung_up: false,
                 timer: None,
+                host: None,
             }),
             master: WaitQueue::default(),
             slave: WaitQueue::default(),
@@ -101,12 +203,45 @@ impl Pty {
         }
         state.slaves += 1;
         state.deserted = false;
+        if let Some(host) = &state.host {
+            host.tty.hold(true);
+        }
         drop(state);
         self.master.wake();
         Ok(Arc::new(Slave {
             pty: Arc::clone(self),
             open: AtomicBool::new(true),
         }))
+    }
+
+    /// A slave that does not count as open: for what a program that holds the terminal elsewhere asks of it.
+    pub fn lend_slave(self: &Arc<Self>) -> Arc<Slave> {
+        Arc::new(Slave {
+            pty: Arc::clone(self),
+            open: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets a terminal of the host, which `make` makes, carry the bytes from now on, unless one does so already. For the executor of
+    /// native programs; everybody else goes on as before.
+    ///
+    /// # Errors
+    /// Those of `make`, nothing has changed then; `EIO` after a hang-up.
+    pub fn on_host(self: &Arc<Self>, make: impl FnOnce() -> Result<Arc<dyn HostTty>>) -> Result<Arc<dyn HostTty>> {
+        let mut state = self.live()?;
+        if let Some(host) = &state.host {
+            return Ok(Arc::clone(&host.tty));
+        }
+        let tty = make()?;
+        tty.hold(state.slaves > 0);
+        let wakers = [false, true].map(|releases| {
+            let pty = Arc::downgrade(self);
+            Waker::from(Arc::new(Pump { pty, releases }))
+        });
+        state.host = Some(Hosted::new(Arc::clone(&tty), wakers, state.discipline.termios()));
+        // Whoever waits waits at the wrong place now, and is woken.
+        self.settle(state);
+        Ok(tty)
     }
 
     /// Present attributes (`tcgetattr`).
@@ -117,10 +252,16 @@ impl Pty {
     /// Changes attributes (`tcsetattr`).
     pub fn set_attributes(&self, when: When, termios: Termios) -> Result<()> {
         let mut state = self.live()?;
+        // What was printed and typed before was so under the old attributes.
+        state.exchange();
         if when == When::Flush {
-            state.discipline.flush_input();
+            state.flush(Queue::Input);
         }
         state.discipline.set_termios(termios);
+        let State { host, discipline, .. } = &mut *state;
+        if let Some(host) = host {
+            host.follow(discipline.termios());
+        }
         state.timer = None;
         self.settle(state);
         Ok(())
@@ -129,12 +270,7 @@ impl Pty {
     /// Throws queued bytes away (`tcflush`).
     pub fn flush(&self, queue: Queue) -> Result<()> {
         let mut state = self.live()?;
-        if queue != Queue::Output {
-            state.discipline.flush_input();
-        }
-        if queue != Queue::Input {
-            state.discipline.flush_output();
-        }
+        state.flush(queue);
         self.settle(state);
         Ok(())
     }
@@ -277,7 +413,12 @@ impl Pty {
     /// Ends an operation that changed something: unlocks, then wakes both sides and delivers the signals that came up.
     fn settle(&self, mut state: MutexGuard<'_, State>) {
         let signals = state.discipline.take_signals();
-        let group = state.foreground;
+        let group = state.foreground.filter(|_| !signals.is_empty());
+        let held = match group {
+            Some(_) => state.host.as_mut().map(Hosted::hold),
+            None => None,
+        };
+        state.exchange();
         drop(state);
         self.master.wake();
         self.slave.wake();
@@ -285,6 +426,16 @@ impl Pty {
             for signal in signals {
                 self.jobs.signal_group(group, signal);
             }
+        }
+        if let Some((tty, waker)) = held {
+            tty.after_signals(&waker);
+        }
+    }
+
+    /// Wakes those at the master if bytes were moved that they may wait for.
+    fn tell_master(&self, moved: bool) {
+        if moved {
+            self.master.wake();
         }
     }
 
@@ -295,12 +446,27 @@ impl Pty {
         state.foreground = None;
         state.discipline.flush_input();
         state.discipline.flush_output();
+        let host = state.host.take();
         drop(state);
         self.slave.wake();
         if let Some(session) = session {
             self.jobs.signal_leader(session, TtySignal::HangUp);
             self.jobs.signal_leader(session, TtySignal::Continue);
         }
+        // Native programs are hung up by the host when its terminal goes; the signals come first.
+        if let Some(host) = host {
+            let last = Last(Mutex::new(Some(Arc::clone(&host.tty))));
+            host.tty.after_signals(&Waker::from(Arc::new(last)));
+        }
+    }
+}
+
+/// Keeps the host's terminal until it is woken.
+struct Last(Mutex<Option<Arc<dyn HostTty>>>);
+
+impl Wake for Last {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().take());
     }
 }
 
@@ -332,15 +498,18 @@ impl File for Master {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let deserted = state.is_deserted();
+        state.exchange();
         let taken = state.discipline.take_output(buf);
         if taken > 0 {
             self.pty.settle(state);
             return Poll::Ready(Ok(taken));
         }
-        if state.deserted {
+        if deserted {
             return Poll::Ready(Err(Errno::EIO.into()));
         }
         let cleared = self.pty.master.register(waker);
+        state.await_output();
         drop(state);
         cleared.wake();
         Poll::Pending
@@ -348,12 +517,19 @@ impl File for Master {
 
     fn write(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
         let mut state = self.pty.state.lock();
-        if state.slaves == 0 {
+        if state.is_unread() {
             return Poll::Ready(Err(Errno::EIO.into()));
         }
+        // What was printed before the key comes before its echo.
+        state.exchange();
         let taken = state.discipline.receive(data);
         if taken > 0 || data.is_empty() {
             state.timer = None;
+            if state.discipline.has_flushed()
+                && let Some(host) = &mut state.host
+            {
+                host.flush(Queue::Both);
+            }
             self.pty.settle(state);
             return Poll::Ready(Ok(taken));
         }
@@ -364,12 +540,16 @@ impl File for Master {
     }
 
     fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
-        let state = self.pty.state.lock();
+        let mut state = self.pty.state.lock();
         let mut ready = PollEvents::empty();
+        ready.set(PollEvents::HUP, state.is_deserted());
+        state.exchange();
         ready.set(PollEvents::IN, state.discipline.output_len() > 0);
         ready.set(PollEvents::OUT, state.discipline.can_receive());
-        ready.set(PollEvents::HUP, state.deserted);
         let cleared = self.pty.master.register(waker);
+        if waker.is_some() && !ready.contains(PollEvents::IN) {
+            state.await_output();
+        }
         drop(state);
         cleared.wake();
         ready & (interest | PollEvents::HUP)
@@ -419,6 +599,15 @@ impl Slave {
         &self.pty
     }
 
+    /// Unlocks, and has `waker` woken by the host's terminal, if there is one.
+    fn wait_for_input(&self, state: MutexGuard<'_, State>, waker: Option<&Waker>) {
+        let tty = state.host.as_ref().map(|host| Arc::clone(&host.tty));
+        drop(state);
+        if let (Some(tty), Some(waker)) = (tty, waker) {
+            tty.wait_input(waker);
+        }
+    }
+
     /// See [`Pty::admit`].
     pub fn admit(&self, access: Access, caller: &dyn Caller) -> Result<Admission> {
         self.pty.admit(access, caller)
@@ -431,15 +620,17 @@ impl File for Slave {
         if state.hung_up || buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let moved = state.exchange();
         let got = if state.discipline.termios().canonical() {
-            state.discipline.read_line(buf)
+            state.read_line(buf)
         } else {
             read_raw(&mut state, &*self.pty.clock, buf, waker)
         };
         let Some(taken) = got else {
             let cleared = self.pty.slave.register(waker);
-            drop(state);
+            self.wait_for_input(state, waker);
             cleared.wake();
+            self.pty.tell_master(moved);
             return Poll::Pending;
         };
         state.timer = None;
@@ -452,6 +643,7 @@ impl File for Slave {
         if state.hung_up {
             return Poll::Ready(Err(Errno::EIO.into()));
         }
+        let moved = state.exchange();
         let taken = state.discipline.transmit(data);
         if taken > 0 || data.is_empty() {
             self.pty.settle(state);
@@ -460,21 +652,27 @@ impl File for Slave {
         let cleared = self.pty.slave.register(waker);
         drop(state);
         cleared.wake();
+        self.pty.tell_master(moved);
         Poll::Pending
     }
 
     fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
-        let state = self.pty.state.lock();
+        let mut state = self.pty.state.lock();
         let always = PollEvents::HUP | PollEvents::ERR;
         if state.hung_up {
             return (PollEvents::IN | PollEvents::OUT | always) & (interest | always);
         }
+        let moved = state.exchange();
         let mut ready = PollEvents::empty();
-        ready.set(PollEvents::IN, state.discipline.readable());
+        ready.set(PollEvents::IN, state.readable());
         ready.set(PollEvents::OUT, state.discipline.can_transmit());
         let cleared = self.pty.slave.register(waker);
-        drop(state);
+        match ready.contains(PollEvents::IN) {
+            true => drop(state),
+            false => self.wait_for_input(state, waker),
+        }
         cleared.wake();
+        self.pty.tell_master(moved);
         ready & (interest | always)
     }
 
@@ -483,7 +681,12 @@ impl File for Slave {
     }
 
     fn available(&self) -> Result<u64> {
-        Ok(self.pty.live()?.discipline.available() as u64)
+        let mut state = self.pty.live()?;
+        let moved = state.exchange();
+        let available = state.available() as u64;
+        drop(state);
+        self.pty.tell_master(moved);
+        Ok(available)
     }
 
     fn close(&self) {
@@ -493,6 +696,9 @@ impl File for Slave {
         let mut state = self.pty.state.lock();
         state.slaves -= 1;
         state.deserted = state.slaves == 0;
+        if let Some(host) = state.host.as_ref().filter(|_| state.slaves == 0) {
+            host.tty.hold(false);
+        }
         drop(state);
         self.pty.master.wake();
     }
@@ -517,7 +723,7 @@ fn read_raw(state: &mut State, clock: &dyn Clock, buf: &mut [u8], waker: Option<
     let termios = state.discipline.termios();
     let fewest = usize::from(termios.char(Control::Min));
     let tenths = u64::from(termios.char(Control::Time));
-    let have = state.discipline.raw_available();
+    let have = state.raw_available();
     let enough = match (fewest, tenths) {
         (0, 0) => true,
         (0, _) => have > 0,
@@ -530,7 +736,7 @@ fn read_raw(state: &mut State, clock: &dyn Clock, buf: &mut [u8], waker: Option<
         let now = clock.instant();
         let expired = state.timer.is_some_and(|deadline| deadline <= now);
         if expired {
-            return Some(state.discipline.read_bytes(buf));
+            return Some(state.read_bytes(buf));
         }
         if let Some(waker) = waker {
             let deadline = *state.timer.get_or_insert(now.after(tenths * 100_000_000));
@@ -538,7 +744,7 @@ fn read_raw(state: &mut State, clock: &dyn Clock, buf: &mut [u8], waker: Option<
         }
         return None;
     }
-    enough.then(|| state.discipline.read_bytes(buf))
+    enough.then(|| state.read_bytes(buf))
 }
 
 /// Linux's encoding of small device numbers.

@@ -19,12 +19,13 @@ pub(crate) mod terminal;
 pub(crate) mod watch;
 
 use crate::sys::{self, Answer, Notification};
-use crate::vm::{Guest, Vm, Wanted};
+use crate::vm::{Actions, Guest, Vm, Wanted};
 use agentos_kernel::fd::{IoResult, OpenFile};
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Dir, Process};
 use agentos_kernel::{Errno, Error};
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -60,7 +61,7 @@ const PATH_MAX: usize = 4095;
 /// Relative to the working directory.
 const AT_FDCWD: i32 = libc::AT_FDCWD;
 /// What the host does itself when it sees a signal: it begins the call again, or has it fail with `EINTR`, as the guest wants it.
-const RESTART: i32 = 512;
+pub(crate) const RESTART: i32 = 512;
 
 /// One call of one guest.
 pub(crate) struct Call<'a> {
@@ -174,6 +175,9 @@ impl<'a> Call<'a> {
 
     /// The VM's file behind a descriptor; none for what is only the host's.
     fn file(&mut self, fd: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
+        if let Some(terminal) = self.vm.terminal(self.key, fd)? {
+            return self.vm.lend_terminal(self.key, &terminal).map(Some);
+        }
         Ok(self.vm.meaning(self.key, fd)?.map(|known| Arc::clone(&known.file)))
     }
 
@@ -267,19 +271,32 @@ impl<'a> Call<'a> {
     fn settle<T>(&mut self, result: IoResult<T>, done: impl FnOnce(&mut Self, T) -> Outcome) -> Outcome {
         match result {
             Poll::Ready(Ok(value)) => done(self, value),
-            Poll::Ready(Err(error)) if error == Errno::EINTR => Err(Fail(RESTART)),
+            // A signal ends the wait once the host has it too: only then does the host know what the guest wants done.
+            Poll::Ready(Err(error)) if error == Errno::EINTR => self.park(true),
             Poll::Ready(Err(error)) => Err(error.into()),
-            Poll::Pending => {
-                let n = self.n;
-                self.vm
-                    .guests
-                    .get_mut(&self.key)
-                    .ok_or(Fail(libc::ESRCH))?
-                    .parked
-                    .push(n);
-                Ok(Answer::Later)
-            }
+            Poll::Pending => self.park(false),
         }
+    }
+}
+
+impl Call<'_> {
+    /// Lets the call wait until the kernel has something to say to the guest, which it has already if `noticed`.
+    fn park(&mut self, noticed: bool) -> Outcome {
+        let n = self.n;
+        let guest = self.vm.guests.get_mut(&self.key).ok_or(Fail(libc::ESRCH))?;
+        // A signal that came just before this was received waits for the answer.
+        if guest.stopped {
+            let _ = sys::signal_thread((self.key, n.tid), libc::SIGSTOP, (0, 0));
+            return Err(Fail(RESTART));
+        }
+        if Actions::of_thread(guest.proc_dir.as_fd(), n.tid).interrupted(n.tid == self.key) {
+            return Err(Fail(RESTART));
+        }
+        guest.parked.push(n);
+        if noticed {
+            guest.waker.wake_by_ref();
+        }
+        Ok(Answer::Later)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};
-use crate::vm::{Copy, Foreign, Patch, State};
+use crate::vm::{Actions, Copy, Foreign, Patch, State};
 use agentos_kernel::id::Pid;
-use agentos_kernel::process::{Process, Signal, SpawnRequest};
+use agentos_kernel::process::{Process, SigSet, Signal, SpawnRequest};
+use std::os::fd::AsFd;
 
 /// Begins in the memory of the caller.
 const CLONE_VM: u64 = 0x100;
@@ -130,37 +131,38 @@ fn strings(call: &Call<'_>, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail
     Ok(strings)
 }
 
-fn number(pid: Pid) -> Outcome {
-    Ok(Answer::Value(pid.0.into()))
+/// A process as the guest knows it.
+fn number(call: &Call<'_>, pid: Pid) -> Outcome {
+    Ok(Answer::Value(call.vm.visible_pid(pid).into()))
 }
 
 pub(crate) fn getpid(call: &mut Call<'_>) -> Outcome {
-    number(call.process()?.pid())
+    number(call, call.process()?.pid())
 }
 
 pub(crate) fn gettid(call: &mut Call<'_>) -> Outcome {
     match call.n.tid == call.key {
-        true => number(call.process()?.pid()),
-        false => number(Pid(call.n.tid)),
+        true => getpid(call),
+        false => Ok(Answer::Value(call.n.tid.into())),
     }
 }
 
 pub(crate) fn getppid(call: &mut Call<'_>) -> Outcome {
-    number(call.process()?.ppid())
+    number(call, call.process()?.ppid())
 }
 
 pub(crate) fn getpgid(call: &mut Call<'_>) -> Outcome {
     let pid = named(call, call.int(0))?;
-    number(call.process()?.getpgid(pid)?)
+    number(call, call.process()?.getpgid(pid)?)
 }
 
 pub(crate) fn getpgrp(call: &mut Call<'_>) -> Outcome {
-    number(call.process()?.pgid())
+    number(call, call.process()?.pgid())
 }
 
 pub(crate) fn getsid(call: &mut Call<'_>) -> Outcome {
     let pid = named(call, call.int(0))?;
-    number(call.process()?.getsid(pid)?)
+    number(call, call.process()?.getsid(pid)?)
 }
 
 pub(crate) fn setpgid(call: &mut Call<'_>) -> Outcome {
@@ -172,7 +174,7 @@ pub(crate) fn setpgid(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn setsid(call: &mut Call<'_>) -> Outcome {
-    number(call.process()?.setsid()?)
+    number(call, call.process()?.setsid()?)
 }
 
 /// The process that a guest means: it may know one by the number of the host.
@@ -206,8 +208,8 @@ fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
         0 => process.may_kill(target)?,
         _ => process.kill(target, valid(signal)?)?,
     }
-    // What a process sends to itself is there when the call returns.
-    call.vm.pass_signals_on(call.key);
+    // What was sent is there when the call returns, as if one kernel did both.
+    call.vm.attend_noticed();
     Ok(Answer::OK)
 }
 
@@ -223,7 +225,7 @@ pub(crate) fn tkill(call: &mut Call<'_>) -> Outcome {
     match call.vm.guest_of_known(tid) {
         Some(owner) if owner == call.key => to_thread(call, tid, call.int(1)),
         Some(_) => send(call, call.int(0), call.int(1)),
-        None if tid == call.process()?.pid().0 => to_thread(call, tid, call.int(1)),
+        None if call.vm.kernel_pid(tid) == call.process()?.pid() => to_thread(call, tid, call.int(1)),
         None => Err(Fail(libc::ESRCH)),
     }
 }
@@ -240,12 +242,25 @@ pub(crate) fn tgkill(call: &mut Call<'_>) -> Outcome {
     send(call, group, call.int(2))
 }
 
+/// Whether a signal is the kernel's to act on, although it is for one thread: what stops a process must be known to the VM.
+fn to_kernel(call: &Call<'_>, signal: Signal) -> Result<bool, Fail> {
+    const KEYBOARD: SigSet = SigSet::of(&[Signal::TSTP, Signal::TTIN, Signal::TTOU]);
+    if !KEYBOARD.contains(signal) {
+        return Ok(signal == Signal::STOP || signal == Signal::CONT);
+    }
+    let guest = call.guest()?;
+    Ok(Actions::of_thread(guest.proc_dir.as_fd(), call.n.tid).stops(signal))
+}
+
 /// To a thread of the caller. The host checks that the thread is one of that process, which is there while it waits for this.
 fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
     let process = call.process()?;
-    let tid = if tid == process.pid().0 { call.key } else { tid };
-    if signal != 0 {
-        valid(signal)?;
+    let tid = match call.vm.kernel_pid(tid) == process.pid() {
+        true => call.key,
+        false => tid,
+    };
+    if signal != 0 && to_kernel(call, valid(signal)?)? {
+        return send(call, i32::try_from(call.vm.visible_pid(process.pid())).unwrap_or(i32::MAX), signal);
     }
     call.confirm()?;
     let from = (process.pid().0, process.cred().ruid.0);

@@ -28,21 +28,30 @@ const FCNTL: &[u32] = &[0, 1, 2, 3, 4, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1034]
 const FCNTL_ASK: &[u32] = &[5];
 /// Bytes to read, non-blocking, close-on-exec.
 const IOCTL: &[u32] = &[0x541b, 0x5421, 0x5450, 0x5451];
-/// Attributes, window, groups and session of a terminal, flushing and draining, and becoming its session.
+/// Attributes, window, groups and session of a terminal, flushing, draining, stopping and starting output, becoming and ceasing to
+/// be its session, its number, lock and slave. Typing on somebody's behalf (`TIOCSTI`) is not among them.
 const IOCTL_TERMINAL: &[u32] = &[
     0x5401,
     0x5402,
     0x5403,
     0x5404,
     0x5409,
+    0x540a,
     0x540b,
     0x540e,
     0x540f,
     0x5410,
+    0x5411,
     0x5413,
     0x5414,
+    0x5422,
     0x5429,
-    0x5430,
+    0x5441,
+    0x802c_542a,
+    0x402c_542b,
+    0x402c_542c,
+    0x402c_542d,
+    0x4004_5431,
     0x8004_5430,
 ];
 /// Names, parent's death, timer slack, no new privileges, huge pages, names of mappings, and what only reports.

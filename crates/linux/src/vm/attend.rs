@@ -1,8 +1,9 @@
 //! What happens to guests: signals, stopping, dying, and ends.
 
 use super::{Patch, State, Vm};
-use crate::sys::{self, Notification, Wait};
-use agentos_kernel::process::{Gate, SigInfo, SigSet, Signal, WaitOptions, WaitTarget};
+use crate::calls::RESTART;
+use crate::sys::{self, Answer, Notification, Wait};
+use agentos_kernel::process::{Gate, Signal, WaitOptions, WaitTarget};
 use std::os::fd::AsFd;
 use std::task::Poll;
 
@@ -22,6 +23,7 @@ impl Vm {
             Poll::Pending if !guest.stopped => {
                 signal(Signal::STOP);
                 guest.stopped = true;
+                return self.begin_anew(key);
             }
             Poll::Pending => {}
             Poll::Ready(Gate::Run) => {
@@ -31,33 +33,34 @@ impl Vm {
                 }
             }
         }
-        // Waiting calls first: one that a signal ends has to see that it is there.
-        let parked = std::mem::take(&mut guest.parked);
-        for call in parked {
-            if self.listener.is_valid(call.id) {
-                self.answer(call);
-            }
-        }
-        self.pass_signals_on(key);
-    }
-
-    /// Sends a guest what the kernel has for it.
-    pub(crate) fn pass_signals_on(&mut self, key: u32) {
-        let Some(guest) = self.guests.get_mut(&key) else { return };
-        while guest.process.has_caught_signal() {
-            let Ok(info) = guest.process.sig_take(SigSet::ALL) else {
-                break;
-            };
-            // Of its children's ends the host itself has told it.
-            if info.signal == Signal::CHLD && info.code != SigInfo::USER {
+        // Signals first: one that ends a call must be there when the call is answered.
+        let interrupted = self.pass_signals_on(key);
+        let parked = self.guests.get_mut(&key).map(|guest| std::mem::take(&mut guest.parked));
+        for call in parked.into_iter().flatten() {
+            if !self.listener.is_valid(call.id) {
                 continue;
             }
-            let from = Some((info.pid.0, info.uid.0));
-            let _ = sys::send_signal(guest.pid_fd.as_fd(), info.signal.number(), from);
+            let answer = match self.consider(&call) {
+                // The host gives signals for a process to its first thread where it can.
+                Answer::Later if interrupted && call.tid == key => {
+                    if let Some(guest) = self.guests.get_mut(&key) {
+                        guest.parked.retain(|parked| parked.id != call.id);
+                    }
+                    Answer::Errno(RESTART)
+                }
+                answer => answer,
+            };
+            self.listener.answer(call.id, answer);
         }
-        guest.process.watch(&guest.waker);
-        if guest.process.has_caught_signal() {
-            guest.waker.wake_by_ref();
+    }
+
+    /// A guest that is being stopped waits for no answer: the host stops nobody who does. Its calls begin anew afterwards.
+    fn begin_anew(&mut self, key: u32) {
+        let parked = self.guests.get_mut(&key).map(|guest| std::mem::take(&mut guest.parked));
+        for call in parked.into_iter().flatten() {
+            // Each thread has to have a signal, or it would see the host's own number for this.
+            let _ = sys::signal_thread((key, call.tid), libc::SIGSTOP, (0, 0));
+            self.listener.answer(call.id, Answer::Errno(RESTART));
         }
     }
 
@@ -118,6 +121,7 @@ impl Vm {
         if guest.is_root || self.guests.is_empty() {
             self.settle_files(process.kernel());
         }
+        process.set_elsewhere(None);
         if matches!(guest.state, State::Foreign(_)) && process.exit_status().is_none() {
             // Its executor ends it.
             process.exit_by(Signal::KILL);

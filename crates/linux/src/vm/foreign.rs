@@ -5,12 +5,13 @@
 //! what it has open, the other executor runs the program as the same process of the VM, and the stand-in waits in a question
 //! that is answered with the status at the end.
 
-use super::{State, Vm};
+use super::{Actions, State, Terminal, Vm};
+use crate::calls::RESTART;
 use crate::pipe::{NativeEnd, NativePipe};
 use crate::sys::{self, Answer, Notification};
 use agentos_kernel::fd::{AccessMode, OpenFile, SeekFrom, StatusFlags};
-use agentos_kernel::id::Fd;
-use agentos_kernel::process::{ExitStatus, Process, Program};
+use agentos_kernel::id::{Fd, Pid};
+use agentos_kernel::process::{Disposition, ExitStatus, MaskHow, Process, Program, RunState, Signal};
 use agentos_kernel::vfs::{FileType, InodeHandle};
 use std::ffi::CString;
 use std::fs::File;
@@ -18,6 +19,9 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
+
+/// Largest number of a signal.
+const SIGNALS: u32 = 64;
 
 /// What a stand-in stands for.
 pub(crate) struct Foreign {
@@ -58,13 +62,30 @@ impl Vm {
         }
         // What the host holds for a stand-in is not the program's.
         process.set_memory(0);
+        // What was ignored and blocked on the host stays so.
+        if let Some(guest) = self.guests.get(&key) {
+            let actions = Actions::of(guest.proc_dir.as_fd());
+            for number in 1..=SIGNALS {
+                if let Some(signal) = Signal::new(number).filter(|signal| actions.ignored.contains(*signal)) {
+                    let _ = process.set_disposition(signal, Disposition::Ignore);
+                }
+            }
+            process.sig_mask(Some((MaskHow::Set, actions.blocked)));
+        }
+        // From here on the kernel has its descriptors.
+        process.set_elsewhere(None);
         program.start(process);
         Answer::Errno(libc::ENOENT)
     }
 
     /// The stand-in waits for the end.
     pub(super) fn wait_foreign(&mut self, key: u32, call: &Notification) -> Answer {
-        if let Some(State::Foreign(foreign)) = self.guests.get_mut(&key).map(|guest| &mut guest.state) {
+        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Later };
+        if guest.stopped {
+            // The signal that stops it came just before: it takes it when this is answered, and asks anew afterwards.
+            return Answer::Errno(RESTART);
+        }
+        if let State::Foreign(foreign) = &mut guest.state {
             foreign.question = Some(*call);
             self.attend(key);
         }
@@ -75,8 +96,11 @@ impl Vm {
     pub(super) fn attend_foreign(&mut self, key: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
         let Poll::Ready(status) = guest.process.poll_exit(&guest.waker) else {
-            return;
+            return self.mirror_stop(key);
         };
+        if std::mem::take(&mut guest.stopped) {
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGCONT as u32, None);
+        }
         let State::Foreign(foreign) = &mut guest.state else {
             return;
         };
@@ -100,6 +124,36 @@ impl Vm {
         }
         // Of use where the signal did nothing to the stand-in.
         self.listener.answer(question.id, Answer::Value(status.code().into()));
+    }
+
+    /// Stops and continues a stand-in as the program it stands for, so that its parent on the host sees that too.
+    fn mirror_stop(&mut self, key: u32) {
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        let stopped = guest.process.run_state() == RunState::Stopped;
+        if stopped == guest.stopped {
+            return;
+        }
+        guest.stopped = stopped;
+        let signal = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
+        let _ = sys::send_signal(guest.pid_fd.as_fd(), signal as u32, None);
+        let State::Foreign(foreign) = &mut guest.state else {
+            return;
+        };
+        // The host stops nobody who waits for an answer; the question is asked anew afterwards.
+        if let Some(question) = foreign.question.take_if(|_| stopped) {
+            self.listener.answer(question.id, Answer::Errno(RESTART));
+        }
+    }
+
+    /// Stand-ins that a guest is the parent of follow what has become of their programs.
+    pub(super) fn mirror_children(&mut self, parent: Pid) {
+        let stands_in = |guest: &&super::Guest| {
+            matches!(guest.state, State::Foreign(_)) && guest.process.ppid() == parent
+        };
+        let children: Vec<u32> = self.guests.values().filter(stands_in).map(|guest| guest.pid).collect();
+        for child in children {
+            self.mirror_stop(child);
+        }
     }
 
     /// Gives the kernel what a process of the host has open.
@@ -146,6 +200,15 @@ impl Vm {
         status.set(StatusFlags::APPEND, flags & libc::O_APPEND != 0);
         status.set(StatusFlags::NONBLOCK, flags & libc::O_NONBLOCK != 0);
         let limits = process.kernel().fd_limits();
+        if let Some(terminal) = self.terminal(key, fd)? {
+            let pty = match terminal {
+                Terminal::Slave(pty) => pty,
+                // The guest's end is a connection, which is not handed over, and the program is none that makes terminals.
+                Terminal::Master(..) => return Err(crate::calls::Fail(libc::ENXIO)),
+            };
+            let slave = pty.open_slave()?;
+            return Ok((OpenFile::from_object(slave, None, access, status, limits)?, None));
+        }
         if let Some(known) = self.meaning(key, fd)? {
             let file = Arc::clone(&known.file);
             let handle = file

@@ -12,6 +12,7 @@ use crate::sys;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{AccessMode, HostPipe, OpenFile, StatusFlags};
 use agentos_kernel::process::Kernel;
+use agentos_kernel::tty::{Master, Slave};
 use agentos_kernel::vfs::{FileType, InodeHandle, Location};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -148,6 +149,12 @@ impl Vm {
         if let Some(real) = self.socket_for_guest(file)? {
             return Ok(real);
         }
+        if let Some(slave) = file.object_as::<Slave>() {
+            return self.slave(slave, file);
+        }
+        if file.object_as::<Master>().is_some() {
+            return self.master(file);
+        }
         let path = match device(file)? {
             3 => c"/dev/null",
             5 => c"/dev/zero",
@@ -192,6 +199,7 @@ impl Vm {
             self.sweep();
         }
         let stat = sys::stat_fd(real, c"")?;
+        self.shown.add((stat.st_dev, stat.st_ino), file);
         self.known.insert(
             (stat.st_dev, stat.st_ino),
             Known {

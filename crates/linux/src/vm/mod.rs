@@ -5,21 +5,27 @@
 
 mod attend;
 mod files;
+mod descriptors;
 mod foreign;
 mod guest;
 mod known;
 mod lent;
 mod memories;
 mod meter;
+mod masters;
 mod resolve;
 mod sockets;
+mod signals;
 mod start;
 mod unguarded;
 mod watch;
+mod terminals;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
 pub(crate) use known::Known;
+pub(crate) use signals::Actions;
+pub(crate) use terminals::Terminal;
 
 use files::Files;
 pub(crate) use files::Wanted;
@@ -40,6 +46,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 
 /// A process to start.
 pub(crate) type Start = (Box<Loaded>, Arc<Process>);
@@ -62,6 +69,8 @@ struct Inbox {
     files: Vec<files::Done>,
     /// Who watches and has news.
     tidings: Vec<u64>,
+    /// Who waits for the signals that were noticed before.
+    after: Vec<Waker>,
     closed: bool,
 }
 
@@ -123,6 +132,18 @@ impl Shared {
         self.ring();
     }
 
+    /// Wakes `waker` once everything that guests have to notice by now was attended to.
+    pub(crate) fn after_signals(&self, waker: Waker) {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            drop(inbox);
+            return waker.wake();
+        }
+        inbox.after.push(waker);
+        drop(inbox);
+        self.ring();
+    }
+
     fn ring(&self) {
         let one = 1u64;
         // SAFETY: eight bytes are readable. A full counter has rung already.
@@ -171,6 +192,10 @@ pub(crate) struct Vm {
     told: u64,
     /// Threads of all guests that there may be.
     thread_count: u64,
+    /// The same for whoever looks into `/proc`.
+    shown: descriptors::Files,
+    /// Terminals by what their slaves are on the host.
+    terminals: terminals::Terminals,
 }
 
 /// Token of the listener at the poller; processes have their numbers.
@@ -219,6 +244,8 @@ impl Vm {
             memories: memories::Memories::default(),
             told: 0,
             thread_count: 0,
+            shown: descriptors::Files::default(),
+            terminals: terminals::Terminals::default(),
         })
     }
 
@@ -270,7 +297,7 @@ impl Vm {
     /// Shuts the inbox if nothing came in the meantime.
     fn close(&self) -> bool {
         let mut inbox = self.shared.inbox.lock();
-        inbox.closed = inbox.starts.is_empty();
+        inbox.closed = inbox.starts.is_empty() && inbox.after.is_empty();
         inbox.closed
     }
 
@@ -299,6 +326,7 @@ impl Vm {
             self.file_done(done);
         }
         self.tidy();
+        inbox.after.into_iter().for_each(Waker::wake);
     }
 
     /// Takes what was left to start, which may be the next program of a guest whose call is being answered.
@@ -306,6 +334,14 @@ impl Vm {
         let starts = std::mem::take(&mut self.shared.inbox.lock().starts);
         for start in starts {
             self.begin(start);
+        }
+    }
+
+    /// Attends to whoever has something to notice.
+    pub(crate) fn attend_noticed(&mut self) {
+        let noticed = std::mem::take(&mut self.shared.inbox.lock().noticed);
+        for guest in noticed {
+            self.attend(guest);
         }
     }
 
@@ -323,16 +359,19 @@ impl Vm {
 
     /// Answers a call. A mistake of this crate costs that guest its life and nobody else anything.
     pub(crate) fn answer(&mut self, call: Notification) {
-        let answer = catch_unwind(AssertUnwindSafe(|| self.decide(&call)));
-        match answer {
-            Ok(answer) => self.listener.answer(call.id, answer),
-            Err(_) => {
-                if let Ok(process) = sys::pid_fd(call.tid) {
-                    let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
-                }
-                self.listener.answer(call.id, Answer::Errno(libc::EIO));
+        let answer = self.consider(&call);
+        self.listener.answer(call.id, answer);
+    }
+
+    /// What a call is to be answered with.
+    pub(crate) fn consider(&mut self, call: &Notification) -> Answer {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.decide(call)));
+        answer.unwrap_or_else(|_| {
+            if let Ok(process) = sys::pid_fd(call.tid) {
+                let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
             }
-        }
+            Answer::Errno(libc::EIO)
+        })
     }
 
     fn decide(&mut self, call: &Notification) -> Answer {

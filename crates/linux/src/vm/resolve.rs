@@ -58,9 +58,18 @@ impl Vm {
         owners.find(|process| self.has_thread(*process, tid))
     }
 
-    /// What the kernel knows a process as that a guest names: by the host's number, or by the kernel's own.
+    /// What the kernel knows a process as that a guest names; the inverse of [`visible_pid`](Self::visible_pid).
     pub(crate) fn kernel_pid(&self, pid: u32) -> Pid {
-        self.guests.get(&pid).map_or(Pid(pid), |guest| guest.process.pid())
+        let made = self.guests.get(&pid).filter(|guest| !guest.is_root);
+        made.map_or(Pid(pid), |guest| guest.process.pid())
+    }
+
+    /// The number under which guests know a process: the host's for those that guests have made, as `fork` and `wait` say it, and
+    /// the kernel's for all others.
+    pub(crate) fn visible_pid(&self, pid: Pid) -> u32 {
+        let mut made = self.guests.values().filter(|guest| !guest.is_root);
+        made.find(|guest| guest.process.pid() == pid)
+            .map_or(pid.0, |guest| guest.pid)
     }
 
     /// Whether there is a guest with this number.
@@ -130,6 +139,7 @@ impl Vm {
             file_limit: agentos_kernel::process::INFINITY,
         };
         guest.process.catch_all();
+        self.show(&guest.process, &guest.proc_dir);
         self.guests.insert(pid, guest);
         // Registers the waker, and does what there is to do already.
         self.attend(pid);

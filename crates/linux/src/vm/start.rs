@@ -4,9 +4,11 @@ use super::{Start, State, Vm};
 use crate::job;
 use crate::spawner::Order;
 use crate::sys::{Answer, Notification, random, set_limit};
+use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Resource, SigSet, Signal};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 impl Vm {
     /// Starts a process, or the next program of one that is a guest already.
@@ -111,15 +113,22 @@ impl Vm {
         let Some(guest) = self.guests.get_mut(&key) else {
             return Answer::Errno(libc::ESRCH);
         };
-        let process = std::sync::Arc::clone(&guest.process);
+        let process = Arc::clone(&guest.process);
         if let State::Spawning(loaded) = std::mem::replace(&mut guest.state, State::Running) {
             guest.state = State::Loading(loaded);
         }
+        // Descriptors of one description share their offset and flags on the host too.
+        let mut made: Vec<(Arc<OpenFile>, OwnedFd)> = Vec::new();
         for fd in process.descriptors() {
             let Ok(file) = process.file(fd) else { continue };
             let cloexec = process.cloexec(fd).unwrap_or(false);
-            // What has no form on the host the guest does not have; it finds the descriptor closed.
-            if let Ok(real) = self.lend(key, &file) {
+            if !made.iter().any(|(known, _)| Arc::ptr_eq(known, &file)) {
+                // What has no form on the host the guest does not have; it finds the descriptor closed.
+                let Ok(real) = self.lend(key, &file) else { continue };
+                made.push((Arc::clone(&file), real));
+            }
+            let real = made.iter().find(|(known, _)| Arc::ptr_eq(known, &file));
+            if let Some((_, real)) = real {
                 let _ = self.listener.add(call.id, real.as_fd(), Some(fd.0), cloexec, 0);
             }
         }

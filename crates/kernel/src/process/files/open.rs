@@ -244,6 +244,10 @@ impl Kernel {
         if file.object_as::<Master>().is_some() {
             return Err(Errno::EIO.into());
         }
+        if let Some(again) = file.object().and_then(|object| object.again(access)) {
+            check_object(cx, object, how)?;
+            return OpenFile::from_object(again, file.location().cloned(), access, status, limits);
+        }
         Err(Errno::ENXIO.into())
     }
 }

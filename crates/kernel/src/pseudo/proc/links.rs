@@ -4,9 +4,10 @@ use super::node::{Item, Node};
 use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::fd::{AccessMode, OpenFile, SeekFrom, StatusFlags};
+use crate::fd::{AccessMode, OpenFile};
 use crate::id::{Fd, Pid};
-use crate::process::{Kernel, Process};
+use crate::process::{Kernel, Process, Shown};
+use crate::tty::Slave;
 use crate::vfs::{FsContext, Jump, Location, Mode, Object};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(super) fn text(kernel: &Kernel, node: Node, caller: Pid) -> Result<Vec<u8>> 
     }
     let process = permitted(kernel, node.pid, caller)?;
     if node.item == Item::Fd {
-        let file = process.file(node.fd).map_err(|_| Errno::ENOENT)?;
+        let file = process.shown_descriptor(node.fd)?.file;
         return Ok(describe(kernel, &file));
     }
     Ok(path_of(kernel, &held(kernel, &process, node.item)?))
@@ -36,7 +37,7 @@ pub(super) fn jump(kernel: &Kernel, node: Node, caller: Pid) -> Result<Jump> {
     if node.item != Item::Fd {
         return held(kernel, &process, node.item).map(Jump::Location);
     }
-    let file = process.file(node.fd).map_err(|_| Errno::ENOENT)?;
+    let file = process.shown_descriptor(node.fd)?.file;
     match file.location() {
         Some(location) => Ok(Jump::Location(location.clone())),
         None => Ok(Jump::Object(Object {
@@ -54,20 +55,7 @@ pub(super) fn mode(access: AccessMode) -> Mode {
 
 /// What `/proc/<pid>/fdinfo/<n>` says.
 pub(super) fn fd_info(process: &Process, fd: Fd) -> Result<Vec<u8>> {
-    let file = process.file(fd).map_err(|_| Errno::ENOENT)?;
-    let position = file.seek(SeekFrom::Current(0)).unwrap_or(0);
-    let mut flags = match (
-        file.access().contains(AccessMode::READ),
-        file.access().contains(AccessMode::WRITE),
-    ) {
-        (true, true) => 2,
-        (false, true) => 1,
-        _ => 0,
-    };
-    flags |= (file.flags() & StatusFlags::all()).bits();
-    if process.cloexec(fd).unwrap_or(false) {
-        flags |= 0o2_000_000;
-    }
+    let Shown { position, flags, .. } = process.shown_descriptor(fd)?;
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write!(text, "pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t0\n");
@@ -102,6 +90,10 @@ fn held(kernel: &Kernel, process: &Process, item: Item) -> Result<Location> {
 }
 
 fn describe(kernel: &Kernel, file: &OpenFile) -> Vec<u8> {
+    // Terminals say their name themselves: the directory that shows them has no way back from a number to a name.
+    if let Some(slave) = file.object_as::<Slave>() {
+        return slave.pty().path().into_bytes();
+    }
     match (file.describe(), file.location()) {
         (Some(text), _) => text.into_bytes(),
         (None, Some(location)) => path_of(kernel, location),

@@ -60,7 +60,7 @@ impl ProcFs {
         if node.pid.0 != 0 {
             let process = self.process(node.pid)?;
             if matches!(item, Item::Fd | Item::FdInfo) {
-                let file = process.file(node.fd).map_err(|_| Errno::ENOENT)?;
+                let file = process.shown_descriptor(node.fd)?.file;
                 if item == Item::Fd {
                     attr.mode = links::mode(file.access());
                     attr.size = 64;
@@ -111,7 +111,7 @@ impl ProcFs {
                 } else {
                     Item::FdInfo
                 };
-                let fds = self.process(dir.pid)?.descriptors();
+                let fds = self.process(dir.pid)?.shown_descriptors();
                 fds.into_iter()
                     .map(|fd| {
                         (

@@ -17,8 +17,8 @@ pub(super) fn text(kernel: &Kernel, process: &Process, item: Item, caller: Pid) 
         Item::PCgroup => b"0::/\n".to_vec(),
         Item::PCmdLine => joined(&process.image().argv, process),
         Item::PEnviron => joined(&process.image().env, process),
-        Item::PComm => [process.name().as_slice(), b"\n"].concat(),
-        Item::PMaps => Vec::new(),
+        Item::PComm => [process.shown_name().as_slice(), b"\n"].concat(),
+        Item::PMaps => process.shown_maps(),
         Item::POomScore | Item::POomScoreAdj => b"0\n".to_vec(),
         Item::PWchan => b"0".to_vec(),
         Item::PIo => io(process).into_bytes(),
@@ -47,7 +47,7 @@ fn joined(strings: &[Vec<u8>], process: &Process) -> Vec<u8> {
 
 fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
     let mut text = format!("{} (", process.pid()).into_bytes();
-    text.extend_from_slice(&process.name());
+    text.extend_from_slice(&process.shown_name());
     let (state, _) = state_letter(process, caller);
     let terminal = kernel.ptys_if_any().and_then(|ptys| ptys.controlling(process.sid()));
     let number = terminal.as_ref().map_or(0, |pty| pty.attr().rdev);
@@ -94,7 +94,7 @@ fn statm(process: &Process) -> String {
 
 fn status(process: &Process, caller: Pid) -> Vec<u8> {
     let mut text = b"Name:\t".to_vec();
-    text.extend_from_slice(&process.name());
+    text.extend_from_slice(&process.shown_name());
     let (letter, word) = state_letter(process, caller);
     let cred = process.cred();
     let groups: String = cred.groups.iter().map(|gid| format!("{gid} ")).collect();
@@ -120,7 +120,7 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
         cred.egid,
         cred.sgid,
         cred.egid,
-        process.descriptors().len().next_power_of_two().max(64),
+        process.shown_descriptors().len().next_power_of_two().max(64),
         process.pgid(),
         process.sid(),
         0,
