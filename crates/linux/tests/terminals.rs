@@ -143,7 +143,10 @@ fn play(name: &str, script: &str, start: &mut dyn FnMut(&[String]) -> Box<dyn Se
             }
             "size" => {
                 let (columns, rows) = text.split_once(' ').unwrap();
-                session.as_mut().unwrap().resize(columns.parse().unwrap(), rows.parse().unwrap());
+                session
+                    .as_mut()
+                    .unwrap()
+                    .resize(columns.parse().unwrap(), rows.parse().unwrap());
             }
             "hangup" => session.as_mut().unwrap().hang_up(),
             "end" => {
@@ -180,8 +183,15 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 fn vm() -> Option<Arc<Vm>> {
-    let vm = Vm::with(vec![executor()?, Arc::new(toy::Toy)], agentos_kernel::limits::Limits::default());
-    for (name, text) in [("upper", "TOY upper\n"), ("line", "TOY line\n"), ("wait", "TOY sleep\n")] {
+    let vm = Vm::with(
+        vec![executor()?, Arc::new(toy::Toy)],
+        agentos_kernel::limits::Limits::default(),
+    );
+    for (name, text) in [
+        ("upper", "TOY upper\n"),
+        ("line", "TOY line\n"),
+        ("wait", "TOY sleep\n"),
+    ] {
         vm.put(&format!("/tmp/{name}"), text.as_bytes(), 0o755);
     }
     Some(Arc::new(vm))

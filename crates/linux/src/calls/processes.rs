@@ -260,7 +260,11 @@ fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
         false => tid,
     };
     if signal != 0 && to_kernel(call, valid(signal)?)? {
-        return send(call, i32::try_from(call.vm.visible_pid(process.pid())).unwrap_or(i32::MAX), signal);
+        return send(
+            call,
+            i32::try_from(call.vm.visible_pid(process.pid())).unwrap_or(i32::MAX),
+            signal,
+        );
     }
     call.confirm()?;
     let from = (process.pid().0, process.cred().ruid.0);

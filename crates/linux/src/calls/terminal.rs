@@ -126,11 +126,7 @@ fn set(call: &mut Call<'_>, terminal: &Terminal, when: When, size: usize) -> Out
 }
 
 /// Does what job control may refuse or put off.
-fn change(
-    call: &mut Call<'_>,
-    terminal: &Terminal,
-    run: impl FnOnce(&Arc<Process>, Fd) -> IoResult<()>,
-) -> Outcome {
+fn change(call: &mut Call<'_>, terminal: &Terminal, run: impl FnOnce(&Arc<Process>, Fd) -> IoResult<()>) -> Outcome {
     let process = call.process()?;
     let pty = terminal.pty();
     // What the guest blocks and ignores the host knows; it matters for those in the background.
@@ -220,7 +216,9 @@ fn set_group(call: &mut Call<'_>, terminal: &Terminal) -> Outcome {
     let group = u32::try_from(i32::from_le_bytes(bytes)).map_err(|_| Fail(libc::EINVAL))?;
     let group: Pid = call.vm.kernel_pid(group);
     let waker = call.guest()?.waker.clone();
-    change(call, terminal, |process, fd| process.set_tty_group(fd, group, Some(&waker)))
+    change(call, terminal, |process, fd| {
+        process.set_tty_group(fd, group, Some(&waker))
+    })
 }
 
 fn session(call: &mut Call<'_>, terminal: &Terminal) -> Outcome {

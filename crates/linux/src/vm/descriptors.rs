@@ -107,7 +107,9 @@ impl Inside {
         let text = std::fs::read_link(self.below(&format!("fd/{fd}"))).unwrap_or_default();
         let text = text.to_string_lossy().into_owned();
         let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        let name = text.strip_prefix("anon_inode:[").and_then(|rest| rest.strip_suffix(']'));
+        let name = text
+            .strip_prefix("anon_inode:[")
+            .and_then(|rest| rest.strip_suffix(']'));
         name.filter(|name| plain(name)).unwrap_or_default().to_owned()
     }
 }
@@ -157,7 +159,12 @@ impl Inside {
         let mut fields = line.splitn(6, ' ');
         let mut next = || fields.next().unwrap_or_default();
         let (range, protection, offset, device, inode, name) = (next(), next(), next(), next(), next(), next().trim());
-        let anonymous = |name: &str| format!("{range} {protection} 00000000 00:00 0 {name:>width$}", width = name.len() + 24);
+        let anonymous = |name: &str| {
+            format!(
+                "{range} {protection} 00000000 00:00 0 {name:>width$}",
+                width = name.len() + 24
+            )
+        };
         if inode == "0" {
             let known = ["[heap]", "[stack]", "[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"];
             return match known.contains(&name) {
@@ -176,7 +183,10 @@ impl Inside {
         });
         let path = path.map(|path| String::from_utf8_lossy(&path).into_owned());
         match path {
-            Some(path) => format!("{range} {protection} {offset} 00:01 {inode} {path:>width$}", width = path.len() + 20),
+            Some(path) => format!(
+                "{range} {protection} {offset} 00:01 {inode} {path:>width$}",
+                width = path.len() + 20
+            ),
             None => format!("{range} {protection} 00000000 00:00 0"),
         }
     }

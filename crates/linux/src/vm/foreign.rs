@@ -80,7 +80,9 @@ impl Vm {
 
     /// The stand-in waits for the end.
     pub(super) fn wait_foreign(&mut self, key: u32, call: &Notification) -> Answer {
-        let Some(guest) = self.guests.get_mut(&key) else { return Answer::Later };
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Later;
+        };
         if guest.stopped {
             // The signal that stops it came just before: it takes it when this is answered, and asks anew afterwards.
             return Answer::Errno(RESTART);
@@ -147,9 +149,8 @@ impl Vm {
 
     /// Stand-ins that a guest is the parent of follow what has become of their programs.
     pub(super) fn mirror_children(&mut self, parent: Pid) {
-        let stands_in = |guest: &&super::Guest| {
-            matches!(guest.state, State::Foreign(_)) && guest.process.ppid() == parent
-        };
+        let stands_in =
+            |guest: &&super::Guest| matches!(guest.state, State::Foreign(_)) && guest.process.ppid() == parent;
         let children: Vec<u32> = self.guests.values().filter(stands_in).map(|guest| guest.pid).collect();
         for child in children {
             self.mirror_stop(child);

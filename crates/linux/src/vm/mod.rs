@@ -4,22 +4,22 @@
 //! while, and is started again by the next.
 
 mod attend;
-mod files;
 mod descriptors;
+mod files;
 mod foreign;
 mod guest;
 mod known;
 mod lent;
+mod masters;
 mod memories;
 mod meter;
-mod masters;
 mod resolve;
-mod sockets;
 mod signals;
+mod sockets;
 mod start;
+mod terminals;
 mod unguarded;
 mod watch;
-mod terminals;
 
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};

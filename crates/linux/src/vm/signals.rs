@@ -52,7 +52,10 @@ impl Actions {
     fn parse(status: &str) -> Self {
         let set = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
-            SigSet(line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0))
+            SigSet(
+                line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+                    .unwrap_or(0),
+            )
         };
         Self {
             blocked: set("SigBlk:"),
@@ -89,7 +92,9 @@ impl Actions {
 impl Vm {
     /// Sends a guest what the kernel has for it, and says whether any of it ends a call that its first thread waits in.
     pub(crate) fn pass_signals_on(&mut self, key: u32) -> bool {
-        let Some(guest) = self.guests.get_mut(&key) else { return false };
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return false;
+        };
         let mut actions = None;
         let (mut interrupted, mut children) = (false, false);
         while guest.process.has_caught_signal() {

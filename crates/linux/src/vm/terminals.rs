@@ -6,10 +6,10 @@
 use super::Vm;
 use crate::calls::Fail;
 use crate::tty::NativeTty;
+use agentos_kernel::Error;
 use agentos_kernel::fd::{AccessMode, OpenFile, StatusFlags};
 use agentos_kernel::process::Kernel;
 use agentos_kernel::tty::{HostTty, Master, Pty, Slave};
-use agentos_kernel::Error;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;

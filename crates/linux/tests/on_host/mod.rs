@@ -79,7 +79,13 @@ impl Session for Theirs {
             ws_ypixel: 0,
         };
         // SAFETY: the request reads the size.
-        unsafe { libc::ioctl(self.master.as_ref().unwrap().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        unsafe {
+            libc::ioctl(
+                self.master.as_ref().unwrap().as_raw_fd(),
+                libc::TIOCSWINSZ,
+                &raw const size,
+            )
+        };
     }
 
     fn hang_up(&mut self) {
