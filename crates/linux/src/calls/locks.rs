@@ -64,7 +64,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
                 held.end - held.start + 1
             };
             let pid = match u32::try_from(held.pid) {
-                Ok(pid) => i32::try_from(call.vm.kernel_pid(pid).0).unwrap_or(-1),
+                Ok(pid) => i32::try_from(call.vm.visible_of_host(pid)).unwrap_or(-1),
                 Err(_) => -1,
             };
             lock[..2].copy_from_slice(&(kind as i16).to_le_bytes());

@@ -72,6 +72,13 @@ impl Vm {
             .map_or(pid.0, |guest| guest.pid)
     }
 
+    /// The number under which guests know a process of which the host has told its own.
+    pub(crate) fn visible_of_host(&self, pid: u32) -> u32 {
+        self.guests
+            .get(&pid)
+            .map_or(pid, |guest| self.visible_pid(guest.process.pid()))
+    }
+
     /// Whether there is a guest with this number.
     pub(crate) fn knows(&self, pid: u32) -> bool {
         self.guests
