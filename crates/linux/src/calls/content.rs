@@ -7,7 +7,7 @@ use super::{Call, Fail, Outcome};
 use crate::sys::{self, Answer};
 use agentos_kernel::fd::{AccessMode, OpenFile};
 use agentos_kernel::process::Signal;
-use agentos_kernel::vfs::FileType;
+use agentos_kernel::vfs::{FileType, Location};
 use std::sync::Arc;
 
 pub(crate) fn fsync(call: &mut Call<'_>) -> Outcome {
@@ -27,14 +27,14 @@ fn durable(call: &mut Call<'_>, data_only: bool) -> Outcome {
             _ => Err(Fail(libc::EINVAL)),
         };
     };
-    match file.location().map(|location| location.kind()) {
-        Some(FileType::Regular | FileType::Directory) => call.settle_on_disk(Some((file, data_only))),
+    match file.location().map(Location::kind) {
+        Some(FileType::Regular | FileType::Directory) => call.settle_on_disk(&Some((file, data_only))),
         _ => Err(Fail(libc::EINVAL)),
     }
 }
 
 pub(crate) fn sync(call: &mut Call<'_>) -> Outcome {
-    match call.settle_on_disk(None)? {
+    match call.settle_on_disk(&None)? {
         Answer::Later => Ok(Answer::Later),
         // It has no errors.
         _ => Ok(Answer::OK),
@@ -43,13 +43,13 @@ pub(crate) fn sync(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn syncfs(call: &mut Call<'_>) -> Outcome {
     call.vm.host_stat(call.key, call.int(0))?;
-    call.settle_on_disk(None)
+    call.settle_on_disk(&None)
 }
 
 /// With `MS_SYNC`. Which file is mapped there only the host knows; so whatever is mapped gets to disk.
 pub(crate) fn msync(call: &mut Call<'_>) -> Outcome {
     if call.vm.files.has_mappings() {
-        return call.settle_on_disk(None);
+        return call.settle_on_disk(&None);
     }
     Ok(Answer::Continue)
 }
@@ -112,7 +112,7 @@ pub(crate) fn fallocate(call: &mut Call<'_>) -> Outcome {
 fn writable(call: &mut Call<'_>, otherwise: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
     let fd = call.int(0);
     let Some(file) = call.file(fd)? else { return Ok(None) };
-    match file.location().map(|location| location.kind()) {
+    match file.location().map(Location::kind) {
         Some(FileType::Regular) => {}
         Some(FileType::Directory) => return Err(Fail(otherwise)),
         _ => return Ok(None),

@@ -30,7 +30,7 @@ pub(crate) fn openat(call: &mut Call<'_>) -> Outcome {
 pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64, mode: u32) -> Outcome {
     let how = how(flags as i32, mode)?;
     if let Some(file) = call.vm.take_prepared(call.n.id) {
-        return give(call, file?, &how, flags);
+        return give(call, &file?, &how, flags);
     }
     let path = call.path(path)?;
     let waker = call.guest()?.waker.clone();
@@ -49,20 +49,20 @@ pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64
         let process = call.process()?;
         let file = process.file(fd);
         let _ = process.close(fd);
-        give(call, file?, &how, flags)
+        give(call, &file?, &how, flags)
     })
 }
 
 /// Gives the guest what was opened. Bytes that have to be copied first, and are many, are copied elsewhere meanwhile.
-fn give(call: &mut Call<'_>, file: Arc<OpenFile>, how: &OpenHow, flags: u64) -> Outcome {
-    if call.vm.prepare(call.key, call.n.id, &file)? {
+fn give(call: &mut Call<'_>, file: &Arc<OpenFile>, how: &OpenHow, flags: u64) -> Outcome {
+    if call.vm.prepare(call.key, call.n.id, file)? {
         let n = call.n;
         let guest = call.vm.guests.get_mut(&call.key).ok_or(Fail(libc::ESRCH))?;
         guest.parked.push(n);
         return Ok(Answer::Later);
     }
-    let real = call.vm.materialise(&file)?;
-    if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, &file)? {
+    let real = call.vm.materialise(file)?;
+    if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, file)? {
         // Its writes would return before they are on disk.
         return Err(Fail(libc::EINVAL));
     }

@@ -242,9 +242,9 @@ impl<'a> Call<'a> {
     }
 
     /// Answers once a file, or everything, is on disk.
-    fn settle_on_disk(&mut self, wanted: Wanted) -> Outcome {
+    fn settle_on_disk(&mut self, wanted: &Wanted) -> Outcome {
         self.confirm()?;
-        match self.vm.poll_durable(self.key, self.n.id, &wanted) {
+        match self.vm.poll_durable(self.key, self.n.id, wanted) {
             Poll::Ready(done) => done.map(|()| Answer::OK),
             Poll::Pending => {
                 let n = self.n;

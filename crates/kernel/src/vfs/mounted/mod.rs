@@ -319,7 +319,7 @@ impl Filesystem for MountedFs {
             ),
             None if set.mtime != SetTime::Keep => {
                 let attr = self.inner.setattr(ino, set)?;
-                self.with(ino, |copy, state| copy.note_times(state));
+                self.with(ino, Copy::note_times);
                 Ok(self.dressed(attr))
             }
             None => self.inner.setattr(ino, set).map(|attr| self.dressed(attr)),
