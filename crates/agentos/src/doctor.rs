@@ -190,7 +190,11 @@ fn webassembly(cache_dir: Option<&Path>) -> Section {
         cache(cache_dir),
     ];
     if let (Ok(engine), Ok(userland)) = (&started, Userland::bundled()) {
-        let digests: Vec<_> = userland.artefacts().iter().map(|artefact| artefact.digest()).collect();
+        let digests: Vec<_> = userland
+            .artefacts()
+            .iter()
+            .map(agentos_software::Artefact::digest)
+            .collect();
         let ready = digests.iter().filter(|digest| engine.has_compiled(digest)).count();
         let detail = format!("{ready} of {} bundled programs are compiled", digests.len());
         let check = Check::works(

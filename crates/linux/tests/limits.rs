@@ -169,3 +169,40 @@ int main(void) {
         assert!((least..=64).contains(&made.parse().unwrap()) && refused == "1", "{out}");
     }
 }
+
+#[test]
+fn what_was_closed_makes_room_for_what_is_opened() {
+    let Some(vm) = Vm::limited(|limits: &mut Limits| {
+        limits.max_open_fds = 48;
+        limits.max_open_fds_per_process = 48;
+    }) else {
+        return;
+    };
+    let source = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    for (int i = 0; i < 1000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "/tmp/f%d", i % 100);
+        int fd = open(name, O_CREAT | O_RDWR, 0600), dir = open("/tmp", O_RDONLY | O_DIRECTORY);
+        int memory = syscall(SYS_memfd_create, "m", 0);
+        if (fd < 0 || dir < 0 || memory < 0) { printf("%d: %d %d %d %d\n", i, fd, dir, memory, errno); return 1; }
+        close(fd);
+        close(dir);
+        close(memory);
+    }
+    puts("ok");
+    return 0;
+}
+"#;
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
+    vm.put("/tmp/test", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/test"]).out, "ok\n");
+}

@@ -33,6 +33,7 @@ pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64
         return give(call, &file?, &how, flags);
     }
     let path = call.path(path)?;
+    call.make_room()?;
     let waker = call.guest()?.waker.clone();
     let open = |call: &mut Call<'_>| {
         call.at(dirfd, &path, |process, dir| {

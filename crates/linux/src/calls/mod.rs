@@ -173,6 +173,18 @@ impl<'a> Call<'a> {
         self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)
     }
 
+    /// Before something is opened: what guests have closed meanwhile, which nobody is told, does not count any more where it matters.
+    fn make_room(&mut self) -> Result<(), Fail> {
+        /// Descriptions that one call may need.
+        const ROOM: u64 = 4;
+        let process = self.process()?;
+        let open = process.kernel().usage().open_fds;
+        if open.used().saturating_add(ROOM) > open.capacity() {
+            self.vm.sweep();
+        }
+        Ok(())
+    }
+
     /// The VM's file behind a descriptor; none for what is only the host's.
     fn file(&mut self, fd: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
         if let Some(terminal) = self.vm.terminal(self.key, fd)? {

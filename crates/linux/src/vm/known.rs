@@ -211,7 +211,7 @@ impl Vm {
     }
 
     /// Forgets what no guest has open.
-    pub(super) fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         let open = self.open_keys();
         self.known.retain(|key, _| open.contains(key));
         self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);
