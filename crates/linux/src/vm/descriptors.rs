@@ -4,7 +4,7 @@
 //! belongs to the thread of the VM. Of the host's own text only numbers, protections and the kernel's fixed names get through.
 
 use super::Vm;
-use super::terminals::Terminals;
+use super::terminals::{ByIdentity, Terminals};
 use crate::pipe::{NativeEnd, NativePipe};
 use crate::sys;
 use agentos_kernel::clock::Timestamp;
@@ -13,9 +13,7 @@ use agentos_kernel::id::{Fd, Ino};
 use agentos_kernel::process::{Elsewhere, Kernel, Process, Shown};
 use agentos_kernel::vfs::{Attr, FileType, Mode};
 use agentos_kernel::{Errno, Result};
-use parking_lot::Mutex;
 use std::any::Any;
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -23,7 +21,7 @@ use std::sync::{Arc, Weak};
 
 /// Files of the VM by device and inode on the host.
 #[derive(Clone, Default)]
-pub(super) struct Files(Arc<Mutex<HashMap<(u64, u64), Weak<OpenFile>>>>);
+pub(super) struct Files(ByIdentity<OpenFile>);
 
 impl Files {
     pub(super) fn add(&self, identity: (u64, u64), file: &Arc<OpenFile>) {

@@ -15,11 +15,14 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
+/// Things of the VM by device and inode on the host, none of which is kept alive.
+pub(super) type ByIdentity<T> = Arc<Mutex<HashMap<(u64, u64), Weak<T>>>>;
+
 /// Terminals by device and inode of what guests hold of them on the host.
 #[derive(Clone, Default)]
 pub(super) struct Terminals {
-    slaves: Arc<Mutex<HashMap<(u64, u64), Weak<Pty>>>>,
-    masters: Arc<Mutex<HashMap<(u64, u64), Weak<OpenFile>>>>,
+    slaves: ByIdentity<Pty>,
+    masters: ByIdentity<OpenFile>,
 }
 
 /// One end of a terminal.
