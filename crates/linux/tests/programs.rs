@@ -51,6 +51,11 @@ fn bash_runs_pipelines_and_reports_statuses() {
     }
     assert_eq!(vm.sh("echo hi; exit 3").status, ExitStatus::Exited(3));
     assert_eq!(vm.sh("seq 1 100000 | tail -n 1").ok(), "100000\n");
+    for _ in 0..20 {
+        // Children that end before their parent calls again, and one of them not yet.
+        let script = "( for i in 1 2 3 4 5 6 7 8; do (echo $i) & done; wait ) | sort | tr -d '\\n'";
+        assert_eq!(vm.sh(script).ok(), "12345678");
+    }
     assert_eq!(vm.sh("false | true; echo ${PIPESTATUS[@]}").ok(), "1 0\n");
     assert_eq!(
         vm.sh("cd /tmp && mkdir -p a/b && cd a/b && pwd && (cd .. && pwd) && pwd")
@@ -74,6 +79,51 @@ fn a_script_names_its_interpreter() {
     vm.put("/tmp/script", b"#!/usr/bin/bash -e\necho $0 $1\n", 0o755);
     assert_eq!(vm.run(&["/tmp/script", "x"]).ok(), "/tmp/script x\n");
     assert_eq!(vm.sh("/tmp/script y").ok(), "/tmp/script y\n");
+}
+
+#[test]
+fn ends_of_children_do_not_interrupt_calls() {
+    let Some(vm) = Vm::new() else { return };
+    let source = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static volatile int handled;
+static void on(int s) { handled++; }
+int main(void) {
+    struct sigaction action, old;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on;
+    sigaction(SIGCHLD, &action, 0);
+    int interrupted = 0, reaped = 0;
+    for (int i = 0; i < 150; i++) {
+        pid_t pid = fork();
+        if (pid == 0) _exit(0);
+        interrupted += pid < 0;
+        struct stat st;
+        for (int k = 0; k < 10; k++) {
+            interrupted += stat("/tmp", &st) != 0;
+            int fd = open("/dev/null", O_RDONLY);
+            interrupted += fd < 0;
+            close(fd);
+        }
+        while (waitpid(-1, 0, WNOHANG) > 0) reaped++;
+    }
+    while (wait(0) > 0) reaped++;
+    sigaction(SIGCHLD, 0, &old);
+    printf("%d %d %d %d\n", interrupted, reaped, handled > 0, old.sa_handler == on);
+}
+"#;
+    let Some(program) = compile(source, &["-static", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/test", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/test"]).ok(), "0 150 1 1\n");
 }
 
 #[test]

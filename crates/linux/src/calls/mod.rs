@@ -8,6 +8,7 @@ pub(crate) mod beneath;
 pub(crate) mod content;
 pub(crate) mod directories;
 pub(crate) mod files;
+pub(crate) mod handlers;
 pub(crate) mod identity;
 mod layout;
 pub(crate) mod locks;

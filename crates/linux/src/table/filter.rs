@@ -147,6 +147,17 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
             op(RETURN, ALLOW),
             op(RETURN, ASK),
         ],
+        Rule::ChildHandler => vec![
+            op(LOAD, argument(0, false)),
+            test(EQUAL, libc::SIGCHLD.cast_unsigned(), 1, 0),
+            op(RETURN, ALLOW),
+            op(LOAD, argument(1, false)),
+            test(EQUAL, 0, 0, 3),
+            op(LOAD, argument(1, true)),
+            test(EQUAL, 0, 0, 1),
+            op(RETURN, ALLOW),
+            op(RETURN, ASK),
+        ],
         Rule::Address(address, flags, bits, errno) => vec![
             op(LOAD, argument(flags, false)),
             test(ANY_BIT, bits, 0, 1),
@@ -257,6 +268,15 @@ mod tests {
             };
             assert_eq!(got, wanted, "call {number}");
         }
+    }
+
+    #[test]
+    fn only_handlers_for_the_ends_of_children_are_asked_about() {
+        let code = program();
+        let verdict =
+            |signal, action| verdict(&code, OURS, libc::SYS_rt_sigaction as u32, [signal, action, 0, 8, 0, 0]);
+        assert_eq!([verdict(17, 0), verdict(10, 0x7000)], [ALLOW; 2]);
+        assert_eq!([verdict(17, 0x7000), verdict(17, 1 << 32)], [ASK; 2]);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(crate) enum Rule {
     Address(usize, usize, u32, i32),
     /// None of these bits is set in an argument, else an error; the supervisor answers.
     WithoutThenAsk(usize, u32, i32),
+    /// A handler for the ends of children is set, about which the supervisor is asked; of all else it is not.
+    ChildHandler,
     /// `socketpair` of streams or sequences between guests.
     SocketPair,
     /// Any of these bits in an argument: the supervisor is asked; without them the host goes on.

@@ -3,8 +3,8 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, attributes as at, beneath, content, directories as dir, files, identity as id, locks, messages as msg,
-    processes as proc, sockets as sock, system as sys, terminal, watch,
+    Handler, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
+    messages as msg, processes as proc, sockets as sock, system as sys, terminal, watch,
 };
 
 macro_rules! rows {
@@ -255,7 +255,7 @@ rows! {
     time SYS_time ALLOW;
     times SYS_times ALLOW;
     getrusage SYS_getrusage ALLOW;
-    rt_sigaction SYS_rt_sigaction ALLOW;
+    rt_sigaction SYS_rt_sigaction Class::Arguments(Rule::ChildHandler, Some(handlers::set));
     rt_sigprocmask SYS_rt_sigprocmask ALLOW;
     rt_sigreturn SYS_rt_sigreturn ALLOW;
     rt_sigpending SYS_rt_sigpending ALLOW;

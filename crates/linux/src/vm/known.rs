@@ -194,7 +194,12 @@ impl Vm {
         Ok(real)
     }
 
-    fn know(&mut self, real: BorrowedFd<'_>, file: &Arc<OpenFile>, directory: Option<Directory>) -> Result<(), Fail> {
+    pub(super) fn know(
+        &mut self,
+        real: BorrowedFd<'_>,
+        file: &Arc<OpenFile>,
+        directory: Option<Directory>,
+    ) -> Result<(), Fail> {
         if self.known.len() >= self.known_limit {
             self.sweep();
         }

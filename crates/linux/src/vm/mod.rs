@@ -8,6 +8,7 @@ mod descriptors;
 mod files;
 mod foreign;
 mod guest;
+mod inherit;
 mod known;
 mod lent;
 mod masters;

@@ -1,0 +1,5 @@
+# Scripts with interpreters, in directories, by every kind of path.
+printf '#!/bin/sh\necho "$0 $*"\n' > s; chmod +x s; ./s a b; "$PWD/s" c | sed "s#$PWD#HERE#"; PATH=.:$PATH; s d; printf '#!/usr/bin/env python3\nimport sys; print(sys.argv[1:])\n' > py; chmod +x py; ./py x 'y z'
+printf '#!/usr/bin/env -S bash -e\nfalse\necho no\n' > e; chmod +x e; ./e; echo $?; printf '#!./s first\n' > nested; chmod +x nested; ./nested second; printf '#!/no/such/interpreter\n' > bad; chmod +x bad; ./bad 2>/dev/null; echo $?
+printf 'echo no interpreter $0\n' > plain; chmod +x plain; ./plain; chmod -x s; ./s 2>/dev/null; echo $?; bash s q; mkdir -p bin; ln -s ../s bin/linked; chmod +x s; bin/linked z; . ./plain; printf '\177ELF' > elf; chmod +x elf; ./elf 2>/dev/null; echo $?
+env -i /usr/bin/env; env -i A=1 B='x y' bash -c 'echo $A $B ${#PATH}' | cut -d' ' -f1-3; (cd bin && ./linked); cd bin; cd ..; pushd bin > /dev/null; popd > /dev/null; echo $OLDPWD | sed 's#.*/##'; exec bash -c 'echo replaced $0' name

@@ -1,0 +1,53 @@
+// Every form of starting a program.
+const cp = require('child_process');
+const fs = require('fs');
+const { promisify } = require('util');
+(async () => {
+  console.log(cp.execSync('echo sync; exit 0').toString());
+  try { cp.execSync('echo out; echo err >&2; exit 4', { stdio: 'pipe' }); } catch (e) {
+    console.log(e.status, String(e.stdout), String(e.stderr));
+  }
+  const s = cp.spawnSync('cat', { input: 'given' });
+  console.log(s.status, s.signal, String(s.stdout));
+  console.log(cp.spawnSync('no-such-program').error.code);
+  const k = cp.spawnSync('sleep', ['60'], { timeout: 50 });
+  console.log(k.error.code, k.signal);
+  console.log(await promisify(cp.exec)('echo $X; pwd', { env: { X: 'y', PATH: process.env.PATH }, cwd: '/usr' }));
+  console.log(await promisify(cp.execFile)(process.execPath, ['-p', '1+1']));
+  const c = cp.spawn('tr', ['a-z', 'A-Z']);
+  c.stdin.end('upper');
+  let out = '';
+  c.stdout.on('data', (d) => (out += d));
+  console.log(await new Promise((r) => c.on('close', (code, signal) => r([code, signal, out]))));
+  const killed = cp.spawn('sleep', ['60']);
+  killed.kill('SIGTERM');
+  console.log(await new Promise((r) => killed.on('exit', (code, signal) => r([code, signal]))));
+  const missing = cp.spawn('/no/such');
+  console.log(await new Promise((r) => missing.on('error', (e) => r([e.code, e.syscall, e.path]))));
+  const noexec = cp.spawn('./plain');
+  fs.writeFileSync('plain', 'text');
+  console.log(await new Promise((r) => noexec.on('error', (e) => r(e.code))));
+  const fd = fs.openSync('log', 'w');
+  const logged = cp.spawn('sh', ['-c', 'echo to file; echo also >&2; echo extra >&3'], { stdio: ['ignore', fd, fd, fd] });
+  await new Promise((r) => logged.on('close', r));
+  console.log(fs.readFileSync('log', 'utf8'));
+  const extra = cp.spawn('sh', ['-c', 'read x <&3; echo "got $x" >&4'], { stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'] });
+  extra.stdio[3].end('three\n');
+  let four = '';
+  extra.stdio[4].on('data', (d) => (four += d));
+  await new Promise((r) => extra.on('close', r));
+  console.log(four);
+  const detached = cp.spawn('sh', ['-c', 'echo detached > det; exit 3'], { detached: true, stdio: 'ignore' });
+  console.log(await new Promise((r) => detached.on('exit', r)), fs.readFileSync('det', 'utf8'));
+  const abort = new AbortController();
+  const aborted = cp.spawn('sleep', ['60'], { signal: abort.signal });
+  abort.abort();
+  console.log(await new Promise((r) => aborted.on('error', (e) => r(e.name))));
+  const many = await Promise.all(Array.from({ length: 20 }, (_, i) => promisify(cp.exec)(`echo ${i}; exit 0`)));
+  console.log(many.map((m) => m.stdout.trim()).join(' '));
+  console.log(cp.execFileSync('sh', ['-c', 'echo "$0 $#"', 'zero', 'a b', 'c'], { encoding: 'utf8' }));
+  console.log(cp.spawnSync('echo a && echo b', { shell: true, encoding: 'utf8' }).stdout);
+  console.log(cp.spawnSync('bash', ['-c', 'kill -SEGV $$'], {}).signal);
+  const argv0 = cp.spawnSync('bash', ['-c', 'echo $0'], { argv0: 'other' });
+  console.log(argv0.status);
+})();

@@ -1,0 +1,4 @@
+# grep, sed, awk, find, diff, patch.
+# needs: grep sed awk find diff
+seq 100 > n; grep -c 7 n; grep -n '^9.$' n | head -n 2; grep -r 50 . ; sed -n '5p;10,12p' n; sed -i 's/^1$/one/' n; head -n 1 n; sed -E 's/(.)(.)/\2\1/' n | tail -n 2; awk '{s += $1} END {print s}' n; awk -F: 'BEGIN {print length("abc"), toupper("x")} $1 ~ /^5/ {n++} END {print n}' n; awk 'BEGIN {"echo cmd" | getline x; print x; print "sorted" | "sort"; close("sort"); system("exit 3"); printf "%.2f\n", atan2(0, -1)}'
+mkdir -p t/a t/b; touch t/a/1.txt t/b/2.c; find t -name '*.txt' -o -type d | sort; find t -type f -exec echo {} + | tr ' ' '\n' | sort; find t -newer n -type f | wc -l; find t -name '*.c' -delete; find t | wc -l; cp n m; echo extra >> m; diff -u --label a --label b n m; diff n m > p; if command -v patch > /dev/null; then patch -s n < p; cmp n m && echo same; fi; cmp n t/a/1.txt; echo $?; xargs -a n -n 40 echo | wc -l; file t 2>/dev/null | cut -d: -f2; rm -r t
