@@ -78,12 +78,12 @@ async fn tools(scale: Scale, name: &'static str, tree: &Path, script: &str) -> R
 }
 
 /// A folder of the host that goes away with the value.
-struct Scratch {
-    path: PathBuf,
+pub(super) struct Scratch {
+    pub(super) path: PathBuf,
 }
 
 impl Scratch {
-    fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let nanos = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default()

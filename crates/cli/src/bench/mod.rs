@@ -8,6 +8,7 @@ mod burst;
 mod egress;
 mod files;
 mod image;
+mod linux;
 mod machine;
 mod memory;
 mod neighbour;
@@ -167,6 +168,14 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["serve_sleeping_bytes", "serve_slept_bytes"],
         run: |scale| Box::pin(serve::sleeping(scale)),
+    },
+    Measurement {
+        names: linux::CALL_NAMES,
+        run: |scale| Box::pin(linux::calls(scale)),
+    },
+    Measurement {
+        names: linux::PROGRAM_NAMES,
+        run: |scale| Box::pin(linux::programs(scale)),
     },
     Measurement {
         names: &["lifecycle_slope_bytes"],
