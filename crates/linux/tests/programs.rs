@@ -82,6 +82,47 @@ fn a_script_names_its_interpreter() {
 }
 
 #[test]
+fn threads_learn_how_they_are_scheduled() {
+    let Some(vm) = Vm::new() else { return };
+    let source = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *ask(void *x) {
+    pthread_attr_t attr;
+    cpu_set_t set;
+    struct sched_param param;
+    int policy;
+    void *at;
+    size_t size = 0;
+    int failed = pthread_getattr_np(pthread_self(), &attr) || pthread_attr_getstack(&attr, &at, &size);
+    failed += pthread_getaffinity_np(pthread_self(), sizeof set, &set) || CPU_COUNT(&set) < 1;
+    failed += pthread_getschedparam(pthread_self(), &policy, &param) || policy != SCHED_OTHER || param.sched_priority;
+    struct timespec t;
+    failed += sched_rr_get_interval(syscall(SYS_gettid), &t) || sched_getscheduler(getpid()) || sched_getaffinity(getpid(), sizeof set, &set);
+    return (void *)(long)(failed + (size < 4096));
+}
+int main(void) {
+    pthread_t thread;
+    void *failed = (void *)9L;
+    pthread_create(&thread, 0, ask, 0);
+    pthread_join(thread, &failed);
+    cpu_set_t set;
+    int parent = sched_getaffinity(getppid(), sizeof set, &set), stranger = sched_getaffinity(1 << 21, sizeof set, &set);
+    printf("%ld %ld %d\n", (long)failed, (long)sched_getscheduler(getpid()), stranger);
+}
+"#;
+    let Some(program) = compile(source, &["-static", "-w", "-pthread"]) else {
+        return;
+    };
+    vm.put("/tmp/test", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/test"]).ok(), "0 0 -1\n");
+}
+
+#[test]
 fn ends_of_children_do_not_interrupt_calls() {
     let Some(vm) = Vm::new() else { return };
     let source = r#"

@@ -14,6 +14,7 @@ mod layout;
 pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod processes;
+pub(crate) mod scheduling;
 pub(crate) mod sockets;
 pub(crate) mod system;
 pub(crate) mod terminal;

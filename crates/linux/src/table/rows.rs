@@ -4,7 +4,7 @@ use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
     Handler, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
-    messages as msg, processes as proc, sockets as sock, system as sys, terminal, watch,
+    messages as msg, processes as proc, scheduling as sched, sockets as sock, system as sys, terminal, watch,
 };
 
 macro_rules! rows {
@@ -236,15 +236,15 @@ rows! {
     exit_group SYS_exit_group ALLOW;
     restart_syscall SYS_restart_syscall ALLOW;
     sched_yield SYS_sched_yield ALLOW;
-    sched_getaffinity SYS_sched_getaffinity Class::Arguments(Rule::SelfOrAsk, Some(sys::of_self));
+    sched_getaffinity SYS_sched_getaffinity Class::Arguments(Rule::SelfOrAsk, Some(sched::affinity));
     sched_setaffinity SYS_sched_setaffinity Class::Pretend;
-    sched_getparam SYS_sched_getparam Class::Arguments(Rule::SelfOrAsk, Some(sys::of_self));
-    sched_getscheduler SYS_sched_getscheduler Class::Arguments(Rule::SelfOrAsk, Some(sys::of_self));
+    sched_getparam SYS_sched_getparam Class::Arguments(Rule::SelfOrAsk, Some(sched::parameter));
+    sched_getscheduler SYS_sched_getscheduler Class::Arguments(Rule::SelfOrAsk, Some(sched::policy));
     sched_setscheduler SYS_sched_setscheduler PERM;
     sched_setparam SYS_sched_setparam PERM;
     sched_get_priority_max SYS_sched_get_priority_max ALLOW;
     sched_get_priority_min SYS_sched_get_priority_min ALLOW;
-    sched_rr_get_interval SYS_sched_rr_get_interval Class::Arguments(Rule::SelfOrAsk, Some(sys::of_self));
+    sched_rr_get_interval SYS_sched_rr_get_interval Class::Arguments(Rule::SelfOrAsk, Some(sched::interval));
     getcpu SYS_getcpu ALLOW;
     getrandom SYS_getrandom ALLOW;
     clock_gettime SYS_clock_gettime ALLOW;
