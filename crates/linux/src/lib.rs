@@ -29,6 +29,9 @@ mod calls;
 mod elf;
 mod executor;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod job;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod loader;

@@ -70,7 +70,12 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
     let location = kernel
         .vfs()
         .resolve_program(&cx.fs(), path)
-        .map_err(|error| missing(&format!("cannot be opened: {error}")))?;
+        .map_err(|error| match error.errno() {
+            Errno::ENOENT | Errno::ENOTDIR => missing(
+                "is not in the VM: add an image that has it, such as `host` or the packages of the system that it was built for",
+            ),
+            _ => missing(&format!("cannot be opened: {error}")),
+        })?;
     if location.kind() != FileType::Regular {
         return Err(missing("is not a file"));
     }

@@ -4,6 +4,8 @@ mod abi;
 mod address;
 mod config;
 mod dns;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod elf;
 mod gateway;
 mod glob;
 mod host;
@@ -43,6 +45,11 @@ pub const ALL: &[Target] = &[
     Target {
         name: "dns",
         run: dns::run,
+    },
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Target {
+        name: "elf",
+        run: elf::run,
     },
     Target {
         name: "frames",

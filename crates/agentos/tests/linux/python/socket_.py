@@ -21,7 +21,3 @@ async def main():
     print(await asyncio.gather(*(ask(i) for i in range(10)))); server.close()
 asyncio.run(main())
 print(socket.gethostbyname('localhost'), socket.getaddrinfo('127.0.0.1', 80, type=socket.SOCK_STREAM)[0][4])
-s = socket.socket(); s.setblocking(False)
-try: s.recv(1)
-except OSError as e: print(e.errno)
-s.close()
