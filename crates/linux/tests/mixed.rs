@@ -54,49 +54,6 @@ fn they_share_files_and_their_offsets() {
 }
 
 #[test]
-fn what_a_linux_program_inherits_goes_on_where_the_kernel_was() {
-    let Some(vm) = vm() else { return };
-    vm.put("/tmp/lines", b"one\ntwo\nthree\n", 0o644);
-    let open = |path: &str, write: bool| {
-        let options = agentos_kernel::vfs::OpenOptions {
-            read: !write,
-            write,
-            create: write,
-            mode: agentos_kernel::vfs::Mode::new(0o644),
-            ..Default::default()
-        };
-        let how = agentos_kernel::process::OpenHow {
-            options,
-            ..Default::default()
-        };
-        let init = vm.kernel.init();
-        let fd = common::ready(init.open(agentos_kernel::process::Dir::Cwd, path.as_bytes(), &how, None)).unwrap();
-        let file = init.file(fd).unwrap();
-        init.close(fd).unwrap();
-        file
-    };
-    let (lines, out) = (open("/tmp/lines", false), open("/tmp/out", true));
-    let read = |len: usize| {
-        let mut buf = vec![0; len];
-        let count = block(|waker| lines.read(&mut buf, Some(waker))).unwrap();
-        String::from_utf8_lossy(&buf[..count]).into_owned()
-    };
-    let run = |script: &str| {
-        let process = vm
-            .spawn(&["/usr/bin/bash", "-c", script], &[(0, &lines), (1, &out)])
-            .unwrap();
-        assert_eq!(common::wait(&process), ExitStatus::Exited(0));
-    };
-    assert_eq!(read(4), "one\n");
-    run("read x; echo bash $x");
-    block(|waker| out.write(b"kernel\n", Some(waker))).unwrap();
-    run("echo again");
-    assert_eq!(read(9), "three\n");
-    block(|waker| out.write(b"end\n", Some(waker))).unwrap();
-    assert_eq!(vm.get("/tmp/out"), "bash two\nkernel\nagain\nend\n");
-}
-
-#[test]
 fn a_signal_ends_the_program_and_its_stand_in() {
     let Some(vm) = vm() else { return };
     assert_eq!(vm.sh("/tmp/wait & kill -TERM $!; wait $!; echo $?").out, "143\n");

@@ -6,7 +6,6 @@
 
 use super::file::{File, IoResult, PollEvents};
 use super::flags::{AccessMode, SeekFrom, StatusFlags};
-use super::host_position::HostPosition;
 use super::limits::FdLimits;
 use super::pipe::{Pipe, PipeEnd};
 use crate::clock::Timestamp;
@@ -41,34 +40,13 @@ enum Target {
     Inode {
         handle: InodeHandle,
         /// Offset of a file, position of a directory.
-        offset: Mutex<Position>,
+        offset: Mutex<u64>,
     },
     Object {
         object: Arc<dyn File>,
         /// The FIFO or device inode through which it was opened.
         location: Option<Location>,
     },
-}
-
-/// Where a description is.
-#[derive(Default)]
-struct Position {
-    own: u64,
-    /// Counts in place of the own one, once there is one.
-    host: Option<Arc<dyn HostPosition>>,
-}
-
-impl Position {
-    fn get(&self) -> u64 {
-        self.host.as_ref().and_then(|host| host.get()).unwrap_or(self.own)
-    }
-
-    fn set(&mut self, offset: u64) {
-        self.own = offset;
-        if let Some(host) = &self.host {
-            host.set(offset);
-        }
-    }
 }
 
 /// Device of objects that no filesystem holds: pipes, sockets, terminals that were opened without a path.
@@ -85,7 +63,7 @@ impl OpenFile {
         status: StatusFlags,
         limits: &Arc<FdLimits>,
     ) -> Result<Arc<Self>> {
-        let offset = Mutex::default();
+        let offset = Mutex::new(0);
         Self::new(Target::Inode { handle, offset }, access, status, limits)
     }
 
@@ -168,10 +146,9 @@ impl OpenFile {
             Target::Object { object, .. } => self.wait_rule(waker, |waker| object.read(buf, waker)),
             Target::Inode { handle, offset } => {
                 let mut offset = offset.lock();
-                let at = offset.get();
-                let read = handle.read_at(at, buf);
+                let read = handle.read_at(*offset, buf);
                 if let Ok(count) = read {
-                    offset.set(at.saturating_add(count as u64));
+                    *offset = offset.saturating_add(count as u64);
                 }
                 Poll::Ready(read)
             }
@@ -213,24 +190,17 @@ impl OpenFile {
         }
     }
 
-    fn write_inode(
-        &self,
-        handle: &InodeHandle,
-        offset: &Mutex<Position>,
-        cred: &Credentials,
-        data: &[u8],
-    ) -> Result<usize> {
+    fn write_inode(&self, handle: &InodeHandle, offset: &Mutex<u64>, cred: &Credentials, data: &[u8]) -> Result<usize> {
         self.need(AccessMode::WRITE)?;
         let data = capped(data, self.limits.max_write());
         let mut offset = offset.lock();
         let count = if self.flags().contains(StatusFlags::APPEND) {
             let (count, end) = handle.append(cred, data)?;
-            offset.set(end);
+            *offset = end;
             count
         } else {
-            let at = offset.get();
-            let count = handle.write_at(cred, at, data)?;
-            offset.set(at.saturating_add(count as u64));
+            let count = handle.write_at(cred, *offset, data)?;
+            *offset = offset.saturating_add(count as u64);
             count
         };
         Ok(count)
@@ -298,13 +268,13 @@ impl OpenFile {
         let mut offset = offset.lock();
         let found = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => offset.get().checked_add_signed(by),
+            SeekFrom::Current(by) => offset.checked_add_signed(by),
             SeekFrom::End(by) => handle.getattr()?.size.checked_add_signed(by),
             SeekFrom::Data(from) => Some(handle.seek_data_hole(from, SeekTarget::Data)?),
             SeekFrom::Hole(from) => Some(handle.seek_data_hole(from, SeekTarget::Hole)?),
         };
         let found = found.filter(|at| *at <= SIZE_MAX).ok_or(Errno::EINVAL)?;
-        offset.set(found);
+        *offset = found;
         Ok(found)
     }
 
@@ -344,7 +314,7 @@ impl OpenFile {
         match &self.target {
             Target::Object { object, .. } => object.available(),
             Target::Inode { handle, offset } if handle.kind() == FileType::Regular => {
-                let at = offset.lock().get();
+                let at = *offset.lock();
                 Ok(handle.getattr()?.size.saturating_sub(at))
             }
             Target::Inode { .. } => Err(Errno::ENOTTY.into()),
@@ -392,14 +362,14 @@ impl OpenFile {
         };
         self.need(AccessMode::READ)?;
         let mut offset = offset.lock();
-        let mut position = offset.own;
+        let mut position = *offset;
         let listed = handle.readdir(position, &mut |entry| {
             let next = entry.next;
             emit(entry)?;
             position = next;
             ControlFlow::Continue(())
         });
-        offset.own = position;
+        *offset = position;
         listed
     }
 
@@ -540,25 +510,6 @@ impl OpenFile {
         self.keepsake.get_or_init(make);
     }
 
-    /// Lets the host's offset count for this description, once; the host's one is moved to where this is.
-    pub fn share_position(&self, host: Arc<dyn HostPosition>) {
-        if let Target::Inode { offset, .. } = &self.target {
-            let mut offset = offset.lock();
-            if offset.host.is_none() {
-                host.set(offset.own);
-                offset.host = Some(host);
-            }
-        }
-    }
-
-    /// The host's offset, if it counts.
-    pub fn host_position(&self) -> Option<Arc<dyn HostPosition>> {
-        match &self.target {
-            Target::Inode { offset, .. } => offset.lock().host.clone(),
-            Target::Object { .. } => None,
-        }
-    }
-
     fn need(&self, access: AccessMode) -> Result<()> {
         match self.access.contains(access) {
             true => Ok(()),
@@ -580,7 +531,7 @@ impl OpenFile {
 
 impl Target {
     /// The file and its offset; `ESPIPE` for a stream.
-    fn inode(&self) -> Result<(&InodeHandle, &Mutex<Position>)> {
+    fn inode(&self) -> Result<(&InodeHandle, &Mutex<u64>)> {
         match self {
             Self::Inode { handle, offset } => Ok((handle, offset)),
             Self::Object { .. } => Err(Errno::ESPIPE.into()),

@@ -194,12 +194,7 @@ impl Vm {
         Ok(real)
     }
 
-    pub(super) fn know(
-        &mut self,
-        real: BorrowedFd<'_>,
-        file: &Arc<OpenFile>,
-        directory: Option<Directory>,
-    ) -> Result<(), Fail> {
+    fn know(&mut self, real: BorrowedFd<'_>, file: &Arc<OpenFile>, directory: Option<Directory>) -> Result<(), Fail> {
         if self.known.len() >= self.known_limit {
             self.sweep();
         }

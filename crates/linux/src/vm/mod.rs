@@ -8,7 +8,6 @@ mod descriptors;
 mod files;
 mod foreign;
 mod guest;
-mod inherit;
 mod known;
 mod lent;
 mod masters;
