@@ -45,6 +45,7 @@ struct Case {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes, and depends on the programs that the host has: run it with --ignored"]
 async fn programs_do_in_a_vm_what_they_do_on_the_host() {
     if !vm::runs_linux_programs().await {
         return;
