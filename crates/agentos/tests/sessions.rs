@@ -36,7 +36,7 @@ async fn an_agent_in_the_vm_writes_runs_and_is_asked() {
                 event.event["params"]["update"]["sessionUpdate"]
                     .as_str()
                     .map(str::to_owned),
-            )
+            );
         })
         .await
         .unwrap();

@@ -102,7 +102,8 @@ fn a_socket_of_another_program_is_inherited() {
     let init = vm.kernel.init();
     let (own, other) = init.socket_pair(Domain::Unix, Kind::Stream, false, true).unwrap();
     let (mine, theirs) = (init.file(own).unwrap(), init.file(other).unwrap());
-    (init.close(own).unwrap(), init.close(other).unwrap());
+    init.close(own).unwrap();
+    init.close(other).unwrap();
     let process = vm
         .spawn(
             &["/usr/bin/tr", "a-z", "A-Z"],

@@ -208,7 +208,7 @@ fn queried(access: &Access, args: &mut Args) -> Result<Vec<SessionEvent>, Failur
         Access::Live(sessions) => sessions.events(&id, &query),
         Access::Kept(storage, _) => Stored::new(&**storage).events(&id, &query),
     };
-    Ok(found.map_err(failed)?)
+    found.map_err(failed)
 }
 
 async fn events(SessionCall { access, mut args, .. }: SessionCall) -> Answer {

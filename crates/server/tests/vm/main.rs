@@ -1,7 +1,7 @@
 //! The VM as an actor, called as clients call it: every action with its results, shapes and errors, the events, and the life
 //! of sleep and wake.
 // A test that cannot go on fails.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bounds;
 mod cron;

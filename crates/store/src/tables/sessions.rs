@@ -430,7 +430,7 @@ fn forget(transaction: &Transaction<'_>, session_id: Option<&str>, most: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::VM_SCHEMA;
+    use crate::tables::VM_SCHEMA;
 
     fn table() -> SessionTable {
         SessionTable::new(&Database::in_memory(&VM_SCHEMA).unwrap())
