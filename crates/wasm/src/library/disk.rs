@@ -16,11 +16,11 @@ use super::checksum::{Checksum, Sum};
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// SHA-256 of a program or of a key.
@@ -40,7 +40,6 @@ pub(crate) struct Disk {
     folder: OwnedFd,
     compatibility: u64,
     capacity: u64,
-    serial: AtomicU64,
 }
 
 impl Disk {
@@ -60,7 +59,6 @@ impl Disk {
             folder,
             compatibility,
             capacity,
-            serial: AtomicU64::new(0),
         })
     }
 
@@ -86,9 +84,9 @@ impl Disk {
     /// Stores a compiled form and returns it as a file. `None` if the folder cannot be written to, which is no failure.
     pub(crate) fn put(&self, program: &Digest, code: &[u8]) -> Option<File> {
         let key = self.key(program);
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        // As `is_draft` knows them.
-        let draft = format!(".{}.{serial}", std::process::id());
+        // As `is_draft` knows them. By chance, as others of this process, and of other containers with our number, write here too.
+        let chance = RandomState::new().build_hasher().finish();
+        let draft = format!(".{}.{chance}", std::process::id());
         let written = self.write(&draft, &key, code);
         if written.is_err() {
             let _ = fs::unlinkat(&self.folder, draft.as_str(), AtFlags::empty());
@@ -99,8 +97,6 @@ impl Disk {
     }
 
     fn write(&self, draft: &str, key: &Digest, code: &[u8]) -> std::io::Result<File> {
-        // A draft of this name can only be a leftover of a dead process with our number.
-        let _ = fs::unlinkat(&self.folder, draft, AtFlags::empty());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(fs::openat(&self.folder, draft, flags, Mode::RUSR)?);
         file.write_all(code)?;
