@@ -44,8 +44,8 @@ test("the program with limits: they bind", async (t) => {
   });
 
   await t.test("pi is declared, and a session says what is missing", async () => {
-    const [agent] = await vm.listAgents();
-    assert.equal(agent.id, "pi");
+    const agents = await vm.listAgents();
+    assert.deepEqual(agents.filter(({ id }) => id === "pi").map(({ installed }) => installed), [false]);
     const error = await failure(vm.createSession("pi"));
     assert.equal(`${error.group}/${error.code}`, "agentos/agent_not_installed");
     assert.match(error.message, /pi-acp/);
