@@ -119,7 +119,7 @@ async function inspector(vm) {
   await shoot(page, "inspector-terminal");
 
   await open("Sessions");
-  await text(page, "#panel", "unsupported");
+  for (const heading of ["Approvals", "Agent", "Status"]) await text(page, "#panel", heading);
   await shoot(page, "inspector-sessions");
 
   await open("Events");
