@@ -181,3 +181,13 @@ fn python_and_node_run() {
         );
     }
 }
+
+#[test]
+fn a_parent_finds_its_memory_as_it_was_after_vfork() {
+    let Some(vm) = Vm::new() else { return };
+    let Some(program) = compile(include_str!("programs/vfork.c"), &["-O1"]) else {
+        return;
+    };
+    vm.put("/tmp/vfork", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/vfork"]).ok(), "changed 0, lost 0, failed 0\n");
+}

@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 
 /// Begins in the memory of the caller.
 const CLONE_VM: u64 = 0x100;
+/// The caller waits until the child lets go of its memory.
+const CLONE_VFORK: u64 = 0x4000;
 /// Another thread of the caller.
 const CLONE_THREAD: u64 = 0x10000;
 
@@ -16,15 +18,15 @@ pub(crate) fn clone(call: &mut Call<'_>) -> Outcome {
     if call.arg(0) & CLONE_THREAD != 0 {
         return thread(call);
     }
-    copy(call, call.arg(0) & CLONE_VM != 0)
+    copy(call, call.arg(0) & CLONE_VM != 0, call.arg(0) & CLONE_VFORK != 0)
 }
 
 pub(crate) fn fork(call: &mut Call<'_>) -> Outcome {
-    copy(call, false)
+    copy(call, false, false)
 }
 
 pub(crate) fn vfork(call: &mut Call<'_>) -> Outcome {
-    copy(call, true)
+    copy(call, true, true)
 }
 
 /// The host makes the thread, unless the VM has too many. All that matters is in the register.
@@ -37,11 +39,17 @@ fn thread(call: &mut Call<'_>) -> Outcome {
 }
 
 /// The host makes the process; what the kernel knows of the caller is copied now, before the caller can change it.
-fn copy(call: &mut Call<'_>, shares: bool) -> Outcome {
+fn copy(call: &mut Call<'_>, shares: bool, waits: bool) -> Outcome {
     let copied = call.process()?.copy()?;
     call.confirm()?;
     let tid = call.n.tid;
-    call.vm.remember_copy(call.key, Copy { tid, copied, shares });
+    let copy = Copy {
+        tid,
+        copied,
+        shares,
+        waits,
+    };
+    call.vm.remember_copy(call.key, copy);
     Ok(Answer::Continue)
 }
 
@@ -95,6 +103,9 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
         sys::read_memory(call.n.tid, path_at, &mut original)?;
         if !loading || !call.vm.listener.is_valid(call.n.id) {
             return Err(Fail(libc::EINTR));
+        }
+        if let Some(guest) = call.vm.guests.get_mut(&call.key) {
+            guest.hold_lender();
         }
         sys::write_private(call.n.tid, path_at, b"x\0")?;
         let tid = call.n.tid;

@@ -4,6 +4,7 @@
 //! `unsafe` of the crate is in this module, in [`spawner`](crate::spawner), which runs between `clone` and `execve`, and in
 //! the loader.
 
+mod hold;
 mod landlock;
 mod memory;
 mod notify;
@@ -13,6 +14,7 @@ mod status;
 mod usage;
 mod watch;
 
+pub(crate) use hold::Hold;
 pub(crate) use landlock::{confine_thread, version as landlock_version};
 pub(crate) use memory::{read_memory, read_string, write_memory, write_private};
 pub(crate) use notify::{

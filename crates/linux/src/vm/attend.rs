@@ -90,13 +90,16 @@ impl Vm {
             true => guest.lender.take(),
             false => Some(tid),
         };
-        if let Some(owner) = owner {
-            let mut now = [0; 2];
-            // What else has been put there in the meantime stays.
-            if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == *b"x\0" {
-                let _ = sys::write_private(owner, patch.at, &patch.original);
-            }
-        }
+        let held = guest.held.take_if(|_| loading);
+        put_back(owner, patch);
+        self.released.extend(held);
+        self.release_held();
+    }
+
+    /// Lets those go on whose memory is as it was.
+    pub(super) fn release_held(&mut self) {
+        let held = std::mem::take(&mut self.released);
+        self.released = held.into_iter().filter_map(|held| held.release().err()).collect();
     }
 
     /// A process of the host has ended.
@@ -109,6 +112,11 @@ impl Vm {
             guest.charge_cpu();
         }
         self.poller.remove(guest.pid_fd.as_fd());
+        if let Some(patch) = guest.patch.take() {
+            put_back(guest.lender.take(), patch);
+        }
+        self.released.extend(guest.held.take());
+        self.release_held();
         let code = match guest.is_root {
             true => sys::wait_for(guest.pid_fd.as_fd()),
             false => sys::status_of_zombie(guest.proc_dir.as_fd()),
@@ -151,5 +159,14 @@ impl Vm {
             self.end_watching();
             self.known.clear();
         }
+    }
+}
+
+/// Puts a path back into the memory that it was changed in. What else its owner has put there in the meantime stays.
+fn put_back(owner: Option<u32>, patch: Patch) {
+    let Some(owner) = owner else { return };
+    let mut now = [0; 2];
+    if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == *b"x\0" {
+        let _ = sys::write_private(owner, patch.at, &patch.original);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::program::Loaded;
-use crate::sys::{self, Notification};
+use crate::sys::{self, Hold, Notification};
 use agentos_kernel::process::{Copied, Process};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -29,6 +29,10 @@ pub(crate) struct Guest {
     pub(crate) is_root: bool,
     /// The process whose memory it shares until it executes something (`vfork`).
     pub(crate) lender: Option<u32>,
+    /// The thread of that process that waits until this one lets go of its memory.
+    pub(crate) waiter: Option<u32>,
+    /// What keeps that thread from going on too early.
+    pub(crate) held: Option<Hold>,
     /// Descriptions that it was started with.
     pub(super) lent: Vec<u64>,
     /// The largest file that it may make because of the quota, as the host was told.
@@ -66,6 +70,8 @@ pub(crate) struct Copy {
     pub(crate) copied: Copied,
     /// Whether it begins in the memory of the one who asked.
     pub(crate) shares: bool,
+    /// Whether that thread waits until it lets go of that memory.
+    pub(crate) waits: bool,
 }
 
 /// Where a guest is in its life.
@@ -102,6 +108,18 @@ impl Wake for Notice {
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(vm) = self.vm.upgrade() {
             vm.notice(self.guest);
+        }
+    }
+}
+
+impl Guest {
+    /// Before its memory is changed for an `execve`. Where the host does not allow this, whoever waits may go on too early.
+    pub(crate) fn hold_lender(&mut self) {
+        if self.held.is_none()
+            && self.lender.is_some()
+            && let Some(waiter) = self.waiter
+        {
+            self.held = Hold::new(waiter).ok();
         }
     }
 }

@@ -172,6 +172,8 @@ pub(crate) struct Vm {
     ordered: HashMap<u64, Start>,
     /// Copies whose parent has ended before they came to life.
     orphans: Vec<Copy>,
+    /// Threads that may go on as soon as they have come to where they are held.
+    released: Vec<sys::Hold>,
     /// What the descriptors of guests mean.
     pub(crate) known: HashMap<(u64, u64), Known>,
     known_limit: usize,
@@ -235,6 +237,7 @@ impl Vm {
             orphans: Vec::new(),
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
+            released: Vec::new(),
             sockets: Sockets::default(),
             lent: HashMap::new(),
             files: Files::new(),
@@ -257,6 +260,7 @@ impl Vm {
                 break;
             }
             self.poller.wait(self.patience(idle), &mut ready);
+            self.release_held();
             if ready.is_empty() && idle && self.close() {
                 break;
             }
@@ -287,6 +291,9 @@ impl Vm {
 
     /// How long to wait for something to happen, in ms.
     fn patience(&self, idle: bool) -> i32 {
+        if !self.released.is_empty() {
+            return 1;
+        }
         match (idle, self.files.timeout()) {
             (true, _) => IDLE_MS,
             (false, ..0) => self.schedule.left(),

@@ -102,10 +102,12 @@ impl Vm {
             _ => return None,
         };
         let lender = (copied.shares && self.guests.contains_key(&parent)).then_some(parent);
+        let waiter = copied.waits.then_some(copied.tid);
         let process = copied.copied.begin(Pid(pid)).ok()?;
         let added = self.add(pid, process, State::Running, Some(handles));
         if let Some(guest) = added.and_then(|key| self.guests.get_mut(&key)) {
             guest.lender = lender;
+            guest.waiter = waiter;
         }
         added
     }
@@ -140,6 +142,8 @@ impl Vm {
             patch: None,
             is_root,
             lender: None,
+            waiter: None,
+            held: None,
             cpu_ns: 0,
             stopped: false,
             lent: Vec::new(),

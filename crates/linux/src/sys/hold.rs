@@ -1,0 +1,65 @@
+//! Keeping a thread where it is until what a child has changed in its memory is put back.
+//!
+//! A thread that made a child by `vfork` goes on in the moment in which the child executes something, long before the child's loader
+//! says a word. The thread may free the memory that the path was in and use it again while the path is put back there, so it
+//! must not run before. No signal could see to that without other threads and parents noticing; the host can stop it at the end
+//! of its `vfork` for whoever traces it.
+
+use super::{check, thread_id};
+use std::io;
+
+/// A thread that waits in `vfork`, and will stop at its end.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    tid: u32,
+}
+
+/// How often a thread that is about to stop is asked at once.
+const TRIES: usize = 64;
+
+impl Hold {
+    /// Only of a thread whose child lives in its memory: nobody else comes to the end of a `vfork`. The calling thread alone may
+    /// let it go on; when it ends, the host does.
+    pub(crate) fn new(tid: u32) -> io::Result<Self> {
+        // SAFETY: takes numbers alone.
+        let done = unsafe {
+            libc::ptrace(
+                libc::PTRACE_SEIZE,
+                tid,
+                std::ptr::null_mut::<libc::c_void>(),
+                libc::c_long::from(libc::PTRACE_O_TRACEVFORKDONE),
+            )
+        };
+        check(done).map(|_| Self { tid })
+    }
+
+    /// Lets it go on. Gives the hold back if the thread has not come to its stop yet, which it will at once.
+    pub(crate) fn release(self) -> Result<(), Self> {
+        for _ in 0..TRIES {
+            if self.detach().is_ok() || !self.is_held() {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        Err(self)
+    }
+
+    fn detach(&self) -> io::Result<()> {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: takes numbers alone; without a signal.
+        check(unsafe { libc::ptrace(libc::PTRACE_DETACH, self.tid, nothing, nothing) }).map(drop)
+    }
+
+    /// Whether there is a thread of this number that this one holds.
+    fn is_held(&self) -> bool {
+        let status = std::fs::read(format!("/proc/{}/status", self.tid)).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let mut lines = status.lines();
+        let is_dead = |line: &str| line.trim_start().starts_with(['Z', 'X']);
+        if lines.find_map(|line| line.strip_prefix("State:")).is_none_or(is_dead) {
+            return false;
+        }
+        let tracer = lines.find_map(|line| line.strip_prefix("TracerPid:"));
+        tracer.is_some_and(|tracer| tracer.trim().parse() == Ok(thread_id()))
+    }
+}
