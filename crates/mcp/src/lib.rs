@@ -1,0 +1,1 @@
+//! A VM as a server of the Model Context Protocol.
