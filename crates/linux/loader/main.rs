@@ -4,9 +4,9 @@
 //! the files to map as descriptors. It maps them, builds the stack that a program expects, and jumps. It has no library, no
 //! relocations and no state; whatever it is told comes from the supervisor, which has checked it.
 //!
-//! Started by the host process itself, with a directory as its only argument, it is the guardian instead: it waits for the end of
-//! its input, or of the host process, which stands in the place of its output, kills every process that executes this same file, and
-//! removes the file and its directory.
+//! Started by the host process itself, with its directory as an argument and perhaps one more, it is the guardian instead: it waits
+//! for the end of its input, or of the host process, which stands in the place of its output, kills every process that executes
+//! this same file, and removes the directories with what is in them.
 //!
 //! All numbers in a job are 64-bit words; the layout is in `src/job.rs`.
 
@@ -135,7 +135,8 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         // SAFETY: the host's stack begins with the number of arguments, and pointers to them.
         unsafe {
             match *stack {
-                2 => guard(*stack.add(2)),
+                2 => guard([*stack.add(2), 0]),
+                3 => guard([*stack.add(3), *stack.add(2)]),
                 _ => fail(97),
             }
         }
@@ -179,8 +180,9 @@ fn identity(path: *const u8) -> Option<(usize, usize)> {
 const AT_FDCWD: usize = -100_isize as usize;
 const KILL: usize = 9;
 
-/// Waits for the end of the host process and clears up after it. The working directory is that of this file.
-fn guard(dir: usize) -> ! {
+/// Waits for the end of the host process and clears up after it. The working directory is that of this file, and one of the
+/// directories.
+fn guard(dirs: [usize; 2]) -> ! {
     call(112, [0; 6]);
     call(436, [2, u32::MAX as usize, 0, 0, 0, 0]);
     for signal in [1usize, 2, 3, 13, 15] {
@@ -205,13 +207,15 @@ fn guard(dir: usize) -> ! {
         call(35, [&raw const pause as usize, 0, 0, 0, 0, 0]);
     }
     // What the host process had there when it was killed goes too.
-    let here = call(257, [AT_FDCWD, c".".as_ptr() as usize, 0o200_000, 0, 0, 0]);
-    each_entry(here, |name| {
-        for flags in [0, REMOVE_DIRECTORY] {
-            call(263, [AT_FDCWD, name as usize, flags, 0, 0, 0]);
-        }
-    });
-    call(84, [dir, 0, 0, 0, 0, 0]);
+    for dir in dirs {
+        let here = call(257, [AT_FDCWD, dir, 0o200_000, 0, 0, 0]);
+        each_entry(here, |name| {
+            for flags in [0, REMOVE_DIRECTORY] {
+                call(263, [here as usize, name as usize, flags, 0, 0, 0]);
+            }
+        });
+        call(84, [dir, 0, 0, 0, 0, 0]);
+    }
     fail(0)
 }
 

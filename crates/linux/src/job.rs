@@ -21,6 +21,8 @@ pub(crate) const ASK_INTERPRETER: u64 = 3;
 pub(crate) const ASK_DONE: u64 = 4;
 /// Waits for the end of the program that the process stands in for; the answer is the status.
 pub(crate) const ASK_END: u64 = 6;
+/// Has the VM's thread look around; said by threads of the host process alone.
+pub(crate) const ASK_KNOCK: u64 = 7;
 /// Says which spawn a new process belongs to; the token comes in the third argument.
 pub(crate) const ASK_HELLO: u64 = 5;
 

@@ -4,6 +4,9 @@
 //! directory of every guest, under the name [`NAME`]: a guest's `execve` is made to name it. Every host process makes a file of its
 //! own, so that what executes it is a guest of that process and nothing else.
 //!
+//! An open directory of a VM is an empty directory of the host. Those are made in memory ([`MEMORY`]), where that costs microseconds
+//! and not a transaction of a disk: beside the loader if it lies there, and else in a directory of their own.
+//!
 //! The guardian is a process that executes the same file and waits for the end of the host process, whatever that is: then it
 //! kills all that execute the file, and removes the file. Guests cannot have children by then: the host fails a call that nobody
 //! is left to answer. It watches the host process itself, and a pipe that falls silent when this loader is given up; a child that
@@ -34,11 +37,23 @@ pub(crate) struct Loader {
     dir: OwnedFd,
     file: OwnedFd,
     path: PathBuf,
+    /// Where directories are made, if not beside the file.
+    scratch: Option<Scratch>,
     /// What the guardian listens to: it falls silent when this is given up.
     lifeline: Option<PipeWriter>,
     guardian: Child,
     guardian_fd: OwnedFd,
 }
+
+/// A directory of this process in the host's memory.
+#[derive(Debug)]
+struct Scratch {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+/// Where the host keeps files in memory. Often nothing can be executed there.
+const MEMORY: &str = "/dev/shm";
 
 impl Loader {
     /// Puts it into a new directory, in the first place where that works.
@@ -54,15 +69,19 @@ impl Loader {
     }
 
     fn install_at(place: &Path) -> io::Result<Self> {
-        remove_stale(place);
-        let path = place.join(format!("{PREFIX}{}-{:016x}", std::process::id(), sys::random()?));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Self::fill(&path).inspect_err(|_| {
-            let _ = std::fs::remove_dir_all(&path);
+        let path = new_directory(place)?;
+        // A host without such a place has them beside the file.
+        let memory = Path::new(MEMORY);
+        let scratch = (place != memory).then(|| Scratch::new(memory).ok()).flatten();
+        let other = scratch.as_ref().map(|scratch| scratch.path.clone());
+        Self::fill(&path, scratch).inspect_err(|_| {
+            for path in [Some(path), other].into_iter().flatten() {
+                let _ = std::fs::remove_dir_all(&path);
+            }
         })
     }
 
-    fn fill(path: &Path) -> io::Result<Self> {
+    fn fill(path: &Path, scratch: Option<Scratch>) -> io::Result<Self> {
         let name = path.join("x");
         let mut file = OpenOptions::new()
             .write(true)
@@ -80,7 +99,8 @@ impl Loader {
         let file = sys::open_at(dir.as_fd(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW)?;
         let (heard, lifeline) = io::pipe()?;
         let mut guardian = Command::new(&name);
-        guardian.arg(path).env_clear().current_dir(path);
+        guardian.arg(path).args(scratch.as_ref().map(|scratch| &scratch.path));
+        guardian.env_clear().current_dir(path);
         // It finds the end of this process at the place of its output.
         let host = sys::pid_fd(std::process::id())?;
         guardian.stdin(heard).stdout(host).stderr(Stdio::null());
@@ -89,6 +109,7 @@ impl Loader {
             dir,
             file,
             path: path.to_owned(),
+            scratch,
             lifeline: Some(lifeline),
             guardian_fd: sys::pid_fd(guardian.id())?,
             guardian,
@@ -113,7 +134,9 @@ impl Loader {
     /// Does the guardian's work: kills every process that executes the file until there is none, and removes the directory.
     pub(crate) fn clear(&self) {
         self.kill_guests();
-        let _ = std::fs::remove_dir_all(&self.path);
+        for path in std::iter::once(&self.path).chain(self.scratch.as_ref().map(|scratch| &scratch.path)) {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
 
     fn kill_guests(&self) {
@@ -140,11 +163,12 @@ impl Loader {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let name = CString::new(format!("d{process}-{number}")).map_err(io::Error::other)?;
+        let dir = self.scratch.as_ref().map_or(self.dir(), |scratch| scratch.dir.as_fd());
         // SAFETY: the name is a C string.
-        sys::check(unsafe { libc::mkdirat(self.dir.as_raw_fd(), name.as_ptr(), 0o500) }.into())?;
-        let opened = sys::open_at(self.dir(), &name, libc::O_RDONLY | libc::O_DIRECTORY);
+        sys::check(unsafe { libc::mkdirat(dir.as_raw_fd(), name.as_ptr(), 0o500) }.into())?;
+        let opened = sys::open_at(dir, &name, libc::O_RDONLY | libc::O_DIRECTORY);
         // SAFETY: the name is a C string.
-        unsafe { libc::unlinkat(self.dir.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) };
+        unsafe { libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) };
         opened
     }
 
@@ -152,6 +176,29 @@ impl Loader {
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+impl Scratch {
+    fn new(place: &Path) -> io::Result<Self> {
+        let path = new_directory(place)?;
+        let dir = File::open(&path).map(OwnedFd::from);
+        let locked = dir.and_then(|dir| sys::lock(dir.as_fd()).map(|()| dir));
+        match locked {
+            Ok(dir) => Ok(Self { dir, path }),
+            Err(error) => {
+                let _ = std::fs::remove_dir(&path);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A directory that is this process's alone, after those that nobody has any more were removed.
+fn new_directory(place: &Path) -> io::Result<PathBuf> {
+    remove_stale(place);
+    let path = place.join(format!("{PREFIX}{}-{:016x}", std::process::id(), sys::random()?));
+    DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(path)
 }
 
 /// Executes a file that was just written.
@@ -262,19 +309,46 @@ mod tests {
     #[test]
     fn a_loader_knows_whether_it_is_guarded_and_leaves_nothing() {
         let loader = Loader::install().unwrap();
-        let path = loader.place().to_owned();
-        assert!(loader.is_guarded() && path.join("x").exists());
+        let (path, scratch) = (loader.place().to_owned(), scratch_of(&loader));
+        assert!(loader.is_guarded() && path.join("x").exists() && scratch.exists());
         sys::send_signal(loader.guardian(), libc::SIGKILL as u32, None).unwrap();
         while loader.is_guarded() {
             std::thread::yield_now();
         }
         drop(loader);
-        assert!(!path.exists());
+        assert!(!path.exists() && !scratch.exists());
         let loader = Loader::install().unwrap();
-        let path = loader.place().to_owned();
-        // As one that was being made when the host process was killed.
-        std::fs::create_dir(path.join("d1-1")).unwrap();
+        let (path, scratch) = (loader.place().to_owned(), scratch_of(&loader));
+        // As those that were being made when the host process was killed.
+        for dir in [&path, &scratch] {
+            std::fs::create_dir(dir.join("d1-1")).unwrap();
+        }
         drop(loader);
-        assert!(!path.exists());
+        assert!(!path.exists() && !scratch.exists());
+    }
+
+    /// Where a loader makes directories.
+    fn scratch_of(loader: &Loader) -> PathBuf {
+        let own = loader.scratch.as_ref().map(|scratch| scratch.path.clone());
+        own.unwrap_or_else(|| loader.place().to_owned())
+    }
+
+    #[test]
+    fn directories_are_in_memory_empty_and_each_its_own() {
+        let loader = Loader::install().unwrap();
+        let (one, other) = (loader.empty_directory().unwrap(), loader.empty_directory().unwrap());
+        let stats = [&one, &other].map(|dir| sys::stat_fd(dir.as_fd(), c"").unwrap());
+        assert_ne!(stats[0].st_ino, stats[1].st_ino);
+        if let Ok(memory) = std::fs::metadata(MEMORY) {
+            assert_eq!(stats[0].st_dev, memory.dev());
+        }
+        assert_eq!(
+            std::fs::read_dir(scratch_of(&loader))
+                .unwrap()
+                .flatten()
+                .filter(|entry| entry.file_name() != "x")
+                .count(),
+            0
+        );
     }
 }

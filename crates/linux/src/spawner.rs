@@ -4,12 +4,15 @@
 //! nothing but wait for orders and clone. The listener of the filter lands in the process's table of descriptors, so nobody has to
 //! fetch it from another process.
 //!
+//! Before that it starts the alarm (`vm/alarm.rs`), whose knocks have to come through the same filter.
+//!
 //! A child shares the host process's memory until it executes the loader (as `vfork(2)`), so that a start costs the same
 //! whatever the host process holds. What it does in between is in [`child`]: system calls, no allocation, no lock.
 
 use crate::job::{ASK, ASK_HELLO};
 use crate::loader::{Loader, NAME};
 use crate::sys::{self, Listener, install_filter};
+use crate::vm::Alarm;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -44,6 +47,7 @@ impl Spawner {
         loader: &Arc<Loader>,
         program: Vec<libc::sock_filter>,
         processors: u64,
+        alarm: Option<Alarm>,
         failed: impl Fn(u64, io::Error) + Send + 'static,
     ) -> io::Result<(Self, Listener)> {
         let (orders, inbox) = channel();
@@ -62,6 +66,9 @@ impl Spawner {
                 match ready {
                     Ok((listener, dir)) => {
                         told(Ok((listener, tid)));
+                        if let Some(alarm) = alarm {
+                            alarm.start();
+                        }
                         serve(dir.as_fd(), &inbox, &failed);
                     }
                     Err(error) => told(Err(error)),

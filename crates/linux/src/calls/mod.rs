@@ -135,16 +135,23 @@ impl<'a> Call<'a> {
 
     /// A string in the guest's memory.
     fn string(&self, at: u64, most: usize, too_long: i32) -> Result<Vec<u8>, Fail> {
-        let string = self.text(at, most, too_long)?;
+        let string = self.mended(at, most, too_long, &mut |at| {
+            sys::read_string(self.n.tid, at, most, too_long)
+        })?;
         self.confirm()?;
         Ok(string)
     }
 
-    /// As [`string`](Self::string), for who asks at the end whether the guest still waits. What an `execve` of a child that shares
-    /// this memory has changed for a moment reads as it was.
-    fn text(&self, at: u64, most: usize, too_long: i32) -> Result<Vec<u8>, Fail> {
-        let read = |at: u64| {
-            sys::read_string(self.n.tid, at, most, too_long).map_err(|error| match sys::errno_of(&error) {
+    /// A string that `read` reads. What an `execve` of a child that shares this memory has changed for a moment is as it was.
+    fn mended(
+        &self,
+        at: u64,
+        most: usize,
+        too_long: i32,
+        read: &mut dyn FnMut(u64) -> io::Result<Vec<u8>>,
+    ) -> Result<Vec<u8>, Fail> {
+        let mut read = |at: u64| {
+            read(at).map_err(|error| match sys::errno_of(&error) {
                 errno if errno == too_long => Fail(errno),
                 _ => fault(&error),
             })

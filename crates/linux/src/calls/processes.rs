@@ -1,7 +1,7 @@
 //! Processes: making them, becoming another program, groups, signals.
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
-use crate::sys::{self, Answer};
+use crate::sys::{self, Answer, Pages};
 use crate::vm::{Actions, Copy, Foreign, Patch, State};
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::{Process, SigSet, Signal, SpawnRequest};
@@ -77,8 +77,10 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
     }
     let process = call.process()?;
     let limits = process.kernel().limits();
-    let mut argv_strings = strings(call, call.arg(argv), limits.max_process_argv_bytes)?;
-    let env = strings(call, call.arg(argv + 1), limits.max_process_env_bytes)?;
+    let mut pages = Pages::new(call.n.tid);
+    let mut argv_strings = strings(call, &mut pages, call.arg(argv), limits.max_process_argv_bytes)?;
+    let env = strings(call, &mut pages, call.arg(argv + 1), limits.max_process_env_bytes)?;
+    drop(pages);
     if argv_strings.is_empty() {
         argv_strings.push(Vec::new());
     }
@@ -121,20 +123,19 @@ fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Out
 }
 
 /// An array of strings that ends in a null pointer.
-fn strings(call: &Call<'_>, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail> {
+fn strings(call: &Call<'_>, pages: &mut Pages, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail> {
     let mut strings = Vec::new();
     let mut left = usize::try_from(capacity).unwrap_or(usize::MAX);
     if at == 0 {
         return Ok(strings);
     }
     for index in 0u64.. {
-        let mut word = [0; 8];
-        sys::read_memory(call.n.tid, at.wrapping_add(index * 8), &mut word).map_err(|_| Fail(libc::EFAULT))?;
-        let text = u64::from_le_bytes(word);
+        let word = pages.word(at.wrapping_add(index * 8));
+        let text = word.map_err(|_| Fail(libc::EFAULT))?;
         if text == 0 {
             break;
         }
-        let string = call.text(text, left, libc::E2BIG)?;
+        let string = call.mended(text, left, libc::E2BIG, &mut |at| pages.string(at, left, libc::E2BIG))?;
         left = left.checked_sub(string.len() + 8).ok_or(Fail(libc::E2BIG))?;
         strings.push(string);
     }

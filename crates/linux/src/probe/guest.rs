@@ -58,7 +58,7 @@ struct Trial {
 
 impl Trial {
     fn start(loader: &Arc<Loader>) -> io::Result<Self> {
-        let (spawner, listener) = Spawner::start(loader, table::program(), u64::MAX, |_, _| {})?;
+        let (spawner, listener) = Spawner::start(loader, table::program(), u64::MAX, None, |_, _| {})?;
         let poller = Poller::new()?;
         // SAFETY: the listener lives as long as the poller.
         let fd = unsafe { BorrowedFd::borrow_raw(listener.as_raw_fd()) };

@@ -16,6 +16,8 @@ pub(crate) struct Hold {
 
 /// How often a thread that is about to stop is asked at once.
 const TRIES: usize = 64;
+/// Of so many of these times it is looked once whether it is there at all, which costs far more than asking.
+const LOOK_EVERY: usize = 16;
 
 impl Hold {
     /// Only of a thread whose child lives in its memory: nobody else comes to the end of a `vfork`. The calling thread alone may
@@ -35,8 +37,8 @@ impl Hold {
 
     /// Lets it go on. Gives the hold back if the thread has not come to its stop yet, which it will at once.
     pub(crate) fn release(self) -> Result<(), Self> {
-        for _ in 0..TRIES {
-            if self.detach().is_ok() || !self.is_held() {
+        for turn in 1..=TRIES {
+            if self.detach().is_ok() || turn % LOOK_EVERY == 0 && !self.is_held() {
                 return Ok(());
             }
             std::thread::yield_now();

@@ -11,21 +11,23 @@ mod notify;
 mod process;
 mod socket;
 mod status;
+mod timer;
 mod usage;
 mod watch;
 
 pub(crate) use hold::Hold;
 pub(crate) use landlock::{confine_thread, version as landlock_version};
-pub(crate) use memory::{read_memory, read_string, write_memory, write_private};
+pub(crate) use memory::{Pages, read_memory, read_string, write_memory, write_private};
 pub(crate) use notify::{
     ADDFD_FLAG_SEND, Answer, Listener, NEW_LISTENER, Notification, WAIT_KILLABLE_RECV, install_filter,
-    install_filter_with, sync_wake_up,
+    install_filter_with, knock, sync_wake_up,
 };
 pub(crate) use process::{
     Poller, Ready, Wait, clear_capabilities, duplicate, holders, limit_of, limits_of, memfd, open_at, pid_fd, random,
     reopen, seal, send_signal, set_limit, signal_thread, stat_fd, status_of_zombie, take_fd, thread_id, wait_for,
 };
 pub(crate) use status::{has_ended, lock, may_trace, no_new_privileges, try_namespaces};
+pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, use_processors};
 
 pub(crate) use socket::{

@@ -1,6 +1,7 @@
 //! Notifications of system calls (`seccomp_unotify(2)`).
 
 use super::check;
+use crate::job::{ASK, ASK_KNOCK};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -81,6 +82,11 @@ impl Listener {
         }
     }
 
+    /// Whether a call is there to be received.
+    pub(crate) fn has_call(&self) -> bool {
+        super::poll_now(self.0.as_fd(), libc::POLLIN) & libc::POLLIN != 0
+    }
+
     /// Whether the caller still waits in the call, so that what was read from its memory is what it passed.
     pub(crate) fn is_valid(&self, id: u64) -> bool {
         // SAFETY: the request reads eight bytes.
@@ -143,6 +149,12 @@ impl AsRawFd for Listener {
 pub(crate) fn sync_wake_up(listener: &Listener) -> io::Result<()> {
     // SAFETY: the request takes its argument by value.
     check(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, 1 as libc::c_ulong) }.into()).map(drop)
+}
+
+/// Asks whoever answers the calling thread's calls to look around, and waits until that is done.
+pub(crate) fn knock() -> io::Result<()> {
+    // SAFETY: takes numbers alone: nobody but a supervisor makes anything of such a directory.
+    check(unsafe { libc::syscall(libc::SYS_openat, ASK, ASK_KNOCK, 0, 0) }).map(drop)
 }
 
 /// The filter has calls answered by a supervisor.

@@ -304,6 +304,13 @@ impl Poller {
         };
     }
 
+    /// Waits until something is ready, which stays so.
+    pub(crate) fn wait_for_any(&self) {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: there is room for one event.
+        unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, -1) };
+    }
+
     /// Waits, at most `timeout` ms (-1: for ever), and says what is ready. An interruption reads as nothing.
     pub(crate) fn wait(&self, timeout: i32, into: &mut Vec<Ready>) {
         const MOST: usize = 32;

@@ -136,14 +136,10 @@ impl Files {
         self.sweep_at.get_or_insert(soon);
     }
 
-    /// How long the VM's thread may wait for something else, in ms; -1 for ever.
-    pub(super) fn timeout(&self) -> i32 {
+    /// When there is something to do here, if nothing happens before that.
+    pub(super) fn due(&self) -> Option<Instant> {
         let routine = (self.busy && !self.tidying).then_some(self.due);
-        let Some(next) = routine.into_iter().chain(self.sweep_at).min() else {
-            return -1;
-        };
-        let left = next.saturating_duration_since(Instant::now());
-        i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX)
+        routine.into_iter().chain(self.sweep_at).min()
     }
 
     fn send(&mut self, shared: &Arc<Shared>, job: Job) -> Result<(), Fail> {

@@ -34,10 +34,9 @@ impl Schedule {
         Self { next: Instant::now() }
     }
 
-    /// Until the next look, in ms, rounded up.
-    pub(super) fn left(&self) -> i32 {
-        let left = self.next.saturating_duration_since(Instant::now());
-        i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    /// When the next look is.
+    pub(super) fn due(&self) -> Instant {
+        self.next
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything about guests belongs to this thread; others leave messages and wake it. It ends when there have been no guests for a
 //! while, and is started again by the next.
 
+mod alarm;
 mod attend;
 mod descriptors;
 mod files;
@@ -21,6 +22,7 @@ mod terminals;
 mod unguarded;
 mod watch;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
 pub(crate) use known::Known;
@@ -37,7 +39,7 @@ use crate::loader::Loader;
 use crate::net::Sockets;
 use crate::program::Loaded;
 use crate::spawner::Spawner;
-use crate::sys::{self, Answer, Listener, Notification, Poller};
+use crate::sys::{self, Answer, Listener, Notification, Poller, Timer};
 use crate::table;
 use agentos_kernel::process::Process;
 use parking_lot::Mutex;
@@ -45,8 +47,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::thread::ThreadId;
+use std::time::Duration;
 
 /// A process to start.
 pub(crate) type Start = (Box<Loaded>, Arc<Process>);
@@ -56,6 +61,9 @@ pub(crate) type Start = (Box<Loaded>, Arc<Process>);
 pub(crate) struct Shared {
     inbox: Mutex<Inbox>,
     bell: OwnedFd,
+    /// The thread itself, and whether it has left itself something.
+    thread: OnceLock<ThreadId>,
+    own: AtomicBool,
 }
 
 #[derive(Default)]
@@ -93,6 +101,8 @@ impl Shared {
         let shared = Arc::new(Self {
             inbox: Mutex::default(),
             bell,
+            thread: OnceLock::new(),
+            own: AtomicBool::new(false),
         });
         let vm = Vm::new(&shared, loader, processors)?;
         std::thread::Builder::new()
@@ -145,12 +155,20 @@ impl Shared {
     }
 
     fn ring(&self) {
+        match self.thread.get() == Some(&std::thread::current().id()) {
+            true => self.own.store(true, Ordering::Release),
+            false => self.wake_alarm(),
+        }
+    }
+
+    fn wake_alarm(&self) {
         let one = 1u64;
         // SAFETY: eight bytes are readable. A full counter has rung already.
         unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     fn silence(&self) {
+        self.own.store(false, Ordering::Release);
         let mut count = 0u64;
         // SAFETY: eight bytes are writable.
         unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut count).cast(), 8) };
@@ -162,8 +180,11 @@ pub(crate) struct Vm {
     shared: Arc<Shared>,
     pub(crate) loader: Arc<Loader>,
     pub(crate) listener: Listener,
-    poller: Poller,
+    poller: Arc<Poller>,
     spawner: Spawner,
+    alarm: Alarm,
+    alarm_tid: u32,
+    times: alarm::Times,
     /// By the host's number of the process.
     pub(crate) guests: HashMap<u32, Guest>,
     /// Which process a thread that is not its first belongs to.
@@ -200,12 +221,12 @@ pub(crate) struct Vm {
     terminals: terminals::Terminals,
 }
 
-/// Token of the listener at the poller; processes have their numbers.
-const LISTENER: u64 = u64::MAX;
+/// Tokens at the poller; processes have their numbers, and who watches has what comes after them.
 const BELL: u64 = u64::MAX - 1;
 const GUARDIAN: u64 = u64::MAX - 2;
-/// How long the thread waits for a new guest when it has none, in ms.
-const IDLE_MS: i32 = 3000;
+const TIMER: u64 = u64::MAX - 3;
+/// How long the thread waits for a new guest when it has none.
+const IDLE: Duration = Duration::from_secs(3);
 
 impl Vm {
     fn new(shared: &Arc<Shared>, loader: &Arc<Loader>, processors: u64) -> io::Result<Self> {
@@ -216,21 +237,24 @@ impl Vm {
                 shared.ring();
             }
         };
-        let (spawner, listener) = Spawner::start(loader, table::program(), processors, failed)?;
+        let poller = Arc::new(Poller::new()?);
+        let alarm = Alarm::new(&poller, shared);
+        let (spawner, listener) = Spawner::start(loader, table::program(), processors, Some(alarm.clone()), failed)?;
         // Not every host knows this; nothing depends on it.
         let _ = sys::sync_wake_up(&listener);
-        let poller = Poller::new()?;
-        // SAFETY: the listener lives as long as the poller.
-        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(listener.as_raw_fd()) };
-        poller.add(fd, LISTENER, libc::EPOLLIN)?;
+        let timer = Timer::new()?;
         poller.add(shared.bell.as_fd(), BELL, libc::EPOLLIN)?;
         poller.add(loader.guardian(), GUARDIAN, libc::EPOLLIN)?;
+        poller.add(timer.as_fd(), TIMER, libc::EPOLLIN)?;
         Ok(Self {
             shared: Arc::clone(shared),
             loader: Arc::clone(loader),
             listener,
             poller,
             spawner,
+            alarm,
+            alarm_tid: 0,
+            times: alarm::Times::new(timer),
             guests: HashMap::new(),
             threads: HashMap::new(),
             ordered: HashMap::new(),
@@ -253,51 +277,9 @@ impl Vm {
     }
 
     fn run(mut self) {
-        let mut ready = Vec::new();
-        loop {
-            let idle = self.guests.is_empty() && self.ordered.is_empty();
-            if self.is_abandoned() {
-                break;
-            }
-            self.poller.wait(self.patience(idle), &mut ready);
-            self.release_held();
-            if ready.is_empty() && idle && self.close() {
-                break;
-            }
-            // The ends of processes come first: a number that is used again then means the new process.
-            for event in ready.iter().filter(|event| event.token < watch::FIRST) {
-                // Numbers of processes are 32 bits.
-                self.ended(event.token as u32);
-            }
-            self.read_inbox();
-            if ready.iter().any(|event| event.token == GUARDIAN) {
-                self.lose_guardian();
-                continue;
-            }
-            for event in ready
-                .iter()
-                .filter(|event| (watch::FIRST..GUARDIAN).contains(&event.token))
-            {
-                self.watcher_event(*event);
-            }
-            for event in ready.iter().filter(|event| event.token == LISTENER) {
-                if !event.hung_up {
-                    self.receive();
-                }
-            }
-            self.look();
-        }
-    }
-
-    /// How long to wait for something to happen, in ms.
-    fn patience(&self, idle: bool) -> i32 {
-        if !self.released.is_empty() {
-            return 1;
-        }
-        match (idle, self.files.timeout()) {
-            (true, _) => IDLE_MS,
-            (false, ..0) => self.schedule.left(),
-            (false, files) => files.min(self.schedule.left()),
+        let _ = self.shared.thread.set(std::thread::current().id());
+        if self.meet_alarm().is_ok() {
+            self.serve();
         }
     }
 
@@ -332,7 +314,6 @@ impl Vm {
         for done in inbox.files {
             self.file_done(done);
         }
-        self.tidy();
         inbox.after.into_iter().for_each(Waker::wake);
     }
 
@@ -350,18 +331,6 @@ impl Vm {
         for guest in noticed {
             self.attend(guest);
         }
-    }
-
-    fn receive(&mut self) {
-        let Ok(Some(call)) = self.listener.receive() else {
-            return;
-        };
-        if call.tid == self.spawner.tid {
-            // This process's own thread: it is no guest.
-            self.listener.answer(call.id, Answer::Continue);
-            return;
-        }
-        self.answer(call);
     }
 
     /// Answers a call. A mistake of this crate costs that guest its life and nobody else anything.

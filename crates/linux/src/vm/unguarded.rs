@@ -51,6 +51,9 @@ impl Drop for Vm {
             guest.process.exit_by(Signal::KILL);
             guest.process.finish();
         }
+        // The alarm waits for what is no more, or for an answer.
+        self.alarm.end();
+        self.shared.wake_alarm();
         self.spawner.end();
     }
 }

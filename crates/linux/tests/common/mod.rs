@@ -151,6 +151,18 @@ impl Vm {
         Self { kernel, root }
     }
 
+    /// Makes a directory below the root.
+    pub fn root_dir(&self, name: &str) {
+        let node = NewNode {
+            kind: FileType::Directory,
+            mode: Mode::new(0o777),
+            uid: Uid::ROOT,
+            gid: Gid::ROOT,
+            rdev: 0,
+        };
+        self.root.mkdir(self.root.root(), name.as_bytes(), &node).unwrap();
+    }
+
     /// Writes a file as the host.
     pub fn put(&self, path: &str, content: &[u8], mode: u32) {
         let init = self.kernel.init();

@@ -76,17 +76,21 @@ impl Inode {
     }
 
     pub(super) fn attr(&self, ino: Ino) -> Attr {
+        // Of what natives use the host is asked once.
+        let native = match &self.body {
+            Body::Regular(content) => content.native().map(|native| (native, native.now())),
+            _ => None,
+        };
         let (size, blocks) = match &self.body {
-            Body::Regular(content) => (content.size(), content.blocks()),
+            Body::Regular(content) => match &native {
+                Some((_, now)) => (now.size, now.blocks),
+                None => (content.size(), content.blocks()),
+            },
             Body::Directory(_) => (DIR_SIZE, DIR_SIZE / 512),
             Body::Symlink(text, _) => (text.len() as u64, 0),
             Body::Special(_) => (0, 0),
         };
-        let native = match &self.body {
-            Body::Regular(content) => content.native().and_then(Native::changed),
-            _ => None,
-        };
-        let (mtime, ctime) = match native {
+        let (mtime, ctime) = match native.and_then(|(native, now)| native.changed_at(&now)) {
             Some(changed) => (Timestamp(changed), self.ctime.max(Timestamp(changed))),
             None => (self.mtime, self.ctime),
         };

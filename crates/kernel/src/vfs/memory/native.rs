@@ -90,8 +90,12 @@ impl Native {
 
     /// When natives have changed it since the kernel last did, by the host's clock.
     pub(super) fn changed(&self) -> Option<i64> {
-        let changed = self.now().changed;
-        (changed != self.seen).then_some(changed)
+        self.changed_at(&self.now())
+    }
+
+    /// The same from what the host has said.
+    pub(super) fn changed_at(&self, now: &Now) -> Option<i64> {
+        (now.changed != self.seen).then_some(now.changed)
     }
 
     /// What it looks like now is known.

@@ -1,0 +1,108 @@
+//! What calls of Linux programs cost in a VM and on the host, in microseconds: the fastest of some rounds.
+//!
+//! `cargo run --release -p agentos-linux --example costs [WHAT...]`, where WHAT is `calls`, `true` or `find`. Needs the host's C compiler.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use agentos_kernel::vfs::{HostDirFs, MountOptions};
+use common::Vm;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+const SOURCE: &str = include_str!("costs.c");
+/// 300 short programs, one after another.
+const MANY: &str = "for i in {1..300}; do /usr/bin/true; done";
+/// Directories and files in each of the tree that is listed.
+const TREE: (usize, usize) = (100, 50);
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |what: &str| asked.is_empty() || asked.iter().any(|one| one == what);
+    let Some(vm) = Vm::new() else { return };
+    if wants("calls") {
+        calls(&vm);
+    }
+    if wants("true") {
+        compare(
+            "300 x true",
+            &vm,
+            &["/usr/bin/bash", "-c", MANY],
+            &["/usr/bin/bash", "-c", MANY],
+        );
+    }
+    if wants("find") {
+        let tree = tempfile::tempdir().unwrap();
+        make_tree(tree.path());
+        let mount = HostDirFs::open(tree.path(), false).unwrap();
+        vm.root_dir("tree");
+        vm.kernel.vfs().mount(b"/tree", mount, MountOptions::default()).unwrap();
+        let on_host = tree.path().to_str().unwrap();
+        compare("find", &vm, &["/usr/bin/find", "/tree"], &["/usr/bin/find", on_host]);
+        compare(
+            "ls -lR",
+            &vm,
+            &["/usr/bin/ls", "-lR", "/tree"],
+            &["/usr/bin/ls", "-lR", on_host],
+        );
+    }
+}
+
+fn make_tree(at: &Path) {
+    for dir in 0..TREE.0 {
+        let dir = at.join(format!("d{dir}"));
+        std::fs::create_dir(&dir).unwrap();
+        for file in 0..TREE.1 {
+            std::fs::write(dir.join(format!("file{file}")), "x").unwrap();
+        }
+    }
+}
+
+fn calls(vm: &Vm) {
+    let Some(program) = common::compile(SOURCE, &["-static", "-O1"]) else {
+        return;
+    };
+    vm.put("/tmp/costs", &program, 0o755);
+    vm.put("/tmp/file", b"content", 0o644);
+    let dir = tempfile::tempdir().unwrap();
+    let (on_host, file) = (dir.path().join("costs"), dir.path().join("file"));
+    std::fs::write(&on_host, &program).unwrap();
+    std::fs::write(&file, "content").unwrap();
+    make_executable(&on_host);
+    let inside = vm.run(&["/tmp/costs", "/tmp/file"]).ok();
+    let outside = Command::new(&on_host).arg(&file).output().unwrap();
+    let outside = String::from_utf8(outside.stdout).unwrap();
+    for (inside, outside) in inside.lines().zip(outside.lines()) {
+        let (name, inside) = inside.split_once(' ').unwrap();
+        let (_, outside) = outside.split_once(' ').unwrap();
+        row(name, inside.parse().unwrap(), outside.parse().unwrap());
+    }
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn compare(name: &str, vm: &Vm, inside: &[&str], outside: &[&str]) {
+    let (mut vms, mut hosts) = (f64::MAX, f64::MAX);
+    for _ in 0..5 {
+        let start = Instant::now();
+        vm.run(inside).ok();
+        vms = vms.min(start.elapsed().as_secs_f64() * 1e6);
+        let start = Instant::now();
+        let done = Command::new(outside[0]).args(&outside[1..]).output().unwrap();
+        hosts = hosts.min(start.elapsed().as_secs_f64() * 1e6);
+        assert!(done.status.success());
+    }
+    row(name, vms, hosts);
+}
+
+fn row(name: &str, inside: f64, outside: f64) {
+    println!(
+        "{name:20} {inside:12.2} us in the VM {outside:12.2} us on the host, ratio {:.2}",
+        inside / outside
+    );
+}

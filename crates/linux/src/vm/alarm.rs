@@ -1,0 +1,207 @@
+//! Waking a VM's thread, which waits for calls and for nothing else.
+//!
+//! The host wakes whoever waits for a call on the processor of the caller (`SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`), and only who waits
+//! in the receiving itself: a thread that waits by `epoll` is woken elsewhere, which costs a guest several times as much. So the
+//! VM's thread receives, and everything else comes as a call, too: a thread under the same filter, the *alarm*, waits for ends of
+//! processes, for messages of other threads and for the time, and then knocks, which is a call that the VM's thread answers.
+//!
+//! ```text
+//!   guests ──── calls ────────────────┐
+//!   pidfds, bell, timer ── alarm ── knock ──> receive ─> what is ready, then the call
+//! ```
+//!
+//! What is ready is looked at before every call, so a call never finds the VM in a state from before an end that its caller
+//! knows of. A knock carries nothing; one that comes too late does no harm.
+
+use super::{BELL, GUARDIAN, IDLE, Shared, TIMER, Vm, watch};
+use crate::job;
+use crate::sys::{Answer, Notification, Poller, Ready, Timer, knock};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// How soon a thread that is held is asked again whether it can go on.
+const HELD: Duration = Duration::from_millis(1);
+
+/// What the alarm needs: where to wait, and when to end.
+#[derive(Debug, Clone)]
+pub(crate) struct Alarm {
+    poller: Arc<Poller>,
+    /// Its bell must not go while this waits for it.
+    _shared: Arc<Shared>,
+    over: Arc<AtomicBool>,
+}
+
+impl Alarm {
+    pub(super) fn new(poller: &Arc<Poller>, shared: &Arc<Shared>) -> Self {
+        Self {
+            poller: Arc::clone(poller),
+            _shared: Arc::clone(shared),
+            over: Arc::default(),
+        }
+    }
+
+    /// Starts the thread. The caller is under the filter already, and the new thread is then, too. That there is none is said by
+    /// a knock of the caller's.
+    pub(crate) fn start(self) {
+        let started = Builder::new().name("agentos-alarm".into()).spawn(move || self.run());
+        if started.is_err() {
+            let _ = knock();
+        }
+    }
+
+    fn run(&self) {
+        // The first knock says that it is there. One that fails finds nobody.
+        while knock().is_ok() && !self.over.load(Ordering::Acquire) {
+            self.poller.wait_for_any();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+}
+
+/// When the VM's thread is to look at what nobody tells it.
+pub(super) struct Times {
+    timer: Timer,
+    /// When the timer rings, if it does.
+    set: Option<Instant>,
+    /// Since when there have been no guests.
+    idle: Option<Instant>,
+}
+
+impl Times {
+    pub(super) fn new(timer: Timer) -> Self {
+        Self {
+            timer,
+            set: None,
+            idle: None,
+        }
+    }
+}
+
+impl Vm {
+    /// Waits until the alarm is there. Until then there are no guests, and all who call are this process's own threads.
+    pub(super) fn meet_alarm(&mut self) -> io::Result<()> {
+        loop {
+            let Some(call) = self.listener.receive()? else { continue };
+            if !is_knock(&call) {
+                self.listener.answer(call.id, Answer::Continue);
+                continue;
+            }
+            self.listener.answer(call.id, Answer::OK);
+            if call.tid == self.spawner.tid {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
+            self.alarm_tid = call.tid;
+            return Ok(());
+        }
+    }
+
+    /// Answers what comes until nobody is left to come.
+    pub(super) fn serve(&mut self) {
+        let mut ready = Vec::new();
+        while !self.is_abandoned() {
+            self.set_timer();
+            // What this thread has told itself needs no knock.
+            let call = match self.shared.has_own_news() && !self.listener.has_call() {
+                true => None,
+                false => match self.listener.receive() {
+                    Ok(call) => call,
+                    Err(_) => return,
+                },
+            };
+            self.poller.wait(0, &mut ready);
+            if self.see_to(&ready) {
+                return;
+            }
+            if let Some(call) = call {
+                self.take(call);
+            }
+        }
+    }
+
+    /// Does what is due, and says whether that was the last.
+    fn see_to(&mut self, ready: &[Ready]) -> bool {
+        self.release_held();
+        // The ends of processes come first: a number that is used again then means the new process.
+        for event in ready.iter().filter(|event| event.token < watch::FIRST) {
+            // Numbers of processes are 32 bits.
+            self.ended(event.token as u32);
+        }
+        let has = |token| ready.iter().any(|event| event.token == token);
+        if has(BELL) || self.shared.has_own_news() {
+            self.read_inbox();
+        }
+        if has(GUARDIAN) {
+            self.lose_guardian();
+            return false;
+        }
+        for event in ready
+            .iter()
+            .filter(|event| (watch::FIRST..TIMER).contains(&event.token))
+        {
+            self.watcher_event(*event);
+        }
+        if has(TIMER) {
+            self.times.timer.silence();
+            self.times.set = None;
+            if self.is_idle() && self.times.idle.is_some_and(|since| since.elapsed() >= IDLE) && self.close() {
+                return true;
+            }
+            self.tidy();
+            self.look();
+        }
+        false
+    }
+
+    /// A call of this process's own threads goes on; the alarm only wants this thread to have looked around.
+    fn take(&mut self, call: Notification) {
+        if call.tid == self.alarm_tid || call.tid == self.spawner.tid {
+            let answer = match is_knock(&call) {
+                true => Answer::OK,
+                false => Answer::Continue,
+            };
+            return self.listener.answer(call.id, answer);
+        }
+        self.answer(call);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.guests.is_empty() && self.ordered.is_empty()
+    }
+
+    /// Has the timer ring when something is due, if it would not before that.
+    fn set_timer(&mut self) {
+        let due = match self.is_idle() {
+            true => *self.times.idle.get_or_insert_with(Instant::now) + IDLE,
+            false => {
+                self.times.idle = None;
+                let due = self.schedule.due();
+                self.files.due().map_or(due, |files| files.min(due))
+            }
+        };
+        let due = match self.released.is_empty() {
+            true => due,
+            false => due.min(Instant::now() + HELD),
+        };
+        if self.times.set.is_none_or(|set| due < set) {
+            self.times.timer.set(due.saturating_duration_since(Instant::now()));
+            self.times.set = Some(due);
+        }
+    }
+}
+
+fn is_knock(call: &Notification) -> bool {
+    i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK && call.args[1] == job::ASK_KNOCK
+}
+
+impl Shared {
+    /// Whether the VM's thread has left itself a message since it last read them.
+    fn has_own_news(&self) -> bool {
+        self.own.load(Ordering::Acquire)
+    }
+}
