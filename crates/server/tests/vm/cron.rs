@@ -1,5 +1,6 @@
-//! Scheduled commands.
+//! Scheduled commands and prompts.
 
+use crate::sessions;
 use crate::support::{Client, json, members, text};
 use agentos_server::actor::{Clock as _, ManualClock};
 use agentos_server::{Registry, SecretRequest, SecretSource, SecretText, VmDefinition, VmOptions};
@@ -157,6 +158,100 @@ async fn a_job_whose_secret_is_gone_does_not_run() {
     let error = failed["error"].as_str().unwrap();
     assert!(error.contains("action.env.TOKEN.secret"), "{error}");
     assert_eq!(text(&timed.vm.ok("exists", ("/home/user/ran",)).await), json!(false));
+}
+
+/// A VM with the agent of the session tests, and a job that prompts it each minute.
+async fn prompted(prompt: &str, policy: &str) -> Timed {
+    let timed = Timed::new(sessions::definition(sessions::Hooks::default())).await;
+    sessions::install(&timed.vm).await;
+    let options = json!({ "permissionPolicy": policy, "env": { "TOKEN": "very-secret" } });
+    let action =
+        json!({ "type": "session", "agentType": "script", "prompt": prompt, "options": options, "cwd": "/tmp" });
+    let job = json(json!({ "id": "ask", "schedule": "* * * * *", "action": action }));
+    timed.vm.ok("scheduleCron", (job,)).await;
+    timed
+}
+
+impl Timed {
+    /// The events of the next run, which a change of the time begins.
+    async fn run(&self) -> (serde_json::Value, serde_json::Value) {
+        until_minute(&self.clock, 1);
+        let (began, ended) = (self.event().await, self.event().await);
+        assert_eq!(began.0, "cron:fire");
+        (began.1, ended.1)
+    }
+
+    /// The sessions that are kept, newest last, and what was said in each.
+    async fn told(&self) -> Vec<(serde_json::Value, Vec<serde_json::Value>)> {
+        let mut told = Vec::new();
+        for session in text(&self.vm.ok("listPersistedSessions", ()).await).as_array().unwrap() {
+            let id = session["sessionId"].as_str().unwrap();
+            let events = text(&self.vm.ok("getEvents", (id,)).await);
+            told.push((session.clone(), events.as_array().unwrap().clone()));
+        }
+        told
+    }
+}
+
+#[tokio::test]
+async fn a_job_prompts_an_agent_in_a_session_of_its_own_and_wakes_its_vm() {
+    let timed = prompted("write /home/user/done text", "allow_all").await;
+    let vm = &timed.vm;
+    // What is listed tells the prompt and not the options, which may hold secrets.
+    let listed = text(&vm.ok("listCronJobs", ()).await)[0]["action"].clone();
+    assert_eq!(listed["prompt"], "write /home/user/done text");
+    assert!(!listed.to_string().contains("very-secret"), "{listed}");
+    vm.ok("sleepVm", ()).await;
+    assert_eq!(text(&vm.ok("vmStatus", ()).await)["state"], "asleep");
+    let (began, ended) = timed.run().await;
+    assert_eq!((&began["jobId"], &ended["jobId"]), (&json!("ask"), &json!("ask")));
+    assert_eq!(ended["type"], "cron:complete", "{ended}");
+    assert!(ended["durationMs"].is_u64(), "{ended}");
+    // The agent was really asked, asked for approval, got it by the policy and wrote.
+    assert_eq!(text(&vm.ok("readFile", ("/home/user/done",)).await), "text");
+    let told = timed.told().await;
+    assert_eq!(told.len(), 1);
+    let (session, events) = &told[0];
+    assert_eq!(
+        (&session["agentType"], &session["status"]),
+        (&json!("script"), &json!("closed"))
+    );
+    let update = |at: usize| &events[at]["params"]["update"];
+    assert_eq!(update(0)["content"]["text"], "write /home/user/done text");
+    assert_eq!(update(1)["sessionUpdate"], "tool_call");
+    assert_eq!(update(2)["content"]["text"], "written");
+    assert_eq!(events[3]["method"], "agentos/prompt_end");
+    assert_eq!(
+        (events[3]["params"]["stopReason"].as_str(), events.len()),
+        (Some("end_turn"), 4)
+    );
+    // Each run has a session of its own.
+    assert_eq!(timed.run().await.1["type"], "cron:complete");
+    assert_eq!(timed.told().await.len(), 2);
+    assert_eq!(text(&vm.ok("listSessions", ()).await), json!([]));
+}
+
+#[tokio::test]
+async fn a_prompt_that_fails_fails_its_run_and_says_how() {
+    let timed = prompted("die", "reject_all").await;
+    let (_, failed) = timed.run().await;
+    assert_eq!(failed["type"], "cron:error");
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("agent_crashed") && error.contains("code 9"), "{error}");
+    let told = timed.told().await;
+    let (session, events) = &told[0];
+    assert_eq!(session["status"], "closed");
+    assert_eq!(events.last().unwrap()["params"]["error"]["code"], "agent_crashed");
+    // The next run is not held up by it.
+    timed
+        .vm
+        .ok("writeFile", ("/home/user/agent.sh", "#!/bin/sh\nexit 3\n"))
+        .await;
+    let (_, failed) = timed.run().await;
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("agent_start_failed"), "{error}");
+    // What did not start left no session.
+    assert_eq!(timed.told().await.len(), 1);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const AGENT: &str = include_str!("../../../agentos/tests/scripts_agents/agent.sh
 
 /// Hears everything, and lets agents write `/home/user/free`.
 #[derive(Clone, Default)]
-struct Hooks(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Hooks(Arc<Mutex<Vec<String>>>);
 
 impl VmHooks for Hooks {
     async fn on_session_event(&self, _c: HookContext, _session_id: &str, event: &Value) {
@@ -42,12 +42,12 @@ impl VmHooks for Hooks {
     }
 }
 
-fn definition(hooks: Hooks) -> VmDefinition {
+pub(crate) fn definition(hooks: Hooks) -> VmDefinition {
     let options = VmOptions::default().agent(AgentSpec::new("script", ["/home/user/agent.sh"]));
     VmDefinition::builder().options(options).hooks(hooks).build().unwrap()
 }
 
-async fn install(vm: &Client) {
+pub(crate) async fn install(vm: &Client) {
     vm.ok("writeFile", ("/home/user/agent.sh", AGENT)).await;
     vm.ok("exec", ("chmod +x agent.sh",)).await;
 }
