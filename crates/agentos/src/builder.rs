@@ -16,7 +16,7 @@ use agentos_kernel::policy::{InvalidPolicy, Policy};
 use agentos_kernel::vfs::{Filesystem, FsQuota};
 use agentos_net::hook::EgressHook;
 use agentos_net::secrets::Secret;
-use agentos_software::Package;
+use agentos_software::{Package, store};
 use agentos_tools::{Caller, ToolFailure, ToolKit};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -33,6 +33,7 @@ pub struct Builder {
     tools: ToolDraft,
     loopback_exempt_ports: Vec<i64>,
     images: Vec<ImageInput>,
+    packages: Vec<store::Package>,
     cwd_given: bool,
     invalid_policy: Option<InvalidPolicy>,
 }
@@ -55,10 +56,16 @@ pub(crate) struct Options {
     pub(crate) quota: Option<Arc<FsQuota>>,
     pub(crate) upper: Option<Upper>,
     pub(crate) images: Vec<Image>,
+    /// What packages run with, below all images.
+    pub(crate) runtimes: Vec<Image>,
+    /// Variables that packages want processes to have.
+    pub(crate) package_env: Vec<(String, String)>,
+    /// Whether there may be Linux programs in images or packages.
+    pub(crate) native: bool,
     pub(crate) tools: Tools,
     pub(crate) archive: Option<Bytes>,
     pub(crate) layers: Layers,
-    /// Whether Linux programs run; where nobody has said, they do in a VM that has images.
+    /// Whether Linux programs run; where nobody has said, they do in a VM that has images, or packages with such programs.
     pub(crate) linux_programs: Option<bool>,
     pub(crate) audit_life: bool,
     pub(crate) sessions: crate::sessions::SessionPlan,
@@ -66,7 +73,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn runs_linux_programs(&self) -> bool {
-        self.linux_programs.unwrap_or(!self.images.is_empty())
+        self.linux_programs.unwrap_or(self.native)
     }
 }
 
@@ -99,6 +106,9 @@ impl Default for Builder {
             quota: None,
             upper: None,
             images: Vec::new(),
+            runtimes: Vec::new(),
+            package_env: Vec::new(),
+            native: false,
             tools: Tools::default(),
             archive: None,
             layers: Layers::default(),
@@ -113,6 +123,7 @@ impl Default for Builder {
             tools: ToolDraft::default(),
             loopback_exempt_ports: Vec::new(),
             images: Vec::new(),
+            packages: Vec::new(),
             cwd_given: false,
             invalid_policy: None,
         }
@@ -124,6 +135,21 @@ impl Builder {
     #[must_use]
     pub fn software(mut self, packages: impl IntoIterator<Item = Package>) -> Self {
         self.options.software = packages.into_iter().collect();
+        self
+    }
+
+    /// Gives the VM software of a [`Store`](store::Store): its layers lie over the images, its commands are in `/usr/local/bin`,
+    /// and sessions know the agent in it. Of several packages the first lies on top.
+    #[must_use]
+    pub fn package(mut self, package: store::Package) -> Self {
+        self.packages.push(package);
+        self
+    }
+
+    /// Adds several [`package`](Self::package)s.
+    #[must_use]
+    pub fn packages(mut self, packages: impl IntoIterator<Item = store::Package>) -> Self {
+        self.packages.extend(packages);
         self
     }
 
@@ -309,7 +335,7 @@ impl Builder {
         self
     }
 
-    /// Whether Linux programs (ELF files) run, as real processes in a jail; unless set they do in a VM that has images, and in no
+    /// Whether Linux programs (ELF files) run, as real processes in a jail; unless set they do in a VM that has images or packages with such programs, and in no
     /// other: what a guest brings itself is then no program. Where the machine cannot jail them, starting one fails with
     /// `ENOEXEC` and a line that says what is missing; everything else is unaffected.
     #[must_use]
@@ -422,7 +448,10 @@ impl Builder {
     /// Checks all options, then creates the VM. Nothing is left behind when a check fails.
     pub async fn create(mut self) -> Result<AgentOs> {
         let cache = self.options.cache_dir.clone();
+        let packages = std::mem::take(&mut self.packages);
+        crate::packages::open(&mut self.options, &packages)?;
         let images = layers::open(std::mem::take(&mut self.images), cache).await?;
+        self.options.native |= !images.is_empty();
         self.options.images.extend(images);
         if let (false, Some(cwd)) = (self.cwd_given, layers::working_dir(&self.options.images)) {
             self.options.cwd = cwd;
@@ -441,7 +470,8 @@ impl Builder {
         options.limits.settle()?;
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
-        layers::check(options.images.len() + self.images.len())?;
+        layers::check(options.images.len() + self.images.len() + self.packages.len())?;
+        crate::packages::check(&self.packages)?;
         options.host_tools = Arc::new(ToolPlan::new(self.tools, &options.limits)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {
@@ -460,7 +490,8 @@ impl Builder {
                 reason: "a VM whose changes are kept elsewhere starts with those".to_owned(),
             });
         }
-        if options.archive.is_some() && (layers::any(&options) || !self.images.is_empty()) {
+        if options.archive.is_some() && (layers::any(&options) || !self.images.is_empty() || !self.packages.is_empty())
+        {
             return Err(Error::InvalidOption {
                 option: "snapshot",
                 reason: "what it holds is over the packages; it cannot be under or over layers of the VM's own"

@@ -110,7 +110,7 @@ pub enum Error {
     /// An image cannot be opened or used; the text names it, and the file in it that is wrong.
     #[error(transparent)]
     Image(#[from] agentos_image::Error),
-    /// The bundled software could not be used.
+    /// Software, bundled or of a store, could not be used.
     #[error(transparent)]
     Software(#[from] agentos_software::Error),
     /// The WebAssembly engine could not be started on this host.
@@ -157,6 +157,7 @@ impl Error {
             }
             Self::InvalidQuery(_) => "invalid_params",
             Self::ProcessNotFound(_) => "process_not_found",
+            Self::Software(agentos_software::Error::Store(error)) => error.code(),
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
             Self::NoListener { .. } => "no_listener",
             Self::Fetch { .. } => "bad_response",

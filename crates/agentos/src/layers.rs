@@ -3,7 +3,9 @@
 //! ```text
 //!   writable      what the VM writes, and what is its own whatever images say: accounts, resolver, certificates, home
 //!   lowers        filesystems of the host's making, the first on top
+//!   packages      of a store, in the order in which they were given, the first on top
 //!   images        in the order in which they were given, the first on top
+//!   runtimes      what packages run with, Node.js and a C library, for those whose images have none
 //!   base          the bundled commands and the small tree around them
 //! ```
 //!
@@ -195,6 +197,7 @@ pub(crate) fn stack(root: &Arc<MemoryFs>, options: &Options) -> Result<Arc<dyn F
             lowers.push(CaughtFs::new(lower.clone()).map_err(Error::os("boot"))?);
         }
         lowers.extend(options.images.iter().map(Image::filesystem));
+        lowers.extend(options.runtimes.iter().map(Image::filesystem));
         lowers.extend(options.host_tools.layer()?);
         let clock = crate::host::SystemClock::shared();
         lowers.push(Template::with(&options.software, &clock)?.layer());
@@ -237,6 +240,7 @@ pub(crate) fn environment(options: &Options) -> Vec<(String, String)> {
     }
     let given = options.images.iter().rev().flat_map(|image| image.config().variables());
     let mut variables: Vec<(String, String)> = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    variables.extend(options.package_env.iter().cloned());
     let path = variables.iter().rev().find(|(name, _)| name == "PATH");
     let path = path.map_or(IMAGE_PATH, |(_, path)| path.as_str());
     let path = match options.tools {

@@ -34,6 +34,7 @@ mod layers;
 mod mount;
 mod network;
 mod outlet;
+mod packages;
 mod path;
 mod permissions;
 mod process;
@@ -63,7 +64,7 @@ pub use agentos_session::{
     McpServer, Notice, Outcome as ApprovalOutcome, PermissionOption, PermissionRequest, PromptOutcome, Reply,
     ResumedVia, SessionEvent, SessionRecord, Sessions, Status as SessionStatus, Via, WeakSessions,
 };
-pub use agentos_software::Package as Software;
+pub use agentos_software::{Package as Software, store};
 #[doc(hidden)]
 pub use agentos_tools::macro_support;
 pub use agentos_tools::{

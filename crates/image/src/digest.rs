@@ -59,6 +59,20 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Computes the digest of what it is given.
+#[derive(Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Computes the digest and the length of what is read or written through it.
 pub(crate) struct Hashing<T> {
     inner: T,

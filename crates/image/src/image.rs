@@ -1,5 +1,6 @@
 //! An opened image.
 
+use crate::assembly::LayerId;
 use crate::bounds::Bounds;
 use crate::cache::{Cache, Layer};
 use crate::compress::{Compression, decompress};
@@ -68,10 +69,38 @@ impl Image {
                 Opened::live(view)
             }
             Source::Path(path) => open_path(path, cache, bounds)?,
+            Source::Assembled(name) => {
+                let reason = "is no source to open; its layers are given to Image::assembled";
+                return Err(Error::source(Path::new(name), reason));
+            }
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 source: source.clone(),
+                filesystem: opened.filesystem,
+                config: opened.config,
+                layers: opened.layers,
+            }),
+        })
+    }
+
+    /// The image of layers that were put together in this cache, from below, with a name for people. They stay where they are
+    /// as long as the image lives.
+    ///
+    /// # Errors
+    /// Where a layer is missing or damaged.
+    pub fn assembled(name: &str, layers: &[LayerId], cache: &Cache) -> Result<Self> {
+        let mut found = Vec::new();
+        for id in layers {
+            let layer = cache.layer(id.0)?;
+            let layer = layer.ok_or_else(|| Error::source(Path::new(name), format!("the layer {id} is not there")))?;
+            layer.files.hold()?;
+            found.push((Some(id.0), layer));
+        }
+        let opened = Opened::unpacked(found, Config::default()).map_err(Error::of(Path::new(name)))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                source: Source::Assembled(name.to_owned()),
                 filesystem: opened.filesystem,
                 config: opened.config,
                 layers: opened.layers,

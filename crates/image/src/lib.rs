@@ -10,6 +10,7 @@
 //!     layer    archives: unpacked once into the cache, then served from there
 //!       tar, compress, tree    members, and what they amount to
 //!     build    images of packages
+//!     assembly layers that are put together of archives and files, for a store of software
 //!     oci      images of several layers, checked by their digests
 //! ```
 //!
@@ -22,6 +23,7 @@
 //! * An image shows regular files, directories and links. Devices, sockets and FIFOs are not there.
 #![forbid(unsafe_code)]
 
+pub mod assembly;
 mod bounds;
 pub mod build;
 mod cache;

@@ -14,6 +14,8 @@ pub enum Source {
     Host,
     /// A directory of the host as it is. It must not change while VMs use it.
     Path(PathBuf),
+    /// Layers that were put together, see [`Image::assembled`](crate::Image::assembled); the name is for people.
+    Assembled(String),
 }
 
 impl Source {
@@ -44,6 +46,7 @@ impl fmt::Display for Source {
         match self {
             Self::Host => f.write_str("host"),
             Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Assembled(name) => f.write_str(name),
         }
     }
 }

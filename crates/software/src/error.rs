@@ -25,4 +25,7 @@ pub enum Error {
         /// Reason.
         source: KernelError,
     },
+    /// The store of software.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
 }

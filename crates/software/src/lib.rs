@@ -4,6 +4,9 @@
 //! committed with their provenance; see `userland/README.md`. They are carried compressed inside this crate and unpacked
 //! only when somebody reads or compiles them ([`artefact`]). [`base`] describes the small tree around them, and [`image`]
 //! puts both into a template filesystem that every VM forks in constant time.
+//!
+//! Everything else is in a [`store`] of this user: packages of npm and Debian, archives and single programs, as read-only
+//! layers that any number of VMs share.
 #![forbid(unsafe_code)]
 
 pub mod artefact;
@@ -11,6 +14,7 @@ pub mod base;
 pub mod certs;
 pub mod error;
 pub mod image;
+pub mod store;
 
 pub use artefact::{Artefact, Userland};
 pub use error::Error;

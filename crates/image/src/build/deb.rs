@@ -17,7 +17,7 @@ const HEADER: usize = 60;
 const MERGED: &[&[u8]] = &[b"bin", b"lib", b"lib32", b"lib64", b"libx32", b"sbin"];
 
 /// Adds the files of a package.
-pub(super) fn add(path: &Path, unpacker: &mut Unpacker<'_>, bounds: &Bounds, found: &mut Found) -> Result<()> {
+pub(crate) fn add(path: &Path, unpacker: &mut Unpacker<'_>, bounds: &Bounds, found: &mut Found) -> Result<()> {
     let mut input = BufReader::new(File::open(path).map_err(Error::host(path))?);
     let wrong = |reason: &str| Error::format("package of Debian", reason);
     let mut magic = [0; 8];

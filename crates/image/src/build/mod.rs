@@ -9,8 +9,8 @@
 //! a layer for each package. The same packages in the same order make the same bytes: entries are sorted, times are those of the
 //! packages, and nothing of the machine or the hour gets in.
 
-mod deb;
-mod npm;
+pub(crate) mod deb;
+pub(crate) mod npm;
 mod output;
 #[cfg(test)]
 mod tests;
@@ -85,8 +85,8 @@ pub fn build(packages: &[Package], format: Format, output: &Path, cache: &Cache,
 
 /// What the packages say of themselves.
 #[derive(Debug, Default)]
-struct Found {
-    packages: Vec<String>,
+pub(crate) struct Found {
+    pub(crate) packages: Vec<String>,
     /// Packages of npm by name.
     modules: Vec<String>,
     /// Who needs which package of npm.

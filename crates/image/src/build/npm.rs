@@ -19,10 +19,10 @@ const COMMANDS: &str = "usr/local/bin";
 
 /// The parts of `package.json` that matter here.
 #[derive(Debug, Deserialize)]
-struct Manifest {
-    name: String,
+pub(crate) struct Manifest {
+    pub(crate) name: String,
     #[serde(default)]
-    version: String,
+    pub(crate) version: String,
     bin: Option<Bin>,
     #[serde(default)]
     dependencies: BTreeMap<String, serde_json::Value>,
@@ -41,6 +41,29 @@ enum Bin {
 pub(super) fn add(path: &Path, unpacker: &mut Unpacker<'_>, bounds: &Bounds, found: &mut Found) -> Result<()> {
     let manifest = manifest(path, bounds)?;
     let home = format!("{MODULES}/{}", manifest.name);
+    let commands = unpack(path, &manifest, &home, unpacker, bounds)?;
+    for (name, target) in &commands {
+        link(unpacker, &manifest.name, &home, name, target)?;
+    }
+    found.packages.push(format!("{} {}", manifest.name, manifest.version));
+    if manifest.bundled.is_none() {
+        let needed = manifest.dependencies.keys();
+        found
+            .needed
+            .extend(needed.map(|name| (manifest.name.clone(), name.clone())));
+    }
+    found.modules.push(manifest.name);
+    Ok(())
+}
+
+/// Puts the files of a package into a directory, and returns its commands with the files that they are.
+pub(crate) fn unpack(
+    path: &Path,
+    manifest: &Manifest,
+    home: &str,
+    unpacker: &mut Unpacker<'_>,
+    bounds: &Bounds,
+) -> Result<Vec<(String, Vec<u8>)>> {
     let commands = manifest.commands(bounds)?;
     let file = File::open(path).map_err(Error::host(path))?;
     let (_, unpacked) = decompress(&file, bounds)?;
@@ -59,18 +82,7 @@ pub(super) fn add(path: &Path, unpacker: &mut Unpacker<'_>, bounds: &Bounds, fou
         unpacker.add(&member, &mut archive)?;
     }
     archive.finish()?;
-    for (name, target) in &commands {
-        link(unpacker, &manifest.name, &home, name, target)?;
-    }
-    found.packages.push(format!("{} {}", manifest.name, manifest.version));
-    if manifest.bundled.is_none() {
-        let needed = manifest.dependencies.keys();
-        found
-            .needed
-            .extend(needed.map(|name| (manifest.name.clone(), name.clone())));
-    }
-    found.modules.push(manifest.name);
-    Ok(())
+    Ok(commands)
 }
 
 /// The name of a member below the one directory that all are in, whatever it is called.
@@ -82,7 +94,7 @@ fn inner(member: &Member, bounds: &Bounds) -> Result<Option<Vec<u8>>> {
         .map(|rest| rest.join(&b'/')))
 }
 
-fn manifest(path: &Path, bounds: &Bounds) -> Result<Manifest> {
+pub(crate) fn manifest(path: &Path, bounds: &Bounds) -> Result<Manifest> {
     let wrong = |reason: String| Error::format("package of npm", reason);
     let file = File::open(path).map_err(Error::host(path))?;
     let (_, unpacked) = decompress(&file, bounds)?;
@@ -153,7 +165,7 @@ impl Manifest {
     }
 }
 
-fn link(unpacker: &mut Unpacker<'_>, package: &str, home: &str, name: &str, target: &[u8]) -> Result<()> {
+pub(crate) fn link(unpacker: &mut Unpacker<'_>, package: &str, home: &str, name: &str, target: &[u8]) -> Result<()> {
     let refused = |reason: String| Error::member(target, reason);
     let file: Vec<&[u8]> = home
         .as_bytes()

@@ -4,7 +4,7 @@ use super::{open_dir, work};
 use crate::error::Result;
 use crate::tree::{Draft, decode};
 use agentos_kernel::Errno;
-use rustix::fs::{self, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, FlockOperation, Mode, OFlags, ResolveFlags};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -22,24 +22,43 @@ pub(crate) struct Layer {
 #[derive(Debug)]
 pub(crate) struct Files(OwnedFd);
 
+/// Largest index, and largest list of digests, that is read to check it.
+const INDEX_MOST: u64 = 1 << 30;
+
 impl Layer {
-    pub(super) fn open(dir: &OwnedFd) -> Result<Self> {
-        let index = fs::openat(
-            dir,
-            "index",
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+    /// The bytes of a file that is about the layer.
+    pub(super) fn note(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(fs::openat(dir, name, flags, Mode::empty())?);
         let mut bytes = Vec::new();
-        File::from(index).read_to_end(&mut bytes)?;
+        file.take(INDEX_MOST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn open(dir: &OwnedFd) -> Result<Self> {
         Ok(Self {
-            draft: Arc::new(decode(&bytes)?),
+            draft: Arc::new(decode(&Self::note(dir, "index")?)?),
             files: Arc::new(Files(open_dir(dir, Path::new("files"))?)),
         })
     }
 }
 
 impl Files {
+    /// Says that the content is in use, until this is dropped.
+    pub(crate) fn hold(&self) -> Result<()> {
+        fs::flock(&self.0, FlockOperation::NonBlockingLockShared)?;
+        // Whoever removes it holds the lock meanwhile; afterwards there is a directory without a name.
+        match fs::fstat(&self.0)?.st_nlink {
+            0 => Err(rustix::io::Errno::NOENT.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nobody holds it; nobody can from now on, until this is dropped.
+    pub(crate) fn is_free(&self) -> bool {
+        fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+
     /// Opens the content of a file, which has to have this size.
     pub(crate) fn open(&self, number: u32, size: u64) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   layers/KEY/index      the tree of the layer, with a digest at its end
+//!   layers/KEY/digests    the digests of its content, by number, if it was put together (see `assembly`)
 //!   layers/KEY/files/XX/N the content of its files, by number
 //!   work/NAME/            a layer that is being unpacked; whoever does holds a lock on the directory
 //!   marks/DIGEST          the digest of an archive, by path, size, times and number of its file
@@ -129,6 +130,23 @@ impl Cache {
                 Ok(None)
             }
         }
+    }
+
+    /// The index of a layer and the digests of its content, as they are written.
+    pub(crate) fn notes(&self, key: Digest) -> Result<(Vec<u8>, Vec<u8>)> {
+        let dir = open_dir(&self.layers, Path::new(&key.to_string()))?;
+        Ok((Layer::note(&dir, "index")?, Layer::note(&dir, "digests")?))
+    }
+
+    /// Removes a layer, unless somebody holds it. Whether it is gone.
+    pub(crate) fn remove(&self, key: Digest) -> Result<bool> {
+        // The lock lasts until what is held here is dropped, when the layer has no name any more.
+        let held = self.layer(key)?;
+        let free = held.as_ref().is_none_or(|layer| layer.files.is_free());
+        if free {
+            self.discard(&key.to_string())?;
+        }
+        Ok(free)
     }
 
     /// Begins a layer.

@@ -1,7 +1,7 @@
 //! A layer that is being unpacked.
 
 use super::{Cache, Layer, open_dir};
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::tree::{Draft, encode};
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
@@ -19,6 +19,8 @@ pub(crate) struct Work<'a> {
     dir: OwnedFd,
     files: OwnedFd,
     next: u32,
+    /// Digests of the content, by number, where somebody wants them.
+    digests: Option<Vec<Digest>>,
 }
 
 /// Bytes that are copied at once.
@@ -64,9 +66,22 @@ impl<'a> Work<'a> {
                 dir,
                 files,
                 next: 0,
+                digests: None,
             });
         }
         Err(Error::source(&cache.path, "no directory to unpack into could be made"))
+    }
+
+    /// Keeps the digests of what is stored from now on.
+    pub(crate) fn with_digests(mut self) -> Self {
+        self.digests = Some(Vec::new());
+        self
+    }
+
+    /// The digests that were kept, one after the other.
+    pub(crate) fn digests(&self) -> Vec<u8> {
+        let digests = self.digests.as_deref().unwrap_or_default();
+        digests.iter().flat_map(|digest| digest.0).collect()
     }
 
     /// Stores the content of the next file, and returns its number and size. Zeros become holes.
@@ -90,15 +105,22 @@ impl<'a> Work<'a> {
         )?);
         let mut buf = vec![0; PIECE];
         let mut size = 0;
+        let mut hasher = self.digests.is_some().then(Hasher::default);
         loop {
             let count = fill(&mut buf, &mut read)?;
             let piece = buf.get(..count).unwrap_or_default();
+            if let Some(hasher) = &mut hasher {
+                hasher.update(piece);
+            }
             if piece.iter().any(|byte| *byte != 0) {
                 std::os::unix::fs::FileExt::write_all_at(&file, piece, size)?;
             }
             size += count as u64;
             if count < buf.len() {
                 file.set_len(size)?;
+                if let (Some(digests), Some(hasher)) = (&mut self.digests, hasher) {
+                    digests.push(hasher.digest());
+                }
                 return Ok((number, size));
             }
         }
@@ -123,6 +145,10 @@ impl<'a> Work<'a> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut index = File::from(fs::openat(&self.dir, "index", flags, Mode::from_raw_mode(0o400))?);
         index.write_all(&encode(draft))?;
+        if self.digests.is_some() {
+            let mut digests = File::from(fs::openat(&self.dir, "digests", flags, Mode::from_raw_mode(0o400))?);
+            digests.write_all(&self.digests())?;
+        }
         fs::syncfs(&self.dir)?;
         let key_name = key.to_string();
         match fs::renameat(&self.cache.work, &self.name, &self.cache.layers, &key_name) {

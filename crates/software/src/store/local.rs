@@ -1,0 +1,101 @@
+//! Software of files of the host: programs of WebAssembly, and archives.
+
+use super::bounds::Bounds;
+use super::disk::digest_of;
+use super::error::{Error, Result};
+use super::package::{FORMAT, Record};
+use agentos_image::Cache;
+use agentos_image::assembly::{Assembly, LayerId};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Where commands are.
+pub(super) const COMMANDS: &str = "usr/local/bin";
+/// How a program of WebAssembly begins; what follows is the version of modules, other than that of components.
+const WASM: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Digits of a digest that stand for a version.
+const VERSION: usize = 12;
+
+/// A program of WebAssembly, as the command that its file is called.
+pub(super) fn wasm(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) -> Result<Record> {
+    let refused = |reason: &str| Error::source(spec, reason);
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+    if name.is_empty() || name.starts_with(['.', '-']) || !name.bytes().all(known) {
+        return Err(refused(
+            "the name of its file without extension cannot be a command: letters, digits, '-', '_', '.' and '+'",
+        ));
+    }
+    let source = regular(path, spec)?;
+    let size = std::fs::metadata(path).map_err(Error::host(path))?.len();
+    Bounds::check(format!("bytes of {spec}"), size, bounds.program, "bytes", "program")?;
+    let mut file = File::open(path).map_err(Error::host(path))?;
+    let mut head = [0; WASM.len()];
+    if file.read_exact(&mut head).is_err() || head != WASM {
+        return Err(refused("is no module of WebAssembly"));
+    }
+    let mut assembly = Assembly::begin(cache, &bounds.image())?;
+    let command = format!("{COMMANDS}/{name}");
+    assembly.file(&command, 0o755, head.chain(file.take(bounds.program)))?;
+    let layer = assembly.finish()?;
+    let record = record(spec, name, &source, layer, vec![name.to_owned()], false);
+    unchanged(path, spec, source, record)
+}
+
+/// An archive of files.
+pub(super) fn tar(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) -> Result<Record> {
+    let source = regular(path, spec)?;
+    let mut assembly = Assembly::begin(cache, &bounds.image())?;
+    assembly.tar(path)?;
+    let commands = ["usr/local/bin", "usr/bin", "bin"].map(|folder| assembly.names(folder));
+    let mut commands = commands.concat();
+    commands.sort();
+    commands.dedup();
+    let native = assembly.has_native();
+    let layer = assembly.finish()?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let endings = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
+    let name = endings.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let record = record(spec, name, &source, layer, commands, native);
+    unchanged(path, spec, source, record)
+}
+
+/// The digest of a file.
+fn regular(path: &Path, spec: &str) -> Result<String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => digest_of(path),
+        Ok(_) => Err(Error::source(spec, "is no regular file")),
+        Err(error) => Err(Error::source(spec, error.to_string())),
+    }
+}
+
+/// Fails if the file changed while it was read.
+fn unchanged(path: &Path, spec: &str, source: String, record: Record) -> Result<Record> {
+    match digest_of(path)? {
+        now if now == source => Ok(record),
+        now => Err(Error::Integrity {
+            what: format!("{spec}, which changed while it was read,"),
+            expected: source,
+            found: now,
+        }),
+    }
+}
+
+fn record(spec: &str, name: &str, source: &str, layer: LayerId, commands: Vec<String>, native: bool) -> Record {
+    Record {
+        format: FORMAT,
+        spec: spec.to_owned(),
+        name: name.to_owned(),
+        version: source.get(..VERSION).unwrap_or_default().to_owned(),
+        layers: vec![layer.to_string()],
+        runtime: Vec::new(),
+        native,
+        commands,
+        agent: None,
+        env: BTreeMap::new(),
+        source: Some(source.to_owned()),
+    }
+}

@@ -1,0 +1,323 @@
+//! The store: software of this user, as read-only layers that any number of VMs share.
+//!
+//! ```text
+//!   Spec       what is asked for: npm:NAME, wasm:FILE, tar:FILE, deb:NAME, pi, ...
+//!   Store      a directory
+//!     packages   a record for each spec that was added, and the lock file of what it was resolved to
+//!     downloads  archives, by their digests
+//!     content    layers, by the digests of everything in them (see `agentos_image::assembly`)
+//!   Package    a record that was read; its layers are an image for VMs
+//! ```
+//!
+//! Invariants:
+//!
+//! * A package is there whole or not at all. Layers are made in drafts and renamed, then the record is; a process that dies in
+//!   between leaves drafts, which the next one removes, and layers that nobody refers to.
+//! * What was added is found again without the network, and is the same bytes: layers are never changed, and
+//!   [`Store::verify`] reads each of them.
+//! * Nothing of a package is run on the host, and nothing of it is unpacked under a name that it chose.
+//! * One process changes a store at a time; others wait. Readers never do.
+//!
+//! ```no_run
+//! use agentos_software::store::{Spec, Store};
+//! let store = Store::user()?;
+//! let package = store.add(&"wasm:tools/hello.wasm".parse::<Spec>()?, &())?;
+//! assert_eq!(package.commands(), ["hello"]);
+//! # Ok::<(), agentos_software::store::Error>(())
+//! ```
+
+mod bounds;
+mod disk;
+mod error;
+mod local;
+mod package;
+mod progress;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use bounds::Bounds;
+pub use error::{Error, Result};
+pub use package::{Agent, Package};
+pub use progress::{Progress, Step};
+pub use spec::{Named, Spec};
+
+use agentos_image::{Cache, assembly};
+use disk::Disk;
+use package::{FORMAT, Record, ids};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory of software. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    disk: Arc<Disk>,
+    content: Arc<Cache>,
+    bounds: Bounds,
+}
+
+/// What [`Store::verify`] found of one package.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Its name, or that of its record where that cannot be read.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: Option<Error>,
+}
+
+impl Store {
+    /// Opens a store, which is made if there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be made, belongs to somebody else, or others may write to it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let disk = Disk::open(path.into())?;
+        let content = Cache::open(disk.path.join("content"))?;
+        Ok(Self {
+            disk: Arc::new(disk),
+            content: Arc::new(content),
+            bounds: Bounds::default(),
+        })
+    }
+
+    /// The store of this user: the directory `AGENTOS_STORE`, or `agentos/store` in the user's data directory.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); where the environment names no home.
+    pub fn user() -> Result<Self> {
+        let absolute = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        if let Some(path) = absolute("AGENTOS_STORE") {
+            return Self::open(path);
+        }
+        let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+        let none = "no directory to keep software in: set AGENTOS_STORE, XDG_DATA_HOME or HOME";
+        Self::open(data.ok_or_else(|| Error::source("store", none))?.join("agentos/store"))
+    }
+
+    /// Accepts more or less than what is usual.
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.disk.path
+    }
+
+    /// Adds software, with everything that it needs; what was added before is only looked up. It takes as long as downloads do.
+    ///
+    /// # Errors
+    /// [`Error`], which names what cannot be had. The store is then as before.
+    pub fn add(&self, spec: &Spec, progress: &dyn Progress) -> Result<Package> {
+        let text = canonical(spec);
+        if let Some(package) = self.present(spec, &text)? {
+            return Ok(package);
+        }
+        let _locked = self.disk.lock(progress)?;
+        // Somebody else may have added it meanwhile.
+        if let Some(package) = self.present(spec, &text)? {
+            return Ok(package);
+        }
+        let stored = self.disk.records()?.len() as u64;
+        Bounds::check(
+            "packages of the store",
+            stored + 1,
+            self.bounds.stored,
+            "packages",
+            "stored",
+        )?;
+        let record = self.make(spec, &text, progress)?;
+        let written = serde_json::to_vec_pretty(&record).map_err(|error| Error::source(&text, error.to_string()))?;
+        self.disk.write(&self.disk.record_path(&text), &written)?;
+        Ok(self.package(record))
+    }
+
+    fn make(&self, spec: &Spec, text: &str, _progress: &dyn Progress) -> Result<Record> {
+        match spec {
+            Spec::Wasm(path) => local::wasm(path, text, &self.content, &self.bounds),
+            Spec::Tar(path) => local::tar(path, text, &self.content, &self.bounds),
+            _ => Err(Error::source(text, "cannot be added by this version")),
+        }
+    }
+
+    /// Software that was added before and is as it was then.
+    fn present(&self, spec: &Spec, text: &str) -> Result<Option<Package>> {
+        if *spec == Spec::Named(Named::Common) {
+            return Ok(Some(self.package(bundled())));
+        }
+        let Some(Ok(record)) = Disk::record(&self.disk.record_path(text))? else {
+            return Ok(None);
+        };
+        let layers = record.layers.iter().chain(&record.runtime).cloned();
+        let layers = ids(&layers.collect::<Vec<_>>()).unwrap_or_default();
+        let whole = !layers.is_empty() && layers.iter().all(|layer| assembly::exists(*layer, &self.content));
+        let same = match spec {
+            Spec::Wasm(path) | Spec::Tar(path) => record.source == disk::digest_of(path).ok(),
+            _ => true,
+        };
+        Ok((whole && same).then(|| self.package(record)))
+    }
+
+    /// All software, sorted by name. What cannot be read is left out; [`verify`](Self::verify) tells of it.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn list(&self) -> Result<Vec<Package>> {
+        let mut packages = Vec::new();
+        for path in self.disk.records()? {
+            if let Some(Ok(record)) = Disk::record(&path)? {
+                packages.push(self.package(record));
+            }
+        }
+        packages.sort_by(|one, other| (one.name(), one.spec()).cmp(&(other.name(), other.spec())));
+        Ok(packages)
+    }
+
+    /// Software that was added before, by the words that it was added with, or by its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with the nearest name, or with the words of all that have this name.
+    pub fn get(&self, given: &str) -> Result<Package> {
+        if given == Named::Common.name() {
+            return Ok(self.package(bundled()));
+        }
+        let text = given
+            .parse::<Spec>()
+            .map_or_else(|_| given.to_owned(), |spec| canonical(&spec));
+        let known = self.list()?;
+        if let Some(package) = known.iter().find(|package| package.spec() == text) {
+            return Ok(package.clone());
+        }
+        let named: Vec<&Package> = known.iter().filter(|package| package.name() == given).collect();
+        let hint = match *named.as_slice() {
+            [package] => return Ok(package.clone()),
+            [] => {
+                let names = known.iter().flat_map(|package| [package.name(), package.spec()]);
+                let near = spec::nearest(given, names);
+                near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+            }
+            ref many => {
+                let specs: Vec<&str> = many.iter().map(|package| package.spec()).collect();
+                format!(" under one name; say which: {}", specs.join(", "))
+            }
+        };
+        let given = given.chars().take(128).collect();
+        Err(Error::NotFound { given, hint })
+    }
+
+    /// Removes software, and what nothing else in the store needs of it. Downloads stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and [`Error::InUse`] while a VM has it; the package then stays.
+    pub fn remove(&self, given: &str) -> Result<Package> {
+        let _locked = self.disk.lock(&())?;
+        let package = self.get(given)?;
+        if package.is_bundled() {
+            return Err(Error::source(given, "is always there"));
+        }
+        let layers = |record: &Record| -> BTreeSet<String> {
+            let layers = record.layers.iter().chain(&record.runtime);
+            layers.cloned().collect()
+        };
+        let others = self.list()?;
+        let others = others.iter().filter(|other| other.spec() != package.spec());
+        let needed: BTreeSet<String> = others.flat_map(|other| layers(other.record())).collect();
+        let mine = layers(package.record())
+            .difference(&needed)
+            .cloned()
+            .collect::<Vec<_>>();
+        let mine = ids(&mine).unwrap_or_default();
+        let used = |layer: &assembly::LayerId| assembly::is_used(*layer, &self.content);
+        if mine.iter().any(used) {
+            let name = package.name().to_owned();
+            return Err(Error::InUse { name });
+        }
+        let path = self.disk.record_path(package.spec());
+        std::fs::remove_file(&path).map_err(Error::host(&path))?;
+        let _ = std::fs::remove_file(self.disk.lock_path(package.spec()));
+        for layer in mine {
+            // One that a VM took just now stays until it is added and removed again.
+            assembly::remove(layer, &self.content)?;
+        }
+        Ok(package)
+    }
+
+    /// Reads every byte of all software, and says of each whether it is what it was.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn verify(&self) -> Result<Vec<Verified>> {
+        let mut verified = Vec::new();
+        let mut known: BTreeMap<String, Result<(), String>> = BTreeMap::new();
+        for path in self.disk.records()? {
+            let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let (name, reason) = match Disk::record(&path)? {
+                None => continue,
+                Some(Err(reason)) => (file, Some(reason)),
+                Some(Ok(record)) => {
+                    let layers = record.layers.iter().chain(&record.runtime);
+                    let mut checked = layers.map(|layer| self.checked(layer, &mut known));
+                    let reason = checked.find_map(Result::err);
+                    (record.name, reason)
+                }
+            };
+            let problem = reason.map(|reason| Error::Damaged {
+                name: name.clone(),
+                reason,
+            });
+            verified.push(Verified { name, problem });
+        }
+        Ok(verified)
+    }
+
+    fn checked(&self, layer: &str, known: &mut BTreeMap<String, Result<(), String>>) -> Result<(), String> {
+        let check = || {
+            let id = assembly::LayerId::parse(layer).ok_or("its record names no layer")?;
+            assembly::check(id, &self.content).map_err(|error| error.to_string())
+        };
+        known.entry(layer.to_owned()).or_insert_with(check).clone()
+    }
+
+    fn package(&self, record: Record) -> Package {
+        Package::new(record, Arc::clone(&self.content))
+    }
+}
+
+/// The words of a spec that stand for it in the store: files by their whole path.
+fn canonical(spec: &Spec) -> String {
+    let whole = |path: &Path| {
+        let real = path.canonicalize().or_else(|_| std::path::absolute(path));
+        real.unwrap_or_else(|_| path.to_owned())
+    };
+    match spec {
+        Spec::Wasm(path) => Spec::Wasm(whole(path)).to_string(),
+        Spec::Tar(path) => Spec::Tar(whole(path)).to_string(),
+        spec => spec.to_string(),
+    }
+}
+
+/// The bundled commands, which are no package of the store.
+fn bundled() -> Record {
+    let name = Named::Common.name();
+    Record {
+        format: FORMAT,
+        spec: name.to_owned(),
+        name: name.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        layers: Vec::new(),
+        runtime: Vec::new(),
+        native: false,
+        commands: Vec::new(),
+        agent: None,
+        env: BTreeMap::new(),
+        source: None,
+    }
+}
