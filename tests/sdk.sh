@@ -3,7 +3,9 @@
 # registry of our own in an empty directory - under the aliases of the documented programs, too - checks types there and runs the
 # tests. Needs node and npm. Options: `--no-clients` leaves out the stock RivetKit clients.
 #
-# PROFILE is the Cargo profile of the addon, `release` unless given. ADDON is an addon that has been built already.
+# PROFILE is the Cargo profile of the addon, `release` unless given. ADDON is an addon that has been built already. NODE_VERSIONS
+# names further versions of Node.js, for example `NODE_VERSIONS="22 24 26"`: npm's packages of them are installed, and the tests of
+# the addon, the embedded VM, the mounts and the client are run on each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -46,16 +48,36 @@ cd "$work/app"
 printf '@agentos:registry=%s\n' "$(cat "$work/url")" >.npmrc
 cp "$root"/sdk/typescript/test/app/* .
 npm install --ignore-scripts --no-audit --no-fund --loglevel=error
-cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/examples .
+cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/sdk/typescript/test/agents \
+    "$root"/examples .
 say "types of the documented programs and the examples"
 npx --no-install tsc -p tsconfig.json
-say "tests of the addon, of the embedded VM and of its mounts in buckets"
 for package in native core s3; do
     (cd "$root/sdk/typescript" && npx --no-install tsc -p "packages/$package/test/tsconfig.json")
     cp -r "$root/sdk/typescript/packages/$package/build/test" "$package-tests"
     # What the compiler has checked by now needs zod at run time.
     rm -f "$package-tests/types.test.js"
-    node --expose-gc --test --test-concurrency=1 --test-timeout=300000 "$package-tests"/*.test.js
+done
+# Those of the client look into the package, which is the packed one, and at the vectors of the wire.
+(cd "$root/sdk/typescript" && npx --no-install tsc -p packages/client/test/tsconfig.json)
+mkdir -p node_modules/@agentos/client/build "$work/crates/wire/tests/data"
+cp -r "$root"/sdk/typescript/packages/client/build/*.test.js "$root/sdk/typescript/packages/client/build/support" node_modules/@agentos/client/build
+cp "$root/crates/wire/tests/data/vectors.json" "$work/crates/wire/tests/data"
+
+packages_on() { # packages_on NODE
+    for package in native core s3; do
+        PATH="$(dirname "$1"):$PATH" "$1" --expose-gc --test --test-concurrency=1 --test-timeout=300000 "$package-tests"/*.test.js
+    done
+    "$1" --test --test-timeout=300000 node_modules/@agentos/client/build/*.test.js
+}
+say "tests of the addon, of the embedded VM, of its mounts in buckets and of the client"
+packages_on "$(command -v node)"
+for version in ${NODE_VERSIONS:-}; do
+    mkdir "$work/node-$version"
+    npm install --prefix "$work/node-$version" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$(node -p process.arch)@$version"
+    other=$work/node-$version/node_modules/node-linux-$(node -p process.arch)/bin/node
+    say "the same on Node.js $("$other" --version)"
+    packages_on "$other"
 done
 say "tests of the actor layer, and the examples"
 if [ "${1:-}" != --no-clients ]; then

@@ -118,7 +118,8 @@ impl Mailbox {
         }
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether a further event fits.
+    pub(crate) fn has_room(&self) -> bool {
         let queue = self.queue.lock();
         queue.closed || queue.event_bytes < EVENT_BYTES_MAX
     }

@@ -2,14 +2,15 @@
 //!
 //! Actions that need the VM are called by name with values, exactly as a client of a server calls them, and are read and
 //! answered by the same code. What belongs to an actor - sleep, storage, connections, previews - does not exist here. Output
-//! of processes and shells is announced as events; it is read only while whoever listens has room for more.
+//! of processes and shells is announced as events; it is read only while whoever listens has room for more. Events of sessions are
+//! kept, so that only their being there is announced (`sessionStored`), and they are read page by page.
 
 use crate::actions::{self, Args};
-use crate::errors::from_sdk;
+use crate::errors::{from_sdk, session_error};
 use crate::machine::{Bounds, Durable, Emit, LogBounds, Machine};
 use crate::secrets::Secrets;
 use crate::shapes;
-use agentos::{AgentOs, Stream};
+use agentos::{AgentOs, EventQuery, SessionEvent, Stream, Via};
 use agentos_actor::{BoxFuture, Event};
 use agentos_value::{ActorError, Value};
 use bytes::Bytes;
@@ -78,6 +79,51 @@ impl Embedded {
         Box::pin(actions::exec_with(machine, argv, Args::new(args), on_output))
     }
 
+    /// Events of a session from number `since` on, as `getSequencedEvents` shows them: as many as are there and have at most
+    /// `most` bytes together, but one if there is one.
+    ///
+    /// # Errors
+    /// `session_not_found`.
+    pub async fn session_events(&self, id: &str, since: u64, most: usize) -> Result<Value, ActorError> {
+        let sessions = self.machine.sessions().await?;
+        let (mut page, mut bytes, mut next) = (Vec::new(), 0, since);
+        while let Some(event) = event_at(sessions, id, next)? {
+            next = event.seq + 1;
+            let event = actions::sequenced_event(event)?;
+            bytes += event.size();
+            if bytes > most && !page.is_empty() {
+                break;
+            }
+            page.push(event);
+        }
+        Ok(Value::Array(page))
+    }
+
+    /// The number from which on the events of a session have at most `most` bytes together.
+    ///
+    /// # Errors
+    /// `session_not_found`.
+    pub async fn session_tail(&self, id: &str, most: usize) -> Result<u64, ActorError> {
+        let sessions = self.machine.sessions().await?;
+        sessions.get(id).map_err(session_error)?;
+        let (mut first, mut bytes) = (sessions.next_event(id).map_err(session_error)?, 0);
+        while let Some(before) = first.checked_sub(1)
+            && let Some(event) = event_at(sessions, id, before)?
+        {
+            bytes += actions::sequenced_event(event)?.size();
+            if bytes > most {
+                break;
+            }
+            first = before;
+        }
+        Ok(first)
+    }
+
+    /// What goes on in the VM: `process:<pid>`, `shell:<id>`, `prompt:<session>`, `permission:<id>`.
+    pub fn awake_because(&self) -> Vec<String> {
+        self.machine.awake_because()
+    }
+
     /// Usage of the limits that are warned about: `{name, observed, capacity}[]`.
     pub fn limits(&self) -> Value {
         shapes::limits(&self.machine.vm.usage().limits)
@@ -89,13 +135,19 @@ impl Embedded {
     }
 }
 
+fn event_at(sessions: &agentos::Sessions, id: &str, seq: u64) -> Result<Option<SessionEvent>, ActorError> {
+    let query = EventQuery::from_json(serde_json::json!({"since": seq, "limit": 1})).map_err(session_error)?;
+    let events = sessions.events(id, &query).map_err(session_error)?;
+    Ok(events.into_iter().next())
+}
+
 fn call(machine: Arc<Machine>, name: &str, args: Vec<Value>) -> BoxFuture<'static, Result<Value, ActorError>> {
     let Some(action) = actions::find(name) else {
         let error = ActorError::actor("action_not_found", format!("there is no action {name:?}"));
         return Box::pin(std::future::ready(Err(error)));
     };
     Box::pin(async move {
-        let outcome = action.call(machine, args).await;
+        let outcome = action.call(machine, args, Via::Client).await;
         outcome.map_err(|failure| failure.publish(action.name))
     })
 }

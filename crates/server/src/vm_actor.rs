@@ -12,6 +12,7 @@ use crate::options::Persist;
 use crate::secrets::Secrets;
 use crate::shared::{Shared, warn};
 use crate::vm_limits;
+use agentos::Via;
 use agentos_actor::cron::Cron;
 use agentos_actor::{
     ActionCall, ActionKind, Actor, ActorContext, ActorDefinition, ActorOptions, Boot, BoxFuture, ByteStream, Conn,
@@ -237,7 +238,11 @@ impl Actor for VmActor {
     fn action<'a>(&'a self, _ctx: ActorContext, call: ActionCall) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             match actions::find(&call.name) {
-                Some(action) => action.call(Arc::clone(&self.machine), call.args).await,
+                Some(action) => {
+                    // Without a connection it is the server's own program that calls: a hook of it.
+                    let via = if call.conn.is_some() { Via::Client } else { Via::Hook };
+                    action.call(Arc::clone(&self.machine), call.args, via).await
+                }
                 None => Err(no_action(&call.name)),
             }
         })

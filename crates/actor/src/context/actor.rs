@@ -235,6 +235,21 @@ impl ActorContext {
         super::HookContext::of_actor(&self.inner.cell)
     }
 
+    /// Runs a hook on behalf of the server: one that nobody who connects or calls waits for. It has `hookTimeoutMs`, keeps the
+    /// actor awake as `hook:<name>` meanwhile, and neither its error nor a panic in it gets further than into what is returned.
+    ///
+    /// # Errors
+    /// The hook's own, masked unless it is for clients; `auth/auth_timeout`.
+    pub async fn run_hook<T>(
+        &self,
+        name: &str,
+        hook: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, ActorError> {
+        let _awake = self.keep_awake(format!("hook:{name}"));
+        let shared = &self.inner.cell.shared;
+        crate::hooks::hook(&*shared.clock, name, shared.limits.hook_timeout, hook).await
+    }
+
     /// Waits until everything that was written so far is durable. An action's success waits for this by itself.
     ///
     /// # Errors

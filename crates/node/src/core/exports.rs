@@ -11,7 +11,7 @@ use crate::memory;
 use crate::task::{self, Outcome, Place, Work};
 use agentos::{Mount, RequestBody};
 use agentos_server::client_error;
-use agentos_value::{Object, Value};
+use agentos_value::{ActorError, Object, Value};
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,6 +96,18 @@ pub(crate) static EXPORTS: &[Export] = &[
     Export {
         name: c"vmUsage",
         run: vm_usage,
+    },
+    Export {
+        name: c"vmAwake",
+        run: vm_awake,
+    },
+    Export {
+        name: c"sessionEvents",
+        run: session_events,
+    },
+    Export {
+        name: c"sessionTail",
+        run: session_tail,
     },
     Export {
         name: c"vmFetch",
@@ -195,8 +207,8 @@ fn vm_call(call: &mut Call) -> Given {
     start(id, place, work)
 }
 
-/// Calls an action and waits for it here; for `spawn` and `openShell`, which give their ids at once. They wait for nothing but
-/// the compilation of a program that runs for the first time.
+/// Calls an action and waits for it here; for `spawn` and `openShell`, which give their ids at once, and for what is kept of
+/// sessions. They wait for nothing but the compilation of a program that runs for the first time.
 fn vm_call_now(call: &mut Call) -> Given {
     let vm = vm::find(call.number()?)?;
     let (name, args) = (call.text()?, call.items()?);
@@ -317,6 +329,45 @@ fn vm_usage(call: &mut Call) -> Given {
     object.insert("cpuTimeMs", Value::number(usage.cpu_time.as_secs_f64() * 1000.0));
     object.insert("limits", vm.embedded.limits());
     Ok(Value::Object(object))
+}
+
+/// What goes on in a VM.
+fn vm_awake(call: &mut Call) -> Given {
+    let reasons = vm::find(call.number()?)?.embedded.awake_because();
+    Ok(Value::Array(reasons.into_iter().map(Value::from).collect()))
+}
+
+/// A page of a session's events from a number on. They are in memory, so that nothing is waited for.
+fn session_events(call: &mut Call) -> Given {
+    let (vm, id) = (vm::find(call.number()?)?, call.text()?);
+    let since = sequence_number(call)?;
+    Ok(crate::runtime::handle()?.block_on(vm.session_events(&id, since))?)
+}
+
+/// The number of the first of a session's last events that have so many bytes together.
+fn session_tail(call: &mut Call) -> Given {
+    let (vm, id, most) = (vm::find(call.number()?)?, call.text()?, call.number()?);
+    let tail = vm.embedded.session_tail(&id, most as usize); // 32 bits
+    let first = crate::runtime::handle()?.block_on(tail)?;
+    Ok(Value::number(first as f64)) // as many events as fit into memory
+}
+
+/// The number of an event.
+fn sequence_number(call: &mut Call) -> Result<u64, Fault> {
+    let value = call.value()?;
+    let number = value.as_int().and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| {
+        let metadata = Value::object([
+            ("path", "from"),
+            ("expected", "a whole number from 0 on"),
+            ("received", value.kind()),
+        ]);
+        let text = format!(
+            "invalid argument from: expected a whole number from 0 on, got {}",
+            value.kind()
+        );
+        Fault::Known(ActorError::agentos("invalid_argument", text).with_metadata(metadata))
+    })
 }
 
 /// Sends a request. The body is bytes, nothing, or the number of a body that was begun.

@@ -9,7 +9,7 @@ use agentos::{AgentOs, Builder, Event as VmEvent, Stream};
 use agentos_server::{Embedded, client_error};
 use agentos_value::{ActorError, Object, Value};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -21,9 +21,17 @@ pub(super) struct Vm {
     pub(super) bodies: Bodies,
     mailbox: Arc<Mailbox>,
     number: u32,
+    /// Sessions whose new events the script was told of and has not read yet.
+    news: News,
     /// Whether a file operation may wait for the host's disk or for a function of the script's.
     blocks: AtomicBool,
 }
+
+/// Ids of sessions.
+type News = Arc<Mutex<HashSet<String>>>;
+
+/// Bytes of events of a session that are read at once.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Content above this size is read and written on a thread that may take its time, in bytes.
 const LARGE: u64 = 256 << 10;
@@ -43,6 +51,25 @@ const NO_FILES: &[&str] = &[
     "closeShell",
     "listShells",
     "vmFetch",
+    // What sessions do with files they do on threads of their own.
+    "createSession",
+    "listSessions",
+    "getSession",
+    "resumeSession",
+    "sendPrompt",
+    "cancelPrompt",
+    "closeSession",
+    "destroySession",
+    "setModel",
+    "setMode",
+    "setThoughtLevel",
+    "getModes",
+    "getConfigOptions",
+    "rawSend",
+    "respondPermission",
+    "listPendingPermissions",
+    "listPermissionGrants",
+    "revokePermissionGrant",
 ];
 
 /// Actions that may go over many files.
@@ -99,12 +126,16 @@ pub(super) fn adopt(
     Box::pin(async move {
         let vm = creation.await.map_err(config_error)?;
         let (events, space) = (Arc::clone(&mailbox), Arc::clone(&mailbox));
+        let news = News::default();
+        let told = Arc::clone(&news);
         let embedded = Embedded::new(
             vm,
             move |event| {
                 let name = known(&event.name);
                 let payload = event.args.into_iter().next().unwrap_or_default();
-                events.post(Letter::Event(number, name, payload));
+                if is_wanted(name, &payload, &events, &told) {
+                    events.post(Letter::Event(number, name, payload));
+                }
             },
             move || {
                 let space = Arc::clone(&space);
@@ -117,6 +148,7 @@ pub(super) fn adopt(
             bodies: Bodies::default(),
             mailbox: Arc::clone(&mailbox),
             number,
+            news,
             blocks: AtomicBool::new(blocks),
         };
         VMS.lock().insert(number, Arc::new(vm));
@@ -130,8 +162,31 @@ pub(super) fn adopt(
 
 /// Events of a VM by their names.
 fn known(name: &str) -> &'static str {
-    const NAMES: &[&str] = &["processOutput", "processExit", "shellData", "shellExit"];
+    const NAMES: &[&str] = &[
+        "processOutput",
+        "processExit",
+        "shellData",
+        "shellExit",
+        "sessionStored",
+        "permissionRequest",
+        "permissionResolved",
+        "agentCrashed",
+        "agentStderr",
+    ];
     NAMES.iter().find(|known| **known == name).copied().unwrap_or("event")
+}
+
+/// Whether an event is posted. An agent may write as much as it likes, and nobody waits with it: that a session has news is
+/// said once until they are read, and error output that comes faster than the script takes it is left out.
+fn is_wanted(name: &str, payload: &Value, mailbox: &Mailbox, told: &News) -> bool {
+    match name {
+        "sessionStored" => {
+            let id = payload.get("sessionId").and_then(Value::as_str).unwrap_or_default();
+            told.lock().insert(id.to_owned())
+        }
+        "agentStderr" => mailbox.has_room(),
+        _ => true,
+    }
 }
 
 /// What creating a VM fails with: wrong options are `invalid_config` with the path of the first.
@@ -198,6 +253,13 @@ impl Vm {
             Poll::Ready(Ok(stat)) => stat.size,
             _ => 0,
         }
+    }
+
+    /// A page of a session's events; the next ones are told of again.
+    pub(super) async fn session_events(&self, id: &str, since: u64) -> Result<Value, ActorError> {
+        // Before reading: what comes meanwhile is told.
+        self.news.lock().remove(id);
+        self.embedded.session_events(id, since, PAGE_BYTES).await
     }
 
     /// Runs a command and shows its output as events under the number of the call. It is read only while there is room.

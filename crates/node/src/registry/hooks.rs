@@ -7,6 +7,7 @@
 
 use super::actors::Instances;
 use crate::callback::{CallError, Callback};
+use agentos::Reply;
 use agentos_server::actor::Client;
 use agentos_server::{ActorError, Conn, Failure, HookContext, HookSet, OptionsRequest, Value, VmHooks};
 use parking_lot::Mutex;
@@ -84,6 +85,8 @@ pub(super) struct JsHooks {
     definition: Arc<str>,
     set: HookSet,
     audits: bool,
+    session_events: bool,
+    permission_requests: bool,
     dispatch: Arc<Dispatch>,
 }
 
@@ -101,6 +104,8 @@ impl JsHooks {
         };
         Self {
             audits: has("onAuditEvent"),
+            session_events: has("onSessionEvent"),
+            permission_requests: has("onPermissionRequest"),
             ..Self::of_actor(definition, set, dispatch)
         }
     }
@@ -111,6 +116,8 @@ impl JsHooks {
             definition: definition.into(),
             set,
             audits: false,
+            session_events: false,
+            permission_requests: false,
             dispatch,
         }
     }
@@ -167,6 +174,30 @@ impl VmHooks for JsHooks {
                 false
             }
         }
+    }
+
+    async fn on_session_event(&self, c: HookContext, session_id: &str, event: &Value) {
+        if !self.session_events {
+            return;
+        }
+        let args = vec![Value::from(session_id), event.clone()];
+        if let Err(failure) = self.call("onSessionEvent", &c, args).await {
+            self.failed("onSessionEvent", &failure);
+        }
+    }
+
+    /// The function answers by an action of its own, if it does; what it returns says nothing.
+    async fn on_permission_request(
+        &self,
+        c: HookContext,
+        session_id: &str,
+        request: &Value,
+    ) -> Result<Option<Reply>, Failure> {
+        if self.permission_requests {
+            let args = vec![Value::from(session_id), request.clone()];
+            self.call("onPermissionRequest", &c, args).await?;
+        }
+        Ok(None)
     }
 
     fn on_audit_event(&self, event: &serde_json::Value) {

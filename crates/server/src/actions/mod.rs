@@ -16,10 +16,12 @@ mod shells;
 
 pub(crate) use args::{Args, invalid_argument, nearest};
 pub(crate) use processes::exec_with;
+pub(crate) use sessions::sequenced_event;
 
 use crate::machine::Machine;
 use crate::sessions::Access;
 use crate::shared::Shared;
+use agentos::Via;
 use agentos_actor::{ActionKind, ActorContext, BoxFuture, Failure};
 use agentos_value::{ActorError, Value};
 use std::sync::Arc;
@@ -47,6 +49,8 @@ enum Run {
 pub(crate) struct SessionCall {
     access: Access,
     args: Args,
+    /// On whose behalf.
+    via: Via,
 }
 
 /// A call of an action that needs the VM.
@@ -145,8 +149,8 @@ impl Action {
         }
     }
 
-    /// Runs it in a booted VM.
-    pub(crate) async fn call(&self, machine: Arc<Machine>, args: Vec<Value>) -> Result<Value, Failure> {
+    /// Runs it in a booted VM, on behalf of a client or of a hook.
+    pub(crate) async fn call(&self, machine: Arc<Machine>, args: Vec<Value>, via: Via) -> Result<Value, Failure> {
         match self.run {
             Run::Awake(run) => Ok(run(Call {
                 machine,
@@ -158,6 +162,7 @@ impl Action {
                 run(SessionCall {
                     access,
                     args: Args::new(args),
+                    via,
                 })
                 .await
             }
@@ -190,6 +195,8 @@ impl Action {
                 run(SessionCall {
                     access,
                     args: Args::new(args),
+                    // What is answered from storage decides nothing.
+                    via: Via::Client,
                 })
                 .await
             }

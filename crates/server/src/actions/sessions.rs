@@ -5,7 +5,7 @@ use super::{Action, SessionCall, session};
 use crate::errors::session_error;
 use crate::sessions::Access;
 use agentos::session::Stored;
-use agentos::{CreateOptions, EventQuery, GrantScope, Reply, SessionEvent, SessionRecord, Sessions, Via};
+use agentos::{CreateOptions, EventQuery, GrantScope, Reply, SessionEvent, SessionRecord, Sessions};
 use agentos_actor::Failure;
 use agentos_value::{ActorError, Value};
 use serde::Serialize;
@@ -217,6 +217,12 @@ async fn events(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
     value(&found.into_iter().map(|event| event.event).collect::<Vec<_>>())
 }
 
+/// `{sequenceNumber, notification}`.
+pub(crate) fn sequenced_event(event: SessionEvent) -> Result<Value, ActorError> {
+    let shape = json!({"sequenceNumber": event.seq, "notification": event.event});
+    value(&shape).map_err(|failure| failure.publish("getSequencedEvents"))
+}
+
 async fn sequenced(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
     let found = queried(&access, &mut args)?;
     args.end()?;
@@ -256,7 +262,7 @@ async fn raw_send(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
     value(&live(&access)?.raw_send(&id, &method, params).await.map_err(failed)?)
 }
 
-async fn respond(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
+async fn respond(SessionCall { access, mut args, via }: SessionCall) -> Answer {
     let (id, permission) = (args.next("sessionId").text()?, args.next("permissionId").text()?);
     let reply = match args.next("reply").word(&["once", "always", "reject"])? {
         "once" => Reply::Once,
@@ -274,7 +280,7 @@ async fn respond(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
     args.end()?;
     value(
         &live(&access)?
-            .respond(&id, &permission, reply, scope, Via::Client)
+            .respond(&id, &permission, reply, scope, via)
             .await
             .map_err(failed)?,
     )

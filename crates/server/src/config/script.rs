@@ -1,13 +1,14 @@
 //! Options of a VM as a script gives them (api.md section 2.2), in the plain form that a binding makes of them.
 //!
 //! What only the script has - functions, descriptors of packages, filesystems written in its language - the binding has
-//! replaced by names and numbers before: `software` is a list of names, and each mount is in its native form
+//! replaced by names and numbers before: `software` is a list of names, `agents` one of `{id, acpAdapter, agentPackage, command?}`,
+//! and each mount is in its native form
 //! `{path, plugin: {id, config}, readOnly?, maxBytes?, maxFiles?}`. Filesystems that this crate does not know are opened by
 //! the binding's [`Drivers`].
 
 use super::invalid::InvalidConfig;
 use super::section::{Section, checked};
-use super::{tools, vm};
+use super::{software, tools, vm};
 use crate::options::VmOptions;
 use agentos::vfs::{Filesystem, Gid, MemoryFs, OverlayFs, SetAttr, Uid};
 use agentos::{Mount, Secret, Software, Tool};
@@ -84,6 +85,14 @@ fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
         }
     }
     options = options.software(packages);
+    for mut given in section.sections("agents") {
+        if let Some(agent) = software::declared(&mut given) {
+            options = options.agent(agent);
+        }
+    }
+    if let Some(text) = section.text("additionalInstructions") {
+        options = options.additional_instructions(text);
+    }
     without_software(options, section, drivers)
 }
 

@@ -140,7 +140,7 @@ impl Given {
 
 /// An agent by its id. Without a command of its own it is started by the command of its adapter, whose name is the last part
 /// of the package's.
-fn declared(object: &mut Section) -> Option<AgentSpec> {
+pub(super) fn declared(object: &mut Section) -> Option<AgentSpec> {
     let (id, adapter, package) = (
         object.text("id"),
         object.text("acpAdapter"),

@@ -72,7 +72,7 @@ pub(crate) async fn open_in_memory(machine: &Machine) -> Result<Sessions, ActorE
         .session_setup(Some(reveal(machine.secrets.clone())))
         .map_err(session_error)?;
     setup
-        .on_notice(move |notice| tell(&emit, notice))
+        .on_notice(move |notice| tell_embedder(&emit, notice))
         .open()
         .await
         .map_err(session_error)
@@ -90,6 +90,26 @@ fn reveal(secrets: Secrets) -> Reveal {
             resolved.map_err(|error| VmError::new(error.code.to_string(), error.message))
         })
     })
+}
+
+/// What whoever embeds a VM sees. Events of sessions may be many and large, so that only their being there is told: who wants
+/// them reads them from where they are kept.
+fn tell_embedder(emit: &Emit, notice: Notice) {
+    let (name, id, payload) = match notice {
+        Notice::Event(event) => {
+            let payload = Value::object([("sessionId", event.session_id.as_str())]);
+            ("sessionStored", event.session_id, payload)
+        }
+        Notice::AgentStderr { session_id, data } => {
+            let payload = Value::object([
+                ("sessionId", Value::from(session_id.as_str())),
+                ("data", Value::Bytes(data)),
+            ]);
+            ("agentStderr", session_id, payload)
+        }
+        notice => return tell(emit, notice),
+    };
+    emit.send(Event::new(name, vec![payload]).scope("session", id));
 }
 
 /// The events that clients see.
@@ -232,9 +252,7 @@ impl Feed {
                     *next = from.max(*next);
                     while let Some(event) = next_event(&sessions, &id, *next) {
                         *next = event.seq + 1;
-                        if let Ok(event) = Value::from_serialize(&event.event) {
-                            hooks.on_session_event(ctx.hook_context(), &id, &event).await;
-                        }
+                        hear(&ctx, &hooks, &id, &event.event).await;
                     }
                 }
             }
@@ -248,15 +266,28 @@ fn next_event(sessions: &Sessions, id: &str, from: u64) -> Option<agentos::Sessi
     events.into_iter().next()
 }
 
+/// Tells the hook of an event. One that is too slow or fails misses what it misses; the next event is told all the same.
+async fn hear(ctx: &ActorContext, hooks: &Hooks, id: &str, event: &serde_json::Value) {
+    // JSON has no value that values have not.
+    let Ok(event) = Value::from_serialize(event) else {
+        return;
+    };
+    let told = async {
+        hooks.on_session_event(ctx.hook_context(), id, &event).await;
+        Ok(())
+    };
+    if let Err(error) = ctx.run_hook("onSessionEvent", told).await {
+        tracing::error!(target: "agentos::hooks", vm = %ctx.key(), session = id, %error, "onSessionEvent failed");
+    }
+}
+
 /// Asks the hook; whoever answers first decides.
 async fn ask(sessions: Sessions, ctx: ActorContext, hooks: Hooks, request: agentos::PermissionRequest) {
     let Ok(shown) = Value::from_serialize(&request) else {
         return;
     };
-    match hooks
-        .on_permission_request(ctx.hook_context(), &request.session_id, &shown)
-        .await
-    {
+    let asked = hooks.on_permission_request(ctx.hook_context(), &request.session_id, &shown);
+    match ctx.run_hook("onPermissionRequest", asked).await {
         Ok(Some(reply)) => {
             let answered = sessions
                 .respond(&request.session_id, &request.permission_id, reply, None, Via::Hook)
@@ -266,6 +297,9 @@ async fn ask(sessions: Sessions, ctx: ActorContext, hooks: Hooks, request: agent
             }
         }
         Ok(None) => {}
-        Err(error) => tracing::warn!(?error, "onPermissionRequest failed; the request waits for a client"),
+        Err(error) => tracing::error!(
+            target: "agentos::hooks", vm = %ctx.key(), session = request.session_id, %error,
+            "onPermissionRequest failed; the request waits for a client"
+        ),
     }
 }

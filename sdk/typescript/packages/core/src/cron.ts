@@ -6,7 +6,6 @@ import type { CronAction, CronEvent, CronJobInfo, CronOverlap, EnvValue } from "
 import { ActorError, isActorError } from "@agentos/client/errors";
 import { call } from "@agentos/native";
 import * as check from "./check.js";
-import { unsupported } from "./errors.js";
 import { environment } from "./options.js";
 
 /** Something to be run at a time. */
@@ -88,8 +87,12 @@ interface Job {
   queue: number[];
 }
 
-/** Runs a command of a job; throws if it fails. */
-export type RunCommand = (action: CronAction & { type: "exec" }) => Promise<{ exitCode: number; stderr: string; timedOut?: boolean }>;
+/** How the actions of jobs are carried out. */
+export interface Runners {
+  exec(action: CronAction & { type: "exec" }): Promise<{ exitCode: number; stderr: string; timedOut?: boolean }>;
+  /** Prompts an agent in a session of its own; the agent's refusal, if it refuses. */
+  session(action: CronAction & { type: "session" }): Promise<{ message: string } | undefined>;
+}
 
 /** Runs that wait, of one job, unless `limits.cron.maxQueuedRunsPerJob` says otherwise. */
 const QUEUED_MAX = 16;
@@ -100,14 +103,14 @@ const JOBS_MAX = 1024;
 export class CronJobs {
   readonly #jobs = new Map<string, Job>();
   readonly #driver: ScheduleDriver;
-  readonly #exec: RunCommand;
+  readonly #runners: Runners;
   readonly #emit: (event: CronEvent["event"]) => void;
   #made = 0;
   #disposed = false;
 
-  constructor(driver: ScheduleDriver | undefined, exec: RunCommand, emit: (event: CronEvent["event"]) => void) {
+  constructor(driver: ScheduleDriver | undefined, runners: Runners, emit: (event: CronEvent["event"]) => void) {
     this.#driver = driver ?? new TimerScheduleDriver();
-    this.#exec = exec;
+    this.#runners = runners;
     this.#emit = emit;
   }
 
@@ -228,8 +231,12 @@ export class CronJobs {
       await action.fn();
       return;
     }
-    if (action.type === "session") throw unsupported("a cron job that prompts a session: the session layer is not there yet");
-    const result = await this.#exec(action);
+    if (action.type === "session") {
+      const refusal = await this.#runners.session(action);
+      if (refusal !== undefined) throw new ActorError("agentos", "agent_error", refusal.message.slice(0, 4096));
+      return;
+    }
+    const result = await this.#runners.exec(action);
     if (result.timedOut === true) throw new ActorError("agentos", "timeout", "the command took longer than its timeoutMs");
     if (result.exitCode !== 0) {
       throw new ActorError("agentos", "exit_code", `${result.exitCode}: ${result.stderr.slice(-4096)}`);
@@ -262,6 +269,7 @@ function checkJob(options: CoreCronJobOptions): void {
       break;
     case "session":
       check.known("job.action", action, ["type", "agentType", "prompt", "options", "cwd"]);
+      for (const name of ["agentType", "prompt"]) check.text(`job.action.${name}`, action[name]);
       break;
     case "callback":
       check.known("job.action", action, ["type", "fn"]);

@@ -6,6 +6,7 @@ import type { LimitWarningEvent, ProcessExitEvent } from "@agentos/client";
 import { ActorError } from "@agentos/client/errors";
 import { hold, release } from "@agentos/native";
 import { Ending, Output, guarded } from "./output.js";
+import { SessionEvents } from "./session-events.js";
 
 /** Output of an `exec` with callbacks. */
 export interface ExecListener {
@@ -38,6 +39,12 @@ export class Events {
   readonly #endedProcesses: number[] = [];
   readonly #endedShells: string[] = [];
   #holds = 0;
+  /** Those of sessions. */
+  readonly sessions: SessionEvents;
+
+  constructor(vm: number) {
+    this.sessions = new SessionEvents(vm);
+  }
 
   /** What the addon announces. */
   readonly take = (name: string, payload: unknown): void => {
@@ -68,6 +75,9 @@ export class Events {
       }
       case "limitWarning":
         for (const listener of [...this.#warnings]) guarded("a listener of limit warnings", () => listener(payload as LimitWarningEvent));
+        break;
+      default:
+        this.sessions.take(name, payload);
     }
   };
 
@@ -148,6 +158,7 @@ export class Events {
 
   /** Ends everything that has not ended. */
   close(): void {
+    this.sessions.close();
     for (const [pid, events] of this.#processes) if (!events.exit.ended) this.endProcess({ pid, exitCode: 137, signal: "SIGKILL" });
     for (const [id, events] of this.#shells) if (!events.exit.ended) this.#endShell(id, 137);
     while (this.#holds > 0) this.#release();

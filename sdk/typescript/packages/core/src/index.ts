@@ -3,6 +3,7 @@
  * its own.
  */
 export { AgentOs } from "./vm.js";
+export type { FollowOptions, PromptOptions } from "./sessions.js";
 export type { CoreExecOptions, HostFiles, MountInfo, RootSnapshotExport, VmUsage } from "./vm.js";
 export { TimerScheduleDriver } from "./cron.js";
 export type { CoreCronAction, CoreCronJobInfo, CoreCronJobOptions, ScheduleDriver, ScheduleEntry } from "./cron.js";

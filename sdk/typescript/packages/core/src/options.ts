@@ -6,7 +6,7 @@ import { describe, invalidConfig, unsupported } from "./errors.js";
 import { type Backend, type FilesystemDriver, type Hooks, type MountConfig, nativeDriver, nativeMount } from "./mounts.js";
 import type { ScheduleDriver } from "./cron.js";
 import { type Sidecar, ownerOf } from "./sidecar.js";
-import { type Agent, type SoftwareInput, readSoftware } from "./software.js";
+import { type SoftwareInput, readSoftware } from "./software.js";
 import { type ToolKit, nativeKit } from "./tools.js";
 
 /** A rule list or mode of one scope of the policy; see the guide to permissions. */
@@ -44,7 +44,12 @@ export interface AgentOsOptions {
   /** Groups of limits: `{ resources: { maxProcesses: 64 } }`. */
   limits?: { [group: string]: { [limit: string]: number } };
   toolKits?: ToolKit[];
+  /** Added to the system prompt of every session. */
   additionalInstructions?: string;
+  /** Layers of Linux programs: `"host"`, or paths of images, the first at the bottom. See the guide to images. */
+  image?: string | string[];
+  /** Whose tools come first in an image's VM: the bundled ones unless given. */
+  tools?: "bundled" | "image";
   /** Ports of the host's loopback that programs of the VM may reach. */
   loopbackExemptPorts?: number[];
   network?: {
@@ -77,11 +82,14 @@ export interface AgentOsOptions {
 const KNOWN = [
   "software", "rootFilesystem", "mounts", "persist", "permissions", "limits", "toolKits", "additionalInstructions",
   "loopbackExemptPorts", "network", "env", "secrets", "clientSecrets", "moduleAccessCwd", "allowedNodeBuiltins", "cwd",
-  "hostname", "scheduleDriver", "sidecar", "database",
+  "hostname", "image", "tools", "scheduleDriver", "sidecar", "database",
 ] as const;
 
 /** Members that go to the addon as they are. */
-const PLAIN = ["persist", "permissions", "limits", "loopbackExemptPorts", "network", "secrets", "cwd", "hostname"] as const;
+const PLAIN = [
+  "persist", "permissions", "limits", "loopbackExemptPorts", "network", "secrets", "cwd", "hostname", "image", "tools",
+  "additionalInstructions",
+] as const;
 
 /** What options come down to. */
 export interface Plan {
@@ -90,7 +98,6 @@ export interface Plan {
   /** The files to start with. */
   snapshot: Uint8Array | undefined;
   hooks: Hooks;
-  agents: Agent[];
   scheduleDriver: ScheduleDriver | undefined;
   sidecar: Sidecar;
 }
@@ -102,7 +109,7 @@ export function plan(options: unknown): Plan {
   refuseMissing(given);
   const software = readSoftware("software", given["software"] ?? []);
   const hooks: Hooks = [];
-  const native: Record<string, unknown> = { software: software.packages };
+  const native: Record<string, unknown> = { software: software.packages, agents: software.agents };
   for (const name of PLAIN) if (given[name] !== undefined) native[name] = withoutUndefined(given[name]);
   if (given["env"] !== undefined) native["env"] = environment("env", given["env"]);
   const { snapshot, ...root } = readRoot(given["rootFilesystem"], hooks);
@@ -114,7 +121,6 @@ export function plan(options: unknown): Plan {
   ];
   const kits = check.array("toolKits", given["toolKits"] ?? []);
   native["toolKits"] = kits.map((kit, at) => withoutUndefined(nativeKit(`toolKits[${at}]`, kit, hooks)));
-  if (given["additionalInstructions"] !== undefined) check.text("additionalInstructions", given["additionalInstructions"]);
   for (const name of ["clientSecrets", "allowedNodeBuiltins"]) {
     check.array(name, given[name] ?? []).forEach((item, at) => check.text(`${name}[${at}]`, item));
   }
@@ -122,7 +128,6 @@ export function plan(options: unknown): Plan {
     native,
     snapshot,
     hooks,
-    agents: software.agents,
     scheduleDriver: driver(given["scheduleDriver"]),
     sidecar: ownerOf(given["sidecar"]),
   };

@@ -1,79 +1,133 @@
 /**
- * Sessions of an embedded VM. The layer that runs agents is not there yet: every call says so in the same way, and nothing
- * else of the VM suffers. Names are those of the actions and, for some, those of the core (api.md section 10).
+ * Sessions of an embedded VM: agents in it, driven over the Agent Client Protocol (api.md sections 4.5 and 10). Names are those
+ * of the actions and, for some, those of the core. They are kept in memory and end with the VM.
  */
 import type {
-  AgentCapabilities, AgentInfo, AgentListing, ConfigOption, ConfigResult, CreateSessionOptions, EventQuery, Grant,
-  GrantScope, JsonRpcNotification, JsonRpcResponse, PermissionReply, PermissionRequest, PromptResult, SequencedEvent,
-  SessionModes, SessionRecord, SessionSummary,
+  AgentCapabilities, AgentCrashedEvent, AgentInfo, AgentListing, CallOptions, ConfigOption, ConfigResult, CreateSessionOptions,
+  EventQuery, Grant, GrantScope, JsonRpcNotification, JsonRpcResponse, PermissionReply, PermissionRequest, PromptResult,
+  SequencedEvent, SessionModes, SessionRecord, SessionSummary,
 } from "@agentos/client";
-import { unsupported } from "./errors.js";
-import type { Agent } from "./software.js";
+import { invalidArgument } from "./errors.js";
+import { environment } from "./options.js";
+import { Prompts, abortable } from "./prompts.js";
+import type { SessionEvents } from "./session-events.js";
 
 type Rpc<T = unknown> = Promise<JsonRpcResponse<T>>;
 type Configured = Rpc<ConfigResult>;
 
-function missing(what: string): never {
-  throw unsupported(`${what}: the session layer is not there yet, so agents do not run in embedded VMs`);
+/** Options of a prompt. */
+export interface PromptOptions extends CallOptions {
+  /** Deadline; `limits.acp.promptTimeoutMs` unless given. */
+  timeoutMs?: number;
+}
+
+/** Which events of a session are followed. */
+export interface FollowOptions extends CallOptions {
+  /** Number of the first event; 0 unless given. */
+  from?: number;
+}
+
+/** How sessions reach their VM. */
+export interface SessionWays {
+  readonly events: SessionEvents;
+  readonly prompts: Prompts;
+  /** An action; what options have besides a signal is its last argument. */
+  call<T>(name: string, args: unknown[], options?: object): Promise<T>;
+  /** What is answered from memory. */
+  now<T>(name: string, args: unknown[]): T;
 }
 
 /** The methods of sessions. */
 export abstract class SessionMethods {
-  /** The agents that the VM's software brings. */
-  protected abstract readonly agents: readonly Agent[];
+  /** The way to the VM; throws once it is disposed. */
+  protected abstract readonly sessions: SessionWays;
 
-  /** Agents that the VM's software brings. */
+  /** Agents that sessions know by name, and whether the VM has their programs. */
   async listAgents(): Promise<AgentListing[]> {
-    return this.agents.map((agent) => ({ ...agent, installed: false }));
+    return this.sessions.call("listAgents", []);
   }
 
-  /** Sessions that are not closed: none. */
+  /** Sessions that are not closed, oldest first. */
   async listSessions(): Promise<SessionSummary[]> {
-    return [];
+    return this.sessions.call("listSessions", []);
   }
 
-  async createSession(agentType: string, options?: CreateSessionOptions): Promise<SessionRecord> {
-    void options;
-    return missing(`createSession(${JSON.stringify(agentType)})`);
+  /**
+   * Starts an agent: one by its name, or the absolute path of a program of the VM that speaks the protocol. Aborting ends it.
+   */
+  async createSession(agentType: string, options: CreateSessionOptions = {}): Promise<SessionRecord> {
+    const { signal, ...rest } = options;
+    signal?.throwIfAborted();
+    const ways = this.sessions;
+    const made = ways.call<SessionRecord>("createSession", [agentType, revealed(rest)]);
+    return abortable(made, signal, async () => this.destroySession((await made).sessionId));
   }
+
   async getSession(sessionId: string): Promise<SessionRecord> {
-    return missing(`getSession(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("getSession", [sessionId]);
   }
+
+  /** Brings the agent back, of a closed session as well. */
   async resumeSession(sessionId: string): Promise<{ sessionId: string; via: "live" | "loaded" | "transcript" }> {
-    return missing(`resumeSession(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("resumeSession", [sessionId]);
   }
-  async sendPrompt(sessionId: string, text: string, options?: { timeoutMs?: number }): Promise<PromptResult> {
-    void [text, options];
-    return missing(`sendPrompt(${JSON.stringify(sessionId)})`);
+
+  /**
+   * Prompts an agent and waits until it is done. Listeners of the session have got all events by then. One prompt of a session
+   * runs, others wait in their order. Aborting cancels the prompt.
+   */
+  async sendPrompt(sessionId: string, text: string, options: PromptOptions = {}): Promise<PromptResult> {
+    const { signal, ...rest } = options;
+    signal?.throwIfAborted();
+    const ways = this.sessions;
+    const work = ways.call<PromptResult>("sendPrompt", [sessionId, text], rest);
+    const told = work.finally(() => ways.events.caughtUp(sessionId));
+    const cancel = ways.prompts.add(
+      sessionId,
+      work,
+      () => ways.call("cancelPrompt", [sessionId]),
+      () => ways.events.news(sessionId),
+    );
+    return abortable(told, signal, cancel);
   }
   /** The same as {@link sendPrompt}. */
-  prompt(sessionId: string, text: string, options?: { timeoutMs?: number }): Promise<PromptResult> {
+  prompt(sessionId: string, text: string, options?: PromptOptions): Promise<PromptResult> {
     return this.sendPrompt(sessionId, text, options);
   }
+
+  /** Cancels the prompt that runs and waits for its end. */
   async cancelPrompt(sessionId: string): Rpc<{ cancelled: boolean; requested: boolean; via: string }> {
-    return missing(`cancelPrompt(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("cancelPrompt", [sessionId]);
   }
   /** The same as {@link cancelPrompt}. */
   cancelSession(sessionId: string): Rpc<{ cancelled: boolean; requested: boolean; via: string }> {
     return this.cancelPrompt(sessionId);
   }
-  closeSession(sessionId: string): void {
-    missing(`closeSession(${JSON.stringify(sessionId)})`);
+
+  /** Stops the agent; record and history stay. It begins at once, and nobody has to wait for the end. */
+  closeSession(sessionId: string): Promise<void> {
+    const ways = this.sessions;
+    ways.now("getSession", [sessionId]);
+    const closed = ways.call<void>("closeSession", [sessionId]);
+    closed.catch(() => {});
+    return closed;
   }
+
+  /** Stops the agent and forgets the session. One that is not there is no error. */
   async destroySession(sessionId: string): Promise<void> {
-    missing(`destroySession(${JSON.stringify(sessionId)})`);
+    const ways = this.sessions;
+    await ways.call("destroySession", [sessionId]);
+    ways.events.end(sessionId);
   }
+
   async setModel(sessionId: string, model: string): Configured {
-    void model;
-    return missing(`setModel(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("setModel", [sessionId, model]);
   }
   async setMode(sessionId: string, mode: string): Configured {
-    void mode;
-    return missing(`setMode(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("setMode", [sessionId, mode]);
   }
   async setThoughtLevel(sessionId: string, level: string): Configured {
-    void level;
-    return missing(`setThoughtLevel(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("setThoughtLevel", [sessionId, level]);
   }
   /** The same as {@link setModel}. */
   setSessionModel(sessionId: string, model: string): Configured {
@@ -87,11 +141,12 @@ export abstract class SessionMethods {
   setSessionThoughtLevel(sessionId: string, level: string): Configured {
     return this.setThoughtLevel(sessionId, level);
   }
+
   async getModes(sessionId: string): Promise<SessionModes | null> {
-    return missing(`getModes(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("getModes", [sessionId]);
   }
   async getConfigOptions(sessionId: string): Promise<ConfigOption[]> {
-    return missing(`getConfigOptions(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("getConfigOptions", [sessionId]);
   }
   /** The same as {@link getModes}. */
   getSessionModes(sessionId: string): Promise<SessionModes | null> {
@@ -102,71 +157,110 @@ export abstract class SessionMethods {
     return this.getConfigOptions(sessionId);
   }
   async getSessionCapabilities(sessionId: string): Promise<AgentCapabilities> {
-    return missing(`getSessionCapabilities(${JSON.stringify(sessionId)})`);
+    return (await this.getSession(sessionId)).capabilities;
   }
   async getSessionAgentInfo(sessionId: string): Promise<AgentInfo | null> {
-    return missing(`getSessionAgentInfo(${JSON.stringify(sessionId)})`);
+    return (await this.getSession(sessionId)).agentInfo;
   }
+
   async getEvents(sessionId: string, query?: EventQuery): Promise<JsonRpcNotification[]> {
-    void query;
-    return missing(`getEvents(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("getEvents", [sessionId], query);
   }
   async getSequencedEvents(sessionId: string, query?: EventQuery): Promise<SequencedEvent[]> {
-    void query;
-    return missing(`getSequencedEvents(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("getSequencedEvents", [sessionId], query);
   }
-  getSessionEvents(sessionId: string, query?: EventQuery): SequencedEvent[] {
-    void query;
-    return missing(`getSessionEvents(${JSON.stringify(sessionId)})`);
+  /** The same as {@link getSequencedEvents}, at once. */
+  getSessionEvents(sessionId: string, query: EventQuery = {}): SequencedEvent[] {
+    const { signal, ...rest } = query;
+    signal?.throwIfAborted();
+    return this.sessions.now("getSequencedEvents", [sessionId, rest]);
   }
+
+  /**
+   * The events of a session from a number on: those that are there, then each new one. It ends with the session or the VM. As
+   * many events are read as are taken: who is slow delays nobody, and misses nothing.
+   */
+  followSession(sessionId: string, options: FollowOptions = {}): AsyncIterableIterator<SequencedEvent> {
+    const { from = 0, signal, ...rest } = options;
+    if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument("options.from", "a whole number from 0 on", from);
+    for (const [name, value] of Object.entries(rest)) throw invalidArgument(`options.${name}`, "from or signal", value);
+    this.sessions.now("getSession", [sessionId]);
+    return this.sessions.events.follow(sessionId, from, signal);
+  }
+
+  /** Any call of the agent's protocol, with the session's id in place. */
   async rawSend(sessionId: string, method: string, params?: unknown): Rpc {
-    void [method, params];
-    return missing(`rawSend(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("rawSend", params === undefined ? [sessionId, method] : [sessionId, method, params]);
   }
   /** The same as {@link rawSend}. */
   rawSessionSend(sessionId: string, method: string, params?: unknown): Rpc {
     return this.rawSend(sessionId, method, params);
   }
+
   async respondPermission(
     sessionId: string,
     permissionId: string,
     reply: PermissionReply,
-    options?: { scope?: GrantScope },
+    options?: { scope?: GrantScope } & CallOptions,
   ): Rpc<{ permissionId: string; reply: PermissionReply; via: string }> {
-    void [permissionId, reply, options];
-    return missing(`respondPermission(${JSON.stringify(sessionId)})`);
+    return this.sessions.call("respondPermission", [sessionId, permissionId, reply], options);
   }
-  /** Requests that wait for an answer: none. */
+  /** Requests that wait for an answer. */
   async listPendingPermissions(sessionId?: string): Promise<PermissionRequest[]> {
-    void sessionId;
-    return [];
+    return this.sessions.call("listPendingPermissions", sessionId === undefined ? [] : [sessionId]);
   }
-  /** Permissions that were given for longer: none. */
+  /** Permissions that were given for longer. */
   async listPermissionGrants(sessionId?: string): Promise<Grant[]> {
-    void sessionId;
-    return [];
+    return this.sessions.call("listPermissionGrants", sessionId === undefined ? [] : [sessionId]);
   }
-  /** Takes a permission back: there is none. */
+  /** Takes a permission back; whether there was one. */
   async revokePermissionGrant(grantId: string): Promise<boolean> {
-    void grantId;
-    return false;
+    return this.sessions.call("revokePermissionGrant", [grantId]);
   }
-  onSessionEvent(sessionId: string, listener: (event: JsonRpcNotification) => void): () => void {
-    void listener;
-    return missing(`onSessionEvent(${JSON.stringify(sessionId)})`);
+
+  /**
+   * Listens to a session; the second argument is the event's number. The first listener gets what was before it as well, the
+   * last 64 KiB.
+   */
+  onSessionEvent(sessionId: string, listener: (event: JsonRpcNotification, sequenceNumber: number) => void): () => void {
+    return this.sessions.events.listen(sessionId, checked(listener));
   }
+  /** Listens to requests for permission, those that wait already included; they are answered by {@link respondPermission}. */
   onPermissionRequest(sessionId: string, listener: (request: PermissionRequest) => void): () => void {
-    void listener;
-    return missing(`onPermissionRequest(${JSON.stringify(sessionId)})`);
+    const ways = this.sessions;
+    checked(listener);
+    ways.now("getSession", [sessionId]);
+    return ways.events.onRequest(sessionId, ways.now("listPendingPermissions", [sessionId]), listener);
   }
-  /** Listens to what agents write to standard error. */
+  /** Listens to what agents write to standard error. What comes faster than it is taken is left out. */
   onAgentStderr(listener: (event: { sessionId: string; data: Uint8Array }) => void): () => void {
-    void listener;
-    return () => {};
+    return this.sessions.events.onStderr(checked(listener));
   }
-  /** Listens to agents that end by themselves. */
-  onAgentExit(listener: (event: { sessionId: string; exitCode: number }) => void): () => void {
-    void listener;
-    return () => {};
+  /** Listens to agents that end by themselves, and what was done about it. */
+  onAgentExit(listener: (event: AgentCrashedEvent) => void): () => void {
+    return this.sessions.events.onExit(checked(listener));
   }
+}
+
+function checked<F>(listener: F): F {
+  if (typeof listener === "function") return listener;
+  throw invalidArgument("listener", "a function", listener);
+}
+
+/** Options with the values of the host's secrets in the place of references to them. */
+function revealed(options: Omit<CreateSessionOptions, "signal">): object {
+  const env = (path: string, given: unknown) => (given === undefined ? {} : { [path.split(".").at(-1) as string]: environment(path, given) });
+  return {
+    ...options,
+    ...env("options.env", options.env),
+    ...(Array.isArray(options.mcpServers)
+      ? {
+          mcpServers: options.mcpServers.map((server, at) => ({
+            ...server,
+            ...env(`options.mcpServers[${at}].env`, "env" in server ? server.env : undefined),
+            ...env(`options.mcpServers[${at}].headers`, "headers" in server ? server.headers : undefined),
+          })),
+        }
+      : {}),
+  };
 }

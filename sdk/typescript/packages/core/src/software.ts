@@ -9,7 +9,13 @@ export interface SoftwareDescriptor {
   /** `commands` unless it is an agent. */
   readonly type?: "commands" | "wasm-commands" | "agent";
   /** Of an agent: its id, its adapter and the package that it runs. */
-  readonly agent?: { readonly id: string; readonly acpAdapter?: string; readonly agentPackage?: string };
+  readonly agent?: {
+    readonly id: string;
+    readonly acpAdapter?: string;
+    readonly agentPackage?: string;
+    /** The program in the VM that speaks the protocol, with its arguments; that of the adapter unless given. */
+    readonly command?: string | readonly string[];
+  };
   /** A directory of the host with programs; not supported yet. */
   readonly commandDir?: string;
   readonly [key: string]: unknown;
@@ -32,6 +38,7 @@ export interface Agent {
   id: string;
   acpAdapter: string;
   agentPackage: string;
+  command?: string | string[];
 }
 
 /** What a list of software comes down to. */
@@ -72,7 +79,16 @@ function readAgent(path: string, agent: unknown): Agent {
   const given = check.object(path, agent);
   const id = check.text(`${path}.id`, given["id"]);
   const acpAdapter = check.text(`${path}.acpAdapter`, given["acpAdapter"] ?? id);
-  return { id, acpAdapter, agentPackage: check.text(`${path}.agentPackage`, given["agentPackage"] ?? acpAdapter) };
+  const agentPackage = check.text(`${path}.agentPackage`, given["agentPackage"] ?? acpAdapter);
+  const command = given["command"];
+  return { id, acpAdapter, agentPackage, ...(command === undefined ? {} : { command: commandLine(`${path}.command`, command) }) };
+}
+
+function commandLine(path: string, command: unknown): string | string[] {
+  if (typeof command === "string") return command;
+  const parts = check.array(path, command).map((part, at) => check.text(`${path}[${at}]`, part));
+  if (parts.length === 0) throw invalidConfig(path, "must be a program, or an array of it and its arguments", "an empty array");
+  return parts;
 }
 
 function bundled(path: string, name: string, into: Software): void {

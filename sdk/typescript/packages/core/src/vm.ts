@@ -14,8 +14,8 @@ import { fetchFromVm } from "./fetch.js";
 import { type Backend, type FilesystemDriver, type Hooks, flush, forget, nativeDriver } from "./mounts.js";
 import { type AgentOsOptions, type Plan, environment, plan } from "./options.js";
 import { guarded } from "./output.js";
-import { SessionMethods } from "./sessions.js";
-import type { Agent } from "./software.js";
+import { Prompts } from "./prompts.js";
+import { SessionMethods, type SessionWays } from "./sessions.js";
 import { type Sidecar, createSidecar, sharedSidecar } from "./sidecar.js";
 import { type TerminalOptions, connectTerminal } from "./terminal.js";
 
@@ -72,7 +72,6 @@ interface State {
   number: number;
   events: Events;
   hooks: Hooks;
-  agents: readonly Agent[];
   sidecar: Sidecar;
   /** Ends the membership in the sidecar. */
   leave(): void;
@@ -101,6 +100,7 @@ let failedPid = 2 ** 30;
 export class AgentOs extends SessionMethods implements AsyncDisposable {
   readonly #state: State;
   readonly #failed = new Map<number, SpawnedProcess>();
+  readonly #prompts = new Prompts();
   readonly #cronListeners = new Set<(event: CronEvent["event"]) => void>();
   readonly #scheduleDriver: Plan["scheduleDriver"];
   #cron: CronJobs | undefined;
@@ -120,10 +120,10 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
 
   /** Creates a VM. */
   static async create(options?: AgentOsOptions): Promise<AgentOs> {
-    const { native: given, snapshot, hooks, agents, sidecar, scheduleDriver } = plan(options);
+    const { native: given, snapshot, hooks, sidecar, scheduleDriver } = plan(options);
     try {
       const number = await invoke<number>((addon, id) => addon.vmCreate(id, given, snapshot));
-      const state = { number, events: new Events(), hooks, agents, sidecar, leave: () => {}, bootedAt: Date.now() };
+      const state = { number, events: new Events(number), hooks, sidecar, leave: () => {}, bootedAt: Date.now() };
       return new AgentOs(made, state, scheduleDriver);
     } catch (error) {
       forget(hooks);
@@ -141,9 +141,15 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     return sharedSidecar(options);
   }
 
-  protected get agents(): readonly Agent[] {
+  protected get sessions(): SessionWays {
     this.#check();
-    return this.#state.agents;
+    const { events, number } = this.#state;
+    return {
+      events: events.sessions,
+      prompts: this.#prompts,
+      call: (name, args, options) => this.#call(name, args, options as CallOptions | undefined),
+      now: (name, args) => call((addon) => addon.vmCallNow(number, name, args)),
+    };
   }
 
   /** Whether the VM was disposed. */
@@ -442,8 +448,8 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   /** A second VM with the same files and options. */
   async #fork(): Promise<AgentOs> {
     const number = await this.#invoke<number>((addon, from, id) => addon.vmFork(from, id));
-    const { agents, sidecar } = this.#state;
-    const state = { number, events: new Events(), hooks: [], agents, sidecar, leave: () => {}, bootedAt: Date.now() };
+    const { sidecar } = this.#state;
+    const state = { number, events: new Events(number), hooks: [], sidecar, leave: () => {}, bootedAt: Date.now() };
     return new AgentOs(made, state, undefined);
   }
 
@@ -471,13 +477,23 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     this.#check();
     return (this.#cron ??= new CronJobs(
       this.#scheduleDriver,
-      ({ command, args, cwd, env, timeoutMs }) => {
-        const options: CoreExecOptions = {
-          ...(cwd === undefined ? {} : { cwd }),
-          ...(env === undefined ? {} : { env }),
-          ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-        };
-        return args === undefined ? this.exec(command, options as {}) : this.execArgv([command, ...args], options as {});
+      {
+        exec: ({ command, args, cwd, env, timeoutMs }) => {
+          const options: CoreExecOptions = {
+            ...(cwd === undefined ? {} : { cwd }),
+            ...(env === undefined ? {} : { env }),
+            ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+          };
+          return args === undefined ? this.exec(command, options as {}) : this.execArgv([command, ...args], options as {});
+        },
+        session: async ({ agentType, prompt, options, cwd }) => {
+          const { sessionId } = await this.createSession(agentType, { ...options, ...(cwd === undefined ? {} : { cwd }) });
+          try {
+            return (await this.sendPrompt(sessionId, prompt)).response.error;
+          } finally {
+            await this.closeSession(sessionId);
+          }
+        },
       },
       (event) => {
         for (const listener of [...this.#cronListeners]) guarded("a listener of cron events", () => listener(event));
@@ -503,8 +519,8 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     return call((addon) => addon.vmUsage(this.#state.number));
   }
   async vmStatus(): Promise<VmStatus> {
-    const running = (await this.allProcesses()).filter((process) => process.exitCode === null);
-    const awakeBecause = running.map((process) => `process:${process.pid}`);
+    this.#check();
+    const awakeBecause = call<string[]>((addon) => addon.vmAwake(this.#state.number));
     return { state: "ready", bootedAt: this.#state.bootedAt, awakeBecause, limits: this.usage().limits };
   }
   onLimitWarning(listener: (warning: LimitWarningEvent) => void): () => void {

@@ -39,7 +39,8 @@ const job: Names<CronJobOptions> = { id: true, schedule: true, timezone: true, a
 const options: Names<AgentOsOptions> = {
   software: true, rootFilesystem: true, mounts: true, persist: true, permissions: true, limits: true, toolKits: true,
   additionalInstructions: true, loopbackExemptPorts: true, network: true, env: true, secrets: true, clientSecrets: true,
-  moduleAccessCwd: true, allowedNodeBuiltins: true, cwd: true, hostname: true, scheduleDriver: true, sidecar: true, database: true,
+  moduleAccessCwd: true, allowedNodeBuiltins: true, cwd: true, hostname: true, image: true, tools: true,
+  scheduleDriver: true, sidecar: true, database: true,
 };
 const root: Names<NonNullable<AgentOsOptions["rootFilesystem"]>> = {
   mode: true, disableDefaultBaseLayer: true, lowers: true, snapshot: true,
@@ -153,6 +154,8 @@ test("every option of a VM is taken or refused as documented", async () => {
     allowedNodeBuiltins: ["fs"],
     cwd: "/tmp",
     hostname: "box",
+    image: [],
+    tools: "bundled",
     scheduleDriver: { schedule: () => 1, cancel: () => {}, dispose: () => {} },
     sidecar: { kind: "shared", pool: "surface" },
     database: "refused",

@@ -1,7 +1,9 @@
 /** What the compiler accepts and refuses. The lines below an expected error fail to compile if it is none. */
 import { test } from "node:test";
 import { z } from "zod";
-import { type AgentOs, type AgentOsOptions, type ExecResult, hostTool } from "@agentos/core";
+import {
+  type AgentOs, type AgentOsOptions, type ExecResult, type PromptResult, type SequencedEvent, type SessionRecord, hostTool,
+} from "@agentos/core";
 
 /** Compiles only if the types are the same. */
 function same<A>() {
@@ -14,6 +16,18 @@ export function neverCalled(vm: AgentOs): void {
   same<{ pid: number }>()(vm.spawn("true", []));
   same<Promise<Uint8Array>>()(vm.readFile("/x", { offset: 1 }));
   same<Promise<Response>>()(vm.fetch(80, new Request("http://x/")));
+  same<Promise<SessionRecord>>()(vm.createSession("pi", { permissionPolicy: "reject_all", env: { KEY: { secret: "NAME" } } }));
+  same<Promise<PromptResult>>()(vm.prompt("s", "text", { timeoutMs: 5, signal: AbortSignal.timeout(5) }));
+  same<SequencedEvent[]>()(vm.getSessionEvents("s", { after: 5 }));
+  same<AsyncIterableIterator<SequencedEvent>>()(vm.followSession("s", { from: 5 }));
+  same<() => void>()(vm.onSessionEvent("s", (event) => event.method.length));
+  same<() => void>()(vm.onPermissionRequest("s", ({ permissionId }) => void vm.respondPermission("s", permissionId, "always", { scope: { toolName: "write" } })));
+  // @ts-expect-error no such policy
+  void vm.createSession("pi", { permissionPolicy: "allow" });
+  // @ts-expect-error no such reply
+  void vm.respondPermission("s", "p", "never");
+  // @ts-expect-error no such option
+  void vm.prompt("s", "text", { timeout: 5 });
   // @ts-expect-error a path is a string
   void vm.readFile(5);
   // @ts-expect-error no such option

@@ -29,6 +29,9 @@ export interface Addon {
   vmArchive(vm: number, id: number): Started;
   vmExplain(vm: number, scope: string, operation: string, resources: string[]): unknown;
   vmUsage(vm: number): unknown;
+  vmAwake(vm: number): string[];
+  sessionEvents(vm: number, session: string, since: number): unknown[];
+  sessionTail(vm: number, session: string, bytes: number): number;
   vmFetch(vm: number, id: number, port: number, head: unknown, body: unknown): Started;
   fetchBegin(vm: number): number;
   fetchWrite(vm: number, id: number, body: number, piece: Uint8Array | string | undefined): Started;

@@ -74,6 +74,10 @@ export interface AgentOsOptions {
   allowedNodeBuiltins?: readonly string[];
   /** Functions of the program that programs and agents in the VM may call. */
   toolKits?: readonly ToolKit[];
+  /** Layers of Linux programs: `"host"`, or paths of images, the first at the bottom. */
+  image?: string | readonly string[];
+  /** Whose tools come first in an image's VM: the bundled ones unless given. */
+  tools?: "bundled" | "image";
   /** Another root filesystem; not available in this version. */
   rootFilesystem?: unknown;
   /** Where processes start; `/home/user` unless given. */
