@@ -34,8 +34,9 @@ const serving = await registry.listen({ port: 0 });
 const agent = createClient<typeof registry>(serving.url).vm.getOrCreate("demo");
 
 const called = await agent.exec("agentos-weather forecast --city Paris --days 3");
-console.log(called.stdout.trim());
-// prints: {"ok":true,"result":{"days":3,"temperature":22,"vm":["demo"]}}
+const { ok, result } = JSON.parse(called.stdout);
+console.log(ok, result.temperature, result.days, result.vm);
+// prints: true 22 3 [ 'demo' ]
 const failed = await agent.exec("agentos-weather forecast --city Atlantis");
 console.log(failed.exitCode, failed.stderr.trim());
 // prints: 1 no forecast for Atlantis

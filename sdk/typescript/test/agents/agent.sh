@@ -12,7 +12,7 @@
 number=0 mode=ask model=small
 
 of() { # of FILTER: a part of the message in $line
-    printf '%s' "$line" | jq -r "$1"
+    printf '%s' "$line" | jq -rc "$1"
 }
 
 update() { # update JSON

@@ -127,6 +127,8 @@ export class SessionEvents {
 
   /** Resolves when a session has news, or will never have any. */
   news(sessionId: string): Promise<void> {
+    // Whoever waits has read, or the addon would say nothing.
+    this.#read(sessionId, Number.MAX_SAFE_INTEGER);
     return new Promise((resolve) => {
       if (this.#closed) resolve();
       else this.#feed(sessionId).waiting.add(resolve);
