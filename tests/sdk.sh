@@ -8,44 +8,12 @@
 # the addon, the embedded VM, the mounts and the client are run on each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD
-profile=${PROFILE:-release}
-command -v npm >/dev/null || { printf 'npm is not installed\n' >&2; exit 1; }
-npm_ci=(npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
-
-say() { printf -- '--- %s (%s s)\n' "$1" "$SECONDS"; }
-
-say "the addon"
-if [ -n "${ADDON:-}" ]; then
-    cp "$ADDON" sdk/typescript/packages/native-linux-x64-gnu/agentos.node
-else
-    node sdk/typescript/scripts/addon.mjs --profile "$profile"
-fi
-
-say "the packages"
-cd sdk/typescript
-if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
-    "${npm_ci[@]}"
-    touch node_modules
-fi
-node scripts/software.mjs --check
-for package in client native core s3 rivetkit react; do
-    [ ! -f "packages/$package/tsconfig.json" ] || npm run --silent build -w "packages/$package"
-done
-
-work=$(mktemp -d)
-registry=
-trap 'kill $registry 2>/dev/null || true; rm -rf "$work"' EXIT
-mkdir "$work/packs" "$work/app"
-npm pack --silent --workspaces --pack-destination "$work/packs" >"$work/packed"
-say "$(wc -l <"$work/packed") packs"
-node scripts/registry.mjs "$work/packs" >"$work/url" &
-registry=$!
-until [ -s "$work/url" ]; do sleep 0.1; done
+source tests/packs.sh
 
 say "an application in an empty directory"
+mkdir "$work/app"
 cd "$work/app"
-printf '@agentos:registry=%s\n' "$(cat "$work/url")" >.npmrc
+cp ../npmrc .npmrc
 cp "$root"/sdk/typescript/test/app/* .
 npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/sdk/typescript/test/agents \
@@ -58,17 +26,21 @@ for package in native core s3; do
     # What the compiler has checked by now needs zod at run time.
     rm -f "$package-tests/types.test.js"
 done
-# Those of the client look into the package, which is the packed one, and at the vectors of the wire.
+# Those of the client look into the package, which is the packed one, and at the vectors of the wire. Newer versions of Node.js run
+# no test below node_modules.
+client=packed/packages/client
 (cd "$root/sdk/typescript" && npx --no-install tsc -p packages/client/test/tsconfig.json)
-mkdir -p node_modules/@agentos/client/build "$work/crates/wire/tests/data"
-cp -r "$root"/sdk/typescript/packages/client/build/*.test.js "$root/sdk/typescript/packages/client/build/support" node_modules/@agentos/client/build
+mkdir -p packed/packages "$work/crates/wire/tests/data"
+cp -rL node_modules/@agentos/client "$client"
+mkdir "$client/build"
+cp -r "$root"/sdk/typescript/packages/client/build/*.test.js "$root/sdk/typescript/packages/client/build/support" "$client/build"
 cp "$root/crates/wire/tests/data/vectors.json" "$work/crates/wire/tests/data"
 
 packages_on() { # packages_on NODE
     for package in native core s3; do
         PATH="$(dirname "$1"):$PATH" "$1" --expose-gc --test --test-concurrency=1 --test-timeout=300000 "$package-tests"/*.test.js
     done
-    "$1" --test --test-timeout=300000 node_modules/@agentos/client/build/*.test.js
+    "$1" --test --test-timeout=300000 "$client"/build/*.test.js
 }
 say "tests of the addon, of the embedded VM, of its mounts in buckets and of the client"
 packages_on "$(command -v node)"

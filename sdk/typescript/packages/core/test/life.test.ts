@@ -73,11 +73,12 @@ test("ten thousand VMs leave nothing behind", { timeout: 280_000 }, async () => 
       await vm.dispose();
     }
   };
-  await round(1000);
+  // Heaps of newer versions of Node.js grow for a while before they are used again.
+  await round(2500);
   const before = rss();
-  await round(9000);
+  await round(7500);
   const grown = rss() - before;
-  assert.ok(grown < 64, `9000 VMs left ${grown.toFixed(0)} MiB`);
+  assert.ok(grown < 64, `7500 VMs left ${grown.toFixed(0)} MiB`);
 });
 
 test("VMs whose handles are lost are collected", () => {

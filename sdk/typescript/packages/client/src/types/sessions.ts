@@ -142,6 +142,8 @@ export interface PermissionRequest {
   toolCallId?: string;
   paths?: string[];
   command?: string;
+  /** Changes of files that would be made. */
+  diff?: { path: string; oldText?: string | null; newText: string }[];
   options: { optionId: string; kind: string; name: string }[];
   createdAt: number;
 }
