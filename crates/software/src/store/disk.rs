@@ -72,6 +72,7 @@ impl Disk {
             {
                 if entry.file_name().to_string_lossy().starts_with(DRAFT) {
                     let _ = std::fs::remove_file(entry.path());
+                    let _ = std::fs::remove_dir_all(entry.path());
                 }
             }
         }

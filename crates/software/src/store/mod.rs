@@ -27,11 +27,15 @@
 //! ```
 
 mod bounds;
+mod deb;
 mod disk;
 mod error;
 mod local;
+mod named;
+mod npm;
 mod package;
 mod progress;
+mod runtime;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -44,6 +48,7 @@ pub use spec::{Named, Spec};
 
 use agentos_image::{Cache, assembly};
 use disk::Disk;
+use npm::{Installed, Kind, Npm, Part, Platform, Settings};
 use package::{FORMAT, Record, ids};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -55,6 +60,7 @@ pub struct Store {
     disk: Arc<Disk>,
     content: Arc<Cache>,
     bounds: Bounds,
+    settings: Arc<Settings>,
 }
 
 /// What [`Store::verify`] found of one package.
@@ -79,6 +85,7 @@ impl Store {
             disk: Arc::new(disk),
             content: Arc::new(content),
             bounds: Bounds::default(),
+            settings: Arc::new(Settings::user()),
         })
     }
 
@@ -122,30 +129,129 @@ impl Store {
             return Ok(package);
         }
         let _locked = self.disk.lock(progress)?;
-        // Somebody else may have added it meanwhile.
-        if let Some(package) = self.present(spec, &text)? {
-            return Ok(package);
+        self.add_locked(spec, &text, progress)
+    }
+
+    /// Resolves software anew, as if it had not been added before. What was there is replaced once that has worked.
+    ///
+    /// # Errors
+    /// Those of [`add`](Self::add).
+    pub fn update(&self, spec: &Spec, progress: &dyn Progress) -> Result<Package> {
+        let text = canonical(spec);
+        let _locked = self.disk.lock(progress)?;
+        let lock = self.disk.lock_path(&text);
+        let before = Disk::read(&lock)?;
+        if before.is_some() {
+            std::fs::remove_file(&lock).map_err(Error::host(&lock))?;
         }
-        let stored = self.disk.records()?.len() as u64;
+        let made = self.made(spec, &text, progress);
+        if let (Err(_), Some(before)) = (&made, before) {
+            self.disk.write(&lock, &before)?;
+        }
+        made
+    }
+
+    /// Whoever calls has the lock.
+    fn add_locked(&self, spec: &Spec, text: &str, progress: &dyn Progress) -> Result<Package> {
+        // Somebody else may have added it meanwhile.
+        match self.present(spec, text)? {
+            Some(package) => Ok(package),
+            None => self.made(spec, text, progress),
+        }
+    }
+
+    fn made(&self, spec: &Spec, text: &str, progress: &dyn Progress) -> Result<Package> {
+        let stored = self.disk.records()?.len() as u64 + 1;
         Bounds::check(
             "packages of the store",
-            stored + 1,
+            stored,
             self.bounds.stored,
             "packages",
             "stored",
         )?;
-        let record = self.make(spec, &text, progress)?;
-        let written = serde_json::to_vec_pretty(&record).map_err(|error| Error::source(&text, error.to_string()))?;
-        self.disk.write(&self.disk.record_path(&text), &written)?;
+        let record = self.make(spec, text, progress)?;
+        let written = serde_json::to_vec_pretty(&record).map_err(|error| Error::source(text, error.to_string()))?;
+        self.disk.write(&self.disk.record_path(text), &written)?;
         Ok(self.package(record))
     }
 
-    fn make(&self, spec: &Spec, text: &str, _progress: &dyn Progress) -> Result<Record> {
+    fn make(&self, spec: &Spec, text: &str, progress: &dyn Progress) -> Result<Record> {
+        let platform = Platform::here();
         match spec {
             Spec::Wasm(path) => local::wasm(path, text, &self.content, &self.bounds),
             Spec::Tar(path) => local::tar(path, text, &self.content, &self.bounds),
-            _ => Err(Error::source(text, "cannot be added by this version")),
+            Spec::Npm { name, range } if name == "node" => {
+                self.npm("node", text, &named::node(range, platform), None, progress)
+            }
+            Spec::Npm { name, range } => {
+                let part = Part {
+                    name: name.clone(),
+                    range: range.clone(),
+                    kind: Kind::Tree { links: &[] },
+                };
+                self.npm(name, text, &[part], None, progress)
+            }
+            Spec::Named(named) => match named::recipe(*named, platform) {
+                Some(recipe) => self.npm(named.name(), text, &recipe.parts, recipe.agent, progress),
+                None => Ok(bundled()),
+            },
+            Spec::Deb(name) => deb::package(name, text, &self.disk, &self.content, &self.bounds, progress),
         }
+    }
+
+    /// A package of parts of npm, with what its programs run with.
+    fn npm(
+        &self,
+        name: &str,
+        text: &str,
+        parts: &[Part],
+        agent: Option<Agent>,
+        progress: &dyn Progress,
+    ) -> Result<Record> {
+        let npm = Npm {
+            disk: &self.disk,
+            cache: &self.content,
+            bounds: &self.bounds,
+            settings: &self.settings,
+            platform: Platform::here(),
+            progress,
+        };
+        let installed = npm.install(parts, &self.disk.lock_path(text))?;
+        let mut record = Record {
+            spec: text.to_owned(),
+            name: name.to_owned(),
+            agent,
+            ..bundled()
+        };
+        record.version = installed
+            .first()
+            .map_or_else(String::new, |first| first.version.clone());
+        // The first lies on top.
+        record.layers = installed.iter().rev().map(|part| part.layer.to_string()).collect();
+        let commands: BTreeSet<String> = installed
+            .iter()
+            .flat_map(|part| part.commands.iter().cloned())
+            .collect();
+        record.commands = commands.into_iter().collect();
+        self.runtime(&mut record, &installed, progress)?;
+        Ok(record)
+    }
+
+    /// Adds what programs run with: Node.js for its scripts, the C library of the host for programs of Linux.
+    fn runtime(&self, record: &mut Record, installed: &[Installed], progress: &dyn Progress) -> Result<()> {
+        if installed.iter().any(|part| part.for_node) {
+            let node = Spec::Named(Named::Node);
+            let node = self.add_locked(&node, &canonical(&node), progress)?;
+            let node = node.record();
+            record.runtime.extend(node.layers.iter().chain(&node.runtime).cloned());
+        } else if installed.iter().any(|part| part.native) {
+            match runtime::layer(Path::new("/"), &self.content, &self.bounds)? {
+                Ok(layer) => record.runtime.push(layer.to_string()),
+                Err(missing) => progress.report(&Step::Warning(&missing)),
+            }
+        }
+        record.native = !record.runtime.is_empty() || installed.iter().any(|part| part.native);
+        Ok(())
     }
 
     /// Software that was added before and is as it was then.

@@ -203,3 +203,34 @@ fn near_names_are_suggested() {
     assert!(place.store.get("common").unwrap().is_bundled());
     assert!(place.store.remove("common").is_err());
 }
+
+/// By hand: `AGENTOS_TEST_SPECS='pi npm:cowsay' cargo test -p agentos-software --lib real_registry -- --ignored --nocapture`.
+#[test]
+#[ignore = "downloads from the registry of npm, and from sources of Debian"]
+fn software_of_the_real_registry_is_added() {
+    let place = place();
+    let store = match std::env::var_os("AGENTOS_TEST_STORE") {
+        Some(path) => Store::open(path).unwrap(),
+        None => place.store.clone(),
+    };
+    let specs = std::env::var("AGENTOS_TEST_SPECS").unwrap_or_else(|_| "node pi claude codex opencode".to_owned());
+    for spec in specs.split_whitespace() {
+        let start = std::time::Instant::now();
+        let told = |step: &Step<'_>| match step {
+            Step::Warning(text) => println!("{spec}: {text}"),
+            Step::Downloads { files } => println!("{spec}: {files} archives after {:?}", start.elapsed()),
+            Step::Unpacking { name, done: 0, total } => {
+                println!("{spec}: {name} of {total} after {:?}", start.elapsed())
+            }
+            _ => {}
+        };
+        let package = store.add(&spec.parse().unwrap(), &told).unwrap();
+        println!(
+            "{spec}: {} {:?} after {:?}",
+            package.version(),
+            package.commands(),
+            start.elapsed()
+        );
+        assert!(!package.commands().is_empty(), "{spec}");
+    }
+}

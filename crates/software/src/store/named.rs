@@ -1,0 +1,129 @@
+//! What software with a name of its own is made of, and the agents in it.
+//!
+//! Versions are those that were tried together; agents are ahead of their adapters and the other way round all the time.
+
+use super::npm::{Kind, Part, Platform};
+use super::package::Agent;
+use super::spec::Named;
+use std::collections::BTreeMap;
+
+/// What a package is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Recipe {
+    /// The first says the version.
+    pub(super) parts: Vec<Part>,
+    pub(super) agent: Option<Agent>,
+}
+
+/// The Node.js of agents and scripts: long-term support, in place of whatever is latest.
+const NODE: &str = "22";
+const PI: &str = "@mariozechner/pi-coding-agent";
+const CLAUDE: &str = "@zed-industries/claude-agent-acp";
+const CODEX: &str = "@zed-industries/codex-acp";
+
+fn part(name: impl Into<String>, range: &str, kind: Kind) -> Part {
+    Part {
+        name: name.into(),
+        range: range.to_owned(),
+        kind,
+    }
+}
+
+const TREE: Kind = Kind::Tree { links: &[] };
+
+/// Node.js of a range, whose packages have one program for each machine.
+pub(super) fn node(range: &str, platform: Platform) -> Vec<Part> {
+    let kind = Kind::Program {
+        member: "package/bin/node",
+        command: "node",
+    };
+    vec![part(format!("node-linux-{}", platform.cpu), range, kind)]
+}
+
+/// The recipe of a name; none for the bundled commands.
+pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
+    let cpu = platform.cpu;
+    let (parts, agent) = match named {
+        Named::Common => return None,
+        Named::Node => (node(NODE, platform), None),
+        Named::Pi => {
+            let parts = vec![part(PI, "0.73.1", TREE), part("pi-acp", "0.0.24", TREE)];
+            // What Pi would load at its start the VM has, or may not have.
+            (
+                parts,
+                Some(agent("pi", &["pi-acp"], "pi-acp", PI, &[("PI_OFFLINE", "1")])),
+            )
+        }
+        Named::Claude => {
+            let links = &[("claude", "node_modules/@anthropic-ai/claude-agent-sdk/cli.js")];
+            let parts = vec![part(CLAUDE, "0.23.1", Kind::Tree { links })];
+            let agent = agent(
+                "claude",
+                &["claude-agent-acp"],
+                CLAUDE,
+                "@anthropic-ai/claude-code",
+                &[],
+            );
+            (parts, Some(agent))
+        }
+        Named::Codex => {
+            let kind = Kind::Program {
+                member: "package/bin/codex-acp",
+                command: "codex-acp",
+            };
+            let parts = vec![part(format!("{CODEX}-linux-{cpu}"), "0.16.0", kind)];
+            (parts, Some(agent("codex", &["codex-acp"], CODEX, "@openai/codex", &[])))
+        }
+        Named::OpenCode => {
+            let kind = Kind::Program {
+                member: "package/bin/opencode",
+                command: "opencode",
+            };
+            let parts = vec![part(format!("opencode-linux-{cpu}{}", baseline()), "1.18.33", kind)];
+            let agent = agent("opencode", &["opencode", "acp"], "opencode-ai", "opencode-ai", &[]);
+            (parts, Some(agent))
+        }
+    };
+    Some(Recipe { parts, agent })
+}
+
+/// The ending of packages for processors without newer instructions.
+fn baseline() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if !std::arch::is_x86_feature_detected!("avx2") {
+        return "-baseline";
+    }
+    ""
+}
+
+fn agent(id: &str, command: &[&str], adapter: &str, package: &str, env: &[(&str, &str)]) -> Agent {
+    let text = |text: &&str| (*text).to_owned();
+    Agent {
+        id: id.to_owned(),
+        command: command.iter().map(text).collect(),
+        adapter: adapter.to_owned(),
+        package: package.to_owned(),
+        env: env
+            .iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_but_the_bundled_one_is_made_of_something() {
+        for named in Named::ALL {
+            let recipe = recipe(*named, Platform { cpu: "x64" });
+            assert_eq!(recipe.is_none(), *named == Named::Common);
+            let Some(recipe) = recipe else { continue };
+            assert!(!recipe.parts.is_empty());
+            if let Some(agent) = recipe.agent {
+                assert_eq!(agent.id, named.name());
+            }
+        }
+    }
+}

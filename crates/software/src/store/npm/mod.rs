@@ -1,0 +1,230 @@
+//! Packages of npm: resolved, locked, downloaded, checked, unpacked.
+//!
+//! ```text
+//!   settings   which registry, which credentials
+//!   registry   asking it                              documents   ... ahead of time
+//!   document   what it says, and which version is taken
+//!   tree       where packages lie                     resolve     which there are
+//!   lock       what was resolved, to be made again    integrity   digests of archives
+//!   fetch      archives, by their digests
+//! ```
+//!
+//! Install scripts are never run. Everything comes from the registry and is checked against the SHA-512 that it, or the lock
+//! file, names; what has none is refused.
+
+mod document;
+mod documents;
+mod fetch;
+mod integrity;
+mod lock;
+mod registry;
+mod resolve;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub(super) use document::Platform;
+pub(super) use settings::Settings;
+
+use super::bounds::Bounds;
+use super::disk::Disk;
+use super::error::{Error, Result};
+use super::local::COMMANDS;
+use super::progress::{Progress, Step};
+use agentos_image::Cache;
+use agentos_image::assembly::{Assembly, LayerId};
+use document::Wanted;
+use documents::Documents;
+use lock::{Lock, LockedTree};
+use registry::Registry;
+use std::path::Path;
+
+/// Where packages are, as npm installs them for everybody.
+const MODULES: &str = "usr/local/lib/node_modules";
+/// Bytes of a command in which an interpreter would stand.
+const SHEBANG: u64 = 256;
+
+/// A package that is wanted, and how it is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) range: String,
+    pub(super) kind: Kind,
+}
+
+/// How a package is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// With everything that it needs and its commands, and links to further files of the tree as commands.
+    Tree {
+        links: &'static [(&'static str, &'static str)],
+    },
+    /// One file of it as a command, and nothing else.
+    Program {
+        member: &'static str,
+        command: &'static str,
+    },
+}
+
+/// A layer that was made of a part.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) layer: LayerId,
+    pub(super) version: String,
+    pub(super) commands: Vec<String>,
+    /// Whether a command is a script for Node.js.
+    pub(super) for_node: bool,
+    /// Whether there are programs of Linux in it.
+    pub(super) native: bool,
+}
+
+/// What is needed to install packages.
+pub(super) struct Npm<'a> {
+    pub(super) disk: &'a Disk,
+    pub(super) cache: &'a Cache,
+    pub(super) bounds: &'a Bounds,
+    pub(super) settings: &'a Settings,
+    pub(super) platform: Platform,
+    pub(super) progress: &'a dyn Progress,
+}
+
+impl Npm<'_> {
+    /// Makes a layer of each part. The lock file says what they were resolved to; where there is one, so they are again.
+    pub(super) fn install(&self, parts: &[Part], lock_path: &Path) -> Result<Vec<Installed>> {
+        let registry = Registry::new(self.settings.clone(), *self.bounds);
+        let wanted: Vec<String> = parts
+            .iter()
+            .map(|part| format!("{}@{}", part.name, part.range))
+            .collect();
+        let text = Disk::read(lock_path)?.unwrap_or_default();
+        let lock = match Lock::parse(&text, &self.platform.name(), &wanted) {
+            Some(lock) => lock,
+            None => self.resolve(parts, wanted, &registry)?,
+        };
+        self.fetch(&lock, &registry)?;
+        let mut installed = Vec::new();
+        for (part, tree) in parts.iter().zip(&lock.trees) {
+            installed.push(self.unpack(part, tree)?);
+        }
+        let text = serde_json::to_vec_pretty(&lock).map_err(|error| Error::source("lock file", error.to_string()))?;
+        self.disk.write(lock_path, &text)?;
+        Ok(installed)
+    }
+
+    fn resolve(&self, parts: &[Part], wanted: Vec<String>, registry: &Registry) -> Result<Lock> {
+        let ask = |name: &str| registry.document(name);
+        let trees = Documents::with(&ask, self.bounds, |documents| {
+            let mut trees = Vec::new();
+            let mut before = 0;
+            for part in parts {
+                documents.expect(&part.name);
+            }
+            for (part, words) in parts.iter().zip(wanted) {
+                let wanted = Wanted {
+                    package: part.name.clone(),
+                    range: part.range.clone(),
+                };
+                let tree = match part.kind {
+                    Kind::Tree { .. } => {
+                        resolve::resolve(&wanted, documents, self.platform, self.bounds, self.progress, before)?
+                    }
+                    // Nothing else of the package is used, and so is nothing that it needs.
+                    Kind::Program { .. } => resolve::alone(&wanted, documents, self.platform)?,
+                };
+                before += tree.len() as u64;
+                trees.push(LockedTree::new(words, &tree)?);
+            }
+            Ok::<_, Error>(trees)
+        })?;
+        Ok(Lock::new(self.platform.name(), trees))
+    }
+
+    fn unpack(&self, part: &Part, tree: &LockedTree) -> Result<Installed> {
+        let mut assembly = Assembly::begin(self.cache, &self.bounds.image())?;
+        let (version, mut commands, for_node) = match &part.kind {
+            Kind::Program { member, command } => self.program(&mut assembly, tree, member, command)?,
+            Kind::Tree { links } => self.tree(&mut assembly, tree, links)?,
+        };
+        commands.sort();
+        commands.dedup();
+        let native = assembly.has_native();
+        Ok(Installed {
+            layer: assembly.finish()?,
+            version,
+            commands,
+            for_node,
+            native,
+        })
+    }
+
+    fn program(
+        &self,
+        assembly: &mut Assembly<'_>,
+        tree: &LockedTree,
+        member: &str,
+        command: &str,
+    ) -> Result<(String, Vec<String>, bool)> {
+        let root = tree.packages.first();
+        let root = root.ok_or_else(|| Error::source(&tree.wanted, "its lock file names no package"))?;
+        let archive = self.disk.download_path(&root.integrity.hex());
+        let name = &root.name;
+        self.progress.report(&Step::Unpacking {
+            name,
+            done: 0,
+            total: 1,
+        });
+        if !assembly.member(&archive, member, &format!("{COMMANDS}/{command}"), 0o755)? {
+            return Err(Error::source(&tree.wanted, format!("has no file {member}")));
+        }
+        Ok((root.version.clone(), vec![command.to_owned()], false))
+    }
+
+    /// The package with everything that it needs below it, as `npm install --global` lays it out.
+    fn tree(
+        &self,
+        assembly: &mut Assembly<'_>,
+        tree: &LockedTree,
+        links: &[(&str, &str)],
+    ) -> Result<(String, Vec<String>, bool)> {
+        let mut root = None;
+        let total = tree.packages.len() as u64;
+        let home = format!("{MODULES}/{}", tree.packages.first().map_or("", |root| &root.name));
+        for (done, package) in tree.packages.iter().enumerate() {
+            let (name, done) = (&package.name, done as u64);
+            self.progress.report(&Step::Unpacking { name, done, total });
+            let place = match package.path.as_str() {
+                "" => home.clone(),
+                path => format!("{home}/{path}"),
+            };
+            let module = assembly.npm(&self.disk.download_path(&package.integrity.hex()), &place)?;
+            root.get_or_insert(module);
+        }
+        let root = root.ok_or_else(|| Error::source(&tree.wanted, "its lock file names no package"))?;
+        // Of two versions of a package in one VM files are never mixed.
+        assembly.hides(&home)?;
+        let mut for_node = false;
+        let mut commands = Vec::new();
+        let given = root
+            .commands
+            .iter()
+            .map(|(name, target)| (name.as_str(), target.as_str()));
+        for (command, target) in given.chain(links.iter().copied()) {
+            let file = format!("{home}/{target}");
+            let Some(head) = assembly.head(&file, SHEBANG) else {
+                let text = format!(
+                    "{}: the command {command} is the file {target}, which is not there",
+                    tree.wanted
+                );
+                self.progress.report(&Step::Warning(&text));
+                continue;
+            };
+            let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            for_node |= line.starts_with(b"#!") && line.windows(4).any(|word| word == b"node");
+            let below = file.strip_prefix("usr/local/").unwrap_or(&file);
+            assembly.symlink(&format!("{COMMANDS}/{command}"), &format!("../{below}"))?;
+            commands.push(command.to_owned());
+        }
+        Ok((root.version, commands, for_node))
+    }
+}
