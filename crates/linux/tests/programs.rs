@@ -191,3 +191,11 @@ fn a_parent_finds_its_memory_as_it_was_after_vfork() {
     vm.put("/tmp/vfork", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/vfork"]).ok(), "changed 0, lost 0, failed 0\n");
 }
+
+#[test]
+fn proc_has_the_memory_of_a_program_that_has_just_begun() {
+    let Some(vm) = Vm::new() else { return };
+    let script = "read -r mapped resident rest < /proc/self/statm; (( resident > 200 && resident <= mapped )) && echo measured; \
+                  while read -r name kib unit; do [ $name != VmRSS: ] || (( kib < 800 )) || echo also; done < /proc/self/status";
+    assert_eq!(vm.sh(script).ok(), "measured\nalso\n");
+}

@@ -17,6 +17,15 @@ pub struct Shown {
     pub flags: u32,
 }
 
+/// Memory of a process in bytes, measured when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Addresses that mean something.
+    pub mapped: u64,
+    /// What of it is in memory, shared or not.
+    pub resident: u64,
+}
+
 /// What an executor knows of a process. Asked by any thread, and not to wait.
 pub trait Elsewhere: Send + Sync + 'static {
     /// Open descriptors, ascending.
@@ -30,6 +39,9 @@ pub trait Elsewhere: Send + Sync + 'static {
 
     /// `/proc/<pid>/maps`.
     fn maps(&self) -> Vec<u8>;
+
+    /// What the process takes now; none if that cannot be found out.
+    fn footprint(&self) -> Option<Footprint>;
 }
 
 /// Close-on-exec among the flags of [`Shown`].
@@ -81,6 +93,15 @@ impl Process {
     pub(crate) fn shown_name(&self) -> Vec<u8> {
         let own = self.asked().and_then(|elsewhere| elsewhere.name());
         own.unwrap_or_else(|| self.name())
+    }
+
+    /// What it takes now where somebody measures it, and else what the kernel has been told.
+    pub(crate) fn shown_footprint(&self) -> Footprint {
+        let measured = self.asked().and_then(|elsewhere| elsewhere.footprint());
+        measured.unwrap_or_else(|| Footprint {
+            mapped: self.memory(),
+            resident: self.memory(),
+        })
     }
 
     /// Mappings, where somebody knows them.

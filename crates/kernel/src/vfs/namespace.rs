@@ -312,14 +312,22 @@ impl Vfs {
         }
     }
 
-    /// Bytes that may still be added to the filesystem of a file, less what natives have added that is not counted yet.
+    /// Bytes that may still be added to the filesystem of a file, less what natives have added that is not counted yet. Where there is
+    /// more than `plenty` twice over, what they have added is what it was at the last look ([`tidy_natives`](Self::tidy_natives)):
+    /// asking for the size of every copy at each open would take the longer the more there are.
     ///
     /// # Errors
     /// Those of `statfs(2)`.
-    pub fn native_room(&self, file: &Location) -> Result<u64> {
-        let totals = file.filesystem().statfs()?;
-        let growth = file.mount().mounted.as_ref().map_or(0, |mounted| mounted.growth());
-        Ok(mounted::room_of(&totals).saturating_sub(growth))
+    pub fn native_room(&self, file: &Location, plenty: u64) -> Result<u64> {
+        let room = mounted::room_of(&file.filesystem().statfs()?);
+        let Some(mounted) = &file.mount().mounted else {
+            return Ok(room);
+        };
+        let about = room.saturating_sub(mounted.growth_seen());
+        Ok(match about > plenty.saturating_mul(2) {
+            true => about,
+            false => room.saturating_sub(mounted.growth()),
+        })
     }
 
     /// Each filesystem once.

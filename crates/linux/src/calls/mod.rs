@@ -317,6 +317,7 @@ impl Call<'_> {
         if noticed {
             guest.waker.wake_by_ref();
         }
+        self.vm.expect_signals(self.key);
         Ok(Answer::Later)
     }
 }

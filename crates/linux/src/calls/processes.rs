@@ -281,6 +281,7 @@ fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
     call.confirm()?;
     let from = (process.pid().0, process.cred().ruid.0);
     sys::signal_thread((call.key, tid), signal, from)?;
+    call.vm.rouse(call.key);
     Ok(Answer::OK)
 }
 

@@ -60,7 +60,7 @@ impl Packets {
     }
 
     pub(super) fn run(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Turn {
-        let over = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & (libc::POLLHUP | libc::POLLRDHUP);
+        let over = self.over();
         if self.twin.is_none() && side.socket.peer_name().is_err() {
             // Not connected yet.
             return if over & libc::POLLHUP == 0 {
@@ -70,7 +70,8 @@ impl Packets {
             };
         }
         let inward = self.inward(side, scratch);
-        let outward = self.outward(side, scratch, over != 0);
+        // After a full end the VM's socket is closed at once, so that its peer never sees half of it.
+        let outward = self.outward(side, scratch, over);
         match (inward, outward) {
             _ if over & libc::POLLHUP != 0 && self.outbound.is_none() && outward != Some(true) => Turn::Gone,
             (None, _) | (_, None) => Turn::Gone,
@@ -79,15 +80,23 @@ impl Packets {
         }
     }
 
+    /// Whether the guest sends no more, or has closed its end (`POLLHUP`).
+    fn over(&self) -> libc::c_short {
+        sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & (libc::POLLHUP | libc::POLLRDHUP)
+    }
+
     /// From the guest. None if the connection is no more, else whether there may be more.
-    fn outward(&mut self, side: &Side<'_>, scratch: &mut [u8], ended: bool) -> Option<bool> {
+    fn outward(&mut self, side: &Side<'_>, scratch: &mut [u8], over: libc::c_short) -> Option<bool> {
         for _ in 0..ROUNDS {
             let packet = match self.outbound.take() {
                 Some(packet) => packet,
                 None => match sys::receive(self.end.as_fd(), scratch, 0).ok()? {
                     None => return Some(false),
-                    Some(found) if found.count == 0 && ended => {
-                        let _ = side.socket.shutdown(Shutdown::Write);
+                    // The guest may have ended it since it was looked: then this is no empty packet.
+                    Some(found) if found.count == 0 && over | self.over() != 0 => {
+                        if (over | self.over()) & libc::POLLHUP == 0 {
+                            let _ = side.socket.shutdown(Shutdown::Write);
+                        }
                         return Some(false);
                     }
                     // Too long for any socket, or with descriptors: lost.
@@ -114,7 +123,11 @@ impl Packets {
     /// To the guest.
     fn inward(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Option<bool> {
         for _ in 0..ROUNDS {
-            if self.is_occupied() || self.in_done {
+            if self.in_done {
+                // The peer sends no more; perhaps it takes nothing more either.
+                return (!side.is_over()).then_some(false);
+            }
+            if self.is_occupied() {
                 return Some(false);
             }
             if let Some(packet) = self.inbound.take() {

@@ -263,13 +263,13 @@ rows! {
     rt_sigtimedwait SYS_rt_sigtimedwait ALLOW;
     sigaltstack SYS_sigaltstack ALLOW;
     timer_create SYS_timer_create ALLOW;
-    timer_settime SYS_timer_settime ALLOW;
+    timer_settime SYS_timer_settime ask(handlers::timer);
     timer_gettime SYS_timer_gettime ALLOW;
     timer_getoverrun SYS_timer_getoverrun ALLOW;
     timer_delete SYS_timer_delete ALLOW;
-    setitimer SYS_setitimer ALLOW;
+    setitimer SYS_setitimer ask(handlers::timer);
     getitimer SYS_getitimer ALLOW;
-    alarm SYS_alarm ALLOW;
+    alarm SYS_alarm ask(handlers::timer);
     pause SYS_pause ALLOW;
     wait4 SYS_wait4 ALLOW;
     waitid SYS_waitid ALLOW;

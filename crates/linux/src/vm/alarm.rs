@@ -71,6 +71,8 @@ pub(super) struct Times {
     set: Option<Instant>,
     /// Since when there have been no guests.
     idle: Option<Instant>,
+    /// When to look whether signals have come for calls that wait.
+    signals: Option<Instant>,
 }
 
 impl Times {
@@ -79,7 +81,13 @@ impl Times {
             timer,
             set: None,
             idle: None,
+            signals: None,
         }
+    }
+
+    /// Has it be looked for signals at `at`, unless that is to happen earlier.
+    pub(super) fn look_for_signals(&mut self, at: Instant) {
+        self.signals.get_or_insert(at);
     }
 }
 
@@ -152,6 +160,9 @@ impl Vm {
             if self.is_idle() && self.times.idle.is_some_and(|since| since.elapsed() >= IDLE) && self.close() {
                 return true;
             }
+            if self.times.signals.take_if(|at| *at <= Instant::now()).is_some() {
+                self.rouse_all();
+            }
             self.tidy();
             self.look();
         }
@@ -180,8 +191,8 @@ impl Vm {
             true => *self.times.idle.get_or_insert_with(Instant::now) + IDLE,
             false => {
                 self.times.idle = None;
-                let due = self.schedule.due();
-                self.files.due().map_or(due, |files| files.min(due))
+                let others = [self.files.due(), self.times.signals];
+                others.into_iter().flatten().fold(self.schedule.due(), Instant::min)
             }
         };
         let due = match self.released.is_empty() {

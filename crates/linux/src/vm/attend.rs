@@ -153,6 +153,8 @@ impl Vm {
             let _ = parent
                 .process
                 .wait(WaitTarget::Pid(process.pid()), WaitOptions::NOHANG, None);
+            let parent = parent.pid;
+            self.child_ended(parent);
         }
         if self.guests.is_empty() {
             self.orphans.clear();

@@ -10,7 +10,7 @@ use crate::sys;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::fd::{AccessMode, File, OpenFile, PollEvents, StatusFlags};
 use agentos_kernel::id::{Fd, Ino};
-use agentos_kernel::process::{Elsewhere, Kernel, Process, Shown};
+use agentos_kernel::process::{Elsewhere, Footprint, Kernel, Process, Shown};
 use agentos_kernel::vfs::{Attr, FileType, Mode};
 use agentos_kernel::{Errno, Result};
 use std::any::Any;
@@ -37,6 +37,9 @@ impl Files {
         self.0.lock().get(&identity).and_then(Weak::upgrade)
     }
 }
+
+/// Bytes of a page.
+const PAGE: u64 = 4096;
 
 /// A guest as `/proc` sees it.
 struct Inside {
@@ -138,6 +141,17 @@ impl Elsewhere for Inside {
         std::fs::File::from(file).read_to_end(&mut name).ok()?;
         name.pop();
         Some(name)
+    }
+
+    fn footprint(&self) -> Option<Footprint> {
+        let text = self.text("statm")?;
+        let mut pages = text.split(' ').map_while(|word| word.parse::<u64>().ok());
+        let (mapped, resident) = (pages.next()?, pages.next()?);
+        // A process that has ended takes nothing, and nobody knows what it took.
+        (mapped > 0).then(|| Footprint {
+            mapped: mapped.saturating_mul(PAGE),
+            resident: resident.saturating_mul(PAGE),
+        })
     }
 
     fn maps(&self) -> Vec<u8> {

@@ -297,7 +297,7 @@ impl Vm {
     /// Natives have got something that they may write.
     pub(super) fn opened_for_writing(&mut self, file: &Location, kernel: &Arc<Kernel>) {
         // Where little is left it matters at once, unless they write elsewhere, too, where it does not.
-        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(file), file.attr()) else {
+        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(file, PLENTY), file.attr()) else {
             return;
         };
         if room >= PLENTY {
@@ -321,7 +321,7 @@ impl Vm {
         if self.files.limit == INFINITY {
             return;
         }
-        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(location), location.attr()) else {
+        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(location, PLENTY), location.attr()) else {
             return;
         };
         let limit = match room < PLENTY {

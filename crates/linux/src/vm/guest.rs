@@ -7,6 +7,7 @@ use agentos_kernel::process::{Copied, Process};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
+use std::time::Instant;
 
 /// A process of the host that runs in a VM.
 pub(crate) struct Guest {
@@ -39,11 +40,20 @@ pub(crate) struct Guest {
     pub(crate) file_limit: u64,
     /// CPU time that the kernel was told of, in ns.
     pub(crate) cpu_ns: u64,
+    /// Whether it has ever set a timer that sends signals.
+    pub(crate) has_timer: bool,
+    /// Until when a signal may be on its way to it.
+    pub(crate) restless: Option<Instant>,
     /// Whether the host has stopped it on the kernel's behalf.
     pub(crate) stopped: bool,
 }
 
 impl Guest {
+    /// Whether a signal may be on its way to it.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.restless.is_some_and(|until| until > Instant::now())
+    }
+
     /// Lets it make files of at most `limit`, unless it has set itself a lower one.
     pub(crate) fn limit_file_size(&mut self, limit: u64) {
         if limit == self.file_limit {

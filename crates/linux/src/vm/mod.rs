@@ -15,6 +15,7 @@ mod masters;
 mod memories;
 mod meter;
 mod resolve;
+mod rouse;
 mod signals;
 mod sockets;
 mod start;

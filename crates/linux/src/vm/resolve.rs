@@ -145,6 +145,8 @@ impl Vm {
             waiter: None,
             held: None,
             cpu_ns: 0,
+            has_timer: false,
+            restless: None,
             stopped: false,
             lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,

@@ -39,6 +39,14 @@ int main(int count, char **arguments) {
         if (sendmsg(sender, &message, 0) == 1) sent++;
         if (sendto(sender, "x", 1, 0, (void *)&address, sizeof address) == 1) sent++;
         close(sender);
+        // What is bound is one of the two, in the VM, whatever the memory says afterwards.
+        int bound = socket(AF_INET, SOCK_STREAM, 0);
+        struct sockaddr_in own;
+        socklen_t size = sizeof own;
+        if (bind(bound, (void *)&address, sizeof address) == 0) {
+            if (getsockname(bound, (void *)&own, &size) || own.sin_port != ports[1]) printf("bound to %d\n", ntohs(own.sin_port));
+        } else if (errno != EADDRINUSE) printf("bind %d\n", errno);
+        close(bound);
     }
     over = 1;
     pthread_join(thread, NULL);

@@ -3,7 +3,7 @@
 use super::node::Item;
 use super::state_letter;
 use crate::id::Pid;
-use crate::process::{INFINITY, Kernel, Process, RESOURCE_NAMES, SigSet, Signal};
+use crate::process::{Footprint, INFINITY, Kernel, Process, RESOURCE_NAMES, SigSet, Signal};
 use std::fmt::Write as _;
 
 /// Size of a page, in which memory is reported.
@@ -57,7 +57,7 @@ fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
     let times = process.times();
     let nice = process.nice_value();
     let started = process.start_instant().since(kernel.boot_instant()) / TICK_NS;
-    let memory = process.memory();
+    let Footprint { mapped, resident } = process.shown_footprint();
     let (ignored, caught) = process.dispositions();
     let status = process.exit_status().map_or(0, |status| match status.signal() {
         Some(signal) => signal.number(),
@@ -66,13 +66,13 @@ fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
     let [user, sys, cuser, csys] =
         [times.user, times.sys, times.children_user, times.children_sys].map(|ns| ns / TICK_NS);
     let rest = format!(
-        ") {state} {} {} {} {number} {foreground} 0 0 0 0 0 {user} {sys} {cuser} {csys} {} {nice} 1 0 {started} {memory} {} \
+        ") {state} {} {} {} {number} {foreground} 0 0 0 0 0 {user} {sys} {cuser} {csys} {} {nice} 1 0 {started} {mapped} {} \
          18446744073709551615 0 0 0 0 0 {} {} {} {} 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 {status}\n",
         process.ppid(),
         process.pgid(),
         process.sid(),
         20 + nice,
-        memory / PAGE,
+        resident / PAGE,
         standard(process.sig_pending()),
         standard(process.sig_mask(None)),
         standard(ignored),
@@ -88,8 +88,9 @@ fn standard(set: SigSet) -> u64 {
 }
 
 fn statm(process: &Process) -> String {
-    let pages = process.memory() / PAGE;
-    format!("{pages} {pages} 0 0 0 {pages} 0\n")
+    let Footprint { mapped, resident } = process.shown_footprint();
+    let (mapped, resident) = (mapped / PAGE, resident / PAGE);
+    format!("{mapped} {resident} 0 0 0 {resident} 0\n")
 }
 
 fn status(process: &Process, caller: Pid) -> Vec<u8> {
@@ -99,13 +100,16 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
     let cred = process.cred();
     let groups: String = cred.groups.iter().map(|gid| format!("{gid} ")).collect();
     let usage = process.usage();
-    let (memory, peak) = (process.memory() / 1024, usage.max_rss / 1024);
+    let Footprint { mapped, resident } = process.shown_footprint();
+    let (mapped, resident) = (mapped / 1024, resident / 1024);
+    let peak = resident.max(usage.max_rss / 1024);
+    let most = peak.max(mapped);
     let (ignored, caught) = process.dispositions();
     let pid = process.pid();
     let rest = format!(
         "\nUmask:\t{:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
          Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t{}\nGroups:\t{groups}\nNStgid:\t{pid}\nNSpid:\t{pid}\n\
-         NSpgid:\t{}\nNSsid:\t{}\nVmPeak:\t{peak:8} kB\nVmSize:\t{memory:8} kB\nVmHWM:\t{peak:8} kB\nVmRSS:\t{memory:8} kB\n\
+         NSpgid:\t{}\nNSsid:\t{}\nVmPeak:\t{most:8} kB\nVmSize:\t{mapped:8} kB\nVmHWM:\t{peak:8} kB\nVmRSS:\t{resident:8} kB\n\
          Threads:\t1\nSigQ:\t0/1024\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\nSigIgn:\t{:016x}\n\
          SigCgt:\t{:016x}\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
          CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t0\nCpus_allowed_list:\t0-{}\n\

@@ -35,7 +35,7 @@ use crate::vfs::settle::Settling;
 use bytes::Bytes;
 use copy::{Copy, State};
 use core::ops::ControlFlow;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -54,6 +54,8 @@ pub(crate) struct MountedFs {
     copies: RwLock<HashMap<Ino, Arc<Copy>>>,
     /// How many copies there are, to be asked without the lock.
     count: AtomicUsize,
+    /// What natives had added at the last look, in bytes.
+    grown: AtomicU64,
     /// Whether a native has ever needed a copy.
     splits: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl MountedFs {
             news: Arc::clone(news),
             copies: RwLock::default(),
             count: AtomicUsize::new(0),
+            grown: AtomicU64::new(0),
             splits: AtomicBool::new(false),
         })
     }
@@ -204,6 +207,7 @@ impl MountedFs {
                 natives.room = Some(0);
             }
         }
+        self.grown.store(growth, Ordering::Release);
         if growth > 0 || natives.room.is_some() {
             let room = self.inner.statfs().map_or(u64::MAX, |totals| room_of(&totals));
             natives.excess = natives.excess.max(growth.saturating_sub(room));
@@ -225,6 +229,11 @@ impl MountedFs {
     /// Working copies that there are.
     pub(crate) fn copies(&self) -> usize {
         self.count.load(Ordering::Acquire)
+    }
+
+    /// What [`growth`](Self::growth) was when it was last looked.
+    pub(crate) fn growth_seen(&self) -> u64 {
+        self.grown.load(Ordering::Acquire)
     }
 
     /// Bytes that natives have written and the filesystem has neither taken nor counted.
