@@ -2,8 +2,12 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "support/https.rs"]
+mod https;
+
 use agentos::http::Request;
-use agentos::{AgentOs, Builder, Network, Policy, Process};
+use agentos::{AgentOs, Builder, Network, Policy, Process, Secret};
+use https::Host;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -180,4 +184,44 @@ async fn the_guard_and_the_policy_hold() {
     let locked = AgentOs::builder().permissions(Policy::locked());
     let Some(vm) = with_programs(locked).await else { return };
     assert_eq!(says(&vm, &refused("('93.184.216.34', 80)")).await, "EACCES\n");
+}
+
+#[tokio::test]
+async fn secrets_are_placeholders_for_linux_programs_and_values_on_the_way_out() {
+    const VALUE: &str = "sk-live-0123456789abcdef";
+    if !has(PYTHON) || !has(NODE) || !has(CURL) {
+        return;
+    }
+    let ask = |port: u16| {
+        let url = format!("http://api.example.com:{port}/");
+        [
+            format!("{CURL} -sS -i {url} -H \"Authorization: Bearer $KEY\""),
+            format!(
+                "{PYTHON} -c \"import os, urllib.request as r; print(r.urlopen(r.Request('{url}', headers={{'Authorization': 'Bearer ' + \
+                 os.environ['KEY']}})).read().decode())\""
+            ),
+            format!(
+                "{NODE} -e \"fetch('{url}', {{ headers: {{ authorization: 'Bearer ' + process.env.KEY }} }}).then((r) => r.text()).then(console.log)\""
+            ),
+        ]
+    };
+    for index in 0..3 {
+        let host = Host::start(None, VALUE);
+        let builder = AgentOs::builder()
+            .network(Network::new().dns_override("api.example.com", ["127.0.0.1"]))
+            .loopback_exempt_ports([host.port])
+            .secret(Secret::new("KEY", VALUE).hosts(["api.example.com"]));
+        let Some(vm) = with_programs(builder).await else { return };
+        let said = says(&vm, &ask(host.port)[index]).await;
+        let asked = host.asked();
+        assert!(asked.contains(&format!("Bearer {VALUE}")), "{asked}");
+        assert!(!said.contains(VALUE) && said.contains("****"), "{said}");
+        // Nothing that a Linux program can read of itself or of others has it.
+        let script = "/usr/bin/bash -c 'env; tr \"\\0\" \"\\n\" < /proc/self/environ; /usr/bin/cat /proc/*/environ /proc/*/cmdline 2>/dev/null; :'";
+        let found = says(&vm, script).await;
+        assert!(
+            found.contains("KEY=agentos-secret-") && !found.contains(VALUE),
+            "{found}"
+        );
+    }
 }

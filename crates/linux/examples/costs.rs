@@ -1,7 +1,7 @@
 //! What calls of Linux programs cost in a VM and on the host, in microseconds: the fastest of some rounds.
 //!
 //! `cargo run --release -p agentos-linux --example costs [WHAT...]`, where WHAT is `calls`, `true` or `find`. Needs the host's C compiler.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
