@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, commands, doctor, image, policy, run, serve, shell, store};
+use crate::{bench, chat, commands, doctor, image, policy, run, serve, shell, store};
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -26,6 +26,8 @@ enum Command {
     Run(RunArgs),
     /// Open an interactive shell in a fresh VM.
     Shell(ShellArgs),
+    /// Talk to an agent in a VM.
+    Chat(chat::args::ChatArgs),
     /// List the commands that a VM has.
     Commands(CommandsArgs),
     /// Check a permission policy, or ask what it decides.
@@ -357,6 +359,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Shell(args) => shell::main(&args),
+        Command::Chat(args) => chat::main(&args),
         Command::Commands(args) => commands::main(&args),
         Command::Policy(args) => policy::main(&args),
         Command::Serve(args) => serve::main(&args),

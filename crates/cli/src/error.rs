@@ -53,6 +53,12 @@ pub(crate) enum Error {
     /// The server of this process did not start.
     #[error("{0}")]
     Serve(#[from] agentos_server::ServeError),
+    /// The session with an agent failed.
+    #[error("{0}")]
+    Session(#[from] agentos::session::Error),
+    /// The scripted model server did not start.
+    #[error("{0}")]
+    Model(#[from] agentos_model::Error),
     /// The stored files cannot be read or written.
     #[error("{0}")]
     Store(#[from] agentos_store::Error),
@@ -92,7 +98,12 @@ impl Error {
             Self::Store(agentos_store::Error::Invalid { .. }) => Exit::USAGE,
             Self::Store(agentos_store::Error::Locked { .. }) => Exit::UNAVAILABLE,
             Self::Store(_) => Exit::INTERNAL,
-            Self::Host { .. } => Exit::INTERNAL,
+            Self::Session(error) => match error.code() {
+                "invalid_argument" => Exit::USAGE,
+                "agent_not_installed" => Exit(127),
+                _ => Exit(1),
+            },
+            Self::Model(_) | Self::Host { .. } => Exit::INTERNAL,
         }
     }
 }

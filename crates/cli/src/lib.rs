@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod chat;
 mod commands;
 pub mod config;
 mod doctor;

@@ -19,6 +19,13 @@ pub(crate) struct SecretArg {
     header: Option<String>,
 }
 
+impl SecretArg {
+    /// Variable in the VM.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for SecretArg {
     type Err = String;
 

@@ -1,0 +1,121 @@
+//! Where the agent's model is: at a provider whose key stays on the host, or in this process.
+
+use crate::error::Error;
+use agentos::{Builder, Secret};
+use agentos_model::{ModelServer, Script};
+use serde_json::json;
+
+/// A provider that is known by the variable of its key.
+struct Provider {
+    variable: &'static str,
+    host: &'static str,
+}
+
+const PROVIDERS: [Provider; 5] = [
+    Provider {
+        variable: "ANTHROPIC_API_KEY",
+        host: "api.anthropic.com",
+    },
+    Provider {
+        variable: "OPENAI_API_KEY",
+        host: "api.openai.com",
+    },
+    Provider {
+        variable: "OPENROUTER_API_KEY",
+        host: "openrouter.ai",
+    },
+    Provider {
+        variable: "GROQ_API_KEY",
+        host: "api.groq.com",
+    },
+    Provider {
+        variable: "XAI_API_KEY",
+        host: "api.x.ai",
+    },
+];
+
+/// The variables that are looked for.
+pub(crate) fn variables() -> String {
+    let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.variable).collect();
+    names.join(", ")
+}
+
+/// What the agent talks to.
+#[derive(Debug)]
+pub(crate) enum Model {
+    /// Providers, by the variables that their keys were found in.
+    Keys(Vec<&'static str>),
+    /// The scripted model server of this process, which lives as long as this.
+    Scripted(ModelServer),
+}
+
+impl Model {
+    /// The providers whose keys the environment has, without those that `taken` says are given as secrets already.
+    pub(crate) fn keys(taken: impl Fn(&str) -> bool) -> Self {
+        let set = |provider: &&Provider| std::env::var_os(provider.variable).is_some_and(|value| !value.is_empty());
+        let names = PROVIDERS.iter().filter(set).map(|provider| provider.variable);
+        Self::Keys(names.filter(|name| !taken(name)).collect())
+    }
+
+    /// The scripted model, whose programs are written into `folder` of the VM.
+    pub(crate) async fn scripted(folder: &str) -> Result<Self, Error> {
+        let script = Script::write_and_run().var("folder", folder)?;
+        Ok(Self::Scripted(ModelServer::builder(script).start().await?))
+    }
+
+    /// Gives the VM the way to it, besides the `ports` that it may reach. Of a key the VM gets a placeholder.
+    pub(crate) fn prepare(&self, mut builder: Builder, ports: &[i64]) -> Result<Builder, Error> {
+        // Node.js brings roots of its own and ignores the system's, to which that of the VM's secrets belongs.
+        builder = builder.env("NODE_EXTRA_CA_CERTS", "/etc/ssl/certs/ca-certificates.crt");
+        match self {
+            Self::Keys(names) => {
+                for provider in PROVIDERS.iter().filter(|provider| names.contains(&provider.variable)) {
+                    let value = std::env::var(provider.variable)
+                        .map_err(|_| Error::Usage(format!("{}: the value is no text", provider.variable)))?;
+                    // Over TLS only.
+                    let host = format!("{}:443", provider.host);
+                    builder = builder.secret(Secret::new(provider.variable, value).hosts([host]));
+                }
+                Ok(builder)
+            }
+            Self::Scripted(server) => Ok(builder
+                .loopback_exempt_ports(ports.iter().copied().chain([server.port().into()]))
+                .env("ANTHROPIC_BASE_URL", server.base_url())
+                .env("ANTHROPIC_API_KEY", "scripted")),
+        }
+    }
+
+    /// What Pi has to read of it: its models and settings, as files of its folder.
+    pub(crate) fn pi_files(&self) -> Vec<(&'static str, String)> {
+        let Self::Scripted(server) = self else {
+            return Vec::new();
+        };
+        let models = json!({"providers": {"scripted": {
+            "baseUrl": server.base_url(), "api": "anthropic-messages", "apiKey": "scripted", "models": [{"id": "scripted"}],
+        }}});
+        let settings = json!({"defaultProvider": "scripted", "defaultModel": "scripted", "quietStartup": true});
+        vec![
+            ("models.json", models.to_string()),
+            ("settings.json", settings.to_string()),
+        ]
+    }
+
+    /// What a person is told of it.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Keys(names) if names.is_empty() => {
+                format!(
+                    "the model is what the agent is set up for, as there is none of {}",
+                    variables()
+                )
+            }
+            Self::Keys(names) => format!(
+                "{}: the key stays on the host, the VM holds a placeholder",
+                names.join(", ")
+            ),
+            Self::Scripted(_) => {
+                "the model is the scripted one of this program: it follows a script, whatever you say".to_owned()
+            }
+        }
+    }
+}
