@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, chat, commands, doctor, image, policy, run, serve, shell, store};
+use crate::{bench, chat, commands, demo, doctor, image, policy, run, serve, shell, store};
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -28,6 +28,8 @@ enum Command {
     Shell(ShellArgs),
     /// Talk to an agent in a VM.
     Chat(chat::args::ChatArgs),
+    /// Install a coding agent from npm, and let it write and run a program in a VM.
+    Demo(demo::DemoArgs),
     /// List the commands that a VM has.
     Commands(CommandsArgs),
     /// Check a permission policy, or ask what it decides.
@@ -360,6 +362,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Shell(args) => shell::main(&args),
         Command::Chat(args) => chat::main(&args),
+        Command::Demo(args) => demo::main(&args),
         Command::Commands(args) => commands::main(&args),
         Command::Policy(args) => policy::main(&args),
         Command::Serve(args) => serve::main(&args),

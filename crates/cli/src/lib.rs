@@ -6,6 +6,7 @@ mod bench;
 mod chat;
 mod commands;
 pub mod config;
+mod demo;
 mod doctor;
 mod error;
 mod image;
