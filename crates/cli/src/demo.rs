@@ -32,7 +32,8 @@ pub(crate) struct DemoArgs {
     prompt: String,
 }
 
-const PROMPT: &str = "Write a program that prints the prime numbers below 100, run it, and keep what it prints in primes.txt.";
+const PROMPT: &str =
+    "Write a program that prints the prime numbers below 100, run it, and keep what it prints in primes.txt.";
 const HOME: &str = "/home/user";
 
 /// Files that are shown, and of each.
@@ -101,8 +102,14 @@ async fn open(args: &DemoArgs, pi: Package, terminal: bool) -> Result<Chat, Erro
     let keys = Model::keys(|_| false);
     let model = match keys {
         Model::Keys(names) if names.is_empty() || args.scripted => {
-            let why = if args.scripted { "as asked".to_owned() } else { format!("there is none of {}", variables()) };
-            report::progress(&format!("no key is used ({why}): Pi is real, its model follows a script"));
+            let why = if args.scripted {
+                "as asked".to_owned()
+            } else {
+                format!("there is none of {}", variables())
+            };
+            report::progress(&format!(
+                "no key is used ({why}): Pi is real, its model follows a script"
+            ));
             Model::scripted(HOME).await?
         }
         keys => {
@@ -137,7 +144,10 @@ async fn open(args: &DemoArgs, pi: Package, terminal: bool) -> Result<Chat, Erro
 async fn show_files(vm: &AgentOs, colored: bool) -> Result<(), Error> {
     let listed = vm.read_dir_recursive(HOME, ListOptions::default().max_depth(4)).await?;
     let hidden = |path: &str| path.strip_prefix(HOME).unwrap_or(path).contains("/.");
-    let files: Vec<_> = listed.iter().filter(|entry| entry.kind == EntryKind::File && !hidden(&entry.path)).collect();
+    let files: Vec<_> = listed
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::File && !hidden(&entry.path))
+        .collect();
     let mut text = String::new();
     for file in files.iter().take(FILES) {
         let title = Row::of(Style::BOLD, &format!("{} ({} bytes)", file.path, file.size));
