@@ -304,7 +304,7 @@ impl Process {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        poll_pipe(slot, waker)
+        poll_pipe(slot, waker, 64 << 10)
     }
 
     /// Stops reading a stream: the process gets SIGPIPE when it writes there.
@@ -336,11 +336,11 @@ fn used(process: &KernelProcess) -> u64 {
         .fold(own.user_ns, |sum, ns| sum.saturating_add(*ns))
 }
 
-/// Reads what is there; the end empties the slot.
-pub(crate) fn poll_pipe(slot: &mut Option<Arc<OpenFile>>, waker: &Waker) -> Poll<Option<Bytes>> {
+/// Reads what is there, at most `most` bytes; the end empties the slot.
+pub(crate) fn poll_pipe(slot: &mut Option<Arc<OpenFile>>, waker: &Waker, most: usize) -> Poll<Option<Bytes>> {
     let Some(file) = slot else { return Poll::Ready(None) };
     let available = file.available().unwrap_or(0).clamp(4096, 64 << 10);
-    let mut chunk = vec![0; usize::try_from(available).unwrap_or(4096)];
+    let mut chunk = vec![0; usize::try_from(available).unwrap_or(4096).min(most.max(1))];
     match file.read(&mut chunk, Some(waker)) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Ok(0) | Err(_)) => {

@@ -77,6 +77,7 @@ impl AgentOs {
             observed: stock.observed,
             capacity: stock.capacity,
         };
+        let of_sessions = self.vm.session_stocks.usage(self.limits());
         Usage {
             processes: usage.processes.used(),
             processes_started: usage.processes_started(),
@@ -86,7 +87,18 @@ impl AgentOs {
             memory_bytes: usage.memory.used(),
             peak_memory_bytes: usage.peak_memory(),
             cpu_time: Duration::from_nanos(usage.cpu_ns()),
-            limits: kernel.stocks().into_iter().map(limit).collect(),
+            limits: in_order(kernel.stocks().into_iter().map(limit).chain(of_sessions).collect()),
         }
     }
+}
+
+/// Stocks in the order of the table of limits.
+fn in_order(mut stocks: Vec<LimitUsage>) -> Vec<LimitUsage> {
+    let at = |stock: &LimitUsage| {
+        Limits::FIELDS
+            .iter()
+            .position(|field| field.path == stock.configuration_path)
+    };
+    stocks.sort_by_key(at);
+    stocks
 }

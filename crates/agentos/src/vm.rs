@@ -40,6 +40,7 @@ pub(crate) struct Vm {
     /// Agents of sessions, by pid.
     pub(crate) agents: parking_lot::Mutex<std::collections::HashSet<u32>>,
     pub(crate) sessions: tokio::sync::OnceCell<agentos_session::Sessions>,
+    pub(crate) session_stocks: crate::sessions::SessionStocks,
     disposed: AtomicBool,
 }
 
@@ -113,6 +114,7 @@ impl AgentOs {
             feed,
             agents: parking_lot::Mutex::default(),
             sessions: tokio::sync::OnceCell::new(),
+            session_stocks: crate::sessions::SessionStocks::default(),
             disposed: AtomicBool::new(false),
         };
         for mount in &vm.options.mounts {

@@ -120,6 +120,9 @@ fn shutdown_event(reason: ShutdownReason) -> Vec<Value> {
     vec![Value::object([("reason", reason.as_str())])]
 }
 
+/// Longer than anybody waits, and short enough for every clock: 100 years.
+const NO_DEADLINE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl ActorDefinition for VmActors {
     fn options(&self) -> ActorOptions {
         let mut options = self.0.plan.actor.clone();
@@ -141,6 +144,11 @@ impl ActorDefinition for VmActors {
 
     fn action_names(&self) -> Vec<String> {
         actions::all().map(|action| action.name.to_owned()).collect()
+    }
+
+    /// A prompt has a budget of its own, which waiting for an approval counts to (limits.md section 4.4).
+    fn action_timeout(&self, name: &str) -> Option<Duration> {
+        actions::is_prompt(name).then_some(NO_DEADLINE)
     }
 
     fn allowed_while_stopping(&self, name: &str) -> bool {

@@ -8,6 +8,7 @@
 use crate::agent::message::{Answer, INTERNAL, INVALID_PARAMS, RpcError};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::limits::named::{PENDING, PENDING_OF_VM};
 use crate::model::{ApprovalPolicy, Grant, GrantScope, Outcome, PermissionOption, PermissionRequest, Reply, Via};
 use crate::notice::Notice;
 use crate::patterns;
@@ -15,7 +16,7 @@ use crate::session::Session;
 use crate::storage::{OutcomeBounds, OutcomeRow};
 use crate::text::new_id;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -24,6 +25,8 @@ use tokio::sync::oneshot;
 pub(crate) struct Pending {
     /// In the order in which they came.
     waiting: BTreeMap<u64, Waiting>,
+    /// How many wait in each session.
+    of_session: HashMap<String, u64>,
     made: u64,
 }
 
@@ -43,6 +46,33 @@ impl Pending {
             .collect()
     }
 
+    /// How many wait, in all and in the session that has most.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let most = self.of_session.values().copied().max().unwrap_or_default();
+        (self.waiting.len() as u64, most)
+    }
+
+    fn in_session(&self, session_id: &str) -> u64 {
+        self.of_session.get(session_id).copied().unwrap_or_default()
+    }
+
+    fn insert(&mut self, waiting: Waiting) -> u64 {
+        self.made += 1;
+        *self.of_session.entry(waiting.request.session_id.clone()).or_default() += 1;
+        self.waiting.insert(self.made, waiting);
+        self.made
+    }
+
+    fn remove(&mut self, at: u64) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&at)?;
+        let id = &waiting.request.session_id;
+        match self.of_session.get_mut(id) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.of_session.remove(id)),
+        }
+        Some(waiting)
+    }
+
     fn take(&mut self, wanted: impl Fn(&PermissionRequest) -> bool) -> Vec<Waiting> {
         let found: Vec<u64> = self
             .waiting
@@ -50,7 +80,7 @@ impl Pending {
             .filter(|(_, waiting)| wanted(&waiting.request))
             .map(|(at, _)| *at)
             .collect();
-        found.iter().filter_map(|at| self.waiting.remove(at)).collect()
+        found.into_iter().filter_map(|at| self.remove(at)).collect()
     }
 }
 
@@ -80,20 +110,19 @@ pub(crate) async fn request(session: &Arc<Session>, params: Value) -> Answer {
 async fn wait(session: &Arc<Session>, request: PermissionRequest) -> Answer {
     let core = session.core();
     let (answer, decided) = oneshot::channel();
-    let at = {
-        let mut pending = core.pending.lock();
-        let of_session = pending.list(Some(session.id())).len() as u64;
-        if of_session >= core.limits.max_pending_permissions_per_session
-            || pending.waiting.len() as u64 >= core.limits.max_pending_permissions_per_vm
-        {
+    let waiting = Waiting {
+        request: request.clone(),
+        answer,
+    };
+    let at = match enter(core, waiting) {
+        Ok(at) => at,
+        // The agent hears that nothing was decided, the host why.
+        Err(full) => {
+            core.refused(full);
             return Ok(cancelled());
         }
-        pending.made += 1;
-        let at = pending.made;
-        let request = request.clone();
-        pending.waiting.insert(at, Waiting { request, answer });
-        at
     };
+    core.tell_pending();
     let place = Place { core, at };
     // An unclean end answers nobody; this is what is known of the request then.
     store(core, &request, Outcome::Cancelled, Via::Cancelled)
@@ -105,6 +134,25 @@ async fn wait(session: &Arc<Session>, request: PermissionRequest) -> Answer {
     Ok(chosen(&request.options, outcome))
 }
 
+/// Adds to what waits.
+fn enter(core: &Core, waiting: Waiting) -> Result<u64> {
+    let mut pending = core.pending.lock();
+    let of_session = pending.in_session(&waiting.request.session_id);
+    for (limit, observed, capacity) in [
+        (PENDING, of_session, core.limits.max_pending_permissions_per_session),
+        (
+            PENDING_OF_VM,
+            pending.waiting.len() as u64,
+            core.limits.max_pending_permissions_per_vm,
+        ),
+    ] {
+        if observed >= capacity {
+            return Err(Error::limit(limit, observed + 1, capacity, "requestPermission"));
+        }
+    }
+    Ok(pending.insert(waiting))
+}
+
 /// A place among those that wait. Given up without an answer, because the agent ended, the request was cancelled.
 struct Place<'a> {
     core: &'a Arc<Core>,
@@ -113,9 +161,10 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let Some(waiting) = self.core.pending.lock().waiting.remove(&self.at) else {
+        let Some(waiting) = self.core.pending.lock().remove(self.at) else {
             return;
         };
+        self.core.tell_pending();
         let core = Arc::clone(self.core);
         self.core.spawn(async move {
             if let Err(error) = record(&core, &waiting.request, Outcome::Cancelled, Via::Cancelled).await {
@@ -160,12 +209,10 @@ pub(crate) async fn respond(
         let grant_id = grant.grant_id.clone();
         if let Err(error) = core.storage.add_grant(grant, core.limits.max_grants_per_session).await {
             // Nothing was decided: it waits on.
-            let mut pending = core.pending.lock();
-            pending.made += 1;
-            let at = pending.made;
-            pending.waiting.insert(at, waiting);
-            return Err(error);
+            core.pending.lock().insert(waiting);
+            return Err(core.refused(error));
         }
+        core.count_grants(session_id);
         core.notify(Notice::Grant {
             what: "created",
             session_id: session_id.to_owned(),
@@ -173,6 +220,7 @@ pub(crate) async fn respond(
         });
     }
     let outcome = Outcome::from(reply);
+    core.tell_pending();
     record(core, &waiting.request, outcome, via).await?;
     let _ = waiting.answer.send(outcome);
     Ok(())
@@ -236,6 +284,7 @@ async fn granted(core: &Arc<Core>, request: &PermissionRequest, resolved: &[Stri
     for grant in core.storage.grants(Some(&request.session_id))? {
         if grant.expires_at.is_some_and(|end| end <= now) {
             core.storage.remove_grant(&grant.grant_id).await?;
+            core.count_grants(&request.session_id);
             continue;
         }
         // One that was taken back since it was read decides nothing.

@@ -102,8 +102,9 @@ pub trait ChildInput: Send {
 
 /// What a process writes.
 pub trait ChildOutput: Send {
-    /// The next piece; none at the end. Nothing is lost if the future is dropped.
-    fn next(&mut self) -> BoxFuture<'_, Option<(Stream, Bytes)>>;
+    /// The next piece, of at most `most` bytes; none at the end. Nothing is lost if the future is dropped. What is not asked for
+    /// stays with the process, which waits when it has written enough.
+    fn next(&mut self, most: usize) -> BoxFuture<'_, Option<(Stream, Bytes)>>;
 }
 
 /// Signals to a process and its end.

@@ -6,8 +6,10 @@ use crate::clock::Clock;
 use crate::computer::Computer;
 use crate::error::{Error, Result};
 use crate::limits::SessionLimits;
+use crate::limits::named::HISTORY;
 use crate::notice::Notice;
 use crate::session::Session;
+use crate::stocks::Stocks;
 use crate::storage::Storage;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) pending: Mutex<Pending>,
     pub(crate) live: AtomicU64,
     pub(crate) prompts: AtomicU64,
+    pub(crate) stocks: Stocks,
     pub(crate) ending: AtomicBool,
 }
 
@@ -53,25 +56,11 @@ impl Core {
     }
 
     /// Refuses when the history is full.
-    pub(crate) fn check_history(&self) -> Result<()> {
+    pub(crate) fn check_history(&self, operation: &'static str) -> Result<()> {
         let (observed, capacity) = (self.storage.history_bytes()?, self.limits.max_history_bytes_per_vm);
-        self.used("limits.acp.maxHistoryBytesPerVm", observed, capacity);
         match observed >= capacity {
-            true => Err(Error::Limit {
-                path: "limits.acp.maxHistoryBytesPerVm",
-                unit: "bytes",
-                observed,
-                capacity,
-            }),
+            true => Err(self.refused(Error::limit(HISTORY, observed, capacity, operation))),
             false => Ok(()),
         }
-    }
-
-    pub(crate) fn used(&self, path: &'static str, observed: u64, capacity: u64) {
-        self.notify(Notice::Usage {
-            path,
-            observed,
-            capacity,
-        });
     }
 }

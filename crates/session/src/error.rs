@@ -68,16 +68,18 @@ pub enum Error {
         timeout_ms: u64,
     },
     /// A limit was reached.
-    #[error("limit exceeded: {limit}: {observed} of {capacity} {unit} ({path})", limit = last(.path))]
+    #[error("limit exceeded: {limit}: {observed} of {capacity} {noun} ({path})", limit = last(.path))]
     Limit {
         /// Where it is configured, for example `limits.acp.maxSessionsPerVm`.
         path: &'static str,
-        /// `count`, `bytes` or `ms`.
-        unit: &'static str,
+        /// What is counted, in the plural: `sessions`, `bytes`.
+        noun: &'static str,
         /// What was asked for.
         observed: u64,
         /// The cap.
         capacity: u64,
+        /// The call that was refused, or what could not be done for an agent.
+        operation: &'static str,
     },
     /// There is no such permission request.
     #[error("permission not found: {0}")]
@@ -121,6 +123,14 @@ pub enum Error {
         /// The VM's message.
         message: String,
     },
+}
+
+/// The unit of what is counted (limits.md section 1).
+fn unit(noun: &str) -> &str {
+    match noun {
+        "bytes" | "ms" => noun,
+        _ => "count",
+    }
 }
 
 fn last(path: &str) -> &str {
@@ -173,11 +183,12 @@ impl Error {
             }
             Self::Limit {
                 path,
-                unit,
+                noun,
                 observed,
                 capacity,
-            } => json!({"limit": last(path), "observed": observed, "capacity": capacity, "unit": unit,
-                "configurationPath": path}),
+                operation,
+            } => json!({"limit": last(path), "observed": observed, "capacity": capacity, "unit": unit(noun),
+                "operation": operation, "configurationPath": path}),
             Self::PermissionNotFound(id) => json!({"permissionId": id}),
             Self::PermissionResolved {
                 permission_id,
@@ -198,6 +209,21 @@ impl Error {
             path: path.to_owned(),
             expected: expected.to_owned(),
             received: received.into(),
+        }
+    }
+
+    pub(crate) const fn limit(
+        (path, noun): (&'static str, &'static str),
+        observed: u64,
+        capacity: u64,
+        operation: &'static str,
+    ) -> Self {
+        Self::Limit {
+            path,
+            noun,
+            observed,
+            capacity,
+            operation,
         }
     }
 

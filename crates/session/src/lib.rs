@@ -31,6 +31,7 @@ mod notice;
 mod patterns;
 mod session;
 mod sessions;
+mod stocks;
 mod storage;
 mod stored;
 mod text;

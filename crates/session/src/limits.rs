@@ -8,6 +8,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct SessionLimits {
     pub max_read_line_bytes: usize,
+    pub stdout_buffer_byte_limit: usize,
     pub request_timeout: Duration,
     pub initialize_timeout: Duration,
     pub new_session_timeout: Duration,
@@ -34,6 +35,7 @@ impl Default for SessionLimits {
     fn default() -> Self {
         Self {
             max_read_line_bytes: 16 << 20,
+            stdout_buffer_byte_limit: 16 << 20,
             request_timeout: Duration::from_millis(120_000),
             initialize_timeout: Duration::from_millis(30_000),
             new_session_timeout: Duration::from_millis(30_000),
@@ -80,3 +82,20 @@ pub(crate) const STDERR_TAIL: usize = 4096;
 pub(crate) const MAX_FILE_BYTES: usize = 8 << 20;
 /// Tool calls that are remembered for permission requests which only name them.
 pub(crate) const REMEMBERED_TOOL_CALLS: usize = 256;
+
+/// Limits by their path and what they count.
+pub(crate) mod named {
+    pub(crate) type Named = (&'static str, &'static str);
+    pub(crate) const READ_LINE: Named = ("limits.acp.maxReadLineBytes", "bytes");
+    pub(crate) const EVENT: Named = ("limits.acp.maxEventBytes", "bytes");
+    pub(crate) const SESSIONS: Named = ("limits.acp.maxSessionsPerVm", "sessions");
+    pub(crate) const LIVE: Named = ("limits.acp.maxLiveSessionsPerVm", "agents");
+    pub(crate) const PROMPTS: Named = ("limits.acp.maxPromptsPerSession", "prompts");
+    pub(crate) const PROMPTS_OF_VM: Named = ("limits.acp.maxPromptsPerVm", "prompts");
+    pub(crate) const QUEUED: Named = ("limits.acp.maxQueuedPromptsPerSession", "prompts");
+    pub(crate) const PENDING: Named = ("limits.acp.maxPendingPermissionsPerSession", "requests");
+    pub(crate) const PENDING_OF_VM: Named = ("limits.acp.maxPendingPermissionsPerVm", "requests");
+    pub(crate) const GRANTS: Named = ("limits.acp.maxGrantsPerSession", "grants");
+    pub(crate) const HISTORY: Named = ("limits.acp.maxHistoryBytesPerVm", "bytes");
+    pub(crate) const TERMINALS: Named = ("limits.acp.maxTerminalsPerSession", "terminals");
+}

@@ -53,7 +53,20 @@ pub enum Notice {
         /// The grant.
         grant_id: String,
     },
-    /// Usage of a limit that is warned about has changed.
+    /// Something was refused because of a limit; whoever asked is told as well.
+    LimitExceeded {
+        /// Where the limit is configured.
+        path: &'static str,
+        /// What is counted, in the plural.
+        noun: &'static str,
+        /// What was asked for.
+        observed: u64,
+        /// The cap.
+        capacity: u64,
+        /// The call that was refused, or what could not be done for an agent.
+        operation: &'static str,
+    },
+    /// Usage of a limit that is warned about may have changed; of limits of one session, that of the fullest.
     Usage {
         /// Where the limit is configured.
         path: &'static str,

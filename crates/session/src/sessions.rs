@@ -16,6 +16,7 @@ use crate::model::{
 };
 use crate::notice::Notice;
 use crate::session::{Cancelled, Purpose, Session, Setting};
+use crate::stocks::Stocks;
 use crate::storage::{MemoryStorage, Secrets, SessionRow, Storage};
 use crate::stored::{self, Stored};
 use crate::text::new_id;
@@ -109,9 +110,11 @@ impl Config {
             pending: parking_lot::Mutex::default(),
             live: AtomicU64::new(0),
             prompts: AtomicU64::new(0),
+            stocks: Stocks::default(),
             ending: AtomicBool::new(false),
         });
         stored::recover(&*core.storage, core.clock.now_ms()).await?;
+        core.count_stocks()?;
         Ok(Sessions { core })
     }
 }
@@ -165,7 +168,7 @@ impl Sessions {
     /// `agent_not_installed`, `agent_start_failed`, `acp_timeout`, `limit_exceeded`, `invalid_argument`; then there is no session.
     pub async fn create(&self, agent_type: &str, options: CreateOptions) -> Result<SessionRecord> {
         self.core.check_ending()?;
-        self.core.check_history()?;
+        self.core.check_history("createSession")?;
         let cwd = options.cwd.clone().unwrap_or_else(|| "/home/user".to_owned());
         if !cwd.starts_with('/') {
             return Err(Error::invalid(
@@ -192,7 +195,11 @@ impl Sessions {
             // A name that leads nowhere leaves no trace.
             core.agents.resolve(&row.agent_type, &*core.computer).await?;
             let capacity = core.limits.max_sessions_per_vm;
-            core.storage.add(row.clone(), capacity).await?;
+            core.storage
+                .add(row.clone(), capacity)
+                .await
+                .map_err(|error| core.refused(error))?;
+            core.added_session();
             let session = Arc::new(Session::from_row(&core, &row)?);
             core.sessions
                 .lock()
@@ -202,6 +209,7 @@ impl Sessions {
                 Err(error) => {
                     core.sessions.lock().remove(&row.session_id);
                     core.storage.remove(&row.session_id).await?;
+                    core.removed_session(&row.session_id);
                     Err(error)
                 }
             }
@@ -291,7 +299,9 @@ impl Sessions {
         self.detached(async move {
             session.cancel().await;
             session.stop(Status::Closed, STOP_GRACE).await?;
-            core.storage.remove_grants(session.id()).await
+            core.storage.remove_grants(session.id()).await?;
+            core.count_grants(session.id());
+            Ok(())
         })
         .await
     }
@@ -309,8 +319,13 @@ impl Sessions {
         self.detached(async move {
             session.stop(Status::Closed, Duration::ZERO).await?;
             session.cancel().await;
-            core.sessions.lock().remove(session.id());
-            core.storage.remove(session.id()).await
+            let known = core.sessions.lock().remove(session.id()).is_some();
+            core.storage.remove(session.id()).await?;
+            // Two that destroy it at once remove it once.
+            if known {
+                core.removed_session(session.id());
+            }
+            Ok(())
         })
         .await
     }
@@ -481,6 +496,7 @@ impl Sessions {
             .find(|grant| grant.grant_id == grant_id);
         let removed = self.core.storage.remove_grant(grant_id).await?;
         if let Some(grant) = grant.filter(|_| removed) {
+            self.core.count_grants(&grant.session_id);
             self.core.notify(Notice::Grant {
                 what: "revoked",
                 session_id: grant.session_id,

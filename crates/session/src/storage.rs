@@ -6,6 +6,7 @@
 
 use crate::computer::BoxFuture;
 use crate::error::{Error, Result};
+use crate::limits::named::{GRANTS, SESSIONS};
 use crate::model::{Grant, Outcome, SessionRecord, Status, Via};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -330,20 +331,10 @@ impl Storage for MemoryStorage {
 
 /// The error of a storage that is full of sessions.
 pub fn too_many_sessions(observed: u64, capacity: u64) -> Error {
-    Error::Limit {
-        path: "limits.acp.maxSessionsPerVm",
-        unit: "count",
-        observed,
-        capacity,
-    }
+    Error::limit(SESSIONS, observed, capacity, "createSession")
 }
 
 /// The error of a session that is full of grants.
 pub fn too_many_grants(observed: u64, capacity: u64) -> Error {
-    Error::Limit {
-        path: "limits.acp.maxGrantsPerSession",
-        unit: "count",
-        observed,
-        capacity,
-    }
+    Error::limit(GRANTS, observed, capacity, "respondPermission")
 }

@@ -79,11 +79,11 @@ struct Output {
 }
 
 impl Output {
-    fn poll(&mut self, waker: &Waker) -> Poll<Option<(Stream, Bytes)>> {
+    fn poll(&mut self, waker: &Waker, most: usize) -> Poll<Option<(Stream, Bytes)>> {
         // Asked before reading: what an ended process wrote is in the pipes by then.
         let ended = self.process.poll_exit(waker).is_ready();
         for (stream, slot) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
-            if let Poll::Ready(Some(data)) = poll_pipe(slot, waker) {
+            if let Poll::Ready(Some(data)) = poll_pipe(slot, waker, most) {
                 return Poll::Ready(Some((stream, data)));
             }
         }
@@ -96,8 +96,8 @@ impl Output {
 }
 
 impl ChildOutput for Output {
-    fn next(&mut self) -> BoxFuture<'_, Option<(Stream, Bytes)>> {
-        Box::pin(poll_fn(|cx| self.poll(cx.waker())))
+    fn next(&mut self, most: usize) -> BoxFuture<'_, Option<(Stream, Bytes)>> {
+        Box::pin(poll_fn(move |cx| self.poll(cx.waker(), most)))
     }
 }
 

@@ -11,45 +11,60 @@
 pub(crate) mod child;
 mod computer;
 mod handle;
+mod limits;
+
+pub(crate) use limits::SessionStocks;
 
 pub use computer::Reveal;
 pub use handle::{PromptRun, Session, SessionBuilder};
 
 use crate::tools::runtime;
-use crate::vm::AgentOs;
+use crate::vm::{AgentOs, Vm};
 use agentos_session::{AgentSpec, Config, Error, Notice, Result, SessionLimits, Sessions, Storage};
 use computer::VmComputer;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// How the sessions of a VM are kept; made by [`AgentOs::session_setup`], needed by servers only.
 #[must_use = "nothing is there until it is opened"]
 #[derive(Debug)]
-pub struct SessionSetup(Config);
+pub struct SessionSetup {
+    config: Config,
+    vm: Weak<Vm>,
+}
 
 impl SessionSetup {
     /// Where they are kept.
-    pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
-        Self(self.0.storage(storage))
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.config = self.config.storage(storage);
+        self
     }
 
-    /// What they are held to.
-    pub fn limits(self, limits: SessionLimits) -> Self {
-        Self(self.0.limits(limits))
+    /// What they are held to, in the place of the limits of the VM.
+    pub fn limits(mut self, limits: SessionLimits) -> Self {
+        self.config = self.config.limits(limits);
+        self
     }
 
     /// Adds an agent; one of the same name is replaced.
-    pub fn agent(self, agent: AgentSpec) -> Self {
-        Self(self.0.agent(agent))
+    pub fn agent(mut self, agent: AgentSpec) -> Self {
+        self.config = self.config.agent(agent);
+        self
     }
 
     /// Added to the system prompt of every session.
-    pub fn instructions(self, text: Option<String>) -> Self {
-        Self(self.0.instructions(text))
+    pub fn instructions(mut self, text: Option<String>) -> Self {
+        self.config = self.config.instructions(text);
+        self
     }
 
     /// Called for each notice, in order; must return soon.
-    pub fn on_notice(self, on_notice: impl Fn(Notice) + Send + Sync + 'static) -> Self {
-        Self(self.0.on_notice(on_notice))
+    pub fn on_notice(mut self, on_notice: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        let vm = self.vm.clone();
+        self.config = self.config.on_notice(move |notice| {
+            watch(&vm, &notice);
+            on_notice(notice);
+        });
+        self
     }
 
     /// Opens them.
@@ -57,7 +72,14 @@ impl SessionSetup {
     /// # Errors
     /// Those of the storage.
     pub async fn open(self) -> Result<Sessions> {
-        self.0.open().await
+        self.config.open().await
+    }
+}
+
+/// Tells a VM how full its stocks of sessions are and what was refused.
+fn watch(vm: &Weak<Vm>, notice: &Notice) {
+    if let Some(vm) = vm.upgrade() {
+        vm.session_stocks.hear(notice, vm.kernel.audit());
     }
 }
 
@@ -97,11 +119,16 @@ impl AgentOs {
             message: "EAGAIN: the host has no thread for sessions".to_owned(),
         })?;
         let plan = &self.vm.options.sessions;
-        let mut config = Config::new(Arc::new(computer), runtime).instructions(plan.instructions.clone());
+        let vm = Arc::downgrade(&self.vm);
+        let watched = vm.clone();
+        let mut config = Config::new(Arc::new(computer), runtime)
+            .instructions(plan.instructions.clone())
+            .limits(limits::session_limits(self.limits()))
+            .on_notice(move |notice| watch(&watched, &notice));
         for agent in &plan.agents {
             config = config.agent(agent.clone());
         }
-        Ok(SessionSetup(config))
+        Ok(SessionSetup { config, vm })
     }
 
     /// The sessions of this VM, kept in its memory; they end with it.

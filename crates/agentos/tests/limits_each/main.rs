@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acp;
+mod agents;
 mod arguments;
 mod audit;
 mod capture;
@@ -26,6 +28,7 @@ mod modules;
 mod names;
 mod processes;
 mod programs;
+mod sessions;
 mod sizes;
 mod sockets;
 mod streams;
@@ -91,6 +94,27 @@ limits! {
     "wasm.prewarmTimeoutMs": programs::prewarm_timeout_ms,
     "wasm.runnerHeapLimitMb": memory::runner_heap_limit_mb,
     "wasm.runnerCpuTimeLimitMs": cpu::runner_cpu_time_limit_ms,
+    "acp.maxReadLineBytes": agents::max_read_line_bytes,
+    "acp.stdoutBufferByteLimit": agents::stdout_buffer_byte_limit,
+    "acp.requestTimeoutMs": agents::request_timeout_ms,
+    "acp.initializeTimeoutMs": agents::initialize_timeout_ms,
+    "acp.newSessionTimeoutMs": agents::new_session_timeout_ms,
+    "acp.promptTimeoutMs": agents::prompt_timeout_ms,
+    "acp.maxSessionsPerVm": sessions::max_sessions_per_vm,
+    "acp.maxLiveSessionsPerVm": sessions::max_live_sessions_per_vm,
+    "acp.maxPromptsPerSession": sessions::max_prompts_per_session,
+    "acp.maxPromptsPerVm": sessions::max_prompts_per_vm,
+    "acp.maxQueuedPromptsPerSession": sessions::max_queued_prompts_per_session,
+    "acp.maxPendingPermissionsPerSession": sessions::max_pending_permissions_per_session,
+    "acp.maxPendingPermissionsPerVm": sessions::max_pending_permissions_per_vm,
+    "acp.maxPermissionOutcomesPerSession": sessions::max_permission_outcomes_per_session,
+    "acp.maxPermissionOutcomesPerVm": sessions::max_permission_outcomes_per_vm,
+    "acp.maxGrantsPerSession": sessions::max_grants_per_session,
+    "acp.maxHistoryBytesPerVm": sessions::max_history_bytes_per_vm,
+    "acp.maxEventBytes": agents::max_event_bytes,
+    "acp.maxFallbackContinuationBytes": agents::max_fallback_continuation_bytes,
+    "acp.maxTerminalsPerSession": agents::max_terminals_per_session,
+    "acp.terminalOutputByteLimit": agents::terminal_output_byte_limit,
     "network.connectTimeoutMs": deadlines::connect_timeout_ms,
     "network.dnsTimeoutMs": deadlines::dns_timeout_ms,
     "network.maxUdpPeersPerSocket": sockets::max_udp_peers_per_socket,

@@ -70,7 +70,7 @@ impl Audit {
     }
 
     /// Records that usage has come near the limit with this configuration path, which counts `noun`.
-    pub(crate) fn limit_near(&self, path: &'static str, noun: &'static str, observed: u64, capacity: u64) {
+    pub fn limit_near(&self, path: &'static str, noun: &'static str, observed: u64, capacity: u64) {
         if !self.sink.listens() {
             return;
         }

@@ -45,6 +45,11 @@ impl Field {
         self.path.split('.').nth(1).unwrap_or_default()
     }
 
+    /// Whether the sessions of a VM enforce it, which are beside the kernel and are opened when they are needed.
+    pub fn is_of_sessions(&self) -> bool {
+        self.group() == "acp"
+    }
+
     /// Whether it bounds what a server keeps for a VM (previews, scheduled jobs, the user's database) and is enforced there; a
     /// VM without a server has nothing of it.
     pub fn is_of_server(&self) -> bool {
@@ -190,6 +195,49 @@ limits! {
     wasm_runner_cpu_time_limit_ms = "limits.wasm.runnerCpuTimeLimitMs", "ms", 0, 0, MAX_COUNT, Off, false,
         "CPU time of one WebAssembly process; the smaller of this and `process.maxCpuTimeMs` applies.",
         "`SIGXCPU`, one second later `SIGKILL`";
+    acp_max_read_line_bytes = "limits.acp.maxReadLineBytes", "bytes", 16 * MIB, 1, MAX_BYTES, None, false,
+        "One line that an agent writes.", "the running prompt fails, the agent is started again";
+    acp_stdout_buffer_byte_limit = "limits.acp.stdoutBufferByteLimit", "bytes", 16 * MIB, 1, MAX_BYTES, None, false,
+        "What is taken of an agent's output before it is stored.", "the agent's writes wait";
+    acp_request_timeout_ms = "limits.acp.requestTimeoutMs", "ms", 120_000, 1, MAX_COUNT, None, false,
+        "Time of an agent to answer a request that is no prompt.", "`acp_timeout`";
+    acp_initialize_timeout_ms = "limits.acp.initializeTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
+        "Time of an agent to answer `initialize`.", "`acp_timeout`; the agent is ended";
+    acp_new_session_timeout_ms = "limits.acp.newSessionTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
+        "Time of an agent to begin, load or resume a conversation.", "`acp_timeout`; the agent is ended";
+    acp_prompt_timeout_ms = "limits.acp.promptTimeoutMs", "ms", 900_000, 0, MAX_COUNT, Off, false,
+        "Time of a prompt that names none of its own; waiting for approval counts.",
+        "`prompt_timeout`: the prompt is cancelled, and the agent ended 10 s later";
+    acp_max_sessions_per_vm = "limits.acp.maxSessionsPerVm", "sessions", 10_000, 1, MAX_COUNT, None, true,
+        "Sessions that are kept; closed ones count, destroyed ones do not.", "`createSession` fails";
+    acp_max_live_sessions_per_vm = "limits.acp.maxLiveSessionsPerVm", "agents", 32, 1, MAX_COUNT, None, true,
+        "Agents that run at a time.", "whatever needs one more fails";
+    acp_max_prompts_per_session = "limits.acp.maxPromptsPerSession", "prompts", 100_000, 1, MAX_COUNT, None, false,
+        "Prompts of one session since it was made.", "`sendPrompt` fails";
+    acp_max_prompts_per_vm = "limits.acp.maxPromptsPerVm", "prompts", 1_000_000, 1, MAX_COUNT, None, false,
+        "Prompts of all sessions that are kept.", "`sendPrompt` fails";
+    acp_max_queued_prompts_per_session = "limits.acp.maxQueuedPromptsPerSession", "prompts", 16, 1, MAX_COUNT, None, false,
+        "Prompts of one session that wait for the one that runs.", "`sendPrompt` fails";
+    acp_max_pending_permissions_per_session = "limits.acp.maxPendingPermissionsPerSession", "requests", 1000, 1, MAX_COUNT, None, true,
+        "Permission requests of one session that wait for an answer.", "the request is answered `cancelled`";
+    acp_max_pending_permissions_per_vm = "limits.acp.maxPendingPermissionsPerVm", "requests", 10_000, 1, MAX_COUNT, None, true,
+        "Permission requests of all sessions that wait for an answer.", "the request is answered `cancelled`";
+    acp_max_permission_outcomes_per_session = "limits.acp.maxPermissionOutcomesPerSession", "outcomes", 10_000, 1, MAX_COUNT, None, false,
+        "Outcomes of permission requests of one session that are remembered.", "the oldest is forgotten";
+    acp_max_permission_outcomes_per_vm = "limits.acp.maxPermissionOutcomesPerVm", "outcomes", 100_000, 1, MAX_COUNT, None, false,
+        "Outcomes of permission requests of all sessions that are remembered.", "the oldest is forgotten";
+    acp_max_grants_per_session = "limits.acp.maxGrantsPerSession", "grants", 1000, 1, MAX_COUNT, None, true,
+        "Grants of one session.", "`respondPermission` fails, the request waits on";
+    acp_max_history_bytes_per_vm = "limits.acp.maxHistoryBytesPerVm", "bytes", GIB, 1, MAX_BYTES, None, true,
+        "Events of all sessions that are kept.", "new prompts fail, a running one is cancelled; nothing is thrown away";
+    acp_max_event_bytes = "limits.acp.maxEventBytes", "bytes", 4 * MIB, 1, MAX_BYTES, None, false,
+        "One event of an agent.", "the running prompt fails, the agent is started again";
+    acp_max_fallback_continuation_bytes = "limits.acp.maxFallbackContinuationBytes", "bytes", 4 * MIB, 1, MAX_BYTES, None, false,
+        "Transcript for an agent that cannot load its conversation.", "the newest part is kept, with a mark where it was cut";
+    acp_max_terminals_per_session = "limits.acp.maxTerminalsPerSession", "terminals", 64, 1, MAX_COUNT, None, false,
+        "Open terminals of one agent.", "the agent gets the error -32000";
+    acp_terminal_output_byte_limit = "limits.acp.terminalOutputByteLimit", "bytes", MIB, 1, MAX_BYTES, None, false,
+        "Output that is kept of one terminal of an agent.", "the oldest is dropped and `truncated` says so";
     connect_timeout_ms = "limits.network.connectTimeoutMs", "ms", 30_000, 1, MAX_COUNT, None, false,
         "Time to connect to an address outside of the VM.", "`ETIMEDOUT`";
     dns_timeout_ms = "limits.network.dnsTimeoutMs", "ms", 5000, 1, MAX_COUNT, None, false,
@@ -270,6 +318,15 @@ pub(super) const ORDERED: &[(&str, &str)] = &[
         "limits.tools.maxRegisteredToolsPerVm",
     ),
     ("limits.tools.defaultToolTimeoutMs", "limits.tools.maxToolTimeoutMs"),
+    ("limits.acp.maxPromptsPerSession", "limits.acp.maxPromptsPerVm"),
+    (
+        "limits.acp.maxPendingPermissionsPerSession",
+        "limits.acp.maxPendingPermissionsPerVm",
+    ),
+    (
+        "limits.acp.maxPermissionOutcomesPerSession",
+        "limits.acp.maxPermissionOutcomesPerVm",
+    ),
 ];
 
 /// Names of older versions, and the present ones.

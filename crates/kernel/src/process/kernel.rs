@@ -224,7 +224,7 @@ impl Kernel {
         Usage::new(&self.meters, &self.fd_limits, self.ptys.get())
     }
 
-    /// How full every stock is that is warned about, in the order of the table of limits.
+    /// How full every stock of the kernel is that is warned about, in the order of the table of limits.
     pub fn stocks(&self) -> Vec<Stock> {
         let quota = &self.quota;
         let own = [
@@ -252,7 +252,7 @@ impl Kernel {
                 .map_or(0, |counter| counter.used()),
             capacity: self.limits.get(field.path).unwrap_or_default(),
         };
-        let own = |field: &&Field| field.warns && !field.is_of_server();
+        let own = |field: &&Field| field.warns && !field.is_of_server() && !field.is_of_sessions();
         Limits::FIELDS.iter().filter(own).map(stock).collect()
     }
 

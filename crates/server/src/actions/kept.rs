@@ -5,11 +5,12 @@ use super::args::{Arg, Result as ArgResult, invalid_argument};
 use super::cron::jobs_in_use;
 use super::previews::previews_in_use;
 use super::{Action, StoredCall, stored};
-use crate::errors::from_sdk;
+use crate::errors::{from_sdk, session_error};
+use crate::sessions;
 use crate::shapes;
 use crate::shared::Shared;
 use crate::vm_limits;
-use agentos::LimitUsage;
+use agentos::{LimitUsage, Limits};
 use agentos_actor::{ActorContext, Failure};
 use agentos_value::{Object, Value};
 use std::sync::Arc;
@@ -77,9 +78,21 @@ async fn in_use(shared: &Arc<Shared>, ctx: &ActorContext) -> Result<Vec<LimitUsa
         database,
         limits.sqlite_max_database_bytes,
     ));
+    let sessions = sessions::kept(ctx)?.count().map_err(session_error)?;
+    sessions_in_use(&mut stocks, &limits, sessions);
     stocks.push(previews_in_use(ctx, &limits)?);
     stocks.push(jobs_in_use(&Shared::cron_jobs(ctx, &limits)?, &limits)?);
     Ok(stocks)
+}
+
+/// Sessions count also while the VM sleeps, and before somebody asks for one. The history is counted once they are opened: that
+/// looks at all of it.
+fn sessions_in_use(stocks: &mut Vec<LimitUsage>, limits: &Limits, observed: u64) {
+    let path = "limits.acp.maxSessionsPerVm";
+    match stocks.iter_mut().find(|stock| stock.configuration_path == path) {
+        Some(stock) => stock.observed = observed,
+        None => stocks.push(vm_limits::usage(path, observed, limits.acp_max_sessions_per_vm)),
+    }
 }
 
 async fn sleep(StoredCall { ctx, args, .. }: StoredCall) -> Result<Value, Failure> {

@@ -120,6 +120,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Action> {
     all().find(|action| action.name == name)
 }
 
+/// Whether an action prompts an agent, or may: the session layer bounds what it takes.
+pub(crate) fn is_prompt(name: &str) -> bool {
+    matches!(name, "sendPrompt" | "rawSend")
+}
+
 /// Whether an action only looks, so that a listener may call it in reaction to `vmShutdown`.
 pub(crate) fn is_reading(name: &str) -> bool {
     const READING: &[&str] = &[

@@ -29,6 +29,11 @@ impl SqlStorage {
         }
     }
 
+    /// How many sessions there are.
+    pub(crate) fn count(&self) -> Result<u64> {
+        self.table.total().map_err(failed)
+    }
+
     fn context(&self, session_id: &str) -> String {
         format!("session:{}:{session_id}", self.owner)
     }

@@ -124,6 +124,7 @@ async fn previews_and_jobs_are_counted() {
         status["limits"],
         json!([
             { "name": "maxDatabaseBytes", "observed": 0, "capacity": 1 << 30 },
+            { "name": "maxSessionsPerVm", "observed": 0, "capacity": 10_000 },
             { "name": "maxActive", "observed": 5, "capacity": 5 },
             { "name": "maxJobs", "observed": 5, "capacity": 5 },
         ])

@@ -2,10 +2,11 @@
 
 use crate::support::{Client, json, list, text};
 use agentos::{AgentSpec, Reply};
-use agentos_server::actor::Transport;
+use agentos_server::actor::{ManualClock, Transport};
 use agentos_server::{Failure, HookContext, Registry, Value, VmDefinition, VmHooks, VmOptions};
 use serde_json::json as j;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const AGENT: &str = include_str!("../../../agentos/tests/scripts_agents/agent.sh");
 
@@ -209,6 +210,30 @@ async fn prompts_events_and_approvals() {
         vm.err("getSession", (id.as_str(),)).await.0,
         "agentos/session_not_found"
     );
+}
+
+/// The deadline of actions is 15 minutes, and a prompt may wait for an approval for longer.
+#[tokio::test]
+async fn a_prompt_is_not_ended_by_the_deadline_of_actions() {
+    let clock = ManualClock::at(1_700_000_000_000);
+    let registry = Registry::builder()
+        .vm("vm", definition(Hooks::default()))
+        .clock(clock.clone());
+    let vm = Client::of(registry.build().unwrap()).await;
+    install(&vm).await;
+    vm.subscribe("permissionRequest");
+    let id = create(&vm).await;
+    let given = list(vec![id.as_str().into(), "write /home/user/late x".into()]);
+    let running = vm.call("sendPrompt", given);
+    let answering = async {
+        let request = text(&vm.event().await.1)["request"].clone();
+        clock.advance(Duration::from_secs(7200));
+        let permission = request["permissionId"].as_str().unwrap().to_owned();
+        let answer = list(vec![id.as_str().into(), permission.into(), "once".into()]);
+        vm.ok("respondPermission", answer).await;
+    };
+    let (outcome, ()) = tokio::join!(running, answering);
+    assert_eq!(text(&outcome.unwrap())["text"], "written");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::client::Terminals;
 use crate::computer::{ChildControl, ChildOutput, Stream};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::limits::named::{LIVE, READ_LINE};
 use crate::limits::{
     NONSENSE_IN_A_ROW, REMEMBERED_ANSWERS, REMEMBERED_BYTES, REQUESTS_AT_ONCE, STDERR_TAIL, WAITING_AT_ONCE,
 };
@@ -73,15 +74,10 @@ impl LivePlace {
         });
         match taken {
             Ok(before) => {
-                core.used("limits.acp.maxLiveSessionsPerVm", before + 1, capacity);
+                core.used(LIVE, before + 1, capacity);
                 Ok(Self(Arc::clone(core)))
             }
-            Err(live) => Err(Error::Limit {
-                path: "limits.acp.maxLiveSessionsPerVm",
-                unit: "count",
-                observed: live + 1,
-                capacity,
-            }),
+            Err(live) => Err(core.refused(Error::limit(LIVE, live + 1, capacity, "startAgent"))),
         }
     }
 }
@@ -89,11 +85,16 @@ impl LivePlace {
 impl Drop for LivePlace {
     fn drop(&mut self) {
         let before = self.0.live.fetch_sub(1, Ordering::AcqRel);
-        self.0.used(
-            "limits.acp.maxLiveSessionsPerVm",
-            before - 1,
-            self.0.limits.max_live_sessions_per_vm,
-        );
+        self.0.used(LIVE, before - 1, self.0.limits.max_live_sessions_per_vm);
+    }
+}
+
+/// The limit that sets the deadline of a request.
+fn deadline_of(method: &str) -> &'static str {
+    match method {
+        "initialize" => "limits.acp.initializeTimeoutMs",
+        "session/new" | "session/load" | "session/resume" => "limits.acp.newSessionTimeoutMs",
+        _ => "limits.acp.requestTimeoutMs",
     }
 }
 
@@ -190,7 +191,7 @@ impl Live {
             timeout_ms,
             detail: json!({
                 "kind": "acp_timeout", "method": method, "id": Value::Null, "timeoutMs": timeout_ms,
-                "exitCode": exit_code, "killed": self.stopping.load(Ordering::Acquire),
+                "configurationPath": deadline_of(method), "exitCode": exit_code, "killed": self.stopping.load(Ordering::Acquire),
                 "transportState": if exit_code.is_some() { "closed" } else { "open" },
                 "recentActivity": self.peer.activity(),
             }),
@@ -273,18 +274,18 @@ impl Live {
     pub(crate) async fn read(self: Arc<Self>, mut output: Box<dyn ChildOutput>) {
         let mut lines = Lines::new(self.core.limits.max_read_line_bytes);
         let mut nonsense = 0_u32;
-        while let Some((stream, data)) = output.next().await {
+        let most = self.core.limits.stdout_buffer_byte_limit;
+        while let Some((stream, data)) = output.next(most).await {
             match stream {
                 Stream::Stderr => self.heard_error(&data),
                 Stream::Stdout if self.failure.lock().is_some() => {}
                 Stream::Stdout => match lines.push(data) {
                     Ok(lines) => self.heard(&lines, &mut nonsense).await,
-                    Err(too_long) => self.fail(Error::Limit {
-                        path: "limits.acp.maxReadLineBytes",
-                        unit: "bytes",
-                        observed: too_long.0 as u64,
-                        capacity: self.core.limits.max_read_line_bytes as u64,
-                    }),
+                    Err(too_long) => {
+                        let most = self.core.limits.max_read_line_bytes as u64;
+                        let error = Error::limit(READ_LINE, too_long.0 as u64, most, "readAgent");
+                        self.fail(self.core.refused(error));
+                    }
                 },
             }
         }

@@ -7,13 +7,19 @@ use super::{count, invalid, refused, text};
 use crate::agent::live::Live;
 use crate::agent::message::{Answer, REFUSED, RpcError};
 use crate::computer::{ChildControl, ChildInput, ChildOutput, Exit, Launch};
+use crate::core::Core;
+use crate::error::Error;
 use crate::limits::SessionLimits;
+use crate::limits::named::TERMINALS;
 use crate::text::Tail;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// Output of a terminal that is taken at once.
+const CHUNK: usize = 64 << 10;
 
 /// The terminals of one agent.
 pub(crate) struct Terminals {
@@ -50,7 +56,7 @@ impl Terminals {
     pub(super) async fn create(&self, live: &Arc<Live>, params: &Value) -> Answer {
         let launch = launch(live, params)?;
         let asked = count(params, "outputByteLimit")?.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        self.reserve()?;
+        self.reserve(&live.core)?;
         let started = live.core.computer.start(launch).await;
         let mut open = self.open.lock();
         open.starting -= 1;
@@ -73,14 +79,16 @@ impl Terminals {
         Ok(json!({"terminalId": id}))
     }
 
-    fn reserve(&self) -> Result<(), RpcError> {
+    fn reserve(&self, core: &Core) -> Result<(), RpcError> {
         let mut open = self.open.lock();
-        if open.terminals.len() as u64 + open.starting >= self.most {
-            let text = format!(
-                "limit exceeded: maxTerminalsPerSession: {} (limits.acp.maxTerminalsPerSession)",
-                self.most
-            );
-            return Err(RpcError::new(REFUSED, text));
+        let observed = open.terminals.len() as u64 + open.starting;
+        if observed >= self.most {
+            let error = core.refused(Error::limit(TERMINALS, observed + 1, self.most, "terminal/create"));
+            return Err(RpcError {
+                code: REFUSED,
+                message: error.to_string(),
+                data: Some(error.metadata()),
+            });
         }
         open.starting += 1;
         Ok(())
@@ -153,7 +161,7 @@ impl Terminals {
 
 impl Terminal {
     async fn read(self: Arc<Self>, mut output: Box<dyn ChildOutput>) {
-        while let Some((_, data)) = output.next().await {
+        while let Some((_, data)) = output.next(CHUNK).await {
             let mut kept = self.kept.lock();
             kept.1 |= kept.0.push(&data);
         }

@@ -16,6 +16,7 @@ use crate::agent::live::Live;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::limits::REMEMBERED_TOOL_CALLS;
+use crate::limits::named::EVENT;
 use crate::model::{ApprovalPolicy, CreateOptions, SessionEvent, SessionRecord, Status};
 use crate::notice::Notice;
 use crate::storage::{SessionChange, SessionRow};
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// A session.
@@ -58,6 +59,19 @@ pub(crate) struct Settings {
     pub(crate) model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thought_level: Option<String>,
+    /// Prompts so far, as of the last time that the settings were stored.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) prompts: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is what serde calls")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The prompts that a session has had, by its stored settings.
+pub(crate) fn prompts_of(options: &Value) -> u64 {
+    options.get("prompts").and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// What is known of the agent and of the running prompt.
@@ -112,7 +126,7 @@ impl Session {
             }),
             turn: tokio::sync::Mutex::default(),
             queued: AtomicU64::new(0),
-            prompts: AtomicU64::new(0),
+            prompts: AtomicU64::new(prompts_of(&row.options)),
             lifecycle: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             next_seq: watch::Sender::new(next_seq),
@@ -167,7 +181,7 @@ impl Session {
 
     /// The id of a prompt that runs.
     pub(crate) fn running_prompt(&self) -> bool {
-        self.state.lock().running.is_some() || self.queued.load(std::sync::atomic::Ordering::Acquire) > 0
+        self.state.lock().running.is_some() || self.queued.load(Ordering::Acquire) > 0
     }
 
     /// Follows the numbers of events.
@@ -186,12 +200,25 @@ impl Session {
     }
 
     pub(crate) async fn store_settings(&self) -> Result<()> {
-        let options = serde_json::to_value(&*self.settings.lock()).unwrap_or_default();
+        let options = {
+            let mut settings = self.settings.lock();
+            settings.prompts = self.prompts.load(Ordering::Acquire);
+            serde_json::to_value(&*settings).unwrap_or_default()
+        };
         let change = SessionChange {
             options: Some(options),
             ..SessionChange::default()
         };
         self.core.storage.change(&self.id, change).await
+    }
+
+    /// Stores how many prompts there were, if there were more since.
+    pub(crate) async fn store_prompts(&self) -> Result<()> {
+        let stored = self.settings.lock().prompts;
+        match self.prompts.load(Ordering::Acquire) == stored {
+            true => Ok(()),
+            false => self.store_settings().await,
+        }
     }
 
     /// An agent's parameters with our id of the session in the place of its own.
@@ -208,16 +235,13 @@ impl Session {
         for event in &events {
             let text = event.to_string();
             if of_agent && text.len() > self.core.limits.max_event_bytes {
-                return Err(Error::Limit {
-                    path: "limits.acp.maxEventBytes",
-                    unit: "bytes",
-                    observed: text.len() as u64,
-                    capacity: self.core.limits.max_event_bytes as u64,
-                });
+                let capacity = self.core.limits.max_event_bytes as u64;
+                let error = Error::limit(EVENT, text.len() as u64, capacity, "recordEvent");
+                return Err(self.core.refused(error));
             }
             texts.push(text);
         }
-        if of_agent && let Err(full) = self.core.check_history() {
+        if of_agent && let Err(full) = self.core.check_history("recordEvent") {
             // A running prompt is cancelled and hears why; an agent that goes on is ended.
             return match self.fail_prompt(full.clone()) {
                 true => Ok(()),
@@ -227,6 +251,7 @@ impl Session {
         let _order = self.journal.lock().await;
         let now = self.core.clock.now_ms();
         let first = self.core.storage.append(&self.id, texts, now).await?;
+        self.core.tell_history();
         self.next_seq.send_replace(first + events.len() as u64);
         for (seq, event) in (first..).zip(events) {
             if of_agent {

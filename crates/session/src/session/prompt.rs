@@ -11,6 +11,7 @@ use crate::agent::peer::Ended;
 use crate::approvals;
 use crate::error::{Error, Result};
 use crate::limits::CANCEL_GRACE;
+use crate::limits::named::{PROMPTS, PROMPTS_OF_VM, QUEUED};
 use crate::model::{PromptOutcome, Status};
 use crate::text::new_id;
 use serde_json::{Value, json};
@@ -88,34 +89,23 @@ impl Session {
         let core = &self.core;
         core.check_ending()?;
         self.check_open()?;
-        core.check_history()?;
-        for (path, observed, capacity) in [
-            (
-                "limits.acp.maxPromptsPerSession",
-                &self.prompts,
-                core.limits.max_prompts_per_session,
-            ),
-            (
-                "limits.acp.maxPromptsPerVm",
-                &core.prompts,
-                core.limits.max_prompts_per_vm,
-            ),
-            // The one that runs does not wait.
-            (
-                "limits.acp.maxQueuedPromptsPerSession",
-                &self.queued,
-                core.limits.max_queued_prompts_per_session.saturating_add(1),
-            ),
+        core.check_history("sendPrompt")?;
+        for (limit, observed, capacity) in [
+            (PROMPTS, &self.prompts, core.limits.max_prompts_per_session),
+            (PROMPTS_OF_VM, &core.prompts, core.limits.max_prompts_per_vm),
         ] {
             let observed = observed.load(Ordering::Acquire);
             if observed >= capacity {
-                return Err(Error::Limit {
-                    path,
-                    unit: "count",
-                    observed: observed + 1,
-                    capacity,
-                });
+                return Err(core.refused(Error::limit(limit, observed + 1, capacity, "sendPrompt")));
             }
+        }
+        let (queued, capacity) = (
+            self.queued.load(Ordering::Acquire),
+            core.limits.max_queued_prompts_per_session,
+        );
+        // The one that runs does not wait.
+        if queued > capacity {
+            return Err(core.refused(Error::limit(QUEUED, queued, capacity, "sendPrompt")));
         }
         self.queued.fetch_add(1, Ordering::AcqRel);
         self.prompts.fetch_add(1, Ordering::AcqRel);

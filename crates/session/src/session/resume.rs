@@ -185,6 +185,7 @@ impl Session {
             live.stop(grace).await;
         }
         approvals::cancel(&self.core, &self.id).await;
+        self.store_prompts().await?;
         match self.status() == status {
             true => Ok(()),
             false => self.set_status(status).await,

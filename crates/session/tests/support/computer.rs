@@ -163,11 +163,20 @@ impl ChildInput for Stdin {
     }
 }
 
-struct Output(mpsc::Receiver<(Stream, Bytes)>);
+/// What was written, and what of it was not asked for yet.
+struct Output(mpsc::Receiver<(Stream, Bytes)>, Option<(Stream, Bytes)>);
 
 impl ChildOutput for Output {
-    fn next(&mut self) -> BoxFuture<'_, Option<(Stream, Bytes)>> {
-        Box::pin(self.0.recv())
+    fn next(&mut self, most: usize) -> BoxFuture<'_, Option<(Stream, Bytes)>> {
+        Box::pin(async move {
+            let (stream, mut data) = match self.1.take() {
+                Some(rest) => rest,
+                None => self.0.recv().await?,
+            };
+            let rest = data.split_off(most.min(data.len()));
+            self.1 = (!rest.is_empty()).then_some((stream, rest));
+            Some((stream, data))
+        })
     }
 }
 
@@ -221,7 +230,7 @@ impl Computer for FakeComputer {
         });
         ready(Ok(Child {
             stdin: Box::new(Stdin(stdin)),
-            output: Box::new(Output(stdout)),
+            output: Box::new(Output(stdout, None)),
             control,
         }))
     }

@@ -261,6 +261,16 @@ impl SessionTable {
         })
     }
 
+    /// How many sessions there are.
+    pub fn total(&self) -> Result<u64> {
+        self.database.read(|connection| {
+            let sessions: i64 = connection
+                .prepare_cached("SELECT count(*) FROM agent_os_sessions")?
+                .query_row([], |row| row.get(0))?;
+            Ok(count(sessions))
+        })
+    }
+
     /// Adds a grant; [`Error::Limit`] beyond `capacity` of its session.
     pub fn add_grant(&self, grant: GrantRow, capacity: u64) -> Ticket {
         self.database.submit(move |transaction| {
