@@ -5,6 +5,7 @@
 //! the agent learns of it. An `always` makes a grant that lives on the host: the agent is told `allow_once` where it offers
 //! that, so that taking the grant back is enough.
 
+use crate::agent::acp;
 use crate::agent::message::{Answer, INTERNAL, INVALID_PARAMS, RpcError};
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -86,7 +87,7 @@ impl Pending {
 
 /// The answer that nothing was decided.
 pub(crate) fn cancelled() -> Value {
-    json!({"outcome": {"outcome": "cancelled"}})
+    acp::permission(None)
 }
 
 /// Serves a request of an agent.
@@ -273,7 +274,7 @@ pub(crate) fn chosen(options: &[PermissionOption], outcome: Outcome) -> Value {
     };
     let of_kind = |kind: &&str| options.iter().find(|option| option.kind == **kind);
     match kinds.iter().find_map(of_kind) {
-        Some(option) => json!({"outcome": {"outcome": "selected", "optionId": option.option_id}}),
+        Some(option) => acp::permission(Some(&option.option_id)),
         None => cancelled(),
     }
 }

@@ -7,8 +7,9 @@
 use crate::error::{Error, Result};
 use crate::limits::MAX_FILE_BYTES;
 use crate::session::Session;
+use agent_client_protocol_schema::v1::Meta;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The base text, which is a part of the VM's base tree.
 const BASE: &str = "/etc/agentos/instructions.md";
@@ -24,16 +25,19 @@ pub(crate) fn transcript_path(session: &Session) -> String {
 }
 
 /// Writes the file; gives the `_meta` that agents take the text from.
-pub(crate) async fn publish(session: &Session) -> Result<Value> {
+pub(crate) async fn publish(session: &Session) -> Result<Meta> {
     let text = compose(session).await;
     put(session, &path(session), text.clone(), false).await?;
     if session.agent_type() == PI {
         put(session, &pi_path(session), pi_command(session), true).await?;
     }
     if text.is_empty() {
-        return Ok(json!({}));
+        return Ok(Meta::new());
     }
-    Ok(json!({"systemPrompt": {"append": text}, "agentos": {"instructions": path(session)}}))
+    Ok(Meta::from_iter([
+        ("systemPrompt".to_owned(), json!({"append": text})),
+        ("agentos".to_owned(), json!({"instructions": path(session)})),
+    ]))
 }
 
 /// Pi takes additions from its command line, which its adapter lets us choose the program of.

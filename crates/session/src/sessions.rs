@@ -1,5 +1,6 @@
 //! The sessions of a VM: what the actions of api.md section 4.5 do.
 
+use crate::agent::acp;
 use crate::agent::names::AgentListing;
 use crate::agent::start::{Private, response};
 use crate::agent::{AgentSpec, Agents};
@@ -259,16 +260,15 @@ impl Sessions {
     /// error is an answer.
     pub async fn prompt(&self, id: &str, content: Vec<Value>, timeout: Option<Duration>) -> Result<PromptOutcome> {
         let session = self.session(id)?;
-        if content.is_empty()
-            || !content
-                .iter()
-                .all(|block| block.get("type").is_some_and(Value::is_string))
-        {
-            return Err(Error::invalid(
-                "prompt",
-                "at least one content block {type, ...}",
-                "something else",
-            ));
+        if content.is_empty() {
+            let expected = "at least one content block {type, ...}";
+            return Err(Error::invalid("prompt", expected, "none"));
+        }
+        for (at, block) in content.iter().enumerate() {
+            acp::check_block(block).map_err(|reason| {
+                let received = crate::text::shown(&reason, 200);
+                Error::invalid(&format!("prompt[{at}]"), "a content block of the protocol", received)
+            })?;
         }
         session.prompt(content, timeout).await
     }

@@ -379,7 +379,7 @@ impl Live {
         let mut phase = self.phase.lock();
         match (&mut *phase, answer) {
             (Phase::Starting { asked, early }, Ok(result)) if *asked == Some(id) => {
-                let Some(agent_session) = result.get("sessionId").and_then(Value::as_str).map(str::to_owned) else {
+                let Some(agent_session) = super::acp::new_session(result) else {
                     return Ok(Vec::new());
                 };
                 let own = |params: &Value| params.get("sessionId").and_then(Value::as_str) == Some(&agent_session);

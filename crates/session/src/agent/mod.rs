@@ -10,6 +10,7 @@
 //! a session id must be the agent's own. What is none of this is skipped, and too much of it ends the agent. Whoever waits for
 //! an agent waits for three things at once: its answer, its end, and a deadline; so nobody waits for ever.
 
+pub(crate) mod acp;
 pub(crate) mod lines;
 pub(crate) mod live;
 pub(crate) mod message;

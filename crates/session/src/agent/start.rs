@@ -1,5 +1,6 @@
 //! Bringing an agent up: its process, `initialize`, and the conversation, new or continued (lifecycle.md sections 6 and 7.1).
 
+use super::acp;
 use super::live::Live;
 use super::message::{Answer, NOT_FOUND, RpcError};
 use super::peer::{self, Peer};
@@ -9,13 +10,11 @@ use crate::instructions;
 use crate::model::{EnvValue, McpServer, ResumedVia};
 use crate::session::Session;
 use crate::storage::Secrets;
+use agent_client_protocol_schema::v1::{self, AgentCapabilities};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The version of the protocol that is spoken.
-const PROTOCOL: u64 = 1;
 
 /// What of a session's options may be secret, as it is stored.
 #[derive(Default, Serialize, Deserialize)]
@@ -124,34 +123,27 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
     let core = session.core();
     let failed = |method: &str, error: &RpcError| failed(session, live, method, error);
     let initialized = live
-        .ask("initialize", initialize(), core.limits.initialize_timeout)
+        .ask("initialize", acp::initialize(), core.limits.initialize_timeout)
         .await;
     let initialized = initialized
         .map_err(|error| starting(session, error))?
         .map_err(|error| failed("initialize", &error))?;
-    if initialized.get("protocolVersion").and_then(Value::as_u64) != Some(PROTOCOL) {
-        let version = crate::text::shown(
-            &initialized
-                .get("protocolVersion")
-                .cloned()
-                .unwrap_or_default()
-                .to_string(),
-            20,
-        );
-        let error = RpcError::new(
-            0,
-            format!("it speaks version {version} of the protocol, not {PROTOCOL}"),
-        );
-        return Err(failed("initialize", &error));
-    }
-    *live.initialized.lock() = initialized.clone();
-    let capabilities = initialized.get("agentCapabilities").cloned().unwrap_or_default();
-    let servers = servers(session, private, &capabilities).await?;
-    let (extra, cwd) = (instructions::publish(session).await?, session.cwd());
+    let known_as = acp::initialized(&initialized);
+    let Some(agent) = known_as.filter(|agent| agent.protocol_version == acp::VERSION) else {
+        let version = initialized.get("protocolVersion").cloned().unwrap_or_default();
+        let version = crate::text::shown(&version.to_string(), 20);
+        let text = format!("it speaks version {version} of the protocol, not {}", acp::VERSION);
+        return Err(failed("initialize", &RpcError::new(0, text)));
+    };
+    *live.initialized.lock() = initialized;
+    let opening = acp::Opening {
+        servers: servers(session, private, &agent.agent_capabilities).await?,
+        meta: instructions::publish(session).await?,
+        cwd: session.cwd(),
+    };
     if let Some(known) = known
-        && let Some(method) = resuming(&capabilities)
+        && let Some((method, params)) = opening.known_session(&known, &agent.agent_capabilities)
     {
-        let params = json!({"sessionId": known, "cwd": cwd, "mcpServers": servers, "_meta": extra});
         let answer = live.begin(method, params, Some(known.clone())).await;
         match answer.map_err(|error| starting(session, error))? {
             Ok(answer) => {
@@ -166,9 +158,8 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
             Err(error) => return Err(failed(method, &error)),
         }
     }
-    let params = json!({"cwd": cwd, "mcpServers": servers, "_meta": extra});
     let answer = live
-        .begin("session/new", params, None)
+        .begin("session/new", opening.new_session(), None)
         .await
         .map_err(|error| starting(session, error))?;
     let answer = answer.map_err(|error| failed("session/new", &error))?;
@@ -181,26 +172,6 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
         agent_session,
         answer,
     })
-}
-
-fn initialize() -> Value {
-    json!({
-        "protocolVersion": PROTOCOL,
-        "clientCapabilities": {"fs": {"readTextFile": true, "writeTextFile": true}, "terminal": true},
-        "clientInfo": {"name": "agentos", "title": "agentOS", "version": env!("CARGO_PKG_VERSION")},
-    })
-}
-
-/// How the agent continues a conversation, if it can.
-fn resuming(capabilities: &Value) -> Option<&'static str> {
-    let is = |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && *value != Value::Bool(false));
-    if is(capabilities.get("loadSession")) {
-        return Some("session/load");
-    }
-    is(capabilities
-        .get("sessionCapabilities")
-        .and_then(|session| session.get("resume")))
-    .then_some("session/resume")
 }
 
 /// Agents say in various forms that they do not know a session.
@@ -271,9 +242,7 @@ fn private(session: &Session) -> Result<Private> {
 }
 
 /// The servers of a session in the protocol's form.
-async fn servers(session: &Session, private: &Private, capabilities: &Value) -> Result<Vec<Value>> {
-    let transports = capabilities.get("mcpCapabilities").cloned().unwrap_or_default();
-    let can = |transport: &str| transports.get(transport).and_then(Value::as_bool).unwrap_or(false);
+async fn servers(session: &Session, private: &Private, agent: &AgentCapabilities) -> Result<Vec<v1::McpServer>> {
     let mut servers = Vec::new();
     for (at, server) in private.mcp_servers.iter().enumerate() {
         let path = format!("options.mcpServers[{at}]");
@@ -285,24 +254,17 @@ async fn servers(session: &Session, private: &Private, capabilities: &Value) -> 
                 env,
             } => {
                 let env = pairs(session, &format!("{path}.env"), env).await?;
-                json!({"name": named(name, at), "command": command, "args": args, "env": env})
+                acp::local_server(named(name, at), command, args.clone(), env)
             }
             McpServer::Remote { name, url, headers } => {
-                let transport = match (can("http"), can("sse")) {
-                    (true, _) => "http",
-                    (false, true) => "sse",
-                    (false, false) => {
-                        let reason = format!("it cannot reach the remote MCP server \"{}\"", named(name, at));
-                        return Err(Error::AgentStartFailed {
-                            agent_type: session.agent_type().to_owned(),
-                            reason,
-                            exit_code: None,
-                            stderr_tail: String::new(),
-                        });
-                    }
-                };
                 let headers = pairs(session, &format!("{path}.headers"), headers).await?;
-                json!({"type": transport, "name": named(name, at), "url": url, "headers": headers})
+                let made = acp::remote_server(named(name, at), url, headers, agent);
+                made.ok_or_else(|| Error::AgentStartFailed {
+                    agent_type: session.agent_type().to_owned(),
+                    reason: format!("it cannot reach the remote MCP server \"{}\"", named(name, at)),
+                    exit_code: None,
+                    stderr_tail: String::new(),
+                })?
             }
         });
     }
@@ -313,21 +275,13 @@ fn named(name: &Option<String>, at: usize) -> String {
     name.clone().unwrap_or_else(|| format!("mcp-{}", at + 1))
 }
 
-async fn pairs(session: &Session, path: &str, given: &BTreeMap<String, EnvValue>) -> Result<Vec<Value>> {
+async fn pairs(session: &Session, path: &str, given: &BTreeMap<String, EnvValue>) -> Result<Vec<(String, String)>> {
     let given = given
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let revealed = session
-        .core()
-        .computer
-        .reveal(path, given)
-        .await
-        .map_err(|error| refused(session, error))?;
-    Ok(revealed
-        .into_iter()
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect())
+    let revealed = session.core().computer.reveal(path, given).await;
+    revealed.map_err(|error| refused(session, error))
 }
 
 /// The answer of an agent, where an error is passed on to the client.

@@ -12,6 +12,7 @@ pub(crate) use config::Setting;
 pub(crate) use prompt::{Cancelled, end_event};
 pub(crate) use resume::Purpose;
 
+use crate::agent::acp;
 use crate::agent::live::Live;
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -20,6 +21,7 @@ use crate::limits::named::EVENT;
 use crate::model::{ApprovalPolicy, CreateOptions, SessionEvent, SessionRecord, Status};
 use crate::notice::Notice;
 use crate::storage::{SessionChange, SessionRow};
+use agent_client_protocol_schema::v1::SessionUpdate;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -273,29 +275,24 @@ impl Session {
             return;
         };
         let mut state = self.state.lock();
-        match update.get("sessionUpdate").and_then(Value::as_str).unwrap_or_default() {
-            "agent_message_chunk" => {
-                let text = update
-                    .get("content")
-                    .and_then(|content| content.get("text"))
-                    .and_then(Value::as_str);
-                if let (Some(running), Some(text)) = (&mut state.running, text) {
+        match acp::update(update) {
+            Some(SessionUpdate::AgentMessageChunk(chunk)) => {
+                if let (Some(running), Some(text)) = (&mut state.running, acp::text(&chunk.content)) {
                     running.say(text, self.core.limits.max_read_line_bytes);
                 }
             }
-            "current_mode_update" => {
-                if let (Some(modes), Some(mode)) = (&mut state.modes, update.get("currentModeId"))
-                    && let Some(current) = modes.get_mut("currentModeId")
-                {
-                    *current = mode.clone();
+            Some(SessionUpdate::CurrentModeUpdate(mode)) => {
+                if let Some(current) = state.modes.as_mut().and_then(|modes| modes.get_mut("currentModeId")) {
+                    *current = Value::from(mode.current_mode_id.to_string());
                 }
             }
-            "config_option_update" => {
+            // Options and calls are kept as they came: clients see more of them than these types know.
+            Some(SessionUpdate::ConfigOptionUpdate(_)) => {
                 if let Some(options) = update.get("configOptions").and_then(Value::as_array) {
                     state.options = options.clone();
                 }
             }
-            "tool_call" | "tool_call_update" => state.remember_tool_call(update),
+            Some(SessionUpdate::ToolCall(_) | SessionUpdate::ToolCallUpdate(_)) => state.remember_tool_call(update),
             _ => {}
         }
     }

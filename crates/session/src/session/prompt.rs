@@ -5,6 +5,7 @@
 //! answer, its death, and the budget; a prompt that is cancelled gives the agent a little time and then none.
 
 use super::{Purpose, Session};
+use crate::agent::acp;
 use crate::agent::live::Live;
 use crate::agent::message::{Answer, RpcError};
 use crate::agent::peer::Ended;
@@ -179,7 +180,7 @@ impl Session {
         cancelled: &mut watch::Receiver<bool>,
     ) -> Waited {
         let agent_session = live.agent_session().unwrap_or_default();
-        let params = json!({"sessionId": agent_session, "prompt": prompt});
+        let params = acp::prompt(&agent_session, &prompt);
         let request = live.peer.request("session/prompt", params, |_| {});
         tokio::pin!(request);
         let clock = &self.core.clock;
@@ -195,7 +196,7 @@ impl Session {
             _ = cancelled.wait_for(|cancelled| *cancelled) => false,
             () = over => true,
         };
-        let told = json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": agent_session}});
+        let told = json!({"jsonrpc": "2.0", "method": "session/cancel", "params": acp::cancel(&agent_session)});
         // An agent that does not read must not keep us from counting its time.
         let grace = clock.sleep(CANCEL_GRACE);
         let ending = async {
@@ -309,9 +310,9 @@ impl Session {
 
 /// An agent's answer to a prompt must say why it stopped.
 fn checked(result: Value) -> Answer {
-    match result.get("stopReason").and_then(Value::as_str) {
-        Some(_) => Ok(result),
-        None => Err(RpcError::new(-32603, "the agent's answer has no stopReason")),
+    match acp::is_stopped(&result) {
+        true => Ok(result),
+        false => Err(RpcError::new(-32603, "the agent's answer has no stopReason")),
     }
 }
 
