@@ -2,6 +2,7 @@
 
 mod abi;
 mod address;
+mod agent;
 mod config;
 mod dns;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -37,6 +38,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "address",
         run: address::run,
+    },
+    Target {
+        name: "agent",
+        run: agent::run,
     },
     Target {
         name: "config",
