@@ -3,6 +3,7 @@
 //! Every measurement is one row: a name, samples, p50 and p95, and the p50 of a named baseline taken in the same run, so
 //! that a slow or busy machine slows both. Times are microseconds, memory is bytes.
 
+mod agents;
 mod baseline;
 mod burst;
 mod egress;
@@ -168,6 +169,14 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["serve_sleeping_bytes", "serve_slept_bytes"],
         run: |scale| Box::pin(serve::sleeping(scale)),
+    },
+    Measurement {
+        names: &["agents_create", "agents_event", "agents_prompt"],
+        run: |scale| Box::pin(agents::sessions(scale)),
+    },
+    Measurement {
+        names: &["agents_tool"],
+        run: |scale| Box::pin(agents::tool(scale)),
     },
     Measurement {
         names: linux::CALL_NAMES,
