@@ -64,7 +64,7 @@ pub use agentos_session::{
     McpServer, Notice, Outcome as ApprovalOutcome, PermissionOption, PermissionRequest, PromptOutcome, Reply,
     ResumedVia, SessionEvent, SessionRecord, Sessions, Status as SessionStatus, Via, WeakSessions,
 };
-pub use agentos_software::{Package as Software, store};
+pub use agentos_software::{Error as SoftwareError, Package as Software, store};
 #[doc(hidden)]
 pub use agentos_tools::macro_support;
 pub use agentos_tools::{
@@ -136,6 +136,8 @@ mod guides {
     struct Sessions;
     #[doc = include_str!("../../../docs/approvals.md")]
     struct Approvals;
+    #[doc = include_str!("../../../docs/software.md")]
+    struct Software;
     #[doc = include_str!("../../../docs/tools.md")]
     struct Tools;
 }

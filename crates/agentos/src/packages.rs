@@ -52,8 +52,8 @@ pub(crate) fn open(options: &mut Options, packages: &[store::Package]) -> Result
         }
         let env = package.env().iter().map(|(name, value)| (name.clone(), value.clone()));
         options.package_env.extend(env);
-        // What the owner of the VM has declared goes before.
-        options.sessions.agents.extend(package.agent().map(declared));
+        // Of two agents of one name the later counts: what the owner of the VM has declared.
+        options.sessions.agents.splice(0..0, package.agent().map(declared));
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, chat, commands, demo, doctor, image, policy, run, serve, shell, store};
+use crate::{bench, chat, commands, demo, doctor, image, policy, run, serve, shell, software, store};
+use agentos::store::Spec;
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -70,6 +71,8 @@ enum Command {
     Destroy(remote::TargetArgs),
     /// Make an image of packages, or look at one.
     Image(image::ImageArgs),
+    /// Add software to this user's store, list, remove or verify it.
+    Software(software::SoftwareArgs),
     /// Say what of agentOS works on this machine and why something does not; exit with 1 if something is missing.
     Doctor(doctor::DoctorArgs),
     /// Measure VMs on this machine, beside the host's bash doing the same.
@@ -86,6 +89,10 @@ pub(crate) struct VmArgs {
     /// layout. Of several the first lies on top; what the VM changes stays in the VM.
     #[arg(long = "image", value_name = "host|PATH")]
     pub(crate) images: Vec<ImageArg>,
+    /// Give the VM software of this user's store, which is added to it if it is not there: npm:NAME[@RANGE], wasm:FILE,
+    /// tar:FILE, deb:NAME, or a name such as node, pi or claude. Of several the first lies on top.
+    #[arg(long = "software", value_name = "SPEC")]
+    pub(crate) software: Vec<Spec>,
     /// Which commands are found first by name in a VM with images: bundled (the default) or image.
     #[arg(long, value_name = "bundled|image", value_parser = parse_tools)]
     pub(crate) tools: Option<Tools>,
@@ -369,6 +376,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(args) => serve::config(&args),
         Command::Store(args) => store::main(&args),
         Command::Image(args) => image::main(&args),
+        Command::Software(args) => software::main(&args),
         Command::Doctor(args) => doctor::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Exec(args) => remote::main(&Request::Exec(&args)),

@@ -3,6 +3,7 @@
 //! ```toml
 //! cwd = "/src"
 //! timeout = "30s"
+//! software = ["pi", "npm:cowsay@1"]
 //! mounts = [{ host = ".", guest = "/src", readOnly = true }]
 //! [env]
 //! LANG = "C.UTF-8"
@@ -35,6 +36,9 @@ pub struct Config {
     /// Images below the root: `host`, or paths relative to the file.
     #[serde(default)]
     pub image: Vec<String>,
+    /// Software of this user's store, as `--software` names it; files relative to the file.
+    #[serde(default)]
+    pub software: Vec<String>,
     /// Which commands are found first: `bundled` or `image`.
     pub tools: Option<String>,
     /// Environment variables.
@@ -89,6 +93,14 @@ impl Config {
         for image in config.image.iter_mut().filter(|image| *image != "host") {
             // `host` is no path, however the file's folder is called.
             *image = Path::new(".").join(folder).join(&*image).display().to_string();
+        }
+        for spec in &mut config.software {
+            for kind in ["wasm:", "tar:"] {
+                if let Some(path) = spec.strip_prefix(kind) {
+                    *spec = format!("{kind}{}", folder.join(path).display());
+                    break;
+                }
+            }
         }
         let files = config.secrets.iter_mut().filter_map(|secret| secret.file.as_mut());
         for path in files.chain(&mut config.network.trust_roots) {

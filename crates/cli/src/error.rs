@@ -86,7 +86,10 @@ impl Error {
         match self {
             Self::Config { .. } | Self::Usage(_) => Exit::USAGE,
             Self::Vm(error) => match error.code() {
-                "invalid_config" | "invalid_params" | "invalid_image" => Exit::USAGE,
+                "invalid_config" | "invalid_params" | "invalid_image" | "invalid_software" | "software_not_found" => {
+                    Exit::USAGE
+                }
+                "registry_failed" => Exit::UNAVAILABLE,
                 _ if matches!(error, agentos::Error::File { operation: "chdir", .. }) => Exit::USAGE,
                 "ENOENT" if matches!(error, agentos::Error::CommandNotFound(_)) => Exit(127),
                 "ENOEXEC" | "EACCES" if matches!(error, agentos::Error::CannotExecute { .. }) => Exit(126),

@@ -20,6 +20,7 @@ mod secrets;
 mod serve;
 mod shell;
 mod signals;
+mod software;
 mod stdio;
 mod store;
 mod terminal;

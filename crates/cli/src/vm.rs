@@ -46,6 +46,7 @@ pub(crate) fn builder(args: &VmArgs, config: &Config) -> Result<agentos::Builder
         builder = builder.mount(host_dir(&mount.host, &mount.guest, mount.writable));
     }
     builder = images(builder, args, config)?;
+    builder = crate::software::give(builder, args, config)?;
     builder = network::apply(builder, args, config);
     builder = secrets::apply(builder, args, config)?;
     network::outlet(builder, args, config)

@@ -116,6 +116,14 @@ impl VmOptions {
         self
     }
 
+    /// Gives every VM software of a store; of several packages the first lies on top.
+    #[must_use]
+    pub fn package(mut self, package: agentos::store::Package) -> Self {
+        self.images += usize::from(!package.is_bundled());
+        self.builder = self.builder.package(package);
+        self
+    }
+
     /// Gives sessions one more agent by name.
     #[must_use]
     pub fn agent(mut self, agent: agentos::AgentSpec) -> Self {

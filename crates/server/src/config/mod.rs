@@ -6,6 +6,7 @@ mod script;
 mod sdk;
 mod section;
 mod software;
+mod stored;
 mod tools;
 mod vm;
 

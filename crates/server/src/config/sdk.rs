@@ -126,6 +126,9 @@ impl VmOptions {
 fn options(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
     let given = software::read(section);
     let mut options = VmOptions::new().software(given.packages);
+    for package in given.stored {
+        options = options.package(package);
+    }
     if let Some(folder) = section.text("moduleAccessCwd") {
         let modules = Path::new(&folder).join("node_modules");
         options = options.mount(Mount::host_dir(modules, "/root/node_modules").read_only());

@@ -1,6 +1,8 @@
 //! The software of a VM as programs in JavaScript name it (api.md section 9): descriptors, bundled names, arrays of both.
 
 use super::section::{Section, mismatch};
+use super::stored::{Found, find};
+use agentos::store::{Package, Store};
 use agentos::{AgentSpec, Software};
 use serde_json::{Map, Value};
 
@@ -43,6 +45,8 @@ const MAX_DEPTH: usize = 8;
 #[derive(Default)]
 pub(super) struct Given {
     pub(super) packages: Vec<Software>,
+    /// Of this user's store.
+    pub(super) stored: Vec<Package>,
     pub(super) agents: Vec<AgentSpec>,
 }
 
@@ -79,7 +83,14 @@ impl Given {
         if COMMANDS.contains(&name) {
             self.packages.push(Software::Common);
         } else if AGENTS.iter().any(|(id, _)| *id == name) {
-            // Sessions know these by themselves, and look for their commands in the VM.
+            // Sessions know these by themselves, and look for their commands in the VM; where the store has them, they are there.
+            self.stored.extend(stored(name));
+        } else if name.contains(':') || name == "node" {
+            match find(name) {
+                Ok(Found::Bundled(package)) => self.packages.push(package),
+                Ok(Found::Stored(package)) => self.stored.push(package),
+                Err(reason) => section.problem(path, reason),
+            }
         } else {
             let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
             let known: Vec<&str> = COMMANDS
@@ -126,7 +137,11 @@ impl Given {
             None => declared(&mut object),
         };
         match (agent, name, kind.as_deref()) {
-            (Some(agent), ..) => self.agents.push(agent),
+            (Some(agent), ..) => match stored(agent.id()) {
+                // It brings the agent as it is to be started.
+                Some(package) if AgentSpec::known_as(agent.id()).as_ref() == Some(&agent) => self.stored.push(package),
+                _ => self.agents.push(agent),
+            },
             (None, Some(name), None | Some("commands" | "wasm-commands" | "agent")) => {
                 self.bundled(&object, "name", &name);
             }
@@ -136,6 +151,12 @@ impl Given {
             (None, ..) => object.problem("name", "is missing: the name of the package"),
         }
     }
+}
+
+/// An agent of the product's that the store of this user has.
+fn stored(agent: &str) -> Option<Package> {
+    let is_known = AGENTS.iter().any(|(id, _)| *id == agent);
+    is_known.then(|| Store::user().and_then(|store| store.get(agent)).ok())?
 }
 
 /// An agent by its id. Without a command of its own it is started by the command of its adapter, whose name is the last part

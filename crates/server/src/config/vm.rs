@@ -2,10 +2,11 @@
 
 use super::invalid::InvalidConfig;
 use super::section::Section;
+use super::stored::{self, Found};
 use crate::definition::{VmDefinition, VmDefinitionBuilder};
 use crate::options::VmOptions;
 use crate::secrets::{SecretSource, is_name};
-use agentos::{Image, ImageSource, LimitsDraft, Mount, Network, Secret, Software, Tools};
+use agentos::{Image, ImageSource, LimitsDraft, Mount, Network, Secret, Tools};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -59,14 +60,15 @@ pub(super) fn times(mut builder: VmDefinitionBuilder, section: &mut Section) -> 
 fn options(section: &mut Section, folder: &Path) -> VmOptions {
     let mut options = VmOptions::new();
     if let Some(names) = section.texts("software") {
-        let mut packages = Vec::new();
+        let mut bundled = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            match name.parse::<Software>() {
-                Ok(package) => packages.push(package),
-                Err(error) => section.problem(&format!("software[{at}]"), error),
+            match stored::find(name) {
+                Ok(Found::Bundled(package)) => bundled.push(package),
+                Ok(Found::Stored(package)) => options = options.package(package),
+                Err(reason) => section.problem(&format!("software[{at}]"), reason),
             }
         }
-        options = options.software(packages);
+        options = options.software(bundled);
     }
     options = common(options, section);
     if let Some(env) = section.section("env") {

@@ -184,8 +184,10 @@ impl Agents {
                     .map(String::as_str)
                     .collect();
                 Err(missing(format!(
-                    "the VM has no command {} in its PATH; put {} into an image of the VM",
+                    "the VM has no command {} in its PATH; give the VM software that has it (agentos software add {}), or put {} \
+                     into an image of the VM",
                     commands.join(" or "),
+                    spec.id,
                     spec.adapter
                 )))
             }
