@@ -11,7 +11,8 @@ use agentos_image::assembly::{Assembly, LayerId};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Libraries of the GNU C library, of which newer ones have fewer, and of the runtimes of compilers.
+/// Libraries of the GNU C library, of which newer ones have fewer, of the runtimes of compilers, and those that programs of npm
+/// and of agents are linked to besides (Codex).
 const LIBRARIES: &[&str] = &[
     "libc.so.6",
     "libm.so.6",
@@ -26,6 +27,9 @@ const LIBRARIES: &[&str] = &[
     "libgcc_s.so.1",
     "libstdc++.so.6",
     "libatomic.so.1",
+    "libz.so.1",
+    "libssl.so.3",
+    "libcrypto.so.3",
 ];
 /// Those without which there is no use in the others.
 const NEEDED: &[&str] = &["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6"];
