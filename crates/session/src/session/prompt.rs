@@ -18,6 +18,7 @@ use crate::text::new_id;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -77,9 +78,15 @@ impl Session {
         let place = self.enqueue()?;
         let (done, outcome) = oneshot::channel();
         let session = Arc::clone(self);
+        // Asked for here, where prompts come in their order: tasks begin in any.
+        let mut turn = Box::pin(Arc::clone(&self.turn).lock_owned());
+        let taken = std::future::poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await;
         self.core.spawn(async move {
             let _place = place;
-            let _turn = session.turn.lock().await;
+            let _turn = match taken {
+                Poll::Ready(taken) => taken,
+                Poll::Pending => turn.await,
+            };
             let _ = done.send(session.run(blocks, timeout).await);
         });
         // The task ends without an answer only with the runtime.
