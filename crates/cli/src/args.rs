@@ -3,7 +3,7 @@
 use crate::error::{Error, Exit};
 use crate::remote::{self, Request};
 use crate::secrets::{SecretArg, SecretFileArg};
-use crate::{bench, chat, commands, demo, doctor, image, policy, run, serve, shell, software, store};
+use crate::{bench, chat, commands, demo, doctor, image, mcp, policy, run, serve, shell, software, store};
 use agentos::store::Spec;
 use agentos::{ImageSource, Tools};
 use clap::{Args, Parser, Subcommand};
@@ -31,6 +31,8 @@ enum Command {
     Chat(chat::args::ChatArgs),
     /// Install a coding agent from npm, and let it write and run a program in a VM.
     Demo(demo::DemoArgs),
+    /// Serve a fresh VM to clients of the Model Context Protocol, over standard input and output or HTTP.
+    Mcp(mcp::McpArgs),
     /// List the commands that a VM has.
     Commands(CommandsArgs),
     /// Check a permission policy, or ask what it decides.
@@ -370,6 +372,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Shell(args) => shell::main(&args),
         Command::Chat(args) => chat::main(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Mcp(args) => mcp::main(&args),
         Command::Commands(args) => commands::main(&args),
         Command::Policy(args) => policy::main(&args),
         Command::Serve(args) => serve::main(&args),

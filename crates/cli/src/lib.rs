@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod error;
 mod image;
+mod mcp;
 pub mod network;
 pub mod policy;
 mod prepare;

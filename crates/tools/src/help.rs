@@ -72,7 +72,7 @@ pub(crate) fn tool(kit: &Kit, tool: &CheckedTool) -> String {
 
 /// The kits, or one of them, for programs.
 pub(crate) fn listing(kits: &[&Kit]) -> Value {
-    let tool = |tool: &CheckedTool| json!({ "name": *tool.name, "description": tool.tool.description });
+    let tool = |tool: &CheckedTool| json!({ "name": *tool.name, "description": tool.tool.description, "inputSchema": tool.tool.schema });
     let kit = |kit: &&Kit| {
         let tools: Vec<Value> = kit.tools.iter().map(tool).collect();
         json!({ "name": *kit.name, "description": kit.description, "tools": tools })
