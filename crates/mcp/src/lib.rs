@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod complete;
 mod computer;
 mod failure;
 pub mod http;
@@ -29,6 +30,7 @@ mod local;
 mod media;
 mod process;
 mod progress;
+mod records;
 mod resources;
 mod server;
 pub mod stdio;

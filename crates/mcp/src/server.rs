@@ -1,21 +1,24 @@
 //! What a client can ask: the handler of one client, over what all clients share.
 
+use crate::complete;
 use crate::computer::Computer;
 use crate::failure::{Exceeded, Failure};
 use crate::limits::Limits;
 use crate::progress::Progress;
+use crate::records::Level;
 use crate::resources;
 use crate::tools::{self, Call, HostTool, Table};
 use crate::watch::{Watches, watch};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
-    Tool, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ResourceUpdatedNotificationParam, ServerCapabilities,
+    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// A VM as a server of the Model Context Protocol. Clones share the VM, its started processes and all bounds; each serves
@@ -24,6 +27,7 @@ use tokio::sync::Semaphore;
 pub struct Server {
     shared: Arc<Shared>,
     watches: Arc<Watches>,
+    level: Arc<Level>,
 }
 
 /// What the handlers of all clients share.
@@ -63,6 +67,7 @@ impl Server {
         Self {
             shared: Arc::new(shared),
             watches: Arc::default(),
+            level: Arc::default(),
         }
     }
 
@@ -72,6 +77,7 @@ impl Server {
         Self {
             shared: Arc::clone(&self.shared),
             watches: Arc::default(),
+            level: Arc::default(),
         }
     }
 
@@ -136,6 +142,8 @@ fn instructions(vm: &dyn Computer, host: &[HostTool]) -> String {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_logging()
             .enable_tools()
             .enable_resources()
             .enable_resources_subscribe()
@@ -162,7 +170,28 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.run(request, context).await.map(CallToolResponse::from)
+        let (peer, tool, start) = (context.peer.clone(), request.name.clone(), Instant::now());
+        self.level.begins(&peer, &tool).await;
+        let result = self.run(request, context).await?;
+        self.level.ended(&peer, &tool, start, &result).await;
+        Ok(result.into())
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.level.set(request.level);
+        Ok(())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        complete::complete(&*self.shared.vm, &request.r#ref, &request.argument).await
     }
 
     async fn list_resources(

@@ -7,8 +7,8 @@ mod support;
 use agentos::AgentOs;
 use agentos_mcp::Limits;
 use rmcp::model::{
-    PaginatedRequestParams, ReadResourceRequestParams, ResourceContents, SubscribeRequestParams,
-    UnsubscribeRequestParams,
+    ArgumentInfo, CompleteRequestParams, PaginatedRequestParams, ReadResourceRequestParams, Reference,
+    ResourceContents, SubscribeRequestParams, UnsubscribeRequestParams,
 };
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
@@ -310,6 +310,36 @@ async fn files_are_resources() {
         panic!()
     };
     assert!(error.message.starts_with("cursor: "), "{error}");
+}
+
+#[tokio::test]
+async fn paths_are_completed() {
+    let world = World::new().await;
+    for path in ["/home/user/one", "/home/user/only/x", "/home/user/two"] {
+        world.fields("write_file", json!({ "path": path, "content": "" })).await;
+    }
+    let complete = async |uri: &str, name: &str, typed: &str| {
+        let request = CompleteRequestParams::new(Reference::for_resource(uri), ArgumentInfo::new(name, typed));
+        world
+            .client
+            .complete(request)
+            .await
+            .map(|result| result.completion.values)
+    };
+    let template = "file:///{+path}";
+    assert_eq!(
+        complete(template, "path", "home/user/on").await.unwrap(),
+        ["home/user/one", "home/user/only/"]
+    );
+    assert!(
+        complete(template, "path", "")
+            .await
+            .unwrap()
+            .contains(&"home/".to_owned())
+    );
+    assert!(complete(template, "path", "none/x").await.unwrap().is_empty());
+    let refused = complete("test:///x", "path", "").await.unwrap_err();
+    assert!(refused.to_string().contains("can be completed"), "{refused}");
 }
 
 #[tokio::test]

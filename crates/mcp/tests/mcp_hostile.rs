@@ -96,7 +96,11 @@ async fn unknown_methods_and_wrong_parameters_are_refused() {
         ("no/such", json!({}), -32601),
         ("prompts/list", json!({}), -32601),
         ("prompts/get", json!({ "name": "x" }), -32601),
-        ("logging/setLevel", json!({ "level": "info" }), -32601),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "a", "value": "" } }),
+            -32602,
+        ),
         ("tools/call", json!({ "name": "nothing" }), -32602),
         ("resources/read", json!({ "uri": "file:///none" }), -32002),
     ] {

@@ -6,7 +6,7 @@ mod support;
 
 use agentos::{AgentOs, Tool, ToolContext, ToolError, ToolKit};
 use agentos_mcp::Limits;
-use rmcp::model::{ClientRequest, Request};
+use rmcp::model::{ClientRequest, LoggingLevel, Request, SetLevelRequestParams};
 use rmcp::service::{PeerRequestOptions, ServiceError};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -410,6 +410,36 @@ async fn the_tools_of_the_host_are_tools() {
     );
     let (said, _) = world.refused("weather__forecast", json!({ "town": 3 })).await;
     assert!(said.starts_with("VALIDATION_ERROR"), "{said}");
+}
+
+#[tokio::test]
+#[allow(deprecated, reason = "later versions of the protocol leave logging to others")]
+async fn calls_are_recorded_for_clients_that_ask() {
+    let mut world = World::new().await;
+    world.call("exec", json!({ "command": "true" })).await;
+    world
+        .client
+        .set_level(SetLevelRequestParams::new(LoggingLevel::Info))
+        .await
+        .unwrap();
+    world.call("exec", json!({ "command": "true" })).await;
+    world.call("stat", json!({ "path": "/none" })).await;
+    let mut records = Vec::new();
+    while let Ok(told) = world.told.try_recv() {
+        if let Told::Logged(record) = told {
+            records.push(record);
+        }
+    }
+    // None from before the level was set, none below it.
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert_eq!(
+        (&records[0]["tool"], &records[0]["event"]),
+        (&json!("exec"), &json!("ended"))
+    );
+    assert_eq!(
+        (&records[1]["event"], &records[1]["failure"]["code"]),
+        (&json!("failed"), &json!("ENOENT"))
+    );
 }
 
 #[tokio::test]

@@ -89,20 +89,26 @@ impl Guard {
                 .get(name)
                 .map(|value: &http::HeaderValue| value.to_str().unwrap_or_default())
         };
-        if let Some(hosts) = &self.hosts {
-            let named = request
-                .uri()
-                .authority()
-                .map(Authority::as_str)
-                .or_else(|| text(HOST))
-                .unwrap_or_default();
-            if !hosts.contains(&host(named)) {
-                return Err(Refusal::forbidden(format!(
-                    "this server is not called {named:?}; --allow-host adds a name"
-                )));
-            }
+        let named = request
+            .uri()
+            .authority()
+            .map(Authority::as_str)
+            .or_else(|| text(HOST))
+            .unwrap_or_default();
+        if let Some(hosts) = &self.hosts
+            && !hosts.contains(&host(named))
+        {
+            return Err(Refusal::forbidden(format!(
+                "this server is not called {named:?}; --allow-host adds a name"
+            )));
         }
+        let own = |origin: &str| {
+            ["http://", "https://"]
+                .iter()
+                .any(|scheme| origin.strip_prefix(scheme) == Some(named))
+        };
         if let Some(origin) = text(ORIGIN)
+            && !own(origin)
             && !self.origins.contains(&origin.to_ascii_lowercase())
         {
             return Err(Refusal::forbidden(format!(
@@ -252,8 +258,11 @@ mod tests {
             origins: vec!["http://localhost:5173".to_owned()],
             ..Options::default()
         };
-        let with = |origin| admitted("127.0.0.1:1", &options, &[("host", "localhost"), ("origin", origin)]);
-        assert_eq!(with("http://localhost:5173"), 200);
+        let with = |origin| admitted("127.0.0.1:1", &options, &[("host", "localhost:1"), ("origin", origin)]);
+        // Its own is that of the name that was called.
+        for origin in ["http://localhost:5173", "http://localhost:1", "https://localhost:1"] {
+            assert_eq!(with(origin), 200, "{origin}");
+        }
         for origin in [
             "http://localhost",
             "https://localhost:5173",

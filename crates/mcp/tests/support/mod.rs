@@ -1,10 +1,11 @@
 //! A client of a server over a pipe in memory.
-#![allow(dead_code)]
+#![allow(dead_code, deprecated)]
 
 use agentos::{AgentOs, Builder};
 use agentos_mcp::{Limits, LocalVm, Server, stdio};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, JsonObject, ProgressNotificationParam, ResourceUpdatedNotificationParam,
+    CallToolRequestParams, CallToolResult, JsonObject, LoggingMessageNotificationParam, ProgressNotificationParam,
+    ResourceUpdatedNotificationParam,
 };
 use rmcp::service::{NotificationContext, RunningService, ServiceError};
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
@@ -17,13 +18,19 @@ use tokio::sync::mpsc;
 pub(crate) enum Told {
     Progress(ProgressNotificationParam),
     Updated(String),
+    Logged(Value),
 }
 
 /// The client's end.
 #[derive(Debug, Clone)]
 pub(crate) struct Listener(mpsc::UnboundedSender<Told>);
 
+#[allow(deprecated, reason = "later versions of the protocol leave logging to others")]
 impl ClientHandler for Listener {
+    async fn on_logging_message(&self, params: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.0.send(Told::Logged(params.data));
+    }
+
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let _ = self.0.send(Told::Progress(params));
     }
