@@ -173,16 +173,16 @@ impl Refusal {
         )
     }
 
-    pub(super) fn too_large(limit: Exceeded) -> Self {
-        Self::limit(StatusCode::PAYLOAD_TOO_LARGE, &limit)
+    pub(super) fn too_large(limit: &Exceeded) -> Self {
+        Self::limit(StatusCode::PAYLOAD_TOO_LARGE, limit)
     }
 
-    pub(super) fn slow(limit: Exceeded) -> Self {
-        Self::limit(StatusCode::REQUEST_TIMEOUT, &limit)
+    pub(super) fn slow(limit: &Exceeded) -> Self {
+        Self::limit(StatusCode::REQUEST_TIMEOUT, limit)
     }
 
-    pub(super) fn busy(limit: Exceeded) -> Self {
-        Self::limit(StatusCode::SERVICE_UNAVAILABLE, &limit)
+    pub(super) fn busy(limit: &Exceeded) -> Self {
+        Self::limit(StatusCode::SERVICE_UNAVAILABLE, limit)
     }
 
     pub(super) fn broken() -> Self {

@@ -84,10 +84,12 @@ pub async fn serve(
     check(address, &options).map_err(|text| io::Error::new(io::ErrorKind::PermissionDenied, text))?;
     let limits = *server.limits();
     let ended = CancellationToken::new();
+    let sessions = Arc::new(Sessions::new(&limits));
     let front = Arc::new(Front {
         guard: Guard::new(address, options),
         limits,
-        mcp: service(server, ended.clone()),
+        mcp: service(server, Arc::clone(&sessions), ended.clone()),
+        sessions,
     });
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
@@ -128,21 +130,22 @@ pub async fn serve(
 
 type Service = StreamableHttpService<Server, Sessions>;
 
-fn service(server: &Server, ended: CancellationToken) -> Service {
+fn service(server: &Server, sessions: Arc<Sessions>, ended: CancellationToken) -> Service {
     let limits = server.limits();
     // Host and Origin were checked before.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .with_max_request_body_bytes(limits.max_message_bytes)
         .with_cancellation_token(ended);
-    let (sessions, server) = (Sessions::new(limits), server.clone());
-    StreamableHttpService::new(move || Ok(server.client()), Arc::new(sessions), config)
+    let server = server.clone();
+    StreamableHttpService::new(move || Ok(server.client()), sessions, config)
 }
 
 /// What every request goes through.
 struct Front {
     guard: Guard,
     limits: Limits,
+    sessions: Arc<Sessions>,
     mcp: Service,
 }
 
@@ -175,8 +178,8 @@ impl Front {
             Ok(request) => {
                 let new = request.method() == Method::POST && !request.headers().contains_key("mcp-session-id");
                 let response = self.mcp.handle(request).await;
-                match new && response.status().is_server_error() {
-                    true => self.too_many(response),
+                match new && response.status().is_server_error() && self.sessions.is_full().await {
+                    true => self.too_many(),
                     false => response,
                 }
             }
@@ -197,13 +200,13 @@ impl Front {
             .get(http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let exceeded =
-            |observed| Refusal::too_large(Exceeded::new("mcp.maxMessageBytes", observed, cap as u64, "body"));
+            |observed| Refusal::too_large(&Exceeded::new("mcp.maxMessageBytes", observed, cap as u64, "body"));
         if let Some(length) = declared.filter(|length| *length > cap as u64) {
             return Err(exceeded(length));
         }
         let collected = tokio::time::timeout(self.limits.max_body_time, Limited::new(body, cap).collect()).await;
         let time = millis(self.limits.max_body_time);
-        let body = collected.map_err(|_| Refusal::slow(Exceeded::new("mcp.maxBodyMs", time, time, "body")))?;
+        let body = collected.map_err(|_| Refusal::slow(&Exceeded::new("mcp.maxBodyMs", time, time, "body")))?;
         let body = body.map_err(|error| match error.is::<LengthLimitError>() {
             true => exceeded(cap as u64 + 1),
             false => Refusal::broken(),
@@ -211,11 +214,10 @@ impl Front {
         Ok(Request::from_parts(head, Full::new(body.to_bytes())))
     }
 
-    /// The only failure of a first request that is not its own is that there are too many sessions.
-    fn too_many(&self, response: Reply) -> Reply {
+    /// What a client is told for which there is no session.
+    fn too_many(&self) -> Reply {
         let cap = self.limits.max_sessions as u64;
-        tracing::warn!(status = %response.status(), "no session for a new client");
-        Refusal::busy(Exceeded::new("mcp.maxSessions", cap + 1, cap, "sessions")).reply()
+        Refusal::busy(&Exceeded::new("mcp.maxSessions", cap + 1, cap, "sessions")).reply()
     }
 }
 

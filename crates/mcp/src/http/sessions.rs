@@ -32,6 +32,11 @@ impl Sessions {
             making: tokio::sync::Mutex::default(),
         }
     }
+
+    /// Whether there is no room for another.
+    pub(super) async fn is_full(&self) -> bool {
+        self.all.sessions.read().await.len() >= self.cap
+    }
 }
 
 impl SessionManager for Sessions {
