@@ -46,3 +46,10 @@ pub use limits::Limits;
 pub use local::LocalVm;
 pub use server::Server;
 pub use tools::FAILURE_META;
+
+/// The examples of the guide are compiled with the tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/mcp.md")]
+    struct Mcp;
+}

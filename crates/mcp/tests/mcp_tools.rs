@@ -6,7 +6,9 @@ mod support;
 
 use agentos::{AgentOs, Tool, ToolContext, ToolError, ToolKit};
 use agentos_mcp::Limits;
-use rmcp::model::{ClientRequest, LoggingLevel, Request, SetLevelRequestParams};
+use rmcp::model::{ClientRequest, Request};
+#[allow(deprecated, reason = "later versions of the protocol leave logging to others")]
+use rmcp::model::{LoggingLevel, SetLevelRequestParams};
 use rmcp::service::{PeerRequestOptions, ServiceError};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
