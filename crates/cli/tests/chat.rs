@@ -30,10 +30,14 @@ fn chat<'a>(data: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
-/// Types a line, as soon as the prompt is there.
+/// Types a line, as soon as the prompt is there: before, the line is kept and Enter is not taken.
 fn line(terminal: &mut Terminal, text: &str) {
+    terminal.until(PROMPT);
     terminal.keys(&format!("{text}\r"));
 }
+
+/// The cursor behind the prompt of an empty line.
+const PROMPT: &str = "\x1b[2C\x1b[?25h";
 
 #[test]
 fn markdown_is_shown_as_it_comes() {
@@ -48,6 +52,7 @@ fn markdown_is_shown_as_it_comes() {
     line(&mut terminal, "hello");
     terminal.until("you said: hello");
     // The line of before comes back, and is edited.
+    terminal.until(PROMPT);
     terminal.keys("\x1b[A\x7f\x7fp\r");
     terminal.until("you said: help");
     line(&mut terminal, "/quit");
@@ -109,6 +114,7 @@ fn control_c_cancels_and_then_leaves() {
     // What is typed meanwhile is there afterwards.
     terminal.keys("hel\x03");
     terminal.until("ended: cancelled");
+    terminal.until("\x1b[5C\x1b[?25h");
     terminal.keys("lo\r");
     terminal.until("you said: hello");
     line(&mut terminal, "/mode");
@@ -119,6 +125,7 @@ fn control_c_cancels_and_then_leaves() {
     terminal.until("there is no /nonsense");
     line(&mut terminal, "fail");
     terminal.until("it went wrong");
+    terminal.until(PROMPT);
     terminal.keys("\x03");
     assert_eq!(terminal.child.wait().unwrap().code(), Some(1));
     assert_eq!(terminal.modes(), fresh);
