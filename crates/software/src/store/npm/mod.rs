@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   settings   which registry, which credentials
-//!   registry   asking it                              documents   ... ahead of time
+//!   registry   asking it                              names       ... and where it is, once
+//!   documents  what it will be asked for, ahead of time
 //!   document   what it says, and which version is taken
 //!   tree       where packages lie                     resolve     which there are
 //!   lock       what was resolved, to be made again    integrity   digests of archives
@@ -17,6 +18,7 @@ mod documents;
 mod fetch;
 mod integrity;
 mod lock;
+mod names;
 mod registry;
 mod resolve;
 mod settings;

@@ -6,17 +6,21 @@
 use super::super::bounds::Bounds;
 use super::super::error::{Error, Result};
 use super::document::Document;
+use super::names::Remembered;
 use super::settings::{Settings, shown};
 use std::io::Read;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 /// Times that something is tried.
 const TRIES: u32 = 3;
 /// The first wait between tries; each further one is twice as long.
 const WAIT: Duration = Duration::from_millis(200);
+/// Connections that are kept.
+const CONNECTIONS: usize = 2 * super::documents::THREADS;
 const CONNECT: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(60);
 /// The form of documents for installers, then the long one, which says the same and more.
@@ -42,13 +46,16 @@ impl Registry {
         let config = Agent::config_builder()
             .tls_config(tls)
             .max_redirects(0)
+            // Every thread keeps its connection: a new one for each archive costs a handshake and a question for the address.
+            .max_idle_connections(CONNECTIONS)
+            .max_idle_connections_per_host(CONNECTIONS)
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .timeout_per_read(Some(ANSWER))
             .user_agent(concat!("agentos/", env!("CARGO_PKG_VERSION")));
         Self {
-            agent: config.build().new_agent(),
+            agent: Agent::with_parts(config.build(), DefaultConnector::default(), Remembered::default()),
             settings,
             bounds,
         }
