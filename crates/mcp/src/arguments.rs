@@ -215,7 +215,14 @@ fn unknown(name: &str, known: &JsonObject) -> String {
 
 /// The name that was most likely meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known));
+    let name = name.to_lowercase();
+    let likeness = |known: &str| {
+        let known = known.to_lowercase();
+        // Two letters of a short name that changed places have nothing in common by the other measure.
+        let slip = strsim::osa_distance(&name, &known) == 1 && known.chars().count() > 2;
+        strsim::jaro_winkler(&name, &known).max(if slip { 0.85 } else { 0.0 })
+    };
+    let scored = known.map(|known| (likeness(known), known));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)
 }

@@ -73,7 +73,12 @@ fn unknown_names_are_refused_with_a_hint() {
             "maxProcesses",
             "limits.resource: unknown field (did you mean resources?)",
         ),
-        ("acp", "maxReadLineBytes", "limits.acp: unknown field"),
+        (
+            "acp",
+            "maxReadLineByte",
+            "limits.acp.maxReadLineByte: unknown field (did you mean maxReadLineBytes?)",
+        ),
+        ("agents", "maxReadLineBytes", "limits.agents: unknown field"),
         ("jsRuntime", "v8HeapLimitMb", "limits.jsRuntime: unknown field"),
     ] {
         assert_eq!(text(group, name), message);

@@ -54,6 +54,10 @@ impl Bounds {
     }
 
     /// Fails if there is more than a field says.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "texts and whatever is shown as a text are passed alike"
+    )]
     pub(super) fn check(
         what: impl ToString,
         observed: u64,

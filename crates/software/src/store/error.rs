@@ -135,6 +135,10 @@ impl Error {
     }
 
     /// Something that no package can be made of.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "texts and whatever is shown as a text are passed alike"
+    )]
     pub(super) fn source(what: impl ToString, reason: impl Into<String>) -> Self {
         Self::Source {
             what: what.to_string(),

@@ -20,9 +20,12 @@ pub(super) struct Documents<'a> {
     changed: Condvar,
 }
 
+/// What the registry said of a name.
+type Answer = Result<Arc<Document>, Arc<Error>>;
+
 #[derive(Default)]
 struct State {
-    known: HashMap<String, Option<Result<Arc<Document>, Arc<Error>>>>,
+    known: HashMap<String, Option<Answer>>,
     waiting: VecDeque<String>,
     ended: bool,
 }
@@ -62,7 +65,7 @@ impl<'a> Documents<'a> {
     }
 
     /// A document, as soon as it is there.
-    pub(super) fn document(&self, name: &str) -> Result<Arc<Document>, Arc<Error>> {
+    pub(super) fn document(&self, name: &str) -> Answer {
         self.expect(name);
         let mut state = self.state();
         loop {

@@ -70,7 +70,7 @@ impl Registry {
             let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
             body.take(self.bounds.document + 1)
                 .read_to_end(&mut text)
-                .map_err(broken)?;
+                .map_err(|error| broken(&error))?;
             Ok(text)
         })?;
         let what = format!("bytes of what the registry says of {name}");
@@ -92,7 +92,7 @@ impl Registry {
                 return Err(Failed { reason, again: false });
             }
             let mut body = answer.into_body().into_with_config().limit(u64::MAX).reader();
-            take(&mut body).map_err(broken)
+            take(&mut body).map_err(|error| broken(&error))
         })
     }
 
@@ -165,7 +165,7 @@ fn checked(status: StatusCode, answer: Response<Body>) -> Result<Response<Body>,
     Err(Failed { reason, again })
 }
 
-fn broken(error: std::io::Error) -> Failed {
+fn broken(error: &std::io::Error) -> Failed {
     // What was cut short may be whole the next time; what is too much is not less then.
     let again = error.kind() != std::io::ErrorKind::FileTooLarge;
     Failed {
