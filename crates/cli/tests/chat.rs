@@ -210,7 +210,7 @@ fn programs_answer_requests_in_json() {
         .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    writeln!(input, "{}", r#"{"prompt": "edit /home/user/a"}"#).unwrap();
+    input.write_all(b"{\"prompt\": \"edit /home/user/a\"}\n").unwrap();
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();

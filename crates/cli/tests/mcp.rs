@@ -17,6 +17,7 @@ fn hello(id: u64) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "initialize", "params": params })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers make it at the place")]
 fn call(id: u64, name: &str, arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name, "arguments": arguments } })
 }
@@ -162,8 +163,7 @@ impl Response {
         let events = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
         let text = events
             .map(str::trim)
-            .filter(|text| !text.is_empty())
-            .last()
+            .rfind(|text| !text.is_empty())
             .unwrap_or(&self.body);
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

@@ -268,7 +268,7 @@ mod tests {
         old: String,
     }
 
-    fn parse(arguments: Value) -> Result<Input, Failure> {
+    fn parse(arguments: &Value) -> Result<Input, Failure> {
         let schema = rmcp::handler::server::tool::schema_for_input::<Input>().unwrap();
         read(&schema, arguments.as_object().unwrap().clone())
     }
@@ -277,11 +277,11 @@ mod tests {
     fn what_fits_is_read() {
         let input =
             json!({ "path": "/a", "count": 10, "mode": "slow", "env": { "A": "b" }, "edits": [{ "old": "x" }] });
-        let input = parse(input).unwrap();
+        let input = parse(&input).unwrap();
         assert!(matches!(input.mode, Some(Mode::Slow)));
         assert_eq!(input.count, Some(10));
         assert!(
-            parse(json!({ "path": "/a", "count": null, "mode": null }))
+            parse(&json!({ "path": "/a", "count": null, "mode": null }))
                 .unwrap()
                 .mode
                 .is_none()
@@ -322,7 +322,7 @@ mod tests {
                 "edits[0].odl: is no argument; did you mean old? Accepted: old",
             ),
         ] {
-            let failure = parse(arguments.clone()).unwrap_err();
+            let failure = parse(&arguments).unwrap_err();
             assert_eq!(
                 (failure.code.as_str(), failure.message.as_str()),
                 ("invalid_argument", message),
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn long_values_are_cut() {
-        let failure = parse(json!({ "path": "", "count": "x".repeat(10_000) })).unwrap_err();
+        let failure = parse(&json!({ "path": "", "count": "x".repeat(10_000) })).unwrap_err();
         assert!(failure.message.len() < 300, "{}", failure.message);
     }
 }

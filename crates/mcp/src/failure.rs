@@ -17,7 +17,7 @@ pub struct Failure {
     pub field: Option<String>,
     /// The limit that was reached, if that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Exceeded>,
+    pub limit: Option<Box<Exceeded>>,
 }
 
 /// A limit, and by what it was exceeded.
@@ -83,9 +83,10 @@ impl Failure {
 impl From<Exceeded> for Failure {
     fn from(limit: Exceeded) -> Self {
         Self {
-            limit: Some(limit.clone()),
             field: Some(limit.field.clone()),
-            ..Self::new("limit_exceeded", limit.to_string())
+            message: limit.to_string(),
+            limit: Some(Box::new(limit)),
+            ..Self::new("limit_exceeded", "")
         }
     }
 }
@@ -94,7 +95,7 @@ impl From<agentos::Error> for Failure {
     fn from(error: agentos::Error) -> Self {
         let limit = error.limit().map(|limit| {
             let path = limit.configuration_path;
-            Exceeded::new(path, limit.observed, limit.capacity, limit.operation)
+            Box::new(Exceeded::new(path, limit.observed, limit.capacity, limit.operation))
         });
         Self {
             limit,

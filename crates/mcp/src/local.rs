@@ -100,7 +100,7 @@ impl LocalVm {
 
     async fn entries(&self, path: String, depth: usize, exclude: Vec<String>) -> Result<Vec<Entry>> {
         let options = ListOptions::default().max_depth(depth);
-        let options = exclude.into_iter().fold(options, |options, name| options.exclude(name));
+        let options = exclude.into_iter().fold(options, ListOptions::exclude);
         let listed = self.vm.read_dir_recursive(&path, options).await?;
         let entry = |entry: agentos::DirectoryEntry| Entry {
             path: entry.path,
@@ -167,10 +167,11 @@ impl Computer for LocalVm {
 
     fn mkdir(&self, path: String, parents: bool) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            Ok(match parents {
+            match parents {
                 true => self.vm.mkdir_all(&path).await?,
                 false => self.vm.mkdir(&path).await?,
-            })
+            }
+            Ok(())
         })
     }
 
@@ -180,10 +181,11 @@ impl Computer for LocalVm {
 
     fn remove(&self, path: String, recursive: bool) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            Ok(match recursive {
+            match recursive {
                 true => self.vm.remove_all(&path).await?,
                 false => self.vm.remove(&path).await?,
-            })
+            }
+            Ok(())
         })
     }
 }

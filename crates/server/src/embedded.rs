@@ -89,7 +89,7 @@ impl Embedded {
         let (mut page, mut bytes, mut next) = (Vec::new(), 0, since);
         while let Some(event) = event_at(sessions, id, next)? {
             next = event.seq + 1;
-            let event = actions::sequenced_event(event)?;
+            let event = actions::sequenced_event(&event)?;
             bytes += event.size();
             if bytes > most && !page.is_empty() {
                 break;
@@ -110,7 +110,7 @@ impl Embedded {
         while let Some(before) = first.checked_sub(1)
             && let Some(event) = event_at(sessions, id, before)?
         {
-            bytes += actions::sequenced_event(event)?.size();
+            bytes += actions::sequenced_event(&event)?.size();
             if bytes > most {
                 break;
             }

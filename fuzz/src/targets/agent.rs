@@ -137,7 +137,7 @@ fn id(input: &mut Input<'_>) -> Value {
 }
 
 fn params(input: &mut Input<'_>) -> Value {
-    let session = if input.u8() % 8 == 0 { "other" } else { "a" };
+    let session = if input.u8().is_multiple_of(8) { "other" } else { "a" };
     let mut params = json!({"sessionId": session, "path": "/f", "content": value(input, 0)});
     params["update"] = json!({"sessionUpdate": input.pick(&UPDATES), "toolCallId": value(input, 0), "content": {"type": "text", "text": value(input, 0)}});
     params["options"] = json!([{"optionId": value(input, 0), "kind": "allow_once", "name": "n"}]);

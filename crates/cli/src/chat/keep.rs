@@ -233,15 +233,15 @@ fn row_json(row: &SessionRow) -> Value {
 fn session_change(value: &Value) -> SessionChange {
     let given = |name: &str| value.get(name).filter(|value| !value.is_null()).cloned();
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut change = SessionChange::default();
-    change.agent_session_id = text("agentSessionId");
-    change.capabilities = given("capabilities");
-    // A list of one: what it holds may be nothing.
-    change.agent_info = given("agentInfo").map(|info| info.get(0).filter(|info| !info.is_null()).cloned());
-    change.status = text("status").and_then(|status| SessionStatus::parse(&status));
-    change.options = given("options");
-    change.closed_at = value.get("closedAt").and_then(Value::as_i64);
-    change
+    SessionChange {
+        agent_session_id: text("agentSessionId"),
+        capabilities: given("capabilities"),
+        // A list of one: what it holds may be nothing.
+        agent_info: given("agentInfo").map(|info| info.get(0).filter(|info| !info.is_null()).cloned()),
+        status: text("status").and_then(|status| SessionStatus::parse(&status)),
+        options: given("options"),
+        closed_at: value.get("closedAt").and_then(Value::as_i64),
+    }
 }
 
 fn change_json(change: &SessionChange) -> Value {
@@ -365,8 +365,10 @@ mod tests {
         change.agent_info = Some(Some(json!({"name": "x"})));
         change.agent_session_id = Some("own".to_owned());
         journal.change("a", change).await.unwrap();
-        let mut change = SessionChange::default();
-        change.agent_info = Some(None);
+        let change = SessionChange {
+            agent_info: Some(None),
+            ..SessionChange::default()
+        };
         journal.change("b", change).await.unwrap();
         let grant = json!({"grantId": "g", "sessionId": "a", "reply": "always", "scope": {"toolKind": "edit"}, "createdAt": 1,
             "expiresAt": null, "uses": 0});

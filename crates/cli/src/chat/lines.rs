@@ -98,7 +98,7 @@ impl Talk {
         while self.running.is_none() {
             match self.waiting.pop_front() {
                 Some(Input::Prompt(line)) => match command::read(&line, &self.theirs) {
-                    Line::Prompt(text) => self.prompt(chat, text),
+                    Line::Prompt(text) => self.prompt(chat, &text),
                     Line::Empty => {}
                     Line::Unknown(name) => self.say(&format!("there is no {name}; /help says what there is"))?,
                     Line::Command(Command::Quit, _) => return Ok(false),
@@ -108,7 +108,7 @@ impl Talk {
                         self.say(&said)?;
                     }
                 },
-                Some(Input::Ask { prompt }) => self.prompt(chat, prompt),
+                Some(Input::Ask { prompt }) => self.prompt(chat, &prompt),
                 Some(_) => {}
                 None => return Ok(self.input.is_some()),
             }
@@ -116,7 +116,7 @@ impl Talk {
         Ok(true)
     }
 
-    fn prompt(&mut self, chat: &Chat, text: String) {
+    fn prompt(&mut self, chat: &Chat, text: &str) {
         let (sessions, id) = (chat.sessions.clone(), chat.id.clone());
         let content = vec![json!({"type": "text", "text": text})];
         self.running = Some(tokio::spawn(async move { sessions.prompt(&id, content, None).await }));
@@ -152,9 +152,15 @@ impl Talk {
                     Err(error) => report::json(&json!({"error": error.code(), "message": error.to_string()})),
                 }
             }
-            Input::Cancel { cancel: true } => Ok(drop(chat.sessions.cancel(&chat.id).await?)),
+            Input::Cancel { cancel: true } => {
+                chat.sessions.cancel(&chat.id).await?;
+                Ok(())
+            }
             Input::Cancel { cancel: false } => Ok(()),
-            prompt => Ok(self.waiting.push_back(prompt)),
+            prompt => {
+                self.waiting.push_back(prompt);
+                Ok(())
+            }
         }
     }
 

@@ -99,10 +99,11 @@ async fn read(call: Call, input: Read) -> Result<Reply<Content>, Failure> {
     }
     let whole =
         input.offset.is_none() && input.length.is_none() && input.start_line.is_none() && input.max_lines.is_none();
-    if whole && input.encoding.is_none_or(|encoding| encoding == Encoding::Auto) {
-        if let Some(reply) = image(&call, &path, attributes.size).await? {
-            return Ok(reply);
-        }
+    if whole
+        && input.encoding.is_none_or(|encoding| encoding == Encoding::Auto)
+        && let Some(reply) = image(&call, &path, attributes.size).await?
+    {
+        return Ok(reply);
     }
     if input.start_line.is_some() || input.max_lines.is_some() {
         if input.offset.is_some() || input.length.is_some() {

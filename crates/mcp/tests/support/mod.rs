@@ -95,6 +95,7 @@ impl World {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers make it at the place")]
 pub(crate) fn params(name: &'static str, arguments: Value) -> CallToolRequestParams {
     let arguments: JsonObject = arguments.as_object().expect("an object").clone();
     CallToolRequestParams::new(name).with_arguments(arguments)

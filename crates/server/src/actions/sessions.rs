@@ -218,7 +218,7 @@ async fn events(SessionCall { access, mut args, .. }: SessionCall) -> Answer {
 }
 
 /// `{sequenceNumber, notification}`.
-pub(crate) fn sequenced_event(event: SessionEvent) -> Result<Value, ActorError> {
+pub(crate) fn sequenced_event(event: &SessionEvent) -> Result<Value, ActorError> {
     let shape = json!({"sequenceNumber": event.seq, "notification": event.event});
     value(&shape).map_err(|failure| failure.publish("getSequencedEvents"))
 }

@@ -157,7 +157,7 @@ pub(crate) fn permission(option_id: Option<&str>) -> Value {
 mod tests {
     use super::*;
 
-    fn agent(capabilities: Value) -> AgentCapabilities {
+    fn agent(capabilities: &Value) -> AgentCapabilities {
         let answer = json!({"protocolVersion": 1, "agentCapabilities": capabilities});
         initialized(&answer).unwrap().agent_capabilities
     }
@@ -200,33 +200,34 @@ mod tests {
             servers: Vec::new(),
             meta: Meta::new(),
         };
-        let way = |capabilities| {
+        let way = |capabilities: &Value| {
             opening
                 .known_session("k", &agent(capabilities))
                 .map(|(method, _)| method)
         };
-        assert_eq!(way(json!({})), None);
+        assert_eq!(way(&json!({})), None);
         assert_eq!(
-            way(json!({"loadSession": true, "sessionCapabilities": {"resume": {}}})),
+            way(&json!({"loadSession": true, "sessionCapabilities": {"resume": {}}})),
             Some("session/load")
         );
         assert_eq!(
-            way(json!({"sessionCapabilities": {"resume": {}}})),
+            way(&json!({"sessionCapabilities": {"resume": {}}})),
             Some("session/resume")
         );
-        assert_eq!(way(json!({"loadSession": "yes", "unknown": [1]})), None);
+        assert_eq!(way(&json!({"loadSession": "yes", "unknown": [1]})), None);
     }
 
     #[test]
     fn remote_servers_need_an_agent_that_reaches_them() {
-        let made =
-            |capabilities| remote_server("r".into(), "http://h", [("A".into(), "b".into())], &agent(capabilities));
-        assert!(made(json!({})).is_none());
+        let made = |capabilities: &Value| {
+            remote_server("r".into(), "http://h", [("A".into(), "b".into())], &agent(capabilities))
+        };
+        assert!(made(&json!({})).is_none());
         for (capabilities, kind) in [
             (json!({"http": true, "sse": true}), "http"),
             (json!({"sse": true}), "sse"),
         ] {
-            let server = value(&made(json!({"mcpCapabilities": capabilities})).unwrap());
+            let server = value(&made(&json!({"mcpCapabilities": capabilities})).unwrap());
             assert_eq!(
                 (&server["type"], &server["headers"][0]["name"]),
                 (&json!(kind), &json!("A"))

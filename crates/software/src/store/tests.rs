@@ -207,6 +207,7 @@ fn near_names_are_suggested() {
 /// By hand: `AGENTOS_TEST_SPECS='pi npm:cowsay' cargo test -p agentos-software --lib real_registry -- --ignored --nocapture`.
 #[test]
 #[ignore = "downloads from the registry of npm, and from sources of Debian"]
+#[allow(clippy::print_stdout, reason = "whoever runs it by hand reads what it did")]
 fn software_of_the_real_registry_is_added() {
     let place = place();
     let store = match std::env::var_os("AGENTOS_TEST_STORE") {
@@ -220,7 +221,7 @@ fn software_of_the_real_registry_is_added() {
             Step::Warning(text) => println!("{spec}: {text}"),
             Step::Downloads { files } => println!("{spec}: {files} archives after {:?}", start.elapsed()),
             Step::Unpacking { name, done: 0, total } => {
-                println!("{spec}: {name} of {total} after {:?}", start.elapsed())
+                println!("{spec}: {name} of {total} after {:?}", start.elapsed());
             }
             _ => {}
         };

@@ -149,7 +149,7 @@ impl Row {
 
     /// Rows of at most so many columns: broken at spaces if there are any, with `indent` before all but the first.
     pub(crate) fn wrap(self, columns: usize, indent: &Self) -> Vec<Self> {
-        Wrap::new(columns, indent).all(self)
+        Wrap::new(columns, indent).all(&self)
     }
 }
 
@@ -176,7 +176,7 @@ impl<'a> Wrap<'a> {
         }
     }
 
-    fn all(mut self, row: Row) -> Vec<Row> {
+    fn all(mut self, row: &Row) -> Vec<Row> {
         for span in &row.0 {
             for character in span.text.chars() {
                 self.push(span.style, character);

@@ -51,7 +51,7 @@ pub(crate) async fn talk(chat: &mut Chat, start: Start<'_>) -> Result<Exit, Erro
     talk.screen.say(Style::DIM, &start.greeting)?;
     if let Some(first) = &start.first {
         talk.screen.say(Style::BOLD, &format!("{PROMPT}{first}"))?;
-        talk.prompt(chat, first.clone());
+        talk.prompt(chat, first);
     }
     let exit = talk.listen(chat, start.once).await;
     if let Some(path) = start.history {
@@ -174,7 +174,10 @@ impl Talk {
         self.screen
             .say(Style::BOLD, &format!("{PROMPT}{}", line.replace('\n', "\n  ")))?;
         let said = match command::read(line, &self.theirs) {
-            Line::Prompt(text) => return Ok(self.prompt(chat, text)).map(|()| None),
+            Line::Prompt(text) => {
+                self.prompt(chat, &text);
+                return Ok(None);
+            }
             Line::Empty => return Ok(None),
             Line::Unknown(name) => format!("there is no {name}; /help says what there is"),
             Line::Command(Command::Quit, _) => return Ok(Some(self.exit)),
@@ -189,7 +192,7 @@ impl Talk {
         Ok(None)
     }
 
-    fn prompt(&mut self, chat: &Chat, text: String) {
+    fn prompt(&mut self, chat: &Chat, text: &str) {
         let (sessions, id) = (chat.sessions.clone(), chat.id.clone());
         let content = vec![json!({"type": "text", "text": text})];
         self.cancelled = false;
