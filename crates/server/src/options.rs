@@ -191,7 +191,7 @@ impl VmOptions {
         }
         if self.images > 0 && matches!(self.persist, Persist::All) {
             // The stored layer refers to files of the layers below it, which another image would not have.
-            let reason = "\"all\" cannot be combined with image; name the directories that are to persist";
+            let reason = "\"all\" cannot be combined with image or with packages of the store; name the directories that are to persist";
             problems.add("persist", reason);
         }
         if let Persist::Paths(paths) = &self.persist {

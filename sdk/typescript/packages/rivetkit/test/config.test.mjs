@@ -15,7 +15,8 @@ function refused(make, path, text) {
 
 test("definitions of VMs", () => {
   agentOs();
-  agentOs({ options: { software: ["common", ["jq", "pi"]], persist: "all" }, preview: { maxExpiresInSeconds: 7200 } });
+  agentOs({ options: { software: ["common", ["jq", "pi"]] }, preview: { maxExpiresInSeconds: 7200 } });
+  agentOs({ options: { software: ["common", ["jq"]], persist: "all" } });
   refused(() => agentOs({ onConect() {} }), "onConect", /did you mean onConnect/);
   refused(() => agentOs({ onConnect: "yes" }), "onConnect", /must be a function, got a string/);
   refused(() => agentOs({ options: { sofware: [] } }), "options.sofware", /did you mean software/);
