@@ -10,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packs.sh
 
+# An empty store: what software a user has must make no difference.
+export AGENTOS_STORE=$work/store
 say "an application in an empty directory"
 mkdir "$work/app"
 cd "$work/app"
