@@ -116,7 +116,9 @@ impl Config {
         });
         stored::recover(&*core.storage, core.clock.now_ms()).await?;
         core.count_stocks()?;
-        Ok(Sessions { core })
+        Ok(Sessions {
+            core: Arc::new(Kept(core)),
+        })
     }
 }
 
@@ -128,10 +130,32 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// The sessions of a VM. Clones are handles to the same.
+/// The sessions of a VM. Clones are handles to the same; when the last is dropped, agents that still run are killed.
 #[derive(Clone)]
 pub struct Sessions {
-    core: Arc<Core>,
+    core: Arc<Kept>,
+}
+
+/// What the handles share. A session knows the core that lists it, so that with the last handle the list has to go as well.
+struct Kept(Arc<Core>);
+
+impl std::ops::Deref for Kept {
+    type Target = Arc<Core>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Release);
+        // Dropped outside the lock, for the last of a session drops what its agent holds.
+        let sessions = std::mem::take(&mut *self.sessions.lock());
+        for session in sessions.into_values() {
+            session.kill_agent();
+        }
+    }
 }
 
 impl std::fmt::Debug for Sessions {
@@ -142,7 +166,7 @@ impl std::fmt::Debug for Sessions {
 
 /// A handle that does not keep the sessions.
 #[derive(Clone)]
-pub struct WeakSessions(std::sync::Weak<Core>);
+pub struct WeakSessions(std::sync::Weak<Kept>);
 
 impl WeakSessions {
     /// The sessions, unless they are gone.
@@ -191,6 +215,7 @@ impl Sessions {
             created_at: self.core.clock.now_ms(),
             closed_at: None,
         };
+        // What puts a session into the list keeps the list, so that nothing is put there after the last handle's end.
         let core = Arc::clone(&self.core);
         self.detached(async move {
             // A name that leads nowhere leaves no trace.
@@ -295,7 +320,7 @@ impl Sessions {
     /// `session_not_found`.
     pub async fn close(&self, id: &str) -> Result<()> {
         let session = self.session(id)?;
-        let core = Arc::clone(&self.core);
+        let core = Arc::clone(&self.core.0);
         self.detached(async move {
             session.cancel().await;
             session.stop(Status::Closed, STOP_GRACE).await?;
@@ -315,7 +340,7 @@ impl Sessions {
             Err(Error::SessionNotFound { .. }) => return Ok(()),
             session => session?,
         };
-        let core = Arc::clone(&self.core);
+        let core = Arc::clone(&self.core.0);
         self.detached(async move {
             session.stop(Status::Closed, Duration::ZERO).await?;
             session.cancel().await;
@@ -403,7 +428,7 @@ impl Sessions {
             _ => return Err(Error::invalid("params", "an object", "something else")),
         };
         let session = self.session(id)?;
-        let (core, method) = (Arc::clone(&self.core), method.to_owned());
+        let (core, method) = (Arc::clone(&self.core.0), method.to_owned());
         self.detached(async move {
             let (live, _) = session.ensure_live(Purpose::Use).await?;
             if let Some(params) = params.as_object_mut() {
@@ -466,7 +491,7 @@ impl Sessions {
         scope: Option<GrantScope>,
         via: Via,
     ) -> Result<Value> {
-        let (core, id) = (Arc::clone(&self.core), id.to_owned());
+        let (core, id) = (Arc::clone(&self.core.0), id.to_owned());
         let permission = permission_id.to_owned();
         self.detached(async move { approvals::respond(&core, &id, &permission, reply, scope, via).await })
             .await?;

@@ -4,13 +4,14 @@
 mod support;
 
 use agentos_session::{
-    CreateOptions, EnvValue, EventQuery, MemoryStorage, Notice, Outcome, Reply, ResumedVia, Status, Storage, Via,
+    AgentSpec, Config, CreateOptions, EnvValue, EventQuery, MemoryStorage, Notice, Outcome, Reply, ResumedVia, Status,
+    Storage, Via,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use support::{AgentIo, Setup, World, chunk, initialized, kinds, polite};
+use support::{AgentIo, FakeComputer, Setup, World, chunk, initialized, kinds, polite};
 
 fn options(value: Value) -> CreateOptions {
     CreateOptions::from_json(value).unwrap()
@@ -733,4 +734,30 @@ async fn only_so_many_sessions_and_agents() {
     world.sessions.destroy(&first).await.unwrap();
     assert_eq!(world.sessions.persisted(true).unwrap().len(), 2);
     let _ = Duration::ZERO;
+}
+
+/// The agent is alive when the last handle goes: it is killed, and everything that the sessions held is given back.
+#[tokio::test]
+async fn the_last_handle_takes_the_agent_and_the_memory_with_it() {
+    let mut computer = FakeComputer::default();
+    computer.program("test-agent", echo);
+    let (held, mut released) = tokio::sync::mpsc::channel::<()>(1);
+    let sessions = Config::new(Arc::new(computer), tokio::runtime::Handle::current())
+        .agent(AgentSpec::new("test", ["test-agent"]))
+        .on_notice(move |_| {
+            // A full channel is as alive as another.
+            let _ = held.try_send(());
+        })
+        .open()
+        .await
+        .unwrap();
+    let record = sessions.create("test", CreateOptions::default()).await.unwrap();
+    let prompt = vec![json!({"type": "text", "text": "hello"})];
+    sessions.prompt(&record.session_id, prompt, None).await.unwrap();
+    let weak = sessions.downgrade();
+    drop(sessions);
+    assert!(weak.upgrade().is_none());
+    // The channel ends when the core is dropped, and not before.
+    let over = async { while released.recv().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(30), over).await.unwrap();
 }
