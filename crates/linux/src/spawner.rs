@@ -159,6 +159,9 @@ fn clone(birth: &Birth, stack: &mut [u8]) -> io::Result<()> {
 /// It gives up the host process's descriptors before its first call that the supervisor answers: among them is the other end of that
 /// call, so a child that had it would wait for ever once the host process is gone. Of its directory it keeps a copy for a
 /// moment. (A thread with a directory of its own would need `unshare`, which containers forbid.)
+///
+/// It gets a group of its own and stays in the host process's session: so the group is no orphaned one, whose processes the host would
+/// not stop by the signals of job control (`vm/stop.rs`).
 extern "C" fn child(birth: *mut libc::c_void) -> libc::c_int {
     #[repr(C)]
     struct Action {
@@ -180,7 +183,7 @@ extern "C" fn child(birth: *mut libc::c_void) -> libc::c_int {
         if libc::syscall(libc::SYS_openat, ASK, ASK_HELLO, order.token, 0) != 0 {
             libc::_exit(1);
         }
-        if libc::syscall(libc::SYS_setsid) < 0 || libc::syscall(libc::SYS_fchdir, 0) < 0 {
+        if libc::syscall(libc::SYS_setpgid, 0, 0) < 0 || libc::syscall(libc::SYS_fchdir, 0) < 0 {
             libc::_exit(2);
         }
         libc::syscall(libc::SYS_close, 0);

@@ -34,6 +34,9 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// One of them; `EBADF` if it is not open.
     fn descriptor(&self, fd: Fd) -> Result<Shown>;
 
+    /// Numbers of its threads but the first, ascending.
+    fn threads(&self) -> Vec<u32>;
+
     /// The name that the process has given itself.
     fn name(&self) -> Option<Vec<u8>>;
 
@@ -87,6 +90,13 @@ impl Process {
         }
         let position = file.seek(SeekFrom::Current(0)).unwrap_or(0);
         Ok(Shown { file, position, flags })
+    }
+
+    /// Numbers of its threads, of which the first has the number of the process.
+    pub(crate) fn shown_threads(&self) -> Vec<u32> {
+        let mut threads = vec![self.pid().0];
+        threads.extend(self.asked().map(|elsewhere| elsewhere.threads()).unwrap_or_default());
+        threads
     }
 
     /// Program name as `/proc` shows it.

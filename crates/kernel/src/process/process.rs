@@ -7,7 +7,7 @@ use super::image::Image;
 use super::kernel::Kernel;
 use super::limit::{Resource, ResourceLimits};
 use super::signal::Signal;
-use super::status::ExitStatus;
+use super::status::{ExitStatus, WaitEvent};
 use super::table::State;
 use super::timer::Timer;
 use crate::clock::{Instant, Timestamp};
@@ -334,6 +334,15 @@ impl Process {
     /// The limit for which it was killed, if it was.
     pub fn limit(&self) -> Option<&LimitExceeded> {
         self.breach.get()
+    }
+
+    /// What has stopped it, if it is stopped and its parent has not been told yet.
+    pub fn stop_signal(&self) -> Option<Signal> {
+        let table = self.kernel.table.lock();
+        match table.entry(self.pid).ok()?.report? {
+            WaitEvent::Stopped(signal) => Some(signal),
+            WaitEvent::Continued | WaitEvent::Ended(_) => None,
+        }
     }
 
     /// What it is doing.

@@ -306,8 +306,7 @@ impl Call<'_> {
         let n = self.n;
         let guest = self.vm.guests.get_mut(&self.key).ok_or(Fail(libc::ESRCH))?;
         // A signal that came just before this was received waits for the answer.
-        if guest.stopped {
-            let _ = sys::signal_thread((self.key, n.tid), libc::SIGSTOP, (0, 0));
+        if guest.stop_thread(n.tid) {
             return Err(Fail(RESTART));
         }
         if Actions::of_thread(guest.proc_dir.as_fd(), n.tid).interrupted(n.tid == self.key) {

@@ -182,6 +182,7 @@ pub(crate) fn setpgid(call: &mut Call<'_>) -> Outcome {
     let group = u32::try_from(call.int(1)).map_err(|_| Fail(libc::EINVAL))?;
     let group = call.vm.kernel_pid(group);
     call.process()?.setpgid(pid, group)?;
+    call.vm.expect_readers();
     Ok(Answer::OK)
 }
 

@@ -216,6 +216,7 @@ fn set_group(call: &mut Call<'_>, terminal: &Terminal) -> Outcome {
     let group = u32::try_from(i32::from_le_bytes(bytes)).map_err(|_| Fail(libc::EINVAL))?;
     let group: Pid = call.vm.kernel_pid(group);
     let waker = call.guest()?.waker.clone();
+    call.vm.expect_readers();
     change(call, terminal, |process, fd| {
         process.set_tty_group(fd, group, Some(&waker))
     })

@@ -161,6 +161,13 @@ pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     }
 }
 
+/// Process group and session of a process.
+pub(crate) fn group_and_session(pid: u32) -> Option<(i32, i32)> {
+    // SAFETY: both take a number alone.
+    let (group, session) = unsafe { (libc::getpgid(pid.cast_signed()), libc::getsid(pid.cast_signed())) };
+    (group > 0 && session > 0).then_some((group, session))
+}
+
 /// Sets soft and hard limit of a process.
 pub(crate) fn set_limit(pid: u32, resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
     let limit = libc::rlimit64 {

@@ -73,6 +73,8 @@ pub(super) struct Times {
     idle: Option<Instant>,
     /// When to look whether signals have come for calls that wait.
     signals: Option<Instant>,
+    /// When to look who reads in the background.
+    readers: Option<Instant>,
 }
 
 impl Times {
@@ -82,12 +84,18 @@ impl Times {
             set: None,
             idle: None,
             signals: None,
+            readers: None,
         }
     }
 
     /// Has it be looked for signals at `at`, unless that is to happen earlier.
     pub(super) fn look_for_signals(&mut self, at: Instant) {
         self.signals.get_or_insert(at);
+    }
+
+    /// Has it be looked at `at` who reads in the background, unless that is to happen earlier.
+    pub(super) fn look_for_readers(&mut self, at: Instant) {
+        self.readers.get_or_insert(at);
     }
 }
 
@@ -163,6 +171,9 @@ impl Vm {
             if self.times.signals.take_if(|at| *at <= Instant::now()).is_some() {
                 self.rouse_all();
             }
+            if self.times.readers.take_if(|at| *at <= Instant::now()).is_some() {
+                self.stop_readers();
+            }
             self.tidy();
             self.look();
         }
@@ -191,7 +202,7 @@ impl Vm {
             true => *self.times.idle.get_or_insert_with(Instant::now) + IDLE,
             false => {
                 self.times.idle = None;
-                let others = [self.files.due(), self.times.signals];
+                let others = [self.files.due(), self.times.signals, self.times.readers];
                 others.into_iter().flatten().fold(self.schedule.due(), Instant::min)
             }
         };

@@ -20,16 +20,13 @@ impl Vm {
         guest.process.watch(&guest.waker);
         match guest.process.gate(Some(&guest.waker)) {
             Poll::Ready(Gate::Die) => return signal(Signal::KILL),
-            Poll::Pending if !guest.stopped => {
-                signal(Signal::STOP);
-                guest.stopped = true;
-                return self.begin_anew(key);
-            }
+            Poll::Pending if guest.stopped.is_none() => return self.stop(key),
             Poll::Pending => {}
             Poll::Ready(Gate::Run) => {
-                if guest.stopped {
+                if guest.stopped.is_some() {
                     signal(Signal::CONT);
-                    guest.stopped = false;
+                    guest.stopped = None;
+                    self.expect_readers();
                 }
             }
         }
@@ -51,16 +48,6 @@ impl Vm {
                 answer => answer,
             };
             self.listener.answer(call.id, answer);
-        }
-    }
-
-    /// A guest that is being stopped waits for no answer: the host stops nobody who does. Its calls begin anew afterwards.
-    fn begin_anew(&mut self, key: u32) {
-        let parked = self.guests.get_mut(&key).map(|guest| std::mem::take(&mut guest.parked));
-        for call in parked.into_iter().flatten() {
-            // Each thread has to have a signal, or it would see the host's own number for this.
-            let _ = sys::signal_thread((key, call.tid), libc::SIGSTOP, (0, 0));
-            self.listener.answer(call.id, Answer::Errno(RESTART));
         }
     }
 
@@ -139,7 +126,7 @@ impl Vm {
             Wait::Killed(signal) => process.exit_by(Signal::new(signal).unwrap_or(Signal::KILL)),
             Wait::Nothing => process.exit(0),
         }
-        if !matches!(guest.state, State::Foreign(_)) {
+        if !matches!(guest.state, State::Foreign(_)) || guest.is_waiting_to_begin() {
             process.finish();
         }
         self.orphans.extend(guest.copies);

@@ -135,6 +135,18 @@ impl Elsewhere for Inside {
         Ok(Shown { file, position, flags })
     }
 
+    fn threads(&self) -> Vec<u32> {
+        // The first has the number of its process on the host, which may be another one in the VM.
+        let own = self.text("stat").and_then(|text| text.split(' ').next()?.parse().ok());
+        let entries = std::fs::read_dir(self.below("task")).into_iter().flatten().flatten();
+        let mut threads: Vec<u32> = entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|tid| Some(*tid) != own)
+            .collect();
+        threads.sort_unstable();
+        threads
+    }
+
     fn name(&self) -> Option<Vec<u8>> {
         let mut name = Vec::new();
         let file = sys::open_at(self.dir.as_fd(), c"comm", libc::O_RDONLY).ok()?;

@@ -11,7 +11,7 @@ use crate::pipe::{NativeEnd, NativePipe};
 use crate::sys::{self, Answer, Notification};
 use agentos_kernel::fd::{AccessMode, OpenFile, SeekFrom, StatusFlags};
 use agentos_kernel::id::{Fd, Pid};
-use agentos_kernel::process::{Disposition, ExitStatus, MaskHow, Process, Program, RunState, Signal};
+use agentos_kernel::process::{Disposition, ExitStatus, Gate, MaskHow, Process, Program, RunState, Signal};
 use agentos_kernel::vfs::{FileType, InodeHandle};
 use std::ffi::CString;
 use std::fs::File;
@@ -40,6 +40,13 @@ impl Foreign {
             shared: Vec::new(),
             question: None,
         }
+    }
+}
+
+impl super::Guest {
+    /// Whether it stands for a program that has not been started.
+    pub(super) fn is_waiting_to_begin(&self) -> bool {
+        matches!(&self.state, State::Foreign(foreign) if foreign.program.is_some())
     }
 }
 
@@ -72,9 +79,10 @@ impl Vm {
             }
             process.sig_mask(Some((MaskHow::Set, actions.blocked)));
         }
-        // From here on the kernel has its descriptors.
         process.set_elsewhere(None);
         program.start(process);
+        // From here on its end is noticed, whether the stand-in comes to ask or is stopped before.
+        self.attend_foreign(key);
         Answer::Errno(libc::ENOENT)
     }
 
@@ -83,7 +91,7 @@ impl Vm {
         let Some(guest) = self.guests.get_mut(&key) else {
             return Answer::Later;
         };
-        if guest.stopped {
+        if guest.stopped.is_some() {
             // The signal that stops it came just before: it takes it when this is answered, and asks anew afterwards.
             return Answer::Errno(RESTART);
         }
@@ -97,18 +105,31 @@ impl Vm {
     /// Looks whether the program has ended, and lets the stand-in end the same way.
     pub(super) fn attend_foreign(&mut self, key: u32) {
         let Some(guest) = self.guests.get_mut(&key) else { return };
+        if guest.is_waiting_to_begin() {
+            // Nobody else looks after it: its executor has not seen it yet.
+            guest.process.watch(&guest.waker);
+            if matches!(guest.process.gate(Some(&guest.waker)), Poll::Ready(Gate::Die)) {
+                let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
+                return;
+            }
+        }
         let Poll::Ready(status) = guest.process.poll_exit(&guest.waker) else {
             return self.mirror_stop(key);
         };
-        if std::mem::take(&mut guest.stopped) {
+        let killed = status == ExitStatus::Signaled(Signal::KILL);
+        // Who is killed while it is stopped does not go on before.
+        let stopped = guest.stopped.take().is_some();
+        if stopped && !killed {
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGCONT as u32, None);
         }
         let State::Foreign(foreign) = &mut guest.state else {
             return;
         };
-        let Some(question) = foreign.question.take() else {
+        let question = foreign.question.take();
+        if question.is_none() && !killed {
+            // It asks anew.
             return;
-        };
+        }
         for (real, file) in foreign.shared.drain(..) {
             if let Ok(offset) = file.seek(SeekFrom::Current(0)) {
                 // SAFETY: takes numbers alone.
@@ -124,20 +145,25 @@ impl Vm {
         if let ExitStatus::Signaled(signal) = status {
             let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
         }
-        // Of use where the signal did nothing to the stand-in.
-        self.listener.answer(question.id, Answer::Value(status.code().into()));
+        if let Some(question) = question {
+            // Of use where the signal did nothing to the stand-in.
+            self.listener.answer(question.id, Answer::Value(status.code().into()));
+        }
     }
 
     /// Stops and continues a stand-in as the program it stands for, so that its parent on the host sees that too.
     fn mirror_stop(&mut self, key: u32) {
-        let Some(guest) = self.guests.get_mut(&key) else { return };
+        let Some(guest) = self.guests.get(&key) else { return };
         let stopped = guest.process.run_state() == RunState::Stopped;
-        if stopped == guest.stopped {
+        let is_ending = || matches!(guest.process.gate(None), Poll::Ready(Gate::Die));
+        if stopped == guest.stopped.is_some() || is_ending() {
             return;
         }
-        guest.stopped = stopped;
-        let signal = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
-        let _ = sys::send_signal(guest.pid_fd.as_fd(), signal as u32, None);
+        let by = stopped.then(|| self.stopping(guest));
+        let Some(guest) = self.guests.get_mut(&key) else { return };
+        guest.stopped = by;
+        let signal = by.unwrap_or(Signal::CONT);
+        let _ = sys::send_signal(guest.pid_fd.as_fd(), signal.number(), None);
         let State::Foreign(foreign) = &mut guest.state else {
             return;
         };

@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::program::Loaded;
 use crate::sys::{self, Hold, Notification};
-use agentos_kernel::process::{Copied, Process};
+use agentos_kernel::process::{Copied, Process, Signal};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -44,8 +44,8 @@ pub(crate) struct Guest {
     pub(crate) has_timer: bool,
     /// Until when a signal may be on its way to it.
     pub(crate) restless: Option<Instant>,
-    /// Whether the host has stopped it on the kernel's behalf.
-    pub(crate) stopped: bool,
+    /// By which signal the host has stopped it on the kernel's behalf.
+    pub(crate) stopped: Option<Signal>,
 }
 
 impl Guest {

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod attend;
+mod background;
 mod descriptors;
 mod files;
 mod foreign;
@@ -19,6 +20,7 @@ mod rouse;
 mod signals;
 mod sockets;
 mod start;
+mod stop;
 mod terminals;
 mod unguarded;
 mod watch;
@@ -373,7 +375,7 @@ impl Vm {
         {
             // Between `clone` and the loader runs code of this crate, and nothing else.
             return match i64::from(call.number) {
-                libc::SYS_setsid | libc::SYS_fchdir | libc::SYS_execve => Answer::Continue,
+                libc::SYS_setpgid | libc::SYS_fchdir | libc::SYS_execve => Answer::Continue,
                 _ => Answer::Errno(libc::ENOSYS),
             };
         }

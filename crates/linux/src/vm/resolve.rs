@@ -147,7 +147,7 @@ impl Vm {
             cpu_ns: 0,
             has_timer: false,
             restless: None,
-            stopped: false,
+            stopped: None,
             lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,
         };
@@ -156,6 +156,7 @@ impl Vm {
         self.guests.insert(pid, guest);
         // Registers the waker, and does what there is to do already.
         self.attend(pid);
+        self.expect_readers();
         Some(pid)
     }
 

@@ -73,6 +73,11 @@ impl Actions {
         KEYBOARD.contains(signal) && !other.iter().any(|set| set.contains(signal))
     }
 
+    /// Whether a signal does something to the thread.
+    pub(crate) fn takes(&self, signal: Signal) -> bool {
+        !self.blocked.contains(signal) && !self.ignored.contains(signal)
+    }
+
     /// Whether a signal is on its way to the thread, the `first` of its process or another, that ends a call which waits. The host gives
     /// signals for a process to its first thread where it can.
     pub(crate) fn interrupted(&self, first: bool) -> bool {

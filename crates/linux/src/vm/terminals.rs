@@ -77,7 +77,12 @@ impl Terminals {
         Some(Terminal::Master(pty, master))
     }
 
-    fn is_empty(&self) -> bool {
+    /// Those that are there.
+    pub(super) fn open(&self) -> Vec<Arc<Pty>> {
+        self.slaves.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         self.slaves.lock().is_empty() && self.masters.lock().is_empty()
     }
 }

@@ -82,7 +82,7 @@ impl ProcFs {
         let number = number(name).ok_or(Errno::ENOENT)?;
         let node = match dir.item {
             Item::Root => Node::of(Pid(number), Item::Process),
-            Item::TaskDir if number == dir.pid.0 => Node::of(dir.pid, Item::Task),
+            Item::TaskDir if self.process(dir.pid)?.shown_threads().contains(&number) => task(dir.pid, number),
             Item::FdDir => Node {
                 fd: Fd(number),
                 ..Node::of(dir.pid, Item::Fd)
@@ -104,7 +104,10 @@ impl ProcFs {
                 let pids = [Pid::INIT].into_iter().chain(all.iter().map(|process| process.pid()));
                 pids.map(|pid| (pid.0, Node::of(pid, Item::Process))).collect()
             }
-            Item::TaskDir => vec![(dir.pid.0, Node::of(dir.pid, Item::Task))],
+            Item::TaskDir => {
+                let threads = self.process(dir.pid)?.shown_threads();
+                threads.into_iter().map(|tid| (tid, task(dir.pid, tid))).collect()
+            }
             Item::FdDir | Item::FdInfoDir => {
                 let item = if dir.item == Item::FdDir {
                     Item::Fd
@@ -279,6 +282,7 @@ impl Filesystem for ProcFs {
     fn name_of(&self, ino: Ino) -> Result<(Ino, Vec<u8>)> {
         let node = Self::node(ino)?;
         let name = match node.item {
+            Item::Task if node.fd.0 != 0 => node.fd.0.to_string(),
             Item::Process | Item::Task => node.pid.0.to_string(),
             Item::Fd | Item::FdInfo => node.fd.0.to_string(),
             item => item.name().to_owned(),
@@ -296,6 +300,15 @@ impl Filesystem for ProcFs {
     }
 
     refuse_names!();
+}
+
+/// A thread of a process; the first has no number of its own.
+fn task(pid: Pid, tid: u32) -> Node {
+    let own = if tid == pid.0 { 0 } else { tid };
+    Node {
+        fd: Fd(own),
+        ..Node::of(pid, Item::Task)
+    }
 }
 
 /// A decimal number without a leading zero or sign.

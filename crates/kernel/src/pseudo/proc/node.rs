@@ -11,7 +11,7 @@ use crate::vfs::FileType;
 pub(super) struct Node {
     /// The process, 0 for the VM.
     pub(super) pid: Pid,
-    /// The descriptor, for [`Item::Fd`] and [`Item::FdInfo`].
+    /// The descriptor, for [`Item::Fd`] and [`Item::FdInfo`]; the number of a thread but the first, for [`Item::Task`].
     pub(super) fd: Fd,
     /// The row.
     pub(super) item: Item,

@@ -66,12 +66,13 @@ fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
     let [user, sys, cuser, csys] =
         [times.user, times.sys, times.children_user, times.children_sys].map(|ns| ns / TICK_NS);
     let rest = format!(
-        ") {state} {} {} {} {number} {foreground} 0 0 0 0 0 {user} {sys} {cuser} {csys} {} {nice} 1 0 {started} {mapped} {} \
+        ") {state} {} {} {} {number} {foreground} 0 0 0 0 0 {user} {sys} {cuser} {csys} {} {nice} {} 0 {started} {mapped} {} \
          18446744073709551615 0 0 0 0 0 {} {} {} {} 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 {status}\n",
         process.ppid(),
         process.pgid(),
         process.sid(),
         20 + nice,
+        process.shown_threads().len(),
         resident / PAGE,
         standard(process.sig_pending()),
         standard(process.sig_mask(None)),
@@ -110,7 +111,7 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
         "\nUmask:\t{:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
          Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t{}\nGroups:\t{groups}\nNStgid:\t{pid}\nNSpid:\t{pid}\n\
          NSpgid:\t{}\nNSsid:\t{}\nVmPeak:\t{most:8} kB\nVmSize:\t{mapped:8} kB\nVmHWM:\t{peak:8} kB\nVmRSS:\t{resident:8} kB\n\
-         Threads:\t1\nSigQ:\t0/1024\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\nSigIgn:\t{:016x}\n\
+         Threads:\t{}\nSigQ:\t0/1024\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\nSigIgn:\t{:016x}\n\
          SigCgt:\t{:016x}\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
          CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t0\nCpus_allowed_list:\t0-{}\n\
          voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n",
@@ -127,6 +128,7 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
         process.shown_descriptors().len().next_power_of_two().max(64),
         process.pgid(),
         process.sid(),
+        process.shown_threads().len(),
         0,
         process.sig_pending().0,
         process.sig_mask(None).0,

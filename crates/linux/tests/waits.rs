@@ -1,0 +1,77 @@
+//! What parents that are Linux programs are told of their children, the same as on the host, whichever kind of program these are.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+mod toy;
+
+use agentos_kernel::limits::Limits;
+use common::{Vm, executor, has};
+use std::sync::Arc;
+
+const STOPS: &str = include_str!("waits/stops.py");
+
+fn vm() -> Option<Vm> {
+    if !has("/usr/bin/python3") {
+        return None;
+    }
+    let vm = Vm::with(vec![executor()?, Arc::new(toy::Toy)], Limits::default());
+    vm.put("/tmp/stops.py", STOPS.as_bytes(), 0o644);
+    vm.put("/tmp/wait", b"TOY sleep\n", 0o755);
+    Some(vm)
+}
+
+/// What the host itself says.
+fn on_host(program: &[&str]) -> String {
+    let done = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", STOPS])
+        .args(program)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn a_parent_is_told_which_signal_stopped_its_child() {
+    let Some(vm) = vm() else { return };
+    let sleep = ["/usr/bin/sleep", "1000"];
+    let expected = on_host(&sleep);
+    assert!(expected.contains("SIGTTOU stopped by SIGTTOU, continued, stopped by SIGSTOP, ended -9"));
+    let script = ["/usr/bin/python3", "/tmp/stops.py"];
+    assert_eq!(vm.run(&[&script[..], &sleep].concat()).ok(), expected);
+    // Below another Linux program, and where the first of them has ended.
+    let line = "/usr/bin/python3 /tmp/stops.py /usr/bin/sleep 1000; exit $?";
+    assert_eq!(vm.sh(line).ok(), expected);
+    // Children of the other kind.
+    assert_eq!(vm.run(&[&script[..], &["/tmp/wait"]].concat()).ok(), expected);
+}
+
+#[test]
+fn threads_are_seen() {
+    let Some(vm) = vm() else { return };
+    let script = r#"
+import os, threading
+go, there = threading.Event(), threading.Barrier(4)
+def wait():
+    there.wait()
+    go.wait()
+threads = [threading.Thread(target=wait) for _ in range(3)]
+for thread in threads: thread.start()
+there.wait()
+own = os.getpid()
+names = sorted(int(name) for name in os.listdir("/proc/self/task"))
+print(len(names), own in names, all(thread.native_id in names for thread in threads))
+status = open("/proc/self/status").read()
+print([line.split()[1] for line in status.splitlines() if line.startswith("Threads:")])
+print(open("/proc/self/stat").read().rsplit(")")[-1].split()[17])
+thread = threads[0].native_id
+print(os.path.exists(f"/proc/self/task/{thread}/status"), os.path.exists("/proc/self/task/1"),
+      os.path.basename(os.path.realpath(f"/proc/self/task/{thread}")) == str(thread))
+go.set()
+for thread in threads: thread.join()
+while len(os.listdir("/proc/self/task")) > 1: pass
+print(os.listdir(f"/proc/{own}/task") == [str(own)])
+"#;
+    let inside = vm.run(&["/usr/bin/python3", "-c", script]).ok();
+    assert_eq!(inside, "4 True True\n['4']\n4\nTrue False True\nTrue\n");
+}
