@@ -21,19 +21,19 @@ const BATCHES: usize = 10;
 /// Longest wait until nothing is held.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// `serve_sleeping_bytes`: one more of 10,000 that were accepted and sleep; `serve_slept_bytes`: one more that was awake and
-/// fell asleep.
+/// `serve_sleeping_bytes`: one more of 10,000 that were accepted and sleep; `serve_slept_bytes`: one more of as many that were
+/// awake and fell asleep. With a thousand the allocator's pieces, a few megabytes whatever the number, would be most of it.
 pub(crate) async fn sleeping(scale: Scale) -> Result<Vec<Row>, Error> {
-    let (sleeping, slept) = (scale.of(10_000), scale.of(1_000));
-    let needed = (sleeping + slept) as u64 * FILES;
+    let count = scale.of(10_000);
+    let needed = 2 * count as u64 * FILES;
     if let Some(why) = no_room(needed) {
         let row = |name| Row::not_run(name, "bytes", why.as_str());
         return Ok(vec![row("serve_sleeping_bytes"), row("serve_slept_bytes")]);
     }
     let house = House::new().await?;
     let batches = scale.of(BATCHES);
-    let slept = growth(&house, "slept", (batches, slept / batches), true).await?;
-    let sleeping = growth(&house, "sleeping", (batches, sleeping / batches), false).await?;
+    let slept = growth(&house, "slept", (batches, count / batches), true).await?;
+    let sleeping = growth(&house, "sleeping", (batches, count / batches), false).await?;
     house.end().await;
     let row = |name, bytes: f64| Row::new(name, "bytes", vec![bytes]).goal(1024.0);
     Ok(vec![
