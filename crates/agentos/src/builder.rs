@@ -58,6 +58,9 @@ pub(crate) struct Options {
     pub(crate) images: Vec<Image>,
     /// What packages run with, below all images.
     pub(crate) runtimes: Vec<Image>,
+    /// Software of a store that the VM is created with, and what the VM was given later whose copy it is.
+    pub(crate) packages: Vec<store::Package>,
+    pub(crate) added: Vec<store::Package>,
     /// Variables that packages want processes to have.
     pub(crate) package_env: Vec<(String, String)>,
     /// Whether there may be Linux programs in images or packages.
@@ -107,6 +110,8 @@ impl Default for Builder {
             upper: None,
             images: Vec::new(),
             runtimes: Vec::new(),
+            packages: Vec::new(),
+            added: Vec::new(),
             package_env: Vec::new(),
             native: false,
             tools: Tools::default(),
@@ -471,7 +476,7 @@ impl Builder {
         options.network = Arc::new(NetworkPlan::new(&self.network, &self.loopback_exempt_ports)?);
         options.outlet = Arc::new(OutletPlan::new(self.outlet, &options.env)?);
         layers::check(options.images.len() + self.images.len() + self.packages.len())?;
-        crate::packages::check(&self.packages)?;
+        crate::packages::check(&self.packages, &options.limits)?;
         options.host_tools = Arc::new(ToolPlan::new(self.tools, &options.limits)?);
         crate::path::check(&options.cwd)?;
         if options.hostname.is_empty() || options.hostname.len() > 64 || options.hostname.contains(['/', '\0', '\n']) {

@@ -2,13 +2,17 @@
 //! programs, one per process.
 
 use crate::error::{Error, Result};
-use agentos_kernel::process::Executor;
+use agentos_kernel::fd::IoResult;
+use agentos_kernel::process::{Executor, Kernel, Program};
+use agentos_kernel::vfs::InodeHandle;
 use agentos_linux::LinuxExecutor;
 use agentos_wasm::{WasmConfig, WasmExecutor};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 /// Where compiled programs are kept, and whether instructions are counted.
 type Key = (Option<PathBuf>, bool);
@@ -32,12 +36,40 @@ pub(crate) fn shared(cache_dir: Option<&Path>, fuel: bool) -> Result<Arc<WasmExe
     Ok(engine)
 }
 
-/// What a VM runs programs with.
-pub(crate) fn executors(engine: &Arc<WasmExecutor>, linux: bool) -> Vec<Arc<dyn Executor>> {
-    static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
-    let linux = linux.then(|| Arc::clone(LINUX.get_or_init(LinuxExecutor::new)) as Arc<dyn Executor>);
-    let engine: Arc<dyn Executor> = engine.clone();
-    [engine].into_iter().chain(linux).collect()
+/// The executor of Linux programs as one VM has it: it knows none until they are wanted.
+#[derive(Debug)]
+pub(crate) struct LinuxGate {
+    opened: AtomicBool,
+    executor: Arc<LinuxExecutor>,
+}
+
+impl LinuxGate {
+    pub(crate) fn new(opened: bool) -> Arc<Self> {
+        static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
+        Arc::new(Self {
+            opened: AtomicBool::new(opened),
+            executor: Arc::clone(LINUX.get_or_init(LinuxExecutor::new)),
+        })
+    }
+
+    /// From now on they run.
+    pub(crate) fn open(&self) {
+        self.opened.store(true, Ordering::Release);
+    }
+}
+
+impl Executor for LinuxGate {
+    fn name(&self) -> &'static str {
+        self.executor.name()
+    }
+
+    fn accepts(&self, head: &[u8]) -> bool {
+        self.opened.load(Ordering::Acquire) && self.executor.accepts(head)
+    }
+
+    fn load(&self, kernel: &Kernel, file: &InodeHandle, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
+        self.executor.load(kernel, file, waker)
+    }
 }
 
 /// `agentos` in the user's cache directory (XDG base directory specification); `None` where there is no home.

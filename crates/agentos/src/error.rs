@@ -113,6 +113,14 @@ pub enum Error {
     /// Software, bundled or of a store, could not be used.
     #[error(transparent)]
     Software(#[from] agentos_software::Error),
+    /// Software that the VM has already.
+    #[error("software {name} is in the VM already ({spec})")]
+    SoftwareExists {
+        /// Its name.
+        name: String,
+        /// The words that it was added to the store with.
+        spec: String,
+    },
     /// The WebAssembly engine could not be started on this host.
     #[error("the WebAssembly engine cannot start: {0}")]
     Engine(String),
@@ -158,6 +166,7 @@ impl Error {
             Self::InvalidQuery(_) => "invalid_params",
             Self::ProcessNotFound(_) => "process_not_found",
             Self::Software(agentos_software::Error::Store(error)) => error.code(),
+            Self::SoftwareExists { .. } => "software_exists",
             Self::Software(_) | Self::Engine(_) => "vm_boot_failed",
             Self::NoListener { .. } => "no_listener",
             Self::Fetch { .. } => "bad_response",

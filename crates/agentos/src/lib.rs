@@ -17,6 +17,7 @@
 //! threads of their own. Dropping the future of a call cancels it; dropping the last handle of a VM disposes it.
 #![forbid(unsafe_code)]
 
+mod added;
 mod archive;
 mod builder;
 mod capture;
@@ -48,6 +49,7 @@ mod tools;
 mod usage;
 mod vm;
 
+pub use added::AddedSoftware;
 pub use agentos_image::{Error as ImageError, Image, Source as ImageSource};
 pub use agentos_kernel::events::{AuditEvent, AuditKind, Event, LimitWarning, Text};
 pub use agentos_kernel::limits::{

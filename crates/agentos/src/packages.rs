@@ -2,12 +2,17 @@
 
 use crate::builder::Options;
 use crate::error::{Error, Result};
+use agentos_kernel::limits::Limits;
 use agentos_session::AgentSpec;
 use agentos_software::Package;
 use agentos_software::store;
+use std::collections::BTreeSet;
 
-/// Refuses packages that exclude each other: files of two versions of one package would be mixed.
-pub(crate) fn check(packages: &[store::Package]) -> Result<()> {
+/// Refuses too many packages, and packages that exclude each other: files of two versions of one package would be mixed.
+pub(crate) fn check(packages: &[store::Package], limits: &Limits) -> Result<()> {
+    let of_store = packages.iter().filter(|package| !package.is_bundled());
+    let names: BTreeSet<&str> = of_store.map(store::Package::name).collect();
+    crate::added::check(names.len(), limits)?;
     for (at, package) in packages.iter().enumerate() {
         let before = packages.iter().take(at).find(|other| other.name() == package.name());
         if let Some(other) = before
@@ -29,7 +34,7 @@ pub(crate) fn check(packages: &[store::Package]) -> Result<()> {
 
 /// Adds packages to the options of a VM, the first on top.
 pub(crate) fn open(options: &mut Options, packages: &[store::Package]) -> Result<()> {
-    check(packages)?;
+    check(packages, &options.limits)?;
     let failed = agentos_software::Error::from;
     let mut seen: Vec<&str> = Vec::new();
     for package in packages {
@@ -43,6 +48,7 @@ pub(crate) fn open(options: &mut Options, packages: &[store::Package]) -> Result
             continue;
         }
         seen.push(package.name());
+        options.packages.push(package.clone());
         options.images.push(package.image().map_err(failed)?);
         options.native |= package.is_native();
         for runtime in package.runtimes().map_err(failed)? {

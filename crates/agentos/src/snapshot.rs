@@ -31,6 +31,7 @@ impl AgentOs {
                 // Two VMs must not write to one filesystem as if it were their own.
                 quota: None,
                 upper: None,
+                added: self.vm.added.packages(),
                 ..self.vm.options.clone()
             },
         })
@@ -52,7 +53,7 @@ impl Snapshot {
     /// # Errors
     /// The bundled software cannot be used, or the VM has layers of its own ([`Builder::lower`](crate::Builder::lower)).
     pub fn to_archive(&self) -> Result<Bytes> {
-        if layers::any(&self.options) {
+        if layers::any(&self.options) || !self.options.added.is_empty() {
             return Err(Error::InvalidOption {
                 option: "snapshot",
                 reason: "a VM with layers of its own cannot be saved: what is in them is not its own".to_owned(),

@@ -1,5 +1,6 @@
 //! The VM handle.
 
+use crate::added::Added;
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::events::Feed;
@@ -10,7 +11,7 @@ use agentos_kernel::cred::Credentials;
 use agentos_kernel::events::{AuditKind, Text};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::limits::{Counter, Limits};
-use agentos_kernel::process::{Kernel, KernelConfig, Process, Signal, SpawnRequest};
+use agentos_kernel::process::{Executor, Kernel, KernelConfig, Process, Signal, SpawnRequest};
 use agentos_kernel::vfs::{CaughtFs, FsContext, FsQuota, MemoryFs, Mode, MountOptions};
 use agentos_kernel::{Errno, Error as KernelError};
 use agentos_net::{Guard, NetworkUsage, Verdict};
@@ -41,6 +42,9 @@ pub(crate) struct Vm {
     pub(crate) agents: parking_lot::Mutex<std::collections::HashSet<u32>>,
     pub(crate) sessions: tokio::sync::OnceCell<agentos_session::Sessions>,
     pub(crate) session_stocks: crate::sessions::SessionStocks,
+    /// Software that it was given since it was created.
+    pub(crate) added: Added,
+    pub(crate) linux: Arc<engine::LinuxGate>,
     disposed: AtomicBool,
 }
 
@@ -88,7 +92,8 @@ impl AgentOs {
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
         let top = layers::stack(&root, &options)?;
-        let mut executors = engine::executors(&engine, options.runs_linux_programs());
+        let linux = engine::LinuxGate::new(options.runs_linux_programs());
+        let mut executors: Vec<Arc<dyn Executor>> = vec![engine.clone(), linux.clone()];
         executors.extend(options.host_tools.executor());
         let kernel = Kernel::new(KernelConfig {
             limits: options.limits.clone(),
@@ -115,6 +120,8 @@ impl AgentOs {
             agents: parking_lot::Mutex::default(),
             sessions: tokio::sync::OnceCell::new(),
             session_stocks: crate::sessions::SessionStocks::default(),
+            added: Added::default(),
+            linux,
             disposed: AtomicBool::new(false),
         };
         for mount in &vm.options.mounts {
@@ -124,6 +131,7 @@ impl AgentOs {
                 opened.map_err(Error::file("mount", &mount.guest))?;
             }
         }
+        vm.mount_added(&vm.options.added)?;
         if vm.options.audit_life {
             vm.kernel.audit().record(AuditKind::VmCreated);
         }
@@ -240,7 +248,7 @@ impl Vm {
         Ok(real)
     }
 
-    fn create_mount_point(&self, guest: &str) -> Result<(), KernelError> {
+    pub(crate) fn create_mount_point(&self, guest: &str) -> Result<(), KernelError> {
         self.as_root(|cx| {
             let vfs = self.kernel.vfs();
             let ends = guest.match_indices('/').skip(1).map(|(at, _)| at).chain([guest.len()]);
@@ -286,7 +294,9 @@ impl Vm {
             .copied()
             .chain([("HOSTNAME", self.options.hostname.as_str())]);
         let images = layers::environment(&self.options);
-        let images = images.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let added = self.added.environment();
+        let images = images.iter().chain(&added);
+        let images = images.map(|(name, value)| (name.as_str(), value.as_str()));
         let mut merged: Vec<(&str, &str)> = Vec::new();
         for (name, value) in base.chain(images).chain(self.options.outlet.environment()) {
             set(&mut merged, name, value);

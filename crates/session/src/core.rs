@@ -25,7 +25,7 @@ pub(crate) struct Core {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) limits: SessionLimits,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) agents: Agents,
+    pub(crate) agents: parking_lot::RwLock<Agents>,
     pub(crate) instructions: Option<String>,
     pub(crate) on_notice: OnNotice,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -38,6 +38,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// The agents as they are now.
+    pub(crate) fn agents(&self) -> Agents {
+        self.agents.read().clone()
+    }
+
     /// Runs a task of the layer.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.runtime.spawn(task));

@@ -103,7 +103,7 @@ impl Config {
             storage: self.storage,
             limits: self.limits,
             clock: self.clock,
-            agents: self.agents,
+            agents: parking_lot::RwLock::new(self.agents),
             instructions: self.instructions,
             on_notice: self.on_notice,
             runtime: self.runtime,
@@ -219,7 +219,7 @@ impl Sessions {
         let core = Arc::clone(&self.core);
         self.detached(async move {
             // A name that leads nowhere leaves no trace.
-            core.agents.resolve(&row.agent_type, &*core.computer).await?;
+            core.agents().resolve(&row.agent_type, &*core.computer).await?;
             let capacity = core.limits.max_sessions_per_vm;
             core.storage
                 .add(row.clone(), capacity)
@@ -533,7 +533,12 @@ impl Sessions {
 
     /// The agents by name, with whether the VM has their commands.
     pub async fn agents(&self) -> Vec<AgentListing> {
-        self.core.agents.list(&*self.core.computer).await
+        self.core.agents().list(&*self.core.computer).await
+    }
+
+    /// One more agent by name, from now on; one of the same name is replaced.
+    pub fn add_agent(&self, agent: AgentSpec) {
+        self.core.agents.write().add(agent);
     }
 
     /// Why the VM must not sleep: prompts and requests.

@@ -125,8 +125,9 @@ impl AgentOs {
             .instructions(plan.instructions.clone())
             .limits(limits::session_limits(self.limits()))
             .on_notice(move |notice| watch(&watched, &notice));
-        for agent in &plan.agents {
-            config = config.agent(agent.clone());
+        // Of two agents of one name the later counts.
+        for agent in self.vm.added.agents().into_iter().chain(plan.agents.iter().cloned()) {
+            config = config.agent(agent);
         }
         Ok(SessionSetup { config, vm })
     }

@@ -31,6 +31,7 @@ mod programs;
 mod sessions;
 mod sizes;
 mod sockets;
+mod software;
 mod streams;
 mod tls;
 mod together;
@@ -137,6 +138,7 @@ limits! {
     "http.fetchTimeoutMs": fetch::fetch_timeout_ms,
     "tls.handshakeTimeoutMs": tls::handshake_timeout_ms,
     "tls.maxBufferedBytes": tls::max_buffered_bytes,
+    "software.maxPackages": software::max_packages,
 }
 
 #[test]

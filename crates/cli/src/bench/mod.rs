@@ -18,6 +18,7 @@ mod policy;
 mod row;
 mod rules;
 mod serve;
+mod software;
 mod vm;
 
 use crate::args::BenchArgs;
@@ -59,6 +60,10 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["image_create", "image_open", "image_read_1k"],
         run: |scale| Box::pin(image::images(scale)),
+    },
+    Measurement {
+        names: &["software_add"],
+        run: |scale| Box::pin(software::add(scale)),
     },
     Measurement {
         names: &["exec_echo"],

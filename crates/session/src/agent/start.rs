@@ -50,7 +50,7 @@ pub(crate) async fn start(
 
 async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: &Private) -> Result<Arc<Live>> {
     let core = session.core();
-    let command = core.agents.resolve(session.agent_type(), &*core.computer).await?;
+    let command = core.agents().resolve(session.agent_type(), &*core.computer).await?;
     let given = private
         .env
         .iter()

@@ -163,6 +163,11 @@ impl Package {
         Ok(opened.runtimes.insert(runtimes).clone())
     }
 
+    /// The layers of its [`runtimes`](Self::runtimes), by their digests.
+    pub fn runtime_layers(&self) -> &[String] {
+        &self.inner.record.runtime
+    }
+
     fn assembled(&self, layers: &[String]) -> Result<Image> {
         let damaged = |reason: String| Error::Damaged {
             name: self.name().to_owned(),
