@@ -34,6 +34,8 @@ pub(crate) struct Declared {
     pub(crate) name: String,
     /// JSON Schema of its input.
     pub(crate) schema: Value,
+    /// Whether its input is any text, which stands under `input`, and no JSON.
+    pub(crate) freeform: bool,
 }
 
 impl Conversation {

@@ -45,7 +45,7 @@ impl Default for Bounds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Seen {
-    /// `anthropic` or `openai`.
+    /// `anthropic`, `openai` (chat completions) or `responses` (OpenAI's other API).
     pub api: &'static str,
     /// The model that was asked for.
     pub model: String,

@@ -1,7 +1,7 @@
 //! One request: where it goes, how much of it is read, and what it is answered with.
 
 use crate::answer::{Answer, End, Refusal};
-use crate::api::{Reply, Stamp, anthropic, openai};
+use crate::api::{Reply, Stamp, anthropic, openai, responses};
 use crate::body::ReplyBody;
 use crate::conversation::Conversation;
 use crate::script::head;
@@ -29,6 +29,7 @@ enum Route<'a> {
     Messages,
     Count,
     Completions,
+    Responses,
     Models,
     Model(&'a str),
     Unknown,
@@ -49,7 +50,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let made = async {
         authorize(&shared, &parts.headers)?;
         match route {
-            Route::Messages | Route::Count | Route::Completions => {
+            Route::Messages | Route::Count | Route::Completions | Route::Responses => {
                 let body = read(&shared, &parts.headers, body).await?;
                 say(&shared, &route, &parts.headers, &body, stamp)
             }
@@ -71,6 +72,7 @@ fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
         (&Method::POST, "/messages") => Route::Messages,
         (&Method::POST, "/messages/count_tokens") => Route::Count,
         (&Method::POST, "/chat/completions") => Route::Completions,
+        (&Method::POST, "/responses") => Route::Responses,
         (&Method::GET, "/models") => Route::Models,
         (&Method::GET, path) => path.strip_prefix("/models/").map_or(Route::Unknown, Route::Model),
         _ => Route::Unknown,
@@ -79,7 +81,7 @@ fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
 
 fn api(route: &Route<'_>, headers: &HeaderMap) -> Api {
     match route {
-        Route::Completions => Api::OpenAi,
+        Route::Completions | Route::Responses => Api::OpenAi,
         Route::Messages | Route::Count => Api::Anthropic,
         _ if headers.contains_key("anthropic-version") || headers.contains_key("x-api-key") => Api::Anthropic,
         _ => Api::OpenAi,
@@ -144,6 +146,12 @@ fn say(
         let (conversation, usage) = openai::parse(&request)?;
         let answer = choose(shared, "openai", &conversation)?;
         let reply = openai::reply(&conversation, usage, &answer, stamp);
+        return Ok(respond(reply, &answer));
+    }
+    if *route == Route::Responses {
+        let conversation = responses::parse(&request)?;
+        let answer = choose(shared, "responses", &conversation)?;
+        let reply = responses::reply(&conversation, &answer, stamp);
         return Ok(respond(reply, &answer));
     }
     if !headers.contains_key("anthropic-version") {

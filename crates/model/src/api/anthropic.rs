@@ -48,6 +48,7 @@ fn declared(tools: &[Value]) -> Result<Vec<Declared>, Refusal> {
         Ok(Declared {
             name: text(tool.get("name"), &format!("{field}.name"))?.to_owned(),
             schema: tool.get("input_schema").cloned().unwrap_or_default(),
+            freeform: false,
         })
     };
     tools.iter().enumerate().map(one).collect()

@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod openai;
+pub(crate) mod responses;
 
 use crate::answer::Refusal;
 use crate::conversation::Conversation;

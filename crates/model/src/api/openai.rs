@@ -41,6 +41,7 @@ fn declared(tools: &[Value]) -> Result<Vec<Declared>, Refusal> {
         Ok(Declared {
             name: text(function.get("name"), &format!("{field}.name"))?.to_owned(),
             schema: function.get("parameters").cloned().unwrap_or_default(),
+            freeform: false,
         })
     };
     tools.iter().enumerate().map(one).collect()

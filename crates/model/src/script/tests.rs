@@ -7,7 +7,19 @@ fn tool(name: &str, properties: &Value) -> Declared {
     Declared {
         name: name.to_owned(),
         schema: json!({"type": "object", "properties": properties}),
+        freeform: false,
     }
+}
+
+/// Codex has no tool for files but one for patches, and not always that.
+fn codex(patches: bool) -> Vec<Declared> {
+    let patch = Declared {
+        freeform: true,
+        ..tool("apply_patch", &json!({}))
+    };
+    let mut tools = vec![tool("exec_command", &json!({"cmd": {"type": "string"}, "workdir": {}}))];
+    tools.extend(patches.then_some(patch));
+    tools
 }
 
 fn pi() -> Vec<Declared> {
@@ -83,6 +95,30 @@ fn the_bundled_script_speaks_to_each_agent_in_its_words() {
     assert!(matches!(&said(&script, &after(9, pi()))[0], Block::Text(text) if text.contains("ends here")));
     assert!(matches!(&said(&script, &after(0, Vec::new()))[0], Block::Text(_)));
     assert!(Script::write_and_run().var("nothing", "").is_err());
+}
+
+#[test]
+fn files_are_patched_or_written_by_commands_where_there_is_no_other_tool() {
+    let script = r#"{"turns": [{"say": [
+        {"tool": "write", "input": {"path": "/a b", "content": "it's\nso\n"}},
+        {"tool": "edit", "input": {"path": "c", "oldText": "x\ny", "newText": "z"}},
+        {"tool": "read", "input": {"path": "c"}}]}]}"#;
+    let script = Script::from_json(script).unwrap();
+    let asked = tools_of(&said(&script, &after(0, codex(true))));
+    let write = "*** Begin Patch\n*** Add File: /a b\n+it's\n+so\n*** End Patch\n";
+    assert_eq!(asked[0], json!(["apply_patch", {"input": write}]));
+    let edit = "*** Begin Patch\n*** Update File: c\n@@\n-x\n-y\n+z\n*** End Patch\n";
+    assert_eq!(asked[1], json!(["apply_patch", {"input": edit}]));
+    assert_eq!(asked[2], json!(["exec_command", {"cmd": "cat 'c'"}]));
+
+    // Without patches a file can be written, and not edited.
+    let chosen = script.choose(&after(0, codex(false)), &|_| false).unwrap();
+    assert!(chosen.said.unwrap_err().message.contains("\"edit\""));
+    let asked = tools_of(&said(&Script::write_and_run(), &after(0, codex(false))));
+    let command = asked[0][1]["cmd"].as_str().unwrap();
+    assert!(command.starts_with("printf %s '#!/bin/sh\n"), "{command}");
+    assert!(command.contains(r"printf '\''%s '\'' "), "{command}");
+    assert!(command.ends_with("> '/home/user/primes.sh'"), "{command}");
 }
 
 #[test]

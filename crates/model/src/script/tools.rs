@@ -1,4 +1,5 @@
-//! Tools by what they do: agents have the same few under different names, with different names of parameters.
+//! Tools by what they do: agents have the same few under different names, with different names of parameters. An agent that
+//! has none for files is asked to do it with a patch, or with a command, as a model would (Codex).
 
 use crate::conversation::Declared;
 use serde_json::{Map, Value, json};
@@ -49,6 +50,64 @@ const ROLES: [Role; 4] = [
     },
 ];
 
+impl Role {
+    fn tool<'a>(&self, declared: &'a [Declared]) -> Option<&'a Declared> {
+        let named = |name: &&str| declared.iter().find(|tool| tool.name.eq_ignore_ascii_case(name));
+        self.tools.iter().find_map(named)
+    }
+
+    /// The text of a parameter under any of its names.
+    fn text<'a>(&self, input: &'a Map<String, Value>, parameter: usize) -> Option<&'a str> {
+        let aliases = self.parameters.get(parameter)?;
+        aliases.iter().find_map(|name| input.get(*name)?.as_str())
+    }
+}
+
+/// The tool of agents that take changes as patches.
+const PATCH: &str = "apply_patch";
+
+/// What does the same where there is no tool for it.
+fn instead(role: &Role, input: &Map<String, Value>, declared: &[Declared]) -> Option<(String, Map<String, Value>)> {
+    let path = role.text(input, 0)?;
+    let patching = declared.iter().find(|tool| tool.name == PATCH);
+    if let (Some(tool), Some(patch)) = (patching, patch(role, path, input)) {
+        let name = if tool.freeform || property(&tool.schema, "input").is_some() {
+            "input"
+        } else {
+            "patch"
+        };
+        return Some((tool.name.clone(), Map::from_iter([(name.to_owned(), patch.into())])));
+    }
+    let command = match role.name {
+        "read" => format!("cat {}", quoted(path)),
+        "write" => format!("printf %s {} > {}", quoted(role.text(input, 1)?), quoted(path)),
+        _ => return None,
+    };
+    adapt(
+        "bash",
+        &Map::from_iter([("command".to_owned(), command.into())]),
+        declared,
+    )
+}
+
+fn patch(role: &Role, path: &str, input: &Map<String, Value>) -> Option<String> {
+    let lines = |sign: char, text: &str| text.lines().map(|line| format!("{sign}{line}\n")).collect::<String>();
+    let change = match role.name {
+        "write" => format!("*** Add File: {path}\n{}", lines('+', role.text(input, 1)?)),
+        "edit" => {
+            let (old, new) = (lines('-', role.text(input, 1)?), lines('+', role.text(input, 2)?));
+            format!("*** Update File: {path}\n@@\n{old}{new}")
+        }
+        _ => return None,
+    };
+    Some(format!("*** Begin Patch\n{change}*** End Patch\n"))
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 pub(super) fn roles() -> Vec<&'static str> {
     ROLES.iter().map(|role| role.name).collect()
 }
@@ -64,8 +123,9 @@ pub(super) fn adapt(
     declared: &[Declared],
 ) -> Option<(String, Map<String, Value>)> {
     let role = ROLES.iter().find(|known| known.name == role)?;
-    let named = |name: &&str| declared.iter().find(|tool| tool.name.eq_ignore_ascii_case(name));
-    let tool = role.tools.iter().find_map(named)?;
+    let Some(tool) = role.tool(declared) else {
+        return instead(role, input, declared);
+    };
     let mut adapted = translate(role, input, &tool.schema);
     // Some agents take several replacements at once.
     if role.name == "edit"
