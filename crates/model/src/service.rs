@@ -30,6 +30,8 @@ enum Route<'a> {
     Count,
     Completions,
     Responses,
+    /// The Responses API over a WebSocket, which clients fall back from.
+    Socket,
     Models,
     Model(&'a str),
     Unknown,
@@ -56,6 +58,10 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
             }
             Route::Models => Ok(models(&shared, api)),
             Route::Model(name) => one_model(&shared, api, name),
+            Route::Socket => {
+                let message = "responses are not spoken over a WebSocket here: use POST";
+                Err(Refusal::new(426, "invalid_request_error", message))
+            }
             Route::Unknown => {
                 let what = head(parts.uri.path(), 128);
                 let message = format!("there is no {} {what} here", parts.method);
@@ -73,6 +79,7 @@ fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
         (&Method::POST, "/messages/count_tokens") => Route::Count,
         (&Method::POST, "/chat/completions") => Route::Completions,
         (&Method::POST, "/responses") => Route::Responses,
+        (&Method::GET, "/responses") => Route::Socket,
         (&Method::GET, "/models") => Route::Models,
         (&Method::GET, path) => path.strip_prefix("/models/").map_or(Route::Unknown, Route::Model),
         _ => Route::Unknown,
@@ -81,7 +88,7 @@ fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
 
 fn api(route: &Route<'_>, headers: &HeaderMap) -> Api {
     match route {
-        Route::Completions | Route::Responses => Api::OpenAi,
+        Route::Completions | Route::Responses | Route::Socket => Api::OpenAi,
         Route::Messages | Route::Count => Api::Anthropic,
         _ if headers.contains_key("anthropic-version") || headers.contains_key("x-api-key") => Api::Anthropic,
         _ => Api::OpenAi,

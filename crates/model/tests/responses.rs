@@ -146,4 +146,7 @@ async fn errors_have_the_shape_of_the_api() {
             .starts_with("previous_response_id")
     );
     assert_eq!(server.seen().len(), 0);
+    // Clients that try a WebSocket first learn at once that there is none.
+    let socket = send_with(&server, "GET", "/v1/responses", &[("upgrade", "websocket")], "").await;
+    assert_eq!(socket.status, 426);
 }
