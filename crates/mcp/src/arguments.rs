@@ -33,7 +33,8 @@ fn object(
         match (known.get(name), rest) {
             (Some(field), _) => check(definitions, field, value, &at)?,
             (None, Some(Value::Object(_))) => rest.map_or(Ok(()), |rest| check(definitions, rest, value, &at))?,
-            (None, _) => return Err(Failure::argument(at, unknown(name, known))),
+            (None, Some(Value::Bool(false))) => return Err(Failure::argument(at, unknown(name, known))),
+            (None, _) => {}
         }
     }
     let required = schema.get("required").and_then(Value::as_array);
@@ -271,6 +272,21 @@ mod tests {
     fn parse(arguments: &Value) -> Result<Input, Failure> {
         let schema = rmcp::handler::server::tool::schema_for_input::<Input>().unwrap();
         read(&schema, arguments.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn objects_are_open_unless_their_schema_closes_them() {
+        let given = json!({ "more": 1 });
+        for (schema, fits) in [
+            (json!({}), true),
+            (json!({ "additionalProperties": true }), true),
+            (json!({ "additionalProperties": { "type": "integer" } }), true),
+            (json!({ "additionalProperties": { "type": "string" } }), false),
+            (json!({ "additionalProperties": false }), false),
+        ] {
+            let read = read::<Value>(schema.as_object().unwrap(), given.as_object().unwrap().clone());
+            assert_eq!(read.is_ok(), fits, "{schema}");
+        }
     }
 
     #[test]

@@ -13,14 +13,18 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A program adds functions, resources and prompts of its own by [`Additions`].
+//!
 //! ```text
 //!   stdio  lines, bounds ─┐                  ┌─ tools      exec, processes, files, host tools
-//!                         ├─▶ Server (rmcp) ─┤                        │
-//!   http   token, Host ───┘                  └─ resources  files ─────┴─▶ Computer: LocalVm, or a server's VM
+//!                         ├─▶ Server (rmcp) ─┼─ resources  files ─────┴─▶ Computer: LocalVm, or a server's VM
+//!   http   token, Host ───┘                  └─ additions  tools, resources, prompts of the program around it
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod additions;
 mod arguments;
+mod client;
 mod complete;
 mod computer;
 mod failure;
@@ -38,6 +42,7 @@ mod tools;
 mod uri;
 mod watch;
 
+pub use additions::Additions;
 pub use computer::{
     Attributes, BoxFuture, Command, Computer, Ended, Entry, Log, OnOutput, ProcessLog, Result, Started,
 };

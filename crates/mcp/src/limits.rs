@@ -32,6 +32,8 @@ pub struct Limits {
     pub max_timeout: Duration,
     /// `mcp.maxWaitMs`: how long one call waits for a process that was started before.
     pub max_wait: Duration,
+    /// `mcp.maxAskMs`: how long a call waits for what it asks of its client, of the client's model or user.
+    pub max_ask: Duration,
     /// `mcp.maxSubscriptions`: resources that one client watches.
     pub max_subscriptions: usize,
     /// `mcp.maxSessions`: clients with a session over HTTP.
@@ -58,6 +60,7 @@ impl Default for Limits {
             max_process_log_bytes: 1 << 20,
             max_timeout: Duration::from_secs(3600),
             max_wait: Duration::from_secs(60),
+            max_ask: Duration::from_secs(600),
             max_subscriptions: 32,
             max_sessions: 32,
             max_connections: 128,

@@ -24,8 +24,8 @@ impl Level {
 
     /// Tells that a call begins.
     pub(crate) async fn begins(&self, peer: &Peer<RoleServer>, tool: &str) {
-        self.tell(peer, LoggingLevel::Debug, json!({ "tool": tool, "event": "begins" }))
-            .await;
+        let data = json!({ "tool": tool, "event": "begins" });
+        self.tell(peer, LOGGER, LoggingLevel::Debug, data).await;
     }
 
     /// Tells how a call ended.
@@ -42,17 +42,21 @@ impl Level {
                 json!({ "tool": tool, "event": "ended", "durationMs": ms }),
             ),
         };
-        self.tell(peer, level, data).await;
+        self.tell(peer, LOGGER, level, data).await;
     }
 
-    async fn tell(&self, peer: &Peer<RoleServer>, level: LoggingLevel, data: Value) {
+    /// Tells it, if the client wants records of this level.
+    pub(crate) async fn tell(&self, peer: &Peer<RoleServer>, logger: &str, level: LoggingLevel, data: Value) {
         if self.admits(level) {
-            let param = LoggingMessageNotificationParam::new(level, data).with_logger("agentos.tools");
+            let param = LoggingMessageNotificationParam::new(level, data).with_logger(logger);
             // A client that is gone needs no record.
             let _ = peer.notify_logging_message(param).await;
         }
     }
 }
+
+/// Who tells of calls.
+const LOGGER: &str = "agentos.tools";
 
 fn rank(level: LoggingLevel) -> u8 {
     match level {

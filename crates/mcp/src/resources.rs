@@ -4,6 +4,7 @@
 //! client read can be named by its URI. A cursor is the path after which a page begins: the tree is listed anew for each, so
 //! that it needs no memory of the server's, and a file that vanished meanwhile makes no page invalid.
 
+use crate::additions::Resources;
 use crate::computer::{Attributes, Computer, Entry};
 use crate::failure::{Exceeded, Failure};
 use crate::limits::Limits;
@@ -25,7 +26,11 @@ const PAGE: usize = 100;
 const DEPTH_MAX: usize = 64;
 
 /// One page of the files.
-pub(crate) async fn list(vm: &dyn Computer, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+pub(crate) async fn list(
+    vm: &dyn Computer,
+    own: &Resources,
+    cursor: Option<&str>,
+) -> Result<ListResourcesResult, ErrorData> {
     let after = cursor.map(position).transpose()?;
     let mut files = vm
         .list(vm.cwd(), DEPTH_MAX, Vec::new())
@@ -40,7 +45,9 @@ pub(crate) async fn list(vm: &dyn Computer, cursor: Option<&str>) -> Result<List
         .last()
         .filter(|_| more)
         .map(|last| URL_SAFE_NO_PAD.encode(&last.path));
-    let mut result = ListResourcesResult::with_all_items(page.into_iter().map(resource).collect());
+    // Those of the program are few, and come first.
+    let own = own.listed().filter(|_| cursor.is_none());
+    let mut result = ListResourcesResult::with_all_items(own.chain(page.into_iter().map(resource)).collect());
     result.next_cursor = next;
     Ok(result)
 }
@@ -63,15 +70,24 @@ fn resource(entry: &Entry) -> Resource {
 }
 
 /// How every file of the VM can be named.
-pub(crate) fn templates() -> ListResourceTemplatesResult {
+pub(crate) fn templates(own: &Resources) -> ListResourceTemplatesResult {
     let file = ResourceTemplate::new("file:///{+path}", "file")
         .with_title("A file of the VM")
         .with_description("The file or directory at this absolute path of the VM, without its first slash");
-    ListResourceTemplatesResult::with_all_items(vec![file])
+    ListResourceTemplatesResult::with_all_items(std::iter::once(file).chain(own.templates()).collect())
 }
 
 /// The content of a file, or the names in a directory.
-pub(crate) async fn read(vm: &dyn Computer, limits: &Limits, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+pub(crate) async fn read(
+    vm: &dyn Computer,
+    own: &Resources,
+    limits: &Limits,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
+    if let Some(contents) = own.read(uri).await {
+        let contents = contents.map_err(|failure| missing(uri, &failure))?;
+        return Ok(ReadResourceResult::new(vec![contents]));
+    }
     let path = parsed(uri)?;
     let attributes = look(vm, uri, &path).await?;
     let contents = match attributes.kind {

@@ -1,5 +1,7 @@
 //! What a client can ask: the handler of one client, over what all clients share.
 
+use crate::additions::{Additions, Prompt, Resources, Tool as Added, Variables, follow};
+use crate::client::Client;
 use crate::complete;
 use crate::computer::Computer;
 use crate::failure::{Exceeded, Failure};
@@ -12,13 +14,16 @@ use crate::watch::{Watches, watch};
 #[allow(deprecated, reason = "clients of versions before 2026-07-28 set a level")]
 use rmcp::model::SetLevelRequestParams;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ResourceUpdatedNotificationParam, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, PromptsCapability, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
+    Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -37,6 +42,8 @@ struct Shared {
     vm: Arc<dyn Computer>,
     limits: Limits,
     table: Table,
+    resources: Resources,
+    prompts: Vec<Prompt>,
     instructions: String,
     calls: Semaphore,
     /// Streams of clients that have no session.
@@ -56,10 +63,27 @@ impl Server {
     /// Makes a server of a VM; asks the VM for the tools of its host.
     pub async fn new(vm: impl Computer, limits: Limits) -> Self {
         let host = HostTool::discover(&vm).await;
+        Self::made(vm, limits, host, Additions::default())
+    }
+
+    /// Makes a server of a VM and of what the program around it adds.
+    ///
+    /// # Errors
+    /// `invalid_argument` for additions that clients could not tell apart, or that are none.
+    pub async fn with(vm: impl Computer, limits: Limits, additions: Additions) -> Result<Self, Failure> {
+        let host = HostTool::discover(&vm).await;
+        let own = Table::new(host.clone(), []);
+        additions.check(own.names())?;
+        Ok(Self::made(vm, limits, host, additions))
+    }
+
+    fn made(vm: impl Computer, limits: Limits, host: Vec<HostTool>, additions: Additions) -> Self {
         let instructions = instructions(&vm, &host);
         let shared = Shared {
             limits,
-            table: Table::new(host),
+            table: Table::new(host, additions.tools.into_iter().map(Added::entry)),
+            resources: Resources::new(additions.resources),
+            prompts: additions.prompts,
             instructions,
             calls: Semaphore::new(limits.max_concurrent_calls),
             listens: Semaphore::new(limits.max_sessions),
@@ -83,6 +107,11 @@ impl Server {
         }
     }
 
+    /// Tells clients that watch it that a resource of the program has changed.
+    pub fn resource_changed(&self, uri: &str) {
+        self.shared.resources.changed(uri);
+    }
+
     /// The bounds in force.
     pub fn limits(&self) -> &Limits {
         &self.shared.limits
@@ -104,12 +133,15 @@ impl Server {
             let limit = Exceeded::new("mcp.maxConcurrentCalls", cap.saturating_add(1), cap, "calls");
             return Ok(tools::failed(&limit.into()));
         };
-        let token = context.meta.get_progress_token();
+        let client = Client::new(&context, &self.level);
+        // What tells its progress itself has numbers of its own.
+        let token = client.token().filter(|_| !entry.reports);
         let (progress, _reporter) = Progress::begin(context.peer.clone(), token);
         let call = Call {
             vm: Arc::clone(&self.shared.vm),
             limits: self.shared.limits,
             progress,
+            client,
             editing: Arc::clone(&self.shared.editing),
         };
         let work = entry.call(call, request.arguments.unwrap_or_default());
@@ -143,13 +175,16 @@ fn instructions(vm: &dyn Computer, host: &[HostTool]) -> String {
 )]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder()
+        let mut capabilities = ServerCapabilities::builder()
             .enable_completions()
             .enable_logging()
             .enable_tools()
             .enable_resources()
             .enable_resources_subscribe()
             .build();
+        if !self.shared.prompts.is_empty() {
+            capabilities.prompts = Some(PromptsCapability::default());
+        }
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("agentos", env!("CARGO_PKG_VERSION")).with_title("agentOS VM"))
             .with_instructions(self.shared.instructions.clone())
@@ -193,7 +228,45 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        complete::complete(&*self.shared.vm, &request.r#ref, &request.argument).await
+        let Shared {
+            vm, resources, prompts, ..
+        } = &*self.shared;
+        complete::complete((&**vm, resources, prompts), &request.r#ref, &request.argument).await
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        if self.shared.prompts.is_empty() {
+            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
+        }
+        let listed = self.shared.prompts.iter().map(Prompt::listed).collect();
+        Ok(ListPromptsResult::with_all_items(listed))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        if self.shared.prompts.is_empty() {
+            return Err(ErrorData::method_not_found::<GetPromptRequestMethod>());
+        }
+        let prompt = complete::prompt(&self.shared.prompts, &request.name)?;
+        let texts = request
+            .arguments
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| match value {
+                Value::String(text) => (name, text),
+                other => (name, other.to_string()),
+            });
+        let messages = prompt.messages(texts.collect::<Variables>()).await;
+        let messages = messages.map_err(|failure| resources::refused(&failure))?;
+        let result = GetPromptResult::new(messages).with_description(&prompt.description);
+        Ok(result.into())
     }
 
     async fn list_resources(
@@ -202,7 +275,7 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        resources::list(&*self.shared.vm, cursor.as_deref()).await
+        resources::list(&*self.shared.vm, &self.shared.resources, cursor.as_deref()).await
     }
 
     async fn list_resource_templates(
@@ -210,7 +283,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(resources::templates())
+        Ok(resources::templates(&self.shared.resources))
     }
 
     async fn read_resource(
@@ -218,7 +291,10 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = resources::read(&*self.shared.vm, &self.shared.limits, &request.uri).await;
+        let Shared {
+            vm, resources, limits, ..
+        } = &*self.shared;
+        let read = resources::read(&**vm, resources, limits, &request.uri).await;
         read.map(ReadResourceResponse::from)
     }
 
@@ -227,17 +303,24 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let path = resources::parsed(&request.uri)?;
-        let before = resources::look(&*self.shared.vm, &request.uri, &path).await?;
         let (peer, uri) = (context.peer, request.uri.clone());
         let changed = move || {
             let (peer, param) = (peer.clone(), ResourceUpdatedNotificationParam::new(uri.clone()));
             async move { peer.notify_resource_updated(param).await.is_ok() }
         };
         let cap = self.shared.limits.max_subscriptions;
-        let added = self
-            .watches
-            .add(&self.shared.vm, (request.uri, path, Some(before)), cap, changed);
+        let added = match self.shared.resources.has(&request.uri) {
+            true => {
+                let watching = follow(self.shared.resources.changes(), request.uri.clone(), changed);
+                self.watches.add(request.uri, cap, watching)
+            }
+            false => {
+                let path = resources::parsed(&request.uri)?;
+                let before = resources::look(&*self.shared.vm, &request.uri, &path).await?;
+                let watching = watch(Arc::clone(&self.shared.vm), path, Some(before), changed);
+                self.watches.add(request.uri, cap, watching)
+            }
+        };
         added.map_err(|failure| resources::refused(&failure))
     }
 
@@ -253,7 +336,7 @@ impl ServerHandler for Server {
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         let uris = requested.resource_subscriptions.iter().flatten();
         let known = uris
-            .filter(|uri| resources::parsed(uri).is_ok())
+            .filter(|uri| self.shared.resources.has(uri) || resources::parsed(uri).is_ok())
             .take(self.shared.limits.max_subscriptions);
         Some(
             SubscriptionFilter::builder()
@@ -272,12 +355,16 @@ impl ServerHandler for Server {
         let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
         let mut watches = tokio::task::JoinSet::new();
         for uri in uris {
-            let path = resources::parsed(&uri)?;
-            let sink = context.sink().clone();
+            let (sink, named) = (context.sink().clone(), uri.clone());
             let changed = move || {
-                let (sink, uri) = (sink.clone(), uri.clone());
+                let (sink, uri) = (sink.clone(), named.clone());
                 async move { sink.notify_resource_updated(uri).await.is_ok() }
             };
+            if self.shared.resources.has(&uri) {
+                watches.spawn(follow(self.shared.resources.changes(), uri, changed));
+                continue;
+            }
+            let path = resources::parsed(&uri)?;
             let before = self.shared.vm.stat(path.clone(), true).await.ok();
             watches.spawn(watch(Arc::clone(&self.shared.vm), path, before, changed));
         }

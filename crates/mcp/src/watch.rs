@@ -20,18 +20,13 @@ const PACE: Duration = Duration::from_millis(1000);
 pub(crate) struct Watches(Mutex<HashMap<String, AbortHandle>>);
 
 impl Watches {
-    /// Watches a file for a client that calls it `uri`, and calls `changed` until that fails.
-    pub(crate) fn add<F, R>(
+    /// Watches, for a client that calls it `uri`, by a task that tells of changes until nobody wants to know.
+    pub(crate) fn add(
         &self,
-        vm: &Arc<dyn Computer>,
-        (uri, path, before): (String, String, Option<Attributes>),
+        uri: String,
         cap: usize,
-        changed: F,
-    ) -> Result<(), Failure>
-    where
-        F: Fn() -> R + Send + 'static,
-        R: Future<Output = bool> + Send + 'static,
-    {
+        watching: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Failure> {
         let mut all = self.0.lock();
         all.retain(|_, task| !task.is_finished());
         if all.contains_key(&uri) {
@@ -40,7 +35,7 @@ impl Watches {
         if all.len() >= cap {
             return Err(Exceeded::new("mcp.maxSubscriptions", all.len() as u64 + 1, cap as u64, "uri").into());
         }
-        let task = tokio::spawn(watch(Arc::clone(vm), path, before, changed));
+        let task = tokio::spawn(watching);
         all.insert(uri, task.abort_handle());
         Ok(())
     }

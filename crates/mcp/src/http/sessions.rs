@@ -1,9 +1,13 @@
 //! The sessions of clients, of which there is a bounded number.
 
+use crate::client::StreamEnd;
 use crate::limits::Limits;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, LocalSessionManagerError};
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Sessions in memory.
 pub(super) struct Sessions {
@@ -71,9 +75,13 @@ impl SessionManager for Sessions {
     async fn create_stream(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
+        mut message: ClientJsonRpcMessage,
     ) -> Result<impl futures_core::Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        Ok(self.all.create_stream(id, message).await?)
+        let end = StreamEnd::default();
+        if let JsonRpcMessage::Request(request) = &mut message {
+            request.request.extensions_mut().insert(end.clone());
+        }
+        Ok(UntilEnd::new(self.all.create_stream(id, message).await?, end))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Error> {
@@ -93,5 +101,32 @@ impl SessionManager for Sessions {
         last_event_id: String,
     ) -> Result<impl futures_core::Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         Ok(self.all.resume(id, last_event_id).await?)
+    }
+}
+
+/// The messages of a stream until a call ends it. What comes later waits for the client to come back.
+struct UntilEnd<S> {
+    inner: Pin<Box<S>>,
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S> UntilEnd<S> {
+    fn new(inner: S, end: StreamEnd) -> Self {
+        Self {
+            inner: Box::pin(inner),
+            end: Box::pin(end.0.cancelled_owned()),
+        }
+    }
+}
+
+impl<S: futures_core::Stream> futures_core::Stream for UntilEnd<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        // What was sent before the end comes before it.
+        match self.inner.as_mut().poll_next(cx) {
+            Poll::Ready(item) => Poll::Ready(item),
+            Poll::Pending => self.end.as_mut().poll(cx).map(|()| None),
+        }
     }
 }

@@ -6,6 +6,7 @@
 use super::{Call, Entry};
 use crate::computer::{BoxFuture, Command, Computer};
 use crate::failure::Failure;
+use crate::progress::Progress;
 use agentos::Stream;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -63,6 +64,7 @@ impl HostTool {
             ["/usr/bin/agentos", "list-tools", "--json"].map(str::to_owned).to_vec(),
             None,
             Some(LISTING),
+            Progress::default(),
         );
         let Ok((0, output)) = listed.await else {
             return Vec::new();
@@ -90,6 +92,7 @@ async fn run(
     argv: Vec<String>,
     stdin: Option<Bytes>,
     timeout: Option<Duration>,
+    progress: Progress,
 ) -> Result<(i32, Vec<u8>), Failure> {
     let output = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&output);
@@ -100,10 +103,9 @@ async fn run(
         ..Command::default()
     };
     // A line is bounded by `limits.tools.maxToolResultBytes`.
-    let tap = move |stream, data: Bytes| {
-        if stream == Stream::Stdout {
-            kept.lock().extend_from_slice(&data);
-        }
+    let tap = move |stream, data: Bytes| match stream {
+        Stream::Stdout => kept.lock().extend_from_slice(&data),
+        Stream::Stderr => progress.output(&data),
     };
     let ended = vm.exec(command, Box::new(tap)).await?;
     let output = std::mem::take(&mut *output.lock());
@@ -121,16 +123,14 @@ pub(super) fn entry(host: HostTool) -> Entry {
     let function = move |call: Call, arguments: JsonObject| -> BoxFuture<'static, _> {
         Box::pin(invoke(call, host.clone(), arguments))
     };
-    Entry {
-        tool,
-        function: Arc::new(function),
-    }
+    Entry::new(tool, function)
 }
 
 async fn invoke(call: Call, tool: HostTool, arguments: JsonObject) -> Result<CallToolResult, Failure> {
     let argv = vec![format!("/usr/bin/agentos-{}", tool.kit), tool.name];
     let input = Value::Object(arguments).to_string();
-    let (code, output) = run(&*call.vm, argv, Some(input.into()), None).await?;
+    let progress = call.progress.clone();
+    let (code, output) = run(&*call.vm, argv, Some(input.into()), None, progress).await?;
     let line: Value = serde_json::from_slice(&output).map_err(|_| {
         Failure::new(
             "EXECUTION_ERROR",
@@ -142,6 +142,9 @@ async fn invoke(call: Call, tool: HostTool, arguments: JsonObject) -> Result<Cal
         return Err(Failure::new(text("error"), text("message")));
     }
     let value = line.get("result").cloned().unwrap_or_default();
+    if let Some(result) = spoken(&value) {
+        return Ok(result);
+    }
     let text = match &value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -149,4 +152,44 @@ async fn invoke(call: Call, tool: HostTool, arguments: JsonObject) -> Result<Cal
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = value.is_object().then_some(value);
     Ok(result)
+}
+
+/// A result that is one of the protocol, with pictures, sounds or resources in it: an object of `content` and perhaps
+/// `structuredContent`, and of nothing else. A tool that answers so is understood; every other object is the tool's own.
+fn spoken(value: &Value) -> Option<CallToolResult> {
+    let members = value.as_object()?;
+    let known = |name: &String| matches!(name.as_str(), "content" | "structuredContent");
+    if !members.keys().all(known) {
+        return None;
+    }
+    let content: Vec<ContentBlock> = serde_json::from_value(members.get("content")?.clone()).ok()?;
+    let mut result = CallToolResult::success(content);
+    result.structured_content = match members.get("structuredContent") {
+        None => None,
+        Some(fields) => Some(fields.is_object().then(|| fields.clone())?),
+    };
+    Some(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_the_protocol_are_told_from_others() {
+        let image = json!({ "type": "image", "data": "AA==", "mimeType": "image/png" });
+        let result = spoken(&json!({ "content": [image], "structuredContent": { "a": 1 } })).unwrap();
+        assert!(result.content[0].as_image().is_some());
+        assert_eq!(result.structured_content, Some(json!({ "a": 1 })));
+        for other in [
+            json!({ "content": "text" }),
+            json!({ "content": [{ "type": "image" }] }),
+            json!({ "content": [], "more": 1 }),
+            json!({ "content": [], "structuredContent": 1 }),
+            json!({ "structuredContent": {} }),
+            json!([]),
+        ] {
+            assert!(spoken(&other).is_none(), "{other}");
+        }
+    }
 }

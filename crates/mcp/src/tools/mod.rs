@@ -14,6 +14,7 @@ mod tree;
 mod write;
 
 use crate::arguments::{self, nearest};
+use crate::client::Client;
 use crate::computer::{BoxFuture, Computer};
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -35,6 +36,7 @@ pub(crate) struct Call {
     pub(crate) vm: Arc<dyn Computer>,
     pub(crate) limits: Limits,
     pub(crate) progress: Progress,
+    pub(crate) client: Client,
     /// Held by what reads a file and writes it again.
     pub(crate) editing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -60,6 +62,8 @@ type Function = dyn Fn(Call, JsonObject) -> BoxFuture<'static, Result<CallToolRe
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) tool: Tool,
+    /// Whether it tells its progress itself.
+    pub(crate) reports: bool,
     function: Arc<Function>,
 }
 
@@ -68,8 +72,8 @@ pub(crate) struct Entry {
 pub(crate) struct Table(Vec<Entry>);
 
 impl Table {
-    /// The tools of this crate, and those that the VM's host gives.
-    pub(crate) fn new(host: Vec<HostTool>) -> Self {
+    /// The tools of this crate, those that the VM's host gives, and those that a program adds.
+    pub(crate) fn new(host: Vec<HostTool>, added: impl IntoIterator<Item = Entry>) -> Self {
         let own = [
             exec::entries(),
             process::entries(),
@@ -81,11 +85,17 @@ impl Table {
         ];
         let mut entries: Vec<Entry> = own.into_iter().flatten().collect();
         entries.extend(host.into_iter().map(host::entry));
+        entries.extend(added);
         Self(entries)
     }
 
     pub(crate) fn tools(&self) -> Vec<Tool> {
         self.0.iter().map(|entry| entry.tool.clone()).collect()
+    }
+
+    /// The names of all.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|entry| &*entry.tool.name)
     }
 
     /// The tool of this name, or what to say about it.
@@ -105,6 +115,22 @@ impl Table {
 }
 
 impl Entry {
+    pub(crate) fn new(
+        tool: Tool,
+        function: impl Fn(Call, JsonObject) -> BoxFuture<'static, Result<CallToolResult, Failure>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            tool,
+            reports: false,
+            function: Arc::new(function),
+        }
+    }
+
+    /// It tells its progress itself.
+    pub(crate) fn reporting(self) -> Self {
+        Self { reports: true, ..self }
+    }
+
     pub(crate) fn call(
         &self,
         call: Call,
@@ -155,10 +181,7 @@ where
             result(reply)
         })
     };
-    Entry {
-        tool,
-        function: Arc::new(function),
-    }
+    Entry::new(tool, function)
 }
 
 fn result<O: Serialize>(reply: Reply<O>) -> Result<CallToolResult, Failure> {

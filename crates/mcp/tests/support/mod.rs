@@ -25,6 +25,13 @@ pub(crate) enum Told {
 #[derive(Debug, Clone)]
 pub(crate) struct Listener(mpsc::UnboundedSender<Told>);
 
+impl Listener {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Told>) {
+        let (heard, told) = mpsc::unbounded_channel();
+        (Self(heard), told)
+    }
+}
+
 #[allow(deprecated, reason = "later versions of the protocol leave logging to others")]
 impl ClientHandler for Listener {
     async fn on_logging_message(&self, params: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {
@@ -56,8 +63,8 @@ impl World {
     pub(crate) async fn of(builder: Builder, limits: Limits) -> Self {
         let vm = builder.create().await.expect("a VM");
         let server = Server::new(LocalVm::new(vm.clone(), "/home/user").limits(limits), limits).await;
-        let (heard, told) = mpsc::unbounded_channel();
-        let client = Listener(heard).serve(pipe(&server)).await.expect("a session");
+        let (listener, told) = Listener::new();
+        let client = listener.serve(pipe(&server)).await.expect("a session");
         Self {
             vm,
             server,
