@@ -23,7 +23,7 @@ if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
     touch node_modules
 fi
 node scripts/software.mjs --check
-for package in client native core s3 rivetkit react; do
+for package in client native core s3 google-drive rivetkit react; do
     [ ! -f "packages/$package/tsconfig.json" ] || npm run --silent build -w "packages/$package"
 done
 

@@ -22,7 +22,7 @@ cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/tes
     "$root"/examples .
 say "types of the documented programs and the examples"
 npx --no-install tsc -p tsconfig.json
-for package in native core s3; do
+for package in native core s3 google-drive; do
     (cd "$root/sdk/typescript" && npx --no-install tsc -p "packages/$package/test/tsconfig.json")
     cp -r "$root/sdk/typescript/packages/$package/build/test" "$package-tests"
     # What the compiler has checked by now needs zod at run time.
@@ -39,12 +39,12 @@ cp -r "$root"/sdk/typescript/packages/client/build/*.test.js "$root/sdk/typescri
 cp "$root/crates/wire/tests/data/vectors.json" "$work/crates/wire/tests/data"
 
 packages_on() { # packages_on NODE
-    for package in native core s3; do
+    for package in native core s3 google-drive; do
         PATH="$(dirname "$1"):$PATH" "$1" --expose-gc --test --test-concurrency=1 --test-timeout=300000 "$package-tests"/*.test.js
     done
     "$1" --test --test-timeout=300000 "$client"/build/*.test.js
 }
-say "tests of the addon, of the embedded VM, of its mounts in buckets and of the client"
+say "tests of the addon, of the embedded VM, of its mounts in buckets and in Google Drive and of the client"
 packages_on "$(command -v node)"
 for version in ${NODE_VERSIONS:-}; do
     mkdir "$work/node-$version"
