@@ -116,6 +116,7 @@ pub mod vfs {
     pub use agentos_kernel::Error as KernelError;
     pub use agentos_kernel::clock::{Clock, Timestamp};
     pub use agentos_kernel::id::{Gid, Ino, Uid};
+    pub use agentos_kernel::outside;
     pub use agentos_kernel::vfs::*;
 }
 

@@ -27,6 +27,7 @@ mod guard;
 pub mod id;
 pub mod limits;
 pub mod net;
+pub mod outside;
 pub mod policy;
 pub mod process;
 pub mod pseudo;

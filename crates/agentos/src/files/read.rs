@@ -100,15 +100,21 @@ impl Files<'_> {
         let mut filled = 0;
         while filled < expected {
             match handle.read_at(offset + filled as u64, &mut content[filled..])? {
-                0 => break,
+                // The end was seen. Whoever keeps the file may have had to work for that, and is not asked again.
+                0 => {
+                    content.truncate(filled);
+                    return Ok(content.into());
+                }
                 n => filled += n,
             }
         }
-        content.truncate(filled);
         // What follows a known size is most likely nothing.
         let mut chunk = vec![0; if expected == 0 { 64 << 10 } else { 1 << 10 }];
         loop {
             let left = length.unwrap_or(most) - content.len() as u64;
+            if left == 0 {
+                return Ok(content.into());
+            }
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
             let n = handle.read_at(offset + content.len() as u64, &mut chunk[..room])?;
             if n == 0 {

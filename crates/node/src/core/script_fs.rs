@@ -14,7 +14,7 @@ use crate::mailbox::Mailbox;
 use agentos::Errno;
 use agentos::vfs::{
     Attr, Clock, DirEntry, Features, FileType, Filesystem, Gid, Ino, KernelError, Mode, NewNode, RenameFlags, SetAttr,
-    SetTime, StatFs, Timestamp, Uid,
+    SetTime, StatFs, Timestamp, Uid, outside,
 };
 use agentos_value::Value;
 use bytes::Bytes;
@@ -50,8 +50,6 @@ pub(super) struct ScriptFs {
     clock: Arc<dyn Clock>,
     nodes: Mutex<Nodes>,
     misses: Mutex<Misses>,
-    /// Appends and changes of one file's size happen one after the other.
-    writing: Mutex<()>,
 }
 
 /// Deadlines that the driver missed lately.
@@ -75,6 +73,8 @@ struct Node {
     path: Option<Vec<u8>>,
     holders: u64,
     listing: Option<Listing>,
+    /// Appends and changes of one file's size happen one after the other.
+    writing: Arc<Mutex<()>>,
 }
 
 impl ScriptFs {
@@ -88,6 +88,7 @@ impl ScriptFs {
             path: Some(Vec::new()),
             holders: 1,
             listing: None,
+            writing: Arc::default(),
         };
         Ok(Arc::new(Self {
             dispatcher: Callback::new(mailbox, function),
@@ -104,7 +105,6 @@ impl ScriptFs {
                 next: ROOT.0 + 1,
             }),
             misses: Mutex::default(),
-            writing: Mutex::default(),
         }))
     }
 
@@ -117,7 +117,8 @@ impl ScriptFs {
         }
         let mut args = vec![Value::from(method), Value::from(shown(path))];
         args.extend(rest);
-        let answer = self.dispatcher.call_blocking(args, self.deadline);
+        // The driver may need other programs, even of the same VM, before it can answer.
+        let answer = outside::wait(|| self.dispatcher.call_blocking(args, self.deadline));
         if let Err(CallError::TimedOut(_)) = &answer {
             self.missed();
         }
@@ -144,6 +145,13 @@ impl ScriptFs {
         let nodes = self.nodes.lock();
         let node = nodes.by_ino.get(&ino).ok_or(Errno::ESTALE)?;
         Ok(node.path.clone().ok_or(Errno::ESTALE)?)
+    }
+
+    /// The turn of those who change a file.
+    fn writing(&self, ino: Ino) -> Result<Arc<Mutex<()>>> {
+        let nodes = self.nodes.lock();
+        let node = nodes.by_ino.get(&ino).ok_or(Errno::ESTALE)?;
+        Ok(Arc::clone(&node.writing))
     }
 
     fn child(&self, dir: Ino, name: &[u8]) -> Result<Vec<u8>> {
@@ -226,6 +234,7 @@ impl Nodes {
             path: Some(path),
             holders: 0,
             listing: None,
+            writing: Arc::default(),
         };
         self.by_ino.insert(ino, node);
         ino
@@ -348,7 +357,8 @@ impl Filesystem for ScriptFs {
             return Err(Errno::EPERM.into());
         }
         if let Some(size) = set.size {
-            let _turn = self.writing.lock();
+            let writing = self.writing(ino)?;
+            let _turn = outside::wait(|| writing.lock());
             self.call("truncate", &path, vec![number(size)])?;
         }
         if let Some(mode) = set.mode {
@@ -457,12 +467,14 @@ impl Filesystem for ScriptFs {
     }
 
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<usize> {
-        let _turn = self.writing.lock();
+        let writing = self.writing(ino)?;
+        let _turn = outside::wait(|| writing.lock());
         self.store(ino, offset, data)
     }
 
     fn append(&self, ino: Ino, data: &[u8]) -> Result<(usize, u64)> {
-        let _turn = self.writing.lock();
+        let writing = self.writing(ino)?;
+        let _turn = outside::wait(|| writing.lock());
         let end = self.getattr(ino)?.size;
         let count = self.store(ino, end, data)?;
         Ok((count, end + count as u64))

@@ -16,7 +16,8 @@
 //!   worker, as soon as the present task waits. Other workers are not woken for it at once but by the next tick, if it
 //!   still waits then. Work from outside wakes a worker immediately.
 //! * **No hostage**: a worker that stays in one poll for [`STUCK_TICKS`] while others wait is inside the host (a disk that
-//!   does not answer), for guests give way at every tick. Another worker takes its place until it returns.
+//!   does not answer), for guests give way at every tick. Another worker takes its place until it returns. A poll that waits for
+//!   something [outside](agentos_kernel::outside) says so: it also lends the CPU of its VM, because the answer may come from there.
 //! * **Silence when nothing runs**: workers sleep on a condition, and the ticker stops soon after the last of them.
 //!
 //! There is one lock over all queues. It is held for tens of nanoseconds per switch, and never while anything is called.
@@ -77,7 +78,7 @@ struct Queues {
 const STUCK_TICKS: u32 = 10;
 
 /// Most workers that are replaced at a time.
-const STUCK_MAX: usize = 64;
+const STUCK_MAX: usize = 256;
 
 impl Queues {
     /// Workers that run or look for tasks.
@@ -89,9 +90,15 @@ impl Queues {
     fn look_for_stuck(&mut self) {
         for watch in &mut self.watched {
             if watch.is_stuck_now() && self.stuck < STUCK_MAX {
-                watch.slot.mark(true);
-                self.stuck += 1;
+                self.stuck += usize::from(!watch.slot.mark(true));
             }
+        }
+    }
+
+    /// Counts a worker that says that it will not return for a while.
+    fn waits_outside(&mut self, slot: &Slot) {
+        if self.stuck < STUCK_MAX {
+            self.stuck += usize::from(!slot.mark(true));
         }
     }
 
@@ -163,6 +170,26 @@ impl Shared {
         if eligible && !worker::is_current(self) {
             self.add_worker(queues);
         }
+    }
+
+    /// Lends the place of a worker whose task waits for something outside, and its CPU, to others.
+    fn lend(self: &Arc<Self>, slot: &Slot, vm: &Arc<Vm>) {
+        let mut queues = self.queues.lock();
+        queues.waits_outside(slot);
+        if vm.lend() {
+            queues.vms.push_back(Arc::clone(vm));
+        }
+        self.ready.store(queues.vms.len(), Ordering::Relaxed);
+        if !queues.vms.is_empty() {
+            self.add_worker(queues);
+        }
+    }
+
+    /// Takes them back. For a slice at most there may be one guest more than there are places.
+    fn reclaim(&self, slot: &Slot, vm: &Vm) {
+        let mut queues = self.queues.lock();
+        queues.stuck -= usize::from(slot.mark(false));
+        vm.reclaim();
     }
 
     /// Adds a worker if there is work that nobody has taken since the last tick.

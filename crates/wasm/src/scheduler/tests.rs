@@ -229,3 +229,37 @@ fn a_worker_that_is_stuck_in_the_host_is_replaced() {
         std::thread::yield_now();
     }
 }
+
+/// Tasks that wait for each other through something outside, one CPU and one worker: each lends both to the next.
+#[test]
+fn what_waits_outside_lends_its_cpu_and_its_worker() {
+    const DEPTH: usize = 40;
+    let scheduler = scheduler(1);
+    let vm = scheduler.vm(1);
+    let (done, ended) = mpsc::channel();
+    let mut answers = done;
+    for _ in 0..DEPTH {
+        let (answer, outside) = mpsc::channel();
+        let mine = std::mem::replace(&mut answers, answer);
+        let outside = Mutex::new(outside);
+        Task::start(
+            &vm,
+            boxed(async move {
+                let waits = outside.into_inner();
+                agentos_kernel::outside::wait(|| waits.recv().unwrap());
+                mine.send(()).unwrap();
+            }),
+        );
+    }
+    Task::start(&vm, boxed(async move { answers.send(()).unwrap() }));
+    ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    loop {
+        let queues = scheduler.shared.queues.lock();
+        if queues.started <= 1 && queues.stuck == 0 {
+            assert_eq!(queues.watched.len(), queues.started);
+            break;
+        }
+        drop(queues);
+        std::thread::yield_now();
+    }
+}

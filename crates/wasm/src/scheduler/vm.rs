@@ -71,6 +71,18 @@ impl Vm {
         self.settle(&mut state)
     }
 
+    /// Lends the CPU of a task that waits; `true` if the VM is to be queued.
+    pub(super) fn lend(&self) -> bool {
+        let mut state = self.state.lock();
+        state.running = state.running.saturating_sub(1);
+        self.settle(&mut state)
+    }
+
+    /// Takes it back.
+    pub(super) fn reclaim(&self) {
+        self.state.lock().running += 1;
+    }
+
     fn settle(&self, state: &mut State) -> bool {
         self.waiting.store(state.tasks.len(), Ordering::Relaxed);
         let queue = !state.queued && !state.tasks.is_empty() && state.running < self.cpus;

@@ -1,8 +1,10 @@
 //! A thread that polls tasks.
 
-use super::Shared;
 use super::watch::{Slot, Watch};
-use std::cell::Cell;
+use super::{Shared, Vm};
+use agentos_kernel::outside;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -37,14 +39,42 @@ fn work(shared: &Arc<Shared>) {
     }
     let slot = Arc::new(Slot::default());
     shared.queues.lock().watched.push(Watch::new(&slot));
+    let lender = Rc::new(Lender {
+        shared: Arc::clone(shared),
+        slot: Arc::clone(&slot),
+        vm: RefCell::default(),
+    });
+    outside::watch(Rc::clone(&lender) as Rc<dyn outside::Watcher>);
     let mut previous = None;
     while let Some(task) = shared.next(&slot, previous.take()) {
         SLICE.set(shared.ticks.load(Ordering::Relaxed));
+        lender.vm.replace(Some(Arc::clone(task.vm())));
         slot.turn();
         let again = task.poll();
         slot.turn();
-        let vm = Arc::clone(task.vm());
-        previous = Some((vm, again.then_some(task)));
+        previous = lender.vm.take().map(|vm| (vm, again.then_some(task)));
     }
     shared.busy.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Lends what a worker has to others while its task waits for something outside.
+struct Lender {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+    /// The VM whose task is being polled.
+    vm: RefCell<Option<Arc<Vm>>>,
+}
+
+impl outside::Watcher for Lender {
+    fn begins(&self) {
+        if let Some(vm) = &*self.vm.borrow() {
+            self.shared.lend(&self.slot, vm);
+        }
+    }
+
+    fn ends(&self) {
+        if let Some(vm) = &*self.vm.borrow() {
+            self.shared.reclaim(&self.slot, vm);
+        }
+    }
 }

@@ -8,7 +8,7 @@ export type { CoreExecOptions, HostFiles, MountInfo, RootSnapshotExport, VmUsage
 export { TimerScheduleDriver } from "./cron.js";
 export type { CoreCronAction, CoreCronJobInfo, CoreCronJobOptions, ScheduleDriver, ScheduleEntry } from "./cron.js";
 export { createHostDirBackend, createInMemoryFileSystem } from "./mounts.js";
-export type { Backend, DriverEntry, DriverStat, FilesystemDriver, MountConfig, NativePlugin } from "./mounts.js";
+export type { Backend, DriverCall, DriverEntry, DriverStat, FilesystemDriver, MountConfig, NativePlugin } from "./mounts.js";
 export type { AgentOsOptions, PermissionScope, SecretConfig } from "./options.js";
 export { Sidecar } from "./sidecar.js";
 export type { SidecarDescription } from "./sidecar.js";

@@ -7,7 +7,8 @@
  */
 import { hook, unhook } from "@agentos/native";
 import * as check from "./check.js";
-import { invalidConfig, systemError } from "./errors.js";
+import { Served } from "./driver-calls.js";
+import { invalidConfig } from "./errors.js";
 
 /** Something to mount, in the native form. */
 export interface NativePlugin {
@@ -30,6 +31,12 @@ export interface DriverStat {
 /** An entry of a directory of a driver's: a name, or a name with what it is. */
 export type DriverEntry = string | { name: string; type: DriverStat["type"] };
 
+/** What every method of a driver is told last. */
+export interface DriverCall {
+  /** Aborted when nobody waits for the answer any more: the deadline has passed, or the VM is being disposed. */
+  readonly signal: AbortSignal;
+}
+
 type Maybe<T> = T | Promise<T>;
 
 /**
@@ -38,30 +45,36 @@ type Maybe<T> = T | Promise<T>;
  */
 export interface FilesystemDriver {
   /** What is at a path; throws an error with code `ENOENT` if nothing is. */
-  stat(path: string): Maybe<DriverStat>;
+  stat(path: string, call: DriverCall): Maybe<DriverStat>;
   /** What is in a directory. */
-  readdir(path: string): Maybe<DriverEntry[]>;
+  readdir(path: string, call: DriverCall): Maybe<DriverEntry[]>;
   /** The whole content of a file. */
-  readFile(path: string): Maybe<Uint8Array | string>;
+  readFile(path: string, call: DriverCall): Maybe<Uint8Array | string>;
   /** A part of a file; {@link readFile} is used without it. Fewer bytes than asked for end the file. */
-  pread?(path: string, offset: number, length: number): Maybe<Uint8Array>;
+  pread?(path: string, offset: number, length: number, call: DriverCall): Maybe<Uint8Array>;
+  /**
+   * A file from an offset on, piece by piece; used instead of {@link pread} and {@link readFile}. A piece is asked for when a
+   * program reads it and never before, so a slow reader holds the source back. Reads that go on where the last one ended go on
+   * with the same stream; its `return` is called when nobody reads on.
+   */
+  readStream?(path: string, offset: number, call: DriverCall): AsyncIterable<Uint8Array | string>;
   /** Creates a file or replaces its content. */
-  writeFile?(path: string, content: Uint8Array): Maybe<void>;
+  writeFile?(path: string, content: Uint8Array, call: DriverCall): Maybe<void>;
   /** Writes a part of a file; {@link readFile} and {@link writeFile} are used without it. */
-  pwrite?(path: string, offset: number, content: Uint8Array): Maybe<void>;
+  pwrite?(path: string, offset: number, content: Uint8Array, call: DriverCall): Maybe<void>;
   /** Makes a file shorter or longer; {@link readFile} and {@link writeFile} are used without it. */
-  truncate?(path: string, size: number): Maybe<void>;
-  mkdir?(path: string): Maybe<void>;
+  truncate?(path: string, size: number, call: DriverCall): Maybe<void>;
+  mkdir?(path: string, call: DriverCall): Maybe<void>;
   /** Removes a file or link. */
-  unlink?(path: string): Maybe<void>;
+  unlink?(path: string, call: DriverCall): Maybe<void>;
   /** Removes an empty directory. */
-  rmdir?(path: string): Maybe<void>;
-  rename?(from: string, to: string): Maybe<void>;
+  rmdir?(path: string, call: DriverCall): Maybe<void>;
+  rename?(from: string, to: string, call: DriverCall): Maybe<void>;
   /** Where a link leads. */
-  readlink?(path: string): Maybe<string>;
-  symlink?(path: string, target: string): Maybe<void>;
-  chmod?(path: string, mode: number): Maybe<void>;
-  utimes?(path: string, mtimeMs: number): Maybe<void>;
+  readlink?(path: string, call: DriverCall): Maybe<string>;
+  symlink?(path: string, target: string, call: DriverCall): Maybe<void>;
+  chmod?(path: string, mode: number, call: DriverCall): Maybe<void>;
+  utimes?(path: string, mtimeMs: number, call: DriverCall): Maybe<void>;
   /** Keeps what was changed; awaited when the VM is disposed. */
   flush?(): Maybe<void>;
   /** How long one call may take, in ms; 5000 unless given. */
@@ -126,9 +139,10 @@ export function nativeDriver(path: string, driver: unknown, hooks: Hooks): Nativ
   const timeoutMs = given["timeoutMs"];
   if (timeoutMs !== undefined) check.integer(`${path}.timeoutMs`, timeoutMs, 1, 2 ** 31 - 1);
   const one = driver as FilesystemDriver;
-  const number = hook(`the filesystem driver at ${path}`, (args) => dispatch(one, args));
+  const served = new Served(one);
+  const number = hook(`the filesystem driver at ${path}`, (args, signal) => served.dispatch(args, signal));
   hooks.push(number);
-  drivers.set(number, one);
+  drivers.set(number, served);
   return { id: "script", config: { function: number, ...(timeoutMs === undefined ? {} : { timeoutMs }) } };
 }
 
@@ -136,121 +150,24 @@ export function nativeDriver(path: string, driver: unknown, hooks: Hooks): Nativ
 export function forget(hooks: Hooks): void {
   for (const number of hooks.splice(0)) {
     unhook(number);
+    drivers.get(number)?.close();
     drivers.delete(number);
   }
 }
 
 /** Drivers of mounts, by the numbers of their functions. */
-const drivers = new Map<number, FilesystemDriver>();
+const drivers = new Map<number, Served>();
+
+/**
+ * Gives up what waits for the drivers of a VM that is being disposed: the programs that wait are about to end, and must not hold
+ * it up until their deadlines have passed. Nothing is asked of the drivers any more but {@link flush}.
+ */
+export function abandon(hooks: Hooks): void {
+  for (const number of hooks) drivers.get(number)?.close();
+}
 
 /** Lets all drivers of a VM keep what was changed; fails with the first that cannot. */
 export async function flush(hooks: Hooks): Promise<void> {
-  const flushed = await Promise.allSettled(hooks.map(async (number) => drivers.get(number)?.flush?.()));
+  const flushed = await Promise.allSettled(hooks.map(async (number) => drivers.get(number)?.driver.flush?.()));
   for (const one of flushed) if (one.status === "rejected") throw one.reason;
-}
-
-/** Carries out one operation of the kernel's. */
-async function dispatch(driver: FilesystemDriver, args: unknown[]): Promise<unknown> {
-  const [method, path, ...rest] = args as [string, string, ...unknown[]];
-  try {
-    return await operate(driver, method, path, rest);
-  } catch (error) {
-    const errno = errnoOf(error);
-    // The shape of an error that is told and not reported.
-    if (errno !== undefined) throw systemError(errno, method, path);
-    throw error;
-  }
-}
-
-function operate(driver: FilesystemDriver, method: string, path: string, rest: unknown[]): unknown {
-  const [first, second] = rest;
-  switch (method) {
-    case "stat":
-      return driver.stat(path);
-    case "list":
-      return list(driver, path);
-    case "read":
-      return read(driver, path, first as number, second as number);
-    case "write":
-      return write(driver, path, first as number, second as Uint8Array);
-    case "create":
-      return create(driver, path);
-    case "truncate":
-      return truncate(driver, path, first as number);
-    case "mkdir":
-      return needed(driver.mkdir, method, path).call(driver, path);
-    case "unlink":
-      return needed(driver.unlink, method, path).call(driver, path);
-    case "rmdir":
-      return needed(driver.rmdir, method, path).call(driver, path);
-    case "rename":
-      return needed(driver.rename, method, path).call(driver, path, first as string);
-    case "readlink":
-      return needed(driver.readlink, method, path).call(driver, path);
-    case "symlink":
-      return needed(driver.symlink, method, path).call(driver, path, first as string);
-    // Modes and times that a driver does not keep are no reason to fail.
-    case "chmod":
-      return driver.chmod?.(path, first as number);
-    case "utimes":
-      return driver.utimes?.(path, first as number);
-    default:
-      throw systemError("ENOSYS", method, path);
-  }
-}
-
-/** A method that a driver may lack: without it the filesystem cannot be changed in this way. */
-function needed<F>(method: F | undefined, name: string, path: string): F {
-  if (method === undefined) throw systemError(name === "readlink" ? "EINVAL" : "EROFS", name, path);
-  return method;
-}
-
-async function list(driver: FilesystemDriver, path: string): Promise<[string, string][]> {
-  const entries = await driver.readdir(path);
-  const base = path === "/" ? "" : path;
-  return Promise.all(
-    entries.map(async (entry): Promise<[string, string]> => {
-      if (typeof entry !== "string") return [entry.name, entry.type];
-      const kind = await Promise.resolve(driver.stat(`${base}/${entry}`)).then((stat) => stat.type).catch(() => "file");
-      return [entry, kind];
-    }),
-  );
-}
-
-async function whole(driver: FilesystemDriver, path: string): Promise<Uint8Array> {
-  const content = await driver.readFile(path);
-  return typeof content === "string" ? new TextEncoder().encode(content) : content;
-}
-
-async function read(driver: FilesystemDriver, path: string, offset: number, length: number): Promise<Uint8Array> {
-  if (driver.pread !== undefined) return driver.pread(path, offset, length);
-  return (await whole(driver, path)).subarray(offset, offset + length);
-}
-
-async function write(driver: FilesystemDriver, path: string, offset: number, content: Uint8Array): Promise<void> {
-  if (driver.pwrite !== undefined) return driver.pwrite(path, offset, content);
-  const writeFile = needed(driver.writeFile, "write", path);
-  const old = await whole(driver, path);
-  const next = new Uint8Array(Math.max(old.length, offset + content.length));
-  next.set(old);
-  next.set(content, offset);
-  await writeFile.call(driver, path, next);
-}
-
-async function create(driver: FilesystemDriver, path: string): Promise<void> {
-  const writeFile = needed(driver.writeFile, "create", path);
-  await writeFile.call(driver, path, new Uint8Array());
-}
-
-async function truncate(driver: FilesystemDriver, path: string, size: number): Promise<void> {
-  if (driver.truncate !== undefined) return driver.truncate(path, size);
-  const writeFile = needed(driver.writeFile, "truncate", path);
-  const next = new Uint8Array(size);
-  next.set((await whole(driver, path)).subarray(0, size));
-  await writeFile.call(driver, path, next);
-}
-
-function errnoOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }

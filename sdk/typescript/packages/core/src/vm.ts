@@ -11,7 +11,7 @@ import { type CoreCronJobInfo, type CoreCronJobOptions, CronJobs } from "./cron.
 import { disposed, invalidArgument } from "./errors.js";
 import { Events } from "./events.js";
 import { fetchFromVm } from "./fetch.js";
-import { type Backend, type FilesystemDriver, type Hooks, flush, forget, nativeDriver } from "./mounts.js";
+import { type Backend, type FilesystemDriver, type Hooks, abandon, flush, forget, nativeDriver } from "./mounts.js";
 import { type AgentOsOptions, type Plan, environment, plan } from "./options.js";
 import { guarded } from "./output.js";
 import { Prompts } from "./prompts.js";
@@ -537,6 +537,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     const state = this.#state;
     lost.unregister(this);
     this.#cron?.dispose();
+    abandon(state.hooks);
     try {
       await invoke((addon, id) => addon.vmDispose(state.number, id));
       await flush(state.hooks);

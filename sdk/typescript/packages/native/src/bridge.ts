@@ -216,7 +216,7 @@ async function run(callId: number, number: number, args: unknown[]): Promise<voi
   const abort = new AbortController();
   running.set(callId, abort);
   try {
-    if (found === undefined) throw new Error("the function was removed");
+    if (found === undefined) throw new ActorError("agentos", "vm_disposed", "the function went with its VM");
     answer(callId, await found.run(args, abort.signal));
   } catch (error) {
     native().settle(callId, false, describe(error));
