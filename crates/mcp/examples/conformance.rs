@@ -2,6 +2,7 @@
 //!
 //! Everything here is made by the public interface of this crate, as a program of its own would make it; `tests/mcp.sh` runs
 //! the suite against it. The address that it listens at is the only thing that it prints.
+#![allow(clippy::print_stdout, reason = "the address is what the suite reads")]
 
 use agentos_mcp::additions::{Additions, Answer, Body, Content, Document, LogLevel, Message, Prompt, Resource, Tool};
 use agentos_mcp::{Limits, LocalVm, Server, http};

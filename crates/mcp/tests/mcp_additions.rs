@@ -1,6 +1,6 @@
 //! What a program adds to a server: tools that answer with more than text, resources, prompts, and what is refused of them.
 #![allow(deprecated)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod support;
 
