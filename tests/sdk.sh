@@ -5,7 +5,7 @@
 #
 # PROFILE is the Cargo profile of the addon, `release` unless given. ADDON is an addon that has been built already. NODE_VERSIONS
 # names further versions of Node.js, for example `NODE_VERSIONS="22 24 26"`: npm's packages of them are installed, and the tests of
-# the addon, the embedded VM, the mounts and the client are run on each.
+# the addon, the embedded VM, the mounts and the client are run on each. On each of NODE_SMOKE only the smoke test is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packs.sh
@@ -18,7 +18,7 @@ cd "$work/app"
 cp ../npmrc .npmrc
 cp "$root"/sdk/typescript/test/app/* .
 npm install --ignore-scripts --no-audit --no-fund --loglevel=error
-cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/examples.test.mjs "$root"/sdk/typescript/test/agents \
+cp -r "$root"/sdk/typescript/packages/rivetkit/test/. "$root"/sdk/typescript/test/*.test.mjs "$root"/sdk/typescript/test/agents \
     "$root"/examples .
 say "types of the documented programs and the examples"
 npx --no-install tsc -p tsconfig.json
@@ -46,12 +46,20 @@ packages_on() { # packages_on NODE
 }
 say "tests of the addon, of the embedded VM, of its mounts in buckets and in Google Drive and of the client"
 packages_on "$(command -v node)"
+node_of() { # node_of VERSION: installs that version and says in $other where it is
+    mkdir "$work/node-$1"
+    npm install --prefix "$work/node-$1" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$(node -p process.arch)@$1"
+    other=$work/node-$1/node_modules/node-linux-$(node -p process.arch)/bin/node
+}
 for version in ${NODE_VERSIONS:-}; do
-    mkdir "$work/node-$version"
-    npm install --prefix "$work/node-$version" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$(node -p process.arch)@$version"
-    other=$work/node-$version/node_modules/node-linux-$(node -p process.arch)/bin/node
+    node_of "$version"
     say "the same on Node.js $("$other" --version)"
     packages_on "$other"
+done
+for version in ${NODE_SMOKE:-}; do
+    node_of "$version"
+    say "the smoke test on Node.js $("$other" --version)"
+    "$other" --test --test-timeout=120000 smoke.test.mjs
 done
 say "tests of the actor layer, and the examples"
 if [ "${1:-}" != --no-clients ]; then
@@ -61,5 +69,5 @@ if [ "${1:-}" != --no-clients ]; then
     fi
     export AGENTOS_TEST_CLIENTS=$clients
 fi
-node --test --test-concurrency=1 --test-timeout=300000 ./*.test.mjs
+AGENTOS_ROOT=$root node --test --test-concurrency=1 --test-timeout=300000 ./*.test.mjs
 say "all passed"

@@ -100,6 +100,33 @@ test("VMs whose handles are lost are collected", () => {
   assert.equal(status, 0);
 });
 
+test("kits and drivers go with their VM, disposed or lost", () => {
+  const { status, stdout, stderr } = run(`
+    const { hookCount } = await import(${JSON.stringify(import.meta.resolve("@agentos/native"))});
+    const gone = { disposed: 0, lost: 0 };
+    const seen = new FinalizationRegistry((how) => { gone[how] += 1; });
+    const made = async (how) => {
+      const execute = () => ({ large: new Uint8Array(1000) });
+      const kit = { name: "k", description: "", tools: { t: { description: "", inputSchema: { type: "object" }, execute } } };
+      const driver = { stat: () => ({ type: "directory", size: 0 }), readdir: () => [], readFile: () => "" };
+      seen.register(execute, how);
+      seen.register(driver, how);
+      const vm = await AgentOs.create({ toolKits: [kit], mounts: [{ path: "/m", driver }] });
+      await vm.stat("/m");
+      if (how === "disposed") await vm.dispose();
+    };
+    for (let i = 0; i < 100; i++) for (const how of ["disposed", "lost"]) await made(how);
+    for (let i = 0; i < 100 && (gone.disposed < 190 || gone.lost < 150); i++) {
+      gc();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // The last few may still be in a register of the machine.
+    console.log(gone.disposed >= 190 && gone.lost >= 150 && hookCount() <= 60 ? "gone" : JSON.stringify({ ...gone, hooks: hookCount() }));
+  `);
+  assert.equal(stdout, "gone\n", stderr);
+  assert.equal(status, 0);
+});
+
 test("a call keeps its VM", () => {
   const { stdout, stderr } = run(`
     const timer = setInterval(() => gc(), 1);

@@ -1,8 +1,8 @@
 // What is wrong with a configuration is said at once, with its path.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actor, setup } from "rivetkit";
-import { agentOs } from "rivetkit/agent-os";
+import { ActorDefinition, actor, setup } from "rivetkit";
+import { VmDefinition, agentOs } from "rivetkit/agent-os";
 
 function refused(make, path, text) {
   assert.throws(make, (error) => {
@@ -14,7 +14,7 @@ function refused(make, path, text) {
 }
 
 test("definitions of VMs", () => {
-  agentOs();
+  assert.ok(agentOs() instanceof VmDefinition);
   agentOs({ options: { software: ["common", ["jq", "pi"]] }, preview: { maxExpiresInSeconds: 7200 } });
   agentOs({ options: { software: ["common", ["jq"]], persist: "all" } });
   refused(() => agentOs({ onConect() {} }), "onConect", /did you mean onConnect/);
@@ -45,7 +45,8 @@ test("registries", () => {
 });
 
 test("actors", () => {
-  actor({ state: { since: new Date() }, actions: { get: (c) => c.state } });
+  const counter = actor({ state: { since: new Date() }, actions: { get: (c) => c.state } });
+  assert.ok(counter instanceof ActorDefinition);
   refused(() => actor({ actions: { get: 5 } }), "actions.get", /must be a function/);
   refused(() => actor({ onWakeUp() {} }), "onWakeUp", /did you mean onWake/);
 });
