@@ -1,6 +1,7 @@
 //! What calls of Linux programs cost in a VM and on the host, in microseconds: the fastest of some rounds.
 //!
-//! `cargo run --release -p agentos-linux --example costs [WHAT...]`, where WHAT is `calls`, `true` or `find`. Needs the host's C compiler.
+//! `cargo run --release -p agentos-linux --example costs [WHAT...]`, where WHAT is `calls`, `true`, `clone`, `compile`, `busy` or `find`.
+//! Needs the host's C compiler.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
@@ -33,6 +34,15 @@ fn main() {
             &["/usr/bin/bash", "-c", MANY],
         );
     }
+    if wants("clone") {
+        clone(&vm);
+    }
+    if wants("compile") {
+        compile_one(&vm);
+    }
+    if wants("busy") {
+        busy(&vm);
+    }
     if wants("find") {
         let tree = tempfile::tempdir().unwrap();
         make_tree(tree.path());
@@ -48,6 +58,63 @@ fn main() {
             &["/usr/bin/ls", "-lR", on_host],
         );
     }
+}
+
+/// A clone of a repository of 2,000 files, all of it in memory.
+fn clone(vm: &Vm) {
+    vm.root_dir("work");
+    let here = Path::new("/dev/shm");
+    let dir = match here.is_dir() {
+        true => tempfile::tempdir_in(here),
+        false => tempfile::tempdir(),
+    };
+    let dir = dir.unwrap();
+    let on_host = dir.path().to_str().unwrap();
+    let make = |at: &str| {
+        format!(
+            "export HOME={at}; cd {at}; git init -q from; cd from; for i in {{1..2000}}; do mkdir -p d$((i % 50)); \
+             echo text $i > d$((i % 50))/f$i; done; git add .; git -c user.name=a -c user.email=a@b commit -qm all"
+        )
+    };
+    let again = |at: &str| format!("export HOME={at}; cd {at}; rm -rf to; git clone -q from to");
+    vm.sh(&make("/work")).ok();
+    let made = Command::new("/usr/bin/bash").args(["-c", &make(on_host)]).status();
+    assert!(made.unwrap().success());
+    let (inside, outside) = (again("/work"), again(on_host));
+    compare(
+        "git clone",
+        vm,
+        &["/usr/bin/bash", "-c", &inside],
+        &["/usr/bin/bash", "-c", &outside],
+    );
+}
+
+/// A program of some hundred lines.
+fn compile_one(vm: &Vm) {
+    let mut source = String::from("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n");
+    for number in 0..200 {
+        source.push_str(&format!("int f{number}(int x) {{ return x * {number} + (x >> 3); }}\n"));
+    }
+    source.push_str("int main(void) { return f7(1) == 0; }\n");
+    vm.put("/tmp/one.c", source.as_bytes(), 0o644);
+    let dir = tempfile::tempdir().unwrap();
+    let on_host = dir.path().join("one.c");
+    std::fs::write(&on_host, &source).unwrap();
+    let (from, to) = (on_host.to_str().unwrap(), dir.path().join("one"));
+    let outside = ["/usr/bin/gcc", "-O1", "-o", to.to_str().unwrap(), from];
+    compare(
+        "cc",
+        vm,
+        &["/usr/bin/gcc", "-O1", "-o", "/tmp/one", "/tmp/one.c"],
+        &outside,
+    );
+}
+
+/// Eight processes at a time, each of which computes and asks for the attributes of files in between.
+fn busy(vm: &Vm) {
+    const EIGHT: &str = "for i in 1 2 3 4 5 6 7 8; do (for ((n = 0; n < 20000; n++)); do ((n % 20)) || [ -e /usr/bin/true ]; done) & done; wait";
+    let command = ["/usr/bin/bash", "-c", EIGHT];
+    compare("8 busy processes", vm, &command, &command);
 }
 
 fn make_tree(at: &Path) {

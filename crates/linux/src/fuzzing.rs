@@ -63,3 +63,10 @@ fn sound(plan: &Plan, size: u64) -> Result<(), String> {
         false => Err(format!("it ends at {end:#x}, beyond {:#x}", plan.span)),
     }
 }
+
+/// Numbers of the calls that the supervisor answers, always or for some arguments.
+pub fn answered() -> Vec<u64> {
+    let rows = crate::table::TABLE.iter();
+    let numbers = rows.filter(|row| crate::table::handler(i32::try_from(row.number).unwrap_or(-1)).is_some());
+    numbers.map(|row| row.number.unsigned_abs()).collect()
+}
