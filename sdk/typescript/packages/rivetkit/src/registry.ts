@@ -1,5 +1,5 @@
 /** The registry: definitions by name, and serving them. */
-import { ActorError } from "@agentos/client";
+import { ActorError, isActorError } from "@agentos/client";
 import type { RegistryTypes } from "@agentos/client";
 import { ActorDefinition } from "./actor.js";
 import { VmDefinition } from "./agent-os.js";
@@ -106,6 +106,7 @@ export class Registry<Use extends Definitions = Definitions> implements Registry
   }
 
   async #listen(options: ListenOptions): Promise<ServingRegistry> {
+    if (options === null || typeof options !== "object") throw invalid("listen(options)", "must be an object");
     const unknown = Object.keys(options).find((name) => !LISTEN_OPTIONS.includes(name));
     if (unknown !== undefined) throw invalid(`listen.${unknown}`, `unknown key, known are ${LISTEN_OPTIONS.join(", ")}`);
     if (options.host !== undefined && typeof options.host !== "string") throw invalid("listen.host", "must be a string");
@@ -117,8 +118,11 @@ export class Registry<Use extends Definitions = Definitions> implements Registry
     }));
     const opened: NativeRegistry = new NativeRegistry((...args) => dispatch(...args));
     const dispatch = dispatcher(this.#definitions, opened);
-    const at = await opened.listen({ setup: this.#setup, definitions, host, port, allowInsecureBind });
-    return this.#closable(opened, at);
+    try {
+      return this.#closable(opened, await opened.listen({ setup: this.#setup, definitions, host, port, allowInsecureBind }));
+    } catch (error) {
+      throw withFix(error);
+    }
   }
 
   #closable(opened: NativeRegistry, { url, port }: { url: string; port: number }): ServingRegistry {
@@ -155,6 +159,13 @@ function definitionsOf(use: unknown): ReadonlyMap<string, Definition> {
 
 function invalid(path: string, expected: string): ActorError {
   return new ActorError("agentos", "invalid_config", `${path}: ${expected}`, { path, expected });
+}
+
+/** Says of a port that is taken what can be done about it. */
+function withFix(error: unknown): unknown {
+  if (!isActorError(error) || error.code !== "listen_failed" || !/address already in use/i.test(error.message)) return error;
+  const fix = "choose another one with listen({ port }) or AGENTOS_PORT (0 takes a free one), or end what listens there";
+  return new ActorError(error.group, error.code, `${error.message}; ${fix}`, { path: "port", expected: fix }, { cause: error });
 }
 
 /** Drains at the first signal, ends at once at the second. */

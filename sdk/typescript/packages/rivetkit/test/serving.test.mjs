@@ -9,7 +9,18 @@ test("start() ends the process when it cannot listen", async (t) => {
   const taken = await hostServer(t, "mine");
   const { code, stderr } = await run("programs/ports.js", { env: { AGENTOS_PORT: String(taken) } }).ended;
   assert.equal(code, 1);
-  assert.match(stderr, new RegExp(`agentos: .*${taken}`));
+  assert.match(stderr, new RegExp(`agentos: .*${taken}.*AGENTOS_PORT`));
+});
+
+test("listen() says of a port in use which one it is and what to do", async (t) => {
+  const port = await hostServer(t, "mine");
+  const registry = setup({ use: { vm: agentOs() }, dataDir: temporary() });
+  const error = await failure(registry.listen({ port }));
+  assert.deepEqual([error.group, error.code, error.metadata.path], ["agentos", "listen_failed", "port"]);
+  assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}: .*in use.*; choose another one with listen`));
+  // Nothing is left of the attempt.
+  const serving = await registry.listen({ port: 0 });
+  await serving.close();
 });
 
 test("start() says when the data directory is in use", async (t) => {
@@ -59,6 +70,9 @@ test("listening beyond loopback needs somebody who authenticates", async (t) => 
     [{ port: 70000 }, "port"],
     [{ prot: 5 }, "listen.prot"],
     [{ host: "nowhere.invalid" }, "host"],
+    [{ host: 5 }, "listen.host"],
+    [null, "listen(options)"],
+    [6420, "listen(options)"],
   ]) {
     const wrong = await failure(setup({ use: { vm: agentOs() }, dataDir: temporary() }).listen(options));
     assert.equal(wrong.code, "invalid_config");
