@@ -71,6 +71,8 @@ enum Command {
     Sleep(remote::TargetArgs),
     /// Destroy a server's VM with all its data.
     Destroy(remote::TargetArgs),
+    /// Start, prompt and answer agents in a server's VM.
+    Session(remote::SessionArgs),
     /// Make an image of packages, or look at one.
     Image(image::ImageArgs),
     /// Add software to this user's store, list, remove or verify it.
@@ -396,6 +398,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => remote::main(&Request::Status(&args)),
         Command::Sleep(args) => remote::main(&Request::Sleep(&args)),
         Command::Destroy(args) => remote::main(&Request::Destroy(&args)),
+        Command::Session(args) => remote::main(&Request::Session(&args)),
     };
     result.unwrap_or_else(|error: Error| error.report()).into()
 }

@@ -24,6 +24,8 @@ use args::ChatArgs;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+pub(crate) use show::span::safe;
+
 /// Opens a chat and talks.
 pub(crate) fn main(args: &ChatArgs) -> Result<Exit, Error> {
     let runtime = vm::runtime()?;

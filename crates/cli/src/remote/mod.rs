@@ -1,5 +1,5 @@
 //! Commands that talk to a server's VM: `exec`, `ls`, `cat`, `cp`, `rm`, `ps`, `kill`, `logs`, `events`, `preview`, `cron`,
-//! `status`, `sleep`, `destroy`.
+//! `status`, `sleep`, `destroy`, `session`.
 //!
 //! Each is one or a few actions of the protocol, so that they work against any agentOS server that can be reached. The VM
 //! is named by `--vm` and `--key`; `AGENTOS_ENDPOINT` and `AGENTOS_TOKEN` stand in for the options of these names.
@@ -13,6 +13,7 @@ mod life;
 mod logs;
 mod preview;
 mod processes;
+mod session;
 
 use crate::error::{Error, Exit};
 use agentos_client::{Client, Vm};
@@ -20,6 +21,7 @@ pub(crate) use args::{
     CatArgs, CopyArgs, CronArgs, EventsArgs, ExecArgs, KillArgs, ListArgs, LogsArgs, PreviewArgs, RemoveArgs,
     TargetArgs,
 };
+pub(crate) use session::SessionArgs;
 
 /// Where a server listens unless told otherwise.
 const ENDPOINT: &str = "http://127.0.0.1:6420";
@@ -41,6 +43,7 @@ pub(crate) enum Request<'a> {
     Status(&'a TargetArgs),
     Sleep(&'a TargetArgs),
     Destroy(&'a TargetArgs),
+    Session(&'a SessionArgs),
 }
 
 /// Carries out one command.
@@ -61,6 +64,7 @@ pub(crate) fn main(request: &Request<'_>) -> Result<Exit, Error> {
             Request::Status(args) => life::status(args).await,
             Request::Sleep(args) => life::sleep(args).await,
             Request::Destroy(args) => life::destroy(args).await,
+            Request::Session(args) => session::main(args).await,
         }
     })
 }
