@@ -47,6 +47,24 @@ fn a_parent_is_told_which_signal_stopped_its_child() {
 }
 
 #[test]
+fn a_name_of_any_bytes_hides_no_handlers() {
+    let Some(vm) = vm() else { return };
+    let script = r#"
+import ctypes, os, signal
+ctypes.CDLL(None).prctl(15, b"\xff\xfe\nSigCgt:")
+signal.signal(signal.SIGTSTP, lambda *_: print("caught"))
+os.kill(os.getpid(), signal.SIGTSTP)
+pid = os.fork()
+if pid == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+    // In a session of its own, whose group is no orphaned one: else nothing could stop it.
+    let line = ["/usr/bin/bash", "-c", "set -m; /usr/bin/python3 -c \"$0\"", script];
+    assert_eq!(vm.run(&line).ok(), "caught\n7\n");
+}
+
+#[test]
 fn threads_are_seen() {
     let Some(vm) = vm() else { return };
     let script = r#"

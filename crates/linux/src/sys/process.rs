@@ -34,6 +34,24 @@ pub(crate) fn open_at(dir: BorrowedFd<'_>, path: &CStr, flags: i32) -> io::Resul
     Ok(owned(check(fd.into())?))
 }
 
+/// What a file says that the host generates, in as few reads as it takes. A process may have a name of any bytes.
+pub(crate) fn read_text(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<String> {
+    const ROOM: usize = 4096;
+    let mut file = std::fs::File::from(open_at(dir, path, libc::O_RDONLY)?);
+    let (mut bytes, mut len) = (vec![0; ROOM], 0);
+    loop {
+        match io::Read::read(&mut file, bytes.get_mut(len..).unwrap_or_default())? {
+            0 => break,
+            count => len += count,
+        }
+        if len == bytes.len() {
+            bytes.resize(len * 2, 0);
+        }
+    }
+    bytes.truncate(len);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Opens the file behind a descriptor anew: another open description, with another access mode.
 pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: i32) -> io::Result<OwnedFd> {
     let path = std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(io::Error::other)?;
@@ -145,12 +163,7 @@ pub(crate) fn wait_for(process: BorrowedFd<'_>) -> Wait {
 /// How a process ended that is somebody else's child and has not been reaped; its directory under `/proc` is given.
 pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     let read = || -> Option<u32> {
-        let mut text = String::new();
-        std::io::Read::read_to_string(
-            &mut std::fs::File::from(open_at(proc_dir, c"stat", libc::O_RDONLY).ok()?),
-            &mut text,
-        )
-        .ok()?;
+        let text = read_text(proc_dir, c"stat").ok()?;
         // The last field, in the form of `wait(2)`. The name before it may hold anything, so only what follows is split.
         text.rsplit(')').next()?.split_ascii_whitespace().last()?.parse().ok()
     };

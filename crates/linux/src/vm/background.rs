@@ -79,10 +79,7 @@ impl Guest {
     /// The descriptor that a thread waits to read from.
     fn reading(&self, tid: u32) -> Option<i32> {
         let path = CString::new(format!("task/{tid}/syscall")).ok()?;
-        let file = crate::sys::open_at(self.proc_dir.as_fd(), &path, libc::O_RDONLY).ok()?;
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut std::fs::File::from(file), &mut text).ok()?;
-        read_of(&text)
+        read_of(&crate::sys::read_text(self.proc_dir.as_fd(), &path).ok()?)
     }
 }
 

@@ -14,8 +14,6 @@ use agentos_kernel::id::{Fd, Pid};
 use agentos_kernel::process::{Disposition, ExitStatus, Gate, MaskHow, Process, Program, RunState, Signal};
 use agentos_kernel::vfs::{FileType, InodeHandle};
 use std::ffi::CString;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
@@ -266,8 +264,7 @@ impl Vm {
     pub(crate) fn position(&self, key: u32, fd: i32) -> Result<(u64, i32), crate::calls::Fail> {
         let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
         let path = CString::new(format!("fdinfo/{fd}")).map_err(|_| crate::calls::Fail(libc::EBADF))?;
-        let mut text = String::new();
-        File::from(sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_RDONLY)?).read_to_string(&mut text)?;
+        let text = sys::read_text(guest.proc_dir.as_fd(), &path)?;
         let field = |name: &str| {
             text.lines()
                 .find_map(|line| line.strip_prefix(name))

@@ -12,8 +12,6 @@
 use super::guest::State;
 use super::{Guest, Vm};
 use crate::sys;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -157,10 +155,7 @@ impl Guest {
     }
 
     fn text(&self, name: &std::ffi::CStr) -> Option<String> {
-        let mut text = Vec::new();
-        let file = sys::open_at(self.proc_dir.as_fd(), name, libc::O_RDONLY).ok()?;
-        File::from(file).read_to_end(&mut text).ok()?;
-        Some(String::from_utf8_lossy(&text).into_owned())
+        sys::read_text(self.proc_dir.as_fd(), name).ok()
     }
 
     fn rough_memory(&self) -> Option<Memory> {

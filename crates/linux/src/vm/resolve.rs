@@ -10,8 +10,8 @@ use agentos_kernel::id::Pid;
 use agentos_kernel::process::Process;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Most copies of one process that may be waited for.
@@ -177,13 +177,10 @@ impl Vm {
             return;
         }
         let path = CString::new(format!("task/{tid}/children")).unwrap_or_default();
-        let read = sys::open_at(guest.proc_dir.as_fd(), &path, libc::O_RDONLY).and_then(|file| {
-            let mut text = String::new();
-            File::from(file).read_to_string(&mut text)?;
-            Ok(text)
-        });
         // A host that does not tell leaves copies to be claimed later.
-        let Ok(text) = read else { return };
+        let Ok(text) = sys::read_text(guest.proc_dir.as_fd(), &path) else {
+            return;
+        };
         let children: Vec<u32> = text
             .split_ascii_whitespace()
             .filter_map(|pid| pid.parse().ok())
@@ -220,8 +217,7 @@ impl Handles {
     /// that, so its number meant the same process all the while.
     fn of_child(pid: u32, parent: u32) -> Option<Self> {
         let handles = Self::of(pid).ok()?;
-        let status = sys::open_at(handles.proc_dir.as_fd(), c"status", libc::O_RDONLY).ok()?;
-        let status = Status::read(File::from(status)).ok()?;
+        let status = Status::read(handles.proc_dir.as_fd())?;
         let is_meant = status.process == pid && status.parent == parent && !status.is_zombie;
         is_meant.then_some(handles)
     }
@@ -235,25 +231,22 @@ struct Status {
 }
 
 impl Status {
-    fn read(mut file: File) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
+    /// Of the thread whose directory in the host's `/proc` is given.
+    fn read(dir: BorrowedFd<'_>) -> Option<Self> {
+        let text = sys::read_text(dir, c"status").ok()?;
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let number = |name: &str| field(name).and_then(|value| value.parse().ok());
-        match (number("Tgid:"), number("PPid:")) {
-            (Some(process), Some(parent)) => Ok(Self {
-                process,
-                parent,
-                is_zombie: field("State:").is_none_or(|state| state.starts_with(['Z', 'X'])),
-            }),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
+        let number = |name: &str| field(name)?.parse().ok();
+        Some(Self {
+            process: number("Tgid:")?,
+            parent: number("PPid:")?,
+            is_zombie: field("State:").is_none_or(|state| state.starts_with(['Z', 'X'])),
+        })
     }
 }
 
 /// Process and parent of a thread, as the host says.
 fn identify(tid: u32) -> Option<(u32, u32)> {
-    let status = Status::read(File::open(format!("/proc/{tid}/status")).ok()?).ok()?;
+    let dir = File::open(format!("/proc/{tid}")).ok()?;
+    let status = Status::read(dir.as_fd())?;
     Some((status.process, status.parent))
 }

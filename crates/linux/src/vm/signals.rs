@@ -8,8 +8,6 @@
 use super::Vm;
 use crate::sys;
 use agentos_kernel::process::{SigInfo, SigSet, Signal};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a process of the host does about signals.
@@ -41,10 +39,8 @@ impl Actions {
 
     /// Nothing at all for a process that is gone: the signal finds nobody anyway.
     fn read(dir: BorrowedFd<'_>, path: &std::ffi::CStr) -> Self {
-        let mut text = String::new();
-        let read = sys::open_at(dir, path, libc::O_RDONLY).and_then(|fd| File::from(fd).read_to_string(&mut text));
-        match read {
-            Ok(_) => Self::parse(&text),
+        match sys::read_text(dir, path) {
+            Ok(text) => Self::parse(&text),
             Err(_) => Self::default(),
         }
     }
