@@ -216,3 +216,146 @@ async fn nothing_is_left_of_what_cannot_be_added() {
     let fixed = AgentOs::builder().read_only_root(true).create().await.unwrap();
     assert_eq!(fixed.add_software(many).await.unwrap_err().code(), "EROFS");
 }
+
+/// A program of a package that was made for another system: it starts `echo` twice, the second time into a pipe, waits, and
+/// says by its exit code which call did not do what it should.
+const FOREIGN: &str = r#"(module
+    (import "host_process" "proc_spawn" (func $spawn (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_process" "proc_waitpid" (func $wait (param i32 i32 i32) (result i32)))
+    (import "host_process" "fd_pipe" (func $pipe (param i32 i32) (result i32)))
+    (import "host_process" "proc_getpid" (func $getpid (param i32) (result i32)))
+    (import "host_process" "sleep_ms" (func $sleep (param i32) (result i32)))
+    (import "host_user" "isatty" (func $isatty (param i32 i32) (result i32)))
+    (import "host_user" "getpwuid" (func $account (param i32 i32 i32 i32) (result i32)))
+    (import "host_fs" "path_mode" (func $mode (param i32 i32 i32) (result i32)))
+    (import "host_fs" "fd_mode" (func $fd_mode (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "echo\00one\00/etc/missing")
+    (data (i32.const 100) "\80\00\00\00\40\00\00\00")
+    (func $must (param $what i32) (param $held i32)
+        (if (i32.eqz (local.get $held)) (then (call $exit (local.get $what)))))
+    (func $run (param $stdout i32) (result i32)
+        (call $spawn (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 0)
+            (i32.const -1) (local.get $stdout) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 200)))
+    (func (export "_start")
+        (call $must (i32.const 10) (i32.eqz (call $run (i32.const -1))))
+        (call $must (i32.const 11) (i32.eqz (call $wait (i32.load (i32.const 200)) (i32.const 0) (i32.const 204))))
+        (call $must (i32.const 12) (i32.eqz (i32.load (i32.const 204))))
+        (call $must (i32.const 13) (i32.eqz (call $pipe (i32.const 208) (i32.const 212))))
+        (call $must (i32.const 14) (i32.eqz (call $run (i32.load (i32.const 212)))))
+        (call $must (i32.const 15) (i32.eqz (call $read (i32.load (i32.const 208)) (i32.const 100) (i32.const 1) (i32.const 216))))
+        (call $must (i32.const 16) (i32.eq (i32.load (i32.const 216)) (i32.const 4)))
+        (call $must (i32.const 17) (i32.eq (i32.load (i32.const 128)) (i32.const 0x0a656e6f)))
+        ;; The writing end went to the child: there is an end.
+        (call $must (i32.const 18) (i32.eqz (call $read (i32.load (i32.const 208)) (i32.const 100) (i32.const 1) (i32.const 216))))
+        (call $must (i32.const 19) (i32.eqz (i32.load (i32.const 216))))
+        (call $must (i32.const 20) (i32.eqz (call $wait (i32.const -1) (i32.const 0) (i32.const 204))))
+        ;; ECHILD is 12.
+        (call $must (i32.const 21) (i32.eq (call $wait (i32.const -1) (i32.const 1) (i32.const 204)) (i32.const 12)))
+        (call $must (i32.const 22) (i32.eqz (call $getpid (i32.const 220))))
+        (call $must (i32.const 23) (i32.gt_u (i32.load (i32.const 220)) (i32.const 1)))
+        (call $must (i32.const 24) (i32.eqz (call $isatty (i32.const 1) (i32.const 224))))
+        (call $must (i32.const 25) (i32.eqz (i32.load (i32.const 224))))
+        (call $must (i32.const 26) (i32.eq (call $isatty (i32.const 99) (i32.const 224)) (i32.const 8)))
+        (call $must (i32.const 27) (i32.eq (call $mode (i32.const 9) (i32.const 4) (i32.const 1)) (i32.const 0x41ed)))
+        (call $must (i32.const 28) (i32.eqz (call $mode (i32.const 9) (i32.const 12) (i32.const 1))))
+        (call $must (i32.const 29) (i32.eqz (call $fd_mode (i32.const 99))))
+        (call $must (i32.const 30) (i32.eqz (call $account (i32.const 1000) (i32.const 300) (i32.const 100) (i32.const 228))))
+        (call $must (i32.const 31) (i32.eq (i32.load (i32.const 300)) (i32.const 0x72657375)))
+        (call $must (i32.const 32) (i32.ne (call $account (i32.const 4711) (i32.const 300) (i32.const 100) (i32.const 228)) (i32.const 0)))
+        (call $must (i32.const 33) (i32.eqz (call $sleep (i32.const 1))))
+        ;; What points outside of the memory is EFAULT (21), and no trap.
+        (call $must (i32.const 34) (i32.eq (call $getpid (i32.const -2)) (i32.const 21)))
+        (call $must (i32.const 35) (i32.eq (call $spawn (i32.const -5) (i32.const 100) (i32.const 0) (i32.const 0)
+            (i32.const -1) (i32.const -1) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 200)) (i32.const 21)))))"#;
+
+/// Adds a module under a name.
+fn module(store: &Store, dir: &Path, name: &str, text: &str) -> Package {
+    let path = dir.join(format!("{name}.wasm"));
+    std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+    store
+        .add(&format!("wasm:{}", path.display()).parse().unwrap(), &())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn programs_of_another_system_run_and_unknown_imports_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let foreign = module(&store, dir.path(), "foreign", FOREIGN);
+    let net = r#"(module (import "host_net" "net_socket" (func (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (func (export "_start")))"#;
+    let net = module(&store, dir.path(), "wants-net", net);
+    let vm = AgentOs::builder().packages([foreign, net]).create().await.unwrap();
+    let out = vm.exec("foreign").await.unwrap();
+    assert_eq!((out.exit_code, out.stdout_text().as_ref()), (0, "one\n"), "{out:?}");
+    let out = vm.exec("wants-net").await.unwrap();
+    assert_eq!(out.exit_code, 126, "{out:?}");
+}
+
+#[tokio::test]
+async fn a_program_does_no_more_than_its_tier() {
+    use agentos::vfs::{FileType, Filesystem, Gid, MemoryFs, Mode, NewNode, Uid, XattrMode};
+    let layer = MemoryFs::new(agentos::system_clock(), agentos::quota(&agentos::Limits::default()));
+    let node = |kind, mode| NewNode {
+        kind,
+        mode: Mode::new(mode),
+        uid: Uid::ROOT,
+        gid: Gid::ROOT,
+        rdev: 0,
+    };
+    let mut dir = layer.root();
+    for name in ["usr", "local", "bin"] {
+        let directory = node(FileType::Directory, 0o755);
+        dir = layer.mkdir(dir, name.as_bytes(), &directory).unwrap().ino;
+    }
+    for tier in ["full", "readWrite", "readOnly", "isolated", "unheard-of"] {
+        let program = layer
+            .create(dir, tier.as_bytes(), &node(FileType::Regular, 0o755))
+            .unwrap();
+        layer.write(program.ino, 0, b"#!/bin/sh\neval \"$1\"\n").unwrap();
+        let mark = "trusted.agentos.tier";
+        layer
+            .setxattr(program.ino, mark.as_bytes(), tier.as_bytes(), XattrMode::Any)
+            .unwrap();
+    }
+    let vm = AgentOs::builder().lower(layer).create().await.unwrap();
+    vm.exec("echo in > inside").await.unwrap();
+    let read = ". /etc/hostname 2>/dev/null; read -r line < /etc/hostname && echo $line";
+    let tries = [
+        ("echo x > made && echo done", "done"),
+        (read, "agent-os"),
+        ("ls > /dev/null && echo done", "done"),
+        ("read -r line < inside && echo $line", "in"),
+    ];
+    for (program, expected) in [
+        ("full", [true, true, true, true]),
+        ("readWrite", [true, true, false, true]),
+        ("readOnly", [false, true, false, true]),
+        ("isolated", [false; 4]),
+        ("unheard-of", [false; 4]),
+    ] {
+        for ((script, says), works) in tries.iter().zip(expected) {
+            let out = vm.exec_argv([program, script]).await.unwrap();
+            let did = out.stdout_text().trim_end() == *says;
+            assert_eq!(did, works, "{program} {script} {out:?}");
+        }
+    }
+    // What is isolated has the working directory; a script, which its interpreter has to read, is run from there.
+    for program in ["isolated", "unheard-of"] {
+        let read = |file: &str| format!("read -r line < {file} && echo $line");
+        let run = |file: &str| vm.exec_argv([program, &read(file)]).cwd("/usr/local/bin");
+        assert_eq!(run("full").await.unwrap().stdout_text(), "#!/bin/sh\n");
+        assert_eq!(run("../bin/full").await.unwrap().stdout_text(), "#!/bin/sh\n");
+        assert_eq!(run("/etc/hostname").await.unwrap().stdout_text(), "");
+        assert_eq!(run("../../../etc/hostname").await.unwrap().stdout_text(), "");
+    }
+    // A program that may start others does not give them more than they have, nor takes it from them.
+    let out = vm
+        .exec_argv(["full", "readOnly 'echo x > made' || echo refused"])
+        .await
+        .unwrap();
+    assert_eq!(out.stdout_text(), "refused\n", "{out:?}");
+}

@@ -23,7 +23,7 @@ use crate::tar::{Kind, Member, Reader};
 use crate::tree::{Attrs, Body, Content, Node, encode, parts};
 use core::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Key of a layer that was put together: the digest of everything in it.
@@ -197,6 +197,55 @@ impl<'a> Assembly<'a> {
         let draft = &mut self.unpacker.draft;
         let dir = draft.dirs(dirs).map_err(refused)?;
         draft.put(dir, name, Node { attrs, body }).map_err(refused).map(drop)
+    }
+
+    /// Lets everybody run a regular file, and gives it an extended attribute. Whether there is such a file.
+    ///
+    /// # Errors
+    /// Where the path is none.
+    pub fn executable(&mut self, path: &str, mark: Option<(&[u8], &[u8])>) -> Result<bool> {
+        let parts = parts(path.as_bytes(), &self.bounds)?;
+        let draft = &mut self.unpacker.draft;
+        let index = draft.find(&parts).and_then(|index| usize::try_from(index).ok());
+        let Some(node) = index.and_then(|index| draft.nodes.get_mut(index)) else {
+            return Ok(false);
+        };
+        if !matches!(node.body, Body::File { .. }) {
+            return Ok(false);
+        }
+        node.attrs.mode |= 0o555;
+        if let Some((name, value)) = mark {
+            node.attrs.xattrs.retain(|(known, _)| known != name);
+            node.attrs.xattrs.push((name.to_vec(), value.to_vec()));
+        }
+        Ok(true)
+    }
+
+    /// Adds everything in a tar archive that is the rest, from an offset, of a file that was added before, below a directory. Owners
+    /// are the superuser's.
+    ///
+    /// # Errors
+    /// Where there is no such file, and those of archives.
+    pub fn nested(&mut self, file: &str, offset: u64, below: &str) -> Result<()> {
+        let number = match self.body(file) {
+            Some(Body::File { content, .. }) => content.number,
+            _ => return Err(Error::member(file.as_bytes(), "is no file of the package")),
+        };
+        let mut stored = self.unpacker.work.stored(number)?;
+        stored.seek(SeekFrom::Start(offset))?;
+        let mut reader = Reader::new(stored, self.bounds);
+        while let Some(found) = reader.next()? {
+            let path = [below.as_bytes(), b"/", &found.path].concat();
+            let member = Member {
+                path,
+                uid: 0,
+                gid: 0,
+                xattrs: Vec::new(),
+                ..found
+            };
+            self.unpacker.add(&member, &mut reader)?;
+        }
+        Ok(())
     }
 
     /// Lets a directory hide what other layers have under its name, so that two versions of one tree are never mixed.

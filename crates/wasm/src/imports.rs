@@ -103,6 +103,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     crate::preview1::define(&mut linker)?;
     crate::abi::define(&mut linker)?;
+    crate::compat::define(&mut linker)?;
     Ok(linker)
 }
 

@@ -9,6 +9,7 @@
 //!     memory       checked access to what guests point at
 //!     preview1/    imports of WASI preview 1
 //!     abi/         imports of `agentos_v1`, the contract in crates/abi
+//!     compat/      imports of command packages that were made for another system
 //! ```
 //!
 //! Invariants:
@@ -22,6 +23,7 @@
 #![deny(unsafe_code)]
 
 mod abi;
+mod compat;
 mod config;
 mod engine;
 mod errno;

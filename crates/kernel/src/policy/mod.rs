@@ -39,6 +39,7 @@ mod parse;
 mod policy;
 mod rules;
 mod target;
+mod tier;
 
 pub use builder::{PolicyBuilder, Rule, Rules};
 pub use denied::Denied;
@@ -50,3 +51,4 @@ pub use parse::Profile;
 pub use policy::Policy;
 pub use rules::Mode;
 pub use target::{NetworkTarget, Protocol};
+pub use tier::Tier;

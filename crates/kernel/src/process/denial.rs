@@ -2,7 +2,7 @@
 
 use super::process::Process;
 use crate::error::{Error, Result};
-use crate::policy::Operation;
+use crate::policy::{Denied, Operation};
 
 /// Longest text that is kept, in bytes.
 const TEXT_MAX: usize = 1024;
@@ -25,8 +25,26 @@ impl Process {
     /// # Errors
     /// [`Error::Denied`]; the refusal is recorded.
     pub fn may_invoke(&self, tool: &str) -> Result<()> {
+        self.within_tier(Operation::Invoke, tool.as_bytes())?;
         let kernel = self.kernel();
         kernel.guard.check(Operation::Invoke, tool.as_bytes(), self.pid())
+    }
+
+    /// Whether the process may start programs at all.
+    pub(super) fn may_start(&self, program: &[u8]) -> Result<()> {
+        self.within_tier(Operation::Spawn, program)
+    }
+
+    /// Whether the tier of its program leaves an operation to the policy, which is asked besides.
+    pub(super) fn within_tier(&self, operation: Operation, resource: &[u8]) -> Result<()> {
+        let tier = self.image().tier;
+        match tier.allows(operation) {
+            true => Ok(()),
+            false => {
+                let denied = Denied::new(operation, resource, tier.rule());
+                Err(self.kernel().guard.refuse(denied, self.pid()))
+            }
+        }
     }
 
     /// Why the last refused call of the process was refused; empty if none was.

@@ -23,6 +23,7 @@ impl Process {
     pub fn exec(&self, request: &SpawnRequest, waker: Option<&Waker>) -> IoResult<Box<dyn Program>> {
         let kernel = self.kernel();
         kernel.check_request(request)?;
+        self.may_start(&request.path)?;
         let mut start = self.cx()?;
         if request.credentials.is_some() && !start.cred.is_root() {
             return Poll::Ready(Err(Errno::EPERM.into()));
@@ -30,7 +31,7 @@ impl Process {
         kernel.prepare_place(&mut start, request)?;
         let mut there = kernel.after_actions(&start, request)?;
         let mut handed = kernel.environment_for(self, request);
-        let loaded = ready!(kernel.load(&there.fs(), request, &handed.env, waker))?;
+        let mut loaded = ready!(kernel.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(kernel.child_fds(self, start, request, true, waker))?;
         if request.setsid {
             self.setsid()?;
@@ -39,7 +40,7 @@ impl Process {
             self.setpgid(Pid(0), group)?;
         }
         kernel.guard.record_environment(&mut handed, self.pid());
-        let image = Image::new(&loaded.path, loaded.argv, handed.env.into_owned(), loaded.known_as);
+        let image = Image::new(&mut loaded, handed.env.into_owned());
         self.set_image(Arc::new(image));
         let mut cred = Credentials::clone(request.credentials.as_ref().unwrap_or(&there.cred));
         (cred.suid, cred.sgid) = (cred.euid, cred.egid);

@@ -1,5 +1,8 @@
 //! The program that a process runs, as others see it.
 
+use super::program::Loaded;
+use crate::policy::Tier;
+
 /// Name, arguments and environment of a running program.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -13,18 +16,21 @@ pub struct Image {
     /// What the policy knows the program by: the real path of its file as it was started. Only where there are rules about
     /// programs or processes.
     pub(crate) program: Option<Box<[u8]>>,
+    /// What it may do at most.
+    pub(crate) tier: Tier,
 }
 
 /// Longest process name in bytes, as in Linux.
 pub(super) const NAME_MAX: usize = 15;
 
 impl Image {
-    pub(super) fn new(path: &[u8], argv: Vec<Vec<u8>>, env: Vec<Vec<u8>>, program: Option<Box<[u8]>>) -> Self {
+    pub(super) fn new(loaded: &mut Loaded, env: Vec<Vec<u8>>) -> Self {
         Self {
-            name: short_name(path),
-            argv,
+            name: short_name(&loaded.path),
+            argv: core::mem::take(&mut loaded.argv),
             env,
-            program,
+            program: loaded.known_as.take(),
+            tier: loaded.tier,
         }
     }
 
@@ -35,6 +41,7 @@ impl Image {
             argv: vec![b"init".to_vec()],
             env: Vec::new(),
             program: None,
+            tier: Tier::Full,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::IoResult;
 use crate::id::{Pid, Uid};
+use crate::policy::Operation;
 use core::task::{Poll, Waker};
 
 impl Process {
@@ -33,6 +34,9 @@ impl Process {
     }
 
     fn signal_targets(&self, target: i32, signal: Option<Signal>) -> Result<()> {
+        if i64::from(target) != i64::from(self.pid().0) {
+            self.within_tier(Operation::Signal, b"process")?;
+        }
         let cred = self.cred();
         let sender = Sender {
             kernel: self.kernel(),

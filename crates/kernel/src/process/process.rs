@@ -16,6 +16,7 @@ use crate::errno::Errno;
 use crate::error::{LimitExceeded, Result};
 use crate::fd::FdTable;
 use crate::id::Pid;
+use crate::policy::Tier;
 use crate::vfs::{FsContext, Location, Mode};
 use crate::wait::{WaitQueue, WaitSlot};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -139,6 +140,7 @@ pub struct Cx {
     pub(super) root: Location,
     pub(super) place: Place,
     pub(super) caller: Pid,
+    pub(super) tier: Tier,
 }
 
 impl Cx {
@@ -146,6 +148,7 @@ impl Cx {
     pub fn fs(&self) -> FsContext<'_> {
         let mut cx = FsContext::new(&self.cred, &self.root);
         (cx.cwd, cx.umask, cx.caller) = (&self.place.cwd, self.place.umask, self.caller);
+        cx.tier = self.tier;
         cx
     }
 }
@@ -303,6 +306,7 @@ impl Process {
             argv: image.argv.clone(),
             env: image.env.clone(),
             program: image.program.clone(),
+            tier: image.tier,
         };
         self.set_image(Arc::new(renamed));
     }
@@ -368,6 +372,7 @@ impl Process {
             root: self.kernel.root.clone(),
             place,
             caller: self.pid,
+            tier: self.image().tier,
         })
     }
 

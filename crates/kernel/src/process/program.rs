@@ -10,7 +10,7 @@ use super::request::SpawnRequest;
 use crate::errno::Errno;
 use crate::error::{Error, LimitExceeded, Result};
 use crate::fd::IoResult;
-use crate::policy::{Operation, Scope};
+use crate::policy::{Operation, Scope, Tier};
 use crate::vfs::{Access, FileType, FsContext, InodeHandle, Location, access};
 use core::task::{Poll, Waker, ready};
 
@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) exe: Location,
     /// What the policy knows it by, where there are rules.
     pub(super) known_as: Option<Box<[u8]>>,
+    /// The narrowest tier of it and of its interpreters.
+    pub(super) tier: Tier,
 }
 
 /// What the policy knows a program by, where it has rules about programs.
@@ -47,6 +49,7 @@ impl Kernel {
         waker: Option<&Waker>,
     ) -> IoResult<Loaded> {
         let (path, location, mut known_as) = self.find_program(cx, request, env)?;
+        let mut tier = tier_of(&location);
         let mut argv = request.argv.clone();
         let mut file = InodeHandle::new(location.clone());
         let mut file_path = path.clone();
@@ -62,6 +65,7 @@ impl Kernel {
                     path,
                     exe,
                     known_as,
+                    tier,
                 }));
             };
             let (interpreter, argument) = shebang(line.get(..LINE - 2).unwrap_or(line), head.len() > LINE)?;
@@ -74,6 +78,7 @@ impl Kernel {
             self.check_size(&argv, ARGV, self.limits.max_process_argv_bytes)?;
             file_path = interpreter.to_vec();
             let (location, interpreter) = self.executable(cx, &file_path, &argv)?;
+            tier = tier.max(tier_of(&location));
             (file, known_as) = (InodeHandle::new(location), interpreter);
         }
         let message = "too many interpreters behind one another".into();
@@ -166,6 +171,14 @@ impl Kernel {
             return Ok(());
         }
         Err(LimitExceeded::new(path, "bytes", size as u64, capacity, "exec", Errno::E2BIG).into())
+    }
+}
+
+/// The tier that a program's file is marked with.
+fn tier_of(location: &Location) -> Tier {
+    match location.filesystem().getxattr(location.ino(), Tier::ATTRIBUTE) {
+        Ok(mark) => Tier::of_mark(&mark),
+        Err(_) => Tier::Full,
     }
 }
 

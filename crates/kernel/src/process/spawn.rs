@@ -44,6 +44,7 @@ impl Kernel {
         }
         let reservation = Reservation::new(self)?;
         self.check_request(request)?;
+        parent.may_start(&request.path)?;
         let mut start = parent.cx()?;
         if let Some(cred) = &request.credentials {
             if !start.cred.is_root() {
@@ -54,11 +55,11 @@ impl Kernel {
         self.prepare_place(&mut start, request)?;
         let there = self.after_actions(&start, request)?;
         let mut handed = self.environment_for(parent, request);
-        let loaded = ready!(self.load(&there.fs(), request, &handed.env, waker))?;
+        let mut loaded = ready!(self.load(&there.fs(), request, &handed.env, waker))?;
         let fds = ready!(self.child_fds(parent, start, request, request.inherit, waker))?;
         self.check_memory(loaded.program.memory(), "spawn")?;
         self.guard.record_environment(&mut handed, parent.pid());
-        let image = Image::new(&loaded.path, loaded.argv, handed.env.into_owned(), loaded.known_as);
+        let image = Image::new(&mut loaded, handed.env.into_owned());
         let child = self.admit(parent, request, there, (image, loaded.exe), fds)?;
         reservation.keep();
         self.meters.count_start();

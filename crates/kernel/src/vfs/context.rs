@@ -2,6 +2,7 @@
 
 use crate::cred::Credentials;
 use crate::id::Pid;
+use crate::policy::Tier;
 use crate::vfs::attr::Mode;
 use crate::vfs::location::Location;
 use crate::vfs::rules::Rules;
@@ -21,6 +22,8 @@ pub struct FsContext<'a> {
     pub caller: Pid,
     /// Whether the permission policy is not asked: work of the kernel itself, and of a host that seeds files.
     pub trusted: bool,
+    /// What the calling program may do at most.
+    pub tier: Tier,
     /// The rules in force; set by the operation itself.
     pub(super) rules: Option<&'a Rules>,
 }
@@ -35,6 +38,7 @@ impl<'a> FsContext<'a> {
             umask: Mode::new(0o022),
             caller: Pid(0),
             trusted: false,
+            tier: Tier::Full,
             rules: None,
         }
     }

@@ -16,7 +16,7 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::id::{Ino, Pid};
-use crate::policy::{Denied, Operation, Scope};
+use crate::policy::{Denied, Operation, Scope, Tier};
 use crate::vfs::attr::FileType;
 use crate::vfs::context::FsContext;
 use crate::vfs::location::Location;
@@ -164,7 +164,37 @@ fn under<'a>(cx: &FsContext<'a>, rules: &'a Rules) -> FsContext<'a> {
 impl FsContext<'_> {
     /// Whether walks must know the real path of where they are.
     pub(super) fn needs_real_paths(&self) -> bool {
-        self.rules.is_some_and(|rules| rules.files)
+        self.tier == Tier::Isolated || self.rules.is_some_and(|rules| rules.files)
+    }
+
+    /// Whether the tier of the calling program leaves an operation to the rules. `path` is what it is about.
+    fn within_tier(&self, operation: Operation, path: impl FnOnce() -> Result<real::Real>) -> Result<()> {
+        if self.tier == Tier::Full || self.trusted {
+            return Ok(());
+        }
+        let path = path()?;
+        let allowed = self.tier.allows(operation) && (self.tier != Tier::Isolated || self.is_in_cwd(path.as_deref()));
+        match allowed {
+            true => Ok(()),
+            false => {
+                let resource = path.unwrap_or_default();
+                Err(Error::Denied(Box::new(Denied::new(
+                    operation,
+                    resource,
+                    self.tier.rule(),
+                ))))
+            }
+        }
+    }
+
+    /// Whether a path is the working directory or in it.
+    fn is_in_cwd(&self, path: Option<&[u8]>) -> bool {
+        let cwd = self.cwd.attr().and_then(|attr| real::of(self.cwd, &attr));
+        let (Ok(Some(cwd)), Some(path)) = (cwd, path) else {
+            return false;
+        };
+        let rest = path.strip_prefix(cwd.strip_suffix(b"/").unwrap_or(&cwd));
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
     }
 
     fn file_rules(&self) -> Option<&Rules> {
@@ -173,6 +203,7 @@ impl FsContext<'_> {
 
     /// Whether the caller may do something to an inode that was walked to.
     pub(super) fn may(&self, operation: Operation, node: &Node) -> Result<()> {
+        self.within_tier(operation, || Ok(node.real.clone()))?;
         match self.file_rules() {
             Some(rules) => rules.check(operation, node.real.as_deref(), self.caller),
             None => Ok(()),
@@ -181,6 +212,7 @@ impl FsContext<'_> {
 
     /// Whether the caller may do something to a name in a directory, whether it exists or not.
     pub(super) fn may_in(&self, operation: Operation, dir: &Node, name: &[u8]) -> Result<()> {
+        self.within_tier(operation, || named(dir, name))?;
         match self.file_rules() {
             Some(rules) => rules.check(operation, named(dir, name)?.as_deref(), self.caller),
             None => Ok(()),
@@ -197,6 +229,7 @@ impl FsContext<'_> {
 
     /// Whether an inode may get a further name: reading it, and no right that it does not have by the old one.
     pub(super) fn may_alias(&self, node: &Node, dir: &Node, name: &[u8]) -> Result<()> {
+        self.within_tier(Operation::FsWrite, || named(dir, name))?;
         let Some(rules) = self.file_rules() else { return Ok(()) };
         let new = named(dir, name)?;
         rules.check(Operation::FsWrite, new.as_deref(), self.caller)?;
@@ -211,6 +244,7 @@ impl FsContext<'_> {
     /// Whether a name may be moved: `rename` on both paths, and no right that the inode does not have where it is; of a
     /// directory also for everything below.
     pub(super) fn may_move(&self, from: (&Node, &[u8]), to: (&Node, &[u8]), inode: (Ino, FileType)) -> Result<()> {
+        self.within_tier(Operation::FsRename, || named(from.0, from.1))?;
         let Some(rules) = self.file_rules() else { return Ok(()) };
         let (old, new) = (named(from.0, from.1)?, named(to.0, to.1)?);
         if !rules.about_names() {
@@ -348,7 +382,7 @@ impl Vfs {
     /// [`Denied`](crate::Error::Denied), and those of path resolution.
     pub fn may(&self, cx: &FsContext<'_>, operation: Operation, path: &[u8]) -> Result<()> {
         self.ruled(cx, |cx| {
-            if cx.file_rules().is_none() {
+            if cx.file_rules().is_none() && cx.tier == Tier::Full {
                 return Ok(());
             }
             let parent = super::walk::parent(cx, None, path)?;

@@ -3,7 +3,9 @@
 use super::bounds::Bounds;
 use super::disk::digest_of;
 use super::error::{Error, Result};
+use super::manifest::is_command;
 use super::package::{FORMAT, Record};
+use super::packed;
 use agentos_image::Cache;
 use agentos_image::assembly::{Assembly, LayerId};
 use std::collections::BTreeMap;
@@ -60,6 +62,34 @@ pub(super) fn tar(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) -> Re
     let endings = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
     let name = endings.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let record = record(spec, name, &source, layer, commands, native);
+    unchanged(path, spec, source, record)
+}
+
+/// A package of commands in one file, unpacked below a directory of its own.
+pub(super) fn aospkg(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) -> Result<Record> {
+    let source = regular(path, spec)?;
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if !is_command(name) {
+        return Err(Error::source(spec, "the name of its file cannot be that of a package"));
+    }
+    let mut assembly = Assembly::begin(cache, &bounds.image())?;
+    let home = format!("usr/local/lib/agentos/{name}");
+    let file = File::open(path).map_err(Error::host(path))?;
+    let packed = format!("{home}/package.aospkg");
+    assembly.file(&packed, 0o644, file.take(bounds.download))?;
+    let found = packed::unpack(&mut assembly, spec, &packed, &home)?;
+    assembly.hides(&home)?;
+    let mut commands = Vec::new();
+    for (command, file) in found.commands {
+        let below = file.strip_prefix("usr/local/").unwrap_or(&file);
+        assembly.symlink(&format!("{COMMANDS}/{command}"), &format!("../{below}"))?;
+        commands.push(command);
+    }
+    commands.sort();
+    let native = assembly.has_native();
+    let layer = assembly.finish()?;
+    let mut record = record(spec, name, &source, layer, commands, native);
+    record.env = found.env;
     unchanged(path, spec, source, record)
 }
 

@@ -4,6 +4,7 @@
 //!   npm:NAME[@RANGE]   a package of npm with everything that it needs, `npm:cowsay`, `npm:@scope/tool@^2`
 //!   wasm:FILE          a program of WebAssembly, under the name of its file
 //!   tar:FILE           an archive of files, compressed or not
+//!   aospkg:FILE        a package of commands in one file
 //!   deb:NAME           a package of Debian with everything that it needs, from the sources of the host's apt
 //!   pi, claude, ...    what is put together of these, under a name of its own
 //! ```
@@ -28,6 +29,8 @@ pub enum Spec {
     Wasm(PathBuf),
     /// An archive of files.
     Tar(PathBuf),
+    /// A package of commands in one file, as another system packs them.
+    Aospkg(PathBuf),
     /// A package of Debian.
     Deb(String),
     /// Software with a name of its own.
@@ -99,6 +102,7 @@ impl FromStr for Spec {
             Some(("npm", rest)) => npm(rest).map_err(refused),
             Some(("wasm", path)) => file(path).map(Self::Wasm),
             Some(("tar", path)) => file(path).map(Self::Tar),
+            Some(("aospkg", path)) => file(path).map(Self::Aospkg),
             Some(("deb", name)) if is_deb(name) => Ok(Self::Deb(name.to_owned())),
             Some(("deb", name)) => Err(refused(format!(
                 "{name:?} is no name of a package of Debian: lower case letters, digits, '+', '-' and '.'"
@@ -115,7 +119,9 @@ fn named(text: &str) -> Result<Named, String> {
         let near =
             nearest(text, names.iter().copied()).map_or_else(String::new, |near| format!("did you mean {near}? "));
         let names = names.join(", ");
-        format!("is unknown; {near}give one of {names}, or npm:NAME[@RANGE], wasm:FILE, tar:FILE, deb:NAME")
+        format!(
+            "is unknown; {near}give one of {names}, or npm:NAME[@RANGE], wasm:FILE, tar:FILE, aospkg:FILE, deb:NAME"
+        )
     })
 }
 
@@ -178,6 +184,7 @@ impl fmt::Display for Spec {
             Self::Npm { name, range } => write!(f, "npm:{name}@{range}"),
             Self::Wasm(path) => write!(f, "wasm:{}", path.display()),
             Self::Tar(path) => write!(f, "tar:{}", path.display()),
+            Self::Aospkg(path) => write!(f, "aospkg:{}", path.display()),
             Self::Deb(name) => write!(f, "deb:{name}"),
             Self::Named(named) => f.write_str(named.name()),
         }
@@ -204,6 +211,7 @@ mod tests {
             "npm:a@>=1 <3",
             "wasm:./a b.wasm",
             "tar:/x/y.tar.gz",
+            "aospkg:./grep.aospkg",
             "deb:libstdc++6",
             "pi",
             "common",

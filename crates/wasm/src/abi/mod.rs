@@ -19,6 +19,8 @@ mod xattr;
 
 pub(crate) use descriptor::status_bits;
 pub(crate) use filesystem::{STATUS_KNOWN, status_flags};
+pub(crate) use request::strings;
+pub(crate) use signal::kill;
 
 use crate::imports::imports;
 use crate::process::State;

@@ -65,7 +65,7 @@ pub(super) fn group(raw: i32) -> Result<Pid> {
 }
 
 /// Splits strings that each end in a NUL.
-fn strings(memory: &Memory<'_>, start: u32, len: u32, limit: (&'static str, u64)) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn strings(memory: &Memory<'_>, start: u32, len: u32, limit: (&'static str, u64)) -> Result<Vec<Vec<u8>>> {
     let (path, capacity) = limit;
     let over = |observed| LimitExceeded::new(path, "bytes", observed, capacity, "spawn", Errno::E2BIG);
     if u64::from(len) > capacity {

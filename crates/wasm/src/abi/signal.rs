@@ -12,7 +12,7 @@ fn signal(number: u32) -> Result<Signal> {
 }
 
 /// `kill(2)`; signal 0 only asks whether it would be allowed.
-pub(super) fn kill(cx: &mut Cx<'_>, _: &Waker, pid: i32, number: u32) -> IoResult<()> {
+pub(crate) fn kill(cx: &mut Cx<'_>, _: &Waker, pid: i32, number: u32) -> IoResult<()> {
     Poll::Ready(match number {
         0 => cx.state.process.may_kill(pid),
         _ => cx.state.process.kill(pid, signal(number)?),

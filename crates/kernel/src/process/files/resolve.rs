@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::error::Result;
 use crate::fd::IoResult;
 use crate::net::{Domain, Lookup, hosts};
+use crate::policy::Operation;
 use crate::process::process::Process;
 use crate::vfs::{FileType, InodeHandle};
 use core::net::IpAddr;
@@ -33,6 +34,7 @@ impl Process {
         resolving: &mut Resolving,
         waker: Option<&Waker>,
     ) -> IoResult<Vec<IpAddr>> {
+        self.within_tier(Operation::NetworkDns, name)?;
         let lookup = match &resolving.0 {
             Some(lookup) => Arc::clone(lookup),
             None => {

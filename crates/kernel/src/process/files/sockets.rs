@@ -22,6 +22,9 @@ impl Process {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `EAGAIN` at `maxSockets`, `EPROTONOSUPPORT`.
     pub fn socket(&self, domain: Domain, kind: Kind, protocol: u32, nonblock: bool, cloexec: bool) -> Result<Fd> {
+        if domain != Domain::Unix {
+            self.within_tier(Operation::NetworkHttp, b"socket")?;
+        }
         let socket = self.kernel().net().socket(domain, kind, protocol, self)?;
         self.add_socket(socket, nonblock, cloexec)
     }

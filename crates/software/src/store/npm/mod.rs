@@ -33,17 +33,24 @@ use super::bounds::Bounds;
 use super::disk::Disk;
 use super::error::{Error, Result};
 use super::local::COMMANDS;
+use super::manifest::{Manifest, mark};
+use super::package::Agent;
+use super::packed;
 use super::progress::{Progress, Step};
 use agentos_image::Cache;
 use agentos_image::assembly::{Assembly, LayerId};
+use agentos_kernel::policy::Tier;
 use document::Wanted;
 use documents::Documents;
 use lock::{Lock, LockedTree};
 use registry::Registry;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where packages are, as npm installs them for everybody.
 const MODULES: &str = "usr/local/lib/node_modules";
+/// Bytes of a `package.json` that are read.
+const PACKAGE_MOST: u64 = 1 << 20;
 /// Bytes of a command in which an interpreter would stand.
 const SHEBANG: u64 = 256;
 
@@ -79,6 +86,19 @@ pub(super) struct Installed {
     pub(super) for_node: bool,
     /// Whether there are programs of Linux in it.
     pub(super) native: bool,
+    /// Variables for processes, and an agent, of its manifest.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) agent: Option<Agent>,
+}
+
+/// What was put together of a part.
+#[derive(Debug, Default)]
+struct Made {
+    version: String,
+    commands: Vec<String>,
+    for_node: bool,
+    env: BTreeMap<String, String>,
+    agent: Option<Agent>,
 }
 
 /// What is needed to install packages.
@@ -144,29 +164,25 @@ impl Npm<'_> {
 
     fn unpack(&self, part: &Part, tree: &LockedTree) -> Result<Installed> {
         let mut assembly = Assembly::begin(self.cache, &self.bounds.image())?;
-        let (version, mut commands, for_node) = match &part.kind {
+        let mut made = match &part.kind {
             Kind::Program { member, command } => self.program(&mut assembly, tree, member, command)?,
             Kind::Tree { links } => self.tree(&mut assembly, tree, links)?,
         };
-        commands.sort();
-        commands.dedup();
+        made.commands.sort();
+        made.commands.dedup();
         let native = assembly.has_native();
         Ok(Installed {
             layer: assembly.finish()?,
-            version,
-            commands,
-            for_node,
+            version: made.version,
+            commands: made.commands,
+            for_node: made.for_node,
             native,
+            env: made.env,
+            agent: made.agent,
         })
     }
 
-    fn program(
-        &self,
-        assembly: &mut Assembly<'_>,
-        tree: &LockedTree,
-        member: &str,
-        command: &str,
-    ) -> Result<(String, Vec<String>, bool)> {
+    fn program(&self, assembly: &mut Assembly<'_>, tree: &LockedTree, member: &str, command: &str) -> Result<Made> {
         let root = tree.packages.first();
         let root = root.ok_or_else(|| Error::source(&tree.wanted, "its lock file names no package"))?;
         let archive = self.disk.download_path(&root.integrity.hex());
@@ -179,17 +195,17 @@ impl Npm<'_> {
         if !assembly.member(&archive, member, &format!("{COMMANDS}/{command}"), 0o755)? {
             return Err(Error::source(&tree.wanted, format!("has no file {member}")));
         }
-        Ok((root.version.clone(), vec![command.to_owned()], false))
+        Ok(Made {
+            version: root.version.clone(),
+            commands: vec![command.to_owned()],
+            ..Made::default()
+        })
     }
 
     /// The package with everything that it needs below it, as `npm install --global` lays it out.
-    fn tree(
-        &self,
-        assembly: &mut Assembly<'_>,
-        tree: &LockedTree,
-        links: &[(&str, &str)],
-    ) -> Result<(String, Vec<String>, bool)> {
+    fn tree(&self, assembly: &mut Assembly<'_>, tree: &LockedTree, links: &[(&str, &str)]) -> Result<Made> {
         let mut root = None;
+        let mut made = Made::default();
         let total = tree.packages.len() as u64;
         let home = format!("{MODULES}/{}", tree.packages.first().map_or("", |root| &root.name));
         for (done, package) in tree.packages.iter().enumerate() {
@@ -201,17 +217,25 @@ impl Npm<'_> {
             };
             let module = assembly.npm(&self.disk.download_path(&package.integrity.hex()), &place)?;
             root.get_or_insert(module);
+            let found = packed::add(assembly, &tree.wanted, &place)?;
+            made.env.extend(found.env);
+            for (command, file) in found.commands {
+                made.link(assembly, &command, &file)?;
+            }
         }
         let root = root.ok_or_else(|| Error::source(&tree.wanted, "its lock file names no package"))?;
         // Of two versions of a package in one VM files are never mixed.
         assembly.hides(&home)?;
-        let mut for_node = false;
-        let mut commands = Vec::new();
         let given = root
             .commands
             .iter()
             .map(|(name, target)| (name.as_str(), target.as_str()));
-        for (command, target) in given.chain(links.iter().copied()) {
+        let manifest = manifest(assembly, tree, &home)?;
+        let more = manifest
+            .commands
+            .iter()
+            .map(|(name, target)| (name.as_str(), target.as_str()));
+        for (command, target) in given.chain(links.iter().copied()).chain(more) {
             let file = format!("{home}/{target}");
             let Some(head) = assembly.head(&file, SHEBANG) else {
                 let text = format!(
@@ -222,11 +246,39 @@ impl Npm<'_> {
                 continue;
             };
             let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            for_node |= line.starts_with(b"#!") && line.windows(4).any(|word| word == b"node");
-            let below = file.strip_prefix("usr/local/").unwrap_or(&file);
-            assembly.symlink(&format!("{COMMANDS}/{command}"), &format!("../{below}"))?;
-            commands.push(command.to_owned());
+            made.for_node |= line.starts_with(b"#!") && line.windows(4).any(|word| word == b"node");
+            if manifest.commands.contains_key(command) || manifest.tier(command) != Tier::Full {
+                mark(assembly, &file, manifest.tier(command))?;
+            }
+            made.link(assembly, command, &file)?;
         }
-        Ok((root.version, commands, for_node))
+        manifest.check(&tree.wanted, &made.commands)?;
+        made.env.extend(manifest.env);
+        (made.version, made.agent) = (root.version, manifest.agent);
+        Ok(made)
     }
+}
+
+impl Made {
+    /// Links to a file as a command; of two of one name the first counts.
+    fn link(&mut self, assembly: &mut Assembly<'_>, command: &str, file: &str) -> Result<()> {
+        if self.commands.iter().any(|known| known == command) {
+            return Ok(());
+        }
+        let below = file.strip_prefix("usr/local/").unwrap_or(file);
+        assembly.symlink(&format!("{COMMANDS}/{command}"), &format!("../{below}"))?;
+        self.commands.push(command.to_owned());
+        Ok(())
+    }
+}
+
+/// What the package says of itself to agentOS; nothing, if it says nothing.
+fn manifest(assembly: &Assembly<'_>, tree: &LockedTree, home: &str) -> Result<Manifest> {
+    let file = assembly
+        .head(&format!("{home}/package.json"), PACKAGE_MOST)
+        .unwrap_or_default();
+    let package: serde_json::Value = serde_json::from_slice(&file).unwrap_or_default();
+    package
+        .get("agentos")
+        .map_or_else(|| Ok(Manifest::default()), |given| Manifest::read(&tree.wanted, given))
 }

@@ -1,0 +1,168 @@
+//! Children, pipes, waiting.
+
+use crate::abi::strings;
+use crate::imports::Cx;
+use agentos_kernel::fd::IoResult;
+use agentos_kernel::id::Fd;
+use agentos_kernel::process::{ExitStatus, FileAction, SpawnRequest, WaitEvent, WaitOptions, WaitTarget};
+use agentos_kernel::{Errno, Result};
+use std::task::{Poll, Waker, ready};
+
+/// `proc_waitpid`: answer at once.
+const NO_HANG: u32 = 1;
+/// A child that a signal has ended answers this and the signal's number.
+const SIGNALED: u32 = 128;
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn spawn(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    argv: u32,
+    argv_len: u32,
+    env: u32,
+    env_len: u32,
+    stdin: i32,
+    stdout: i32,
+    stderr: i32,
+    cwd: u32,
+    cwd_len: u32,
+    pid: u32,
+) -> IoResult<()> {
+    let given = [stdin, stdout, stderr];
+    // Read once: the program may have to be compiled, and then this is called again.
+    let request = match cx.scratch.request.take() {
+        Some(request) => request,
+        None => {
+            cx.memory.check::<u32>(pid)?;
+            Box::new(request(cx, (argv, argv_len), (env, env_len), given, (cwd, cwd_len))?)
+        }
+    };
+    let process = &cx.state.process;
+    let child = process.kernel().spawn(process, &request, Some(waker));
+    if child.is_pending() {
+        cx.scratch.request = Some(request);
+    }
+    let child = ready!(child)?;
+    // Callers count on it that what the child was given is not open here any more, or no reader would see an end.
+    let mut gone: Vec<Fd> = given
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd > 2)
+        .map(Fd)
+        .collect();
+    gone.sort_unstable();
+    gone.dedup();
+    for fd in gone {
+        let _ = process.close(fd);
+    }
+    Poll::Ready(Ok(cx.memory.put(pid, &child.pid().0)?))
+}
+
+fn request(cx: &Cx<'_>, argv: (u32, u32), env: (u32, u32), given: [i32; 3], cwd: (u32, u32)) -> Result<SpawnRequest> {
+    let process = &cx.state.process;
+    let limits = process.kernel().limits();
+    let bound = ("limits.resources.maxProcessArgvBytes", limits.max_process_argv_bytes);
+    let mut argv = strings(&cx.memory, argv.0, argv.1, bound)?;
+    argv.retain(|word| !word.is_empty());
+    let path = argv.first().cloned().ok_or(Errno::EINVAL)?;
+    let bound = ("limits.resources.maxProcessEnvBytes", limits.max_process_env_bytes);
+    let env = match env.1 {
+        0 => process.image().env.clone(),
+        len => strings(&cx.memory, env.0, len, bound)?,
+    };
+    Ok(SpawnRequest {
+        path,
+        argv,
+        env,
+        search_path: true,
+        cwd: match cwd.1 {
+            0 => None,
+            len => Some(cx.memory.path(cwd.0, len)?.to_vec()),
+        },
+        actions: actions(given),
+        ..SpawnRequest::default()
+    })
+}
+
+/// What the child has as its standard descriptors; those that are not given it inherits.
+fn actions(given: [i32; 3]) -> Vec<FileAction> {
+    let wanted: Vec<(u32, u32)> = (0..)
+        .zip(given)
+        .filter_map(|(to, from)| Some((u32::try_from(from).ok()?, to)))
+        .collect();
+    let dup = |(from, to): (u32, u32)| FileAction::Dup2 {
+        from: Fd(from),
+        to: Fd(to),
+    };
+    // Where one is the number of another, copies are made out of the way first.
+    if wanted.iter().all(|(from, to)| from == to || *from > 2) {
+        return wanted.into_iter().map(dup).collect();
+    }
+    let away = wanted.iter().map(|(from, to)| dup((*from, AWAY + to)));
+    let back = wanted.iter().map(|(_, to)| dup((AWAY + to, *to)));
+    let closed = wanted.iter().map(|(_, to)| FileAction::Close(Fd(AWAY + to)));
+    away.chain(back).chain(closed).collect()
+}
+
+/// Numbers that only a child has, while it is made.
+const AWAY: u32 = 32;
+
+pub(super) fn waitpid(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32, status: u32) -> IoResult<()> {
+    cx.memory.check::<u32>(status)?;
+    let options = match options {
+        0 => WaitOptions::empty(),
+        NO_HANG => WaitOptions::NOHANG,
+        _ => return Poll::Ready(Err(Errno::EINVAL.into())),
+    };
+    let target = WaitTarget::from_raw(pid);
+    let waited = ready!(cx.state.process.wait(target, options, Some(waker)))?;
+    if waited.is_none() {
+        ready!(cx.give_way(waker));
+    }
+    let code = waited.map_or(0, |waited| match waited.event {
+        WaitEvent::Ended(ExitStatus::Exited(code)) => u32::from(code),
+        WaitEvent::Ended(ExitStatus::Signaled(signal)) | WaitEvent::Stopped(signal) => SIGNALED + signal.number(),
+        WaitEvent::Continued => 0,
+    });
+    Poll::Ready(Ok(cx.memory.put(status, &code)?))
+}
+
+pub(super) fn getpid(cx: &mut Cx<'_>, out: u32) -> Result<()> {
+    let pid = cx.state.process.pid().0;
+    Ok(cx.memory.put(out, &pid)?)
+}
+
+pub(super) fn getppid(cx: &mut Cx<'_>, out: u32) -> Result<()> {
+    let pid = cx.state.process.ppid().0;
+    Ok(cx.memory.put(out, &pid)?)
+}
+
+pub(super) fn pipe(cx: &mut Cx<'_>, read: u32, write: u32) -> Result<()> {
+    cx.memory.check::<u32>(read)?;
+    cx.memory.check::<u32>(write)?;
+    let (reader, writer) = cx.state.process.pipe(false, false)?;
+    cx.memory.put(read, &reader.0)?;
+    Ok(cx.memory.put(write, &writer.0)?)
+}
+
+pub(super) fn dup(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {
+    dup_min(cx, fd, 0, out)
+}
+
+pub(super) fn dup_min(cx: &mut Cx<'_>, fd: u32, min: u32, out: u32) -> Result<()> {
+    cx.memory.check::<u32>(out)?;
+    let new = cx.state.process.dup(Fd(fd), Fd(min), false)?;
+    Ok(cx.memory.put(out, &new.0)?)
+}
+
+pub(super) fn dup2(cx: &mut Cx<'_>, _: &Waker, fd: u32, to: u32) -> IoResult<()> {
+    cx.state.forget_preopen(to);
+    Poll::Ready(cx.state.process.dup_to(Fd(fd), Fd(to), false))
+}
+
+pub(super) fn sleep(cx: &mut Cx<'_>, waker: &Waker, ms: u32) -> IoResult<()> {
+    match cx.deadline(i64::from(ms).saturating_mul(1_000_000)) {
+        Some(deadline) => cx.state.process.sleep_until(deadline, Some(waker)),
+        None => Poll::Ready(Ok(())),
+    }
+}
