@@ -406,10 +406,7 @@ fn checked(scope: GrantScope) -> Result<GrantScope> {
 /// Reads what an agent asks; with it, where its paths lead.
 async fn read(session: &Arc<Session>, params: Value) -> Result<(PermissionRequest, Vec<String>), RpcError> {
     let invalid = |what: &str| RpcError::new(INVALID_PARAMS, format!("Invalid params: {what}"));
-    let options = params.get("options").cloned().unwrap_or_default();
-    let options: Vec<PermissionOption> =
-        serde_json::from_value(options).map_err(|_| invalid("options must be an array of {optionId, kind, name}"))?;
-    let named = params.get("toolCall").cloned().unwrap_or_default();
+    let (options, named) = acp::permission_request(&params).map_err(|wrong| invalid(&wrong))?;
     let tool_call_id = named.get("toolCallId").and_then(Value::as_str).map(str::to_owned);
     // A request may only name a call that was told before.
     let call = match &tool_call_id {

@@ -4,13 +4,14 @@
 //! acted on. Agents may know more than these types: what the types do not know has no meaning to us, is no error, and stands
 //! in the event as it came.
 
+use crate::model::PermissionOption;
 use agent_client_protocol_schema::ProtocolVersion;
 use agent_client_protocol_schema::v1::{
     AgentCapabilities, CancelNotification, ClientCapabilities, ContentBlock, EnvVariable, FileSystemCapabilities,
     HttpHeader, Implementation, InitializeRequest, InitializeResponse, LoadSessionRequest, McpServer, McpServerHttp,
     McpServerSse, McpServerStdio, Meta, NewSessionRequest, NewSessionResponse, PromptResponse,
-    RequestPermissionOutcome, RequestPermissionResponse, ResumeSessionRequest, SelectedPermissionOutcome,
-    SessionUpdate,
+    RequestPermissionOutcome, RequestPermissionRequest, RequestPermissionResponse, ResumeSessionRequest,
+    SelectedPermissionOutcome, SessionUpdate,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -144,6 +145,50 @@ pub(crate) fn text(block: &ContentBlock) -> Option<&str> {
     }
 }
 
+/// What a permission request offers, and the tool call that it is about. Agents deviate: an option of a kind that these types do
+/// not know is kept as it came and never chosen, one without a name is called by its id, and a request may lack its tool call.
+///
+/// # Errors
+/// The member that is wrong, and what is expected there.
+pub(crate) fn permission_request(params: &Value) -> Result<(Vec<PermissionOption>, Value), String> {
+    let call = params.get("toolCall").filter(|call| !call.is_null());
+    match call {
+        Some(call) if !call.is_object() => return Err("toolCall must be an object".to_owned()),
+        Some(call) if call.get("toolCallId").is_some_and(|id| !id.is_string()) => {
+            return Err("toolCall.toolCallId must be a string".to_owned());
+        }
+        _ => {}
+    }
+    let call = call.cloned().unwrap_or_default();
+    if let Ok(request) = RequestPermissionRequest::deserialize(params) {
+        let options = request.options.into_iter().map(|option| PermissionOption {
+            option_id: option.option_id.to_string(),
+            kind: value(&option.kind).as_str().unwrap_or_default().to_owned(),
+            name: option.name,
+        });
+        return Ok((options.collect(), call));
+    }
+    let options = match params.get("options") {
+        Some(Value::Array(options)) => options,
+        Some(_) => return Err("options must be an array".to_owned()),
+        None => return Err("options is missing".to_owned()),
+    };
+    let options = options.iter().enumerate().map(|(at, option)| {
+        let text = |name: &str| match option.get(name) {
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => Err(format!("options[{at}].{name} must be a string")),
+        };
+        let option_id = text("optionId")?.ok_or_else(|| format!("options[{at}].optionId is missing"))?;
+        Ok(PermissionOption {
+            name: text("name")?.unwrap_or_else(|| option_id.clone()),
+            kind: text("kind")?.unwrap_or_default(),
+            option_id,
+        })
+    });
+    Ok((options.collect::<Result<_, String>>()?, call))
+}
+
 /// The answer to a permission request: the chosen option, or that nothing was decided.
 pub(crate) fn permission(option_id: Option<&str>) -> Value {
     let outcome = match option_id {
@@ -232,6 +277,48 @@ mod tests {
                 (&server["type"], &server["headers"][0]["name"]),
                 (&json!(kind), &json!("A"))
             );
+        }
+    }
+
+    #[test]
+    fn permission_requests_name_what_is_wrong_with_them() {
+        let option = |kind: &str| json!({"optionId": "y", "name": "Yes", "kind": kind});
+        let request = |options: Value| json!({"sessionId": "s", "toolCall": {"toolCallId": "t"}, "options": options});
+        let read = |params: &Value| permission_request(params).map(|(options, _)| options);
+        let strict = read(&request(json!([option("allow_always")]))).unwrap();
+        assert_eq!(
+            (strict[0].kind.as_str(), strict[0].name.as_str()),
+            ("allow_always", "Yes")
+        );
+        // What agents do beyond the types.
+        let lenient = read(&json!({"options": [option("allow_for_a_day"), {"optionId": "n"}]})).unwrap();
+        assert_eq!(lenient[0].kind, "allow_for_a_day");
+        assert_eq!((lenient[1].kind.as_str(), lenient[1].name.as_str()), ("", "n"));
+        let (_, call) = permission_request(&request(json!([]))).unwrap();
+        assert_eq!(call, json!({"toolCallId": "t"}));
+        for (params, wrong) in [
+            (json!({}), "options is missing"),
+            (json!({"options": "all"}), "options must be an array"),
+            (
+                request(json!([option("x"), {"name": "N"}])),
+                "options[1].optionId is missing",
+            ),
+            (
+                request(json!([{"optionId": 1}])),
+                "options[0].optionId must be a string",
+            ),
+            (
+                request(json!([{"optionId": "a", "kind": []}])),
+                "options[0].kind must be a string",
+            ),
+            (request(json!([7])), "options[0].optionId is missing"),
+            (json!({"options": [], "toolCall": 1}), "toolCall must be an object"),
+            (
+                json!({"options": [], "toolCall": {"toolCallId": 1}}),
+                "toolCall.toolCallId must be a string",
+            ),
+        ] {
+            assert_eq!(read(&params).unwrap_err(), wrong, "{params}");
         }
     }
 
