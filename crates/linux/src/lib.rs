@@ -38,6 +38,9 @@ mod loader;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod net;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod park;
+mod parked;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pipe;
 mod probe;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -54,6 +57,7 @@ mod tty;
 mod vm;
 
 pub use executor::LinuxExecutor;
+pub use parked::{Base, ParkedNode};
 pub use probe::{Finding, Probe};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use table::documentation as system_calls;

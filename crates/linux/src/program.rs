@@ -2,6 +2,7 @@
 
 use crate::elf::{self, Plan};
 use crate::job;
+use crate::park::{Base, Invocation};
 use crate::pipe::host_error;
 use crate::sys;
 use agentos_kernel::process::{Kernel, Process};
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Loaded {
     pub(crate) program: Image,
     pub(crate) interpreter: Option<Image>,
+    /// Whether a parked process may do.
+    pub(crate) invocation: Option<Box<Invocation>>,
 }
 
 /// One file to map.
@@ -33,7 +36,16 @@ impl Loaded {
             None => None,
             Some(path) => Some(interpreter(kernel, path)?),
         };
-        Ok(Self { program, interpreter })
+        Ok(Self {
+            program,
+            interpreter,
+            invocation: None,
+        })
+    }
+
+    /// Path of what a process is to run.
+    pub(crate) fn path_of(&self, process: &Process) -> Option<Vec<u8>> {
+        exe_path(process)
     }
 
     /// The job of a process that is to run it.
@@ -130,7 +142,7 @@ pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Res
         .map_err(|error| host_error(&error))
 }
 
-fn write_all(fd: &OwnedFd, mut data: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(fd: &OwnedFd, mut data: &[u8]) -> io::Result<()> {
     while !data.is_empty() {
         // SAFETY: `data` is readable.
         let count = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
@@ -144,4 +156,6 @@ fn write_all(fd: &OwnedFd, mut data: &[u8]) -> io::Result<()> {
 pub(crate) struct Ready {
     pub(crate) loaded: Loaded,
     pub(crate) core: Arc<crate::executor::Core>,
+    /// What parked processes for such a start boot on.
+    pub(crate) base: Option<Base>,
 }

@@ -317,7 +317,7 @@ enum Owner {
     Open(i32),
 }
 
-fn path_owner(call: &Call<'_>, flags: AtFlags) -> Result<Owner, Fail> {
+fn path_owner(call: &mut Call<'_>, flags: AtFlags) -> Result<Owner, Fail> {
     Ok(Owner::Path(call.path(0)?, flags))
 }
 

@@ -32,7 +32,10 @@ pub(super) fn open_with(call: &mut Call<'_>, dirfd: i32, path: usize, flags: u64
     if let Some(file) = call.vm.take_prepared(call.n.id) {
         return give(call, &file?, &how, flags);
     }
-    let path = call.path(path)?;
+    let path = match call.path_to_open(path)? {
+        Ok(answer) => return Ok(answer),
+        Err(path) => path,
+    };
     call.make_room()?;
     let waker = call.guest()?.waker.clone();
     let open = |call: &mut Call<'_>| {

@@ -20,8 +20,9 @@ pub(crate) mod system;
 pub(crate) mod terminal;
 pub(crate) mod watch;
 
+use crate::park;
 use crate::sys::{self, Answer, Notification};
-use crate::vm::{Actions, Guest, Vm, Wanted};
+use crate::vm::{Actions, Guest, Vm, Wanted, park_script};
 use agentos_kernel::fd::{IoResult, OpenFile};
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Dir, Process};
@@ -178,8 +179,27 @@ impl<'a> Call<'a> {
     }
 
     /// The path that an argument points to.
-    fn path(&self, index: usize) -> Result<Vec<u8>, Fail> {
-        self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)
+    fn path(&mut self, index: usize) -> Result<Vec<u8>, Fail> {
+        let path = self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)?;
+        match self.vm.names(self.key, &path) {
+            true => Ok(park::STAND_IN.to_vec()),
+            false => Ok(path),
+        }
+    }
+
+    /// What opening a path gives that is there for parked processes alone; the path itself where it is none of these.
+    fn path_to_open(&mut self, index: usize) -> Result<Result<Answer, Vec<u8>>, Fail> {
+        let path = self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)?;
+        if !self.vm.names(self.key, &path) {
+            return Ok(Err(path));
+        }
+        if path == park::SCRIPT_PATH {
+            return Ok(Ok(park_script()?));
+        }
+        match self.vm.hold(self.key, self.n) {
+            true => Ok(Ok(Answer::Later)),
+            false => Ok(Err(path)),
+        }
     }
 
     /// Before something is opened: what guests have closed meanwhile, which nobody is told, does not count any more where it matters.

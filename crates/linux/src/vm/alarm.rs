@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// How soon a thread that is held is asked again whether it can go on.
 const HELD: Duration = Duration::from_millis(1);
+/// When a thread looks around that waits for its VM.
+const FAR: Duration = Duration::from_secs(3600);
 
 /// What the alarm needs: where to wait, and when to end.
 #[derive(Debug, Clone)]
@@ -146,11 +148,16 @@ impl Vm {
         // The ends of processes come first: a number that is used again then means the new process.
         for event in ready.iter().filter(|event| event.token < watch::FIRST) {
             // Numbers of processes are 32 bits.
-            self.ended(event.token as u32);
+            let pid = event.token as u32;
+            self.with_guest(pid, |vm| vm.ended(pid));
+            self.after_end();
         }
         let has = |token| ready.iter().any(|event| event.token == token);
         if has(BELL) || self.shared.has_own_news() {
             self.read_inbox();
+            if self.is_discarded() {
+                return true;
+            }
         }
         if has(GUARDIAN) {
             self.lose_guardian();
@@ -165,7 +172,11 @@ impl Vm {
         if has(TIMER) {
             self.times.timer.silence();
             self.times.set = None;
-            if self.is_idle() && self.times.idle.is_some_and(|since| since.elapsed() >= IDLE) && self.close() {
+            if self.is_idle()
+                && !self.nursery.keeps()
+                && self.times.idle.is_some_and(|since| since.elapsed() >= IDLE)
+                && self.close()
+            {
                 return true;
             }
             if self.times.signals.take_if(|at| *at <= Instant::now()).is_some() {
@@ -192,6 +203,14 @@ impl Vm {
         self.answer(call);
     }
 
+    /// Whether it has no VM and is not to have one.
+    fn is_discarded(&self) -> bool {
+        let mut inbox = self.shared.inbox.lock();
+        let over = inbox.discarded && self.is_idle() && inbox.starts.is_empty();
+        inbox.closed |= over;
+        over
+    }
+
     fn is_idle(&self) -> bool {
         self.guests.is_empty() && self.ordered.is_empty()
     }
@@ -199,6 +218,7 @@ impl Vm {
     /// Has the timer ring when something is due, if it would not before that.
     fn set_timer(&mut self) {
         let due = match self.is_idle() {
+            true if self.nursery.keeps() => Instant::now() + FAR,
             true => *self.times.idle.get_or_insert_with(Instant::now) + IDLE,
             false => {
                 self.times.idle = None;

@@ -46,6 +46,8 @@ pub(crate) struct Guest {
     pub(crate) restless: Option<Instant>,
     /// By which signal the host has stopped it on the kernel's behalf.
     pub(crate) stopped: Option<Signal>,
+    /// Whether its program was parked before it was the VM's.
+    pub(crate) was_parked: bool,
 }
 
 impl Guest {

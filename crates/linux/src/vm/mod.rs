@@ -6,6 +6,7 @@
 mod alarm;
 mod attend;
 mod background;
+mod claim;
 mod descriptors;
 mod files;
 mod foreign;
@@ -15,6 +16,7 @@ mod lent;
 mod masters;
 mod memories;
 mod meter;
+mod nursery;
 mod resolve;
 mod rouse;
 mod signals;
@@ -29,6 +31,7 @@ pub(crate) use alarm::Alarm;
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State};
 pub(crate) use known::Known;
+pub(crate) use nursery::script as park_script;
 pub(crate) use signals::Actions;
 pub(crate) use terminals::Terminal;
 
@@ -40,6 +43,7 @@ use crate::calls;
 use crate::job;
 use crate::loader::Loader;
 use crate::net::Sockets;
+use crate::park::Parking;
 use crate::program::Loaded;
 use crate::spawner::Spawner;
 use crate::sys::{self, Answer, Listener, Notification, Poller, Timer};
@@ -82,6 +86,10 @@ struct Inbox {
     tidings: Vec<u64>,
     /// Who waits for the signals that were noticed before.
     after: Vec<Waker>,
+    /// Processes to park.
+    parkings: Vec<Parking>,
+    /// Nobody wants a thread that has no VM.
+    discarded: bool,
     closed: bool,
 }
 
@@ -97,6 +105,15 @@ impl std::fmt::Debug for Inbox {
 impl Shared {
     /// Starts a VM's thread, whose guests use at most so many processors.
     pub(crate) fn launch(loader: &Arc<Loader>, processors: u64) -> io::Result<Arc<Self>> {
+        Self::launch_with(loader, processors, false)
+    }
+
+    /// Starts a thread that has no VM yet.
+    pub(crate) fn launch_unbound(loader: &Arc<Loader>, processors: u64) -> io::Result<Arc<Self>> {
+        Self::launch_with(loader, processors, true)
+    }
+
+    fn launch_with(loader: &Arc<Loader>, processors: u64, unbound: bool) -> io::Result<Arc<Self>> {
         // SAFETY: takes numbers alone.
         let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
         // SAFETY: the call made it.
@@ -107,7 +124,7 @@ impl Shared {
             thread: OnceLock::new(),
             own: AtomicBool::new(false),
         });
-        let vm = Vm::new(&shared, loader, processors)?;
+        let vm = Vm::new(&shared, loader, processors, unbound)?;
         std::thread::Builder::new()
             .name("agentos-linux".into())
             .spawn(move || vm.run())?;
@@ -222,6 +239,8 @@ pub(crate) struct Vm {
     shown: descriptors::Files,
     /// Terminals by what their slaves are on the host.
     terminals: terminals::Terminals,
+    /// Where processes boot that are no guests yet.
+    nursery: nursery::Nursery,
 }
 
 /// Tokens at the poller; processes have their numbers, and who watches has what comes after them.
@@ -232,7 +251,7 @@ const TIMER: u64 = u64::MAX - 3;
 const IDLE: Duration = Duration::from_secs(3);
 
 impl Vm {
-    fn new(shared: &Arc<Shared>, loader: &Arc<Loader>, processors: u64) -> io::Result<Self> {
+    fn new(shared: &Arc<Shared>, loader: &Arc<Loader>, processors: u64, unbound: bool) -> io::Result<Self> {
         let weak = Arc::downgrade(shared);
         let failed = move |token, _| {
             if let Some(shared) = weak.upgrade() {
@@ -276,6 +295,7 @@ impl Vm {
             thread_count: 0,
             shown: descriptors::Files::default(),
             terminals: terminals::Terminals::default(),
+            nursery: nursery::Nursery::new(unbound),
         })
     }
 
@@ -289,7 +309,7 @@ impl Vm {
     /// Shuts the inbox if nothing came in the meantime.
     fn close(&self) -> bool {
         let mut inbox = self.shared.inbox.lock();
-        inbox.closed = inbox.starts.is_empty() && inbox.after.is_empty();
+        inbox.closed = inbox.starts.is_empty() && inbox.after.is_empty() && inbox.parkings.is_empty();
         inbox.closed
     }
 
@@ -299,17 +319,22 @@ impl Vm {
             let mut inbox = self.shared.inbox.lock();
             Inbox {
                 closed: inbox.closed,
+                discarded: inbox.discarded,
                 ..std::mem::take(&mut *inbox)
             }
         };
         for start in inbox.starts {
             self.begin(start);
         }
+        for parking in inbox.parkings {
+            self.begin_parking(parking);
+        }
         for token in inbox.failed {
-            self.fail(token);
+            self.with_order(token, |vm| vm.fail(token));
+            self.after_end();
         }
         for guest in inbox.noticed {
-            self.attend(guest);
+            self.with_guest(guest, |vm| vm.attend(guest));
         }
         for token in inbox.tidings {
             self.send_news(token);
@@ -332,7 +357,7 @@ impl Vm {
     pub(crate) fn attend_noticed(&mut self) {
         let noticed = std::mem::take(&mut self.shared.inbox.lock().noticed);
         for guest in noticed {
-            self.attend(guest);
+            self.with_guest(guest, |vm| vm.attend(guest));
         }
     }
 
@@ -355,8 +380,12 @@ impl Vm {
 
     fn decide(&mut self, call: &Notification) -> Answer {
         if i64::from(call.number) == libc::SYS_openat && call.args[0] == job::ASK && call.args[1] == job::ASK_HELLO {
-            return self.hello(call);
+            return self.with_order(call.args[2], |vm| vm.hello(call));
         }
+        self.with_caller(call.tid, |vm| vm.decide_known(call))
+    }
+
+    fn decide_known(&mut self, call: &Notification) -> Answer {
         let Some(key) = self.guest_of(call.tid).filter(|_| !self.unguarded) else {
             // It came through this VM's filter and belongs to nobody: it cannot go on.
             if let Ok(process) = sys::pid_fd(call.tid) {

@@ -87,11 +87,7 @@ impl Vm {
     }
 
     fn has_thread(&self, process: u32, tid: u32) -> bool {
-        let Some(guest) = self.guests.get(&process) else {
-            return false;
-        };
-        let path = CString::new(format!("task/{tid}")).unwrap_or_default();
-        sys::stat_fd(guest.proc_dir.as_fd(), &path).is_ok()
+        self.guests.get(&process).is_some_and(|guest| guest.has_thread(tid))
     }
 
     /// Brings a process to life in the VM that a guest has made. None if no copy was asked for.
@@ -148,6 +144,7 @@ impl Vm {
             has_timer: false,
             restless: None,
             stopped: None,
+            was_parked: false,
             lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,
         };
@@ -196,6 +193,14 @@ impl Vm {
         if let Some(guest) = self.guests.get_mut(&key) {
             guest.copies.retain(|copy| copy.tid != tid);
         }
+    }
+}
+
+impl Guest {
+    /// Whether a thread is one of this process.
+    pub(super) fn has_thread(&self, tid: u32) -> bool {
+        let path = CString::new(format!("task/{tid}")).unwrap_or_default();
+        sys::stat_fd(self.proc_dir.as_fd(), &path).is_ok()
     }
 }
 

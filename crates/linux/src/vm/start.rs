@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 impl Vm {
     /// Starts a process, or the next program of one that is a guest already.
-    pub(super) fn begin(&mut self, (loaded, process): Start) {
+    pub(super) fn begin(&mut self, start: Start) {
+        let (loaded, process) = start;
         let is_own = |state: &State| !matches!(state, State::Foreign(_));
         let known = self
             .guests
@@ -20,9 +21,13 @@ impl Vm {
             .find(|guest| guest.process.pid() == process.pid() && is_own(&guest.state));
         if let Some(guest) = known {
             guest.state = State::Loading(loaded);
+            guest.was_parked = false;
             guest.process.catch_all();
             return;
         }
+        let Some((loaded, process)) = self.claim((loaded, process)) else {
+            return;
+        };
         let (ignored, _) = process.dispositions();
         let blocked = process.sig_mask(None);
         let Ok(token) = random() else {

@@ -15,6 +15,7 @@ impl Vm {
         self.poller.remove(self.loader.guardian());
         self.unguarded = true;
         self.refuse_starts();
+        self.empty_nursery();
         for guest in self.guests.values() {
             guest.process.exit_by(Signal::KILL);
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
@@ -29,11 +30,14 @@ impl Vm {
     }
 
     fn refuse_starts(&mut self) {
-        let starts = {
+        let (starts, parkings) = {
             let mut inbox = self.shared.inbox.lock();
             inbox.closed = true;
-            std::mem::take(&mut inbox.starts)
+            (std::mem::take(&mut inbox.starts), std::mem::take(&mut inbox.parkings))
         };
+        for parking in parkings {
+            parking.give_up();
+        }
         let ordered: Vec<_> = self.ordered.drain().map(|(_, start)| start).collect();
         for (_, process) in starts.into_iter().chain(ordered) {
             process.exit_by(Signal::KILL);
@@ -46,6 +50,7 @@ impl Drop for Vm {
     fn drop(&mut self) {
         // Nothing of this does anything at a planned end.
         self.refuse_starts();
+        self.empty_nursery();
         for (_, guest) in self.guests.drain() {
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
             guest.process.exit_by(Signal::KILL);
