@@ -1,7 +1,9 @@
 //! What runs programs, shared by all VMs: the WebAssembly engine, one per process and cache directory, and the executor of Linux
 //! programs, one per process.
 
+use crate::builder::Options;
 use crate::error::{Error, Result};
+use crate::parked;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::process::{Executor, Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
@@ -36,6 +38,12 @@ pub(crate) fn shared(cache_dir: Option<&Path>, fuel: bool) -> Result<Arc<WasmExe
     Ok(engine)
 }
 
+/// What runs Linux programs, for all VMs.
+pub(crate) fn linux() -> &'static Arc<LinuxExecutor> {
+    static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
+    LINUX.get_or_init(LinuxExecutor::new)
+}
+
 /// The executor of Linux programs as one VM has it: it knows none until they are wanted.
 #[derive(Debug)]
 pub(crate) struct LinuxGate {
@@ -44,11 +52,14 @@ pub(crate) struct LinuxGate {
 }
 
 impl LinuxGate {
-    pub(crate) fn new(opened: bool) -> Arc<Self> {
-        static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
+    pub(crate) fn new(options: &Options) -> Arc<Self> {
+        let executor = match linux().parked_node().most {
+            0 => Arc::clone(linux()),
+            _ => linux().on(parked::base(options)),
+        };
         Arc::new(Self {
-            opened: AtomicBool::new(opened),
-            executor: Arc::clone(LINUX.get_or_init(LinuxExecutor::new)),
+            opened: AtomicBool::new(options.runs_linux_programs()),
+            executor,
         })
     }
 

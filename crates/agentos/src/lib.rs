@@ -36,6 +36,7 @@ mod mount;
 mod network;
 mod outlet;
 mod packages;
+mod parked;
 mod path;
 mod permissions;
 mod process;
@@ -57,6 +58,7 @@ pub use agentos_kernel::limits::{
 };
 pub use agentos_kernel::policy::{self, Policy};
 pub use agentos_kernel::{Errno, LimitExceeded};
+pub use agentos_linux::ParkedNode;
 pub use agentos_net::hook::{EgressHook, Route, Traffic};
 pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
@@ -85,6 +87,7 @@ pub use http;
 pub use layers::{ImageInput, Tools};
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
+pub use parked::{park_node, parked_node};
 pub use permissions::{Explanation, GuardExplanation, Permissions, PolicyInput};
 pub use process::{
     Output, OutputStream, Process, ProcessControl, Signal, Spawn, StdinWriter, Stream, TimingMitigation,

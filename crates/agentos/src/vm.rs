@@ -92,7 +92,7 @@ impl AgentOs {
         config.interceptor = options.outlet.interceptor(&options.limits)?;
         let guard = Arc::new(Guard::new(config));
         let top = layers::stack(&root, &options)?;
-        let linux = engine::LinuxGate::new(options.runs_linux_programs());
+        let linux = engine::LinuxGate::new(&options);
         let mut executors: Vec<Arc<dyn Executor>> = vec![engine.clone(), linux.clone()];
         executors.extend(options.host_tools.executor());
         let kernel = Kernel::new(KernelConfig {

@@ -34,6 +34,9 @@ pub(crate) struct ServeArgs {
     /// Write the log as text or as JSON lines.
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<Format>,
+    /// Keep so many processes of Node.js ready for VMs (docs/linux.md).
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=256))]
+    parked_node: Option<u16>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -76,6 +79,9 @@ pub(crate) fn main(args: &ServeArgs) -> Result<Exit, Error> {
     }
     config.allow_insecure_bind |= args.allow_insecure_bind;
     config.take_over = args.take_over;
+    if let Some(parked) = args.parked_node {
+        config.parked_node = parked.into();
+    }
     let format = args.log_format.map(|format| match format {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,

@@ -110,6 +110,7 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let data_dir = data_dir(&config)?;
+    agentos::park_node(config.parked_node);
     let meeting_point = data_dir.join(MEETING_POINT);
     let listener = match config.take_over {
         true => take_over(&meeting_point).await?,

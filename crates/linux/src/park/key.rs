@@ -12,6 +12,7 @@ use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Process, SigSet};
 use agentos_kernel::tty::{Master, Slave};
+use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -204,7 +205,9 @@ fn quote(to: &mut String, text: &str) {
                 to.push('\\');
                 to.push(character);
             }
-            '\0'..='\x1f' => to.push_str(&format!("\\u{:04x}", u32::from(character))),
+            '\0'..='\x1f' => {
+                let _ = write!(to, "\\u{:04x}", u32::from(character));
+            }
             _ => to.push(character),
         }
     }

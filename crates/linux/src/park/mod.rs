@@ -1,7 +1,7 @@
 //! Parked processes of Node.js: started before anybody needs them.
 //!
 //! A parked process is an ordinary guest that has no VM yet. It runs Node.js of a read-only base, in a kernel of its own that has nothing
-//! but that base, until Node.js is ready to run a program, and then waits in a call that is not answered ([`script`]). The
+//! but that base, until Node.js is ready to run a program, and then waits in a call that is not answered (`park.cjs`). The
 //! claim gives it the descriptors of a VM's process, makes it that process, and answers the call with what to run.
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //! A process is never moved to another supervisor: a thread that has guests of a VM parks its next one itself, and a VM that has no
 //! thread gets one that has never had a VM. So a parked process cannot have been in touch with any VM but the one that claims it.
 //!
-//! **When a start is served.** Every path that Node.js looked at while it booted must lead to the same in the VM ([`print`]), with the
+//! **When a start is served.** Every path that Node.js looked at while it booted must lead to the same in the VM (`print.rs`), with the
 //! VM's permissions; the variables that it reads at its start must be the same; and only `node SCRIPT ARGUMENT...` is
 //! served, without options, with descriptors 0 to 2 alone, none of which is a terminal. Everything else starts as if there were no pool.
 

@@ -107,9 +107,14 @@ fn park(pool: &Arc<Pool>, order: &Request) -> bool {
             .map(|vm| (vm, Some(Arc::clone(&order.loader)))),
     };
     let Some((vm, loader)) = vm else { return true };
-    // One for another start goes if there is no room: this one is wanted now. A VM's own waits until there is some.
-    let more = || loader.is_some() && pool.give_up(true);
-    let Some(ticket) = pool.ticket().or_else(|| more().then(|| pool.ticket_soon())?) else {
+    // One for another start goes if there is no room: this one is wanted now.
+    let ticket = match loader {
+        Some(_) => pool
+            .ticket()
+            .or_else(|| pool.give_up(true).then(|| pool.ticket_soon())?),
+        None => pool.bound_ticket(),
+    };
+    let Some(ticket) = ticket else {
         if loader.is_some() {
             vm.discard();
         }

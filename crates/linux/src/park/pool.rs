@@ -29,6 +29,8 @@ pub(crate) struct Pool {
     /// Tickets that are out, and how many of them are of processes that are parked.
     tickets: AtomicUsize,
     ready: AtomicUsize,
+    /// Those of VMs that have Linux programs already, which get half of them at most: the others are for everybody.
+    bound: AtomicUsize,
     claimed: AtomicU64,
     missed: AtomicU64,
     state: Mutex<State>,
@@ -72,6 +74,7 @@ pub(super) struct Stocked {
 pub(crate) struct Ticket {
     pool: Arc<Pool>,
     ready: bool,
+    bound: bool,
 }
 
 impl Ticket {
@@ -87,6 +90,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.ready {
             self.pool.ready.fetch_sub(1, Ordering::AcqRel);
+        }
+        if self.bound {
+            self.pool.bound.fetch_sub(1, Ordering::AcqRel);
         }
         let _state = self.pool.state.lock();
         self.pool.tickets.fetch_sub(1, Ordering::AcqRel);
@@ -157,6 +163,22 @@ impl Pool {
         invocation
     }
 
+    /// A place for a VM that has Linux programs already.
+    pub(super) fn bound_ticket(self: &Arc<Self>) -> Option<Ticket> {
+        let more = |count: usize| (count < self.most.load(Ordering::Acquire) / 2).then_some(count + 1);
+        self.bound
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()?;
+        let ticket = self.ticket();
+        if ticket.is_none() {
+            self.bound.fetch_sub(1, Ordering::AcqRel);
+        }
+        ticket.map(|mut ticket| {
+            ticket.bound = true;
+            ticket
+        })
+    }
+
     /// A place, if there is one.
     pub(super) fn ticket(self: &Arc<Self>) -> Option<Ticket> {
         let more = |count: usize| (count < self.most.load(Ordering::Acquire)).then_some(count + 1);
@@ -164,6 +186,7 @@ impl Pool {
         taken.ok().map(|_| Ticket {
             pool: Arc::clone(self),
             ready: false,
+            bound: false,
         })
     }
 
@@ -191,7 +214,10 @@ impl Pool {
     }
 
     pub(super) fn has_stock(&self, key: &Arc<Key>) -> bool {
-        self.state.lock().stock.iter().any(|stocked| stocked.key == *key)
+        let mut state = self.state.lock();
+        // Somebody may have killed its process, or its guardian.
+        state.stock.retain(|stocked| !stocked.vm.is_closed());
+        state.stock.iter().any(|stocked| stocked.key == *key)
     }
 
     /// Keeps a thread until it is wanted.

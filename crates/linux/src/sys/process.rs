@@ -160,6 +160,18 @@ pub(crate) fn wait_for(process: BorrowedFd<'_>) -> Wait {
     }
 }
 
+/// Reaps a child that was killed. It is not waited for longer than a second.
+pub(crate) fn reap(process: BorrowedFd<'_>) {
+    let mut poll = libc::pollfd {
+        fd: process.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one structure, which is writable.
+    unsafe { libc::poll(&raw mut poll, 1, 1000) };
+    let _ = wait_for(process);
+}
+
 /// How a process ended that is somebody else's child and has not been reaped; its directory under `/proc` is given.
 pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     let read = || -> Option<u32> {

@@ -205,10 +205,7 @@ impl Vm {
 
     /// Whether it has no VM and is not to have one.
     fn is_discarded(&self) -> bool {
-        let mut inbox = self.shared.inbox.lock();
-        let over = inbox.discarded && self.is_idle() && inbox.starts.is_empty();
-        inbox.closed |= over;
-        over
+        self.nursery.discarded && self.is_idle() && self.close()
     }
 
     fn is_idle(&self) -> bool {

@@ -12,6 +12,7 @@ mod files;
 mod foreign;
 mod guest;
 mod known;
+mod launch;
 mod lent;
 mod masters;
 mod memories;
@@ -52,7 +53,7 @@ use agentos_kernel::process::Process;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -103,34 +104,6 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Shared {
-    /// Starts a VM's thread, whose guests use at most so many processors.
-    pub(crate) fn launch(loader: &Arc<Loader>, processors: u64) -> io::Result<Arc<Self>> {
-        Self::launch_with(loader, processors, false)
-    }
-
-    /// Starts a thread that has no VM yet.
-    pub(crate) fn launch_unbound(loader: &Arc<Loader>, processors: u64) -> io::Result<Arc<Self>> {
-        Self::launch_with(loader, processors, true)
-    }
-
-    fn launch_with(loader: &Arc<Loader>, processors: u64, unbound: bool) -> io::Result<Arc<Self>> {
-        // SAFETY: takes numbers alone.
-        let bell = sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
-        // SAFETY: the call made it.
-        let bell = unsafe { OwnedFd::from_raw_fd(i32::try_from(bell).unwrap_or(-1)) };
-        let shared = Arc::new(Self {
-            inbox: Mutex::default(),
-            bell,
-            thread: OnceLock::new(),
-            own: AtomicBool::new(false),
-        });
-        let vm = Vm::new(&shared, loader, processors, unbound)?;
-        std::thread::Builder::new()
-            .name("agentos-linux".into())
-            .spawn(move || vm.run())?;
-        Ok(shared)
-    }
-
     /// Leaves a process to start; gives it back if the thread is ending.
     pub(crate) fn start(&self, start: Start) -> Result<(), Start> {
         let mut inbox = self.inbox.lock();
@@ -319,13 +292,13 @@ impl Vm {
             let mut inbox = self.shared.inbox.lock();
             Inbox {
                 closed: inbox.closed,
-                discarded: inbox.discarded,
                 ..std::mem::take(&mut *inbox)
             }
         };
         for start in inbox.starts {
             self.begin(start);
         }
+        self.nursery.discarded |= inbox.discarded;
         for parking in inbox.parkings {
             self.begin_parking(parking);
         }

@@ -62,6 +62,8 @@ pub(super) struct Nursery {
     child: Option<Child>,
     /// The thread has never had a VM, and waits for one as long as there is a child.
     unbound: bool,
+    /// Nobody wants the thread.
+    pub(super) discarded: bool,
 }
 
 /// A process that boots or is parked.
@@ -97,6 +99,7 @@ impl Nursery {
             inside: false,
             child: None,
             unbound,
+            discarded: false,
         }
     }
 
@@ -251,7 +254,16 @@ impl Vm {
     ) -> Option<(Held, Guest)> {
         let child = self.nursery.child.as_ref()?;
         let held = child.held.as_ref()?;
+        // Alone: what it had started would be nobody's.
+        let is_alone = self.nursery.other.guests.len() == 1
+            && self
+                .nursery
+                .other
+                .guests
+                .get(&held.guest)
+                .is_some_and(|guest| guest.copies.is_empty());
         let fits = child.key == *key
+            && is_alone
             && !child.strange
             && self.listener.is_valid(held.call.id)
             && park::prints(process, held.paths.iter().map(Vec::as_slice)).as_ref() == Some(&held.prints);
@@ -282,7 +294,7 @@ impl Vm {
             self.poller.remove(guest.pid_fd.as_fd());
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
             // Nobody else reaps it.
-            let _ = sys::wait_for(guest.pid_fd.as_fd());
+            sys::reap(guest.pid_fd.as_fd());
             guest.process.set_elsewhere(None);
             guest.process.exit_by(Signal::KILL);
             guest.process.finish();
@@ -312,6 +324,11 @@ impl Shared {
         inbox.parkings.push(parking);
         drop(inbox);
         self.ring();
+    }
+
+    /// Whether the thread takes nothing any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inbox.lock().closed
     }
 
     /// A thread that has no VM is not wanted any more.

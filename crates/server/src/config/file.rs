@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 /// Where a server listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6420);
 
+/// Most processes of Node.js that are kept ready.
+const PARKED_NODE_MOST: u64 = 256;
+
 /// What a server is started with.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -50,6 +53,8 @@ pub struct ServerConfig {
     pub limits: ServerLimits,
     /// How the log is written.
     pub log_format: Option<LogFormat>,
+    /// How many processes of Node.js are kept ready.
+    pub parked_node: usize,
     /// The definitions, by name.
     pub vms: Vec<(String, VmDefinition)>,
 }
@@ -157,6 +162,11 @@ impl ServerConfig {
                 Err(reason) => log.problem("format", reason),
             }
         }
+        if let Some(mut linux) = root.section("linux")
+            && let Some(parked) = linux.integer("parkedNode", 0..=PARKED_NODE_MOST)
+        {
+            config.parked_node = usize::try_from(parked).unwrap_or(0);
+        }
         config.read_limits(&mut root, &problems);
         if let Some(vms) = root.section("vms") {
             config.read_vms(vms, folder, &problems);
@@ -190,6 +200,7 @@ impl ServerConfig {
             take_over: false,
             limits: ServerLimits::default(),
             log_format: None,
+            parked_node: 0,
             vms: Vec::new(),
         }
     }
@@ -300,6 +311,18 @@ mod tests {
             (7000, 2, 10)
         );
         assert_eq!(config.data_dir.unwrap(), Path::new("/etc/data"));
+    }
+
+    #[test]
+    fn parked_processes_are_counted() {
+        assert_eq!(read("").unwrap().parked_node, 0);
+        assert_eq!(read("[linux]\nparkedNode = 4\n").unwrap().parked_node, 4);
+        let error = read("[linux]\nparkedNode = 257\nparked = 1\n").unwrap_err().to_string();
+        assert!(
+            error.contains("linux.parkedNode: must be an integer between 0 and 256"),
+            "{error}"
+        );
+        assert!(error.contains("linux.parked: unknown field"), "{error}");
     }
 
     #[test]
