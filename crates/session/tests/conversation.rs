@@ -81,6 +81,56 @@ async fn a_prompt_is_its_events_its_text_and_its_answer() {
     );
 }
 
+/// An agent that wants to be told to take its key from its environment, where `has` is one of its variables.
+fn keyed(has: &'static str) -> Setup {
+    Setup::default().agent("test-agent", move |mut io| async move {
+        let mut known = false;
+        while let Some(message) = io.next().await {
+            let id = message["id"].clone();
+            match message["method"].as_str() {
+                Some("initialize") => {
+                    let mut answer = initialized();
+                    answer["authMethods"] = json!([{"id": "page", "name": "Log in"}, 3,
+                        {"id": "A_KEY", "name": "a", "type": "env_var", "vars": [{"name": "A_KEY"}]},
+                        {"id": "B_KEY", "name": "b", "type": "env_var", "vars": [{"name": "B_KEY"}]}]);
+                    io.reply(&id, answer).await;
+                }
+                Some("authenticate") => {
+                    known = message["params"]["methodId"] == has;
+                    let error = json!({"code": -32000, "message": "it is not set"});
+                    match known {
+                        true => io.reply(&id, json!({})).await,
+                        false => io.send(json!({"jsonrpc": "2.0", "id": id, "error": error})).await,
+                    }
+                }
+                Some("session/new") if known => io.reply(&id, json!({"sessionId": "agent-1"})).await,
+                Some("session/new") => {
+                    let error = json!({"code": -32000, "message": "Authentication required"});
+                    io.send(json!({"jsonrpc": "2.0", "id": id, "error": error})).await;
+                }
+                _ => {}
+            }
+        }
+        0
+    })
+}
+
+#[tokio::test]
+async fn agents_are_told_to_take_their_keys_from_their_environment() {
+    let world = keyed("B_KEY").build().await;
+    let id = world.create().await;
+    assert_eq!(world.sessions.get(&id).unwrap().status, Status::Live);
+    // Nobody opens a page for an agent that has no key.
+    let world = keyed("page").build().await;
+    let error = world
+        .sessions
+        .create("test-agent", options(json!({})))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "agent_start_failed");
+    assert!(error.to_string().contains("Authentication required"), "{error}");
+}
+
 #[tokio::test]
 async fn prompts_run_one_after_another_and_only_so_many_wait() {
     let mut setup = Setup::default();

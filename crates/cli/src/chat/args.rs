@@ -28,6 +28,9 @@ pub(crate) struct ChatArgs {
     /// Talk to the bundled scripted model server in place of a provider: no key is needed, and no wits are there.
     #[arg(long)]
     pub(crate) scripted: bool,
+    /// Talk to the scripted model server with a script of your own.
+    #[arg(long, value_name = "FILE", conflicts_with = "scripted")]
+    pub(crate) script: Option<PathBuf>,
     /// Print events as JSON, one a line, and read prompts and answers from standard input.
     #[arg(long)]
     pub(crate) json: bool,

@@ -55,7 +55,9 @@ pub(crate) async fn open(args: &ChatArgs) -> Result<(Chat, Folder), Error> {
         .chain(config.mounts.iter().map(|mount| &mount.guest));
     let first = mounted.clone().next().cloned();
     let cwd = args.vm.cwd.clone().or_else(|| config.cwd.clone()).or(first);
-    let model = if args.scripted {
+    let model = if let Some(script) = &args.script {
+        Model::of_file(script).await?
+    } else if args.scripted {
         Model::scripted(cwd.as_deref().unwrap_or(HOME)).await?
     } else {
         let given = |name: &str| {
@@ -96,9 +98,12 @@ pub(crate) async fn start(setup: Setup) -> Result<Chat, Error> {
     }
     prepare::programs(&builder).await?;
     let vm = builder.create().await?;
-    for (name, content) in setup.model.pi_files() {
-        vm.mkdir_all("/home/user/.pi/agent").await?;
-        vm.write_file(format!("/home/user/.pi/agent/{name}"), content).await?;
+    for (name, content) in setup.model.files(&setup.agent) {
+        let path = format!("{HOME}/{name}");
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            vm.mkdir_all(folder).await?;
+        }
+        vm.write_file(&path, content).await?;
     }
     let (asked, (tell, told)) = (Arc::new(Notify::new()), mpsc::channel(TOLD));
     let wake = Arc::clone(&asked);

@@ -4,6 +4,7 @@ use crate::error::Error;
 use agentos::{Builder, Secret};
 use agentos_model::{ModelServer, Script};
 use serde_json::json;
+use std::path::Path;
 
 /// A provider that is known by the variable of its key.
 struct Provider {
@@ -63,6 +64,14 @@ impl Model {
         Ok(Self::Scripted(ModelServer::builder(script).start().await?))
     }
 
+    /// The model of a script of the user's.
+    pub(crate) async fn of_file(script: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(script)
+            .map_err(|error| Error::Usage(format!("--script {}: {error}", script.display())))?;
+        let script = Script::from_json(&text)?;
+        Ok(Self::Scripted(ModelServer::builder(script).start().await?))
+    }
+
     /// Gives the VM the way to it, besides the `ports` that it may reach. Of a key the VM gets a placeholder.
     pub(crate) fn prepare(&self, mut builder: Builder, ports: &[i64]) -> Result<Builder, Error> {
         // Node.js brings roots of its own and ignores the system's, to which that of the VM's secrets belongs.
@@ -85,18 +94,44 @@ impl Model {
         }
     }
 
-    /// What Pi has to read of it: its models and settings, as files of its folder.
-    pub(crate) fn pi_files(&self) -> Vec<(&'static str, String)> {
+    /// What an agent has to read of it, as files of its user's home: agents that take no address from their environment.
+    pub(crate) fn files(&self, agent: &str) -> Vec<(&'static str, String)> {
         let Self::Scripted(server) = self else {
             return Vec::new();
         };
+        match agent {
+            "pi" => Self::pi_files(server),
+            "codex" => {
+                let provider = format!(
+                    "name = \"scripted\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n",
+                    server.base_url()
+                );
+                let chosen = "model = \"scripted\"\nmodel_provider = \"scripted\"\n";
+                let config = format!("{chosen}\n[model_providers.scripted]\n{provider}");
+                vec![(".codex/config.toml", config)]
+            }
+            "opencode" => {
+                let provider = json!({
+                    "npm": "@ai-sdk/anthropic", "name": "scripted", "models": {"scripted": {"name": "scripted"}},
+                    "options": {"baseURL": format!("{}/v1", server.base_url()), "apiKey": "scripted"},
+                });
+                let model = "scripted/scripted";
+                let config = json!({"model": model, "small_model": model, "provider": {"scripted": provider}});
+                vec![(".config/opencode/opencode.json", config.to_string())]
+            }
+            // Claude Code has its address in its environment; others are their owners'.
+            _ => Vec::new(),
+        }
+    }
+
+    fn pi_files(server: &ModelServer) -> Vec<(&'static str, String)> {
         let models = json!({"providers": {"scripted": {
             "baseUrl": server.base_url(), "api": "anthropic-messages", "apiKey": "scripted", "models": [{"id": "scripted"}],
         }}});
         let settings = json!({"defaultProvider": "scripted", "defaultModel": "scripted", "quietStartup": true});
         vec![
-            ("models.json", models.to_string()),
-            ("settings.json", settings.to_string()),
+            (".pi/agent/models.json", models.to_string()),
+            (".pi/agent/settings.json", settings.to_string()),
         ]
     }
 

@@ -101,11 +101,21 @@ impl Default for Agents {
                 "@zed-industries/claude-code-acp",
                 "@anthropic-ai/claude-code",
             ),
-            AgentSpec::known("codex", &[&["codex-acp"]], "@zed-industries/codex-acp", "@openai/codex"),
+            AgentSpec::known("codex", &[CODEX], "@zed-industries/codex-acp", "@openai/codex"),
             AgentSpec::known("opencode", &[&["opencode", "acp"]], "opencode-ai", "opencode-ai"),
         ])
     }
 }
+
+/// The VM is the jail of what Codex runs, in place of one that it would build itself and cannot; and it asks before it runs
+/// what it does not know to be harmless, so that the session's approvals decide.
+const CODEX: &[&str] = &[
+    "codex-acp",
+    "-c",
+    "sandbox_mode=\"danger-full-access\"",
+    "-c",
+    "approval_policy=\"untrusted\"",
+];
 
 /// What to start for an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -158,10 +158,15 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
             Err(error) => return Err(failed(method, &error)),
         }
     }
-    let answer = live
-        .begin("session/new", opening.new_session(), None)
+    let new = |params| async { live.begin("session/new", params, None).await };
+    let mut answer = new(opening.new_session())
         .await
         .map_err(|error| starting(session, error))?;
+    if matches!(&answer, Err(error) if error.code == AUTH_REQUIRED) && authenticate(session, live).await? {
+        answer = new(opening.new_session())
+            .await
+            .map_err(|error| starting(session, error))?;
+    }
     let answer = answer.map_err(|error| failed("session/new", &error))?;
     let Some(agent_session) = live.agent_session() else {
         return Err(failed("session/new", &RpcError::new(0, "its answer has no sessionId")));
@@ -172,6 +177,30 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
         agent_session,
         answer,
     })
+}
+
+/// What agents answer that want to know first who pays.
+const AUTH_REQUIRED: i64 = -32000;
+/// Ways to authenticate that are tried of an agent.
+const WAYS: usize = 8;
+
+/// Lets an agent take its key from its environment, by the first of its ways that works (Codex wants to be told). Ways
+/// for which a person would have to open a page are not for us to choose.
+async fn authenticate(session: &Session, live: &Live) -> Result<bool> {
+    let initialized = live.initialized.lock().clone();
+    let ways = initialized.get("authMethods").and_then(Value::as_array);
+    let by_environment = |way: &&Value| way.get("type").is_some_and(|kind| kind == "env_var");
+    for way in ways.into_iter().flatten().filter(by_environment).take(WAYS) {
+        let Some(id) = way.get("id").filter(|id| id.is_string()) else {
+            continue;
+        };
+        let limit = session.core().limits.request_timeout;
+        let answer = live.ask("authenticate", json!({"methodId": id}), limit).await;
+        if answer.map_err(|error| starting(session, error))?.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Agents say in various forms that they do not know a session.

@@ -21,6 +21,30 @@ const PI: &str = "@mariozechner/pi-coding-agent";
 const CLAUDE: &str = "@zed-industries/claude-agent-acp";
 const CODEX: &str = "@zed-industries/codex-acp";
 
+/// Claude Code looks for no newer version of itself and tells nobody how it is used: what runs is what was added.
+const CLAUDE_ENV: &[(&str, &str)] = &[
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+];
+
+/// The VM is the jail of what Codex runs; the one that it would build itself needs a kernel of its own. It asks before it runs
+/// what it does not know to be harmless, so that whoever has the session decides.
+const CODEX_COMMAND: &[&str] = &[
+    "codex-acp",
+    "-c",
+    "sandbox_mode=\"danger-full-access\"",
+    "-c",
+    "approval_policy=\"untrusted\"",
+];
+
+/// OpenCode allows itself everything unless it is told to ask. Its list of models is in it.
+const OPENCODE_ENV: &[(&str, &str)] = &[
+    ("OPENCODE_PERMISSION", r#"{"edit":"ask","bash":"ask"}"#),
+    ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+    ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
+    ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+];
+
 fn part(name: impl Into<String>, range: &str, kind: Kind) -> Part {
     Part {
         name: name.into(),
@@ -62,7 +86,7 @@ pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
                 &["claude-agent-acp"],
                 CLAUDE,
                 "@anthropic-ai/claude-code",
-                &[],
+                CLAUDE_ENV,
             );
             (parts, Some(agent))
         }
@@ -72,7 +96,7 @@ pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
                 command: "codex-acp",
             };
             let parts = vec![part(format!("{CODEX}-linux-{cpu}"), "0.16.0", kind)];
-            (parts, Some(agent("codex", &["codex-acp"], CODEX, "@openai/codex", &[])))
+            (parts, Some(agent("codex", CODEX_COMMAND, CODEX, "@openai/codex", &[])))
         }
         Named::OpenCode => {
             let kind = Kind::Program {
@@ -80,7 +104,13 @@ pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
                 command: "opencode",
             };
             let parts = vec![part(format!("opencode-linux-{cpu}{}", baseline()), "1.18.33", kind)];
-            let agent = agent("opencode", &["opencode", "acp"], "opencode-ai", "opencode-ai", &[]);
+            let agent = agent(
+                "opencode",
+                &["opencode", "acp"],
+                "opencode-ai",
+                "opencode-ai",
+                OPENCODE_ENV,
+            );
             (parts, Some(agent))
         }
     };
