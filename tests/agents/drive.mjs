@@ -11,7 +11,7 @@ const [agentos, agent, folder] = process.argv.slice(2);
 // Pi asks for nothing by itself.
 const asks = agent !== "pi";
 // A conversation that takes longer has hung.
-const LIMIT = 120_000;
+const LIMIT = Number(process.env.LIMIT ?? 120_000);
 const script = join(import.meta.dirname, "script.json");
 
 const fail = (what, chat) => {
@@ -42,8 +42,7 @@ class Chat {
     return new Promise((done) => {
       const found = { text: "", requests: [], calls: 0 };
       const late = setTimeout(() => fail(`no end of the prompt ${text} in time`, this), LIMIT);
-      this.ended.then((code) => fail(`the chat ended with ${code} in the prompt ${text}`, this));
-      this.heard = (line) => {
+      const heard = (line) => {
         if (line.permissionRequest) {
           found.requests.push(line.permissionRequest);
           this.send({ permissionId: line.permissionRequest.permissionId, reply });
@@ -61,15 +60,15 @@ class Chat {
           done({ ...found, stopReason: params.stopReason, error: params.error });
         }
       };
+      this.heard = heard;
+      this.ended.then((code) => this.heard === heard && fail(`the chat ended with ${code} in the prompt ${text}`, this));
       this.send({ prompt: text });
     });
   }
 
   async close() {
     this.child.stdin.end();
-    this.ended.then(() => {});
     const late = setTimeout(() => fail("the chat did not end", this), LIMIT);
-    this.prompt = undefined;
     const code = await this.ended;
     clearTimeout(late);
     return code;
