@@ -122,11 +122,7 @@ async fn agents_are_told_to_take_their_keys_from_their_environment() {
     assert_eq!(world.sessions.get(&id).unwrap().status, Status::Live);
     // Nobody opens a page for an agent that has no key.
     let world = keyed("page").build().await;
-    let error = world
-        .sessions
-        .create("test-agent", options(json!({})))
-        .await
-        .unwrap_err();
+    let error = world.sessions.create("test", options(json!({}))).await.unwrap_err();
     assert_eq!(error.code(), "agent_start_failed");
     assert!(error.to_string().contains("Authentication required"), "{error}");
 }
