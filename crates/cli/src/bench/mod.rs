@@ -192,6 +192,10 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(linux::programs(scale)),
     },
     Measurement {
+        names: linux::parked::NAMES,
+        run: |scale| Box::pin(linux::parked::rows(scale)),
+    },
+    Measurement {
         names: &["lifecycle_slope_bytes"],
         run: |scale| Box::pin(memory::lifecycle(scale)),
     },

@@ -3,6 +3,7 @@
 //! Both run the same commands on the same files, made by the same script, in turns, so that a busy moment meets both. Single system calls
 //! are timed from inside, by a small program that the host's compiler makes; what is missing here gives a row that says so.
 
+pub(super) mod parked;
 mod world;
 
 use super::Scale;
