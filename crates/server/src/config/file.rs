@@ -322,7 +322,7 @@ mod tests {
             error.contains("linux.parkedNode: must be an integer between 0 and 256"),
             "{error}"
         );
-        assert!(error.contains("linux.parked: unknown field"), "{error}");
+        assert!(error.contains("linux.parked: unknown key"), "{error}");
     }
 
     #[test]
