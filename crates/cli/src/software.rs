@@ -33,7 +33,7 @@ enum SoftwareCommand {
 
 #[derive(Debug, Args)]
 struct AddArgs {
-    /// npm:NAME[@RANGE], wasm:FILE, tar:FILE, deb:NAME, or a name such as node, pi or claude.
+    /// npm:NAME[@RANGE], wasm:FILE, tar:FILE, aospkg:FILE, deb:NAME, or a name such as node, pi or claude.
     #[arg(value_name = "SPEC", required = true)]
     specs: Vec<Spec>,
     /// Resolve it anew also where it was added before.
