@@ -94,7 +94,7 @@ pub(crate) struct VmArgs {
     #[arg(long = "image", value_name = "host|PATH")]
     pub(crate) images: Vec<ImageArg>,
     /// Give the VM software of this user's store, which is added to it if it is not there: npm:NAME[@RANGE], wasm:FILE,
-    /// tar:FILE, deb:NAME, or a name such as node, pi or claude. Of several the first lies on top.
+    /// tar:FILE, aospkg:FILE, deb:NAME, or a name such as node, pi or claude. Of several the first lies on top.
     #[arg(long = "software", value_name = "SPEC")]
     pub(crate) software: Vec<Spec>,
     /// Which commands are found first by name in a VM with images: bundled (the default) or image.
