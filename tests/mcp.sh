@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The conformance suite of the Model Context Protocol (npm), twice. Against crates/mcp/examples/conformance.rs, a server with
+# The conformance suite of the Model Context Protocol (npm), twice. Against crates/mcp/examples/mcp_conformance.rs, a server with
 # the tools, resources and prompts that the suite asks for: every scenario has to pass, without a warning. Against `agentos mcp
 # --http`, which has those of a VM alone: the scenarios in tests/mcp/plain.txt have to pass, and no others. Takes the program to
 # test; the example is looked for beside it, and built if it is not there. Installs the suite, and the Node.js that it needs,
@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 agentos=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/agentos}")
-example=$(dirname "$agentos")/examples/conformance
+example=$(dirname "$agentos")/examples/mcp_conformance
 command -v npm >/dev/null || { printf 'npm is not installed\n' >&2; exit 1; }
-[ -x "$example" ] || cargo build --release --locked --workspace --example conformance
+[ -x "$example" ] || cargo build --release --locked --workspace --example mcp_conformance
 if [ ! -d tests/mcp/node_modules ] || [ tests/mcp/package-lock.json -nt tests/mcp/node_modules ]; then
     (cd tests/mcp && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     touch tests/mcp/node_modules
