@@ -106,7 +106,9 @@ impl Vm {
         if guest.is_waiting_to_begin() {
             // Nobody else looks after it: its executor has not seen it yet.
             guest.process.watch(&guest.waker);
-            if matches!(guest.process.gate(Some(&guest.waker)), Poll::Ready(Gate::Die)) {
+            let doomed = matches!(guest.process.gate(Some(&guest.waker)), Poll::Ready(Gate::Die));
+            // One that runs is about to ask; its program then ends as it has to, by whatever signal that was.
+            if doomed && guest.stopped.is_some() {
                 let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
                 return;
             }
