@@ -358,4 +358,19 @@ async fn a_program_does_no_more_than_its_tier() {
         .await
         .unwrap();
     assert_eq!(out.stdout_text(), "refused\n", "{out:?}");
+    // What was refused is in the audit trail, although no policy had a say in it.
+    let mut events = vm.events();
+    vm.exec_argv(["readOnly", "echo x > made"]).await.unwrap();
+    vm.idle().await;
+    drop(vm);
+    let mut rules = Vec::new();
+    while let Some(event) = events.next().await {
+        let agentos::Event::Audit(entry) = event else { continue };
+        let entry = entry.to_json();
+        if entry["event"] == "security.permission.denied" {
+            let text = |field: &str| entry[field].as_str().unwrap().to_owned();
+            rules.push([text("scope"), text("operation"), text("rule")].join(" "));
+        }
+    }
+    assert_eq!(rules, ["fs write software.tier.readOnly"]);
 }

@@ -15,6 +15,7 @@ use crate::cred::Credentials;
 use crate::errno::Errno;
 use crate::error::{LimitExceeded, Result};
 use crate::fd::FdTable;
+use crate::guard::Guard;
 use crate::id::Pid;
 use crate::policy::Tier;
 use crate::vfs::{FsContext, Location, Mode};
@@ -141,6 +142,7 @@ pub struct Cx {
     pub(super) place: Place,
     pub(super) caller: Pid,
     pub(super) tier: Tier,
+    pub(super) guard: Arc<Guard>,
 }
 
 impl Cx {
@@ -148,7 +150,7 @@ impl Cx {
     pub fn fs(&self) -> FsContext<'_> {
         let mut cx = FsContext::new(&self.cred, &self.root);
         (cx.cwd, cx.umask, cx.caller) = (&self.place.cwd, self.place.umask, self.caller);
-        cx.tier = self.tier;
+        (cx.tier, cx.guard) = (self.tier, Some(&*self.guard));
         cx
     }
 }
@@ -373,6 +375,7 @@ impl Process {
             place,
             caller: self.pid,
             tier: self.image().tier,
+            guard: Arc::clone(&self.kernel.guard),
         })
     }
 

@@ -1,6 +1,7 @@
 //! On whose behalf a path operation runs.
 
 use crate::cred::Credentials;
+use crate::guard::Guard;
 use crate::id::Pid;
 use crate::policy::Tier;
 use crate::vfs::attr::Mode;
@@ -23,7 +24,9 @@ pub struct FsContext<'a> {
     /// Whether the permission policy is not asked: work of the kernel itself, and of a host that seeds files.
     pub trusted: bool,
     /// What the calling program may do at most.
-    pub tier: Tier,
+    pub(crate) tier: Tier,
+    /// Where refusals of the tier are recorded.
+    pub(crate) guard: Option<&'a Guard>,
     /// The rules in force; set by the operation itself.
     pub(super) rules: Option<&'a Rules>,
 }
@@ -39,6 +42,7 @@ impl<'a> FsContext<'a> {
             caller: Pid(0),
             trusted: false,
             tier: Tier::Full,
+            guard: None,
             rules: None,
         }
     }

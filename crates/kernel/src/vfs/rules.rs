@@ -177,12 +177,11 @@ impl FsContext<'_> {
         match allowed {
             true => Ok(()),
             false => {
-                let resource = path.unwrap_or_default();
-                Err(Error::Denied(Box::new(Denied::new(
-                    operation,
-                    resource,
-                    self.tier.rule(),
-                ))))
+                let denied = Denied::new(operation, path.unwrap_or_default(), self.tier.rule());
+                Err(match self.guard {
+                    Some(guard) => guard.refuse(denied, self.caller),
+                    None => denied.into(),
+                })
             }
         }
     }
