@@ -98,13 +98,18 @@ fn actions(given: [i32; 3]) -> Vec<FileAction> {
     if wanted.iter().all(|(from, to)| from == to || *from > 2) {
         return wanted.into_iter().map(dup).collect();
     }
-    let away = wanted.iter().map(|(from, to)| dup((*from, AWAY + to)));
-    let back = wanted.iter().map(|(_, to)| dup((AWAY + to, *to)));
-    let closed = wanted.iter().map(|(_, to)| FileAction::Close(Fd(AWAY + to)));
+    let free = (AWAY..).filter(|number| wanted.iter().all(|(from, _)| from != number));
+    let moves: Vec<(u32, u32)> = wanted.iter().zip(free).map(|((_, to), away)| (away, *to)).collect();
+    let away = wanted
+        .iter()
+        .zip(&moves)
+        .map(|((from, _), (away, _))| dup((*from, *away)));
+    let back = moves.iter().copied().map(dup);
+    let closed = moves.iter().map(|(away, _)| FileAction::Close(Fd(*away)));
     away.chain(back).chain(closed).collect()
 }
 
-/// Numbers that only a child has, while it is made.
+/// Numbers from here on are only a child's, while it is made.
 const AWAY: u32 = 32;
 
 pub(super) fn waitpid(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32, status: u32) -> IoResult<()> {
@@ -164,5 +169,34 @@ pub(super) fn sleep(cx: &mut Cx<'_>, waker: &Waker, ms: u32) -> IoResult<()> {
     match cx.deadline(i64::from(ms).saturating_mul(1_000_000)) {
         Some(deadline) => cx.state.process.sleep_until(deadline, Some(waker)),
         None => Poll::Ready(Ok(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the standard descriptors are in the end, of descriptors that are what their numbers say.
+    fn played(given: [i32; 3]) -> [u32; 3] {
+        let mut table: std::collections::HashMap<u32, u32> = (0..64).map(|fd| (fd, fd)).collect();
+        for action in actions(given) {
+            match action {
+                FileAction::Dup2 { from, to } => {
+                    let file = table[&from.0];
+                    table.insert(to.0, file);
+                }
+                FileAction::Close(fd) => drop(table.remove(&fd.0)),
+                other => panic!("{other:?}"),
+            }
+        }
+        [0, 1, 2].map(|fd| table[&fd])
+    }
+
+    #[test]
+    fn a_child_has_what_it_is_given_whatever_the_numbers() {
+        for given in [[0, 1, 2], [5, 6, 7], [2, 1, 0], [1, 0, 0], [2, 32, 33], [33, 32, 0]] {
+            assert_eq!(played(given).map(|fd| i32::try_from(fd).unwrap()), given);
+        }
+        assert_eq!(played([-1, 5, -1]), [0, 5, 2]);
     }
 }
