@@ -46,6 +46,26 @@ fn a_parent_is_told_which_signal_stopped_its_child() {
     assert_eq!(vm.run(&[&script[..], &["/tmp/wait"]].concat()).ok(), expected);
 }
 
+/// As in a container that somebody outside runs something in: no process of the namespace can name its session, nor the test's own group.
+#[test]
+fn the_session_may_be_outside_of_the_pid_namespace() {
+    let unshare = |args: &[&str]| {
+        std::process::Command::new("unshare")
+            .args(["--pid", "--fork", "--mount-proc"])
+            .args(args)
+            .output()
+    };
+    if !unshare(&["true"]).is_ok_and(|done| done.status.success()) {
+        eprintln!("not run: this user may make no PID namespace");
+        return;
+    }
+    let own = std::env::current_exe().unwrap();
+    let test = ["--exact", "a_parent_is_told_which_signal_stopped_its_child"];
+    let done = unshare(&[&[own.to_str().unwrap()], &test[..]].concat()).unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[test]
 fn a_name_of_any_bytes_hides_no_handlers() {
     let Some(vm) = vm() else { return };

@@ -186,11 +186,12 @@ pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     }
 }
 
-/// Process group and session of a process.
+/// Process group and session of a process. Both are 0 where the leader is outside of this process's PID namespace, as in a container that a
+/// session outside of it runs something in.
 pub(crate) fn group_and_session(pid: u32) -> Option<(i32, i32)> {
     // SAFETY: both take a number alone.
     let (group, session) = unsafe { (libc::getpgid(pid.cast_signed()), libc::getsid(pid.cast_signed())) };
-    (group > 0 && session > 0).then_some((group, session))
+    (group >= 0 && session >= 0).then_some((group, session))
 }
 
 /// Sets soft and hard limit of a process.

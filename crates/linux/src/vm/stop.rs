@@ -35,7 +35,8 @@ impl Vm {
         if works { by } else { Signal::STOP }
     }
 
-    /// Whether somebody outside a guest's group of the host could continue it.
+    /// Whether somebody outside a guest's group of the host could continue it. Sessions outside of this PID namespace cannot be told apart, and
+    /// need not be: guests make no sessions of the host, and one that this process makes is inside.
     fn has_keeper(&self, guest: &Guest) -> bool {
         let Some((group, session)) = sys::group_and_session(guest.pid) else {
             return false;
