@@ -39,6 +39,9 @@ pub enum Error {
         /// The end of its error output, at most 4 KiB.
         stderr_tail: String,
     },
+    /// A server of the Model Context Protocol that the session was given did not start in the VM.
+    #[error("{0}")]
+    McpServer(Box<McpFailure>),
     /// The agent ended, or was ended because it broke the protocol.
     #[error("agent \"{agent_type}\" crashed: {reason}")]
     AgentCrashed {
@@ -125,6 +128,38 @@ pub enum Error {
     },
 }
 
+/// Which server of the Model Context Protocol did not start, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("agent \"{agent_type}\" did not start: its MCP server \"{server}\" ({command}) did not: {reason}{wrote}; {advice}", wrote = self.wrote())]
+#[non_exhaustive]
+pub struct McpFailure {
+    /// The agent that was to use it.
+    pub agent_type: String,
+    /// Its name.
+    pub server: String,
+    /// Its program, without its arguments.
+    pub command: String,
+    /// What happened.
+    pub reason: String,
+    /// What to do.
+    pub advice: &'static str,
+    /// Its exit code, if it ended.
+    pub exit_code: Option<i32>,
+    /// The end of its error output, at most 4 KiB, with what is secret masked.
+    pub stderr_tail: String,
+}
+
+impl McpFailure {
+    /// The end of what it wrote, for the message.
+    fn wrote(&self) -> String {
+        let shown = crate::text::tail(self.stderr_tail.trim(), 400);
+        match shown.is_empty() {
+            true => String::new(),
+            false => format!(", and wrote \"{}\"", crate::text::shown(shown, 400)),
+        }
+    }
+}
+
 /// The unit of what is counted (limits.md section 1).
 fn unit(noun: &str) -> &str {
     match noun {
@@ -143,7 +178,7 @@ impl Error {
         match self {
             Self::SessionNotFound { .. } => "session_not_found",
             Self::AgentNotInstalled { .. } => "agent_not_installed",
-            Self::AgentStartFailed { .. } => "agent_start_failed",
+            Self::AgentStartFailed { .. } | Self::McpServer(_) => "agent_start_failed",
             Self::AgentCrashed { .. } => "agent_crashed",
             Self::AcpTimeout { .. } => "acp_timeout",
             Self::PromptTimeout { .. } => "prompt_timeout",
@@ -177,6 +212,8 @@ impl Error {
                 stderr_tail,
                 ..
             } => json!({"agentType": agent_type, "exitCode": exit_code, "stderrTail": stderr_tail}),
+            Self::McpServer(failure) => json!({"agentType": failure.agent_type, "exitCode": failure.exit_code,
+                "stderrTail": failure.stderr_tail, "mcpServer": {"name": failure.server, "command": failure.command}}),
             Self::AcpTimeout { detail, .. } => detail.clone(),
             Self::PromptTimeout { timeout_ms } => {
                 json!({"kind": "prompt_timeout", "method": "session/prompt", "timeoutMs": timeout_ms})

@@ -43,7 +43,7 @@ pub use clock::{Clock, HostClock};
 pub use computer::{
     BoxFuture, Child, ChildControl, ChildInput, ChildOutput, Computer, Exit, Launch, Stream, VmError, VmResult,
 };
-pub use error::{Error, Result};
+pub use error::{Error, McpFailure, Result};
 pub use events::EventStream;
 pub use limits::SessionLimits;
 pub use model::{

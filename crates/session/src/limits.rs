@@ -80,6 +80,10 @@ pub(crate) const OUTGOING_LINES: usize = 64;
 pub(crate) const STDERR_TAIL: usize = 4096;
 /// Largest file that an agent reads or writes through the protocol.
 pub(crate) const MAX_FILE_BYTES: usize = 8 << 20;
+/// Time that an MCP server has to end when its input is closed, after it was seen to start.
+pub(crate) const MCP_CLOSING: Duration = Duration::from_millis(500);
+/// Characters of what such a server wrote in the place of a message that are shown.
+pub(crate) const MCP_STDOUT_SHOWN: usize = 200;
 /// Tool calls that are remembered for permission requests which only name them.
 pub(crate) const REMEMBERED_TOOL_CALLS: usize = 256;
 

@@ -626,6 +626,12 @@ async fn what_an_agent_is_given() {
             }
             0
         })
+        .agent("server", |mut io: AgentIo| async move {
+            while let Some(message) = io.next().await {
+                io.reply(&message["id"], json!({"protocolVersion": "2025-06-18"})).await;
+            }
+            0
+        })
         .build()
         .await;
     world

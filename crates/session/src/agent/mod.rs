@@ -16,6 +16,7 @@ pub(crate) mod live;
 pub(crate) mod message;
 pub(crate) mod names;
 pub(crate) mod peer;
+mod servers;
 pub(crate) mod start;
 
 pub use names::{AgentSpec, Agents};

@@ -4,13 +4,13 @@ use super::acp;
 use super::live::Live;
 use super::message::{Answer, NOT_FOUND, RpcError};
 use super::peer::{self, Peer};
+use super::servers;
 use crate::computer::Launch;
 use crate::error::{Error, Result};
 use crate::instructions;
 use crate::model::{EnvValue, McpServer, ResumedVia};
 use crate::session::Session;
 use crate::storage::Secrets;
-use agent_client_protocol_schema::v1::{self, AgentCapabilities};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -33,15 +33,19 @@ pub(crate) struct Begun {
     pub(crate) answer: Value,
 }
 
-/// Starts the agent of a session; `known` is its own id of an earlier conversation.
-pub(crate) async fn start(
-    session: &Arc<Session>,
-    place: super::live::LivePlace,
-    known: Option<String>,
-) -> Result<Begun> {
+/// How an agent is started.
+pub(crate) struct How {
+    /// Its own id of an earlier conversation.
+    pub(crate) known: Option<String>,
+    /// Whether its MCP servers are tried first. They have been where a crashed agent comes back.
+    pub(crate) check_servers: bool,
+}
+
+/// Starts the agent of a session.
+pub(crate) async fn start(session: &Arc<Session>, place: super::live::LivePlace, how: How) -> Result<Begun> {
     let private = private(session)?;
     let live = launch(session, place, &private).await?;
-    let begun = begin(session, &live, &private, known).await;
+    let begun = begin(session, &live, &private, how).await;
     if begun.is_err() {
         live.stop(std::time::Duration::ZERO).await;
     }
@@ -104,7 +108,7 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
     Ok(live)
 }
 
-fn refused(session: &Session, error: crate::computer::VmError) -> Error {
+pub(super) fn refused(session: &Session, error: crate::computer::VmError) -> Error {
     match error.code.as_str() {
         "limit_exceeded" | "invalid_argument" | "vm_disposed" => Error::Vm {
             code: error.code,
@@ -119,15 +123,16 @@ fn refused(session: &Session, error: crate::computer::VmError) -> Error {
     }
 }
 
-async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, known: Option<String>) -> Result<Begun> {
-    let core = session.core();
+async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, how: How) -> Result<Begun> {
     let failed = |method: &str, error: &RpcError| failed(session, live, method, error);
-    let initialized = live
-        .ask("initialize", acp::initialize(), core.limits.initialize_timeout)
-        .await;
-    let initialized = initialized
-        .map_err(|error| starting(session, error))?
-        .map_err(|error| failed("initialize", &error))?;
+    // Both take their time, and neither needs the other.
+    let checked = async {
+        match how.check_servers {
+            true => servers::check(session, private).await,
+            false => Ok(()),
+        }
+    };
+    let (initialized, ()) = tokio::try_join!(initialize(session, live), checked)?;
     let known_as = acp::initialized(&initialized);
     let Some(agent) = known_as.filter(|agent| agent.protocol_version == acp::VERSION) else {
         let version = initialized.get("protocolVersion").cloned().unwrap_or_default();
@@ -137,11 +142,11 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
     };
     *live.initialized.lock() = initialized;
     let opening = acp::Opening {
-        servers: servers(session, private, &agent.agent_capabilities).await?,
+        servers: servers::servers(session, private, &agent.agent_capabilities).await?,
         meta: instructions::publish(session).await?,
         cwd: session.cwd(),
     };
-    if let Some(known) = known
+    if let Some(known) = how.known
         && let Some((method, params)) = opening.known_session(&known, &agent.agent_capabilities)
     {
         let answer = live.begin(method, params, Some(known.clone())).await;
@@ -177,6 +182,14 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, know
         agent_session,
         answer,
     })
+}
+
+async fn initialize(session: &Session, live: &Live) -> Result<Value> {
+    let time = session.core().limits.initialize_timeout;
+    let answer = live.ask("initialize", acp::initialize(), time).await;
+    answer
+        .map_err(|error| starting(session, error))?
+        .map_err(|error| failed(session, live, "initialize", &error))
 }
 
 /// What agents answer that want to know first who pays.
@@ -268,49 +281,6 @@ fn private(session: &Session) -> Result<Private> {
             stderr_tail: String::new(),
         }),
     }
-}
-
-/// The servers of a session in the protocol's form.
-async fn servers(session: &Session, private: &Private, agent: &AgentCapabilities) -> Result<Vec<v1::McpServer>> {
-    let mut servers = Vec::new();
-    for (at, server) in private.mcp_servers.iter().enumerate() {
-        let path = format!("options.mcpServers[{at}]");
-        servers.push(match server {
-            McpServer::Local {
-                name,
-                command,
-                args,
-                env,
-            } => {
-                let env = pairs(session, &format!("{path}.env"), env).await?;
-                acp::local_server(named(name, at), command, args.clone(), env)
-            }
-            McpServer::Remote { name, url, headers } => {
-                let headers = pairs(session, &format!("{path}.headers"), headers).await?;
-                let made = acp::remote_server(named(name, at), url, headers, agent);
-                made.ok_or_else(|| Error::AgentStartFailed {
-                    agent_type: session.agent_type().to_owned(),
-                    reason: format!("it cannot reach the remote MCP server \"{}\"", named(name, at)),
-                    exit_code: None,
-                    stderr_tail: String::new(),
-                })?
-            }
-        });
-    }
-    Ok(servers)
-}
-
-fn named(name: &Option<String>, at: usize) -> String {
-    name.clone().unwrap_or_else(|| format!("mcp-{}", at + 1))
-}
-
-async fn pairs(session: &Session, path: &str, given: &BTreeMap<String, EnvValue>) -> Result<Vec<(String, String)>> {
-    let given = given
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let revealed = session.core().computer.reveal(path, given).await;
-    revealed.map_err(|error| refused(session, error))
 }
 
 /// The answer of an agent, where an error is passed on to the client.

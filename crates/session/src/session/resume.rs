@@ -81,7 +81,11 @@ impl Session {
     async fn start(self: &Arc<Self>, purpose: Purpose) -> Result<(Arc<Live>, ResumedVia)> {
         let place = LivePlace::take(&self.core)?;
         let known = self.state.lock().agent_session_id.clone();
-        let begun = start::start(self, place, known).await?;
+        let how = start::How {
+            known,
+            check_servers: purpose != Purpose::Restart,
+        };
+        let begun = start::start(self, place, how).await?;
         let kept = self.keep(&begun, purpose).await;
         if let Err(error) = kept {
             begun.live.stop(Duration::ZERO).await;
