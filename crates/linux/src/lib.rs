@@ -22,42 +22,45 @@
 //!   made to name the loader, and Landlock lets nothing else be executed.
 //! * A call that is not in the table fails with `ENOSYS`.
 //! * A guest's mistake, however hostile, is an error number for that guest.
+//!
+//! All of that is for Linux on x86-64, where the build script sets `cfg(jail)`. Elsewhere there are only the executor and a probe
+//! that says why nothing runs.
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod calls;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod elf;
 mod executor;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod job;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod loader;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod net;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod park;
 mod parked;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod pipe;
 mod probe;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod program;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod spawner;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod sys;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod table;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod tty;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod vm;
 
 pub use executor::LinuxExecutor;
 pub use parked::{Base, ParkedNode};
 pub use probe::{Finding, Probe};
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 pub use table::documentation as system_calls;

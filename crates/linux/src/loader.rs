@@ -26,7 +26,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The executable; empty where Linux guests are not supported.
+/// The executable.
 pub(crate) const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
 /// Its name. One byte, so that it fits in the place of any path.
 pub(crate) const NAME: &CStr = c"x";

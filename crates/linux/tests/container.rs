@@ -1,6 +1,6 @@
 //! What holds for a privileged host process holds in an ordinary container too.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(jail)]
 
 mod common;
 

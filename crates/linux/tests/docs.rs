@@ -1,6 +1,6 @@
 //! The page of system calls is made from the table. `AGENTOS_BLESS=1` writes it anew.
 #![allow(clippy::unwrap_used, missing_docs)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(jail)]
 
 #[test]
 fn the_page_of_system_calls_is_the_table() {

@@ -1,5 +1,5 @@
 //! Programs that somebody has changed: refused, or planned soundly.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(jail)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 /// The same numbers in every run.

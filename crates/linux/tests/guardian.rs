@@ -1,6 +1,6 @@
 //! Nothing outlives the host process, however and whenever it ends, and no guest runs without somebody who would see to that.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(jail)]
 
 mod common;
 

@@ -6,7 +6,7 @@ mod common;
 use agentos_kernel::Errno;
 use agentos_kernel::limits::Limits;
 use agentos_kernel::process::{ExitStatus, Signal};
-use agentos_linux::LinuxExecutor;
+use agentos_linux::{Finding, LinuxExecutor, Probe};
 use common::{Vm, block, compile, drain, wait};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -234,14 +234,23 @@ fn a_file_that_is_no_program_here_is_refused_with_the_reason() {
 
 #[test]
 fn where_the_machine_cannot_starting_a_program_says_why() {
-    let executor = LinuxExecutor::new();
-    let refusal = executor.probe().refusal();
-    let vm = Vm::with(vec![executor], Limits::default());
-    let started = vm.spawn(&["/usr/bin/true"], &[]);
-    match (refusal, started) {
-        (None, Ok(process)) => assert_eq!(wait(&process), ExitStatus::Exited(0)),
-        (Some(why), Err(error)) => assert_eq!((error.errno(), error.to_string()), (Errno::ENOEXEC, why)),
-        (refusal, started) => panic!("{refusal:?} {started:?}"),
+    let missing = Finding::new(
+        "another machine",
+        true,
+        "running",
+        Err(std::io::Error::other("not here")),
+    );
+    let refused = Probe::from(vec![missing]);
+    assert!(refused.refusal().is_some());
+    for executor in [LinuxExecutor::new(), LinuxExecutor::with_probe(refused)] {
+        let refusal = executor.probe().refusal();
+        let vm = Vm::with(vec![executor], Limits::default());
+        let started = vm.spawn(&["/usr/bin/true"], &[]);
+        match (refusal, started) {
+            (None, Ok(process)) => assert_eq!(wait(&process), ExitStatus::Exited(0)),
+            (Some(why), Err(error)) => assert_eq!((error.errno(), error.to_string()), (Errno::ENOEXEC, why)),
+            (refusal, started) => panic!("{refusal:?} {started:?}"),
+        }
     }
 }
 

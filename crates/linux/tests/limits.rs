@@ -1,6 +1,6 @@
 //! Limits of what guests take of the host without asking: memory, CPU time, processors, threads.
 #![allow(clippy::unwrap_used, missing_docs)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(jail)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Trying everything, from what needs nothing to what needs all before it.
 
-use super::{Probe, feature, guest, host};
+use super::{Finding, Probe, feature, guest, host};
 use crate::loader::Loader;
 use crate::sys::{self, Listener};
 use crate::table;
@@ -20,6 +20,19 @@ impl Probe {
         }
         host::optional(&mut probe);
         probe
+    }
+
+    /// Adds what came of trying `feature`, and says whether it works.
+    pub(super) fn note(
+        &mut self,
+        feature: &'static str,
+        required: bool,
+        purpose: &'static str,
+        result: io::Result<String>,
+    ) -> bool {
+        let works = result.is_ok();
+        self.findings.push(Finding::new(feature, required, purpose, result));
+        works
     }
 
     /// What needs no other process.

@@ -4,13 +4,22 @@
 //! feature is used as the executor will use it: a filter is installed, a guest is started, its memory is read and changed, a descriptor
 //! is put into its table. Nothing of that is left behind.
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+// Tests look at what is said elsewhere, too.
+#[cfg(any(not(jail), test))]
+mod elsewhere;
+#[cfg(jail)]
+mod feature;
+#[cfg(jail)]
 mod guest;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod here;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(jail)]
 mod host;
 
+#[cfg(not(jail))]
+use elsewhere::advice;
+#[cfg(jail)]
+use feature::advice;
 use std::fmt;
 use std::io;
 
@@ -75,18 +84,6 @@ impl Probe {
             "native Linux programs are off on this machine: {feature} ({purpose}): {error}{advice} (agentos doctor tells more)"
         ))
     }
-
-    fn note(
-        &mut self,
-        feature: &'static str,
-        required: bool,
-        purpose: &'static str,
-        result: io::Result<String>,
-    ) -> bool {
-        let works = result.is_ok();
-        self.findings.push(Finding::new(feature, required, purpose, result));
-        works
-    }
 }
 
 impl fmt::Display for Finding {
@@ -96,73 +93,6 @@ impl fmt::Display for Finding {
             Ok(detail) => write!(f, "ok   {} ({kind}; {}): {detail}", self.feature, self.purpose),
             Err(error) => write!(f, "FAIL {} ({kind}; {}): {error}", self.feature, self.purpose),
         }
-    }
-}
-
-/// Names of features, as they are told and looked up.
-pub(crate) mod feature {
-    pub(crate) const LANDLOCK: &str = "Landlock";
-    pub(crate) const MEMFD: &str = "memfd with MFD_NOEXEC_SEAL";
-    pub(crate) const PIDFD: &str = "pidfd_open";
-    pub(crate) const PLACE: &str = "a directory for the loader";
-    pub(crate) const GUARDIAN: &str = "the guardian process";
-    pub(crate) const CONFINE: &str = "Landlock on a thread";
-    pub(crate) const LISTENER: &str = "seccomp notifications";
-    pub(crate) const KILLABLE: &str = "seccomp WAIT_KILLABLE_RECV";
-    pub(crate) const GUEST: &str = "a guest";
-    pub(crate) const MEMORY: &str = "memory of a guest";
-    pub(crate) const PATCH: &str = "/proc/PID/mem of a guest";
-    pub(crate) const ADD_FD: &str = "seccomp ADDFD_SEND";
-}
-
-/// What most likely causes the failure of a feature.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn advice(name: &str, errno: Option<i32>) -> Option<&'static str> {
-    use feature as f;
-    let errno = errno?;
-    Some(match (name, errno) {
-        (f::LISTENER, libc::EBUSY) => {
-            "another supervisor answers this process's system calls already (an agentOS around this one, LXD, sysbox), and the host \
-             allows one only"
-        }
-        (f::LISTENER, libc::EINVAL) => {
-            "this is not a Linux kernel of version 5.0 or later, or gVisor, which has no notifications"
-        }
-        (f::LISTENER | f::CONFINE | f::LANDLOCK, libc::EPERM | libc::EACCES) => {
-            "a seccomp profile of the container forbids the call: allow it, or run with the default profile of Docker 20.10 or later"
-        }
-        (f::LISTENER, libc::ENOSYS) => "the kernel has no seccomp, or a sandbox hides it",
-        (f::KILLABLE, libc::EINVAL) => "Linux 5.19 or later is needed",
-        (f::LANDLOCK, libc::EOPNOTSUPP) => "Landlock is built in but off: the kernel's parameter lsm= has to name it",
-        (f::LANDLOCK, libc::ENOSYS) => {
-            "the kernel is older than 5.13 or was built without Landlock, or a seccomp profile hides it"
-        }
-        (f::MEMFD, libc::EINVAL) => "Linux 6.3 or later is needed",
-        (f::MEMFD, libc::EACCES) => "vm.memfd_noexec of this machine does not allow it",
-        (f::PLACE, libc::EACCES | libc::EPERM) => {
-            "TMPDIR, /dev/shm and /var/tmp are all mounted noexec or read-only: set TMPDIR to a directory that allows executing"
-        }
-        (f::PLACE, libc::ENOSPC) => "the disk is full",
-        (f::GUEST | f::GUARDIAN, libc::EAGAIN) => "the limit of processes (RLIMIT_NPROC, pids.max) is reached",
-        (f::MEMORY | f::PATCH, libc::EPERM | libc::EACCES) => {
-            "kernel.yama.ptrace_scope is 2 or 3, or a seccomp profile forbids process_vm_readv: a scope of 0 or 1 is needed"
-        }
-        _ => return None,
-    })
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn advice(_: &str, _: Option<i32>) -> Option<&'static str> {
-    None
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-impl Probe {
-    /// Tries everything.
-    pub fn run() -> Self {
-        let other = io::Error::other("this is another one");
-        let purpose = "the only system that Linux programs run on so far";
-        vec![Finding::new("Linux on x86-64", true, purpose, Err(other))].into()
     }
 }
 
@@ -186,7 +116,7 @@ mod tests {
         assert_eq!(line.as_deref(), Some(wanted));
     }
 
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[cfg(jail)]
     #[test]
     fn a_known_cause_is_told() {
         let busy = io::Error::from_raw_os_error(libc::EBUSY);

@@ -1,0 +1,126 @@
+//! Linux programs where they run: the loader, and a thread for each VM.
+
+use crate::loader::Loader;
+use crate::park::{Base, Key, ParkedNode, Pool};
+use crate::pipe::host_error;
+use crate::program::{Loaded, Ready};
+use crate::vm::Shared;
+use agentos_kernel::process::{Kernel, Process, Program, Signal};
+use agentos_kernel::vfs::InodeHandle;
+use agentos_kernel::{Errno, Result};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// What all VMs of one executor share.
+#[derive(Debug, Default)]
+pub(crate) struct Core {
+    loader: Mutex<Option<Arc<Loader>>>,
+    vms: Mutex<HashMap<usize, Place>>,
+    pool: Arc<Pool>,
+}
+
+/// A VM's thread. The weak reference keeps the kernel's address from being used again.
+#[derive(Debug)]
+struct Place {
+    kernel: Weak<Kernel>,
+    loader: Arc<Loader>,
+    vm: Arc<Shared>,
+}
+
+impl Place {
+    fn new(kernel: &Arc<Kernel>, loader: Arc<Loader>, vm: Arc<Shared>) -> Self {
+        Self {
+            kernel: Arc::downgrade(kernel),
+            loader,
+            vm,
+        }
+    }
+}
+
+impl Core {
+    fn loader(&self) -> Result<Arc<Loader>> {
+        let mut loader = self.loader.lock();
+        if let Some(loader) = &*loader
+            && loader.is_guarded()
+        {
+            return Ok(Arc::clone(loader));
+        }
+        let made = Arc::new(Loader::install().map_err(|error| host_error(&error))?);
+        *loader = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    pub(super) fn park_node(&self, most: usize) {
+        self.pool.set_most(most);
+    }
+
+    pub(super) fn parked_node(&self) -> ParkedNode {
+        self.pool.stand()
+    }
+
+    pub(super) fn load(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        file: &InodeHandle,
+        base: Option<&Base>,
+    ) -> Result<Box<dyn Program>> {
+        Ok(Box::new(Ready {
+            loaded: Loaded::new(kernel, file)?,
+            core: Arc::clone(self),
+            base: base.map(Arc::clone),
+        }))
+    }
+
+    /// Hands a process to its VM's thread, which is started if there is none.
+    fn start(&self, mut loaded: Loaded, process: &Arc<Process>, base: Option<&Base>) -> Result<()> {
+        if let Some(base) = base.filter(|_| self.pool.is_on()) {
+            let key = Key::of(&loaded, process);
+            loaded.invocation = key.and_then(|key| self.pool.invocation(key, base)).map(Box::new);
+        }
+        let kernel = process.kernel();
+        let key = Arc::as_ptr(kernel).addr();
+        let mut vms = self.vms.lock();
+        let loader = self.loader()?;
+        let wanted = loaded.invocation.as_ref().map(|wanted| Arc::clone(&wanted.key));
+        if let Some(invocation) = &loaded.invocation {
+            invocation.refill(&loader, None);
+        }
+        let mut start = (Box::new(loaded), Arc::clone(process));
+        if let Some(place) = vms.get(&key).filter(|place| Arc::ptr_eq(&place.loader, &loader)) {
+            match place.vm.start(start) {
+                Ok(()) => return Ok(()),
+                // It was about to end, for want of guests or of a guardian.
+                Err(back) => start = back,
+            }
+        }
+        vms.retain(|_, place| place.kernel.strong_count() > 0);
+        let parked = wanted.and_then(|key| self.pool.take(&key, &loader));
+        if let Some(ready) = parked {
+            match ready.start(start) {
+                Ok(()) => {
+                    vms.insert(key, Place::new(kernel, loader, ready));
+                    return Ok(());
+                }
+                Err(back) => start = back,
+            }
+        }
+        let vm = Shared::launch(&loader, kernel.limits().cpu_count).map_err(|_| Errno::EAGAIN)?;
+        let started = vm.start(start).map_err(|_| Errno::EAGAIN);
+        vms.insert(key, Place::new(kernel, loader, vm));
+        Ok(started?)
+    }
+}
+
+impl Program for Ready {
+    fn executor(&self) -> &'static str {
+        super::NAME
+    }
+
+    fn start(self: Box<Self>, process: Arc<Process>) {
+        if self.core.start(self.loaded, &process, self.base.as_ref()).is_err() {
+            process.exit_by(Signal::KILL);
+            process.finish();
+        }
+    }
+}
