@@ -20,6 +20,7 @@
 //!   `ENOENT`.
 
 pub mod access;
+mod anew;
 pub mod attr;
 pub mod capped;
 mod caught;

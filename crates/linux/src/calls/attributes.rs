@@ -52,8 +52,8 @@ fn find(call: &mut Call<'_>, dirfd: i32, path: usize, flags: AtFlags) -> Result<
 }
 
 pub(super) fn stat_fd(call: &mut Call<'_>, fd: i32) -> Result<Stat, Fail> {
-    match call.on(fd, |process, dir| process.stat(dir, b"", AtFlags::EMPTY_PATH))? {
-        Some(stat) => Ok(stat),
+    match call.file(fd)? {
+        Some(file) => Ok(call.process()?.stat_of(&file)?),
         None => host_only(call, fd),
     }
 }

@@ -1,7 +1,7 @@
 //! Messages with addresses. Of datagram sockets every call that names or asks for an address is answered here; on all others,
 //! which are connected pairs, the host ignores or refuses a name, so it does those calls itself.
 
-use super::sockets::{address, asks_routes, behind, flags_of, holding, is_datagram};
+use super::sockets::{address, asks_routes, behind, holding, is_datagram};
 use super::{Call, Fail, Outcome};
 use crate::net::{self, Bridge, Form};
 use crate::sys::Answer;
@@ -117,7 +117,7 @@ fn send(
     flags: u32,
     to: Option<&SocketAddress>,
 ) -> Result<IoResult<usize>, Fail> {
-    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0;
+    let nonblocking = call.flags_of(call.int(0))? & libc::O_NONBLOCK != 0;
     let waker = call.guest()?.waker.clone();
     call.confirm()?;
     if let Form::Routes(routes) = &*bridge.form.lock() {
@@ -218,7 +218,7 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
     if flags & libc::MSG_ERRQUEUE != 0 {
         return Err(Fail(libc::EAGAIN));
     }
-    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0 || flags & libc::MSG_DONTWAIT != 0;
+    let nonblocking = call.flags_of(call.int(0))? & libc::O_NONBLOCK != 0 || flags & libc::MSG_DONTWAIT != 0;
     let waker = call.guest()?.waker.clone();
     call.confirm()?;
     let mut data = vec![0; len.min(MESSAGE_MAX)];

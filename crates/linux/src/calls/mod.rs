@@ -216,10 +216,11 @@ impl<'a> Call<'a> {
 
     /// The VM's file behind a descriptor; none for what is only the host's.
     fn file(&mut self, fd: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
-        if let Some(terminal) = self.vm.terminal(self.key, fd)? {
+        let identity = self.vm.identity(self.key, fd)?;
+        if let Some(terminal) = self.vm.terminal_at(identity) {
             return self.vm.lend_terminal(self.key, &terminal).map(Some);
         }
-        Ok(self.vm.meaning(self.key, fd)?.map(|known| Arc::clone(&known.file)))
+        Ok(self.vm.known.get(&identity).map(|known| Arc::clone(&known.file)))
     }
 
     /// Runs `call` with what a relative path starts from. The kernel finds a directory in the process's table, which holds it only
@@ -279,7 +280,7 @@ impl<'a> Call<'a> {
 
     /// Flags of what a descriptor was opened with, as the host says.
     fn flags_of(&self, fd: i32) -> Result<i32, Fail> {
-        Ok(self.vm.position(self.key, fd)?.1)
+        self.vm.open_flags(self.key, fd)
     }
 
     /// Answers once a file, or everything, is on disk.

@@ -111,7 +111,7 @@ pub(super) fn holding<T>(
 }
 
 /// Flags of a guest's descriptor and its description.
-pub(super) fn flags_of(call: &Call<'_>, fd: i32) -> Result<i32, Fail> {
+fn flags_of(call: &Call<'_>, fd: i32) -> Result<i32, Fail> {
     call.vm.position(call.key, fd).map(|(_, flags)| flags)
 }
 
@@ -253,7 +253,7 @@ pub(crate) fn accept4(call: &mut Call<'_>) -> Outcome {
 
 fn take(call: &mut Call<'_>, flags: i32) -> Outcome {
     let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
-    let nonblocking = flags_of(call, call.int(0))? & libc::O_NONBLOCK != 0;
+    let nonblocking = call.flags_of(call.int(0))? & libc::O_NONBLOCK != 0;
     let waker = call.guest()?.waker.clone();
     call.confirm()?;
     let result: IoResult<_> = holding(call, &bridge, nonblocking, |process, fd| {

@@ -83,6 +83,19 @@ pub(crate) fn stat_fd(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<libc::stat
     Ok(stat)
 }
 
+/// Flags of an open file.
+pub(crate) fn open_flags(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    // SAFETY: takes numbers alone.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())?;
+    Ok(i32::try_from(flags).unwrap_or(0))
+}
+
+/// Whether a thread is one of this process, both by number.
+pub(crate) fn is_thread_of(process: u32, thread: u32) -> bool {
+    // SAFETY: takes numbers alone; no signal is sent.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) == 0 }
+}
+
 /// A descriptor of a process: it cannot come to mean another one.
 pub(crate) fn pid_fd(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers alone.

@@ -257,12 +257,12 @@ impl Vm {
         if !read_or_write || self.files.prepared.contains_key(&id) || kernel.vfs().has_native_copy(location) {
             return Ok(false);
         }
+        let write = file.access().contains(AccessMode::WRITE);
+        if !kernel.vfs().needs_native_copy(location, write) {
+            return Ok(false);
+        }
         let long = location.filesystem().features().slow || location.attr()?.size >= LONG;
-        if !long
-            || !kernel
-                .vfs()
-                .needs_native_copy(location, file.access().contains(AccessMode::WRITE))
-        {
+        if !long {
             return Ok(false);
         }
         let job = Job::Prepare {
@@ -297,13 +297,15 @@ impl Vm {
     /// Natives have got something that they may write.
     pub(super) fn opened_for_writing(&mut self, file: &Location, kernel: &Arc<Kernel>) {
         // Where little is left it matters at once, unless they write elsewhere, too, where it does not.
-        let (Ok(room), Ok(attr)) = (kernel.vfs().native_room(file, PLENTY), file.attr()) else {
+        let Ok(room) = kernel.vfs().native_room(file, PLENTY) else {
             return;
         };
         if room >= PLENTY {
             self.files.roomy = true;
             self.limit_files(INFINITY);
-        } else if !self.files.roomy {
+        } else if !self.files.roomy
+            && let Ok(attr) = file.attr()
+        {
             let before = if self.files.limit == INFINITY {
                 0
             } else {

@@ -87,7 +87,8 @@ impl Vm {
     }
 
     fn has_thread(&self, process: u32, tid: u32) -> bool {
-        self.guests.get(&process).is_some_and(|guest| guest.has_thread(tid))
+        // The numbers are those of a process that is not known to have ended and of a thread that waits for an answer.
+        sys::is_thread_of(process, tid) && self.guests.contains_key(&process)
     }
 
     /// Brings a process to life in the VM that a guest has made. None if no copy was asked for.

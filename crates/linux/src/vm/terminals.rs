@@ -103,8 +103,13 @@ impl Vm {
         if self.terminals.is_empty() || fd < 0 {
             return Ok(None);
         }
-        let stat = self.host_stat(key, fd)?;
-        Ok(self.terminals.get((stat.st_dev, stat.st_ino)))
+        let identity = self.identity(key, fd)?;
+        Ok(self.terminals.get(identity))
+    }
+
+    /// The terminal that is this on the host.
+    pub(crate) fn terminal_at(&self, identity: (u64, u64)) -> Option<Terminal> {
+        self.terminals.get(identity)
     }
 
     /// What the kernel is asked with about a terminal that a guest holds.

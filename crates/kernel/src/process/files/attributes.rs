@@ -3,7 +3,7 @@
 use super::{AtFlags, Dir};
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::fd::{AccessMode, IoResult};
+use crate::fd::{AccessMode, IoResult, OpenFile};
 use crate::id::{Fd, Gid, Uid};
 use crate::process::process::{Cx, Process};
 use crate::process::signal::{SigInfo, Signal};
@@ -34,6 +34,14 @@ impl Process {
     pub fn leads_somewhere(&self, path: &[u8]) -> bool {
         let look = |cx: &Cx| self.kernel().vfs().stat(&cx.fs().trusted(), None, path, false).is_ok();
         self.cx().is_ok_and(|cx| look(&cx))
+    }
+
+    /// Attributes of a file that an executor holds on behalf of the process.
+    ///
+    /// # Errors
+    /// Those of the filesystem.
+    pub fn stat_of(&self, file: &OpenFile) -> Result<Stat> {
+        Ok(self.shown_stat(file.stat()?))
     }
 
     /// Attributes of an open file.

@@ -9,7 +9,7 @@
 //!
 //! A file that native programs have opened keeps its bytes in the host's memory instead (see `native`), and has no pages.
 
-use super::native::{Native, recharge};
+use super::native::{self, Native, recharge};
 use super::pages::{PAGE, Page, Pages};
 use super::quota::Ledger;
 use crate::errno::Errno;
@@ -18,9 +18,6 @@ use crate::vfs::filesystem::{Blob, SeekTarget};
 use bytes::Bytes;
 use core::ops::Range;
 use std::sync::Arc;
-
-/// Bytes moved at once.
-const CHUNK: usize = 128 << 10;
 
 /// Least charge of a page but the first, which covers what a nearly empty page costs.
 const LEAST_CHARGE: u64 = 128;
@@ -106,31 +103,37 @@ impl Content {
         if self.native.is_none() {
             self.split();
             let mut native = Native::new()?;
-            native.resize(self.size)?;
+            if self.size > 0 {
+                native.resize(self.size)?;
+            }
             let mut at = 0;
-            let mut buf = vec![0; CHUNK];
+            let mut buf = native::piece(self.size);
             while let Some(data) = self.seek(at, SeekTarget::Data).filter(|_| at < self.size) {
                 let end = self.seek(data, SeekTarget::Hole).unwrap_or(self.size);
                 at = data;
                 while at < end {
-                    let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                    let wanted = usize::try_from(end - at).unwrap_or(buf.len()).min(buf.len());
                     let piece = buf.get_mut(..wanted).unwrap_or_default();
                     let count = self.read(at, piece);
-                    if count == 0 || native.write(at, piece.get(..count).unwrap_or_default())? < count {
+                    if count == 0 || native.fill(at, piece.get(..count).unwrap_or_default())? < count {
                         return Err(Errno::EIO.into());
                     }
                     at += count as u64;
                 }
             }
+            native.settle();
             self.discard(ledger, 0, u64::MAX);
             self.base = None;
             self.native = Some(native);
         }
         let charged = self.settle(ledger);
-        match &self.native {
-            Some(native) => charged
-                .map(|()| native)
-                .or_else(|full| if write { Err(full) } else { Ok(native) }),
+        match &mut self.native {
+            Some(native) => {
+                native.uses += 1;
+                charged
+                    .map(|()| &*native)
+                    .or_else(|full| if write { Err(full) } else { Ok(native) })
+            }
             // It was made above.
             None => Err(Errno::EIO.into()),
         }
@@ -139,8 +142,11 @@ impl Content {
     /// Charges what natives have made of the file.
     pub(super) fn settle(&mut self, ledger: &mut Ledger) -> Result<()> {
         match &self.native {
-            Some(native) => recharge(ledger, &mut self.charge, native.now().blocks.saturating_mul(512)),
-            None => Ok(()),
+            // What it takes nobody counts who has no limit, and asking costs a call.
+            Some(native) if ledger.limited() => {
+                recharge(ledger, &mut self.charge, native.now().blocks.saturating_mul(512))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -169,7 +175,7 @@ impl Content {
             charge: self.charge,
             ..Self::default()
         };
-        native.each_part(|at, part| {
+        native.each_part(copy.size, |at, part| {
             let mut from = 0;
             while let Some(rest) = part.get(from..).filter(|rest| !rest.is_empty()) {
                 let (index, start) = place(at + from as u64);

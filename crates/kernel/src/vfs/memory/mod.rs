@@ -51,7 +51,7 @@ use dir::Dir;
 use inode::Body;
 use parking_lot::RwLock;
 use rename::Place;
-use state::State;
+use state::{State, tidy_native};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -383,9 +383,7 @@ impl Filesystem for MemoryFs {
 
     fn tidy_natives(&self, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
         let natives = self.state.read().natives();
-        let each = natives
-            .into_iter()
-            .map(|ino| self.state.write().tidy_native(ino, holders));
+        let each = natives.into_iter().map(|ino| tidy_native(&self.state, ino, holders));
         each.fold(NativeUse::default(), NativeUse::and)
     }
 

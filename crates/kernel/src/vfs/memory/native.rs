@@ -12,9 +12,10 @@
 use super::quota::Ledger;
 use crate::errno::Errno;
 use crate::error::Result;
+use crate::vfs::anew::anew;
 use crate::vfs::filesystem::SeekTarget;
 use core::ops::Range;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, FallocateFlags, MemfdFlags, OFlags};
 use rustix::io;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub(super) struct Native {
     file: Arc<OwnedFd>,
     /// The host's time of the last change that the kernel knows of, in ns.
     seen: i64,
+    /// How often somebody was to get it or the kernel has changed it: who looked at it without the lock sees here whether
+    /// what was seen still holds.
+    pub(super) uses: u64,
 }
 
 /// What the host says of it now.
@@ -54,14 +58,14 @@ impl Native {
         Ok(Self {
             file: Arc::new(made?),
             seen: 0,
+            uses: 0,
         })
     }
 
     /// A new description of it, for a native program.
     pub(super) fn open(&self, write: bool) -> Result<OwnedFd> {
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        Ok(fs::open(path, access | OFlags::CLOEXEC, fs::Mode::empty())?)
+        anew(self.file(), access)
     }
 
     pub(super) fn file(&self) -> BorrowedFd<'_> {
@@ -100,6 +104,7 @@ impl Native {
 
     /// What it looks like now is known.
     pub(super) fn settle(&mut self) {
+        self.uses += 1;
         self.seen = self.now().changed;
     }
 
@@ -118,6 +123,13 @@ impl Native {
 
     /// Writes everything, or what there was memory for.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> Result<usize> {
+        let done = self.fill(offset, data);
+        self.settle();
+        done
+    }
+
+    /// As [`write`](Self::write), while it is being made: what it looks like is settled at the end.
+    pub(super) fn fill(&self, offset: u64, data: &[u8]) -> Result<usize> {
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
             match io::pwrite(&*self.file, rest, offset + done as u64) {
@@ -127,7 +139,6 @@ impl Native {
                 Err(_) => break,
             }
         }
-        self.settle();
         Ok(done)
     }
 
@@ -156,14 +167,14 @@ impl Native {
     }
 
     /// Every part that is no hole, in order.
-    pub(super) fn each_part(&self, mut take: impl FnMut(u64, &[u8])) {
-        let mut buf = vec![0; CHUNK];
+    pub(super) fn each_part(&self, size: u64, mut take: impl FnMut(u64, &[u8])) {
+        let mut buf = piece(size);
         let mut at = 0;
         while let Some(data) = self.seek(at, SeekTarget::Data) {
             let end = self.seek(data, SeekTarget::Hole).unwrap_or(data);
             at = data;
             while at < end {
-                let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(buf.len());
                 let count = self.read(at, buf.get_mut(..wanted).unwrap_or_default());
                 if count == 0 {
                     return;
@@ -173,6 +184,12 @@ impl Native {
             }
         }
     }
+}
+
+/// Room for the bytes of a file of this size that are moved at once: most files are small, and clearing more than they need costs
+/// more than moving them.
+pub(super) fn piece(size: u64) -> Vec<u8> {
+    vec![0; usize::try_from(size).unwrap_or(CHUNK).clamp(1, CHUNK)]
 }
 
 /// Makes what a file is charged what it takes; `charge` is what it was charged so far. Fails if there is no room for growth,

@@ -14,6 +14,7 @@ use crate::vfs::attr::{Attr, FileType, Mode};
 use crate::vfs::filesystem::{Holders, NativeUse, NewNode, XattrMode};
 use crate::vfs::ino_map::InoMap;
 use imbl::OrdMap;
+use parking_lot::RwLock;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -135,40 +136,45 @@ impl State {
         self.natives.iter().copied().collect()
     }
 
-    /// Charges what natives have made of a file, and takes it back to the heap if that frees a descriptor and none has it open.
-    pub(super) fn tidy_native(&mut self, ino: Ino, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
-        let none = NativeUse::default();
-        let Ok(inode) = self.inode(ino) else { return none };
-        let mtime = inode.attr(ino).mtime;
-        let Ok((inode, ledger)) = self.file_mut(ino) else {
-            return none;
-        };
-        let Body::Regular(content) = &mut inode.body else {
-            return none;
-        };
-        let Some(native) = content.native().cloned() else {
-            return none;
-        };
-        let excess = content.settle_all(ledger);
-        let held = holders(native.file());
-        if held != Holders::None {
-            let writes = held == Holders::Writers;
-            return NativeUse {
-                open: 1,
-                excess,
-                largest: if writes { native.now().size } else { 0 },
-                // Whoever mounted it knows better.
-                room: writes.then_some(0),
-            };
+    /// The bytes of a file that native programs use.
+    fn native_of(&self, ino: Ino) -> Option<(&Content, &Native)> {
+        match &self.inodes.get(&ino)?.body {
+            Body::Regular(content) => Some((content, content.native()?)),
+            _ => None,
         }
-        if native.now().blocks.saturating_mul(512) <= SMALL && native.now().size <= SMALL {
-            let before = content.charge();
-            *content = content.on_heap();
-            ledger.give(before.saturating_sub(content.charge()));
+    }
+
+    /// Charges what natives have made of a file; how much there was no room for.
+    fn charge_native(&mut self, ino: Ino) -> u64 {
+        match self.file_mut(ino) {
+            Ok((inode, ledger)) => match &mut inode.body {
+                Body::Regular(content) => content.settle_all(ledger),
+                _ => 0,
+            },
+            Err(_) => 0,
+        }
+    }
+
+    /// Puts the bytes of a file that nobody has open on the heap, unless somebody got or changed it since `seen` was copied.
+    fn take_back(&mut self, ino: Ino, seen: &Content, heap: Content) {
+        let same = |(content, native): (&Content, &Native)| {
+            let uses = seen.native().map(|native| native.uses);
+            uses == Some(native.uses) && content.charge() == seen.charge()
+        };
+        if !self.native_of(ino).is_some_and(same) {
+            return;
+        }
+        let Ok(mtime) = self.inode(ino).map(|inode| inode.attr(ino).mtime) else {
+            return;
+        };
+        if let Ok((inode, ledger)) = self.file_mut(ino)
+            && let Body::Regular(content) = &mut inode.body
+        {
+            ledger.give(content.charge().saturating_sub(heap.charge()));
+            *content = heap;
             inode.mtime = mtime;
             self.natives.remove(&ino);
         }
-        NativeUse { excess, ..none }
     }
 
     pub(super) fn content(&self, ino: Ino) -> Result<&Content> {
@@ -393,6 +399,39 @@ impl State {
         self.next += 1;
         ino
     }
+}
+
+/// Charges what natives have made of a file, and takes it back to the heap if that frees a descriptor and none has it open.
+///
+/// Whether one has, and the bytes, are looked at without the lock, which everybody needs who names a file.
+pub(super) fn tidy_native(state: &RwLock<State>, ino: Ino, holders: &dyn Fn(BorrowedFd<'_>) -> Holders) -> NativeUse {
+    let none = NativeUse::default();
+    let limited = state.read().ledger.limited();
+    let excess = match limited {
+        true => state.write().charge_native(ino),
+        false => 0,
+    };
+    let Some(content) = state.read().native_of(ino).map(|(content, _)| content.clone()) else {
+        return none;
+    };
+    let Some(native) = content.native() else { return none };
+    let held = holders(native.file());
+    let now = native.now();
+    if held != Holders::None {
+        let writes = held == Holders::Writers;
+        return NativeUse {
+            open: 1,
+            excess,
+            largest: if writes { now.size } else { 0 },
+            // Whoever mounted it knows better.
+            room: writes.then_some(0),
+        };
+    }
+    if now.blocks.saturating_mul(512) <= SMALL && now.size <= SMALL {
+        let heap = content.on_heap();
+        state.write().take_back(ino, &content, heap);
+    }
+    NativeUse { excess, ..none }
 }
 
 fn inode_mut(inodes: &mut OrdMap<Ino, Arc<Inode>>, ino: Ino) -> Result<&mut Inode> {

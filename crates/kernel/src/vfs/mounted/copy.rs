@@ -8,11 +8,12 @@ use crate::clock::Timestamp;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Ino;
+use crate::vfs::anew::anew;
 use crate::vfs::attr::{Attr, SetAttr, SetTime};
 use crate::vfs::filesystem::{Filesystem, SeekTarget};
 use core::ops::Range;
 use parking_lot::Mutex;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, FallocateFlags, MemfdFlags, OFlags};
 use rustix::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -81,8 +82,7 @@ impl Copy {
     /// A description for a native program.
     pub(super) fn open(&self, write: bool) -> Result<OwnedFd> {
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        Ok(fs::open(path, access | OFlags::CLOEXEC, fs::Mode::empty())?)
+        anew(self.file(), access)
     }
 
     pub(super) fn stamp(&self) -> Stamp {
