@@ -60,6 +60,7 @@ pub use registry::{
 };
 pub use request::{ConnectRequest, RequestInfo, Transport};
 pub use schedule::{Schedule, ScheduledAction};
+pub use store::is_of_storage;
 
 /// The examples of the guides are compiled with the tests.
 #[cfg(doctest)]

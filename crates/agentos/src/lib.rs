@@ -57,7 +57,7 @@ pub use agentos_kernel::limits::{
     Field as LimitField, InvalidLimit, InvalidLimits, Limits, LimitsDraft, Zero as LimitZero,
 };
 pub use agentos_kernel::policy::{self, Policy};
-pub use agentos_kernel::{Errno, LimitExceeded};
+pub use agentos_kernel::{Errno, LimitExceeded, descriptors};
 pub use agentos_linux::ParkedNode;
 pub use agentos_net::hook::{EgressHook, Route, Traffic};
 pub use agentos_net::proxy::{InvalidProxy, Proxy};

@@ -369,6 +369,8 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if usage { Exit::USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
+    // Before anything counts on how many there are; what is started on the host gets the old limit.
+    agentos::descriptors::raise();
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Shell(args) => shell::main(&args),

@@ -76,7 +76,12 @@ pub(crate) enum Error {
 impl Error {
     /// Wraps a failure of the host.
     pub(crate) fn host(what: &'static str) -> impl Fn(std::io::Error) -> Self {
-        move |source| Self::Host { what, source }
+        move |source| match source.raw_os_error() {
+            Some(errno) if errno == agentos::Errno::EMFILE.raw() => {
+                Self::Vm(agentos::descriptors::exhausted(what).into())
+            }
+            _ => Self::Host { what, source },
+        }
     }
 
     /// Prints the error and gives the exit status that goes with it.

@@ -8,6 +8,7 @@ mod server;
 use agentos_client::{Client, Value};
 use server::{Server, agentos};
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a program says that does not serve.
@@ -202,4 +203,72 @@ fn a_configuration_is_checked() {
     let mut serve = agentos();
     serve.args(["serve", "--config"]).arg(&file);
     assert_eq!(refused(&mut serve).0, 64);
+}
+
+/// A server that is started with this soft and this hard limit of descriptors.
+fn limited(data: &Path, limits: &str) -> Server {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        &format!("{limits}; exec \"$0\" \"$@\""),
+        env!("CARGO_BIN_EXE_agentos"),
+    ]);
+    Server::run(command, data, &[])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_out_of_descriptors_is_told_with_what_raises_the_limit() {
+    let data = tempfile::tempdir().unwrap();
+    let server = limited(data.path(), "ulimit -n 64");
+    let client = server.client();
+    let first = client.vm("vm").get_or_create(["first"]).await.unwrap();
+    first.write_file("/home/user/a", "kept").await.unwrap();
+    let mut refused = None;
+    for number in 0..64 {
+        let key = number.to_string();
+        let written = match client.vm("vm").get_or_create([key.as_str()]).await {
+            Ok(vm) => vm.write_file("/home/user/a", "x").await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            refused = Some(error);
+            break;
+        }
+    }
+    let Some(agentos_client::Error::Actor(error)) = refused else {
+        panic!("64 VMs had room in 64 descriptors, or the server said nothing: {refused:?}");
+    };
+    assert!(error.is("agentos", "limit_exceeded"), "{error:?}");
+    let named = ["hostDescriptors: 65 of 64", "(ulimit -n)"];
+    assert!(named.iter().all(|text| error.message.contains(text)), "{error:?}");
+    let field = error
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.get("configurationPath"));
+    assert_eq!(field.and_then(Value::as_str), Some("ulimit -n"));
+    assert_eq!(
+        first.read_file("/home/user/a").await.unwrap(),
+        "kept",
+        "those that are there go on"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_limit_of_descriptors_is_raised_for_the_server_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let server = limited(data.path(), "ulimit -S -n 64");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .unwrap();
+    let [soft, hard] = *line.split_ascii_whitespace().take(2).collect::<Vec<_>>() else {
+        panic!("{line}");
+    };
+    assert_eq!(soft, hard);
+    let client = server.client();
+    for number in 0..40 {
+        let vm = client.vm("vm").get_or_create([number.to_string()]).await.unwrap();
+        assert_eq!(vm.exec("ulimit -n").await.unwrap().stdout, "1024\n");
+    }
 }

@@ -113,8 +113,12 @@ impl core::fmt::Display for Errno {
 }
 
 impl From<rustix::io::Errno> for Errno {
-    /// Maps an error of the host. A number that guests have no name for reads as an I/O error.
+    /// Maps an error of the host. A number that guests have no name for reads as an I/O error; a table of descriptors that is full
+    /// is the host's and not the guest's.
     fn from(host: rustix::io::Errno) -> Self {
-        Self::from_raw(host.raw_os_error()).unwrap_or(Self::EIO)
+        match host {
+            rustix::io::Errno::MFILE => Self::ENFILE,
+            host => Self::from_raw(host.raw_os_error()).unwrap_or(Self::EIO),
+        }
     }
 }

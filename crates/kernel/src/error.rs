@@ -94,7 +94,10 @@ impl From<Errno> for Error {
 
 impl From<rustix::io::Errno> for Error {
     fn from(host: rustix::io::Errno) -> Self {
-        Self::Os(host.into())
+        match host {
+            rustix::io::Errno::MFILE => crate::descriptors::exhausted("open").into(),
+            host => Self::Os(host.into()),
+        }
     }
 }
 

@@ -19,6 +19,7 @@
 
 pub mod clock;
 pub mod cred;
+pub mod descriptors;
 pub mod errno;
 pub mod error;
 pub mod events;

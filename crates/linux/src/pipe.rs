@@ -189,7 +189,10 @@ pub(crate) fn read(fd: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
 
 /// An error of the host as the kernel has it.
 pub(crate) fn host_error(error: &io::Error) -> agentos_kernel::Error {
-    Errno::from_raw(sys::errno_of(error)).unwrap_or(Errno::EIO).into()
+    match Errno::from_raw(sys::errno_of(error)) {
+        Some(Errno::EMFILE) => agentos_kernel::descriptors::exhausted("pipe").into(),
+        errno => errno.unwrap_or(Errno::EIO).into(),
+    }
 }
 
 impl HostPipe for NativePipe {

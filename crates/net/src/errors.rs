@@ -1,6 +1,6 @@
 //! The host's errors as the guest's.
 
-use agentos_kernel::{Errno, Error};
+use agentos_kernel::{Errno, Error, descriptors};
 use std::io;
 
 /// The error number of a failed operation of the host, as a guest may see it.
@@ -23,7 +23,10 @@ pub(crate) fn errno(error: &io::Error) -> Errno {
 
 /// The same as the kernel's error.
 pub(crate) fn error(error: &io::Error) -> Error {
-    Error::Os(errno(error))
+    match error.raw_os_error().and_then(Errno::from_raw) {
+        Some(Errno::EMFILE) => descriptors::exhausted("socket").into(),
+        _ => Error::Os(errno(error)),
+    }
 }
 
 /// An error number that a call of the host reported.

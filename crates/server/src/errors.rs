@@ -140,6 +140,7 @@ pub(crate) fn from_store(error: &agentos_store::Error) -> ActorError {
             ("capacity", number(*capacity)),
             ("configurationPath", Value::from(*limit)),
         ])),
+        agentos_store::Error::Descriptors(limit) => exceeded(limit),
         error if error.code() == "storage_corrupt" => ActorError::agentos(
             "storage_corrupt",
             "the storage of this VM is damaged; its files are left as they are",

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agentos_kernel::Errno;
+use agentos_kernel::{Errno, LimitExceeded, descriptors};
 use rusqlite::ErrorCode;
 
 /// Result of an operation of the store.
@@ -21,6 +21,9 @@ pub enum Error {
     /// The host's storage failed (`EIO`).
     #[error("input/output error: {0}")]
     Io(Box<str>),
+    /// This process has no descriptor left to open a file with (`ENFILE`).
+    #[error("{0}")]
+    Descriptors(Box<LimitExceeded>),
     /// The file is damaged or is no database of ours; it is left as it is.
     #[error("{}: storage is corrupt: {detail}", path.display())]
     Corrupt {
@@ -117,6 +120,7 @@ impl Error {
         match self {
             Self::NoSpace(_) => Errno::ENOSPC,
             Self::Limit { .. } | Self::DatabaseFull { .. } => Errno::ENOSPC,
+            Self::Descriptors(limit) => limit.errno,
             Self::Cancelled => Errno::EINTR,
             Self::Invalid { .. } => Errno::EINVAL,
             Self::Exists { .. } => Errno::EEXIST,
@@ -129,7 +133,9 @@ impl Error {
         match self {
             Self::NoSpace(_) => "ENOSPC",
             Self::Corrupt { .. } | Self::TooNew { .. } => "storage_corrupt",
-            Self::Limit { .. } | Self::DatabaseFull { .. } | Self::Interrupted(_) => "limit_exceeded",
+            Self::Limit { .. } | Self::DatabaseFull { .. } | Self::Interrupted(_) | Self::Descriptors(_) => {
+                "limit_exceeded"
+            }
             Self::Invalid { .. } => "invalid_argument",
             Self::Exists { .. } => "EEXIST",
             Self::Sql(_) => "sql_error",
@@ -161,14 +167,24 @@ impl Error {
         let text = format!("{}: {error}", path.display()).into();
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::NoSpace(text),
+            _ if error.raw_os_error() == Some(Errno::EMFILE.raw()) => Self::descriptors(),
             _ => Self::Io(text),
         }
+    }
+
+    /// No descriptor is left.
+    fn descriptors() -> Self {
+        Self::Descriptors(Box::new(descriptors::exhausted("open")))
     }
 
     /// An error of SQLite on the database at `path`.
     pub(crate) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let text = || format!("{}: {error}", path.display()).into();
         match error.sqlite_error_code() {
+            // SQLite does not say why it cannot open one of its files.
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if descriptors::are_exhausted() => {
+                Self::descriptors()
+            }
             Some(ErrorCode::DiskFull) => Self::NoSpace(text()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::corrupt(path, error.to_string()),
             Some(

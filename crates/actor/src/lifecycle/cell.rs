@@ -277,11 +277,11 @@ impl Cell {
 }
 
 impl Life {
-    /// Whether the last boot failed because the disk is full or fails.
+    /// Whether the last boot failed because of the storage.
     pub(super) fn failed_for_storage(&self) -> bool {
         self.failed
             .as_ref()
-            .is_some_and(|(_, error)| error.is("agentos", "ENOSPC") || error.is("agentos", "EIO"))
+            .is_some_and(|(_, error)| crate::is_of_storage(error))
     }
 }
 

@@ -11,6 +11,17 @@ impl From<Error> for Failure {
         let public = match &error {
             Error::NoSpace(_) => errno("ENOSPC", "no space left on device"),
             Error::Io(_) => errno("EIO", "input/output error"),
+            Error::Descriptors(limit) => {
+                let path = limit.configuration_path;
+                limit_exceeded(
+                    limit.limit,
+                    limit.observed,
+                    limit.capacity,
+                    limit.unit,
+                    limit.operation,
+                    path,
+                )
+            }
             Error::Corrupt { .. } | Error::TooNew { .. } => ActorError::agentos(
                 "storage_corrupt",
                 "the actor's storage is damaged or of a newer version",
@@ -44,4 +55,22 @@ impl From<Error> for Failure {
 fn errno(name: &'static str, text: &str) -> ActorError {
     let metadata = Value::object([("errno", name), ("syscall", "write")]);
     ActorError::agentos(name, format!("{name}: {text}, write")).with_metadata(metadata)
+}
+
+/// Whether an error is the storage's, so that trying again at once would not help: the disk is full or fails, or the process has no
+/// descriptor left to open a file with.
+pub fn is_of_storage(error: &ActorError) -> bool {
+    let names = |limit: &str| {
+        error
+            .metadata
+            .as_ref()?
+            .get("limit")?
+            .as_str()
+            .map(|name| name == limit)
+    };
+    match (&*error.group, &*error.code) {
+        ("agentos", "ENOSPC" | "EIO") => true,
+        ("agentos", "limit_exceeded") => names("hostDescriptors") == Some(true),
+        _ => false,
+    }
 }

@@ -17,6 +17,7 @@ mod state;
 mod storage;
 mod user;
 
+pub use errors::is_of_storage;
 pub(crate) use opened::{ActorStore, encode_input};
 pub(crate) use slot::{StoreLease, StoreSlot};
 pub(crate) use state::{decode as decode_value, encode as encode_value};

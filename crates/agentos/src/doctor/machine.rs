@@ -1,6 +1,7 @@
 //! What the host gives this process.
 
 use super::{Check, CheckState, Section};
+use agentos_kernel::descriptors;
 
 /// Descriptors below which a server with some VMs runs out of them.
 const FEW_FILES: u64 = 4096;
@@ -16,7 +17,8 @@ pub(super) fn section() -> Section {
     checks.extend(memory());
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let purpose = "files, pipes and sockets of all VMs; Linux programs take some for each process";
-    checks.extend(limit(&limits, "Max open files", "descriptors", purpose, FEW_FILES));
+    let files = limit(&limits, "Max open files", "descriptors", purpose, FEW_FILES);
+    checks.extend(files.map(|check| raised(check, descriptors::inherited())));
     let purpose = "processes and threads of this user, Linux programs of all VMs among them";
     checks.extend(limit(&limits, "Max processes", "processes", purpose, FEW_PROCESSES));
     let purpose = "reserving memory of WebAssembly programs, which is not used until they touch it";
@@ -74,6 +76,14 @@ fn memory() -> Vec<Check> {
     checks
 }
 
+/// The same limit in a process that has raised it.
+fn raised(mut check: Check, before: Option<u64>) -> Check {
+    if let (Some(before), Some(now)) = (before, check.detail.split_ascii_whitespace().next()) {
+        check.detail = format!("{now} ({before} until this process raised it)");
+    }
+    check
+}
+
 /// A row of `/proc/self/limits`.
 fn limit(text: &str, row: &str, name: &str, purpose: &str, enough: u64) -> Option<Check> {
     let line = text.lines().find_map(|line| line.strip_prefix(row))?;
@@ -85,10 +95,10 @@ fn limit(text: &str, row: &str, name: &str, purpose: &str, enough: u64) -> Optio
         (false, _) => check,
         (true, false) => check
             .state(CheckState::Limited)
-            .advice("raise the soft limit (ulimit) before starting the process"),
+            .advice("raise the soft limit (ulimit) before starting the process, or in it, as the command agentos does"),
         (true, true) => check
             .state(CheckState::Limited)
-            .advice("the hard limit is low: let the service manager raise it"),
+            .advice("the hard limit is low: let the service manager raise it (LimitNOFILE, ulimit -H -n)"),
     })
 }
 
@@ -111,6 +121,10 @@ mod tests {
         assert_eq!(state("Max address space", RESERVED), Some((CheckState::Works, None)));
         assert_eq!(state("Max open files", 1024), Some((CheckState::Works, None)));
         assert_eq!(state("Max nonsense", 1), None);
+        let row =
+            |before| limit(text, "Max open files", "name", "purpose", 1).map(|check| raised(check, before).detail);
+        assert_eq!(row(None).unwrap(), "1024 (may be raised to 524288)");
+        assert_eq!(row(Some(256)).unwrap(), "1024 (256 until this process raised it)");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Server {
         Self::run(command, data, more)
     }
 
-    fn run(mut command: Command, data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn run(mut command: Command, data: &Path, more: &[&str]) -> Self {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)

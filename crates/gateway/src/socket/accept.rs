@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agentos_actor::{CloseReason, ConnectRequest, Connection, Transport};
+use agentos_actor::{CloseReason, ConnectRequest, Connection, Transport, is_of_storage};
 use agentos_rounds::Rounds;
 use agentos_value::ActorError;
 use agentos_wire::{ActorSpecifier, Address};
@@ -124,7 +124,7 @@ impl Visitor {
             Err(Refused {
                 error,
                 actor: Some(actor),
-            }) if !raw && stranded::is_of_storage(&error) => {
+            }) if !raw && is_of_storage(&error) => {
                 stranded::serve(error, *actor, manner, channel, &router, &peer).await;
             }
             Err(Refused { error, .. }) => {

@@ -22,11 +22,6 @@ use crate::{Peer, heavy, ids};
 /// How long the client is answered before it has to come back.
 const STAY: Duration = Duration::from_secs(5);
 
-/// Whether an error is the storage's, so that trying again at once would not help.
-pub(super) fn is_of_storage(error: &ActorError) -> bool {
-    error.is("agentos", "ENOSPC") || error.is("agentos", "EIO")
-}
-
 /// Answers whatever the client asks with `error`, for a while.
 pub(super) async fn serve(
     error: ActorError,

@@ -50,7 +50,7 @@ impl Vm {
         let key = guest.pid;
         self.thread_count += guest.threads();
         let files = process.resource_limit(Resource::Files);
-        let _ = sys::set_limit(key, libc::RLIMIT_NOFILE, files.soft, files.hard);
+        super::start::limit_files(key, files);
         guest.limit_file_size(self.files.limit);
         guest.state = State::Running;
         process.catch_all();

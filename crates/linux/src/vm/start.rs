@@ -4,9 +4,10 @@ use super::{Start, State, Vm};
 use crate::job;
 use crate::spawner::Order;
 use crate::sys::{Answer, Notification, random, set_limit};
+use agentos_kernel::descriptors;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{Resource, SigSet, Signal};
+use agentos_kernel::process::{Resource, ResourceLimit, SigSet, Signal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl Vm {
         let files = process.resource_limit(Resource::Files);
         match self.add(call.tid, process, State::Spawning(loaded), None) {
             Some(_) => {
-                let _ = set_limit(call.tid, libc::RLIMIT_NOFILE, files.soft, files.hard);
+                limit_files(call.tid, files);
                 let _ = set_limit(call.tid, libc::RLIMIT_CORE, 0, 0);
                 let limit = self.files.limit;
                 if let Some(guest) = self.guests.get_mut(&call.tid) {
@@ -144,4 +145,11 @@ impl Vm {
         }
         self.asked(key, call)
     }
+}
+
+/// Gives a guest its limit of descriptors: whatever the host's process may have itself, programs count on what they are told, and
+/// those with `select(2)` on few. No guest gets more than the host allows.
+pub(super) fn limit_files(pid: u32, files: ResourceLimit) {
+    let (_, most) = descriptors::limits();
+    let _ = set_limit(pid, libc::RLIMIT_NOFILE, files.soft.min(most), files.hard.min(most));
 }

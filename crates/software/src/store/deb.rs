@@ -17,6 +17,10 @@ use std::process::{Command, Output, Stdio};
 
 /// Most lines of what apt says that an error shows.
 const SAID: usize = 4;
+/// Status of a shell that does not find a program.
+const NOT_FOUND: i32 = 127;
+const NONE: &str =
+    "the host has no apt-get; packages of Debian need a Debian or Ubuntu, or `agentos image build --deb FILE`";
 
 /// A directory that vanishes with this value.
 struct Folder(PathBuf);
@@ -113,7 +117,7 @@ fn unpack(
 
 /// `apt-get` with the host's sources and indices, as if nothing were installed.
 fn apt(folder: &Path) -> Command {
-    let mut command = Command::new("apt-get");
+    let mut command = agentos_kernel::descriptors::program("apt-get");
     let status = folder.join("status");
     command.args(["-o", &format!("Dir::State::status={}", status.display())]);
     command.args([
@@ -156,9 +160,7 @@ fn planned(line: &str) -> Option<String> {
 fn run(mut command: Command, spec: &str) -> Result<Output> {
     command.output().map_err(|error| {
         let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "the host has no apt-get; packages of Debian need a Debian or Ubuntu, or `agentos image build --deb FILE`".to_owned()
-            }
+            std::io::ErrorKind::NotFound => NONE.to_owned(),
             _ => format!("apt-get: {error}"),
         };
         Error::source(spec, reason)
@@ -169,6 +171,9 @@ fn run(mut command: Command, spec: &str) -> Result<Output> {
 fn said(output: Output, spec: &str) -> Result<Output> {
     if output.status.success() {
         return Ok(output);
+    }
+    if output.status.code() == Some(NOT_FOUND) {
+        return Err(Error::source(spec, NONE));
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("E:")).take(SAID).collect();

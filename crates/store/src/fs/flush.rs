@@ -95,7 +95,7 @@ impl Job for Flush {
                 Err(error) => Some(error.clone()),
             };
             state.refusal = refused.as_ref().map(Error::errno);
-            let passing = matches!(outcome, Err(Error::NoSpace(_) | Error::Io(_)));
+            let passing = matches!(outcome, Err(Error::NoSpace(_) | Error::Io(_) | Error::Descriptors(_)));
             let again = passing && !state.scheduled && !state.journal.is_settled();
             state.scheduled |= again;
             again
