@@ -20,6 +20,7 @@ mod plan;
 mod runner;
 mod schedule;
 mod zone;
+mod zones;
 
 #[cfg(test)]
 mod tests;

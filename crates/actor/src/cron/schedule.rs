@@ -1,10 +1,10 @@
 //! When a job is due: again and again by an expression, or once at an instant.
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
-use chrono_tz::Tz;
 
 use super::expression::Expression;
 use super::zone;
+use super::zones::Zone;
 
 /// A parsed schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Schedule(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    Repeated(Expression, Tz),
+    Repeated(Expression, Zone),
     Once(i64),
 }
 
@@ -37,7 +37,7 @@ impl Schedule {
             schedule: schedule.chars().take(80).collect(),
             reason,
         };
-        let zone: Tz = timezone.parse().map_err(|_| {
+        let zone = Zone::named(timezone).ok_or_else(|| {
             invalid(format!(
                 "unknown time zone {:?}",
                 timezone.chars().take(64).collect::<String>()
@@ -49,7 +49,7 @@ impl Schedule {
         }
         let expression = Expression::parse(schedule).map_err(invalid)?;
         // Whether it is ever due does not depend on where the search starts.
-        if zone::next(&expression, Tz::UTC, 0).is_none() {
+        if zone::next(&expression, Zone::UTC, 0).is_none() {
             return Err(invalid("no such day ever comes".into()));
         }
         Ok(Self(Kind::Repeated(expression, zone)))
@@ -85,7 +85,7 @@ fn looks_like_instant(text: &str) -> bool {
     bytes.len() >= 5 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-'
 }
 
-fn parse_instant(text: &str, zone: Tz) -> Option<i64> {
+fn parse_instant(text: &str, zone: Zone) -> Option<i64> {
     if text.len() > 64 {
         return None;
     }
@@ -99,7 +99,7 @@ fn parse_instant(text: &str, zone: Tz) -> Option<i64> {
     }
     let text = text
         .strip_suffix(['Z', 'z'])
-        .map_or((text, zone), |rest| (rest, Tz::UTC));
+        .map_or((text, zone), |rest| (rest, Zone::UTC));
     for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
         if let Ok(local) = NaiveDateTime::parse_from_str(text.0, form) {
             return zone::instant_of(text.1, local);

@@ -3,12 +3,10 @@
 //! Every local minute has exactly one instant: its first, if clocks go back and it occurs twice; that of the next minute that
 //! exists, if clocks go forward over it. This mapping never goes backwards, which makes the search below simple.
 
-use chrono::{
-    DateTime, Datelike as _, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _,
-};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
 
 use super::expression::Expression;
+use super::zones::Zone;
 
 /// How far ahead the search looks: two leap years may be eight years apart.
 const MAX_DAYS: u32 = 366 * 9;
@@ -16,10 +14,11 @@ const MAX_DAYS: u32 = 366 * 9;
 const MAX_GAP_MINUTES: u32 = 26 * 60;
 
 /// The first instant after `after` (milliseconds since 1970) at which `expression` is due in `zone`.
-pub(super) fn next(expression: &Expression, zone: Tz, after: i64) -> Option<i64> {
+pub(super) fn next(expression: &Expression, zone: Zone, after: i64) -> Option<i64> {
+    let offset = TimeDelta::seconds(zone.offset_at(after.div_euclid(1000)));
     let local = DateTime::from_timestamp_millis(after)?
-        .with_timezone(&zone)
-        .naive_local();
+        .naive_utc()
+        .checked_add_signed(offset)?;
     let start = local.checked_add_signed(TimeDelta::minutes(1))?;
     let (mut hour, mut minute) = (start.hour(), start.minute());
     let mut date = start.date();
@@ -39,23 +38,21 @@ pub(super) fn next(expression: &Expression, zone: Tz, after: i64) -> Option<i64>
 }
 
 /// The instant of a local time, by the rule above.
-pub(super) fn instant_of(zone: Tz, local: NaiveDateTime) -> Option<i64> {
+pub(super) fn instant_of(zone: Zone, local: NaiveDateTime) -> Option<i64> {
     let mut local = local;
     for _ in 0..MAX_GAP_MINUTES {
-        match zone.from_local_datetime(&local) {
-            LocalResult::Single(found) | LocalResult::Ambiguous(found, _) => return Some(found.timestamp_millis()),
-            // Within the gap: on to the next whole minute.
-            LocalResult::None => {
-                local = local
-                    .with_second(0)?
-                    .with_nanosecond(0)?
-                    .checked_add_signed(TimeDelta::minutes(1))?;
-            }
+        if let Some(instant) = zone.first_instant_of(local.and_utc().timestamp()) {
+            return Some(instant * 1000 + i64::from(local.and_utc().timestamp_subsec_millis()));
         }
+        // Within a gap: on to the next whole minute.
+        local = local
+            .with_second(0)?
+            .with_nanosecond(0)?
+            .checked_add_signed(TimeDelta::minutes(1))?;
     }
     None
 }
 
-fn instant(zone: Tz, date: NaiveDate, hour: u32, minute: u32) -> Option<i64> {
+fn instant(zone: Zone, date: NaiveDate, hour: u32, minute: u32) -> Option<i64> {
     instant_of(zone, date.and_hms_opt(hour, minute, 0)?)
 }
