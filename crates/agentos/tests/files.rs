@@ -188,3 +188,39 @@ async fn a_disposed_vm_says_so() {
     assert!(matches!(vm.exec("true").await, Err(Error::Disposed)));
     assert!(matches!(vm.mount(Mount::memory("/x")).await, Err(Error::Disposed)));
 }
+
+#[tokio::test]
+async fn large_content_is_shared_with_whoever_gave_and_reads_it_and_changed_by_nobody() {
+    let vm = limited(&[("maxFilesystemBytes", 1 << 20)]).await;
+    let content = bytes::Bytes::from((0..700_001_u32).map(|at| (at % 251) as u8).collect::<Vec<_>>());
+    vm.write_file_shared("/tmp/f", content.clone()).await.unwrap();
+    let read = vm.read_file("/tmp/f").await.unwrap();
+    assert_eq!(read.as_ptr(), content.as_ptr(), "it is the same memory");
+    assert_eq!(read.len(), content.len());
+    assert_ne!(
+        vm.read_file_range("/tmp/f", 0, 700_000).await.unwrap().as_ptr(),
+        content.as_ptr(),
+        "a part is copied"
+    );
+    // It is paid for like any other.
+    assert!((700_001..703_000).contains(&vm.usage().filesystem_bytes));
+    let error = vm.write_file_shared("/tmp/g", content.clone()).await.unwrap_err();
+    assert!(matches!(error, Error::Limit(_)), "{error}");
+    assert!(!vm.exists("/tmp/g").await.unwrap());
+    // Whatever is done to the file is done in other memory.
+    for (change, size) in [
+        (
+            "printf XY | dd of=/tmp/f bs=1 seek=4095 conv=notrunc 2>/dev/null",
+            700_001,
+        ),
+        ("printf Z >> /tmp/f", 700_002),
+        ("truncate -s 5000 /tmp/f", 5000),
+    ] {
+        assert_eq!(vm.exec(change).await.unwrap().exit_code, 0, "{change}");
+        let changed = vm.read_file("/tmp/f").await.unwrap();
+        assert_eq!((changed.len(), &changed[4095..4097]), (size, &b"XY"[..]), "{change}");
+        assert!((0..700_001).all(|at| read[at] == (at % 251) as u8), "{change}");
+    }
+    vm.remove("/tmp/f").await.unwrap();
+    assert_eq!(read, content);
+}

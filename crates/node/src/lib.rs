@@ -7,7 +7,7 @@
 //! Rooms:
 //!
 //! * `abi`, `value`, `error`: the border, what crosses it, and how.
-//! * `memory`: buffers for the contents of large files.
+//! * `memory`: contents of large files, and what is given back once the first VM is there.
 //! * `mailbox`: the one way from any thread into the thread of an environment, and from there to JavaScript.
 //! * `task`: calls that take time. Short ones are polled on the JavaScript thread, which saves two changes of thread;
 //!   those that may block are run on `runtime`'s threads.

@@ -24,14 +24,33 @@ pub struct Embedded {
     host: Arc<Machine>,
 }
 
+/// What whoever embeds a VM has for the contents of files.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Gives memory for a content of that length that is copied, zeroed; see [`AgentOs::read_file_with`].
+    pub buffer: fn(usize) -> Vec<u8>,
+    /// Whether a content that is written may become the file with its memory, whoever else has that; see
+    /// [`AgentOs::write_file_shared`].
+    pub keeps: fn(&Bytes) -> bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            buffer: |length| vec![0; length],
+            keeps: |_| false,
+        }
+    }
+}
+
 impl Embedded {
     /// Takes a VM that nothing was started in. `emit` is called for each event; `room` is awaited before output is read; the
-    /// contents of files are read into what `buffer` gives for a length, see [`AgentOs::read_file_with`].
+    /// contents of files are where `memory` says.
     pub fn new(
         vm: AgentOs,
         emit: impl Fn(Event) + Send + Sync + 'static,
         room: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
-        buffer: fn(usize) -> Vec<u8>,
+        memory: Memory,
     ) -> Self {
         let emit = Emit::new(emit).with_room(Arc::new(room));
         let host = vm.as_host().handle();
@@ -44,7 +63,7 @@ impl Embedded {
                 admission: None,
             };
             let mut machine = Machine::new(vm, durable, secrets, bounds, emit.clone());
-            machine.buffer = buffer;
+            machine.memory = memory;
             Arc::new(machine)
         };
         Self {

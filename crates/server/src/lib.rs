@@ -35,7 +35,7 @@ pub use config::{
     mount_from_json, options_from_json, token_file,
 };
 pub use definition::{VmDefinition, VmDefinitionBuilder};
-pub use embedded::{Embedded, client_error};
+pub use embedded::{Embedded, Memory, client_error};
 pub use hooks::VmHooks;
 pub use limits::ServerLimits;
 pub use logs::{LogFormat, init as init_logs, init_with_traces};

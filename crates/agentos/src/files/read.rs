@@ -7,6 +7,9 @@ use agentos_kernel::vfs::{InodeHandle, OpenOptions, Opened};
 use agentos_kernel::{Errno, Error as KernelError, LimitExceeded};
 use bytes::Bytes;
 
+/// Smaller files are copied, which is faster than sharing them.
+const WHOLE_FROM: usize = 64 << 10;
+
 /// One file of [`AgentOs::read_files`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,8 +21,8 @@ pub struct FileOutcome {
 }
 
 impl AgentOs {
-    /// Reads a whole file of up to `limits.resources.maxPreadBytes`; a larger one is read in ranges. `ENOENT`, `EISDIR`, `EACCES`,
-    /// `ELOOP`.
+    /// Reads a whole file of up to `limits.resources.maxPreadBytes`; a larger one is read in ranges. A large one that nobody has
+    /// changed since it was given is not copied. `ENOENT`, `EISDIR`, `EACCES`, `ELOOP`.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Bytes> {
         let path = self.readable(path.as_ref())?;
         let read = self.files().read(&path, 0, None, zeroed);
@@ -39,7 +42,8 @@ impl AgentOs {
     }
 
     /// Reads `length` bytes from `offset`, or all that follow, into a buffer that `buffer` gives when it knows how many bytes
-    /// are expected: for hosts that have memory of their own for large contents. The buffer is best of that length and zero.
+    /// are expected: for hosts that have memory of their own for large contents. The buffer is best of that length and zero. A
+    /// content that needs no copy is given as it is, without a buffer.
     pub async fn read_file_with(
         &self,
         path: impl AsRef<str>,
@@ -71,6 +75,25 @@ fn zeroed(length: usize) -> Vec<u8> {
     vec![0; length]
 }
 
+/// The content of a large file without a copy, where it is asked for as a whole and unchanged since it was given. Whoever changes
+/// the file afterwards does so in other memory.
+fn whole(handle: &InodeHandle, offset: u64, expected: usize) -> Result<Option<Bytes>, KernelError> {
+    if offset > 0 || expected < WHOLE_FROM {
+        return Ok(None);
+    }
+    let Some(blob) = handle.blob().filter(|blob| blob.len() == expected as u64) else {
+        return Ok(None);
+    };
+    // A lazy one whose loading fails is shorter than it said.
+    let content = blob.bytes();
+    if content.len() != expected {
+        return Ok(None);
+    }
+    // As any reading, this may be refused, and is an access.
+    handle.read_at(0, &mut [0])?;
+    Ok(Some(content.clone()))
+}
+
 impl Files<'_> {
     fn read(
         &self,
@@ -95,6 +118,9 @@ impl Files<'_> {
         }
         // Generated files have no size before they are read, so the size is where reading starts, not where it ends.
         let expected = usize::try_from(wanted.min(attr.size)).unwrap_or(usize::MAX);
+        if let Some(content) = whole(&handle, offset, expected)? {
+            return Ok(content);
+        }
         let mut content = buffer(expected);
         content.resize(expected, 0);
         let mut filled = 0;

@@ -47,6 +47,15 @@ impl AgentOs {
         self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
     }
 
+    /// As [`write_file`](Self::write_file), with content whose memory the file may share with whoever else holds it: a large one
+    /// becomes the file as it is. For content that fills its memory, since the file pays for its length; what is changed in the
+    /// file later is in memory of its own.
+    pub async fn write_file_shared(&self, path: impl AsRef<str>, content: impl Into<Bytes>) -> Result<()> {
+        let path = self.writable(path.as_ref())?;
+        let written = self.files().replace(&path, Content::Given(&content.into()));
+        self.vm.noted(written.map_err(Error::file("writeFile", path.text)))
+    }
+
     /// Appends to a file, which is created if it is not there. All or nothing.
     pub async fn append_file(&self, path: impl AsRef<str>, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.writable(path.as_ref())?;
@@ -85,7 +94,7 @@ impl AgentOs {
 enum Content<'a> {
     /// Bytes to copy.
     Lent(&'a [u8]),
-    /// Bytes whose memory is nobody else's and no larger than they are.
+    /// Bytes whose memory is no larger than they are, and that nobody changes.
     Given(&'a Bytes),
 }
 

@@ -38,6 +38,10 @@ pub(crate) static EXPORTS: &[Export] = &[
         run: cancel,
     },
     Export {
+        name: c"rest",
+        run: rest,
+    },
+    Export {
         name: c"commands",
         run: commands,
     },
@@ -183,16 +187,13 @@ fn vm_create(call: &mut Call) -> Given {
         builder = builder.snapshot(archive);
         place = Place::Pooled;
     }
-    let created = vm::create(builder, blocks, mailbox);
-    if warm {
-        return start(id, place, created);
-    }
-    let first = async move {
-        let number = created.await;
-        memory::give_back_code();
-        number
-    };
-    start(id, place, Box::pin(first))
+    start(id, place, vm::create(builder, blocks, mailbox))
+}
+
+/// Gives back memory that starting needed once.
+fn rest(_: &mut Call) -> Given {
+    memory::give_back_code();
+    Ok(Value::Undefined)
 }
 
 /// Calls an action of a VM; with a true last argument, without the policy.

@@ -141,7 +141,10 @@ pub(super) fn adopt(
                 let space = Arc::clone(&space);
                 Box::pin(async move { space.room().await })
             },
-            memory::zeroed,
+            agentos_server::Memory {
+                buffer: memory::zeroed,
+                keeps: memory::is_sealed,
+            },
         );
         let vm = Vm {
             embedded,

@@ -51,7 +51,7 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
             };
             machine
                 .vm
-                .read_file_with(&path, offset, Some(length), machine.buffer)
+                .read_file_with(&path, offset, Some(length), machine.memory.buffer)
                 .await
                 .map_err(from_sdk)?
         }
@@ -69,7 +69,7 @@ async fn whole(machine: &Machine, path: &str, most: u64) -> Result<Bytes> {
         // A file that can be read and not be looked at is read; whatever else is wrong, reading will say.
         _ => machine
             .vm
-            .read_file_with(path, 0, None, machine.buffer)
+            .read_file_with(path, 0, None, machine.memory.buffer)
             .await
             .map_err(from_sdk),
     }
@@ -102,6 +102,9 @@ async fn write_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
     args.end()?;
     match options.flag("append")? {
         true => machine.vm.append_file(&path, &content).await.map_err(from_sdk)?,
+        false if (machine.memory.keeps)(&content) => {
+            machine.vm.write_file_shared(&path, content).await.map_err(from_sdk)?;
+        }
         false => machine.vm.write_file_owned(&path, content).await.map_err(from_sdk)?,
     }
     settled(&machine).await

@@ -22,6 +22,7 @@ pub(crate) use durable::Durable;
 pub(crate) use log::LogBounds;
 pub(crate) use processes::SpawnPlan;
 
+use crate::embedded::Memory;
 use crate::errors::from_sdk;
 use crate::executions::{Admission, Place};
 use crate::secrets::Secrets;
@@ -92,8 +93,8 @@ pub(crate) struct Machine {
     pub(crate) durable: Durable,
     /// What environments may refer to.
     pub(crate) secrets: Secrets,
-    /// Gives memory for a file that is read, zeroed; see [`AgentOs::read_file_with`].
-    pub(crate) buffer: fn(usize) -> Vec<u8>,
+    /// Where the contents of files are.
+    pub(crate) memory: Memory,
     bounds: Bounds,
     emit: Emit,
     processes: Mutex<Processes>,
@@ -111,7 +112,7 @@ impl Machine {
             vm,
             durable,
             secrets,
-            buffer: |length| vec![0; length],
+            memory: Memory::default(),
             bounds,
             emit,
             processes: Mutex::new(Processes::new(retained)),

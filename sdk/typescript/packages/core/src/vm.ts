@@ -1,4 +1,5 @@
 /** The VM: {@link AgentOs}. */
+import { setTimeout } from "node:timers";
 import type {
   CallOptions, CronEvent, DirectoryEntry, ExecOptions, ExecResult, Explanation, LimitWarningEvent, OpenShellOptions,
   ProcessExitEvent, ProcessInfo, ProcessTreeNode, ReaddirRecursiveOptions, ReadFileOptions, ReadFileResult,
@@ -96,6 +97,19 @@ function tidy(state: State): void {
 /** Numbers of processes that could not be started; the VM's own stay far below. */
 let failedPid = 2 ** 30;
 
+let rested = false;
+
+/** Gives back what starting needed once, now and when the threads that were started are at rest; after the first VM. */
+function rest(): void {
+  if (rested) return;
+  rested = true;
+  native().rest();
+  setTimeout(() => native().rest(), REST_MS).unref();
+}
+
+/** Time that the threads of a first VM take to go to rest. */
+const REST_MS = 50;
+
 /** A virtual machine inside this process. */
 export class AgentOs extends SessionMethods implements AsyncDisposable {
   readonly #state: State;
@@ -123,6 +137,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     const { native: given, snapshot, hooks, sidecar, scheduleDriver } = plan(options);
     try {
       const number = await invoke<number>((addon, id) => addon.vmCreate(id, given, snapshot));
+      rest();
       const state = { number, events: new Events(number), hooks, sidecar, leave: () => {}, bootedAt: Date.now() };
       return new AgentOs(made, state, scheduleDriver);
     } catch (error) {

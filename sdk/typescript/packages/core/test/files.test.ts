@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, writeSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { AgentOs } from "@agentos/core";
 import { failsWith, text } from "./support.js";
@@ -128,4 +129,100 @@ test("a large file may be written from a part of a buffer, and its buffer given 
   assert.equal((await vm.stat("/home/user/part")).size, 5 << 20);
   assert.ok((await vm.readFile("/home/user/whole")).every((byte) => byte === 1));
   for (const name of ["part", "whole"]) await vm.deleteFile(`/home/user/${name}`);
+});
+
+/** Descriptors of this process that are sealed contents of files. */
+const sealed = (): string[] =>
+  readdirSync("/proc/self/fd")
+    .map((fd) => `/proc/self/fd/${fd}`)
+    .filter((path) => {
+      try {
+        return readlinkSync(path).startsWith("/memfd:agentos-file");
+      } catch {
+        return false;
+      }
+    });
+
+const SIZE = (8 << 20) + 5;
+/** Different in every page, and not zero. */
+const byteAt = (at: number): number => ((at * 31 + (at >> 12)) & 127) + 1;
+const pattern = (): Uint8Array => new Uint8Array(SIZE).map((_, at) => byteAt(at));
+const sameAs = (content: Uint8Array, other: Uint8Array): boolean => Buffer.compare(content, other) === 0;
+
+test("what scripts and programs do to a large file each has for itself", async () => {
+  const own = await AgentOs.create({ software: ["common"] });
+  const content = pattern();
+  await own.writeFile("/tmp/shared", content);
+  const [first, second] = [await own.readFile("/tmp/shared"), await own.readFile("/tmp/shared")];
+  // A script's change is in its buffer only.
+  first.fill(200);
+  assert.ok(sameAs(second, content));
+  assert.ok(sameAs(await own.readFile("/tmp/shared"), content));
+  assert.equal((await own.exec("cksum < /tmp/shared")).stdout, (await own.exec("cat /tmp/shared | cksum")).stdout);
+  // A program's change is in the file only, in place, beyond the end and cut.
+  const change = "printf XY | dd of=/tmp/shared bs=1 seek=4095 conv=notrunc 2>/dev/null; printf Z >> /tmp/shared";
+  assert.equal((await own.exec(change)).exitCode, 0);
+  assert.ok(sameAs(second, content));
+  const changed = await own.readFile("/tmp/shared");
+  assert.deepEqual([changed.length, changed[4095], changed[4096], changed[SIZE]], [SIZE + 1, 88, 89, 90]);
+  assert.equal(changed[4097], byteAt(4097));
+  assert.equal((await own.exec("truncate -s 3 /tmp/shared")).exitCode, 0);
+  assert.ok(sameAs(second, content));
+  // The buffer outlives the file, the VM, and its move to another owner.
+  await own.deleteFile("/tmp/shared");
+  await own.dispose();
+  const moved = structuredClone(second, { transfer: [second.buffer] });
+  assert.ok(sameAs(moved, content));
+  assert.ok(first.every((byte) => byte === 200));
+});
+
+test("a copy of a VM and its original share a large file that neither changes for the other", async () => {
+  const original = await AgentOs.create({ software: ["common"] });
+  const content = pattern();
+  await original.writeFile("/tmp/shared", content);
+  const kept = await original.snapshotRootFilesystem();
+  const copy = await kept.create();
+  await kept.dispose();
+  assert.equal((await original.exec("printf X | dd of=/tmp/shared bs=1 seek=0 conv=notrunc 2>/dev/null")).exitCode, 0);
+  const read = await copy.readFile("/tmp/shared");
+  assert.ok(sameAs(read, content));
+  assert.equal((await original.readFile("/tmp/shared"))[0], 88);
+  // Written elsewhere it is a content of its own.
+  await copy.writeFile("/tmp/other", read);
+  read.fill(0);
+  assert.ok(sameAs(await copy.readFile("/tmp/other"), content));
+  await original.dispose();
+  await copy.dispose();
+});
+
+test("nobody can write into what a large file and its readers share", { skip: process.platform !== "linux" }, async () => {
+  const own = await AgentOs.create();
+  const before = new Set(sealed());
+  await own.writeFile("/tmp/shared", pattern());
+  const added = sealed().filter((path) => !before.has(path));
+  assert.equal(added.length, 1);
+  const file = openSync(added[0] as string, "r+");
+  const refused = (error: { code?: string }): boolean => error.code === "EPERM";
+  assert.throws(() => writeSync(file, "X", 0), refused);
+  assert.throws(() => ftruncateSync(file, 0), refused);
+  assert.throws(() => ftruncateSync(file, SIZE + 4096), refused);
+  closeSync(file);
+  await own.dispose();
+});
+
+test("large files hold so many descriptors and no more, and give them back", { skip: process.platform !== "linux" }, async () => {
+  const own = await AgentOs.create({ limits: { resources: { maxFilesystemBytes: 2 ** 30 } } });
+  const before = sealed().length;
+  const content = new Uint8Array(4 << 20);
+  const count = 70;
+  for (let at = 0; at < count; at++) {
+    content[0] = at;
+    await own.writeFile(`/tmp/${at}`, content);
+  }
+  assert.ok(sealed().length <= 64);
+  for (let at = 0; at < count; at++) assert.equal((await own.readFile(`/tmp/${at}`))[0], at);
+  // A file that is replaced gives its descriptor to the next.
+  for (let at = 0; at < 10; at++) await own.writeFile("/tmp/0", content);
+  await own.dispose();
+  assert.ok(sealed().length <= before);
 });

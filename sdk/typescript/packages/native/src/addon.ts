@@ -14,6 +14,7 @@ export interface Addon {
   drain(): unknown[];
   settle(call: number, ok: boolean, value: unknown): void;
   cancel(id: number): void;
+  rest(): void;
   commands(): string[];
   cronNext(schedule: string, timezone: string, after: number): number;
   vmCreate(id: number, options: unknown, snapshot?: Uint8Array): Started;

@@ -30,7 +30,7 @@ test("the addon's package for this platform is one that npm installs by itself",
 
 test("the addon has what the bridge knows", () => {
   assert.match(platform(), /^[a-z0-9]+-[a-z0-9]+/);
-  for (const name of ["open", "drain", "settle", "cancel", "vmCreate", "vmCall", "vmDispose"]) {
+  for (const name of ["open", "drain", "settle", "cancel", "rest", "vmCreate", "vmCall", "vmDispose"]) {
     assert.equal(typeof addon()[name], "function", name);
   }
   assert.ok(call<string[]>((addon) => addon.commands()).includes("sh"));
