@@ -81,6 +81,16 @@ fn an_address_that_changes_under_a_call_leads_nowhere_else() {
 }
 
 #[test]
+fn what_is_written_as_soon_as_it_can_be_arrives() {
+    let Some(vm) = Vm::new() else { return };
+    let Some(program) = compile(include_str!("sockets/early.c"), &["-static", "-pthread", "-O1"]) else {
+        return;
+    };
+    vm.put("/tmp/early", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/early"]).ok(), "800 of 800\n");
+}
+
+#[test]
 fn names_of_the_host_are_not_there() {
     let Some(vm) = Vm::new() else { return };
     if !has(PYTHON) {

@@ -26,6 +26,8 @@ pub(crate) struct Stream {
     out_done: bool,
     /// Another program has the VM's socket, too: it does not end with the guest's end.
     shared: bool,
+    /// Bytes in the pair that the guest has not written: those that stop it from writing, and the one that stays unread.
+    filling: usize,
 }
 
 /// How far it is.
@@ -51,13 +53,15 @@ impl Stream {
     /// A guest's end, and what stands behind it. Before it is connected the guest's end cannot be written.
     pub(super) fn new(open: bool) -> io::Result<(OwnedFd, Self)> {
         let (guest, end) = sys::pair(libc::SOCK_STREAM)?;
+        let mut filling = 0;
         if !open {
             while sys::poll_now(guest.as_fd(), libc::POLLOUT) & libc::POLLOUT != 0 {
-                sys::send(guest.as_fd(), &FILLING)?;
+                filling += sys::send(guest.as_fd(), &FILLING)?.unwrap_or(0);
             }
         }
         // A message of its own, so that the others can be freed. Where there is no room at all the last one ends the filling.
-        if sys::send(guest.as_fd(), &[0; LAG])?.is_none() && open {
+        filling += sys::send(guest.as_fd(), &[0; LAG])?.unwrap_or(0);
+        if filling < LAG {
             return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
         }
         let phase = if open { Phase::Open } else { Phase::Idle };
@@ -69,6 +73,7 @@ impl Stream {
             deaf: false,
             out_done: false,
             shared: false,
+            filling,
         };
         Ok((guest, stream))
     }
@@ -102,23 +107,28 @@ impl Stream {
     /// It is connected: the guest's end can be written.
     pub(crate) fn open(&mut self) {
         if matches!(self.phase, Phase::Idle | Phase::Connecting) {
-            self.empty(LAG);
+            self.unfill();
             self.phase = Phase::Open;
         }
     }
 
-    /// Takes the filling out, but for some bytes.
-    fn empty(&self, keep: usize) {
-        let mut buf = [0; FILLING.len() + LAG];
-        while let Ok(Some(found)) = sys::receive(self.end.as_fd(), &mut buf, libc::MSG_PEEK) {
-            let most = found.count.saturating_sub(keep);
-            let Some(part) = buf.get_mut(..most).filter(|part| !part.is_empty()) else {
-                return;
-            };
-            if !matches!(sys::receive(self.end.as_fd(), part, 0), Ok(Some(found)) if found.count > 0) {
-                return;
+    /// Takes the filling out, but for the bytes that stay, and nothing else: the guest can write before the last of it is out, and a
+    /// thread of it that waited for that does.
+    fn unfill(&mut self) {
+        let mut buf = [0; FILLING.len()];
+        while self.filling > LAG {
+            let most = buf.len().min(self.filling - LAG);
+            match sys::receive(self.end.as_fd(), buf.get_mut(..most).unwrap_or_default(), 0) {
+                Ok(Some(found)) if found.count > 0 => self.filling -= found.count,
+                _ => return,
             }
         }
+    }
+
+    /// Takes out whatever there is.
+    fn empty(&self) {
+        let mut buf = [0; FILLING.len()];
+        while matches!(sys::receive(self.end.as_fd(), &mut buf, 0), Ok(Some(found)) if found.count > 0) {}
     }
 
     pub(super) fn run(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Turn {
@@ -156,7 +166,7 @@ impl Stream {
         // The guest may have closed its end meanwhile: then the VM's socket ends in this turn too, and nobody sees half of it.
         let gone = gone || sys::poll_now(self.end.as_fd(), 0) & libc::POLLHUP != 0;
         if self.out_done && (gone || self.in_done) {
-            self.empty(0);
+            self.empty();
             return Turn::Gone;
         }
         if again { Turn::Again } else { Turn::Waits }
@@ -164,7 +174,7 @@ impl Stream {
 
     /// The guest's end becomes readable and writable, and reads the end; why is asked of the VM's socket (`SO_ERROR`).
     fn fail(&mut self) {
-        self.empty(0);
+        self.empty();
         sys::end_writing(self.end.as_fd());
         self.phase = Phase::Failed;
     }
