@@ -113,3 +113,25 @@ print(os.listdir(f"/proc/{own}/task") == [str(own)])
     let inside = vm.run(&["/usr/bin/python3", "-c", script]).ok();
     assert_eq!(inside, "4 True True\n['4']\n4\nTrue False True\nTrue\n");
 }
+
+#[test]
+fn a_child_is_watched_by_a_descriptor() {
+    const PIDFDS: &str = include_str!("waits/pidfds.py");
+    let Some(vm) = vm() else { return };
+    let native = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", PIDFDS, "/usr/bin/sleep", "1000"])
+        .output()
+        .unwrap();
+    assert!(native.status.success(), "{}", String::from_utf8_lossy(&native.stderr));
+    let expected = String::from_utf8(native.stdout).unwrap();
+    assert!(expected.starts_with("['output', 'end'] False\n"), "{expected}");
+    let script = ["/usr/bin/python3", "-c", PIDFDS];
+    assert_eq!(
+        vm.run(&[&script[..], &["/usr/bin/sleep", "1000"]].concat()).ok(),
+        expected
+    );
+    // A child of the other kind, and the VM's first process, which is none of the host's.
+    assert_eq!(vm.run(&[&script[..], &["/tmp/wait"]].concat()).ok(), expected);
+    let first = "import os\ntry: os.pidfd_open(1)\nexcept OSError as error: print(error.errno)";
+    assert_eq!(vm.run(&["/usr/bin/python3", "-c", first]).ok(), "38\n");
+}

@@ -13,6 +13,7 @@ pub(crate) mod identity;
 mod layout;
 pub(crate) mod locks;
 pub(crate) mod messages;
+pub(crate) mod pidfds;
 pub(crate) mod processes;
 pub(crate) mod scheduling;
 pub(crate) mod sockets;

@@ -207,7 +207,8 @@ pub(crate) fn sigqueue(call: &mut Call<'_>) -> Outcome {
     }
 }
 
-fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
+/// As `kill` does.
+pub(super) fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
     let translate = |pid: u32| i32::try_from(call.vm.kernel_pid(pid).0).unwrap_or(i32::MAX);
     let target = match target {
         -1 | 0 => target,

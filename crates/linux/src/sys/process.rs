@@ -199,6 +199,15 @@ pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
     }
 }
 
+/// The parent of a process that has ended and that nobody has waited for.
+pub(crate) fn parent_of_zombie(pid: u32) -> Option<u32> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may hold anything: its state, then its parent.
+    let rest = text.rsplit(|byte| *byte == b')').next()?;
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
+    (fields.next()? == "Z").then(|| fields.next()?.parse().ok()).flatten()
+}
+
 /// Process group and session of a process. Both are 0 where the leader is outside of this process's PID namespace, as in a container that a
 /// session outside of it runs something in.
 pub(crate) fn group_and_session(pid: u32) -> Option<(i32, i32)> {

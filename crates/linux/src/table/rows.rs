@@ -4,7 +4,7 @@ use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
     Handler, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
-    messages as msg, processes as proc, scheduling as sched, sockets as sock, system as sys, terminal, watch,
+    messages as msg, pidfds, processes as proc, scheduling as sched, sockets as sock, system as sys, terminal, watch,
 };
 
 macro_rules! rows {
@@ -295,8 +295,8 @@ rows! {
     tgkill SYS_tgkill ask(proc::tgkill);
     rt_sigqueueinfo SYS_rt_sigqueueinfo ask(proc::sigqueue);
     rt_tgsigqueueinfo SYS_rt_tgsigqueueinfo PERM;
-    pidfd_open SYS_pidfd_open NOSYS;
-    pidfd_send_signal SYS_pidfd_send_signal NOSYS;
+    pidfd_open SYS_pidfd_open ask(pidfds::open);
+    pidfd_send_signal SYS_pidfd_send_signal ask(pidfds::send_signal);
     pidfd_getfd SYS_pidfd_getfd PERM;
     process_madvise SYS_process_madvise PERM;
     process_mrelease SYS_process_mrelease PERM;
