@@ -108,6 +108,38 @@ async fn the_conversation_goes_on_with_the_results() {
 }
 
 #[tokio::test]
+async fn a_prompt_may_stand_beside_results() {
+    let script = r#"{"turns": [
+        {"when": {"prompt": "second", "answers": 0}, "say": [{"text": "again"}]},
+        {"when": {"prompt": "first", "answers": 0}, "say": [{"tool": "bash", "input": {"command": "x"}}]},
+        {"when": {"prompt": "first", "answers": 1, "failed": true}, "say": [{"text": "not then"}]}
+    ]}"#;
+    let server = serve(script).await;
+    let say = async |beside: Value| {
+        let uses = json!([{"type": "tool_use", "id": "t", "name": "bash", "input": {"command": "x"}}]);
+        let mut answer =
+            vec![json!({"type": "tool_result", "tool_use_id": "t", "content": "refused", "is_error": true})];
+        answer.extend(beside.as_array().unwrap().iter().cloned());
+        let messages = json!([
+            {"role": "user", "content": "the first"}, {"role": "assistant", "content": uses}, {"role": "user", "content": answer},
+        ]);
+        let got = send(&server, "POST", "/v1/messages", &ask(false, &messages))
+            .await
+            .json();
+        got["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+    };
+    let text = |text: &str| json!({"type": "text", "text": text});
+    assert_eq!(say(json!([])).await, "not then");
+    assert_eq!(say(json!([text("the second")])).await, "again");
+    let reminder = text("<system-reminder>\nIt is the second.\n</system-reminder>");
+    assert_eq!(say(json!([reminder, text(" ")])).await, "not then");
+    assert_eq!(say(json!([reminder, text("the second")])).await, "again");
+    let seen = server.seen();
+    let answers: Vec<usize> = seen.iter().map(|seen| seen.answers).collect();
+    assert_eq!(answers, [1, 0, 1, 0]);
+}
+
+#[tokio::test]
 async fn wrong_requests_are_refused_as_the_api_does() {
     let server = serve(SCRIPT).await;
     let user = json!({"role": "user", "content": "go"});

@@ -106,11 +106,25 @@ fn user(content: &Value, field: &str, conversation: &mut Conversation, open: &[&
     if let Some(missing) = open.iter().find(|id| !answered.contains(id)) {
         return Err(unanswered(missing));
     }
-    // What stands beside results is said by the agent, not by a person.
-    if answered.is_empty() {
-        conversation.prompted(joined(content));
+    match said_beside(content) {
+        _ if answered.is_empty() => conversation.prompted(joined(content)),
+        Some(prompt) => conversation.prompted(prompt),
+        None => {}
     }
     Ok(())
+}
+
+/// What a person says in a message that begins with results of tools: agents put a prompt there that follows an answer which was
+/// refused or cancelled. What agents add of their own stands between tags, and belongs to the results.
+fn said_beside(content: &Value) -> Option<String> {
+    let blocks = content.as_array()?;
+    let results = blocks.iter().rposition(|block| block["type"] == "tool_result")?;
+    let said = blocks.iter().skip(results + 1).filter(|block| {
+        let text = block["text"].as_str().unwrap_or_default().trim();
+        !text.is_empty() && !text.starts_with("<system-reminder>")
+    });
+    let said: Vec<Value> = said.cloned().collect();
+    (!said.is_empty()).then(|| joined(&said.into()))
 }
 
 fn assistant<'a>(content: &'a Value, field: &str, conversation: &mut Conversation) -> Result<Vec<&'a str>, Refusal> {
