@@ -1,5 +1,6 @@
 /** Host tools: functions of the application that programs and agents in a VM can call (api.md section 6). */
 import { hook } from "@agentos/native";
+import { chainsOf } from "./chains.js";
 import * as check from "./check.js";
 import { invalidConfig } from "./errors.js";
 import type { Hooks } from "./mounts.js";
@@ -91,7 +92,7 @@ export function nativeKit(path: string, kit: unknown, hooks: Hooks): Record<stri
 
 function nativeTool(path: string, title: string, tool: HostTool, hooks: Hooks): Record<string, unknown> {
   const inputSchema = jsonSchema(`${path}.inputSchema`, tool.inputSchema);
-  const number = hook(title, (args, signal) => invoke(tool, args, signal));
+  const number = hook(title, (args, signal) => chainsOf(hooks).run(() => invoke(tool, args, signal)));
   hooks.push(number);
   const { description, examples, timeout } = tool;
   return {

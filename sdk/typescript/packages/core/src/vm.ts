@@ -8,6 +8,7 @@ import type {
 } from "@agentos/client";
 import { isActorError } from "@agentos/client/errors";
 import { call, invoke, listen, native, toError, unlisten, upcomingId } from "@agentos/native";
+import { type Chains, chainsOf } from "./chains.js";
 import { type CoreCronJobInfo, type CoreCronJobOptions, CronJobs } from "./cron.js";
 import { disposed, invalidArgument } from "./errors.js";
 import { Events } from "./events.js";
@@ -71,6 +72,7 @@ export type HostFiles = Pick<
 /** What belongs to one VM on this side. It does not know the handle. */
 interface State {
   number: number;
+  chains: Chains;
   events: Events;
   hooks: Hooks;
   sidecar: Sidecar;
@@ -138,7 +140,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     try {
       const number = await invoke<number>((addon, id) => addon.vmCreate(id, given, snapshot));
       rest();
-      const state = { number, events: new Events(number), hooks, sidecar, leave: () => {}, bootedAt: Date.now() };
+      const state = { number, chains: chainsOf(hooks), events: new Events(number), hooks, sidecar, leave: () => {}, bootedAt: Date.now() };
       return new AgentOs(made, state, scheduleDriver);
     } catch (error) {
       forget(hooks);
@@ -261,10 +263,12 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
     const id = upcomingId();
     const shown = (listener: ((data: Uint8Array) => void) | undefined) =>
       listener && ((data: Uint8Array) => guarded("a listener of exec's output", () => listener(data)));
+    const leave = this.#state.chains.enter();
     events.showExec(id, { onStdout: shown(onStdout), onStderr: shown(onStderr) });
     try {
       return await invoke<ExecResult<any>>((addon, given) => addon.vmExec(number, given, argv, args), signal);
     } finally {
+      leave?.();
       events.hideExec(id);
       this.#keep();
     }
@@ -274,11 +278,14 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   spawn(command: string, args: string[] = [], options?: Omit<SpawnOptions, "signal">): { pid: number } {
     this.#check();
     const given = options === undefined ? [command, args] : [command, args, withEnvironment(options)];
+    const leave = this.#state.chains.enter();
     try {
       const { pid } = call<{ pid: number }>((addon) => addon.vmCallNow(this.#state.number, "spawn", given));
-      this.#state.events.beginProcess(pid);
+      const { exit } = this.#state.events.beginProcess(pid);
+      if (leave !== undefined) exit.subscribe(leave);
       return { pid };
     } catch (error) {
+      leave?.();
       return { pid: this.#failedProcess(error, command, args) };
     }
   }
@@ -374,11 +381,14 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   openShell(options: Omit<OpenShellOptions, "signal"> = {}): { shellId: string } {
     this.#check();
     const { events, number } = this.#state;
+    const leave = this.#state.chains.enter();
     try {
       const { shellId } = call<{ shellId: string }>((addon) => addon.vmCallNow(number, "openShell", [withEnvironment(options)]));
-      events.beginShell(shellId);
+      const { exit } = events.beginShell(shellId);
+      if (leave !== undefined) exit.subscribe(leave);
       return { shellId };
     } catch (error) {
+      leave?.();
       const [exitCode, text] = startFailure(error);
       const shellId = `shell-failed-${++failedPid - 2 ** 30}`;
       events.beginShell(shellId).data.push(text);
@@ -464,7 +474,7 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   async #fork(): Promise<AgentOs> {
     const number = await this.#invoke<number>((addon, from, id) => addon.vmFork(from, id));
     const { sidecar } = this.#state;
-    const state = { number, events: new Events(number), hooks: [], sidecar, leave: () => {}, bootedAt: Date.now() };
+    const state = { number, chains: this.#state.chains, events: new Events(number), hooks: [], sidecar, leave: () => {}, bootedAt: Date.now() };
     return new AgentOs(made, state, undefined);
   }
 
@@ -576,19 +586,21 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
 
   async #call<T>(name: string, args: unknown[], options?: CallOptions, host = false): Promise<T> {
     this.#check();
-    const { number } = this.#state;
+    const { number, chains } = this.#state;
     let signal: AbortSignal | undefined;
     if (options !== undefined) {
       const { signal: given, ...rest } = options;
       signal = given;
       if (Object.keys(rest).length > 0) args.push(rest);
     }
+    const leave = chains.enter();
     try {
       return await invoke<T>((addon, id) => addon.vmCall(number, id, name, args, host), signal);
     } catch (error) {
       // A call that dispose has overtaken.
       throw this.#end !== undefined && isActorError(error) && error.code === "shutting_down" ? disposed() : error;
     } finally {
+      leave?.();
       this.#keep();
     }
   }

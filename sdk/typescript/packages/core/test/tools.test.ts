@@ -131,3 +131,49 @@ test("a schema that is none of an object is refused", async () => {
     await failsWith(AgentOs.create({ toolKits: [kit] }), "invalid_config", /toolKits\[0\]\.tools\.t\.inputSchema/);
   }
 });
+
+/** VMs of which each has a tool that calls that of the next; the last one's ends the chain. */
+async function chainOf(t: { after(end: () => Promise<void>): void }, length: number): Promise<AgentOs> {
+  let next: AgentOs | undefined;
+  for (let left = length; left > 0; left--) {
+    const after = next;
+    const execute = async (): Promise<unknown> => (after === undefined ? "the end" : (await called(after, "agentos-k next")).reply);
+    next = await withTools(t, { next: hostTool({ description: "Next", inputSchema: { type: "object" }, execute }) });
+  }
+  assert.ok(next !== undefined);
+  return next;
+}
+
+test("a chain of tools is at most eight VMs long, whoever began it", async (t) => {
+  const [eight, nine] = [await chainOf(t, 8), await chainOf(t, 9)];
+  const innermost = (reply: any): any => (reply.result?.ok === undefined ? reply : innermost(reply.result));
+  // Two at a time do not count together.
+  for (const { reply } of await Promise.all([called(eight, "agentos-k next"), called(eight, "agentos-k next")])) {
+    assert.deepEqual(innermost(reply), { ok: true, result: "the end" });
+  }
+  const refused = innermost((await called(nine, "agentos-k next")).reply);
+  assert.deepEqual([refused.ok, refused.error, refused.code], [false, "EXECUTION_ERROR", "limit_exceeded"]);
+  assert.match(refused.message, /at most 8 VMs long, this is number 9/);
+  assert.deepEqual([refused.metadata.observed, refused.metadata.capacity], [9, 8]);
+  // Nothing of it is left: the shorter part is as good as before.
+  assert.deepEqual(innermost((await called(eight, "agentos-k next")).reply), { ok: true, result: "the end" });
+});
+
+test("a tool that calls itself ends, and may look after its own VM", async (t) => {
+  let calls = 0;
+  const again = hostTool({
+    description: "Again",
+    inputSchema: { type: "object" },
+    execute: async () => {
+      calls += 1;
+      await vm.writeFile("/home/user/calls", String(calls));
+      const { pid } = vm.spawn("sh", ["-c", "agentos-k again < /dev/null"]);
+      return vm.waitProcess(pid);
+    },
+  });
+  const vm: AgentOs = await withTools(t, { again });
+  const { exitCode, reply } = await called(vm, "agentos-k again");
+  assert.deepEqual([exitCode, reply], [0, { ok: true, result: 0 }]);
+  assert.equal(calls, 8);
+  assert.equal(Buffer.from(await vm.readFile("/home/user/calls")).toString(), "8");
+});
