@@ -32,6 +32,22 @@ pub struct Memory {
     /// Whether a content that is written may become the file with its memory, whoever else has that; see
     /// [`AgentOs::write_file_shared`].
     pub keeps: fn(&Bytes) -> bool,
+    /// Whether a content that is read may be given with the memory that is the file's too. Others are copied where they are
+    /// read, so that whoever gets them does not have to.
+    pub gives: fn(&Bytes) -> bool,
+}
+
+impl Memory {
+    /// A content that was read, for whoever asked.
+    pub(crate) fn give(&self, content: Bytes) -> Bytes {
+        if content.is_unique() || (self.gives)(&content) {
+            return content;
+        }
+        let mut copy = (self.buffer)(content.len());
+        copy.clear();
+        copy.extend_from_slice(&content);
+        copy.into()
+    }
 }
 
 impl Default for Memory {
@@ -39,6 +55,7 @@ impl Default for Memory {
         Self {
             buffer: |length| vec![0; length],
             keeps: |_| false,
+            gives: |_| true,
         }
     }
 }

@@ -144,6 +144,7 @@ pub(super) fn adopt(
             agentos_server::Memory {
                 buffer: memory::zeroed,
                 keeps: memory::is_sealed,
+                gives: memory::is_sealed,
             },
         );
         let vm = Vm {

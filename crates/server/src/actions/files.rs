@@ -59,7 +59,7 @@ async fn read_file(Call { machine, mut args, .. }: Call) -> Result<Value> {
     if content.len() as u64 > most {
         return Err(too_large(&path, content.len() as u64, most));
     }
-    Ok(Value::Bytes(content))
+    Ok(Value::Bytes(machine.memory.give(content)))
 }
 
 /// A whole file, unless its size says that no client could receive it.
@@ -122,7 +122,7 @@ async fn read_files(Call { machine, mut args, .. }: Call) -> Result<Value> {
         match content {
             Ok(content) => {
                 left = left.saturating_sub(content.len() as u64);
-                outcome.insert("content", Value::Bytes(content));
+                outcome.insert("content", Value::Bytes(machine.memory.give(content)));
             }
             Err(error) => {
                 outcome.insert("content", Value::Null);

@@ -101,7 +101,7 @@ let failedPid = 2 ** 30;
 
 let rested = false;
 
-/** Gives back what starting needed once, now and when the threads that were started are at rest; after the first VM. */
+/** Gives back what starting needed once, now and when the threads that were started are at rest; after the first VM. Later the bridge does. */
 function rest(): void {
   if (rested) return;
   rested = true;

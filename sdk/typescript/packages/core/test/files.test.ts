@@ -176,6 +176,22 @@ test("what scripts and programs do to a large file each has for itself", async (
   assert.ok(first.every((byte) => byte === 200));
 });
 
+test("files of every size are each reader's own", async () => {
+  for (const size of [1, 65_535, 65_536, 300_000, 3 << 20, (4 << 20) - 1, 4 << 20]) {
+    const content = new Uint8Array(size).map((_, at) => byteAt(at));
+    await vm.writeFile("/tmp/own", content);
+    const first = await vm.readFile("/tmp/own");
+    const [second] = await vm.readFiles(["/tmp/own"]);
+    const part = await vm.readFile("/tmp/own", { offset: 0, length: size });
+    for (const read of [first, second?.content as Uint8Array, part]) {
+      assert.ok(sameAs(read, content), `${size}`);
+      read.fill(0);
+    }
+    assert.ok(sameAs(await vm.readFile("/tmp/own"), content), `${size}`);
+  }
+  await vm.deleteFile("/tmp/own");
+});
+
 test("a copy of a VM and its original share a large file that neither changes for the other", async () => {
   const original = await AgentOs.create({ software: ["common"] });
   const content = pattern();

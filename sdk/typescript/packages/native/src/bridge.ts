@@ -4,6 +4,7 @@
  *
  * The process stays alive while a call waits or something {@link hold}s it, and only then.
  */
+import { setTimeout } from "node:timers";
 import { ActorError, isActorError, type ErrorShape } from "@agentos/client/errors";
 import { type Addon, type Started, addon } from "./addon.js";
 
@@ -132,7 +133,22 @@ export function hold(): void {
 export function release(): void {
   const state = shared();
   state.holds -= 1;
-  if (state.holds === 0) state.alive?.unref();
+  if (state.holds > 0) return;
+  state.alive?.unref();
+  resting ??= setTimeout(rest, QUIET_MS, state.lastId).unref();
+}
+
+/** Time without calls after which the addon gives the pages of its code back, in ms. */
+const QUIET_MS = 1000;
+let resting: NodeJS.Timeout | undefined;
+
+/** Has the addon rest if there was no call after this one; the end of the next that is waited for has it tried again. */
+function rest(last: number): void {
+  resting = undefined;
+  const { holds, lastId } = shared();
+  if (holds > 0) return;
+  if (lastId === last) native().rest();
+  else resting = setTimeout(rest, QUIET_MS, lastId).unref();
 }
 
 /** Lets the addon call a function, under the number that is returned. `name` is what reports of its failures say. */
