@@ -10,15 +10,12 @@ use agentos_kernel::{Errno, Result};
 pub(crate) struct Core;
 
 impl Core {
-    #[expect(clippy::unused_self, reason = "elsewhere there is something to set")]
     pub(super) fn park_node(&self, _: usize) {}
 
-    #[expect(clippy::unused_self, reason = "elsewhere there is something to tell")]
     pub(super) fn parked_node(&self) -> ParkedNode {
         ParkedNode::default()
     }
 
-    #[expect(clippy::unused_self, reason = "elsewhere there is something to load with")]
     pub(super) fn load(&self, _: &Kernel, _: &InodeHandle, _: Option<&Base>) -> Result<Box<dyn Program>> {
         Err(Errno::ENOEXEC.into())
     }
