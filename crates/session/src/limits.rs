@@ -84,6 +84,8 @@ pub(crate) const MAX_FILE_BYTES: usize = 8 << 20;
 pub(crate) const MCP_CLOSING: Duration = Duration::from_millis(500);
 /// Characters of what such a server wrote in the place of a message that are shown.
 pub(crate) const MCP_STDOUT_SHOWN: usize = 200;
+/// Messages of one prompt that are known by their ids.
+pub(crate) const REMEMBERED_MESSAGES: usize = 4096;
 /// Tool calls that are remembered for permission requests which only name them.
 pub(crate) const REMEMBERED_TOOL_CALLS: usize = 256;
 

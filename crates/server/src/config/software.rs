@@ -181,12 +181,22 @@ pub(super) fn declared(object: &mut Section) -> Option<AgentSpec> {
             None
         }
     };
+    let previews_v2 = match object.take("protocol") {
+        None | Some(Value::Null) => false,
+        Some(Value::Number(version)) if matches!(version.as_u64(), Some(1 | 2)) => version.as_u64() == Some(2),
+        Some(other) => {
+            object.problem("protocol", mismatch("1, or 2 for a preview of version 2", &other));
+            false
+        }
+    };
     let (id, adapter) = (id?, adapter.unwrap_or_default());
     if command.is_none() && AGENTS.iter().any(|(known, _)| *known == id) {
-        return AgentSpec::known_as(&id);
+        let agent = AgentSpec::known_as(&id);
+        return agent.map(|agent| if previews_v2 { agent.preview_v2() } else { agent });
     }
     let name = adapter.rsplit('/').next().unwrap_or_default().to_owned();
     let agent = AgentSpec::new(id, command.unwrap_or_else(|| vec![name]));
+    let agent = if previews_v2 { agent.preview_v2() } else { agent };
     let package = package.unwrap_or_else(|| adapter.clone());
     Some(agent.packages(adapter, package))
 }

@@ -132,6 +132,17 @@ pub(crate) fn is_stopped(answer: &Value) -> bool {
     PromptResponse::deserialize(answer).is_ok() || answer.get("stopReason").is_some_and(Value::is_string)
 }
 
+/// The options of an agent in an answer or an update, each with its id where version 1 has it.
+pub(crate) fn options(holder: &Value) -> Option<Vec<Value>> {
+    let mut options = holder.get("configOptions")?.as_array()?.clone();
+    for option in options.iter_mut().filter_map(Value::as_object_mut) {
+        if let (false, Some(id)) = (option.contains_key("id"), option.get("configId").cloned()) {
+            option.insert("id".to_owned(), id);
+        }
+    }
+    Some(options)
+}
+
 /// An update that has a meaning to us.
 pub(crate) fn update(update: &Value) -> Option<SessionUpdate> {
     SessionUpdate::deserialize(update).ok()

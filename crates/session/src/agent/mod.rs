@@ -18,5 +18,6 @@ pub(crate) mod names;
 pub(crate) mod peer;
 mod servers;
 pub(crate) mod start;
+pub(crate) mod v2;
 
 pub use names::{AgentSpec, Agents};

@@ -17,6 +17,8 @@ pub struct AgentSpec {
     adapter: String,
     package: String,
     env: Vec<(String, String)>,
+    /// Whether version 2 of the protocol is offered to it.
+    v2: bool,
 }
 
 impl AgentSpec {
@@ -30,6 +32,7 @@ impl AgentSpec {
             adapter: program.clone(),
             package: program,
             env: Vec::new(),
+            v2: false,
         }
     }
 
@@ -52,6 +55,13 @@ impl AgentSpec {
         self
     }
 
+    /// Offers it version 2 of the protocol, which is a preview and may change. An agent that does not know it chooses version 1.
+    #[must_use]
+    pub fn preview_v2(mut self) -> Self {
+        self.v2 = true;
+        self
+    }
+
     /// Its name.
     pub fn id(&self) -> &str {
         &self.id
@@ -67,6 +77,7 @@ impl AgentSpec {
             adapter: adapter.to_owned(),
             package: package.to_owned(),
             env: Vec::new(),
+            v2: false,
         }
     }
 }
@@ -122,6 +133,8 @@ const CODEX: &[&str] = &[
 pub(crate) struct AgentCommand {
     pub(crate) argv: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// Whether version 2 of the protocol is offered to it.
+    pub(crate) v2: bool,
 }
 
 impl Agents {
@@ -170,6 +183,7 @@ impl Agents {
                 Some(path) => Ok(AgentCommand {
                     argv: vec![path],
                     env: Vec::new(),
+                    v2: false,
                 }),
                 None => Err(missing("the VM has no such program".to_owned())),
             };
@@ -185,6 +199,7 @@ impl Agents {
             Some(argv) => Ok(AgentCommand {
                 argv,
                 env: spec.env.clone(),
+                v2: spec.v2,
             }),
             None => {
                 let commands: Vec<&str> = spec

@@ -5,12 +5,14 @@ use super::live::Live;
 use super::message::{Answer, NOT_FOUND, RpcError};
 use super::peer::{self, Peer};
 use super::servers;
+use super::v2;
 use crate::computer::Launch;
 use crate::error::{Error, Result};
 use crate::instructions;
 use crate::model::{EnvValue, McpServer, ResumedVia};
 use crate::session::Session;
 use crate::storage::Secrets;
+use agent_client_protocol_schema::v1::AgentCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -44,15 +46,16 @@ pub(crate) struct How {
 /// Starts the agent of a session.
 pub(crate) async fn start(session: &Arc<Session>, place: super::live::LivePlace, how: How) -> Result<Begun> {
     let private = private(session)?;
-    let live = launch(session, place, &private).await?;
-    let begun = begin(session, &live, &private, how).await;
+    let (live, offers_v2) = launch(session, place, &private).await?;
+    let begun = begin(session, &live, &private, (how, offers_v2)).await;
     if begun.is_err() {
         live.stop(std::time::Duration::ZERO).await;
     }
     begun
 }
 
-async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: &Private) -> Result<Arc<Live>> {
+/// Starts the agent's process; says whether version 2 of the protocol is to be offered to it.
+async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: &Private) -> Result<(Arc<Live>, bool)> {
     let core = session.core();
     let command = core.agents().resolve(session.agent_type(), &*core.computer).await?;
     let given = private
@@ -65,6 +68,7 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
         .reveal("options.env", given)
         .await
         .map_err(|error| refused(session, error))?;
+    let offers_v2 = command.v2;
     let mut launch = Launch::new(command.argv);
     launch.env = command.env;
     launch
@@ -105,7 +109,7 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
         }
     });
     core.spawn(Arc::clone(&live).read(child.output));
-    Ok(live)
+    Ok((live, offers_v2))
 }
 
 pub(super) fn refused(session: &Session, error: crate::computer::VmError) -> Error {
@@ -123,7 +127,12 @@ pub(super) fn refused(session: &Session, error: crate::computer::VmError) -> Err
     }
 }
 
-async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, how: How) -> Result<Begun> {
+async fn begin(
+    session: &Arc<Session>,
+    live: &Arc<Live>,
+    private: &Private,
+    (how, offers_v2): (How, bool),
+) -> Result<Begun> {
     let failed = |method: &str, error: &RpcError| failed(session, live, method, error);
     // Both take their time, and neither needs the other.
     let checked = async {
@@ -132,22 +141,10 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, how:
             false => Ok(()),
         }
     };
-    let (initialized, ()) = tokio::try_join!(initialize(session, live), checked)?;
-    let known_as = acp::initialized(&initialized);
-    let Some(agent) = known_as.filter(|agent| agent.protocol_version == acp::VERSION) else {
-        let version = initialized.get("protocolVersion").cloned().unwrap_or_default();
-        let version = crate::text::shown(&version.to_string(), 20);
-        let text = format!("it speaks version {version} of the protocol, not {}", acp::VERSION);
-        return Err(failed("initialize", &RpcError::new(0, text)));
-    };
-    *live.initialized.lock() = initialized;
-    let opening = acp::Opening {
-        servers: servers::servers(session, private, &agent.agent_capabilities).await?,
-        meta: instructions::publish(session).await?,
-        cwd: session.cwd(),
-    };
+    let (agent, ()) = tokio::try_join!(initialize(session, live, offers_v2), checked)?;
+    let opening = opening(session, live, private, &agent).await?;
     if let Some(known) = how.known
-        && let Some((method, params)) = opening.known_session(&known, &agent.agent_capabilities)
+        && let Some((method, params)) = opening.known_session(&known, &agent)
     {
         let answer = live.begin(method, params, Some(known.clone())).await;
         match answer.map_err(|error| starting(session, error))? {
@@ -184,12 +181,89 @@ async fn begin(session: &Arc<Session>, live: &Arc<Live>, private: &Private, how:
     })
 }
 
-async fn initialize(session: &Session, live: &Live) -> Result<Value> {
+/// The beginning of a conversation in the version that the agent chose.
+enum Opening<'a> {
+    V1(acp::Opening<'a>),
+    V2(v2::Opening<'a>),
+}
+
+impl Opening<'_> {
+    fn new_session(&self) -> Value {
+        match self {
+            Self::V1(opening) => opening.new_session(),
+            Self::V2(opening) => opening.new_session(),
+        }
+    }
+
+    fn known_session(&self, id: &str, agent: &AgentCapabilities) -> Option<(&'static str, Value)> {
+        match self {
+            Self::V1(opening) => opening.known_session(id, agent),
+            Self::V2(opening) => Some(("session/resume", opening.resume(id))),
+        }
+    }
+}
+
+async fn opening<'a>(
+    session: &'a Session,
+    live: &Live,
+    private: &Private,
+    agent: &AgentCapabilities,
+) -> Result<Opening<'a>> {
+    let servers = servers::servers(session, private, agent).await?;
+    let meta = instructions::publish(session).await?;
+    let cwd = session.cwd();
+    if !live.is_v2() {
+        return Ok(Opening::V1(acp::Opening { cwd, servers, meta }));
+    }
+    let said = |name: &str| {
+        let initialized = live.initialized.lock();
+        initialized
+            .pointer(&format!("/agentCapabilities/{name}"))
+            .and_then(Value::as_bool)
+            == Some(true)
+    };
+    let (takes_prompt, starts_servers) = (said("systemPrompt"), said("mcpCapabilities/stdio"));
+    let text = meta
+        .get("systemPrompt")
+        .and_then(|prompt| prompt.get("append"))
+        .and_then(Value::as_str);
+    Ok(Opening::V2(v2::Opening {
+        cwd,
+        servers: servers::of_v2(session, servers, starts_servers).await?,
+        instructions: text.filter(|_| takes_prompt).map(str::to_owned),
+        meta,
+    }))
+}
+
+/// Asks an agent what it can, and notes which version of the protocol it chose.
+async fn initialize(session: &Session, live: &Live, offers_v2: bool) -> Result<AgentCapabilities> {
+    let failed = |error: &RpcError| failed(session, live, "initialize", error);
+    let (params, newest) = match offers_v2 {
+        true => (v2::initialize(), v2::VERSION),
+        false => (acp::initialize(), acp::VERSION),
+    };
     let time = session.core().limits.initialize_timeout;
-    let answer = live.ask("initialize", acp::initialize(), time).await;
-    answer
+    let answer = live.ask("initialize", params, time).await;
+    let mut answer = answer
         .map_err(|error| starting(session, error))?
-        .map_err(|error| failed(session, live, "initialize", &error))
+        .map_err(|error| failed(&error))?;
+    if let Some(told) = v2::initialized(&answer).filter(|_| offers_v2) {
+        live.chose_v2();
+        answer = told;
+    }
+    let version = if live.is_v2() { v2::VERSION } else { acp::VERSION };
+    let known = acp::initialized(&answer).filter(|agent| agent.protocol_version == version);
+    let Some(agent) = known else {
+        let version = answer.get("protocolVersion").cloned().unwrap_or_default();
+        let version = crate::text::shown(&version.to_string(), 20);
+        let text = match offers_v2 && version == newest.to_string() {
+            true => "its answer is none of version 2 of the protocol with sessions".to_owned(),
+            false => format!("it speaks version {version} of the protocol, not {}", acp::VERSION),
+        };
+        return Err(failed(&RpcError::new(0, text)));
+    };
+    *live.initialized.lock() = answer;
+    Ok(agent.agent_capabilities)
 }
 
 /// What agents answer that want to know first who pays.

@@ -4,6 +4,7 @@
 //! has. What was set is stored, and set again on an agent that takes the place of another.
 
 use super::Session;
+use crate::agent::acp;
 use crate::agent::live::Live;
 use crate::agent::message::{Answer, METHOD_NOT_FOUND, RpcError};
 use crate::error::Result;
@@ -104,6 +105,11 @@ impl Session {
         let agent_session = live.agent_session().unwrap_or_default();
         let time = self.core.limits.request_timeout;
         let (method, params) = match self.way(setting, value) {
+            // Version 2 wants to know what kind of value it is.
+            Way::Option(id) if live.is_v2() => (
+                "session/set_config_option",
+                json!({"sessionId": agent_session, "configId": id, "type": "id", "value": value}),
+            ),
             Way::Option(id) => (
                 "session/set_config_option",
                 json!({"sessionId": agent_session, "configId": id, "value": value}),
@@ -124,8 +130,8 @@ impl Session {
 
     fn learned(&self, setting: Setting, value: &str, result: &Value) {
         let mut state = self.state.lock();
-        if let Some(options) = result.get("configOptions").and_then(Value::as_array) {
-            state.options = options.clone();
+        if let Some(options) = acp::options(result) {
+            state.options = options;
         }
         let current = match setting {
             Setting::Mode => state.modes.as_mut().and_then(|modes| modes.get_mut("currentModeId")),

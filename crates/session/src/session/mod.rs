@@ -14,6 +14,7 @@ pub(crate) use resume::Purpose;
 
 use crate::agent::acp;
 use crate::agent::live::Live;
+use crate::agent::v2;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::limits::REMEMBERED_TOOL_CALLS;
@@ -279,6 +280,9 @@ impl Session {
             Some(SessionUpdate::AgentMessageChunk(chunk)) => {
                 if let (Some(running), Some(text)) = (&mut state.running, acp::text(&chunk.content)) {
                     running.say(text, self.core.limits.max_read_line_bytes);
+                    if let Some(id) = update.get("messageId").and_then(Value::as_str) {
+                        running.is_new(id);
+                    }
                 }
             }
             Some(SessionUpdate::CurrentModeUpdate(mode)) => {
@@ -288,12 +292,20 @@ impl Session {
             }
             // Options and calls are kept as they came: clients see more of them than these types know.
             Some(SessionUpdate::ConfigOptionUpdate(_)) => {
-                if let Some(options) = update.get("configOptions").and_then(Value::as_array) {
-                    state.options = options.clone();
+                if let Some(options) = acp::options(update) {
+                    state.options = options;
                 }
             }
             Some(SessionUpdate::ToolCall(_) | SessionUpdate::ToolCallUpdate(_)) => state.remember_tool_call(update),
-            _ => {}
+            // What only version 2 has.
+            _ if v2::is_tool_call(update) => state.remember_tool_call(update),
+            _ => {
+                if let (Some(running), Some((id, text))) = (&mut state.running, v2::message(update))
+                    && running.is_new(&id)
+                {
+                    running.say(&text, self.core.limits.max_read_line_bytes);
+                }
+            }
         }
     }
 

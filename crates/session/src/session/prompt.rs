@@ -11,11 +11,12 @@ use crate::agent::message::{Answer, RpcError};
 use crate::agent::peer::Ended;
 use crate::approvals;
 use crate::error::{Error, Result};
-use crate::limits::CANCEL_GRACE;
 use crate::limits::named::{PROMPTS, PROMPTS_OF_VM, QUEUED};
+use crate::limits::{CANCEL_GRACE, REMEMBERED_MESSAGES};
 use crate::model::{PromptOutcome, Status};
 use crate::text::new_id;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -26,6 +27,8 @@ use tokio::sync::{oneshot, watch};
 pub(super) struct Running {
     id: String,
     text: String,
+    /// Messages of which pieces have come, of agents that name them.
+    messages: BTreeSet<String>,
     cancel: watch::Sender<bool>,
     /// Why it fails although the agent may answer.
     failure: Option<Error>,
@@ -38,6 +41,11 @@ impl Running {
     pub(super) fn say(&mut self, text: &str, most: usize) {
         let room = most.saturating_sub(self.text.len());
         self.text.push_str(crate::text::head(text, room));
+    }
+
+    /// Whether a message is new; what is beyond the bound is not, and is in the events only.
+    pub(super) fn is_new(&mut self, message: &str) -> bool {
+        self.messages.len() < REMEMBERED_MESSAGES && self.messages.insert(message.to_owned())
     }
 }
 
@@ -140,6 +148,7 @@ impl Session {
         self.state.lock().running = Some(Running {
             id: prompt_id.clone(),
             text: String::new(),
+            messages: BTreeSet::new(),
             cancel,
             failure: None,
             ended: watch::Sender::new(None),
@@ -188,7 +197,7 @@ impl Session {
     ) -> Waited {
         let agent_session = live.agent_session().unwrap_or_default();
         let params = acp::prompt(&agent_session, &prompt);
-        let request = live.peer.request("session/prompt", params, |_| {});
+        let request = live.prompt(params);
         tokio::pin!(request);
         let clock = &self.core.clock;
         let over = async {

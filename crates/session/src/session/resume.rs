@@ -1,6 +1,7 @@
 //! The agent of a session comes and goes; the session stays (lifecycle.md section 6).
 
 use super::Session;
+use crate::agent::acp;
 use crate::agent::live::{Live, LivePlace};
 use crate::agent::start::{self, Begun};
 use crate::approvals;
@@ -119,12 +120,7 @@ impl Session {
         let member = |name: &str| begun.answer.get(name).filter(|value| value.is_object()).cloned();
         state.modes = member("modes");
         state.models = member("models");
-        state.options = begun
-            .answer
-            .get("configOptions")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        state.options = acp::options(&begun.answer).unwrap_or_default();
         Ok(())
     }
 

@@ -36,6 +36,11 @@ pub struct Notices {
 }
 
 impl Notices {
+    pub fn tell(&self, notice: Notice) {
+        self.list.lock().push(notice);
+        self.more.notify_waiters();
+    }
+
     pub fn all(&self) -> Vec<Notice> {
         self.list.lock().clone()
     }
@@ -78,10 +83,7 @@ impl Setup {
             .limits(self.limits)
             .clock(clock.clone())
             .agent(AgentSpec::new("test", ["test-agent"]))
-            .on_notice(move |notice| {
-                told.list.lock().push(notice);
-                told.more.notify_waiters();
-            });
+            .on_notice(move |notice| told.tell(notice));
         if let Some(storage) = self.storage {
             config = config.storage(storage);
         }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{EnvValue, McpServer};
 use crate::session::Session;
 use agent_client_protocol_schema::v1::{self, AgentCapabilities};
+use agent_client_protocol_schema::v2;
 use std::collections::BTreeMap;
 
 /// The servers of a session in the protocol's form.
@@ -45,6 +46,33 @@ pub(super) async fn servers(
         });
     }
     Ok(servers)
+}
+
+/// The servers as version 2 of the protocol has them: programs by their paths.
+pub(super) async fn of_v2(
+    session: &Session,
+    servers: Vec<v1::McpServer>,
+    starts_servers: bool,
+) -> Result<Vec<v2::McpServer>> {
+    let mut made = Vec::new();
+    for mut server in servers {
+        if let v1::McpServer::Stdio(stdio) = &mut server {
+            if !starts_servers {
+                return Err(Error::AgentStartFailed {
+                    agent_type: session.agent_type().to_owned(),
+                    reason: format!("it cannot start the local MCP server \"{}\"", stdio.name),
+                    exit_code: None,
+                    stderr_tail: String::new(),
+                });
+            }
+            let command = stdio.command.to_string_lossy().into_owned();
+            if let Some(path) = session.core().computer.find_command(&command).await {
+                stdio.command = path.into();
+            }
+        }
+        made.extend(super::v2::server(server));
+    }
+    Ok(made)
 }
 
 /// Where a member of a server stands, for error messages.

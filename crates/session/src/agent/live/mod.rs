@@ -4,27 +4,32 @@
 //! before it; while the storage is busy it does not read, and the agent waits. Requests of the agent are served by tasks of
 //! their own, of which there are only so many. Nothing that an agent does or omits makes the reader wait for the agent.
 
+mod phase;
+mod place;
+mod requests;
+
+pub(crate) use place::LivePlace;
+
 use super::lines::Lines;
-use super::message::{self, Answer, INVALID_PARAMS, Message, REFUSED, RpcError};
+use super::message::{self, Answer, Message};
 use super::peer::{Ended, Peer};
-use crate::client;
+use super::v2::Work;
 use crate::client::Terminals;
 use crate::computer::{ChildControl, ChildOutput, Stream};
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::limits::named::{LIVE, READ_LINE};
-use crate::limits::{
-    NONSENSE_IN_A_ROW, REMEMBERED_ANSWERS, REMEMBERED_BYTES, REQUESTS_AT_ONCE, STDERR_TAIL, WAITING_AT_ONCE,
-};
+use crate::limits::named::READ_LINE;
+use crate::limits::{NONSENSE_IN_A_ROW, STDERR_TAIL};
 use crate::notice::Notice;
 use crate::session::Session;
 use crate::text::Tail;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use phase::Phase;
+use requests::Remembered;
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// A running agent of one session.
@@ -47,46 +52,8 @@ pub(crate) struct Live {
     waiting: AtomicUsize,
     /// The answer to `initialize`.
     pub(crate) initialized: Mutex<Value>,
-}
-
-/// What its notifications mean now.
-enum Phase {
-    /// It has no conversation yet, or is about to have one: the number of the request, and what came early.
-    Starting { asked: Option<u64>, early: Vec<Value> },
-    /// It shows us a conversation that we know: the number of the request, and its own id of the session.
-    Replaying { asked: Option<u64>, agent_session: String },
-    /// It works.
-    Running { agent_session: String },
-}
-
-/// One of the agents that may run in a VM at once.
-pub(crate) struct LivePlace(Arc<Core>);
-
-impl LivePlace {
-    /// Takes a place.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] if there is none.
-    pub(crate) fn take(core: &Arc<Core>) -> Result<Self> {
-        let capacity = core.limits.max_live_sessions_per_vm;
-        let taken = core.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
-            (live < capacity).then_some(live + 1)
-        });
-        match taken {
-            Ok(before) => {
-                core.used(LIVE, before + 1, capacity);
-                Ok(Self(Arc::clone(core)))
-            }
-            Err(live) => Err(core.refused(Error::limit(LIVE, live + 1, capacity, "startAgent"))),
-        }
-    }
-}
-
-impl Drop for LivePlace {
-    fn drop(&mut self) {
-        let before = self.0.live.fetch_sub(1, Ordering::AcqRel);
-        self.0.used(LIVE, before - 1, self.0.limits.max_live_sessions_per_vm);
-    }
+    /// What it says of its work, if it chose version 2 of the protocol.
+    work: OnceLock<Work>,
 }
 
 /// The limit that sets the deadline of a request.
@@ -100,17 +67,6 @@ fn deadline_of(method: &str) -> &'static str {
 
 /// Time between an agent's refusal of input and its end, if it is about to end.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
-
-/// Notifications before the session has an id; more is a flood.
-const EARLY: usize = 256;
-
-/// Answers to requests that may come again.
-#[derive(Default)]
-struct Remembered {
-    answers: HashMap<String, Option<Value>>,
-    order: VecDeque<(String, usize)>,
-    bytes: usize,
-}
 
 impl Live {
     pub(crate) fn new(session: &Arc<Session>, control: Arc<dyn ChildControl>, peer: Peer, place: LivePlace) -> Self {
@@ -135,6 +91,34 @@ impl Live {
             working: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             initialized: Mutex::default(),
+            work: OnceLock::new(),
+        }
+    }
+
+    /// It chose version 2 of the protocol.
+    pub(crate) fn chose_v2(&self) {
+        let _ = self.work.set(Work::default());
+    }
+
+    /// Whether it chose version 2 of the protocol.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.work.get().is_some()
+    }
+
+    /// Prompts and waits for the end of that. The caller brings the deadline.
+    pub(crate) async fn prompt(&self, params: Value) -> Result<Answer, Arc<Ended>> {
+        let Some(work) = self.work.get() else {
+            return self.peer.request("session/prompt", params, |_| {}).await;
+        };
+        work.prompted();
+        let taken = self.peer.request("session/prompt", params, |_| {}).await?;
+        if taken.is_err() {
+            return Ok(taken);
+        }
+        tokio::select! {
+            biased;
+            end = work.end() => Ok(end),
+            ended = self.peer.end_of() => Err(ended),
         }
     }
 
@@ -319,7 +303,13 @@ impl Live {
             let meant = match message {
                 Message::Notification { method, params } => {
                     self.peer.note(&format!("<- {method} ({} bytes)", line.len()));
-                    self.notified(&method, &params, &mut events)
+                    let meant = self.notified(&method, &params, &mut events);
+                    if let (Ok(()), Some(work), Some(update)) = (meant, self.work.get(), params.get("update")) {
+                        // Whoever waits for the end finds everything before it in the history.
+                        self.store(&mut events).await;
+                        work.told(update);
+                    }
+                    meant
                 }
                 message => {
                     self.store(&mut events).await;
@@ -374,79 +364,6 @@ impl Live {
         }
     }
 
-    /// Notices the beginning of a conversation; gives the events that came before it.
-    fn settle(&self, id: u64, answer: &Answer) -> Result<Vec<Value>, &'static str> {
-        let mut phase = self.phase.lock();
-        match (&mut *phase, answer) {
-            (Phase::Starting { asked, early }, Ok(result)) if *asked == Some(id) => {
-                let Some(agent_session) = super::acp::new_session(result) else {
-                    return Ok(Vec::new());
-                };
-                let own = |params: &Value| params.get("sessionId").and_then(Value::as_str) == Some(&agent_session);
-                let early = std::mem::take(early);
-                let early = early.into_iter().filter(|event| event.get("params").is_some_and(own));
-                let early = early.map(|event| self.renamed(event)).collect();
-                *phase = Phase::Running { agent_session };
-                Ok(early)
-            }
-            (Phase::Replaying { asked, agent_session }, Ok(_)) if *asked == Some(id) => {
-                let agent_session = std::mem::take(agent_session);
-                *phase = Phase::Running { agent_session };
-                Ok(Vec::new())
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn renamed(&self, mut event: Value) -> Value {
-        if let Some(id) = event.get_mut("params").and_then(|params| params.get_mut("sessionId")) {
-            *id = Value::from(self.session_id.as_str());
-        }
-        event
-    }
-
-    /// A notification; what is to be stored is added to `events`.
-    fn notified(&self, method: &str, params: &Value, events: &mut Vec<Value>) -> Result<(), &'static str> {
-        let Some(id) = params.get("sessionId").and_then(Value::as_str) else {
-            // Not of a session: nothing that we offer has such notifications, and ignoring them is what JSON-RPC asks for.
-            return match method {
-                "session/update" => Err("an update of no session"),
-                _ => Ok(()),
-            };
-        };
-        let shaped = params
-            .get("update")
-            .and_then(|update| update.get("sessionUpdate"))
-            .is_some_and(Value::is_string);
-        if method == "session/update" && !shaped {
-            return Err("an update that is none");
-        }
-        let mut phase = self.phase.lock();
-        let known = match &*phase {
-            Phase::Running { agent_session } => agent_session == id,
-            // What it shows us of a conversation that we have is not told again.
-            Phase::Replaying { agent_session, .. } if agent_session == id => return Ok(()),
-            Phase::Replaying { .. } => false,
-            Phase::Starting { .. } => true,
-        };
-        if !known {
-            return Err("a notification of another session");
-        }
-        let event = json!({"jsonrpc": "2.0", "method": method, "params": params});
-        if let Phase::Starting { early, .. } = &mut *phase {
-            early.push(event);
-            let flood = early.len() > EARLY;
-            drop(phase);
-            if flood {
-                self.broke("it flooded before the session began");
-            }
-            return Ok(());
-        }
-        drop(phase);
-        events.push(self.renamed(event));
-        Ok(())
-    }
-
     /// Stores events and tells of them.
     async fn store(&self, events: &mut Vec<Value>) {
         let events = std::mem::take(events);
@@ -455,90 +372,6 @@ impl Live {
         };
         if let Err(error) = session.record(events, true).await {
             self.fail(error);
-        }
-    }
-
-    /// A request: answered from memory, or by a task.
-    fn requested(self: &Arc<Self>, id: Value, method: String, params: Value) {
-        let key = id.to_string();
-        let known = self.remembered.lock().answers.get(&key).cloned();
-        match known {
-            // The first of the two is still worked on, and its answer answers both.
-            Some(None) => return,
-            Some(Some(answer)) => return self.peer.offer(&answer),
-            None => {}
-        }
-        let waits = method == "session/request_permission" || method == "terminal/wait_for_exit";
-        let (counter, most) = match waits {
-            true => (&self.waiting, WAITING_AT_ONCE),
-            false => (&self.working, REQUESTS_AT_ONCE),
-        };
-        if counter.load(Ordering::Acquire) >= most {
-            let error = RpcError::new(REFUSED, format!("more than {most} requests at once"));
-            return self
-                .peer
-                .offer(&json!({"jsonrpc": "2.0", "id": id, "error": error.to_value()}));
-        }
-        self.remembered.lock().begin(&key);
-        counter.fetch_add(1, Ordering::AcqRel);
-        let live = Arc::clone(self);
-        self.core.spawn(async move {
-            let answer = tokio::select! {
-                biased;
-                answer = live.serve(&method, params) => answer,
-                _ = live.peer.end_of() => Err(RpcError::new(REFUSED, "the session has ended")),
-            };
-            let response = match answer {
-                Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-                Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error.to_value()}),
-            };
-            live.remembered.lock().finish(&key, &response);
-            live.peer.send(&response).await;
-            let counter = if waits { &live.waiting } else { &live.working };
-            counter.fetch_sub(1, Ordering::AcqRel);
-        });
-    }
-
-    async fn serve(self: &Arc<Self>, method: &str, params: Value) -> Answer {
-        if !client::METHODS.contains(&method) {
-            return Err(RpcError::new(
-                message::METHOD_NOT_FOUND,
-                format!("Method not found: {}", crate::text::shown(method, 100)),
-            ));
-        }
-        let Some(own) = self.agent_session() else {
-            return Err(RpcError::new(REFUSED, "there is no session yet"));
-        };
-        if params.get("sessionId").and_then(Value::as_str) != Some(&own) {
-            return Err(RpcError::new(
-                INVALID_PARAMS,
-                "Invalid params: sessionId is not the id of this session",
-            ));
-        }
-        client::serve(self, method, params).await
-    }
-}
-
-impl Remembered {
-    fn begin(&mut self, key: &str) {
-        self.answers.insert(key.to_owned(), None);
-    }
-
-    fn finish(&mut self, key: &str, response: &Value) {
-        let bytes = response.to_string().len() + key.len();
-        if bytes > REMEMBERED_BYTES {
-            self.answers.remove(key);
-            return;
-        }
-        self.answers.insert(key.to_owned(), Some(response.clone()));
-        self.order.push_back((key.to_owned(), bytes));
-        self.bytes += bytes;
-        while self.order.len() > REMEMBERED_ANSWERS || self.bytes > REMEMBERED_BYTES {
-            let Some((oldest, bytes)) = self.order.pop_front() else {
-                break;
-            };
-            self.answers.remove(&oldest);
-            self.bytes -= bytes;
         }
     }
 }
