@@ -3,11 +3,11 @@
 use crate::error::{Error, Result};
 use crate::process::{ProcessControl, Signal, Spawn};
 use crate::stream;
-use crate::vm::AgentOs;
+use crate::vm::{AgentOs, Vm};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{FileAction, SpawnRequest};
+use agentos_kernel::process::{FileAction, Process, SpawnRequest};
 use agentos_kernel::tty::WindowSize;
 use std::io;
 use std::pin::Pin;
@@ -95,37 +95,51 @@ fn winsize(cols: u16, rows: u16) -> Result<WindowSize> {
 impl AgentOs {
     /// Starts a program on a new terminal of the VM.
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell> {
-        let size = winsize(options.cols, options.rows)?;
-        let opened = self.vm.kernel.open_pty().map_err(Error::os("openShell"));
-        let pty = self.vm.noted(opened)?;
-        self.vm
-            .kernel
-            .set_winsize(&pty.master, size)
-            .map_err(Error::os("openShell"))?;
-        let mut env = vec![("TERM".to_owned(), "xterm-256color".to_owned())];
-        env.extend(options.env);
         let spawn = Spawn {
             cwd: options.cwd,
-            env,
+            env: options.env,
             ..self.spawn(&options.command, &options.args)
         };
-        let slave = |fd| FileAction::Inherit(Fd(fd), pty.slave.clone());
-        let request = SpawnRequest {
-            actions: vec![slave(0), slave(1), slave(2)],
-            setsid: true,
-            foreground: true,
-            ..spawn.request()?
-        };
-        let process = self.vm.start(request).await?;
+        let (process, master) = spawn.start_on_terminal((options.cols, options.rows)).await?;
         let control = ShellControl {
             process: ProcessControl {
                 vm: self.vm.clone(),
                 process,
             },
-            master: pty.master,
+            master,
         };
         Ok(Shell { control })
     }
+}
+
+impl Spawn {
+    /// Starts the program on a new terminal of so many columns and rows, of which it is the session's leader; gives the other
+    /// end of the terminal as well.
+    pub(crate) async fn start_on_terminal(mut self, (cols, rows): (u16, u16)) -> Result<(Arc<Process>, Arc<OpenFile>)> {
+        let size = winsize(cols, rows)?;
+        let vm = self.vm.clone();
+        let opened = vm.kernel.open_pty().map_err(Error::os("openShell"));
+        let pty = vm.noted(opened)?;
+        vm.kernel
+            .set_winsize(&pty.master, size)
+            .map_err(Error::os("openShell"))?;
+        // What was given counts, of two of one name.
+        self.env.insert(0, ("TERM".to_owned(), "xterm-256color".to_owned()));
+        let slave = |fd| FileAction::Inherit(Fd(fd), pty.slave.clone());
+        let request = SpawnRequest {
+            actions: vec![slave(0), slave(1), slave(2)],
+            setsid: true,
+            foreground: true,
+            ..self.request()?
+        };
+        Ok((vm.start(request).await?, pty.master))
+    }
+}
+
+/// Changes the size of a terminal; its foreground group gets SIGWINCH.
+pub(crate) fn resize(vm: &Vm, master: &Arc<OpenFile>, cols: u16, rows: u16) -> Result<()> {
+    let size = winsize(cols, rows)?;
+    vm.kernel.set_winsize(master, size).map_err(Error::os("resizeShell"))
 }
 
 /// A program on a terminal: what it prints is read, what is written are keys. Reading ends when the program has ended.
@@ -176,12 +190,7 @@ pub struct ShellControl {
 impl ShellControl {
     /// Changes the size; the foreground group gets SIGWINCH.
     pub fn resize(&self, cols: u16, rows: u16) -> Result<()> {
-        let size = winsize(cols, rows)?;
-        self.process
-            .vm
-            .kernel
-            .set_winsize(&self.master, size)
-            .map_err(Error::os("resizeShell"))
+        resize(&self.process.vm, &self.master, cols, rows)
     }
 
     /// Waits for the end and gives the exit code.

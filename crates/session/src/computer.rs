@@ -47,6 +47,8 @@ pub struct Launch {
     pub cwd: Option<String>,
     /// Whether it gets a pipe as standard input; `/dev/null` otherwise.
     pub stdin: bool,
+    /// Columns and rows of a terminal that it gets in the place of pipes; what it writes then comes as standard output.
+    pub terminal: Option<(u16, u16)>,
     /// Whether it is an agent of an idle session or belongs to one: such a process does not keep a VM awake.
     pub is_agent: bool,
 }
@@ -115,6 +117,13 @@ pub trait ChildControl: Send + Sync {
     fn kill(&self);
     /// Waits for its end.
     fn wait(&self) -> BoxFuture<'static, Exit>;
+    /// Changes the size of its terminal.
+    ///
+    /// # Errors
+    /// `ENOTTY` for a process that has none, and what the VM says of the size.
+    fn resize(&self, _columns: u16, _rows: u16) -> VmResult<()> {
+        Err(VmError::new("ENOTTY", "ENOTTY: it has pipes and no terminal"))
+    }
 }
 
 /// A VM.

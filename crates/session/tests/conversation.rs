@@ -346,6 +346,10 @@ async fn files_and_terminals_are_those_of_the_vm() {
             ("terminal/create", json!({"command": "count", "args": ["x"], "env": [{"name": "N", "value": "1"}], "outputByteLimit": 4})),
             ("terminal/wait_for_exit", json!({"terminalId": "acp-terminal-1"})),
             ("terminal/output", json!({"terminalId": "acp-terminal-1"})),
+            ("terminal/resize", json!({"terminalId": "acp-terminal-1", "cols": 80, "rows": 24})),
+            ("terminal/resize", json!({"terminalId": "acp-terminal-1", "cols": 80})),
+            ("terminal/create", json!({"command": "count", "cols": 0, "rows": 24})),
+            ("terminal/create", json!({"command": "count", "cols": 5000, "rows": 24})),
             ("terminal/release", json!({"terminalId": "acp-terminal-1"})),
             ("terminal/output", json!({"terminalId": "acp-terminal-1"})),
             ("terminal/create", json!({"command": "none", "args": ["x"]})),
@@ -370,7 +374,8 @@ async fn files_and_terminals_are_those_of_the_vm() {
         json!([
             {}, {"content": "two\n"}, -32002, -32603, -32602, -32602, {}, {"content": "AP8="}, {"entries": ["a", "b"]},
             {"terminalId": "acp-terminal-1"}, {"exitCode": 3, "signal": null},
-            {"output": "3456", "truncated": true, "exitStatus": {"exitCode": 3, "signal": null}}, {}, -32602, -32002, -32601,
+            {"output": "3456", "truncated": true, "exitStatus": {"exitCode": 3, "signal": null}},
+            -32603, -32602, -32602, -32602, {}, -32602, -32002, -32601,
         ])
     );
     let launch = world.computer.launches.lock()[1].clone();

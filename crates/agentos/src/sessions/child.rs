@@ -3,6 +3,7 @@
 //! They hold what is theirs of the kernel and not the VM, for the reason that [`computer`](super::computer) has.
 
 use super::computer::refused;
+use crate::error::Error;
 use crate::process::poll_pipe;
 use crate::stream;
 use crate::vm::{AgentOs, Vm};
@@ -31,6 +32,20 @@ pub(super) async fn start(os: &AgentOs, launch: Launch) -> VmResult<Child> {
     if let Some(cwd) = launch.cwd {
         spawn = spawn.cwd(cwd);
     }
+    if let Some(size) = launch.terminal {
+        let (process, master) = spawn.start_on_terminal(size).await.map_err(refused)?;
+        return Ok(made(
+            vm,
+            &process,
+            launch.is_agent,
+            Pipes {
+                stdin: Some(Arc::clone(&master)),
+                stdout: Arc::clone(&master),
+                stderr: None,
+                master: Some(master),
+            },
+        ));
+    }
     let (stdin_read, stdin) = match launch.stdin {
         true => {
             let (read, write) = vm.pipe(PipeUse::Input, "spawn").map_err(refused)?;
@@ -42,22 +57,46 @@ pub(super) async fn start(os: &AgentOs, launch: Launch) -> VmResult<Child> {
     let (stderr, stderr_write) = vm.pipe(PipeUse::Output, "spawn").map_err(refused)?;
     let streams = [stdin_read, Some(stdout_write), Some(stderr_write)];
     let process = spawn.start_with(streams).await.map_err(refused)?;
-    if launch.is_agent {
+    Ok(made(
+        vm,
+        &process,
+        launch.is_agent,
+        Pipes {
+            stdin,
+            stdout,
+            stderr: Some(stderr),
+            master: None,
+        },
+    ))
+}
+
+/// The host's ends of what a process reads and writes.
+struct Pipes {
+    stdin: Option<Arc<OpenFile>>,
+    stdout: Arc<OpenFile>,
+    stderr: Option<Arc<OpenFile>>,
+    /// Of its terminal, if it has one.
+    master: Option<Arc<OpenFile>>,
+}
+
+fn made(vm: &Arc<Vm>, process: &Arc<Process>, is_agent: bool, pipes: Pipes) -> Child {
+    if is_agent {
         vm.agents.lock().insert(process.pid().0);
     }
     let control = Control {
         vm: Arc::downgrade(vm),
-        process: Arc::clone(&process),
+        process: Arc::clone(process),
+        master: pipes.master,
     };
-    Ok(Child {
-        stdin: Box::new(Input(stdin)),
+    Child {
+        stdin: Box::new(Input(pipes.stdin)),
         output: Box::new(Output {
-            process,
-            stdout: Some(stdout),
-            stderr: Some(stderr),
+            process: Arc::clone(process),
+            stdout: Some(pipes.stdout),
+            stderr: pipes.stderr,
         }),
         control: Arc::new(control),
-    })
+    }
 }
 
 struct Input(Option<Arc<OpenFile>>);
@@ -104,6 +143,7 @@ impl ChildOutput for Output {
 struct Control {
     vm: Weak<Vm>,
     process: Arc<Process>,
+    master: Option<Arc<OpenFile>>,
 }
 
 impl Control {
@@ -128,6 +168,13 @@ impl ChildControl for Control {
 
     fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    fn resize(&self, columns: u16, rows: u16) -> VmResult<()> {
+        let master = self.master.as_ref();
+        let master = master.ok_or_else(|| VmError::new("ENOTTY", "ENOTTY: it has pipes and no terminal"))?;
+        let vm = self.vm.upgrade().ok_or_else(|| refused(Error::Disposed))?;
+        crate::shell::resize(&vm, master, columns, rows).map_err(refused)
     }
 
     fn wait(&self) -> BoxFuture<'static, Exit> {

@@ -2,6 +2,7 @@
 # An agent in a few lines of shell: it answers prompts by their first word.
 #   write PATH TEXT   asks for permission, then writes a file through the protocol
 #   run COMMAND       runs a command in a terminal of the protocol and says what it wrote
+#   screen            makes a terminal of 90 by 30, changes it to 120 by 40, and says what its program saw
 #   die               ends in the middle
 #   anything else     is said back
 number=0
@@ -49,6 +50,20 @@ prompt() {
         ask terminal/output "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\"}"
         say "$(printf '%s' "$answer" | sed 's/.*"output":"\([^"]*\)".*/\1/')"
         ask terminal/release "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\"}"
+        ;;
+    screen)
+        ask terminal/create '{"sessionId":"s","command":"test -t 0 && stty size; read line; stty size","cols":90,"rows":30}'
+        terminal=$(member terminalId "$answer")
+        answer=
+        while :; do
+            ask terminal/output "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\"}"
+            case $answer in *'30 90'*) break ;; *'"exitStatus":{'*) break ;; esac
+        done
+        ask terminal/resize "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\",\"cols\":120,\"rows\":40}"
+        ask terminal/write "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\",\"data\":\"\\n\"}"
+        ask terminal/wait_for_exit "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\"}"
+        ask terminal/output "{\"sessionId\":\"s\",\"terminalId\":\"$terminal\"}"
+        say "$(printf '%s' "$answer" | sed 's/.*"output":"\([^"]*\)".*/\1/; s/\\[rn]/ /g')"
         ;;
     die)
         echo "last words" >&2

@@ -27,6 +27,7 @@ pub(crate) const METHODS: &[&str] = &[
     "terminal/kill",
     "terminal/release",
     "terminal/write",
+    "terminal/resize",
     "session/request_permission",
     "request/permission",
 ];
@@ -44,6 +45,7 @@ pub(crate) async fn serve(live: &Arc<Live>, method: &str, params: Value) -> Answ
         "terminal/kill" => live.terminals.kill(&params),
         "terminal/release" => live.terminals.release(&params),
         "terminal/write" => live.terminals.write(&params).await,
+        "terminal/resize" => live.terminals.resize(&params),
         "session/request_permission" | "request/permission" => match live.session() {
             Some(session) => crate::approvals::request(&session, params).await,
             None => Ok(crate::approvals::cancelled()),

@@ -1,6 +1,7 @@
 //! Terminals of agents: commands of the VM whose output is kept for the agent.
 //!
-//! A terminal here is a process with pipes: an agent wants the text. Output beyond the bound loses its oldest part, which the
+//! A terminal here is a process with pipes, because an agent wants the text; one that is made with `cols` and `rows` is a real
+//! one, whose size can be changed (`terminal/resize`), which is an addition of ours as `terminal/write` is. Output beyond the bound loses its oldest part, which the
 //! answer says. Whatever still runs ends with the session.
 
 use super::{count, invalid, refused, text};
@@ -20,6 +21,8 @@ use tokio::sync::watch;
 
 /// Output of a terminal that is taken at once.
 const CHUNK: usize = 64 << 10;
+/// Most columns or rows of a terminal.
+const SIDE_MOST: u16 = 4096;
 
 /// The terminals of one agent.
 pub(crate) struct Terminals {
@@ -149,6 +152,13 @@ impl Terminals {
         Ok(json!({}))
     }
 
+    pub(super) fn resize(&self, params: &Value) -> Answer {
+        let terminal = self.find(params)?;
+        let (columns, rows) = size(params)?.ok_or_else(|| invalid("cols is missing"))?;
+        terminal.control.resize(columns, rows).map_err(refused)?;
+        Ok(json!({}))
+    }
+
     /// Ends what still runs.
     pub(crate) fn end_all(&self) {
         let mut open = self.open.lock();
@@ -178,6 +188,23 @@ fn status(exit: &Exit) -> Value {
     }
 }
 
+/// The size of a terminal, if one is given: both or none.
+fn size(params: &Value) -> Result<Option<(u16, u16)>, RpcError> {
+    let side = |name: &str| match count(params, name)? {
+        None => Ok(None),
+        Some(side) => match u16::try_from(side) {
+            Ok(side @ 1..=SIDE_MOST) => Ok(Some(side)),
+            _ => Err(invalid(&format!("{name} must be an integer between 1 and {SIDE_MOST}"))),
+        },
+    };
+    match (side("cols")?, side("rows")?) {
+        (Some(columns), Some(rows)) => Ok(Some((columns, rows))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(invalid("rows is missing")),
+        (None, Some(_)) => Err(invalid("cols is missing")),
+    }
+}
+
 fn launch(live: &Live, params: &Value) -> Result<Launch, RpcError> {
     let command = text(params, "command")?;
     let mut launch = Launch::new(Vec::new());
@@ -194,6 +221,7 @@ fn launch(live: &Live, params: &Value) -> Result<Launch, RpcError> {
         }
         Some(_) => return Err(invalid("args must be an array of strings")),
     }
+    launch.terminal = size(params)?;
     // Many commands look at their standard input; what nobody writes to must not be one.
     launch.stdin = params.get("stdin").and_then(Value::as_bool).unwrap_or(false);
     if let Some(env) = params.get("env").filter(|env| !env.is_null()) {
