@@ -69,7 +69,11 @@ async fn an_agent_in_the_vm_writes_runs_and_is_asked() {
     );
     assert_eq!(session.prompt("run cat made again").await.unwrap().text, "contentx");
     let screen = session.prompt("screen").await.unwrap().text;
-    assert_eq!(screen.split_whitespace().collect::<Vec<_>>(), ["30", "90", "40", "120"], "a real terminal");
+    assert_eq!(
+        screen.split_whitespace().collect::<Vec<_>>(),
+        ["30", "90", "40", "120"],
+        "a real terminal"
+    );
     // What was approved is still what a guest may do.
     let refused = session.prompt("write /etc/passwd x").await.unwrap().text;
     assert!(

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Real packages of npm in a store of the test's own: command packages of another system (layout `commandDir`), whose programs
+# run in VMs and start each other; and again without a registry. Takes the program to test. Needs npm's registry.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+agentos=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/agentos}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export AGENTOS_STORE=$work/store
+cd "$work"
+
+# is WHAT EXPECTED GOT: fails unless they are the same.
+is() {
+    [ "$2" = "$3" ] || { printf '%s: expected %s, got %s\n' "$1" "$2" "$3" >&2; exit 1; }
+    printf 'ok   %s\n' "$1"
+}
+
+# has WHAT PART GOT: fails unless the part is in it.
+has() {
+    case $3 in
+        *"$2"*) printf 'ok   %s\n' "$1" ;;
+        *) printf '%s: no %s in %s\n' "$1" "$2" "$3" >&2; exit 1 ;;
+    esac
+}
+
+version=0.0.260331072558
+scope=npm:@rivet-dev/agent-os
+printf '== command packages\n'
+"$agentos" software add "$scope-tree@$version" "$scope-jq@$version" "$scope-grep@$version" "$scope-coreutils@$version" 2>err \
+    || { cat err >&2; exit 1; }
+run() {
+    "$agentos" run --software "$scope-tree@$version" --software "$scope-jq@$version" --software "$scope-grep@$version" \
+        --software "$scope-coreutils@$version" -c "$1"
+}
+is 'their files are where npm has them' /usr/local/bin/jq "$(run 'command -v /usr/local/bin/jq')"
+is 'jq reads what it is given' '2 b' "$(run "echo '{\"a\":[1,2],\"b\":\"b\"}' | /usr/local/bin/jq -r '\"\\(.a[1]) \\(.b)\"'")"
+is 'grep reads files' '2:beta' "$(run 'printf "alpha\nbeta\n" > w && /usr/local/bin/grep -n et w')"
+has 'tree shows directories' '1 directory, 1 file' "$(run 'mkdir -p t/u && touch t/u/f && /usr/local/bin/tree t/u/.. | tail -1')"
+is 'env starts programs (proc_spawn)' 'x=1' "$(run '/usr/local/bin/env -i x=1 /usr/local/bin/env')"
+is 'nice starts programs that start programs (proc_spawn, proc_waitpid)' 'a b' \
+    "$(run '/usr/local/bin/nice /usr/local/bin/env A=a /usr/local/bin/nohup /usr/local/bin/printf "%s %s" a b')"
+
+printf '== without a registry\n'
+export npm_config_registry=http://127.0.0.1:1/
+is 'what was added is there' '2:beta' "$(run 'printf "alpha\nbeta\n" > w && /usr/local/bin/grep -n et w')"
+has 'and whole' ok "$("$agentos" software verify)"
