@@ -44,6 +44,7 @@ mod settle;
 mod walk;
 
 pub use access::Access;
+pub use anew::open_anew;
 pub use attr::{Attr, FileType, Mode, SetAttr, SetTime, Stat, StatFs};
 pub use capped::CappedFs;
 pub use caught::CaughtFs;

@@ -1,7 +1,7 @@
 //! Descriptors of files and processes.
 
 use super::check;
-use agentos_kernel::vfs::Holders;
+use agentos_kernel::vfs::{Holders, open_anew};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -54,10 +54,7 @@ pub(crate) fn read_text(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<String> 
 
 /// Opens the file behind a descriptor anew: another open description, with another access mode.
 pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: i32) -> io::Result<OwnedFd> {
-    let path = std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(io::Error::other)?;
-    // SAFETY: the path is a C string.
-    let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) };
-    Ok(owned(check(fd.into())?))
+    open_anew(fd, flags)
 }
 
 /// Another descriptor for the same open description.

@@ -103,9 +103,6 @@ impl Content {
         if self.native.is_none() {
             self.split();
             let mut native = Native::new()?;
-            if self.size > 0 {
-                native.resize(self.size)?;
-            }
             let mut at = 0;
             let mut buf = native::piece(self.size);
             while let Some(data) = self.seek(at, SeekTarget::Data).filter(|_| at < self.size) {
@@ -120,6 +117,10 @@ impl Content {
                     }
                     at += count as u64;
                 }
+            }
+            // What ends in a hole.
+            if at < self.size {
+                native.resize(self.size)?;
             }
             native.settle();
             self.discard(ledger, 0, u64::MAX);

@@ -273,3 +273,60 @@ fn only_an_empty_file_adopts_and_only_what_the_quota_pays_for() {
         "no room is needed to change it"
     );
 }
+
+/// Looks after what natives have, who `hold` files as it says when it is asked.
+fn tidied(fs: &MemoryFs, hold: impl Fn() -> Holders) -> NativeUse {
+    fs.tidy_natives(&|_| hold())
+}
+
+#[test]
+fn what_natives_had_is_taken_back_with_its_bytes_and_holes() {
+    for quota in [quota(u64::MAX, u64::MAX), quota(1 << 20, 64)] {
+        let fs = MemoryFs::new(clock(), Arc::clone(&quota));
+        let ino = file(&fs, "file");
+        fs.write(ino, 3 * 4096, b"content").unwrap();
+        fs.setattr(
+            ino,
+            &SetAttr {
+                size: Some(9 * 4096),
+                ..SetAttr::default()
+            },
+        )
+        .unwrap();
+        let before = content(&fs, ino);
+        let native = fs.native(ino, true).unwrap().unwrap();
+        assert!(fs.shares_natively(ino, true));
+        assert_eq!(tidied(&fs, || Holders::Writers).open, 1);
+        assert!(fs.shares_natively(ino, true), "it is in use");
+        assert_eq!(std::fs::File::from(native).metadata().unwrap().len(), 9 * 4096);
+        assert_eq!(tidied(&fs, || Holders::None).open, 0);
+        assert!(!fs.shares_natively(ino, true));
+        assert!(content(&fs, ino) == before);
+        fs.unlink(fs.root(), b"file").unwrap();
+        assert_eq!(quota.bytes.used(), 0, "what was charged is given back");
+    }
+}
+
+#[test]
+fn what_is_opened_or_changed_while_it_is_looked_at_is_not_taken_back() {
+    let fs = MemoryFs::new(clock(), quota(1 << 20, 64));
+    let (opened, changed) = (file(&fs, "opened"), file(&fs, "changed"));
+    for ino in [opened, changed] {
+        fs.write(ino, 0, b"before").unwrap();
+        fs.native(ino, true).unwrap();
+    }
+    let meanwhile = std::cell::RefCell::new(None);
+    tidied(&fs, || {
+        // Nothing is locked here.
+        *meanwhile.borrow_mut() = fs.native(opened, true).unwrap();
+        fs.write(changed, 0, b"after!").unwrap();
+        Holders::None
+    });
+    let native = std::fs::File::from(meanwhile.take().unwrap());
+    std::os::unix::fs::FileExt::write_at(&native, b"native", 0).unwrap();
+    assert_eq!(content(&fs, opened), b"native", "both still have the same bytes");
+    assert_eq!(content(&fs, changed), b"after!");
+    tidied(&fs, || Holders::None);
+    assert!(!fs.shares_natively(changed, true));
+    assert_eq!(content(&fs, changed), b"after!");
+}
