@@ -31,6 +31,7 @@ mod fetch;
 mod files;
 mod frozen;
 mod host;
+mod install;
 mod layers;
 mod mount;
 mod network;
@@ -84,6 +85,7 @@ pub use fetch::{RequestBody, ResponseBody};
 pub use files::{DirectoryEntry, EntryKind, FileOutcome, HostFiles, ListOptions, Stat, WriteOutcome};
 pub use host::system_clock;
 pub use http;
+pub use install::InstallScripts;
 pub use layers::{ImageInput, Tools};
 pub use mount::{Mount, MountedAt};
 pub use network::Network;
@@ -109,7 +111,7 @@ pub mod images {
 /// The layer below sessions: its errors, and what a storage of your own implements.
 pub mod session {
     pub use agentos_session::{
-        BoxFuture, Clock, Error, MemoryStorage, OutcomeBounds, OutcomeRow, Result, Secrets, SessionChange,
+        BoxFuture, Clock, Error, McpFailure, MemoryStorage, OutcomeBounds, OutcomeRow, Result, Secrets, SessionChange,
         SessionLimits, SessionRow, Storage, Stored, StoredEvent, VmError, VmResult, too_many_grants, too_many_sessions,
     };
 }

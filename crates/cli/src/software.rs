@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Options of `agentos software`.
@@ -21,7 +21,7 @@ pub(crate) struct SoftwareArgs {
 
 #[derive(Debug, Subcommand)]
 enum SoftwareCommand {
-    /// Add software with everything that it needs. Nothing of it is run.
+    /// Add software with everything that it needs. Nothing of it is run, unless you allow its install scripts by name.
     Add(AddArgs),
     /// List the software of the store.
     List(ShownArgs),
@@ -39,6 +39,12 @@ struct AddArgs {
     /// Resolve it anew also where it was added before.
     #[arg(long)]
     update: bool,
+    /// Run the install scripts of these packages of npm, in a VM without network; takes one SPEC.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    allow_scripts: Vec<String>,
+    /// Let these scripts reach a host, for example *.example.com:443.
+    #[arg(long, value_name = "HOST,...", value_delimiter = ',', requires = "allow_scripts")]
+    allow_scripts_network: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -66,6 +72,7 @@ pub(crate) fn main(args: &SoftwareArgs) -> Result<Exit, Error> {
     let store = Store::user().map_err(failed)?;
     match &args.command {
         SoftwareCommand::Add(args) => {
+            let store = with_scripts(store, args)?;
             let progress = Shown::new();
             let add = |spec| match args.update {
                 true => store.update(spec, &progress),
@@ -83,6 +90,26 @@ pub(crate) fn main(args: &SoftwareArgs) -> Result<Exit, Error> {
         SoftwareCommand::Verify(args) => return verified(&store.verify().map_err(failed)?, args.json),
     }
     Ok(Exit::SUCCESS)
+}
+
+/// The store, with the scripts that may run.
+fn with_scripts(store: Store, args: &AddArgs) -> Result<Store, Error> {
+    if args.allow_scripts.is_empty() {
+        return Ok(store);
+    }
+    let [Spec::Npm { .. } | Spec::Named(_)] = args.specs.as_slice() else {
+        let text = "--allow-scripts takes one package of npm: its names are those of packages in it";
+        return Err(Error::Usage(text.to_owned()));
+    };
+    if !args.allow_scripts_network.is_empty() {
+        // What a pattern may be is checked now, not after downloads.
+        let hosts = json!({"network": {"rules": [{"mode": "allow", "patterns": args.allow_scripts_network}]}});
+        agentos::Permissions::new(&hosts)?;
+    }
+    let runner = agentos::InstallScripts::new();
+    let allow = |runner: agentos::InstallScripts, host: &String| runner.allow_host(host);
+    let runner = args.allow_scripts_network.iter().fold(runner, allow);
+    Ok(store.with_scripts(args.allow_scripts.clone(), Arc::new(runner)))
 }
 
 fn failed(error: agentos::store::Error) -> Error {
@@ -143,6 +170,7 @@ fn described(package: &Package) -> Value {
         "agent": package.agent().map(|agent| &agent.id),
         "native": package.is_native(),
         "layers": package.layers(),
+        "scripts": package.scripts(),
     })
 }
 
@@ -250,6 +278,7 @@ impl State {
             Step::Unpacking { name, done: 0, total } => {
                 self.say(false, format!("unpacking {name} and what it needs, {total} archives"));
             }
+            Step::Script { what } => self.say(terminal, format!("running the {what} in a VM")),
             Step::Warning(text) => match &self.bar {
                 Some(bar) => bar.println(format!("agentos: {text}")),
                 None => report::progress(&format!("agentos: {text}")),

@@ -83,3 +83,24 @@ fn what_cannot_be_added_is_named_with_what_is_accepted() {
     assert_eq!(status, Some(64));
     assert!(error.contains("/no/such.wasm"), "{error}");
 }
+
+#[test]
+fn scripts_are_allowed_for_one_package_of_npm() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = archive(dir.path());
+    for (args, says) in [
+        (vec!["--allow-scripts", "a", spec.as_str()], "one package of npm"),
+        (vec!["--allow-scripts", "a", "npm:a", "npm:b"], "one package of npm"),
+        (vec!["--allow-scripts-network", "a.example", "npm:a"], "--allow-scripts"),
+        (
+            vec!["--allow-scripts", "a", "--allow-scripts-network", "[", "npm:a"],
+            "network",
+        ),
+    ] {
+        let (status, _, error) = own(dir.path(), &[["software", "add"].as_slice(), args.as_slice()].concat());
+        assert!(
+            status == Some(64) && error.contains(says),
+            "{args:?}: {status:?} {error}"
+        );
+    }
+}

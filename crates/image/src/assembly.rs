@@ -248,6 +248,60 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
+    /// Adds everything in a tar archive that programs in a VM have made, below a directory: files of the superuser's, without
+    /// extended attributes and set-id bits, because whoever made them was nobody special.
+    ///
+    /// # Errors
+    /// [`Error`], which names the archive.
+    pub fn made(&mut self, archive: &Path, below: &str) -> Result<()> {
+        let mut add = || {
+            let file = io::BufReader::new(File::open(archive).map_err(Error::host(archive))?);
+            let mut reader = Reader::new(file, self.bounds);
+            let under = |path: &[u8]| [below.as_bytes(), b"/", path].concat();
+            while let Some(found) = reader.next()? {
+                let link = match found.kind {
+                    Kind::HardLink => under(&found.link),
+                    _ => found.link.clone(),
+                };
+                let member = Member {
+                    path: under(&found.path),
+                    link,
+                    mode: found.mode & 0o777,
+                    uid: 0,
+                    gid: 0,
+                    xattrs: Vec::new(),
+                    ..found
+                };
+                self.unpacker.add(&member, &mut reader)?;
+            }
+            reader.finish().map(drop)
+        };
+        add().map_err(Error::of(archive))
+    }
+
+    /// Gives a directory with everything in it to a user and a group.
+    ///
+    /// # Errors
+    /// Where the path is none.
+    pub fn own(&mut self, path: &str, uid: u32, gid: u32) -> Result<()> {
+        let parts = parts(path.as_bytes(), &self.bounds)?;
+        let draft = &mut self.unpacker.draft;
+        let mut left: Vec<_> = draft.find(&parts).into_iter().collect();
+        while let Some(index) = left.pop() {
+            let node = usize::try_from(index).ok().and_then(|index| draft.nodes.get_mut(index));
+            let Some(node) = node else { continue };
+            (node.attrs.uid, node.attrs.gid) = (uid, gid);
+            if let Body::Directory(directory) = &mut node.body {
+                // One that no archive has described would be the superuser's.
+                if std::mem::replace(&mut directory.implied, false) {
+                    node.attrs.mode = 0o755;
+                }
+                left.extend(directory.entries.values().copied());
+            }
+        }
+        Ok(())
+    }
+
     /// Lets a directory hide what other layers have under its name, so that two versions of one tree are never mixed.
     ///
     /// # Errors

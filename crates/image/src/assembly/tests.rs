@@ -79,3 +79,46 @@ fn paths_lead_nowhere_else() {
     let error = assembly.file("link/passwd", 0o644, &b""[..]).unwrap_err();
     assert!(error.to_string().contains("no directory"), "{error}");
 }
+
+#[test]
+fn what_programs_have_made_is_nobodys_privilege() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(dir.path());
+    let tree = dir.path().join("tree/pkg");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("made"), "made").unwrap();
+    std::fs::set_permissions(tree.join("made"), std::fs::Permissions::from_mode(0o6755)).unwrap();
+    std::fs::hard_link(tree.join("made"), tree.join("same")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", tree.join("away")).unwrap();
+    let archive = dir.path().join("made.tar");
+    let tar = std::process::Command::new("tar")
+        .args(["--owner=1000", "--group=1000", "-cf"])
+        .arg(&archive)
+        .arg("-C")
+        .arg(dir.path().join("tree"))
+        .arg("pkg")
+        .status();
+    assert!(tar.unwrap().success());
+    let mut assembly = Assembly::begin(&cache, &Bounds::default()).unwrap();
+    assembly.made(&archive, "usr/lib").unwrap();
+    let image = Image::assembled("a", &[assembly.finish().unwrap()], &cache).unwrap();
+    for name in ["made", "same"] {
+        assert_eq!(image.read(&format!("/usr/lib/pkg/{name}"), 100).unwrap(), b"made");
+    }
+    let index = |assembly: &Assembly<'_>, path: &str| {
+        let parts = parts(path.as_bytes(), &Bounds::default()).unwrap();
+        let index = assembly.unpacker.draft.find(&parts).unwrap();
+        assembly.unpacker.draft.node(index).unwrap().attrs.clone()
+    };
+    let mut assembly = Assembly::begin(&cache, &Bounds::default()).unwrap();
+    assembly.made(&archive, "usr/lib").unwrap();
+    let attrs = index(&assembly, "usr/lib/pkg/made");
+    assert_eq!((attrs.mode & 0o7777, attrs.uid, attrs.gid), (0o755, 0, 0));
+    assembly.own("usr/lib/pkg", 7, 8).unwrap();
+    let owner = |path: &str| {
+        let attrs = index(&assembly, path);
+        (attrs.uid, attrs.gid)
+    };
+    assert_eq!((owner("usr/lib/pkg"), owner("usr/lib/pkg/made")), ((7, 8), (7, 8)));
+    assert_eq!(owner("usr/lib"), (0, 0));
+}

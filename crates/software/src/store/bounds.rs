@@ -26,6 +26,8 @@ pub struct Bounds {
     pub redirects: u64,
     /// Packages of a store.
     pub stored: u64,
+    /// Most milliseconds of one install script, where such scripts are allowed.
+    pub script_ms: u64,
 }
 
 impl Default for Bounds {
@@ -41,6 +43,7 @@ impl Default for Bounds {
             entries: 1_000_000,
             redirects: 5,
             stored: 4096,
+            script_ms: 600_000,
         }
     }
 }

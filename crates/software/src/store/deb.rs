@@ -111,6 +111,7 @@ fn unpack(
         commands,
         agent: None,
         env: BTreeMap::new(),
+        scripts: Vec::new(),
         source: None,
     })
 }

@@ -85,6 +85,16 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// An install script that was allowed failed.
+    #[error("software: the {event} script of {package} {reason}")]
+    Script {
+        /// The package, with its version.
+        package: String,
+        /// `preinstall`, `install` or `postinstall`.
+        event: String,
+        /// What happened, with the end of what it wrote.
+        reason: String,
+    },
     /// A package that a VM uses cannot be removed.
     #[error("software {name} is in use by a VM of this or another process")]
     InUse {
@@ -113,6 +123,7 @@ impl Error {
             Self::Limit { .. } => "limit_exceeded",
             Self::Registry { .. } => "registry_failed",
             Self::Integrity { .. } | Self::Damaged { .. } | Self::Image(_) => "software_damaged",
+            Self::Script { .. } => "install_script_failed",
             Self::InUse { .. } => "software_in_use",
             Self::Host { .. } => "store_failed",
         }

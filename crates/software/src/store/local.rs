@@ -126,6 +126,7 @@ fn record(spec: &str, name: &str, source: &str, layer: LayerId, commands: Vec<St
         commands,
         agent: None,
         env: BTreeMap::new(),
+        scripts: Vec::new(),
         source: Some(source.to_owned()),
     }
 }

@@ -15,7 +15,7 @@
 //!   between leaves drafts, which the next one removes, and layers that nobody refers to.
 //! * What was added is found again without the network, and is the same bytes: layers are never changed, and
 //!   [`Store::verify`] reads each of them.
-//! * Nothing of a package is run on the host, and nothing of it is unpacked under a name that it chose.
+//! * Nothing of a package is run on the host, install scripts that were allowed by name included ([`ScriptRunner`]), and nothing of it is unpacked under a name that it chose.
 //! * One process changes a store at a time; others wait. Readers never do.
 //!
 //! ```no_run
@@ -38,6 +38,7 @@ mod package;
 mod packed;
 mod progress;
 mod runtime;
+mod scripts;
 mod shelf;
 mod spec;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use bounds::Bounds;
 pub use error::{Error, Result};
 pub use package::{Agent, Package};
 pub use progress::{Progress, Step};
+pub use scripts::{Script, ScriptJob, ScriptRunner, USER as SCRIPT_USER};
 pub use shelf::Verified;
 pub use spec::{Named, Spec};
 
@@ -65,6 +67,7 @@ pub struct Store {
     content: Arc<Cache>,
     bounds: Bounds,
     settings: Arc<Settings>,
+    allowed: Option<scripts::Allowed>,
 }
 
 impl Store {
@@ -80,6 +83,7 @@ impl Store {
             content: Arc::new(content),
             bounds: Bounds::default(),
             settings: Arc::new(Settings::user()),
+            allowed: None,
         })
     }
 
@@ -105,6 +109,19 @@ impl Store {
     #[must_use]
     pub fn with_bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
+        self
+    }
+
+    /// Lets install scripts of packages of npm run that are named, by a runner that is not the host. They are recorded in the
+    /// lock file; software that was added without them is made anew.
+    #[must_use]
+    pub fn with_scripts<N: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+        runner: Arc<dyn ScriptRunner>,
+    ) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.allowed = Some(scripts::Allowed { names, runner });
         self
     }
 
@@ -203,6 +220,8 @@ impl Store {
         agent: Option<Agent>,
         progress: &dyn Progress,
     ) -> Result<Record> {
+        // Of Node.js itself no script is run: it is what scripts run with.
+        let node = || self.without_scripts().node(progress).map(Some);
         let npm = Npm {
             disk: &self.disk,
             cache: &self.content,
@@ -210,6 +229,8 @@ impl Store {
             settings: &self.settings,
             platform: Platform::here(),
             progress,
+            allowed: self.allowed.as_ref(),
+            node: &node,
         };
         let installed = npm.install(parts, &self.disk.lock_path(text))?;
         let mut record = Record {
@@ -234,15 +255,29 @@ impl Store {
         record.agent = record
             .agent
             .or_else(|| installed.iter().find_map(|part| part.agent.clone()));
+        let ran: BTreeSet<String> = installed.iter().flat_map(|part| part.scripts.iter().cloned()).collect();
+        record.scripts = ran.into_iter().collect();
         self.runtime(&mut record, &installed, progress)?;
         Ok(record)
+    }
+
+    fn without_scripts(&self) -> Self {
+        Self {
+            allowed: None,
+            ..self.clone()
+        }
+    }
+
+    /// Node.js. Whoever calls has the lock.
+    fn node(&self, progress: &dyn Progress) -> Result<Package> {
+        let node = Spec::Named(Named::Node);
+        self.add_locked(&node, &canonical(&node), progress)
     }
 
     /// Adds what programs run with: Node.js for its scripts, the C library of the host for programs of Linux.
     fn runtime(&self, record: &mut Record, installed: &[Installed], progress: &dyn Progress) -> Result<()> {
         if installed.iter().any(|part| part.for_node) {
-            let node = Spec::Named(Named::Node);
-            let node = self.add_locked(&node, &canonical(&node), progress)?;
+            let node = self.without_scripts().node(progress)?;
             let node = node.record();
             record.runtime.extend(node.layers.iter().chain(&node.runtime).cloned());
         } else if installed.iter().any(|part| part.native) {
@@ -270,7 +305,9 @@ impl Store {
             Spec::Wasm(path) | Spec::Tar(path) | Spec::Aospkg(path) => record.source == disk::digest_of(path).ok(),
             _ => true,
         };
-        Ok((whole && same).then(|| self.package(record)))
+        let wanted = self.allowed.iter().flat_map(|allowed| &allowed.names);
+        let ran = wanted.into_iter().all(|name| record.scripts.contains(name));
+        Ok((whole && same && ran).then(|| self.package(record)))
     }
 
     fn package(&self, record: Record) -> Package {
@@ -306,6 +343,7 @@ fn bundled() -> Record {
         commands: Vec::new(),
         agent: None,
         env: BTreeMap::new(),
+        scripts: Vec::new(),
         source: None,
     }
 }

@@ -49,6 +49,9 @@ pub(super) struct Record {
     pub(super) agent: Option<Agent>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) env: BTreeMap<String, String>,
+    /// Packages whose install scripts it was made with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) scripts: Vec<String>,
     /// Digest of the file that it was made of, if it was made of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
@@ -118,6 +121,11 @@ impl Package {
     /// Variables that it wants processes to have.
     pub fn env(&self) -> &BTreeMap<String, String> {
         &self.inner.record.env
+    }
+
+    /// Packages in it whose install scripts were allowed and run.
+    pub fn scripts(&self) -> &[String] {
+        &self.inner.record.scripts
     }
 
     /// Whether there are programs of Linux in it, or may be.

@@ -58,6 +58,11 @@ pub enum Step<'a> {
         /// How many there are.
         total: u64,
     },
+    /// An install script that was allowed is run.
+    Script {
+        /// Whose, and which.
+        what: &'a str,
+    },
     /// Something that people should know.
     Warning(&'a str),
 }

@@ -1,6 +1,7 @@
 //! Lock files: what a spec was resolved to, so that the same tree is made of it again.
 
 use super::super::error::{Error, Result};
+use super::super::scripts::Script;
 use super::integrity::Integrity;
 use super::tree::{ROOT, Tree};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub(super) struct LockedTree {
     /// What was asked for, `NAME@RANGE`.
     pub(super) wanted: String,
     pub(super) packages: Vec<Locked>,
+    /// The install scripts that were run, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) scripts: Vec<Script>,
 }
 
 /// One package.
@@ -77,7 +81,11 @@ impl LockedTree {
                 integrity,
             });
         }
-        Ok(Self { wanted, packages })
+        Ok(Self {
+            wanted,
+            packages,
+            scripts: Vec::new(),
+        })
     }
 
     /// Whether every path is one of packages in packages, and the first is the root.

@@ -10,7 +10,7 @@
 //!   fetch      archives, by their digests
 //! ```
 //!
-//! Install scripts are never run. Everything comes from the registry and is checked against the SHA-512 that it, or the lock
+//! Install scripts are not run unless their package was named, and then in a VM (`super::scripts`). Everything comes from the registry and is checked against the SHA-512 that it, or the lock
 //! file, names; what has none is refused.
 
 mod document;
@@ -34,18 +34,20 @@ use super::disk::Disk;
 use super::error::{Error, Result};
 use super::local::COMMANDS;
 use super::manifest::{Manifest, mark};
-use super::package::Agent;
+use super::package::{Agent, Package};
 use super::packed;
 use super::progress::{Progress, Step};
-use agentos_image::Cache;
+use super::scripts::{self, Allowed, Placed, Script, ScriptJob};
 use agentos_image::assembly::{Assembly, LayerId};
+use agentos_image::{Cache, Image};
 use agentos_kernel::policy::Tier;
 use document::Wanted;
 use documents::Documents;
 use lock::{Lock, LockedTree};
 use registry::Registry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where packages are, as npm installs them for everybody.
 const MODULES: &str = "usr/local/lib/node_modules";
@@ -89,11 +91,14 @@ pub(super) struct Installed {
     /// Variables for processes, and an agent, of its manifest.
     pub(super) env: BTreeMap<String, String>,
     pub(super) agent: Option<Agent>,
+    /// Packages whose install scripts were run.
+    pub(super) scripts: BTreeSet<String>,
 }
 
 /// What was put together of a part.
 #[derive(Debug, Default)]
 struct Made {
+    scripts: Vec<Script>,
     version: String,
     commands: Vec<String>,
     for_node: bool,
@@ -109,9 +114,13 @@ pub(super) struct Npm<'a> {
     pub(super) settings: &'a Settings,
     pub(super) platform: Platform,
     pub(super) progress: &'a dyn Progress,
+    /// Install scripts that may be run.
+    pub(super) allowed: Option<&'a Allowed>,
+    /// Adds Node.js to the store.
+    pub(super) node: &'a (dyn Fn() -> Result<Option<Package>> + Sync),
 }
 
-impl Npm<'_> {
+impl<'a> Npm<'a> {
     /// Makes a layer of each part. The lock file says what they were resolved to; where there is one, so they are again.
     pub(super) fn install(&self, parts: &[Part], lock_path: &Path) -> Result<Vec<Installed>> {
         let registry = Registry::new(self.settings.clone(), *self.bounds);
@@ -120,14 +129,27 @@ impl Npm<'_> {
             .map(|part| format!("{}@{}", part.name, part.range))
             .collect();
         let text = Disk::read(lock_path)?.unwrap_or_default();
-        let lock = match Lock::parse(&text, &self.platform.name(), &wanted) {
+        let mut lock = match Lock::parse(&text, &self.platform.name(), &wanted) {
             Some(lock) => lock,
             None => self.resolve(parts, wanted, &registry)?,
         };
+        self.check_scripts(&lock)?;
         self.fetch(&lock, &registry)?;
         let mut installed = Vec::new();
-        for (part, tree) in parts.iter().zip(&lock.trees) {
-            installed.push(self.unpack(part, tree)?);
+        for (part, tree) in parts.iter().zip(&mut lock.trees) {
+            let (made, scripts) = self.unpack(part, tree)?;
+            tree.scripts = scripts;
+            installed.push(made);
+        }
+        if let Some(allowed) = self.allowed {
+            let ran: BTreeSet<&String> = installed.iter().flat_map(|part: &Installed| &part.scripts).collect();
+            if let Some(name) = allowed.names.iter().find(|name| !ran.contains(name)) {
+                let what = wanted_first(&lock);
+                return Err(Error::source(
+                    what,
+                    format!("{name} has no install script that could be allowed"),
+                ));
+            }
         }
         let text = serde_json::to_vec_pretty(&lock).map_err(|error| Error::source("lock file", error.to_string()))?;
         self.disk.write(lock_path, &text)?;
@@ -162,7 +184,29 @@ impl Npm<'_> {
         Ok(Lock::new(self.platform.name(), trees))
     }
 
-    fn unpack(&self, part: &Part, tree: &LockedTree) -> Result<Installed> {
+    /// Refuses names that nothing has, and to make without its scripts what was made with them.
+    fn check_scripts(&self, lock: &Lock) -> Result<()> {
+        let allowed = self.allowed.map(|allowed| &allowed.names);
+        let what = wanted_first(lock);
+        if let Some(names) = allowed {
+            let packages = lock.trees.iter().flat_map(|tree| &tree.packages);
+            scripts::check(what, names, &packages.map(|package| package.name.as_str()).collect())?;
+        }
+        let ran = lock.trees.iter().flat_map(|tree| &tree.scripts);
+        let missing = ran.filter(|script| allowed.is_none_or(|names| !names.contains(&script.name)));
+        let missing: BTreeSet<&str> = missing.map(|script| script.name.as_str()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names = scripts::listed(missing);
+        let reason = format!(
+            "was made with install scripts of {names}, which its lock file names: add it with --allow-scripts {names}, or with \
+             --update and without them"
+        );
+        Err(Error::source(what, reason))
+    }
+
+    fn unpack(&self, part: &Part, tree: &LockedTree) -> Result<(Installed, Vec<Script>)> {
         let mut assembly = Assembly::begin(self.cache, &self.bounds.image())?;
         let mut made = match &part.kind {
             Kind::Program { member, command } => self.program(&mut assembly, tree, member, command)?,
@@ -171,7 +215,7 @@ impl Npm<'_> {
         made.commands.sort();
         made.commands.dedup();
         let native = assembly.has_native();
-        Ok(Installed {
+        let installed = Installed {
             layer: assembly.finish()?,
             version: made.version,
             commands: made.commands,
@@ -179,7 +223,9 @@ impl Npm<'_> {
             native,
             env: made.env,
             agent: made.agent,
-        })
+            scripts: made.scripts.iter().map(|script| script.name.clone()).collect(),
+        };
+        Ok((installed, made.scripts))
     }
 
     fn program(&self, assembly: &mut Assembly<'_>, tree: &LockedTree, member: &str, command: &str) -> Result<Made> {
@@ -203,26 +249,21 @@ impl Npm<'_> {
     }
 
     /// The package with everything that it needs below it, as `npm install --global` lays it out.
-    fn tree(&self, assembly: &mut Assembly<'_>, tree: &LockedTree, links: &[(&str, &str)]) -> Result<Made> {
-        let mut root = None;
-        let mut made = Made::default();
-        let total = tree.packages.len() as u64;
+    fn tree(&self, assembly: &mut Assembly<'a>, tree: &LockedTree, links: &[(&str, &str)]) -> Result<Made> {
         let home = format!("{MODULES}/{}", tree.packages.first().map_or("", |root| &root.name));
-        for (done, package) in tree.packages.iter().enumerate() {
-            let (name, done) = (&package.name, done as u64);
-            self.progress.report(&Step::Unpacking { name, done, total });
-            let place = match package.path.as_str() {
-                "" => home.clone(),
-                path => format!("{home}/{path}"),
-            };
-            let module = assembly.npm(&self.disk.download_path(&package.integrity.hex()), &place)?;
-            root.get_or_insert(module);
-            let found = packed::add(assembly, &tree.wanted, &place)?;
+        let placed = self.place(assembly, tree, &home)?;
+        let mut made = Made {
+            scripts: self.run_scripts(assembly, tree, &placed, &home)?,
+            ..Made::default()
+        };
+        for package in &placed {
+            let found = packed::add(assembly, &tree.wanted, &package.place)?;
             made.env.extend(found.env);
             for (command, file) in found.commands {
                 made.link(assembly, &command, &file)?;
             }
         }
+        let root = placed.into_iter().next().map(|root| root.module);
         let root = root.ok_or_else(|| Error::source(&tree.wanted, "its lock file names no package"))?;
         // Of two versions of a package in one VM files are never mixed.
         assembly.hides(&home)?;
@@ -259,6 +300,66 @@ impl Npm<'_> {
     }
 }
 
+impl<'a> Npm<'a> {
+    /// Unpacks all packages of a tree.
+    fn place(&self, assembly: &mut Assembly<'_>, tree: &LockedTree, home: &str) -> Result<Vec<Placed>> {
+        let total = tree.packages.len() as u64;
+        let mut placed = Vec::with_capacity(tree.packages.len());
+        for (done, package) in tree.packages.iter().enumerate() {
+            let (name, done) = (&package.name, done as u64);
+            self.progress.report(&Step::Unpacking { name, done, total });
+            let place = match package.path.as_str() {
+                "" => home.to_owned(),
+                path => format!("{home}/{path}"),
+            };
+            let module = assembly.npm(&self.disk.download_path(&package.integrity.hex()), &place)?;
+            placed.push(Placed {
+                place,
+                path: package.path.clone(),
+                module,
+            });
+        }
+        Ok(placed)
+    }
+
+    /// Runs the install scripts that were allowed, and tells of the others. What is assembled afterwards is what they made of it.
+    fn run_scripts(
+        &self,
+        assembly: &mut Assembly<'a>,
+        tree: &LockedTree,
+        placed: &[Placed],
+        home: &str,
+    ) -> Result<Vec<Script>> {
+        let found = scripts::found(assembly, placed);
+        let is_allowed = |script: &Script| self.allowed.is_some_and(|allowed| allowed.names.contains(&script.name));
+        let (allowed, refused): (Vec<Script>, Vec<Script>) = found.into_iter().partition(is_allowed);
+        scripts::tell(&refused.iter().collect::<Vec<_>>(), &tree.wanted, self.progress);
+        let Some(by) = self.allowed.filter(|_| !allowed.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        scripts::link(assembly, placed)?;
+        assembly.own(home, scripts::USER, scripts::USER)?;
+        let fresh = Assembly::begin(self.cache, &self.bounds.image())?;
+        let workshop = std::mem::replace(assembly, fresh).finish()?;
+        let archive = {
+            let job = ScriptJob {
+                image: Image::assembled(home, &[workshop], self.cache)?,
+                home: format!("/{home}"),
+                scripts: &allowed,
+                time: Duration::from_millis(self.bounds.script_ms),
+                node: self.node,
+                progress: self.progress,
+            };
+            scripts::run(by, &job, self.disk, self.bounds)
+        };
+        // It was for the scripts alone.
+        scripts::discard(workshop, self.cache)?;
+        let above = home.rsplit_once('/').map_or("", |(above, _)| above);
+        assembly.made(archive?.path(), above)?;
+        Ok(allowed)
+    }
+}
+
 impl Made {
     /// Links to a file as a command; of two of one name the first counts.
     fn link(&mut self, assembly: &mut Assembly<'_>, command: &str, file: &str) -> Result<()> {
@@ -270,6 +371,11 @@ impl Made {
         self.commands.push(command.to_owned());
         Ok(())
     }
+}
+
+/// What was asked for first, for messages.
+fn wanted_first(lock: &Lock) -> &str {
+    lock.trees.first().map_or("npm", |tree| &tree.wanted)
 }
 
 /// What the package says of itself to agentOS; nothing, if it says nothing.

@@ -184,4 +184,5 @@ fn version(package: &Package, path: &str) -> Option<String> {
 }
 
 mod hostile;
+mod scripts;
 mod trees;
