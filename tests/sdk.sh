@@ -10,8 +10,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packs.sh
 
-# An empty store: what software a user has must make no difference.
+# An empty store: what software a user has must make no difference. Tests of software add some by the command, if it was built.
 export AGENTOS_STORE=$work/store
+built=$root/target/$profile/agentos
+if [ -z "${AGENTOS_BIN:-}" ] && [ -x "$built" ]; then export AGENTOS_BIN=$built; fi
 say "an application in an empty directory"
 mkdir "$work/app"
 cd "$work/app"

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A function of JavaScript. It may be called from any thread but that of its own environment, which would wait for itself.
@@ -50,10 +50,7 @@ impl fmt::Display for CallError {
 type Answer = Result<Value, CallError>;
 
 /// Who waits for an answer.
-enum Waiting {
-    Task(oneshot::Sender<Answer>),
-    Thread(mpsc::SyncSender<Answer>),
-}
+type Waiting = oneshot::Sender<Answer>;
 
 /// Calls under way, of all environments.
 struct Calls {
@@ -81,27 +78,12 @@ impl Callback {
     /// See [`CallError`].
     pub(crate) async fn call(&self, args: Vec<Value>, deadline: Duration) -> Answer {
         let (sender, receiver) = oneshot::channel();
-        let pending = self.post(Waiting::Task(sender), args)?;
+        let pending = self.post(sender, args)?;
         let answer = tokio::time::timeout(deadline, receiver).await;
         match answer {
             Ok(Ok(answer)) => pending.answered(answer),
             Ok(Err(_)) => Err(CallError::Gone),
             Err(_) => Err(CallError::TimedOut(deadline)),
-        }
-    }
-
-    /// The same for a thread that may block.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub(crate) fn call_blocking(&self, args: Vec<Value>, deadline: Duration) -> Answer {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let until = Instant::now() + deadline;
-        let pending = self.post(Waiting::Thread(sender), args)?;
-        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(answer) => pending.answered(answer),
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(CallError::TimedOut(deadline)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(CallError::Gone),
         }
     }
 
@@ -161,10 +143,7 @@ pub(crate) fn settle(call: u32, ok: bool, value: Value) {
         }),
     };
     // Whoever waited may have gone meanwhile.
-    match waiting {
-        Waiting::Task(sender) => drop(sender.send(answer)),
-        Waiting::Thread(sender) => drop(sender.try_send(answer)),
-    }
+    let _ = waiting.send(answer);
 }
 
 /// Fails every call into an environment that has ended.

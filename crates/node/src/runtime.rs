@@ -7,6 +7,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Worker threads at most. Guests run on threads of their own, so a few are enough.
 const WORKERS_MAX: usize = 4;
 
+/// Calls of applications that wait for filesystems which block, at a time; others wait for their turn. A chain of VMs that read each
+/// other's files takes one for each.
+const BLOCKING_MAX: usize = 4096;
+
 /// The runtime's handle.
 ///
 /// # Errors
@@ -17,6 +21,7 @@ pub(crate) fn handle() -> Result<&'static Handle, ActorError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Builder::new_multi_thread()
             .worker_threads(cores.clamp(1, WORKERS_MAX))
+            .max_blocking_threads(BLOCKING_MAX)
             .thread_name("agentos-node")
             .enable_all()
             .build()

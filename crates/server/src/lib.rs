@@ -32,7 +32,7 @@ pub use agentos_actor::{Conn, Db, Failure, HookContext, HookSet};
 pub use agentos_value::{ActorError, Value};
 pub use config::{
     ConfigError, Drivers, InvalidConfig, SdkActor, SdkDefinition, ServerConfig, SetupConfig, Token, layer_from_json,
-    mount_from_json, options_from_json, token_file,
+    mount_from_json, options_from_json, stored_software, token_file,
 };
 pub use definition::{VmDefinition, VmDefinitionBuilder};
 pub use embedded::{Embedded, Memory, client_error};

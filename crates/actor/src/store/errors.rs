@@ -12,15 +12,12 @@ impl From<Error> for Failure {
             Error::NoSpace(_) => errno("ENOSPC", "no space left on device"),
             Error::Io(_) => errno("EIO", "input/output error"),
             Error::Descriptors(limit) => {
-                let path = limit.configuration_path;
-                limit_exceeded(
-                    limit.limit,
-                    limit.observed,
-                    limit.capacity,
-                    limit.unit,
-                    limit.operation,
-                    path,
-                )
+                let (path, capacity) = (limit.configuration_path, limit.capacity);
+                let told = limit_exceeded(limit.limit, limit.observed, capacity, limit.unit, limit.operation, path);
+                ActorError {
+                    message: limit.to_string(),
+                    ..told
+                }
             }
             Error::Corrupt { .. } | Error::TooNew { .. } => ActorError::agentos(
                 "storage_corrupt",

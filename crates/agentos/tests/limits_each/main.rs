@@ -36,6 +36,7 @@ mod streams;
 mod tls;
 mod together;
 mod tools;
+mod waits;
 
 use agentos::Limits;
 
@@ -138,6 +139,7 @@ limits! {
     "http.fetchTimeoutMs": fetch::fetch_timeout_ms,
     "tls.handshakeTimeoutMs": tls::handshake_timeout_ms,
     "tls.maxBufferedBytes": tls::max_buffered_bytes,
+    "plugins.maxWaitingCalls": waits::max_waiting_calls,
     "software.maxPackages": software::max_packages,
 }
 

@@ -282,6 +282,9 @@ limits! {
         "Time of one TLS handshake that the host makes for a guest.", "`ETIMEDOUT`";
     tls_max_buffered_bytes = "limits.tls.maxBufferedBytes", "bytes", 4 * MIB, 1, MAX_BYTES, None, false,
         "Bytes that wait in one TLS connection that the host makes for a guest.", "the sender waits";
+    max_waiting_calls = "limits.plugins.maxWaitingCalls", "calls", 1024, 1, 65_536, None, false,
+        "Programs of all VMs of the process that wait for filesystems which somebody else serves, beyond which one of this VM does not.",
+        "`EAGAIN`";
     software_max_packages = "limits.software.maxPackages", "packages", 32, 0, 64, None, false,
         "Packages of the store that a VM has, those that it was given while it ran included.", "the package is refused: `ENOSPC`";
     sqlite_max_database_bytes = "limits.sqlite.maxDatabaseBytes", "bytes", GIB, 4 * KIB, MAX_BYTES, None, true,

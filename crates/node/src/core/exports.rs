@@ -82,6 +82,10 @@ pub(crate) static EXPORTS: &[Export] = &[
         run: vm_unmount,
     },
     Export {
+        name: c"vmAddSoftware",
+        run: vm_add_software,
+    },
+    Export {
         name: c"vmMounts",
         run: vm_mounts,
     },
@@ -240,7 +244,8 @@ fn vm_mount(call: &mut Call) -> Given {
     let (vm, id) = (vm::find(call.number()?)?, call.number()?);
     let json = options::json(call.value()?)?;
     let blocks = options::may_block(&json);
-    let mount = agentos_server::mount_from_json(json, &mut options::ScriptDrivers(task::mailbox()?))
+    let mut drivers = options::ScriptDrivers::new(task::mailbox()?, vm.embedded.vm().limits());
+    let mount = agentos_server::mount_from_json(json, &mut drivers)
         .map_err(|invalid| vm::invalid_config(&invalid.to_string()))?;
     if blocks {
         vm.set_blocks();
@@ -264,6 +269,25 @@ fn vm_unmount(call: &mut Call) -> Given {
         Ok(Value::Undefined)
     });
     start(id, place, work)
+}
+
+/// Gives a VM software of this user's store.
+fn vm_add_software(call: &mut Call) -> Given {
+    let (vm, id, name) = (vm::find(call.number()?)?, call.number()?, call.text()?);
+    let work: Work = Box::pin(async move {
+        let package = agentos_server::stored_software(&name)?;
+        let added = vm.embedded.vm().add_software(package).await.map_err(client_error)?;
+        let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::from).collect());
+        let mut object = Object::new();
+        object.insert("commands", texts(added.commands));
+        if let Some(agent) = added.agent {
+            object.insert("agent", agent);
+        }
+        object.insert("kept", texts(added.kept));
+        Ok(Value::Object(object))
+    });
+    // The store is on the host's disk.
+    start(id, Place::Pooled, work)
 }
 
 /// The mounts of a VM.

@@ -5,8 +5,9 @@ use super::tools;
 use super::vm::invalid_config;
 use crate::mailbox::Mailbox;
 use agentos::Builder;
-use agentos::Tool;
 use agentos::vfs::Filesystem;
+use agentos::vfs::outside::Waits;
+use agentos::{Limits, LimitsDraft, Tool};
 use agentos_server::{Drivers, VmOptions, layer_from_json, options_from_json};
 use agentos_value::{ActorError, Value};
 use std::sync::Arc;
@@ -44,7 +45,8 @@ pub(super) fn from_script(options: Value, mailbox: &Arc<Mailbox>) -> Result<Read
     let root = members.remove("rootFilesystem").unwrap_or_default();
     let given = root.get("lowers").and_then(serde_json::Value::as_array);
     let given = given.map(Vec::as_slice).unwrap_or_default();
-    let mut drivers = ScriptDrivers(Arc::clone(mailbox));
+    let limits = serde_json::json!({ "limits": members.get("limits") });
+    let mut drivers = ScriptDrivers::of_options(Arc::clone(mailbox), Some(&limits));
     let mut lowers = Vec::with_capacity(given.len());
     for (at, layer) in given.iter().enumerate() {
         let layer = layer_from_json(layer.clone(), &mut drivers);
@@ -82,14 +84,34 @@ pub(super) fn may_block(mount: &serde_json::Value) -> bool {
 }
 
 /// Opens filesystems whose methods are functions of the script, and makes tools of its functions.
-pub(crate) struct ScriptDrivers(pub(crate) Arc<Mailbox>);
+pub(crate) struct ScriptDrivers {
+    mailbox: Arc<Mailbox>,
+    waits: Waits,
+}
+
+impl ScriptDrivers {
+    /// Of a VM with these limits.
+    pub(crate) fn new(mailbox: Arc<Mailbox>, limits: &Limits) -> Self {
+        let waits = Waits::of(limits);
+        Self { mailbox, waits }
+    }
+
+    /// Of a VM with these options, as far as they are good; bad ones are told of by whoever reads all of them.
+    pub(crate) fn of_options(mailbox: Arc<Mailbox>, options: Option<&serde_json::Value>) -> Self {
+        let limits = options.and_then(|options| options.get("limits"));
+        let limits = limits.and_then(|limits| LimitsDraft::default().json_with_units(limits).finish().ok());
+        Self::new(mailbox, &limits.unwrap_or_default())
+    }
+}
 
 impl Drivers for ScriptDrivers {
     fn open(&mut self, id: &str, config: &serde_json::Value) -> Option<Result<Arc<dyn Filesystem>, String>> {
-        (id == "script").then(|| ScriptFs::open(&self.0, config).map(|filesystem| filesystem as Arc<dyn Filesystem>))
+        (id == "script").then(|| {
+            ScriptFs::open(&self.mailbox, self.waits, config).map(|filesystem| filesystem as Arc<dyn Filesystem>)
+        })
     }
 
     fn tool(&mut self, schema: serde_json::Value, function: &serde_json::Value) -> Option<Result<Tool, String>> {
-        Some(tools::tool(&self.0, schema, function))
+        Some(tools::tool(&self.mailbox, schema, function))
     }
 }

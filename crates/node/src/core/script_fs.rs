@@ -7,14 +7,17 @@
 //! The script is not trusted to be quick or right: each call has a deadline, after a few missed ones the filesystem is left
 //! alone for a while (`EIO` at once, so that a driver that hangs cannot hold up one guest thread after the other), a
 //! driver that throws is `EIO` unless it names another error, and answers that make no sense are `EIO`. A call from the
-//! script's own thread would wait for itself and is `EDEADLK`.
+//! script's own thread would wait for itself and is `EDEADLK`. A program that is killed waits for no answer, and the driver hears
+//! of that as of a deadline; how many programs wait at a time is bounded ([`Waits`]).
 
 use crate::callback::{CallError, Callback};
 use crate::mailbox::Mailbox;
+use crate::runtime;
 use agentos::Errno;
+use agentos::vfs::outside::Waits;
 use agentos::vfs::{
     Attr, Clock, DirEntry, Features, FileType, Filesystem, Gid, Ino, KernelError, Mode, NewNode, RenameFlags, SetAttr,
-    SetTime, StatFs, Timestamp, Uid, outside,
+    SetTime, StatFs, Timestamp, Uid,
 };
 use agentos_value::Value;
 use bytes::Bytes;
@@ -24,6 +27,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedMutexGuard;
 
 type Result<T> = std::result::Result<T, KernelError>;
 
@@ -44,6 +48,7 @@ const ROOT: Ino = Ino(1);
 /// A filesystem of a script.
 pub(super) struct ScriptFs {
     dispatcher: Callback,
+    waits: Waits,
     deadline: Duration,
     read_only: bool,
     owner: ThreadId,
@@ -74,12 +79,19 @@ struct Node {
     holders: u64,
     listing: Option<Listing>,
     /// Appends and changes of one file's size happen one after the other.
-    writing: Arc<Mutex<()>>,
+    writing: Arc<Turn>,
 }
+
+/// Had by one at a time, in the order of asking.
+type Turn = tokio::sync::Mutex<()>;
 
 impl ScriptFs {
     /// The filesystem that `config` describes: `{function, timeoutMs?, readOnly?}`. Made on the script's own thread.
-    pub(super) fn open(mailbox: &Arc<Mailbox>, config: &serde_json::Value) -> std::result::Result<Arc<Self>, String> {
+    pub(super) fn open(
+        mailbox: &Arc<Mailbox>,
+        waits: Waits,
+        config: &serde_json::Value,
+    ) -> std::result::Result<Arc<Self>, String> {
         let function = config.get("function").and_then(serde_json::Value::as_u64);
         let function = function.and_then(|number| u32::try_from(number).ok());
         let function = function.ok_or("must hold the driver's dispatcher")?;
@@ -92,6 +104,7 @@ impl ScriptFs {
         };
         Ok(Arc::new(Self {
             dispatcher: Callback::new(mailbox, function),
+            waits,
             deadline: deadline.map_or(DEADLINE, Duration::from_millis),
             read_only: config
                 .get("readOnly")
@@ -117,12 +130,20 @@ impl ScriptFs {
         }
         let mut args = vec![Value::from(method), Value::from(shown(path))];
         args.extend(rest);
+        // The deadline is the runtime's.
+        let runtime = runtime::handle().map_err(|_| Errno::EAGAIN)?;
+        let _entered = runtime.enter();
         // The driver may need other programs, even of the same VM, before it can answer.
-        let answer = outside::wait(|| self.dispatcher.call_blocking(args, self.deadline));
+        let answer = self.wait(self.dispatcher.call(args, self.deadline))?;
         if let Err(CallError::TimedOut(_)) = &answer {
             self.missed();
         }
         answer.map_err(|error| errno_of(&error).into())
+    }
+
+    /// Blocks until there is an answer. However many have come in one turn of a task of the runtime's: this thread cannot give way.
+    fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
+        self.waits.wait(tokio::task::unconstrained(answer))
     }
 
     /// A deadline was missed. Answers in between do not count: a driver may hang for some paths only.
@@ -148,10 +169,11 @@ impl ScriptFs {
     }
 
     /// The turn of those who change a file.
-    fn writing(&self, ino: Ino) -> Result<Arc<Mutex<()>>> {
+    fn writing(&self, ino: Ino) -> Result<OwnedMutexGuard<()>> {
         let nodes = self.nodes.lock();
-        let node = nodes.by_ino.get(&ino).ok_or(Errno::ESTALE)?;
-        Ok(Arc::clone(&node.writing))
+        let turn = Arc::clone(&nodes.by_ino.get(&ino).ok_or(Errno::ESTALE)?.writing);
+        drop(nodes);
+        self.wait(turn.lock_owned())
     }
 
     fn child(&self, dir: Ino, name: &[u8]) -> Result<Vec<u8>> {
@@ -357,8 +379,7 @@ impl Filesystem for ScriptFs {
             return Err(Errno::EPERM.into());
         }
         if let Some(size) = set.size {
-            let writing = self.writing(ino)?;
-            let _turn = outside::wait(|| writing.lock());
+            let _turn = self.writing(ino)?;
             self.call("truncate", &path, vec![number(size)])?;
         }
         if let Some(mode) = set.mode {
@@ -467,14 +488,12 @@ impl Filesystem for ScriptFs {
     }
 
     fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<usize> {
-        let writing = self.writing(ino)?;
-        let _turn = outside::wait(|| writing.lock());
+        let _turn = self.writing(ino)?;
         self.store(ino, offset, data)
     }
 
     fn append(&self, ino: Ino, data: &[u8]) -> Result<(usize, u64)> {
-        let writing = self.writing(ino)?;
-        let _turn = outside::wait(|| writing.lock());
+        let _turn = self.writing(ino)?;
         let end = self.getattr(ino)?.size;
         let count = self.store(ino, end, data)?;
         Ok((count, end + count as u64))

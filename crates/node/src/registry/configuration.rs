@@ -111,21 +111,24 @@ fn definition(
     dispatch: &Arc<Dispatch>,
     mailbox: &Arc<Mailbox>,
 ) -> Result<VmDefinition, ActorError> {
-    let mut drivers = ScriptDrivers(Arc::clone(mailbox));
+    let config = json(config)?;
+    let mut drivers = ScriptDrivers::of_options(Arc::clone(mailbox), config.get("options"));
     let SdkDefinition {
         mut builder,
         hooks,
         options_per_vm,
         ..
-    } = SdkDefinition::read(json(config)?, &mut drivers).map_err(|invalid| invalid_config(&invalid))?;
+    } = SdkDefinition::read(config, &mut drivers).map_err(|invalid| invalid_config(&invalid))?;
     if options_per_vm {
         let (name, dispatch, mailbox) = (name.to_owned(), Arc::clone(dispatch), Arc::clone(mailbox));
         builder = builder.options_per_vm(move |request| {
             let (name, dispatch, mailbox) = (name.clone(), Arc::clone(&dispatch), Arc::clone(&mailbox));
             async move {
                 let text = dispatch.options(&name, request).await?;
-                let options = VmOptions::from_json(json(&text)?, &mut ScriptDrivers(mailbox))
-                    .map_err(|invalid| invalid_config(&invalid))?;
+                let options = json(&text)?;
+                let mut drivers = ScriptDrivers::of_options(mailbox, Some(&options));
+                let options =
+                    VmOptions::from_json(options, &mut drivers).map_err(|invalid| invalid_config(&invalid))?;
                 Ok(options)
             }
         });

@@ -16,3 +16,4 @@ pub use invalid::InvalidConfig;
 pub(crate) use invalid::Problems;
 pub use script::{Drivers, layer_from_json, mount_from_json, options_from_json};
 pub use sdk::{SdkDefinition, SetupConfig};
+pub use stored::stored_software;

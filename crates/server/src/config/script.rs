@@ -1,7 +1,7 @@
 //! Options of a VM as a script gives them (api.md section 2.2), in the plain form that a binding makes of them.
 //!
 //! What only the script has - functions, descriptors of packages, filesystems written in its language - the binding has
-//! replaced by names and numbers before: `software` is a list of names, `agents` one of `{id, acpAdapter, agentPackage, command?}`,
+//! replaced by names and numbers before: `software` lists names of bundled packages and references to this user's store, `agents` one of `{id, acpAdapter, agentPackage, command?}`,
 //! and each mount is in its native form
 //! `{path, plugin: {id, config}, readOnly?, maxBytes?, maxFiles?}`. Filesystems that this crate does not know are opened by
 //! the binding's [`Drivers`].
@@ -11,7 +11,7 @@ use super::section::{Section, checked};
 use super::{software, tools, vm};
 use crate::options::VmOptions;
 use agentos::vfs::{Filesystem, Gid, MemoryFs, OverlayFs, SetAttr, Uid};
-use agentos::{Mount, Secret, Software, Tool};
+use agentos::{Mount, Secret, Tool};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -77,19 +77,13 @@ pub fn layer_from_json(given: Value, drivers: &mut dyn Drivers) -> Result<Arc<dy
 
 fn read(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
     let mut options = VmOptions::new();
-    let mut packages = Vec::new();
-    for (at, name) in section.texts("software").unwrap_or_default().iter().enumerate() {
-        match name.parse::<Software>() {
-            Ok(package) => packages.push(package),
-            Err(error) => section.problem(&format!("software[{at}]"), error),
+    let mut given = software::read(section);
+    for mut agent in section.sections("agents") {
+        if let Some(agent) = software::declared(&mut agent) {
+            given.declare(agent);
         }
     }
-    options = options.software(packages);
-    for mut given in section.sections("agents") {
-        if let Some(agent) = software::declared(&mut given) {
-            options = options.agent(agent);
-        }
-    }
+    options = given.apply(options);
     if let Some(text) = section.text("additionalInstructions") {
         options = options.additional_instructions(text);
     }

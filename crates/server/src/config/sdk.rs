@@ -124,17 +124,10 @@ impl VmOptions {
 }
 
 fn options(section: &mut Section, drivers: &mut dyn Drivers) -> VmOptions {
-    let given = software::read(section);
-    let mut options = VmOptions::new().software(given.packages);
-    for package in given.stored {
-        options = options.package(package);
-    }
+    let mut options = software::read(section).apply(VmOptions::new());
     if let Some(folder) = section.text("moduleAccessCwd") {
         let modules = Path::new(&folder).join("node_modules");
         options = options.mount(Mount::host_dir(modules, "/root/node_modules").read_only());
-    }
-    for agent in given.agents {
-        options = options.agent(agent);
     }
     if let Some(text) = section.text("additionalInstructions") {
         options = options.additional_instructions(text);

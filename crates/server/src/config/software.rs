@@ -2,6 +2,7 @@
 
 use super::section::{Section, mismatch};
 use super::stored::{Found, find};
+use crate::options::VmOptions;
 use agentos::store::{Package, Store};
 use agentos::{AgentSpec, Software};
 use serde_json::{Map, Value};
@@ -60,6 +61,30 @@ pub(super) fn read(section: &mut Section) -> Given {
 }
 
 impl Given {
+    /// The options with all of it.
+    pub(super) fn apply(self, options: VmOptions) -> VmOptions {
+        let options = self
+            .stored
+            .into_iter()
+            .fold(options.software(self.packages), VmOptions::package);
+        self.agents.into_iter().fold(options, VmOptions::agent)
+    }
+
+    /// One more agent. One of the product's that the store has comes from there, with how it is to be started.
+    pub(super) fn declare(&mut self, agent: AgentSpec) {
+        match stored(agent.id()) {
+            Some(package) if AgentSpec::known_as(agent.id()).as_ref() == Some(&agent) => self.keep(package),
+            _ => self.agents.push(agent),
+        }
+    }
+
+    /// One more package of the store; once is enough.
+    fn keep(&mut self, package: Package) {
+        if !self.stored.iter().any(|known| known.spec() == package.spec()) {
+            self.stored.push(package);
+        }
+    }
+
     fn add(&mut self, section: &Section, name: &str, item: Value, depth: usize) {
         match item {
             Value::String(bundled) => self.bundled(section, name, &bundled),
@@ -84,26 +109,14 @@ impl Given {
             self.packages.push(Software::Common);
         } else if AGENTS.iter().any(|(id, _)| *id == name) {
             // Sessions know these by themselves, and look for their commands in the VM; where the store has them, they are there.
-            self.stored.extend(stored(name));
-        } else if name.contains(':') || name == "node" {
+            stored(name).into_iter().for_each(|package| self.keep(package));
+        } else {
             match find(name) {
                 Ok(Found::Bundled(package)) => self.packages.push(package),
-                Ok(Found::Stored(package)) => self.stored.push(package),
-                Err(reason) => section.problem(path, reason),
+                Ok(Found::Stored(package)) => self.keep(package),
+                Err(reason) if name.contains(':') || name == "node" => section.problem(path, reason),
+                Err(reason) => unknown(section, path, name, reason),
             }
-        } else {
-            let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
-            let known: Vec<&str> = COMMANDS
-                .iter()
-                .copied()
-                .chain(AGENTS.iter().map(|(id, _)| *id))
-                .collect();
-            let near = crate::actions::nearest(name, &known);
-            let hint = near.map_or_else(
-                || format!(", expected one of: {}", known.join(", ")),
-                |near| format!(" (did you mean {near}?)"),
-            );
-            section.problem(path, format_args!("unknown software \"{shown}\"{hint}"));
         }
     }
 
@@ -137,11 +150,7 @@ impl Given {
             None => declared(&mut object),
         };
         match (agent, name, kind.as_deref()) {
-            (Some(agent), ..) => match stored(agent.id()) {
-                // It brings the agent as it is to be started.
-                Some(package) if AgentSpec::known_as(agent.id()).as_ref() == Some(&agent) => self.stored.push(package),
-                _ => self.agents.push(agent),
-            },
+            (Some(agent), ..) => self.declare(agent),
             (None, Some(name), None | Some("commands" | "wasm-commands" | "agent")) => {
                 self.bundled(&object, "name", &name);
             }
@@ -149,6 +158,27 @@ impl Given {
                 object.problem("type", "must be commands or agent");
             }
             (None, ..) => object.problem("name", "is missing: the name of the package"),
+        }
+    }
+}
+
+/// Tells of a name that is neither bundled nor in the store; `reason` is what the store says.
+fn unknown(section: &Section, path: &str, name: &str, reason: String) {
+    let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
+    let agents = AGENTS.iter().map(|(id, _)| *id);
+    let known: Vec<&str> = COMMANDS.iter().copied().chain(agents).collect();
+    match crate::actions::nearest(name, &known) {
+        Some(near) => section.problem(
+            path,
+            format_args!("unknown software \"{shown}\" (did you mean {near}?)"),
+        ),
+        None if reason.contains("did you mean") => section.problem(path, reason),
+        None => {
+            let known = known.join(", ");
+            section.problem(
+                path,
+                format_args!("unknown software \"{shown}\", expected one of: {known}"),
+            );
         }
     }
 }

@@ -28,18 +28,18 @@ impl process::Program for Program {
 
     fn start(self: Box<Self>, process: Arc<Process>) {
         let vm = self.core.vm(process.kernel());
-        let share = Arc::clone(&vm);
+        let (share, owner) = (Arc::clone(&vm), Arc::downgrade(&process));
         let work = async move {
             let outcome = guarded(&process, begin(*self, &vm, &process)).await;
             conclude(&process, outcome);
         };
-        Task::start(&share, Box::pin(work));
+        Task::start(&share, owner, Box::pin(work));
     }
 }
 
 /// Queues an instance that was prepared as a clone.
 pub(super) fn start_clone(guest: Guest, process: Arc<Process>, arg: u32) {
-    let vm = Arc::clone(&guest.store.data().vm);
+    let (vm, owner) = (Arc::clone(&guest.store.data().vm), Arc::downgrade(&process));
     let work = async move {
         let enter = async {
             match pass(&process).await {
@@ -50,7 +50,7 @@ pub(super) fn start_clone(guest: Guest, process: Arc<Process>, arg: u32) {
         let outcome = guarded(&process, enter).await;
         conclude(&process, outcome);
     };
-    Task::start(&vm, Box::pin(work));
+    Task::start(&vm, owner, Box::pin(work));
 }
 
 async fn begin(program: Program, vm: &Arc<Vm>, process: &Arc<Process>) -> Outcome {

@@ -70,6 +70,8 @@ struct Queues {
     started: usize,
     /// Workers that are stuck in the host, of those started.
     stuck: usize,
+    /// Workers that have lent their places, which are among the stuck ones.
+    lent: usize,
     watched: Vec<Watch>,
 }
 
@@ -77,7 +79,7 @@ struct Queues {
 /// worker may simply not have been given a CPU; the price of a wrong guess is a thread.
 const STUCK_TICKS: u32 = 10;
 
-/// Most workers that are replaced at a time.
+/// Most workers that are replaced at a time without having said that they wait.
 const STUCK_MAX: usize = 256;
 
 impl Queues {
@@ -89,17 +91,16 @@ impl Queues {
     /// Counts workers that have not returned for too long.
     fn look_for_stuck(&mut self) {
         for watch in &mut self.watched {
-            if watch.is_stuck_now() && self.stuck < STUCK_MAX {
+            if watch.is_stuck_now() && self.stuck.saturating_sub(self.lent) < STUCK_MAX {
                 self.stuck += usize::from(!watch.slot.mark(true));
             }
         }
     }
 
-    /// Counts a worker that says that it will not return for a while.
+    /// Counts a worker that says that it will not return for a while. How many may do so is bounded where they wait.
     fn waits_outside(&mut self, slot: &Slot) {
-        if self.stuck < STUCK_MAX {
-            self.stuck += usize::from(!slot.mark(true));
-        }
+        self.stuck += usize::from(!slot.mark(true));
+        self.lent += 1;
     }
 
     /// Takes note that a worker is back; `false` if there are enough without it.
@@ -189,6 +190,7 @@ impl Shared {
     fn reclaim(&self, slot: &Slot, vm: &Vm) {
         let mut queues = self.queues.lock();
         queues.stuck -= usize::from(slot.mark(false));
+        queues.lent -= 1;
         vm.reclaim();
     }
 

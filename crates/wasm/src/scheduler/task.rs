@@ -1,14 +1,15 @@
 //! One process as the scheduler sees it.
 
 use super::vm::Vm;
+use agentos_kernel::process::Process;
 use parking_lot::Mutex;
 use std::future::Future;
 #[cfg(test)]
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -16,6 +17,8 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A future with a place in its VM's queue. Its wakers keep it alive.
 pub(crate) struct Task {
     vm: Arc<Vm>,
+    /// Whose it is; the process holds wakers, and they the task.
+    process: Weak<Process>,
     state: AtomicU8,
     work: Mutex<Option<Work>>,
 }
@@ -32,10 +35,11 @@ const WOKEN: u8 = 3;
 const ENDED: u8 = 4;
 
 impl Task {
-    /// Queues `work` for the first time. It must not panic: what can, is to be caught inside.
-    pub(crate) fn start(vm: &Arc<Vm>, work: Work) {
+    /// Queues `work` of a process for the first time. It must not panic: what can, is to be caught inside.
+    pub(crate) fn start(vm: &Arc<Vm>, process: Weak<Process>, work: Work) {
         let task = Self {
             vm: Arc::clone(vm),
+            process,
             state: AtomicU8::new(READY),
             work: Mutex::new(Some(work)),
         };
@@ -44,6 +48,14 @@ impl Task {
 
     pub(super) fn vm(&self) -> &Arc<Vm> {
         &self.vm
+    }
+
+    /// Ready once the process has to end; `waker` is woken then.
+    pub(super) fn poll_doomed(&self, waker: &Waker) -> Poll<()> {
+        match self.process.upgrade() {
+            Some(process) => process.poll_doomed(waker),
+            None => Poll::Pending,
+        }
     }
 
     /// Runs until it waits or ends; `true` if it is ready again already.

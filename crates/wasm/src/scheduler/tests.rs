@@ -1,8 +1,10 @@
 use super::*;
 use crate::config::WasmConfig;
+use agentos_kernel::limits::Limits;
+use agentos_kernel::outside::Waits;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Weak, mpsc};
 use std::task::{Poll, Waker};
 
 fn scheduler(workers: usize) -> Scheduler {
@@ -16,6 +18,34 @@ fn scheduler(workers: usize) -> Scheduler {
 
 fn boxed(work: impl Future<Output = ()> + Send + 'static) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(work)
+}
+
+/// Starts a task that is no process's.
+fn start(vm: &Arc<Vm>, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    Task::start(vm, Weak::new(), work);
+}
+
+/// Something outside that answers once.
+#[derive(Default)]
+struct Outside(Mutex<(bool, Option<Waker>)>);
+
+impl Outside {
+    fn answer(&self) {
+        let mut state = self.0.lock();
+        state.0 = true;
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    fn wait(&self) {
+        let answered = poll_fn(|cx| {
+            let mut state = self.0.lock();
+            state.1 = Some(cx.waker().clone());
+            if state.0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        Waits::of(&Limits::default()).wait(answered).unwrap();
+    }
 }
 
 /// Stands for a guest that computes: ends its slice over and over until told to stop.
@@ -33,7 +63,7 @@ fn a_vm_never_uses_more_than_its_cpus() {
     let (done, ended) = mpsc::channel();
     for _ in 0..16 {
         let (running, most, done) = (Arc::clone(&running), Arc::clone(&most), done.clone());
-        Task::start(
+        start(
             &vm,
             boxed(async move {
                 for _ in 0..200 {
@@ -59,12 +89,12 @@ fn spinners_of_one_vm_do_not_keep_another_waiting() {
     let (loud, quiet) = (scheduler.vm(8), scheduler.vm(1));
     let stop = Arc::new(AtomicBool::new(false));
     for _ in 0..500 {
-        Task::start(&loud, boxed(spin(Arc::clone(&stop))));
+        start(&loud, boxed(spin(Arc::clone(&stop))));
     }
     let (done, ended) = mpsc::channel();
     for _ in 0..10 {
         let done = done.clone();
-        Task::start(&quiet, boxed(async move { done.send(()).unwrap() }));
+        start(&quiet, boxed(async move { done.send(()).unwrap() }));
         ended.recv().unwrap();
     }
     stop.store(true, Ordering::Relaxed);
@@ -77,12 +107,12 @@ fn tasks_of_one_vm_take_turns() {
     let (said, order) = mpsc::channel();
     // Both are queued by a third, so that neither runs before the other is there.
     let starter = Arc::clone(&vm);
-    Task::start(
+    start(
         &vm,
         boxed(async move {
             for name in ["a", "b"] {
                 let said = said.clone();
-                Task::start(
+                start(
                     &starter,
                     boxed(async move {
                         for _ in 0..3 {
@@ -103,7 +133,7 @@ fn a_task_that_is_woken_while_it_runs_runs_again() {
     let vm = scheduler.vm(1);
     let (done, ended) = mpsc::channel();
     let mut polls = 0;
-    Task::start(
+    start(
         &vm,
         boxed(poll_fn(move |cx| {
             polls += 1;
@@ -126,7 +156,7 @@ fn a_waker_from_outside_wakes_a_sleeping_worker() {
     let (told, wakers) = mpsc::channel::<Waker>();
     let (done, ended) = mpsc::channel();
     let mut left = 100;
-    Task::start(
+    start(
         &vm,
         boxed(poll_fn(move |cx| {
             if left == 0 {
@@ -149,11 +179,11 @@ fn a_panic_ends_its_task_only() {
     let scheduler = scheduler(1);
     let vm = scheduler.vm(1);
     let (done, ended) = mpsc::channel();
-    Task::start(
+    start(
         &vm,
         boxed(async { std::panic::resume_unwind(Box::new("a mistake of the host")) }),
     );
-    Task::start(&vm, boxed(async move { done.send(()).unwrap() }));
+    start(&vm, boxed(async move { done.send(()).unwrap() }));
     ended.recv().unwrap();
 }
 
@@ -171,7 +201,7 @@ fn the_ticker_sleeps_when_nothing_runs_and_wakes_for_work() {
     let before = scheduler.shared.ticks.load(Ordering::Relaxed);
     let shared = Arc::clone(&scheduler.shared);
     let (done, ended) = mpsc::channel();
-    Task::start(
+    start(
         &vm,
         boxed(async move {
             while shared.ticks.load(Ordering::Relaxed) < before + 3 {
@@ -196,7 +226,7 @@ fn a_worker_that_is_stuck_in_the_host_is_replaced() {
     let (done, ended) = mpsc::channel();
     for _ in 0..3 {
         let (host, stuck, done) = (Arc::clone(&host), stuck.clone(), done.clone());
-        Task::start(
+        start(
             &slow,
             boxed(async move {
                 stuck.send(()).unwrap();
@@ -212,7 +242,7 @@ fn a_worker_that_is_stuck_in_the_host_is_replaced() {
     }
     for _ in 0..10 {
         let done = done.clone();
-        Task::start(&quick, boxed(async move { done.send("quick").unwrap() }));
+        start(&quick, boxed(async move { done.send("quick").unwrap() }));
         assert_eq!(ended.recv().unwrap(), "quick");
     }
     for _ in 0..3 {
@@ -233,30 +263,37 @@ fn a_worker_that_is_stuck_in_the_host_is_replaced() {
 /// Tasks that wait for each other through something outside, one CPU and one worker: each lends both to the next.
 #[test]
 fn what_waits_outside_lends_its_cpu_and_its_worker() {
-    const DEPTH: usize = 40;
+    // More than workers that are replaced without having said why.
+    const DEPTH: usize = STUCK_MAX + 44;
     let scheduler = scheduler(1);
     let vm = scheduler.vm(1);
     let (done, ended) = mpsc::channel();
-    let mut answers = done;
-    for _ in 0..DEPTH {
-        let (answer, outside) = mpsc::channel();
-        let mine = std::mem::replace(&mut answers, answer);
-        let outside = Mutex::new(outside);
-        Task::start(
+    let answers: Vec<Arc<Outside>> = (0..=DEPTH).map(|_| Arc::default()).collect();
+    for pair in answers.windows(2) {
+        let (mine, next) = (Arc::clone(&pair[0]), Arc::clone(&pair[1]));
+        start(
             &vm,
             boxed(async move {
-                let waits = outside.into_inner();
-                agentos_kernel::outside::wait(|| waits.recv().unwrap());
-                mine.send(()).unwrap();
+                next.wait();
+                mine.answer();
             }),
         );
     }
-    Task::start(&vm, boxed(async move { answers.send(()).unwrap() }));
+    let first = Arc::clone(&answers[0]);
+    start(
+        &vm,
+        boxed(async move {
+            first.wait();
+            done.send(()).unwrap();
+        }),
+    );
+    let last = Arc::clone(&answers[DEPTH]);
+    start(&vm, boxed(async move { last.answer() }));
     ended.recv_timeout(Duration::from_secs(60)).unwrap();
     loop {
         let queues = scheduler.shared.queues.lock();
         if queues.started <= 1 && queues.stuck == 0 {
-            assert_eq!(queues.watched.len(), queues.started);
+            assert_eq!((queues.watched.len(), queues.lent), (queues.started, 0));
             break;
         }
         drop(queues);

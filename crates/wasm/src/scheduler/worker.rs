@@ -1,12 +1,13 @@
 //! A thread that polls tasks.
 
 use super::watch::{Slot, Watch};
-use super::{Shared, Vm};
+use super::{Shared, Task};
 use agentos_kernel::outside;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
 
 thread_local! {
     /// Address of the scheduler whose worker this thread is.
@@ -42,17 +43,19 @@ fn work(shared: &Arc<Shared>) {
     let lender = Rc::new(Lender {
         shared: Arc::clone(shared),
         slot: Arc::clone(&slot),
-        vm: RefCell::default(),
+        task: RefCell::default(),
     });
     outside::watch(Rc::clone(&lender) as Rc<dyn outside::Watcher>);
     let mut previous = None;
     while let Some(task) = shared.next(&slot, previous.take()) {
         SLICE.set(shared.ticks.load(Ordering::Relaxed));
-        lender.vm.replace(Some(Arc::clone(task.vm())));
+        let vm = Arc::clone(task.vm());
+        lender.task.replace(Some(Arc::clone(&task)));
         slot.turn();
         let again = task.poll();
         slot.turn();
-        previous = lender.vm.take().map(|vm| (vm, again.then_some(task)));
+        lender.task.take();
+        previous = Some((vm, again.then_some(task)));
     }
     shared.busy.fetch_sub(1, Ordering::SeqCst);
 }
@@ -61,20 +64,27 @@ fn work(shared: &Arc<Shared>) {
 struct Lender {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
-    /// The VM whose task is being polled.
-    vm: RefCell<Option<Arc<Vm>>>,
+    /// The task that is being polled.
+    task: RefCell<Option<Arc<Task>>>,
 }
 
 impl outside::Watcher for Lender {
     fn begins(&self) {
-        if let Some(vm) = &*self.vm.borrow() {
-            self.shared.lend(&self.slot, vm);
+        if let Some(task) = &*self.task.borrow() {
+            self.shared.lend(&self.slot, task.vm());
         }
     }
 
     fn ends(&self) {
-        if let Some(vm) = &*self.vm.borrow() {
-            self.shared.reclaim(&self.slot, vm);
+        if let Some(task) = &*self.task.borrow() {
+            self.shared.reclaim(&self.slot, task.vm());
+        }
+    }
+
+    fn poll_doomed(&self, waker: &Waker) -> Poll<()> {
+        match &*self.task.borrow() {
+            Some(task) => task.poll_doomed(waker),
+            None => Poll::Pending,
         }
     }
 }

@@ -12,7 +12,7 @@ export type { Backend, DriverCall, DriverEntry, DriverStat, FilesystemDriver, Mo
 export type { AgentOsOptions, PermissionScope, SecretConfig } from "./options.js";
 export { Sidecar } from "./sidecar.js";
 export type { SidecarDescription } from "./sidecar.js";
-export type { SoftwareDescriptor, SoftwareInput } from "./software.js";
+export type { AddedSoftware, SoftwareDescriptor, SoftwareInput } from "./software.js";
 export type { TerminalOptions } from "./terminal.js";
 export { hostTool, toolKit } from "./tools.js";
 export type { HostTool, JsonSchema, ParsingSchema, ToolContext, ToolExample, ToolKit } from "./tools.js";

@@ -33,7 +33,7 @@ export type DriverEntry = string | { name: string; type: DriverStat["type"] };
 
 /** What every method of a driver is told last. */
 export interface DriverCall {
-  /** Aborted when nobody waits for the answer any more: the deadline has passed, or the VM is being disposed. */
+  /** Aborted when nobody waits for the answer any more: the deadline has passed, the program was killed, or the VM is being disposed. */
   readonly signal: AbortSignal;
 }
 

@@ -19,6 +19,7 @@ import { guarded } from "./output.js";
 import { Prompts } from "./prompts.js";
 import { SessionMethods, type SessionWays } from "./sessions.js";
 import { type Sidecar, createSidecar, sharedSidecar } from "./sidecar.js";
+import { type AddedSoftware, type SoftwareDescriptor, readAdded } from "./software.js";
 import { type TerminalOptions, connectTerminal } from "./terminal.js";
 
 /** Options of `exec` and `execArgv` in an embedded VM. References in `env` are to secrets of the host. */
@@ -459,6 +460,15 @@ export class AgentOs extends SessionMethods implements AsyncDisposable {
   }
   listMounts(): Promise<MountInfo[]> {
     return this.#invoke((addon, number, id) => addon.vmMounts(number, id));
+  }
+  /**
+   * Gives the VM software of this user's store while it runs, by the words that it was added with (`npm:cowsay`, `pi`) or by its
+   * name. Programs that run find its commands at once, and `createSession` knows the agent in it.
+   */
+  async addSoftware(software: string | SoftwareDescriptor): Promise<AddedSoftware> {
+    this.#check();
+    const name = readAdded("software", software);
+    return this.#invoke((addon, number, id) => addon.vmAddSoftware(number, id, name));
   }
   /** Keeps the files as they are now, in constant time. Processes and the content of mounts are not part of it. */
   async snapshotRootFilesystem(): Promise<RootSnapshotExport> {

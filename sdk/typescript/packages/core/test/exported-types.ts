@@ -3,7 +3,7 @@
  * `@ts-expect-error` must not compile. That none is missing is tested by `sdk/typescript/test/exported.test.mjs`.
  */
 import {
-  type AgentOs, type AgentOsOptions, type Backend, type CoreCronAction, type CoreCronJobInfo, type CoreCronJobOptions, type DriverEntry,
+  type AddedSoftware, type AgentOs, type AgentOsOptions, type Backend, type CoreCronAction, type CoreCronJobInfo, type CoreCronJobOptions, type DriverEntry,
   type DriverStat, type FilesystemDriver, type FollowOptions, type HostFiles, type HostTool, type JsonSchema, type MountInfo, type NativePlugin,
   type ParsingSchema, type PermissionScope, type PromptOptions, type SecretConfig, type Sidecar, type SidecarDescription, type SoftwareDescriptor,
   type SoftwareInput, type TerminalOptions, type ToolContext, type ToolExample, type VmUsage, createInMemoryFileSystem, hostTool,
@@ -19,6 +19,8 @@ type Given<Name extends keyof AgentOs> = AgentOs[Name] extends (...args: never[]
 export function methods(vm: AgentOs, sidecar: Sidecar): void {
   is<Equal<Given<"listMounts">, MountInfo[]>>();
   is<Equal<Given<"usage">, VmUsage>>();
+  is<Equal<Given<"addSoftware">, AddedSoftware>>();
+  is<Equal<AddedSoftware["agent"], string | undefined>>();
   is<Equal<Given<"listCronJobs">, CoreCronJobInfo[]>>();
   is<Equal<CoreCronJobInfo["action"], CoreCronAction>>();
   is<Equal<ReturnType<typeof sidecar.describe>, SidecarDescription>>();

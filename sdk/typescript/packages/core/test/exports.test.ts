@@ -16,7 +16,7 @@ const TESTED = [
   "listProcesses", "getProcess", "allProcesses", "processTree", "stopProcess", "killProcess", "signalProcess",
   "onProcessStdout", "onProcessStderr", "onProcessExit", "openShell", "writeShell", "resizeShell", "closeShell", "listShells",
   "onShellData", "onShellExit", "connectTerminal", "fetch", "vmFetch", "mountFs", "unmountFs", "listMounts",
-  "snapshotRootFilesystem", "scheduleCron", "listCronJobs", "cancelCronJob", "onCronEvent", "policy", "usage", "vmStatus",
+  "addSoftware", "snapshotRootFilesystem", "scheduleCron", "listCronJobs", "cancelCronJob", "onCronEvent", "policy", "usage", "vmStatus",
   "onLimitWarning", "dispose", "isDisposed",
   "listAgents", "createSession", "listSessions", "getSession", "resumeSession", "sendPrompt", "prompt", "cancelPrompt",
   "cancelSession", "closeSession", "destroySession", "setModel", "setMode", "setThoughtLevel", "setSessionModel",

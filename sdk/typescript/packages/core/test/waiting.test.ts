@@ -61,7 +61,7 @@ test("a file may be written while another of the same driver waits for that", as
 });
 
 test("a chain of VMs that mount each other's files is as long as one likes", async () => {
-  const LENGTH = 40;
+  const LENGTH = 270;
   const byExec: AgentOs[] = [];
   const byRead: AgentOs[] = [];
   for (let at = 0; at < LENGTH; at++) {
@@ -96,6 +96,39 @@ test("a driver hears when its deadline has passed", async () => {
   await failsWith(vm.readFile("/m/f"), "ETIMEDOUT");
   assert.equal(await heard.promise, true);
   clearInterval(alive);
+  await vm.dispose();
+});
+
+test("a program that is killed waits for no driver", async () => {
+  const asked = opened<AbortSignal>();
+  const driver = fileOf(never, { timeoutMs: 2 ** 30, readFile: (_path, { signal }) => (asked.resolve(signal), never()) });
+  const vm = await AgentOs.create({ software: ["common"], mounts: [{ path: "/m", driver }] });
+  // The program is found before it waits: it is started by one that does not.
+  const run = vm.exec("cat /m/f & echo $! > /tmp/pid; wait $!; echo $?");
+  const signal = await asked.promise;
+  assert.equal(signal.aborted, false);
+  await vm.exec("kill -9 $(cat /tmp/pid)");
+  assert.equal((await run).stdout, "137\n");
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  // Neither did the driver miss a deadline, nor is anything left of the call.
+  assert.equal((await vm.exec("ls /m")).stdout, "f\n");
+  await vm.dispose();
+});
+
+test("one program too many that waits for drivers is refused at once", async () => {
+  const gate = opened<string>();
+  const asked: (() => void)[] = [];
+  const driver = fileOf(() => (asked.shift()?.(), gate.promise), { timeoutMs: 2 ** 30 });
+  const limits = { plugins: { maxWaitingCalls: 2 } };
+  const vm = await AgentOs.create({ software: ["common"], limits, mounts: [{ path: "/m", driver }] });
+  const both = Promise.all([0, 1].map(() => new Promise<void>((resolve) => asked.push(resolve))));
+  const first = vm.exec("cat /m/f & cat /m/f & wait");
+  await both;
+  const refused = await vm.exec("cat /m/f");
+  assert.match(refused.stderr, /Resource temporarily unavailable/);
+  assert.equal(refused.exitCode, 1);
+  gate.resolve("told\n");
+  assert.equal((await first).stdout, "told\ntold\n");
   await vm.dispose();
 });
 

@@ -25,6 +25,7 @@ export interface Addon {
   vmRelease(vm: number): void;
   vmMount(vm: number, id: number, mount: unknown): Started;
   vmUnmount(vm: number, id: number, path: string): Started;
+  vmAddSoftware(vm: number, id: number, name: string): Started;
   vmMounts(vm: number, id: number): Started;
   vmFork(vm: number, id: number): Started;
   vmArchive(vm: number, id: number): Started;

@@ -40,6 +40,8 @@ export interface Limits {
   preview?: Record<string, number>;
   /** Of scheduled jobs. */
   cron?: Record<string, number>;
+  /** Filesystems that the application serves. */
+  plugins?: Record<string, number>;
   /** Groups that newer servers have. */
   [group: string]: Record<string, number> | undefined;
 }
