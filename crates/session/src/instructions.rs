@@ -9,7 +9,7 @@ use crate::limits::MAX_FILE_BYTES;
 use crate::session::Session;
 use agent_client_protocol_schema::v1::Meta;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The base text, which is a part of the VM's base tree.
 const BASE: &str = "/etc/agentos/instructions.md";
@@ -53,6 +53,26 @@ fn pi_command(session: &Session) -> String {
     format!("#!/bin/sh\nexec pi --append-system-prompt {} \"$@\"\n", path(session))
 }
 
+/// The name of the agent that takes them from its configuration.
+pub(crate) const OPENCODE: &str = "opencode";
+
+/// OpenCode reads files that its configuration names, the last part of which a variable may hold. Whatever else is there stays; what is no
+/// configuration is left for OpenCode to complain of.
+pub(crate) fn add_to_opencode(env: &mut Vec<(String, String)>, path: &str) {
+    const NAME: &str = "OPENCODE_CONFIG_CONTENT";
+    let given = env.iter().rev().find(|(name, _)| name == NAME);
+    let config = given.map_or(Some(json!({})), |(_, text)| serde_json::from_str(text).ok());
+    let Some(Value::Object(mut config)) = config else {
+        return;
+    };
+    match config.entry("instructions").or_insert_with(|| json!([])) {
+        Value::Array(files) => files.push(path.into()),
+        _ => return,
+    }
+    env.retain(|(name, _)| name != NAME);
+    env.push((NAME.to_owned(), Value::Object(config).to_string()));
+}
+
 async fn put(session: &Session, path: &str, text: String, executable: bool) -> Result<()> {
     let put = session
         .core()
@@ -85,4 +105,33 @@ async fn compose(session: &Session) -> String {
         .filter(|part| !part.is_empty())
         .collect();
     parts.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(given: &[&str]) -> Vec<String> {
+        let mut env = vec![("OTHER".to_owned(), "x".to_owned())];
+        let name = "OPENCODE_CONFIG_CONTENT".to_owned();
+        env.extend(given.iter().map(|text| (name.clone(), (*text).to_owned())));
+        add_to_opencode(&mut env, "/a.md");
+        assert_eq!(env.remove(0).1, "x");
+        env.into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn opencode_is_told_of_the_file_beside_what_else_it_is_told() {
+        assert_eq!(added(&[]), [r#"{"instructions":["/a.md"]}"#]);
+        let given = r#"{"model":"m","instructions":["/b.md"]}"#;
+        let both = r#"{"instructions":["/b.md","/a.md"],"model":"m"}"#;
+        let got: Vec<Value> = added(&["{}", given])
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .collect();
+        assert_eq!(got, [serde_json::from_str::<Value>(both).unwrap()]);
+        for odd in ["no JSON", "[]", r#"{"instructions":3}"#] {
+            assert_eq!(added(&[odd]), [odd]);
+        }
+    }
 }

@@ -77,18 +77,15 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
     launch
         .env
         .push(("AGENTOS_INSTRUCTIONS".to_owned(), instructions::path(session)));
-    if session.agent_type() == "opencode" {
-        launch.env.push((
-            "OPENCODE_CONTEXTPATHS".to_owned(),
-            json!([instructions::path(session)]).to_string(),
-        ));
-    }
     if session.agent_type() == instructions::PI {
         launch
             .env
             .push(("PI_ACP_PI_COMMAND".to_owned(), instructions::pi_path(session)));
     }
     launch.env.extend(given);
+    if session.agent_type() == instructions::OPENCODE {
+        instructions::add_to_opencode(&mut launch.env, &instructions::path(session));
+    }
     launch.cwd = Some(session.cwd().to_owned());
     launch.stdin = true;
     launch.is_agent = true;
