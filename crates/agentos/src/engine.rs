@@ -55,7 +55,7 @@ impl LinuxGate {
     pub(crate) fn new(options: &Options) -> Arc<Self> {
         let executor = match linux().parked_node().most {
             0 => Arc::clone(linux()),
-            _ => linux().on(parked::base(options)),
+            _ => linux().on(parked::base(options), parked::preloads(options)),
         };
         Arc::new(Self {
             opened: AtomicBool::new(options.runs_linux_programs()),

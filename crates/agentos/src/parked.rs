@@ -9,7 +9,7 @@ use crate::builder::{Builder, Options};
 use crate::{engine, host, layers, vm};
 use agentos_kernel::events::Ignore;
 use agentos_kernel::process::{Executor, Kernel, KernelConfig};
-use agentos_linux::{Base, ParkedNode};
+use agentos_linux::{Base, ParkedNode, Preload};
 use std::sync::Arc;
 
 /// Keeps up to `most` processes of Node.js ready for the VMs of this process of the host; none unless this is called. They are started once a
@@ -35,6 +35,12 @@ pub(crate) fn base(options: &Options) -> Base {
         ..plain
     };
     Arc::new(move |executor| kernel(&options, executor))
+}
+
+/// What may be loaded before scripts of a VM's packages are started.
+pub(crate) fn preloads(options: &Options) -> Vec<Preload> {
+    let preloads = options.packages.iter().flat_map(|package| package.preloads());
+    preloads.map(|(script, modules)| Preload { script, modules }).collect()
 }
 
 fn kernel(options: &Options, executor: Arc<dyn Executor>) -> Option<Arc<Kernel>> {

@@ -6,7 +6,7 @@ mod here;
 #[cfg(jail)]
 mod here;
 
-use crate::parked::{Base, ParkedNode};
+use crate::parked::{Base, ParkedNode, Preload};
 use crate::probe::Probe;
 use agentos_kernel::Error;
 use agentos_kernel::fd::IoResult;
@@ -42,13 +42,17 @@ impl LinuxExecutor {
         })
     }
 
-    /// The same executor for VMs whose roots lie on one base, for which it may park processes of Node.js.
+    /// The same executor for VMs whose roots lie on one base, for which it may park processes of Node.js; those that are parked for
+    /// the scripts of `preloads` load their modules before.
     #[must_use]
-    pub fn on(&self, base: Base) -> Arc<Self> {
+    pub fn on(&self, base: Base, preloads: Vec<Preload>) -> Arc<Self> {
         Arc::new(Self {
             probe: Arc::clone(&self.probe),
             core: Arc::clone(&self.core),
-            base: Some(Based(base)),
+            base: Some(Based {
+                base,
+                preloads: preloads.into(),
+            }),
         })
     }
 
@@ -81,15 +85,19 @@ impl Executor for LinuxExecutor {
         if let Some(why) = self.probe().refusal() {
             return Poll::Ready(Err(Error::not_executable(why)));
         }
-        let base = self.base.as_ref().map(|based| &based.0);
-        Poll::Ready(self.core.load(kernel, file, base))
+        Poll::Ready(self.core.load(kernel, file, self.base.as_ref()))
     }
 }
 
 pub(crate) use here::Core;
 
 /// What some VMs lie on.
-struct Based(Base);
+#[derive(Clone)]
+#[cfg_attr(not(jail), expect(dead_code, reason = "nothing is parked there"))]
+pub(crate) struct Based {
+    pub(crate) base: Base,
+    pub(crate) preloads: Arc<[Preload]>,
+}
 
 impl std::fmt::Debug for Based {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

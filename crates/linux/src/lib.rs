@@ -60,7 +60,7 @@ mod tty;
 mod vm;
 
 pub use executor::LinuxExecutor;
-pub use parked::{Base, ParkedNode};
+pub use parked::{Base, ParkedNode, Preload};
 pub use probe::{Finding, Probe};
 #[cfg(jail)]
 pub use table::documentation as system_calls;

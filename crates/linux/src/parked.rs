@@ -6,6 +6,15 @@ use std::sync::Arc;
 /// Makes a kernel that has nothing but what is read-only below the root of some VMs, and runs programs with the executor it is given.
 pub type Base = Arc<dyn Fn(Arc<dyn Executor>) -> Option<Arc<Kernel>> + Send + Sync>;
 
+/// A script of the base that processes may be parked for which have loaded modules that it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preload {
+    /// The script's own path in VMs, links followed.
+    pub script: String,
+    /// Paths of the modules, in the order in which they are loaded.
+    pub modules: Vec<String>,
+}
+
 /// Parked processes of an executor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

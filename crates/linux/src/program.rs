@@ -1,8 +1,9 @@
 //! Making an ELF file ready to run.
 
 use crate::elf::{self, Plan};
+use crate::executor::Based;
 use crate::job;
-use crate::park::{Base, Invocation};
+use crate::park::Invocation;
 use crate::pipe::host_error;
 use crate::sys;
 use agentos_kernel::process::{Kernel, Process};
@@ -157,5 +158,5 @@ pub(crate) struct Ready {
     pub(crate) loaded: Loaded,
     pub(crate) core: Arc<crate::executor::Core>,
     /// What parked processes for such a start boot on.
-    pub(crate) base: Option<Base>,
+    pub(crate) base: Option<Based>,
 }

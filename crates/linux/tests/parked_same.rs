@@ -13,7 +13,7 @@ const FILES: &[(&str, &str)] = &[
         "/tmp/shows.js",
         "const p = process; console.log(p.argv, p.argv0, p.execArgv, p.execPath, p.title, p.cwd(), p.env, p.pid, p.ppid, \
         p.getuid(), p.umask(), require.main === module, module.id, module.paths, Object.keys(require.cache), __filename, \
-        p.stdin.constructor.name, p.stdout.constructor.name, p.exitCode, p.mainModule === module, require('os').homedir(), \
+        p.stdin.constructor.name, p.stdout.constructor.name, p.stderr.constructor.name, p.exitCode, p.mainModule === module, require('os').homedir(), \
         require('v8').getHeapStatistics().heap_size_limit, new Date(0).toString(), Intl.DateTimeFormat().resolvedOptions().locale)",
     ),
     (

@@ -43,6 +43,8 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// Variables besides those of the VM.
     pub env: Vec<(String, String)>,
+    /// A directory that comes before all others in its `PATH`.
+    pub path_first: Option<String>,
     /// Directory to start in.
     pub cwd: Option<String>,
     /// Whether it gets a pipe as standard input; `/dev/null` otherwise.

@@ -29,7 +29,7 @@ pub(crate) async fn publish(session: &Session) -> Result<Meta> {
     let text = compose(session).await;
     put(session, &path(session), text.clone(), false).await?;
     if session.agent_type() == PI {
-        put(session, &pi_path(session), pi_command(session), true).await?;
+        put(session, PI_PATH, PI_COMMAND.to_owned(), true).await?;
     }
     if text.is_empty() {
         return Ok(Meta::new());
@@ -41,17 +41,21 @@ pub(crate) async fn publish(session: &Session) -> Result<Meta> {
 }
 
 /// Pi takes additions from its command line, which its adapter lets us choose the program of.
-pub(crate) fn pi_path(session: &Session) -> String {
-    format!("/etc/agentos/sessions/{}.pi", session.id())
-}
+pub(crate) const PI_PATH: &str = "/etc/agentos/pi/pi";
+/// Where that is, and nothing else: what the adapter looks for first.
+pub(crate) const PI_FOLDER: &str = "/etc/agentos/pi";
 
 /// The name of the agent that needs it.
 pub(crate) const PI: &str = "pi";
 
-fn pi_command(session: &Session) -> String {
-    // Ids are letters and digits: nothing in the path means anything to a shell.
-    format!("#!/bin/sh\nexec pi --append-system-prompt {} \"$@\"\n", path(session))
-}
+/// What the adapter starts as Pi, the same for all sessions. Before each conversation it also asks Pi for its version, twice, to say whether there is a
+/// newer one: each time all of Pi is loaded, which takes as long as the conversation itself. In a VM there is nothing newer, so that question
+/// alone has no answer. Pi itself and what it starts do not find this in their `PATH`.
+const PI_COMMAND: &str = r#"#!/bin/sh
+case $* in --version) exit 1 ;; esac
+PATH=${PATH#/etc/agentos/pi:}
+exec pi --append-system-prompt "$AGENTOS_INSTRUCTIONS" "$@"
+"#;
 
 /// The name of the agent that takes them from its configuration.
 pub(crate) const OPENCODE: &str = "opencode";

@@ -26,8 +26,15 @@ pub(super) async fn start(os: &AgentOs, launch: Launch) -> VmResult<Child> {
         .split_first()
         .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut spawn = os.spawn(program, args);
+    let path = launch.path_first.map(|first| match path_of(os, &launch.env) {
+        Some(rest) => format!("{first}:{rest}"),
+        None => first,
+    });
     for (name, value) in launch.env {
         spawn = spawn.env(name, value);
+    }
+    if let Some(path) = path {
+        spawn = spawn.env("PATH", path);
     }
     if let Some(cwd) = launch.cwd {
         spawn = spawn.cwd(cwd);
@@ -97,6 +104,13 @@ fn made(vm: &Arc<Vm>, process: &Arc<Process>, is_agent: bool, pipes: Pipes) -> C
         }),
         control: Arc::new(control),
     }
+}
+
+/// The `PATH` of a process that is started with these variables.
+fn path_of(os: &AgentOs, env: &[(String, String)]) -> Option<String> {
+    let variables = os.vm.environment(env).ok()?;
+    let path = variables.iter().find_map(|variable| variable.strip_prefix(b"PATH="))?;
+    Some(String::from_utf8_lossy(path).into_owned())
 }
 
 struct Input(Option<Arc<OpenFile>>);

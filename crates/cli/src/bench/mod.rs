@@ -14,6 +14,7 @@ mod machine;
 mod memory;
 mod neighbour;
 mod network;
+mod pi;
 mod policy;
 mod row;
 mod rules;
@@ -182,6 +183,10 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         names: &["agents_tool"],
         run: |scale| Box::pin(agents::tool(scale)),
+    },
+    Measurement {
+        names: pi::NAMES,
+        run: |scale| Box::pin(pi::rows(scale)),
     },
     Measurement {
         names: linux::CALL_NAMES,

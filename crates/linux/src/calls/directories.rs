@@ -42,6 +42,7 @@ const LISTING_MAX: usize = 256 << 10;
 
 pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
     let (to, room) = (call.arg(1), call.uint(2) as usize);
+    call.vm.is_strange();
     let known = call.vm.meaning(call.key, call.int(0))?.ok_or(Fail(libc::ENOTDIR))?;
     if known.file.access().is_empty() {
         return Err(Fail(libc::EBADF));

@@ -197,7 +197,7 @@ impl<'a> Call<'a> {
         if path == park::SCRIPT_PATH {
             return Ok(Ok(park_script()?));
         }
-        match self.vm.hold(self.key, self.n) {
+        match self.vm.hold(self.key, self.n, &path) {
             true => Ok(Ok(Answer::Later)),
             false => Ok(Err(path)),
         }

@@ -16,6 +16,7 @@ use std::task::Poll;
 const MEANWHILE: Fd = Fd(0);
 
 pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
+    call.vm.is_strange();
     let (domain, kind, flags) = asked_for(call)?;
     let routes = call.int(0) == libc::AF_NETLINK;
     let process = call.process()?;

@@ -11,10 +11,12 @@ const DONT_FOLLOW: u32 = 0x0200_0000;
 const ONLY_DIR: u32 = 0x0100_0000;
 
 pub(crate) fn init(call: &mut Call<'_>) -> Outcome {
+    call.vm.is_strange();
     open(call, 0)
 }
 
 pub(crate) fn init1(call: &mut Call<'_>) -> Outcome {
+    call.vm.is_strange();
     open(call, call.int(0))
 }
 

@@ -1,6 +1,7 @@
 //! Linux programs where they do not run. The probe says so before anything is loaded.
 
-use crate::parked::{Base, ParkedNode};
+use super::Based;
+use crate::parked::ParkedNode;
 use agentos_kernel::process::{Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
 use agentos_kernel::{Errno, Result};
@@ -16,7 +17,7 @@ impl Core {
         ParkedNode::default()
     }
 
-    pub(super) fn load(&self, _: &Kernel, _: &InodeHandle, _: Option<&Base>) -> Result<Box<dyn Program>> {
+    pub(super) fn load(&self, _: &Kernel, _: &InodeHandle, _: Option<&Based>) -> Result<Box<dyn Program>> {
         Err(Errno::ENOEXEC.into())
     }
 }

@@ -1,7 +1,8 @@
 //! Linux programs where they run: the loader, and a thread for each VM.
 
+use super::Based;
 use crate::loader::Loader;
-use crate::park::{Base, Key, ParkedNode, Pool};
+use crate::park::{Key, ParkedNode, Pool};
 use crate::pipe::host_error;
 use crate::program::{Loaded, Ready};
 use crate::vm::Shared;
@@ -26,11 +27,14 @@ struct Place {
     kernel: Weak<Kernel>,
     loader: Arc<Loader>,
     vm: Arc<Shared>,
+    /// What it was started with, if that may be served.
+    first: Option<Arc<Key>>,
 }
 
 impl Place {
-    fn new(kernel: &Arc<Kernel>, loader: Arc<Loader>, vm: Arc<Shared>) -> Self {
+    fn new(kernel: &Arc<Kernel>, loader: Arc<Loader>, vm: Arc<Shared>, first: Option<Arc<Key>>) -> Self {
         Self {
+            first,
             kernel: Arc::downgrade(kernel),
             loader,
             vm,
@@ -63,28 +67,33 @@ impl Core {
         self: &Arc<Self>,
         kernel: &Kernel,
         file: &InodeHandle,
-        base: Option<&Base>,
+        base: Option<&Based>,
     ) -> Result<Box<dyn Program>> {
         Ok(Box::new(Ready {
             loaded: Loaded::new(kernel, file)?,
             core: Arc::clone(self),
-            base: base.map(Arc::clone),
+            base: base.cloned(),
         }))
     }
 
     /// Hands a process to its VM's thread, which is started if there is none.
-    fn start(&self, mut loaded: Loaded, process: &Arc<Process>, base: Option<&Base>) -> Result<()> {
+    fn start(&self, mut loaded: Loaded, process: &Arc<Process>, base: Option<&Based>) -> Result<()> {
         if let Some(base) = base.filter(|_| self.pool.is_on()) {
-            let key = Key::of(&loaded, process);
-            loaded.invocation = key.and_then(|key| self.pool.invocation(key, base)).map(Box::new);
+            let key = Key::of(&loaded, process, &base.preloads);
+            loaded.invocation = key.and_then(|key| self.pool.invocation(key, &base.base)).map(Box::new);
         }
         let kernel = process.kernel();
         let key = Arc::as_ptr(kernel).addr();
         let mut vms = self.vms.lock();
         let loader = self.loader()?;
         let wanted = loaded.invocation.as_ref().map(|wanted| Arc::clone(&wanted.key));
+        let first = vms.get(&key).and_then(|place| place.first.clone());
         if let Some(invocation) = &loaded.invocation {
-            invocation.refill(&loader, None);
+            // An agent that a VM starts after its first program is wanted together with that.
+            match first {
+                Some(first) if invocation.key.preload.is_some() => invocation.accompany(first, &loader),
+                _ => invocation.refill(&loader, None),
+            }
         }
         let mut start = (Box::new(loaded), Arc::clone(process));
         if let Some(place) = vms.get(&key).filter(|place| Arc::ptr_eq(&place.loader, &loader)) {
@@ -95,11 +104,11 @@ impl Core {
             }
         }
         vms.retain(|_, place| place.kernel.strong_count() > 0);
-        let parked = wanted.and_then(|key| self.pool.take(&key, &loader));
+        let parked = wanted.as_ref().and_then(|key| self.pool.take(key, &loader));
         if let Some(ready) = parked {
             match ready.start(start) {
                 Ok(()) => {
-                    vms.insert(key, Place::new(kernel, loader, ready));
+                    vms.insert(key, Place::new(kernel, loader, ready, wanted));
                     return Ok(());
                 }
                 Err(back) => start = back,
@@ -107,7 +116,7 @@ impl Core {
         }
         let vm = Shared::launch(&loader, kernel.limits().cpu_count).map_err(|_| Errno::EAGAIN)?;
         let started = vm.start(start).map_err(|_| Errno::EAGAIN);
-        vms.insert(key, Place::new(kernel, loader, vm));
+        vms.insert(key, Place::new(kernel, loader, vm, wanted));
         Ok(started?)
     }
 }

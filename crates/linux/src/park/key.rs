@@ -4,7 +4,7 @@
 //! process serves only who would have started it the same way. What is read later is set at the claim. What is not known to be
 //! either makes the start an ordinary one.
 
-use super::{Base, Pool};
+use super::{Base, Pool, Preload};
 use crate::program::Loaded;
 use crate::sys;
 use agentos_kernel::cred::Credentials;
@@ -42,6 +42,8 @@ pub(crate) struct Key {
     pub(crate) name: Vec<u8>,
     /// Variables that count at the start.
     pub(crate) env: Vec<Vec<u8>>,
+    /// What it has loaded, and where it was then.
+    pub(crate) preload: Option<(Preload, Vec<u8>)>,
     pub(crate) credentials: Credentials,
     /// The program, and what interprets it.
     pub(crate) files: [Option<FileId>; 2],
@@ -67,14 +69,15 @@ impl std::fmt::Debug for Invocation {
 
 impl Key {
     /// The key of a start; none if it has to be an ordinary one.
-    pub(crate) fn of(loaded: &Loaded, process: &Process) -> Option<Self> {
+    pub(crate) fn of(loaded: &Loaded, process: &Process, preloads: &[Preload]) -> Option<Self> {
         let image = process.image();
         let path = loaded.path_of(process)?;
         let called = image.argv.first()?;
         if !is_named_node(&path) || !is_named_node(called) || !is_plain(called) || !takes_script(&image.argv) {
             return None;
         }
-        let env = boot_variables(&image.env)?;
+        let preload = preload(process, &image.argv, &image.env, preloads);
+        let env = boot_variables(&image.env, preload.is_some())?;
         let (ignored, _) = process.dispositions();
         if ignored != SigSet::EMPTY || process.sig_mask(None) != SigSet::EMPTY || !has_plain_descriptors(process) {
             return None;
@@ -85,12 +88,53 @@ impl Key {
             path,
             name: image.name.clone(),
             env,
+            preload,
             credentials: Credentials::clone(&process.cred()),
             files: files(loaded)?,
             memory: limits.max_memory_bytes,
             processors: limits.cpu_count,
         })
     }
+}
+
+impl Key {
+    /// Whether the variables that a parked process has asked for are the same for a process that claims it.
+    pub(crate) fn agrees(&self, names: &[Vec<u8>], process: &Process) -> bool {
+        let image = process.image();
+        names
+            .iter()
+            .all(|name| value(&self.env, name) == value(&image.env, name))
+    }
+}
+
+fn value<'a>(env: &'a [Vec<u8>], name: &[u8]) -> Option<&'a [u8]> {
+    env.iter()
+        .find_map(|variable| variable.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+/// What may have been loaded for a start, and the working directory; none where nothing was named for its script.
+fn preload(process: &Process, argv: &[Vec<u8>], env: &[Vec<u8>], preloads: &[Preload]) -> Option<(Preload, Vec<u8>)> {
+    if preloads.is_empty() || !is_colourless(argv, env) {
+        return None;
+    }
+    let cx = process.cx().ok()?;
+    let vfs = process.kernel().vfs();
+    let script = vfs.resolve_program(&cx.fs(), argv.get(1)?).ok()?;
+    let script = vfs.path_of(&cx.fs(), &script).ok()?;
+    let found = preloads.iter().find(|known| known.script.as_bytes() == script)?;
+    let cwd = process.getcwd().ok()?;
+    is_plain(&cwd).then(|| (found.clone(), cwd))
+}
+
+/// What modules ask for that cannot be compared by name: options about colours anywhere on the command line, variables that begin with `DEBUG`.
+fn is_colourless(argv: &[Vec<u8>], env: &[Vec<u8>]) -> bool {
+    let has_colour = |arg: &Vec<u8>| arg.windows(5).any(|part| part.eq_ignore_ascii_case(b"color"));
+    let is_debug = |variable: &Vec<u8>| {
+        variable
+            .get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"debug"))
+    };
+    !argv.iter().skip(2).any(has_colour) && !env.iter().any(is_debug)
 }
 
 /// The files of a program; none if the host does not tell.
@@ -134,11 +178,13 @@ const DOUBTFUL: &[&str] = &[
 ];
 /// Those that are read at the start and are in the key.
 const AT_START: &[&str] = &["HOME", "LANG", "LANGUAGE", "TZ", "FORCE_COLOR", "NO_COLOR"];
+/// Those that modules ask for at their start, and that are in the key of a process that has loaded some.
+const AT_LOADING: &[&str] = &["PATH", "USER", "LOGNAME", "SHELL", "TERM", "NODE_ENV"];
 /// Those that look doubtful and are not.
 const HARMLESS: &[&str] = &["NODE_ENV"];
 
 /// The variables that count at the start; none if one of all is doubtful.
-fn boot_variables(env: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+fn boot_variables(env: &[Vec<u8>], with_modules: bool) -> Option<Vec<Vec<u8>>> {
     let mut names: Vec<&str> = Vec::with_capacity(env.len());
     let mut found = Vec::new();
     for variable in env {
@@ -148,7 +194,8 @@ fn boot_variables(env: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
             return None;
         }
         names.push(name);
-        if AT_START.contains(&name) || name.starts_with("LC_") {
+        let counts = AT_START.contains(&name) || name.starts_with("LC_");
+        if counts || with_modules && AT_LOADING.contains(&name) {
             if !is_plain(value.as_bytes()) {
                 return None;
             }
@@ -242,13 +289,10 @@ mod tests {
 
     #[test]
     fn variables_that_count_at_the_start_are_in_the_key() {
-        let found = boot_variables(&strings(&[
-            "PATH=/bin",
-            "TZ=UTC",
-            "HOME=/home/user",
-            "A=b=c",
-            "NODE_ENV=test",
-        ]));
+        let found = boot_variables(
+            &strings(&["PATH=/bin", "TZ=UTC", "HOME=/home/user", "A=b=c", "NODE_ENV=test"]),
+            false,
+        );
         assert_eq!(found.unwrap(), strings(&["HOME=/home/user", "TZ=UTC"]));
         for env in [
             &["NODE_OPTIONS=--title=x"][..],
@@ -260,8 +304,29 @@ mod tests {
             &["LANG=a secret; rather long"],
             &["AGENTOS_PARK=/dev/agentos-parked"],
         ] {
-            assert_eq!(boot_variables(&strings(env)), None, "{env:?}");
+            assert_eq!(boot_variables(&strings(env), true), None, "{env:?}");
         }
+    }
+
+    #[test]
+    fn what_a_process_has_asked_for_is_in_the_path_that_it_waits_at() {
+        use crate::park::{asked_for, is_wait_path};
+        assert!(is_wait_path(b"/dev/agentos-parked") && is_wait_path(b"/dev/agentos-parked/A"));
+        assert!(!is_wait_path(b"/dev/agentos-parkedA") && !is_wait_path(b"/dev/agentos-park"));
+        assert!(asked_for(b"/dev/agentos-parked").is_empty());
+        assert_eq!(asked_for(b"/dev/agentos-parked/A:B::C"), strings(&["A", "B", "C"]));
+        assert_eq!(value(&strings(&["AB=1", "A=2=3"]), b"A"), Some(&b"2=3"[..]));
+        assert_eq!(value(&strings(&["AB=1"]), b"A"), None);
+    }
+
+    #[test]
+    fn options_about_colours_and_variables_for_debugging_are_loaded_for_nobody() {
+        assert!(is_colourless(
+            &strings(&["node", "color.js", "-x"]),
+            &strings(&["A=debug"])
+        ));
+        assert!(!is_colourless(&strings(&["node", "a.js", "--no-COLOR"]), &[]));
+        assert!(!is_colourless(&strings(&["node", "a.js"]), &strings(&["debug_fd=1"])));
     }
 
     #[test]

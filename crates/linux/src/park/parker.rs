@@ -42,6 +42,8 @@ pub(crate) struct Parking {
 const DELAY: Duration = Duration::from_millis(60);
 /// How long one may take until it is parked.
 const BOOT_MOST: Duration = Duration::from_secs(10);
+/// The same for one that loads modules.
+const LOAD_MOST: Duration = Duration::from_secs(60);
 
 /// Starts the thread with its first order. None if there cannot be one, which is no harm: nothing is parked then.
 pub(super) fn start(pool: &Arc<Pool>, first: Request) -> Option<Sender<Request>> {
@@ -80,6 +82,9 @@ fn work(pool: &Weak<Pool>, inbox: &Receiver<Request>) {
             let order = orders.remove(0);
             if pool.is_on() && !park(&pool, &order) {
                 pool.fails(&order.key);
+            }
+            if pool.is_on() && order.vm.is_none() {
+                park_companions(&pool, &order);
             }
         }
     }
@@ -120,20 +125,11 @@ fn park(pool: &Arc<Pool>, order: &Request) -> bool {
         }
         return true;
     };
-    let (ready, told) = channel();
-    let executor = Arc::new(ParkExecutor {
-        key: Arc::clone(&order.key),
-        vm: Arc::clone(&vm),
-        once: Mutex::new(Some((ticket, ready))),
-    });
-    let begun =
-        (order.base)(Arc::clone(&executor) as Arc<dyn Executor>).is_some_and(|kernel| spawn(&kernel, &order.key));
-    // Its end is told by dropping the other side, which the executor must not keep.
-    drop(executor.once.lock().take());
-    let parked = begun && told.recv_timeout(BOOT_MOST).is_ok();
+    let (begun, parked) = boot(&order.key, order, &vm, ticket);
     match loader {
         Some(loader) if parked => pool.keep(Stocked {
             key: Arc::clone(&order.key),
+            with: Vec::new(),
             loader,
             vm,
             since: Instant::now(),
@@ -143,6 +139,40 @@ fn park(pool: &Arc<Pool>, order: &Request) -> bool {
     }
     // In a VM's thread it may be that the VM has ended, or has parked one already.
     parked || order.vm.is_some() && begun
+}
+
+/// Parks what VMs start after what was ordered, in the thread that has that.
+fn park_companions(pool: &Arc<Pool>, order: &Request) {
+    for key in pool.companions(&order.key) {
+        let Some(vm) = pool.lacks(&order.key, &key) else {
+            continue;
+        };
+        let Some(ticket) = pool.ticket() else { return };
+        let (begun, parked) = boot(&key, order, &vm, ticket);
+        if parked {
+            pool.has(&vm, &key);
+        } else if begun && !vm.is_closed() {
+            pool.fails(&key);
+        }
+    }
+}
+
+/// Starts a process in a thread and waits until it is parked: whether it was started, and whether it is.
+fn boot(key: &Arc<Key>, order: &Request, vm: &Arc<Shared>, ticket: Ticket) -> (bool, bool) {
+    let (ready, told) = channel();
+    let executor = Arc::new(ParkExecutor {
+        key: Arc::clone(key),
+        vm: Arc::clone(vm),
+        once: Mutex::new(Some((ticket, ready))),
+    });
+    let begun = (order.base)(Arc::clone(&executor) as Arc<dyn Executor>).is_some_and(|kernel| spawn(&kernel, key));
+    // Its end is told by dropping the other side, which the executor must not keep.
+    drop(executor.once.lock().take());
+    let most = match key.preload {
+        Some(_) => LOAD_MOST,
+        None => BOOT_MOST,
+    };
+    (begun, begun && told.recv_timeout(most).is_ok())
 }
 
 /// Starts the process in a kernel of its own.
@@ -162,11 +192,19 @@ fn spawn(kernel: &Arc<Kernel>, key: &Key) -> bool {
     let mut env = key.env.clone();
     env.push([b"AGENTOS_PARK=", super::WAIT_PATH].concat());
     env.push([b"NODE_OPTIONS=--require=", super::SCRIPT_PATH].concat());
+    let mut argv = vec![key.called.clone(), super::WAIT_PATH.to_vec()];
+    let cwd = match &key.preload {
+        Some((preload, cwd)) => {
+            argv.extend(preload.modules.iter().map(|module| module.clone().into_bytes()));
+            cwd.clone()
+        }
+        None => b"/".to_vec(),
+    };
     let request = SpawnRequest {
         path: key.path.clone(),
-        argv: vec![key.called.clone(), super::WAIT_PATH.to_vec()],
+        argv,
         env,
-        cwd: Some(b"/".to_vec()),
+        cwd: Some(cwd),
         actions: vec![null(0, false), null(1, true), null(2, true)],
         credentials: Some(key.credentials.clone()),
         ..SpawnRequest::default()

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Keys that are remembered.
 const KEYS_MOST: usize = 16;
+/// Companions of a key.
+const COMPANIONS_MOST: usize = 3;
 /// How long the thread of a process that was given up may take to end it.
 const GIVE_BACK_MOST: Duration = Duration::from_secs(2);
 /// How long a process waits for somebody to want it.
@@ -59,11 +61,15 @@ struct Known {
     key: Arc<Key>,
     /// A process that was started as this did not come to where it parks.
     fails: bool,
+    /// What VMs that were begun with it have started after it.
+    companions: Vec<Arc<Key>>,
 }
 
 /// A thread that waits for a VM.
 pub(super) struct Stocked {
     pub(super) key: Arc<Key>,
+    /// What else it has parked.
+    pub(super) with: Vec<Arc<Key>>,
     pub(super) loader: Arc<Loader>,
     pub(super) vm: Arc<Shared>,
     pub(super) since: Instant,
@@ -149,7 +155,11 @@ impl Pool {
         let found = state.known.iter().position(|known| known.key == key);
         let known = match found.and_then(|at| state.known.remove(at)) {
             Some(known) => known,
-            None => Known { key, fails: false },
+            None => Known {
+                key,
+                fails: false,
+                companions: Vec::new(),
+            },
         };
         let invocation = (!known.fails).then(|| Invocation {
             key: Arc::clone(&known.key),
@@ -246,6 +256,45 @@ impl Pool {
         !old.is_empty()
     }
 
+    /// What is parked beside a key.
+    pub(super) fn companions(&self, key: &Arc<Key>) -> Vec<Arc<Key>> {
+        let state = self.state.lock();
+        let fails = |key: &Arc<Key>| state.known.iter().any(|known| known.fails && known.key == *key);
+        let known = state.known.iter().find(|known| known.key == *key);
+        let all = known.map(|known| known.companions.clone()).unwrap_or_default();
+        all.into_iter().filter(|key| !fails(key)).collect()
+    }
+
+    /// A VM that was begun with `first` has started another program.
+    fn accompanies(&self, first: &Arc<Key>, other: &Arc<Key>) {
+        let mut state = self.state.lock();
+        let Some(known) = state.known.iter_mut().find(|known| known.key == *first) else {
+            return;
+        };
+        if first == other || known.companions.contains(other) {
+            return;
+        }
+        if known.companions.len() >= COMPANIONS_MOST {
+            known.companions.remove(0);
+        }
+        known.companions.push(Arc::clone(other));
+    }
+
+    /// A thread that waits for a VM and has parked the one and not the other.
+    pub(super) fn lacks(&self, key: &Arc<Key>, other: &Arc<Key>) -> Option<Arc<Shared>> {
+        let state = self.state.lock();
+        let lacks = |stocked: &&Stocked| stocked.key == *key && !stocked.with.contains(other);
+        state.stock.iter().find(lacks).map(|stocked| Arc::clone(&stocked.vm))
+    }
+
+    /// A thread has parked one more.
+    pub(super) fn has(&self, vm: &Arc<Shared>, key: &Arc<Key>) {
+        let mut state = self.state.lock();
+        if let Some(stocked) = state.stock.iter_mut().find(|stocked| Arc::ptr_eq(&stocked.vm, vm)) {
+            stocked.with.push(Arc::clone(key));
+        }
+    }
+
     /// Nothing is parked for such a start any more.
     pub(super) fn fails(&self, key: &Arc<Key>) {
         for known in &mut self.state.lock().known {
@@ -260,6 +309,17 @@ impl Pool {
 }
 
 impl Invocation {
+    /// Has a process be parked for such a start beside one for what its VM was begun with.
+    pub(crate) fn accompany(&self, first: Arc<Key>, loader: &Arc<Loader>) {
+        self.pool.accompanies(&first, &self.key);
+        let first = Self {
+            key: first,
+            base: Base::clone(&self.base),
+            pool: Arc::clone(&self.pool),
+        };
+        first.refill(loader, None);
+    }
+
     /// Has a process be parked for the next such start: in a VM's thread, or for a VM that has none.
     pub(crate) fn refill(&self, loader: &Arc<Loader>, vm: Option<Weak<Shared>>) {
         let mut request = Request {

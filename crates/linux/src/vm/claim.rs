@@ -23,6 +23,8 @@ impl Vm {
             Some(_) => None,
         };
         invocation.pool.count(taken.is_some());
+        // Agents are seldom more than one in a VM, and what has loaded their modules is large: those are parked for VMs to come.
+        let again = invocation.key.preload.is_none() && !self.has_child(&invocation.key);
         let left = match taken {
             Some((held, guest)) => {
                 self.become_guest(&held, guest, &process);
@@ -30,7 +32,7 @@ impl Vm {
             }
             None => Some((loaded, process)),
         };
-        if !self.has_child() {
+        if again {
             invocation.refill(&self.loader, Some(Arc::downgrade(&self.shared)));
         }
         left

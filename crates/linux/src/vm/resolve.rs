@@ -160,6 +160,7 @@ impl Vm {
 
     /// Remembers a copy of a guest as it is now, for the process that its call is about to make.
     pub(crate) fn remember_copy(&mut self, key: u32, copy: Copy) {
+        self.is_strange();
         if let Some(guest) = self.guests.get_mut(&key) {
             if guest.copies.len() >= COPIES_MAX {
                 guest.copies.remove(0);

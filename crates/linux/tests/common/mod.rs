@@ -65,6 +65,8 @@ pub fn executor() -> Option<Arc<LinuxExecutor>> {
 pub struct Vm {
     pub kernel: Arc<Kernel>,
     pub root: Arc<MemoryFs>,
+    /// Variables that its programs get besides the usual.
+    pub env: Vec<Vec<u8>>,
 }
 
 impl Drop for Vm {
@@ -148,7 +150,11 @@ impl Vm {
         });
         let usr = HostDirFs::open("/usr", true).unwrap();
         kernel.vfs().mount(b"/usr", usr, MountOptions::default()).unwrap();
-        Self { kernel, root }
+        Self {
+            kernel,
+            root,
+            env: Vec::new(),
+        }
     }
 
     /// Makes a directory below the root.
@@ -227,11 +233,11 @@ impl Vm {
         let request = SpawnRequest {
             path: argv[0].into(),
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-            env: vec![
-                b"PATH=/usr/bin:/bin".to_vec(),
-                b"HOME=/home".to_vec(),
-                b"LC_ALL=C.UTF-8".to_vec(),
-            ],
+            env: [&b"PATH=/usr/bin:/bin"[..], b"HOME=/home", b"LC_ALL=C.UTF-8"]
+                .map(<[u8]>::to_vec)
+                .into_iter()
+                .chain(self.env.clone())
+                .collect(),
             search_path: true,
             actions: fds
                 .iter()

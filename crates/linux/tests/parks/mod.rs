@@ -4,7 +4,7 @@
 use crate::common::{self, Vm, has};
 use agentos_kernel::limits::Limits;
 use agentos_kernel::process::{Executor, Kernel};
-use agentos_linux::{LinuxExecutor, ParkedNode};
+use agentos_linux::{LinuxExecutor, ParkedNode, Preload};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ pub const NODE: &str = "/usr/bin/node";
 pub struct Parks {
     pub executor: Arc<LinuxExecutor>,
     limits: Limits,
+    files: &'static [(&'static str, &'static str)],
     /// These tests look at all processes that this one has started: one test at a time.
     _alone: MutexGuard<'static, ()>,
 }
@@ -22,26 +23,32 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 impl Parks {
     pub fn new(most: usize) -> Option<Self> {
+        Self::with(most, &[], Vec::new())
+    }
+
+    /// With these files in the read-only part, and modules that may be loaded.
+    pub fn with(most: usize, files: &'static [(&'static str, &'static str)], preloads: Vec<Preload>) -> Option<Self> {
         let shared = common::executor().filter(|_| has(NODE))?;
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let executor = LinuxExecutor::with_probe(shared.probe().clone());
         let limits = Limits::default();
         let given = limits.clone();
-        let base = move |executor: Arc<dyn Executor>| Some(base(executor, given.clone()));
-        let executor = executor.on(Arc::new(base));
+        let base = move |executor: Arc<dyn Executor>| Some(base(executor, given.clone(), files));
+        let executor = executor.on(Arc::new(base), preloads);
         executor.park_node(most);
         Some(Self {
             executor,
             limits,
+            files,
             _alone: alone,
         })
     }
 
     pub fn vm(&self) -> Vm {
-        Vm::with(
-            vec![Arc::clone(&self.executor) as Arc<dyn Executor>],
-            self.limits.clone(),
-        )
+        let executor = Arc::clone(&self.executor) as Arc<dyn Executor>;
+        let vm = Vm::with(vec![executor], self.limits.clone());
+        fill(&vm, self.files);
+        vm
     }
 
     pub fn stand(&self) -> ParkedNode {
@@ -73,10 +80,17 @@ impl Drop for Parks {
 }
 
 /// The read-only part: what every VM of these tests has.
-fn base(executor: Arc<dyn Executor>, limits: Limits) -> Arc<Kernel> {
+fn base(executor: Arc<dyn Executor>, limits: Limits, files: &[(&str, &str)]) -> Arc<Kernel> {
     let vm = Vm::with(vec![executor], limits);
+    fill(&vm, files);
     let kernel = Arc::clone(&vm.kernel);
     // Its end would be the kernel's.
     std::mem::forget(vm);
     kernel
+}
+
+fn fill(vm: &Vm, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        vm.put(path, text.as_bytes(), 0o644);
+    }
 }

@@ -78,9 +78,10 @@ async fn launch(session: &Arc<Session>, place: super::live::LivePlace, private: 
         .env
         .push(("AGENTOS_INSTRUCTIONS".to_owned(), instructions::path(session)));
     if session.agent_type() == instructions::PI {
+        launch.path_first = Some(instructions::PI_FOLDER.to_owned());
         launch
             .env
-            .push(("PI_ACP_PI_COMMAND".to_owned(), instructions::pi_path(session)));
+            .push(("PI_ACP_PI_COMMAND".to_owned(), instructions::PI_PATH.to_owned()));
     }
     launch.env.extend(given);
     if session.agent_type() == instructions::OPENCODE {

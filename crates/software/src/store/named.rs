@@ -117,6 +117,28 @@ pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
     Some(Recipe { parts, agent })
 }
 
+/// Scripts of named software, each with the modules that it begins with: what a process of Node.js can have loaded before anybody starts the script.
+/// None of them does anything but define things.
+pub(super) fn preloads(named: Named) -> Vec<(String, Vec<String>)> {
+    let path = |rest: &str| format!("{MODULES}/{rest}");
+    match named {
+        Named::Pi => vec![
+            (
+                path("pi-acp/dist/index.js"),
+                vec![path("pi-acp/node_modules/@agentclientprotocol/sdk/dist/acp.js")],
+            ),
+            (
+                path(&format!("{PI}/dist/cli.js")),
+                vec![path(&format!("{PI}/dist/main.js"))],
+            ),
+        ],
+        Named::Common | Named::Node | Named::Claude | Named::Codex | Named::OpenCode => Vec::new(),
+    }
+}
+
+/// Where packages of npm are in a VM.
+const MODULES: &str = "/usr/local/lib/node_modules";
+
 /// The ending of packages for processors without newer instructions.
 fn baseline() -> &'static str {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,8 @@
 //! A package that is in the store.
 
 use super::error::{Error, Result};
+use super::named;
+use super::spec::Spec;
 use agentos_image::Cache;
 use agentos_image::Image;
 use agentos_image::assembly::LayerId;
@@ -91,6 +93,14 @@ impl Package {
 
     pub(super) fn record(&self) -> &Record {
         &self.inner.record
+    }
+
+    /// Scripts of this package, each with paths of modules that it begins with and that may be loaded before the script is started.
+    pub fn preloads(&self) -> Vec<(String, Vec<String>)> {
+        match self.spec().parse() {
+            Ok(Spec::Named(named)) => named::preloads(named),
+            _ => Vec::new(),
+        }
     }
 
     /// The words that it was added with.
