@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The agents of named software, unmodified from npm, in sessions: each writes a program and runs it, asks and is allowed, is refused, is
-# cancelled in the middle, and goes on in another VM. Their model follows a script (docs/scripted-model.md), all else is real.
+# The agents of named software, unmodified from npm, in sessions: each writes a program and runs it, edits it, asks and is allowed, is
+# refused, is cancelled in the middle, and goes on in another VM. Their model follows a script (docs/scripted-model.md), all else is real.
 #
 # usage: tests/agents.sh [AGENTOS] [pi|claude|codex|opencode]...
-# Without names: pi, claude and codex. OpenCode is not reliable yet (docs/sessions.md).
+# Without names: all of them. TIMES=20 has that many conversations with each.
 # Packages come from npm into a temporary store, or stay in AGENTOS_STORE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,7 @@ names=()
 for argument; do
     case $argument in pi | claude | codex | opencode) names+=("$argument") ;; *) agentos=$argument ;; esac
 done
-[ "${#names[@]}" -gt 0 ] || names=(pi claude codex)
+[ "${#names[@]}" -gt 0 ] || names=(pi claude codex opencode)
 agentos=$(realpath "$agentos")
 command -v node >/dev/null || { printf 'Node.js is not installed\n' >&2; exit 1; }
 
@@ -22,15 +22,18 @@ export AGENTOS_STORE=${AGENTOS_STORE:-$work/store}
 failed=()
 for name in "${names[@]}"; do
     printf -- '--- %s (%s s)\n' "$name" "$SECONDS"
-    mkdir "$work/$name"
     if "$agentos" software add "$name" >"$work/added" 2>&1 || { cat "$work/added" >&2; false; }; then
-        node tests/agents/drive.mjs "$agentos" "$name" "$work/$name" || failed+=("$name")
+        for ((time = 1; time <= ${TIMES:-1}; time++)); do
+            mkdir "$work/$name-$time"
+            node tests/agents/drive.mjs "$agentos" "$name" "$work/$name-$time" || failed+=("$name, time $time")
+            rm -rf "${work:?}/$name-$time"
+        done
     else
         failed+=("$name")
     fi
 done
 if [ "${#failed[@]}" -gt 0 ]; then
-    printf 'failed: %s\n' "${failed[*]}" >&2
+    printf 'failed: %s\n' "${failed[@]}" >&2
     exit 1
 fi
 printf -- '--- all agents passed (%s s)\n' "$SECONDS"

@@ -90,6 +90,14 @@ if (made.calls < 2) fail(`there were ${made.calls} calls of tools`, chat);
 if (asks === (made.requests.length === 0)) fail(`it asked ${made.requests.length} times`, chat);
 step(`wrote a program and ran it, ${made.requests.length} times allowed`, begun);
 
+begun = Date.now();
+const edited = await chat.prompt("edit-it", "once");
+if (edited.stopReason !== "end_turn" || edited.error) fail(`edited: ${JSON.stringify(edited)}`, chat);
+if (read("program.sh")?.trim() !== "#!/bin/sh\necho $((6 * 9)) of $1" || read("out.txt") !== "54 of it\n") fail("the program was not edited or not run", chat);
+if (!edited.text.includes("54 of it")) fail(`the answer is ${edited.text}`, chat);
+if (asks === (edited.requests.length === 0)) fail(`it asked ${edited.requests.length} times`, chat);
+step(`edited it and ran it, ${edited.requests.length} times allowed`, begun);
+
 if (asks) {
   begun = Date.now();
   const refused = await chat.prompt("touch-it", "reject");
