@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 const [agentos, agent, folder] = process.argv.slice(2);
 // Pi asks for nothing by itself.
 const asks = agent !== "pi";
+// Codex has no tool for it but for models that it knows.
+const edits = agent !== "codex";
 // A conversation that takes longer has hung.
 const LIMIT = Number(process.env.LIMIT ?? 120_000);
 const script = join(import.meta.dirname, "script.json");
@@ -91,7 +93,7 @@ if (asks === (made.requests.length === 0)) fail(`it asked ${made.requests.length
 step(`wrote a program and ran it, ${made.requests.length} times allowed`, begun);
 
 begun = Date.now();
-const edited = await chat.prompt("edit-it", "once");
+const edited = await chat.prompt(edits ? "edit-it" : "edit-it-by-command", "once");
 if (edited.stopReason !== "end_turn" || edited.error) fail(`edited: ${JSON.stringify(edited)}`, chat);
 if (read("program.sh")?.trim() !== "#!/bin/sh\necho $((6 * 9)) of $1" || read("out.txt") !== "54 of it\n") fail("the program was not edited or not run", chat);
 if (!edited.text.includes("54 of it")) fail(`the answer is ${edited.text}`, chat);
