@@ -197,6 +197,10 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(linux::programs(scale)),
     },
     Measurement {
+        names: linux::busy::NAMES,
+        run: |scale| Box::pin(linux::busy::rows(scale)),
+    },
+    Measurement {
         names: linux::parked::NAMES,
         run: |scale| Box::pin(linux::parked::rows(scale)),
     },

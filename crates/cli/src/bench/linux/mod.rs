@@ -3,6 +3,7 @@
 //! Both run the same commands on the same files, made by the same script, in turns, so that a busy moment meets both. Single system calls
 //! are timed from inside, by a small program that the host's compiler makes; what is missing here gives a row that says so.
 
+pub(super) mod busy;
 pub(super) mod parked;
 mod world;
 
@@ -10,7 +11,7 @@ use super::Scale;
 use super::row::Row;
 use crate::error::Error;
 use std::time::Duration;
-use world::{World, compiled};
+use world::{CALLS as CALLS_SOURCE, World, compiled};
 
 /// A measurement by the clock of the one who waits for the program.
 struct Program {
@@ -101,7 +102,7 @@ pub(super) async fn calls(scale: Scale) -> Result<Vec<Row>, Error> {
     if let Some(why) = world.refusal().await? {
         return Ok(not_run(CALL_NAMES, &why));
     }
-    let Some(program) = compiled()? else {
+    let Some(program) = compiled(CALLS_SOURCE)? else {
         return Ok(not_run(CALL_NAMES, "no C compiler here"));
     };
     world.put("calls", &program).await?;

@@ -19,6 +19,7 @@ pub(in super::super) const NAMES: &[&str] = &[
     "linux_node_fresh",
     "linux_node_parked_bytes",
     "linux_node_50",
+    "linux_node_50_parked_bytes",
 ];
 
 /// Writes, and stays until its input ends.
@@ -42,6 +43,7 @@ pub(in super::super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
     if let Err(error) = first_output(&vm().await?).await {
         return Ok(super::not_run(NAMES, &error.to_string()));
     }
+    let (live_took, among_live) = live().await?;
     let (mut parked, mut fresh, mut host) = (Vec::new(), Vec::new(), Vec::new());
     let mut sizes = Vec::new();
     for _ in 0..scale.of(30).max(5) {
@@ -51,7 +53,7 @@ pub(in super::super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
         // The first start of a name is an ordinary one.
         first_output(&vm().await?).await?;
         wait_for_parked().await?;
-        sizes.extend(parked_sizes());
+        sizes.extend(sizes_of(&processes_of_node()));
         let (vm, before) = (vm().await?, parked_node().claimed);
         let took = first_output(&vm).await?;
         if parked_node().claimed > before {
@@ -59,15 +61,16 @@ pub(in super::super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
         }
         park_node(0);
     }
-    let bytes = match sizes.is_empty() {
-        true => Row::not_run(NAMES[2], "bytes", "not found in /proc"),
-        false => Row::new(NAMES[2], "bytes", sizes).goal(BYTES_MOST),
+    let bytes = |name, sizes: Vec<f64>| match sizes.is_empty() {
+        true => Row::not_run(name, "bytes", "not found in /proc"),
+        false => Row::new(name, "bytes", sizes).goal(BYTES_MOST),
     };
     Ok(vec![
         Row::times(NAMES[0], &parked).against("host", &host).goal(FIRST_MOST),
         Row::times(NAMES[1], &fresh).against("host", &host),
-        bytes,
-        Row::times(NAMES[3], &[live().await?]),
+        bytes(NAMES[2], sizes),
+        Row::times(NAMES[3], &[live_took]),
+        bytes(NAMES[4], among_live),
     ])
 }
 
@@ -114,24 +117,27 @@ async fn wait_for_parked() -> Result<(), Error> {
     Ok(())
 }
 
-/// Memory of the processes that are parked: pages that others have too by share.
-fn parked_sizes() -> Vec<f64> {
+/// The processes of Node.js that this process has started and that have not ended.
+fn processes_of_node() -> Vec<String> {
     let own = format!("PPid:\t{}\n", std::process::id());
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let is_parked = |pid: &String| {
+    let is_node = |pid: &String| {
         let read = |file| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        // Nothing else of Node.js runs at that moment; newer versions name their first thread.
+        // Newer versions name their first thread.
         read("status").contains(&own) && ["node", "MainThread"].iter().any(|name| read("comm").contains(name))
     };
-    names
-        .filter(is_parked)
-        .filter_map(|pid| memory::resident(&pid).ok())
-        .collect()
+    names.filter(is_node).collect()
 }
 
-/// Starts many in one VM, and says how long it took until each had written.
-async fn live() -> Result<Duration, Error> {
+/// Memory of processes: pages that others have too by share.
+fn sizes_of(processes: &[String]) -> Vec<f64> {
+    let sizes = processes.iter().filter_map(|pid| memory::resident(pid).ok());
+    sizes.collect()
+}
+
+/// Starts many in one VM, and says how long it took until each had written, and what one takes that is parked meanwhile.
+async fn live() -> Result<(Duration, Vec<f64>), Error> {
     let mut limits = agentos::Limits::default();
     for (name, most) in [("maxMemoryBytes", 16 << 30), ("maxPipes", 1024)] {
         let set = limits.set(name, most);
@@ -148,9 +154,16 @@ async fn live() -> Result<Duration, Error> {
         process.first_output().await?;
     }
     let took = start.elapsed();
+    let working = processes_of_node();
+    park_node(2);
+    first_output(&self::vm().await?).await?;
+    wait_for_parked().await?;
+    let parked = processes_of_node().into_iter().filter(|pid| !working.contains(pid));
+    let sizes = sizes_of(&parked.collect::<Vec<_>>());
+    park_node(0);
     for process in &mut processes {
         process.stdin().close();
         process.wait().await?;
     }
-    Ok(took)
+    Ok((took, sizes))
 }

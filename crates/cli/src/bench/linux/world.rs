@@ -13,11 +13,12 @@ const SHELL: &str = "/usr/bin/bash";
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Where a VM has its files.
 const HOME: &str = "/home/user";
-const SOURCE: &str = include_str!("calls.c");
+/// The program that times calls.
+pub(super) const CALLS: &str = include_str!("calls.c");
 
 /// What scripts find in their folder.
 const FILES: &[(&str, &str)] = &[
-    ("calls.c", SOURCE),
+    ("calls.c", CALLS),
     ("setup.sh", include_str!("setup.sh")),
     ("packages.js", include_str!("packages.js")),
 ];
@@ -107,11 +108,11 @@ pub(super) fn is_there(name: &str) -> bool {
     PATH.split(':').any(|folder| Path::new(folder).join(name).exists())
 }
 
-/// The program that times calls; none without a compiler.
-pub(super) fn compiled() -> Result<Option<Vec<u8>>, Error> {
+/// A program of C that needs nothing else; none without a compiler.
+pub(super) fn compiled(text: &str) -> Result<Option<Vec<u8>>, Error> {
     let folder = Scratch::new()?;
-    let (source, program) = (folder.path.join("calls.c"), folder.path.join("calls"));
-    std::fs::write(&source, SOURCE).map_err(Error::host("temporary file"))?;
+    let (source, program) = (folder.path.join("program.c"), folder.path.join("program"));
+    std::fs::write(&source, text).map_err(Error::host("temporary file"))?;
     let mut cc = std::process::Command::new("cc");
     cc.args(["-O2", "-static", "-o"]).arg(&program).arg(&source);
     match cc.stdout(Stdio::null()).stderr(Stdio::null()).status() {
