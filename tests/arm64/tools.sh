@@ -1,10 +1,13 @@
 # To be sourced: what building for Linux on arm64 and running what was built takes on x86-64. Nothing is installed; all of it lies
 # below $kept. A download is compared with its checksum before anything looks into it.
 #
-# DEBIAN_MIRROR is where Debian's packages come from. They go from there when a newer version comes: then the table needs the newer one.
+# DEBIAN_MIRROR is where Debian's packages come from, `http://HOST/debian`; where this machine's own come from unless given. They go from there
+# when a newer version comes: then the table needs the newer one.
 target=aarch64-unknown-linux-gnu
 kept=$(realpath -m "${CARGO_TARGET_DIR:-target}")/arm64-tools
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}/pool/main
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/$' || true)}
+mirror=${mirror:?no Debian mirror is known: set DEBIAN_MIRROR}
+mirror=${mirror%/}/pool/main
 mkdir -p "$kept/downloads"
 
 # The compiler that napi-rs builds addons with: its glibc 2.17 is older than any that a Node.js for arm64 starts with.

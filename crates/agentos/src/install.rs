@@ -24,7 +24,7 @@ use std::time::Duration;
 /// use agentos::store::Store;
 /// use std::sync::Arc;
 ///
-/// let runner = InstallScripts::new().allow_host("registry.npmjs.org");
+/// let runner = InstallScripts::new().allow_host("downloads.example.org");
 /// let store = Store::user()?.with_scripts(["esbuild"], Arc::new(runner));
 /// let package = store.add(&"npm:esbuild".parse()?, &())?;
 /// assert_eq!(package.scripts(), ["esbuild"]);

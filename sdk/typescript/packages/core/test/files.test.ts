@@ -168,11 +168,16 @@ test("what scripts and programs do to a large file each has for itself", async (
   assert.equal(changed[4097], byteAt(4097));
   assert.equal((await own.exec("truncate -s 3 /tmp/shared")).exitCode, 0);
   assert.ok(sameAs(second, content));
-  // The buffer outlives the file, the VM, and its move to another owner.
+  // The buffer outlives the file, the VM, and its way to another owner: Node.js 22 and later copy memory that an addon made.
   await own.deleteFile("/tmp/shared");
   await own.dispose();
-  const moved = structuredClone(second, { transfer: [second.buffer] });
-  assert.ok(sameAs(moved, content));
+  if (Number.parseInt(process.versions.node) >= 22) {
+    assert.throws(() => structuredClone(second, { transfer: [second.buffer] }), { name: "DataCloneError" });
+    assert.ok(sameAs(structuredClone(second), content));
+  } else {
+    const moved = structuredClone(second, { transfer: [second.buffer] });
+    assert.ok(sameAs(moved, content));
+  }
   assert.ok(first.every((byte) => byte === 200));
 });
 
