@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Real packages of npm in a store of the test's own: command packages of another system (layout `commandDir`), whose programs
-# run in VMs and start each other; and again without a registry. Takes the program to test. Needs npm's registry.
+# run in VMs and start each other; a package with an install script, refused without a word for it and run in a VM with one;
+# and everything again without a registry. Takes the program to test. Needs npm's registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 agentos=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/agentos}")
@@ -40,7 +41,21 @@ is 'env starts programs (proc_spawn)' 'x=1' "$(run '/usr/local/bin/env -i x=1 /u
 is 'nice starts programs that start programs (proc_spawn, proc_waitpid)' 'a b' \
     "$(run '/usr/local/bin/nice /usr/local/bin/env A=a /usr/local/bin/nohup /usr/local/bin/printf "%s %s" a b')"
 
+printf '== install scripts\n'
+"$agentos" software add npm:esbuild@0.25.0 2>err || { cat err >&2; exit 1; }
+has 'a script that nobody allowed is told of' 'install scripts of esbuild were not run' "$(cat err)"
+if "$agentos" software add npm:esbuild@0.25.0 --allow-scripts esbuil 2>err; then
+    printf 'an unknown name was taken\n' >&2
+    exit 1
+fi
+has 'an unknown name is refused' 'did you mean esbuild?' "$(cat err)"
+"$agentos" software add npm:esbuild@0.25.0 --allow-scripts esbuild --json >added 2>err || { cat err >&2; exit 1; }
+has 'a script that was allowed runs in a VM' 'esbuild@0.25.0: postinstall script in a VM' "$(cat err)"
+has 'and is written down' '"scripts"' "$(cat added)"
+has 'also in the lock file' '"command": "node install.js"' "$(cat "$AGENTOS_STORE"/packages/*esbuild*.lock)"
+is 'what it made works' 0.25.0 "$("$agentos" run --software npm:esbuild@0.25.0 -c 'esbuild --version')"
+
 printf '== without a registry\n'
 export npm_config_registry=http://127.0.0.1:1/
-is 'what was added is there' '2:beta' "$(run 'printf "alpha\nbeta\n" > w && /usr/local/bin/grep -n et w')"
+is 'what was added is there' 0.25.0 "$("$agentos" run --software npm:esbuild@0.25.0 -c 'esbuild --version')"
 has 'and whole' ok "$("$agentos" software verify)"

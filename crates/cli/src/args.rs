@@ -31,7 +31,7 @@ enum Command {
     Chat(chat::args::ChatArgs),
     /// Install a coding agent from npm, and let it write and run a program in a VM.
     Demo(demo::DemoArgs),
-    /// Serve a fresh VM to clients of the Model Context Protocol, over standard input and output or HTTP.
+    /// Serve a VM to clients of the Model Context Protocol, over standard input and output or HTTP: a fresh one, or a server's.
     Mcp(mcp::McpArgs),
     /// List the commands that a VM has.
     Commands(CommandsArgs),

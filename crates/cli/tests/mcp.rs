@@ -2,6 +2,8 @@
 // A test that cannot go on fails.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/server.rs"]
+mod server;
 mod support;
 
 use serde_json::{Value, json};
@@ -102,6 +104,97 @@ fn what_a_client_asked_before_it_left_is_answered() {
 }
 
 #[test]
+fn a_vm_of_a_running_server_is_served() {
+    let data = tempfile::tempdir().unwrap();
+    let running = server::Server::start(data.path(), &[]);
+    let mut mcp = Piped::start(&["--endpoint", &running.url, "--key", "mine"]);
+    mcp.say(&hello(1));
+    assert_eq!(mcp.hear()["result"]["serverInfo"]["name"], "agentos");
+    mcp.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let mut id = 0;
+    let mut tool = |name: &str, arguments: Value| {
+        id += 1;
+        mcp.say(&call(id + 1, name, arguments));
+        loop {
+            let heard = mcp.hear();
+            if heard["id"] == json!(id + 1) {
+                return heard["result"].clone();
+            }
+        }
+    };
+    let fields = |result: &Value| result["structuredContent"].clone();
+    let ran = fields(&tool(
+        "exec",
+        json!({ "command": "cat; echo $A; pwd >&2; exit 3", "stdin": "in\n", "env": { "A": "b" }, "cwd": "/tmp" }),
+    ));
+    assert_eq!(
+        (&ran["stdout"], &ran["stderr"], &ran["exitCode"]),
+        (&json!("in\nb\n"), &json!("/tmp\n"), &json!(3))
+    );
+    let ran = fields(&tool(
+        "exec",
+        json!({ "command": "echo begun; sleep 600", "timeoutMs": 300 }),
+    ));
+    assert_eq!(
+        (&ran["timedOut"], &ran["exitCode"], &ran["stdout"]),
+        (&json!(true), &json!(124), &json!("begun\n"))
+    );
+    let many = fields(&tool("exec", json!({ "command": "seq 1 100000" })));
+    let text = many["stdout"].as_str().unwrap();
+    assert!(
+        text.starts_with("1\n2\n") && text.ends_with("100000\n"),
+        "{} bytes",
+        text.len()
+    );
+    assert!(text.contains("bytes that the server does not keep") || text.contains("bytes left out"));
+    // Files, and what another client of the server sees of them.
+    tool(
+        "write_file",
+        json!({ "path": "/home/user/notes/a.txt", "content": "alpha\nbeta\n" }),
+    );
+    let read = tool("read_file", json!({ "path": "/home/user/notes/a.txt" }));
+    assert!(read.to_string().contains("beta"), "{read}");
+    let seen = agentos()
+        .args([
+            "cat",
+            "--endpoint",
+            &running.url,
+            "--key",
+            "mine",
+            "/home/user/notes/a.txt",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&seen.stdout), "alpha\nbeta\n");
+    let missing = tool("read_file", json!({ "path": "/home/user/none" }));
+    assert!(
+        missing["isError"] == true && missing.to_string().contains("ENOENT"),
+        "{missing}"
+    );
+    // A process that goes on, with input.
+    let started = fields(&tool(
+        "process_start",
+        json!({ "command": "read line; echo got $line" }),
+    ));
+    let pid = started["pid"].clone();
+    tool("process_input", json!({ "pid": pid, "text": "it\n" }));
+    let log = tool("process_output", json!({ "pid": pid, "waitMs": 20000 }));
+    assert!(log.to_string().contains("got it"), "{log}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_of_at_once() {
+    let ran = run(&["mcp", "--key", "x", "--endpoint", "http://127.0.0.1:1"]);
+    assert!(
+        ran.status != Some(0) && ran.stderr.contains("cannot be reached"),
+        "{:?} {}",
+        ran.status,
+        ran.stderr
+    );
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
 fn wrong_options_are_refused_with_what_helps() {
     for (args, expected) in [
         (&["--http", "0.0.0.0:0"][..], "give a token, or listen at 127.0.0.1"),
@@ -112,6 +205,8 @@ fn wrong_options_are_refused_with_what_helps() {
         ),
         (&["--allow-origin", "http://x"], "are for --http"),
         (&["--permissions", "none"], "none"),
+        (&["--endpoint", "http://127.0.0.1:1"], "name it with --vm or --key"),
+        (&["--key", "a", "--mount", "/tmp:/mnt"], "--mount shapes a fresh VM"),
     ] {
         let args: Vec<&str> = [&["mcp"], args].concat();
         let ran = run(&args);

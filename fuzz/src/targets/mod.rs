@@ -3,6 +3,7 @@
 mod abi;
 mod address;
 mod agent;
+mod compat;
 mod config;
 mod dns;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -42,6 +43,10 @@ pub const ALL: &[Target] = &[
     Target {
         name: "agent",
         run: agent::run,
+    },
+    Target {
+        name: "compat",
+        run: compat::run,
     },
     Target {
         name: "config",

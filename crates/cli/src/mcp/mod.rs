@@ -1,8 +1,10 @@
-//! `agentos mcp`: a VM as a server of the Model Context Protocol, over standard streams or HTTP.
+//! `agentos mcp`: a VM as a server of the Model Context Protocol, over standard streams or HTTP: a fresh one, or one of a
+//! running server.
 //!
 //! Over standard streams every byte of standard output is the protocol's; what people should know goes to standard error.
 
 mod args;
+mod remote;
 
 use crate::error::{Error, Exit};
 use crate::signals::Ending;
@@ -11,11 +13,13 @@ use agentos_mcp::http::{self, Options, Token};
 use agentos_mcp::{Limits, LocalVm, Server, stdio};
 use agentos_server::LogFormat;
 pub(crate) use args::McpArgs;
+use remote::RemoteVm;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 /// The variable that holds the token, where no file is named.
 const TOKEN: &str = "AGENTOS_MCP_TOKEN";
@@ -29,13 +33,34 @@ pub(crate) fn main(args: &McpArgs) -> Result<Exit, Error> {
     if let Some(address) = args.http {
         http::check(address, &options).map_err(|reason| Error::Usage(format!("--http: {reason}")))?;
     }
+    let runtime = vm::runtime()?;
+    let exit = match args.target().map_err(Error::Usage)? {
+        Some(target) => {
+            agentos_server::init_logs(LogFormat::Text);
+            let cwd = args.vm.cwd.clone().unwrap_or_else(|| HOME.to_owned());
+            runtime.block_on(async {
+                let vm = crate::remote::vm(&target).await?;
+                // A server that is not there is told of now, and not to the model.
+                vm.status().await?;
+                let server = Server::new(RemoteVm::new(vm, cwd), Limits::default()).await;
+                serve(args.http, options, server).await
+            })
+        }
+        None => fresh(args, options, &runtime),
+    };
+    // The thread that reads standard input cannot be interrupted; it must not hold up the end.
+    runtime.shutdown_timeout(Duration::ZERO);
+    exit
+}
+
+/// Serves a VM that is made for it.
+fn fresh(args: &McpArgs, options: Options, runtime: &Runtime) -> Result<Exit, Error> {
     let config = vm::config(&args.vm)?;
     let builder = vm::builder(&args.vm, &config)?;
     let cwd = args.vm.cwd.clone().or(config.cwd).unwrap_or_else(|| HOME.to_owned());
-    let runtime = vm::runtime()?;
     let _entered = runtime.enter();
     agentos_server::init_logs(LogFormat::Text);
-    let exit = runtime.block_on(async {
+    runtime.block_on(async {
         let vm = builder.clone().create().await?;
         // A client waits for its first answer, which needs no program; the first command may wait for its own.
         tokio::spawn(async move { prepare::programs(&builder).await });
@@ -43,10 +68,7 @@ pub(crate) fn main(args: &McpArgs) -> Result<Exit, Error> {
         let served = serve(args.http, options, server).await;
         vm.dispose().await;
         served
-    });
-    // The thread that reads standard input cannot be interrupted; it must not hold up the end.
-    runtime.shutdown_timeout(Duration::ZERO);
-    exit
+    })
 }
 
 async fn serve(address: Option<SocketAddr>, options: Options, server: Server) -> Result<Exit, Error> {

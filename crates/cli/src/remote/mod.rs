@@ -70,7 +70,7 @@ pub(crate) fn main(request: &Request<'_>) -> Result<Exit, Error> {
 }
 
 /// The VM that the options name, made if there is none.
-async fn vm(target: &TargetArgs) -> Result<Vm, Error> {
+pub(crate) async fn vm(target: &TargetArgs) -> Result<Vm, Error> {
     let key = if target.key.is_empty() {
         &["default".to_owned()][..]
     } else {
