@@ -61,7 +61,7 @@ fn every_result_has_its_shape() {
         assert!(number("p50") && number("p95"), "{row}");
         assert!(row["samples"].as_u64().is_some_and(|samples| samples > 0), "{row}");
         assert!(
-            matches!(row["unit"].as_str(), Some("us" | "ns" | "bytes" | "1/s")),
+            matches!(row["unit"].as_str(), Some("us" | "ns" | "bytes" | "1/s" | "%")),
             "{row}"
         );
         if row["baseline"].is_null() {

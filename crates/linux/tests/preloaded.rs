@@ -149,6 +149,7 @@ fn what_vms_start_after_another_is_parked_beside_that() {
     let start = Instant::now();
     while !begins(&parks.vm()) {
         assert!(start.elapsed() < Duration::from_secs(60), "{:?}", parks.stand());
-        parks.wait_for("both", |stand| stand.waiting > 0 && stand.booting == 0);
+        // What finds no place, because another VM is still ending, is ordered again by the next start.
+        parks.wait_for("both", |stand| stand.booting == 0);
     }
 }

@@ -54,7 +54,11 @@ impl Entropy for Counting {
 /// The executor that all tests of a binary share; none where the machine cannot, which is said loudly.
 pub fn executor() -> Option<Arc<LinuxExecutor>> {
     static SHARED: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
-    let executor = SHARED.get_or_init(LinuxExecutor::new);
+    let executor = SHARED.get_or_init(|| {
+        // Several VMs with thousands of files each, as the command has it.
+        agentos_kernel::descriptors::raise();
+        LinuxExecutor::new()
+    });
     if let Some(why) = executor.probe().refusal() {
         eprintln!("SKIPPED: {why}");
         return None;
