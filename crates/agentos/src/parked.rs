@@ -10,6 +10,7 @@ use crate::{engine, host, layers, vm};
 use agentos_kernel::events::Ignore;
 use agentos_kernel::process::{Executor, Kernel, KernelConfig};
 use agentos_linux::{Base, ParkedNode, Preload};
+use agentos_software::store::Package;
 use std::sync::Arc;
 
 /// Keeps up to `most` processes of Node.js ready for the VMs of this process of the host; none unless this is called. They are started once a
@@ -39,7 +40,7 @@ pub(crate) fn base(options: &Options) -> Base {
 
 /// What may be loaded before scripts of a VM's packages are started.
 pub(crate) fn preloads(options: &Options) -> Vec<Preload> {
-    let preloads = options.packages.iter().flat_map(|package| package.preloads());
+    let preloads = options.packages.iter().flat_map(Package::preloads);
     preloads.map(|(script, modules)| Preload { script, modules }).collect()
 }
 

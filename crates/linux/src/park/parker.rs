@@ -112,11 +112,12 @@ fn park(pool: &Arc<Pool>, order: &Request) -> bool {
             .map(|vm| (vm, Some(Arc::clone(&order.loader)))),
     };
     let Some((vm, loader)) = vm else { return true };
-    // One for another start goes if there is no room: this one is wanted now.
+    // One for another start goes if there is no room: this one is wanted now. Without any, those that hold the places are ending.
     let ticket = match loader {
-        Some(_) => pool
-            .ticket()
-            .or_else(|| pool.give_up(true).then(|| pool.ticket_soon())?),
+        Some(_) => pool.ticket().or_else(|| {
+            pool.give_up(true);
+            pool.ticket_soon()
+        }),
         None => pool.bound_ticket(),
     };
     let Some(ticket) = ticket else {
