@@ -241,6 +241,9 @@ pub(crate) fn limit_of(pid: u32, resource: libc::__rlimit_resource_t) -> io::Res
     limits_of(pid, resource).map(|(soft, _)| soft)
 }
 
+/// `F_SETSIG`.
+const SET_SIGNAL: i32 = 10;
+
 /// Who has a file in memory open or mapped, besides the descriptor that made it. Only of use while nobody opens it.
 pub(crate) fn holders(file: BorrowedFd<'_>) -> Holders {
     // Counts as a reader.
@@ -248,8 +251,13 @@ pub(crate) fn holders(file: BorrowedFd<'_>) -> Holders {
         return Holders::Writers;
     };
     let lease = |kind: i32| {
+        // Whoever opens the file in the moment of a lease has the host signal its holder, by SIGIO unless another is named, and
+        // that ends a process that does not expect it. SIGURG is dropped by who does not ask for it, and may come at any time
+        // to who does. The end of a lease takes the name back, so it is given before each.
         // SAFETY: takes numbers alone.
-        let leased = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, kind) } == 0;
+        let named = unsafe { libc::fcntl(reader.as_raw_fd(), SET_SIGNAL, libc::SIGURG) } == 0;
+        // SAFETY: as above.
+        let leased = named && unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, kind) } == 0;
         if leased {
             // SAFETY: as above.
             unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
@@ -375,5 +383,39 @@ impl Poller {
             token: event.u64,
             hung_up: event.events & (libc::EPOLLHUP | libc::EPOLLERR).cast_unsigned() != 0,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Ends the process that runs the tests if the host's signal of a lease that is broken is not harmless.
+    #[test]
+    fn files_may_be_opened_while_who_holds_them_is_asked() {
+        let file = memfd(c"held", false).unwrap();
+        let done = AtomicBool::new(false);
+        let opened = std::thread::scope(|scope| {
+            let opener = scope.spawn(|| {
+                let mut opened = 0;
+                while !done.load(Ordering::Acquire) {
+                    opened += usize::from(reopen(file.as_fd(), libc::O_RDWR | libc::O_NONBLOCK).is_ok());
+                }
+                opened
+            });
+            for _ in 0..50_000 {
+                holders(file.as_fd());
+            }
+            done.store(true, Ordering::Release);
+            opener.join()
+        });
+        assert!(opened.unwrap() > 0);
+        assert_eq!(holders(file.as_fd()), Holders::None);
+        let _reader = reopen(file.as_fd(), libc::O_RDONLY).unwrap();
+        assert_eq!(holders(file.as_fd()), Holders::Readers);
+        let _writer = reopen(file.as_fd(), libc::O_RDWR).unwrap();
+        assert_eq!(holders(file.as_fd()), Holders::Writers);
     }
 }
