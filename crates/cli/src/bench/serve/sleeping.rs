@@ -10,6 +10,7 @@ use crate::bench::Scale;
 use crate::bench::memory::{resident, slope};
 use crate::bench::row::Row;
 use crate::error::Error;
+use crate::report;
 use std::time::{Duration, Instant};
 
 /// Bytes on disk that a fresh actor needs, generously.
@@ -47,7 +48,9 @@ async fn growth(house: &House, name: &str, (batches, batch): (usize, usize), wok
     let mut points = Vec::new();
     for number in 1..=batches {
         make(house, &format!("{name}-{number}"), batch, woken).await?;
-        points.push(((number * batch) as f64, held(house).await?));
+        let bytes = held(house).await?;
+        report::progress(&format!("{name}: {} VMs, {:.0} KiB", number * batch, bytes / 1024.0));
+        points.push(((number * batch) as f64, bytes));
     }
     Ok(slope(points.get(batches / 2 - 1..).unwrap_or(&points)))
 }
