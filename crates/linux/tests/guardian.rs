@@ -175,7 +175,8 @@ fn victim(way: &str) -> ! {
     drop(stdout);
     let mut up = [0; 3];
     assert_eq!(block(|waker| from.read(&mut up, Some(waker))).unwrap(), 3);
-    println!("guests up");
+    // On a line of its own: with one processor the harness has begun one.
+    println!("\nguests up");
     for line in std::io::stdin().lines() {
         match line.unwrap().as_str() {
             "run" => println!("ran {}", vm.sh("echo $((6 * 7))").ok().trim()),

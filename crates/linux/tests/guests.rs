@@ -307,7 +307,8 @@ fn victim() {
         let mut buf = [0; 9];
         got += block(|waker| from.read(&mut buf, Some(waker))).unwrap();
     }
-    println!("guests up");
+    // On a line of its own: with one processor the harness has begun one.
+    println!("\nguests up");
     loop {
         std::thread::park();
     }

@@ -190,7 +190,7 @@ fn vm() -> Option<Arc<Vm>> {
     for (name, text) in [
         ("upper", "TOY upper\n"),
         ("line", "TOY line\n"),
-        ("wait", "TOY sleep\n"),
+        ("told", "TOY sleep asleep\n"),
     ] {
         vm.put(&format!("/tmp/{name}"), text.as_bytes(), 0o755);
     }

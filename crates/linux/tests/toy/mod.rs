@@ -9,7 +9,8 @@ use agentos_kernel::vfs::InodeHandle;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-/// Runs files that begin with `TOY `: `upper` copies input to output in capitals, `line` the first that it reads, `exit N` ends, `sleep` waits for a signal.
+/// Runs files that begin with `TOY `: `upper` copies input to output in capitals, `line` the first that it reads, `exit N` ends, `sleep` waits for
+/// a signal, and `sleep WORD` says the word before.
 pub struct Toy;
 
 struct ToyProgram(String);
@@ -48,15 +49,12 @@ impl ToyProgram {
         let once = self.0 == "line";
         match self.0.split_once(' ') {
             Some(("exit", status)) => return status.parse().ok(),
+            Some(("sleep", word)) if write(process, format!("{word}\n").as_bytes()) => {
+                sleep(process);
+                return None;
+            }
             _ if self.0 == "sleep" => {
-                let gate = block(|waker| {
-                    process.watch(waker);
-                    match process.gate(Some(waker)) {
-                        Poll::Ready(Gate::Die) => Poll::Ready(Gate::Die),
-                        _ => Poll::Pending,
-                    }
-                });
-                assert_eq!(gate, Gate::Die);
+                sleep(process);
                 return None;
             }
             _ => {}
@@ -67,12 +65,8 @@ impl ToyProgram {
                 Ok(0) => return Some(0),
                 Ok(count) => {
                     buf.make_ascii_uppercase();
-                    let mut rest = &buf[..count];
-                    while !rest.is_empty() {
-                        match block(|waker| process.write(Fd(1), rest, Some(waker))) {
-                            Ok(count) => rest = &rest[count..],
-                            Err(_) => return Some(1),
-                        }
+                    if !write(process, &buf[..count]) {
+                        return Some(1);
                     }
                     if once {
                         return Some(0);
@@ -82,4 +76,27 @@ impl ToyProgram {
             }
         }
     }
+}
+
+/// Waits for a signal that ends the process.
+fn sleep(process: &Arc<Process>) {
+    let gate = block(|waker| {
+        process.watch(waker);
+        match process.gate(Some(waker)) {
+            Poll::Ready(Gate::Die) => Poll::Ready(Gate::Die),
+            _ => Poll::Pending,
+        }
+    });
+    assert_eq!(gate, Gate::Die);
+}
+
+/// Writes everything to the output, and says whether that worked.
+fn write(process: &Arc<Process>, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match block(|waker| process.write(Fd(1), bytes, Some(waker))) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(_) => return false,
+        }
+    }
+    true
 }
