@@ -91,7 +91,12 @@ impl Loader {
         file.write_all(BYTES)?;
         drop(file);
         // Executing it once tells whether this place allows that: the loader without a supervisor ends with a known status.
-        if execute(Command::new(&name).env_clear())?.wait()?.code() != Some(UNSUPERVISED) {
+        let ended = execute(Command::new(&name).env_clear())?.wait();
+        let ended = ended.map_err(|error| match error.raw_os_error() {
+            Some(libc::ECHILD) => io::Error::other("this process ignores SIGCHLD, so nothing tells how programs end"),
+            _ => error,
+        })?;
+        if ended.code() != Some(UNSUPERVISED) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
         let dir: OwnedFd = File::open(path)?.into();

@@ -9,9 +9,10 @@ use crate::table;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// How long a guest may take to make its first calls, in ms; only a machine that hardly runs takes longer.
-const PATIENCE: i32 = 60_000;
+/// How long a guest may take to make its first calls; only a machine that hardly runs takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The listener at the poller, and the guest.
 const LISTENER: u64 = 0;
 const GUEST: u64 = 1;
@@ -81,10 +82,17 @@ impl Trial {
     /// Lets the guest come as far as the loader's first question.
     fn first_question(&mut self) -> io::Result<Notification> {
         let mut ready = Vec::new();
+        let until = Instant::now() + PATIENCE;
         loop {
-            self.poller.wait(PATIENCE, &mut ready);
-            if ready.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+            }
+            // Nothing is ready, too, where a signal of the host process has interrupted it.
+            self.poller
+                .wait(i32::try_from(left.as_millis()).unwrap_or(i32::MAX), &mut ready);
+            if ready.is_empty() {
+                continue;
             }
             if ready.iter().any(|event| event.token == GUEST) {
                 return Err(io::Error::other("it ended before its first question"));

@@ -89,8 +89,7 @@ impl Listener {
 
     /// Whether the caller still waits in the call, so that what was read from its memory is what it passed.
     pub(crate) fn is_valid(&self, id: u64) -> bool {
-        // SAFETY: the request reads eight bytes.
-        unsafe { libc::ioctl(self.0.as_raw_fd(), ID_VALID, &raw const id) == 0 }
+        self.request(ID_VALID, &id).is_ok()
     }
 
     /// Answers a call. A caller that is gone needs none.
@@ -113,8 +112,19 @@ impl Listener {
             error,
             flags,
         };
-        // SAFETY: the structure has the size that the request's number encodes.
-        let _ = unsafe { libc::ioctl(self.0.as_raw_fd(), SEND, &raw const response) };
+        let _ = self.request(SEND, &response);
+    }
+
+    /// Makes a request that reads its argument, until no signal interrupts it: one that is given up would leave a guest waiting for
+    /// ever. An interruption comes before anything is done, or after a descriptor was put off, which then is not there.
+    fn request<T>(&self, request: libc::c_ulong, argument: &T) -> io::Result<libc::c_long> {
+        loop {
+            // SAFETY: the argument has the size that the request's number encodes, and is only read.
+            match check(unsafe { libc::ioctl(self.0.as_raw_fd(), request, std::ptr::from_ref(argument)) }.into()) {
+                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+                done => return done,
+            }
+        }
     }
 
     /// Puts a descriptor into the caller's table, at `target` or the lowest number that is free.
@@ -133,8 +143,7 @@ impl Listener {
             target: target.unwrap_or(0),
             target_flags: if cloexec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
         };
-        // SAFETY: the structure has the size that the request's number encodes.
-        let added = check(unsafe { libc::ioctl(self.0.as_raw_fd(), ADDFD, &raw const add) }.into())?;
+        let added = self.request(ADDFD, &add)?;
         Ok(i32::try_from(added).unwrap_or(-1))
     }
 }

@@ -46,6 +46,28 @@ pub(crate) fn may_trace() -> bool {
         .is_some_and(|held| held >> SYS_PTRACE & 1 == 1)
 }
 
+/// Keeps the signals of this process from the calling thread, for whose work others are better: a handler that interrupts it while
+/// it gives a guest a descriptor would have the guest's call answered without one. What the thread itself does wrong it is told.
+pub(crate) fn leave_signals_to_others() {
+    // SAFETY: the set is this function's own, and the mask the calling thread's.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        for own in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGTRAP,
+            libc::SIGSYS,
+            libc::SIGABRT,
+        ] {
+            libc::sigdelset(&raw mut set, own);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// Locks an open file until its description is closed; fails if somebody has locked it.
 pub(crate) fn lock(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: takes numbers alone.

@@ -34,7 +34,10 @@ impl Shared {
         let vm = Vm::new(&shared, loader, processors, unbound)?;
         std::thread::Builder::new()
             .name("agentos-linux".into())
-            .spawn(move || vm.run())?;
+            .spawn(move || {
+                sys::leave_signals_to_others();
+                vm.run();
+            })?;
         Ok(shared)
     }
 }
