@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { processes } from "./memory.mjs";
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, other: { type: "string" } } });
 
@@ -44,7 +45,7 @@ async function measure(name, AgentOs, options, scale) {
   // What is started with the first VM goes to rest.
   await new Promise((resolve) => setTimeout(resolve, 200));
   const after = memory();
-  rows.push({ name, what: "memory of the first VM", unit: "MiB", p50: after.own - before.own });
+  rows.push({ name, what: "first VM after import, own", unit: "MiB", p50: after.own - before.own });
   rows.push({ name, what: "the same with file pages", unit: "MiB", p50: after.resident - before.resident });
   const row = async (what, unit, count, run, after) => {
     try {
@@ -81,6 +82,7 @@ async function measure(name, AgentOs, options, scale) {
   await vm.dispose();
 }
 
+for (const { what, resident, own } of await processes()) rows.push({ name: "agentos", what: `process: ${what}`, unit: "MiB above Node.js", p50: resident, own });
 const ours = await import("@agentos/core");
 await measure("agentos", ours.AgentOs, { software: ["common"] }, 1);
 if (values.other !== undefined) {
@@ -94,11 +96,11 @@ if (values.other !== undefined) {
 }
 if (values.json) console.log(JSON.stringify(rows, null, 2));
 else {
-  for (const { name, what, unit, p50, p99, cpu, failed } of rows) {
+  for (const { name, what, unit, p50, p99, cpu, own, failed } of rows) {
     const number = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(0));
-    const more = p99 !== undefined ? `, p99 ${number(p99)}` : cpu !== undefined ? `, ${number(cpu)} by time on the CPU` : "";
+    const more = own !== undefined ? `, ${number(own)} of it its own` : p99 !== undefined ? `, p99 ${number(p99)}` : cpu !== undefined ? `, ${number(cpu)} by time on the CPU` : "";
     const shown = failed !== undefined ? `does not work: ${failed}` : `${number(p50)} ${unit}${more}`;
-    console.log(`${name.padEnd(26)}${what.padEnd(26)}${shown}`);
+    console.log(`${name.padEnd(26)}${what.padEnd(36)}${shown}`);
   }
 }
 // The other implementation leaves a process behind that would keep this one.

@@ -1,7 +1,7 @@
 // Packs the packages as they are published: `node scripts/pack.mjs DIRECTORY`, after `npm run build` and scripts/addon.mjs.
 //
-// A platform's package is packed when its addon is there, and @agentos/native asks for those that are packed, and for no others: npm
-// then installs the one that fits. Prints the names of the packs.
+// A platform's package is packed when its addon is there, and the packages that load one, @agentos/native and @agentos/core, ask for
+// those that are packed, and for no others: npm then installs the one that fits. Prints the names of the packs.
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,13 +19,17 @@ const destination = resolve(process.argv[2] ?? ".");
 mkdirSync(destination, { recursive: true });
 const scratch = mkdtempSync(join(tmpdir(), "agentos-pack-"));
 try {
-  const bridge = join(scratch, "native");
-  cpSync(join(workspace, "packages", "native"), bridge, { recursive: true, filter: (path) => !["node_modules", "build"].includes(basename(path)) });
-  const manifest = read(bridge);
-  manifest.optionalDependencies = Object.fromEntries(addons.map((folder) => [read(folder).name, read(folder).version]));
-  writeFileSync(join(bridge, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  const plain = folders.filter((folder) => !isAddon(folder) && read(folder).name !== manifest.name);
-  const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", destination, bridge, ...addons, ...plain];
+  const loaders = ["native", "core"].map((name) => {
+    const loader = join(scratch, name);
+    cpSync(join(workspace, "packages", name), loader, { recursive: true, filter: (path) => !["node_modules", "build"].includes(basename(path)) });
+    const manifest = read(loader);
+    manifest.optionalDependencies = Object.fromEntries(addons.map((folder) => [read(folder).name, read(folder).version]));
+    writeFileSync(join(loader, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    return loader;
+  });
+  const loading = loaders.map((loader) => read(loader).name);
+  const plain = folders.filter((folder) => !isAddon(folder) && !loading.includes(read(folder).name));
+  const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", destination, ...loaders, ...addons, ...plain];
   execFileSync("npm", args, { stdio: "inherit" });
 } finally {
   rmSync(scratch, { recursive: true });

@@ -39,15 +39,15 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-for (const cpu of ["x64", "arm64"]) {
-  test(`on ${cpu} npm installs the addon for it, and no other`, () => {
-    const app = join(folder, cpu);
+for (const [cpu, name] of ["x64", "arm64"].flatMap((cpu) => [[cpu, "native"], [cpu, "core"]])) {
+  test(`on ${cpu} npm installs with @agentos/${name} the addon for it, and no other`, () => {
+    const app = join(folder, `${cpu}-${name}`);
     mkdirSync(app);
     writeFileSync(join(app, ".npmrc"), `@agentos:registry=${url}\n`);
     const platform = [`--cpu=${cpu}`, "--os=linux", "--libc=glibc"];
-    execFileSync("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...platform, "@agentos/native"], { cwd: app, stdio: "pipe" });
+    execFileSync("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...platform, `@agentos/${name}`], { cwd: app, stdio: "pipe" });
     const installed = join(app, "node_modules/@agentos");
-    assert.deepEqual(readdirSync(installed).sort(), ["client", "native", `native-linux-${cpu}-gnu`]);
+    assert.deepEqual(readdirSync(installed).sort(), ["client", name, `native-linux-${cpu}-gnu`]);
     assert.equal(readFileSync(join(installed, `native-linux-${cpu}-gnu/agentos.node`), "utf8"), cpu);
   });
 }

@@ -16,8 +16,8 @@ export interface ErrorShape {
   metadata?: unknown;
 }
 
-/** Marks errors of this family, also those of another copy of this package. */
-const MARK = Symbol.for("agentos.ActorError");
+/** Marks the errors of one class and those derived from it, also of another copy of this package. */
+const mark = (name: string): symbol => Symbol.for(`agentos.${name}`);
 
 /** An error with a group and a code. */
 export class ActorError extends Error {
@@ -34,7 +34,6 @@ export class ActorError extends Error {
     this.group = group;
     this.code = code;
     this.metadata = metadata;
-    Object.defineProperty(this, MARK, { value: true });
   }
 
   /** The error of the right class for what arrived. */
@@ -97,9 +96,25 @@ export class PastScheduleError extends ActorError {
 }
 PastScheduleError.prototype.name = "PastScheduleError";
 
+/**
+ * A class of another copy of this package is the same class for `instanceof`: packages of agentOS carry a copy each, and an
+ * application catches by the class that it imported, from whichever. Classes derived from these are their own.
+ */
+for (const known of [ActorError, UserError, InvalidScheduleError, PastScheduleError]) {
+  const kind = mark(known.prototype.name);
+  const ordinary = Function.prototype[Symbol.hasInstance];
+  Object.defineProperty(known.prototype, kind, { value: true });
+  Object.defineProperty(known, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      if (this !== known) return ordinary.call(this as typeof known, value);
+      return typeof value === "object" && value !== null && kind in value;
+    },
+  });
+}
+
 /** Whether something is an {@link ActorError}, of this copy of the package or of another. */
 export function isActorError(value: unknown): value is ActorError {
-  return value instanceof Error && (value as { [MARK]?: unknown })[MARK] === true;
+  return value instanceof Error && value instanceof ActorError;
 }
 
 /** Codes of the group `client`: what this package says by itself. */

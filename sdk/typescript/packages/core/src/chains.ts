@@ -6,7 +6,7 @@
  * What a function does is known by where it was begun, as Node.js tracks it. Which of the calls into a VM a program belongs to is
  * not: a tool that a VM calls counts from the longest chain that is in that VM at the moment.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
+import type { AsyncLocalStorage } from "node:async_hooks";
 import { UserError } from "@agentos/client/errors";
 import type { Hooks } from "./mounts.js";
 
@@ -19,7 +19,14 @@ interface Link {
   vm: Chains;
 }
 
-const link = new AsyncLocalStorage<Link>();
+/** Made when the first tool is called: before, nothing can be in a chain, and Node.js needs memory to track what begins where. */
+let link: AsyncLocalStorage<Link> | undefined;
+let linking: Promise<AsyncLocalStorage<Link>> | undefined;
+
+async function makeLink(): Promise<AsyncLocalStorage<Link>> {
+  const { AsyncLocalStorage } = await import("node:async_hooks");
+  return (link = new AsyncLocalStorage<Link>());
+}
 
 /** The chains that have entered one VM. */
 export class Chains {
@@ -32,7 +39,7 @@ export class Chains {
    * @throws UserError if the chain is too long, which the program that called the tool gets to know.
    */
   enter(): (() => void) | undefined {
-    const from = link.getStore();
+    const from = link?.getStore();
     if (from === undefined) return undefined;
     const depth = from.depth + 1;
     // A tool may look after its own VM, where it is.
@@ -46,10 +53,11 @@ export class Chains {
   }
 
   /** Runs the function of a tool that the VM calls. */
-  run<T>(work: () => T): T {
+  async run<T>(work: () => Promise<T>): Promise<T> {
     const depth = Math.max(1, ...this.#inside.keys());
     check(depth);
-    return link.run({ depth, vm: this }, work);
+    const links = link ?? (await (linking ??= makeLink()));
+    return links.run({ depth, vm: this }, work);
   }
 
   #count(depth: number, by: 1 | -1): void {

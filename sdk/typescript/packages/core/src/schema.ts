@@ -4,7 +4,6 @@
  * zod 4 makes them itself. The schemas of zod 3 are read by what they say of themselves; what has no counterpart in JSON Schema
  * admits everything there, because the schema itself checks every input once more ({@link parseInput}).
  */
-import { createRequire } from "node:module";
 import { ActorError } from "@agentos/client/errors";
 import { invalidConfig } from "./errors.js";
 import type { JsonSchema, ParsingSchema } from "./tools.js";
@@ -67,7 +66,10 @@ function convert(path: string, schema: ParsingSchema): Json {
 
 /** Of versions whose schemas do not have the method. */
 function zod4(): { toJSONSchema(schema: unknown, options: object): Json } {
-  return createRequire(import.meta.url)("zod/v4/core") as ReturnType<typeof zod4>;
+  // Asked for here, because a static import of the module costs every process that has a VM memory.
+  const modules = (process as Partial<typeof process>).getBuiltinModule?.("node:module");
+  if (modules === undefined) throw new Error("schemas of this version of zod need Node.js 20.16 or later, or a later zod");
+  return modules.createRequire(import.meta.url)("zod/v4/core") as ReturnType<typeof zod4>;
 }
 
 interface Definition extends Json {

@@ -1,5 +1,4 @@
 /** The VM: {@link AgentOs}. */
-import { setTimeout } from "node:timers";
 import type {
   CallOptions, CronEvent, DirectoryEntry, ExecOptions, ExecResult, Explanation, LimitWarningEvent, OpenShellOptions,
   ProcessExitEvent, ProcessInfo, ProcessTreeNode, ReaddirRecursiveOptions, ReadFileOptions, ReadFileResult,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readFileSync, readdirSync } from "node:fs";
+import * as client from "@agentos/client";
 import * as core from "@agentos/core";
 
 test("everything that is exported is known here", () => {
@@ -7,6 +9,32 @@ test("everything that is exported is known here", () => {
     "ActorError", "AgentOs", "InvalidScheduleError", "PastScheduleError", "Sidecar", "TimerScheduleDriver", "UserError",
     "createHostDirBackend", "createInMemoryFileSystem", "forgetHooks", "hostTool", "isActorError", "planKit", "planMount", "planOptions", "toolKit",
   ]);
+});
+
+test("the package is one module, which begins without any other that takes memory", () => {
+  const dist = new URL(".", import.meta.resolve("@agentos/core"));
+  const modules = readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+  assert.deepEqual(modules, ["index.js"]);
+  const imports = [...readFileSync(new URL("index.js", dist), "utf8").matchAll(/^(?:import|export)\b.*"([^"]*)";$/gm)].map(([, name]) => name);
+  assert.deepEqual(imports, ["node:path"]);
+});
+
+test("errors have the classes of each package", () => {
+  assert.equal(core.AgentOs.name, "AgentOs");
+  for (const name of ["ActorError", "UserError", "InvalidScheduleError", "PastScheduleError"] as const) {
+    for (const [here, there] of [[core, client], [client, core]] as const) {
+      const error = here[name].from({ group: "user", code: "c", message: "m" });
+      assert.equal(error instanceof there.ActorError, true);
+      assert.equal(error instanceof there.UserError, true);
+      assert.equal(error instanceof there.PastScheduleError, false);
+      assert.equal(there.isActorError(error), true);
+      assert.equal(here[name].name, name);
+    }
+  }
+  class Own extends core.UserError {}
+  const own = new Own("mine");
+  assert.deepEqual([own instanceof Own, own instanceof client.UserError, own instanceof client.InvalidScheduleError], [true, true, false]);
+  assert.deepEqual([new core.UserError("other") instanceof Own, (new Error("plain") as unknown) instanceof client.ActorError, (null as unknown) instanceof client.ActorError], [false, false, false]);
 });
 
 /** Methods that other tests call. */

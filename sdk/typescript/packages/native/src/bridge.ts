@@ -4,7 +4,6 @@
  *
  * The process stays alive while a call waits or something {@link hold}s it, and only then.
  */
-import { setTimeout } from "node:timers";
 import { ActorError, isActorError, type ErrorShape } from "@agentos/client/errors";
 import { type Addon, type Started, addon } from "./addon.js";
 

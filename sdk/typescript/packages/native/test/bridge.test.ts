@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { addon, call, invoke, native, platform, toError } from "@agentos/native";
 import { isActorError } from "@agentos/client";
 
@@ -26,6 +28,33 @@ test("the addon's package for this platform is one that npm installs by itself",
   const [os, cpu] = platform().split("-");
   const found = await manifest(mine);
   assert.deepEqual([found.version, found.os, found.cpu, found.libc, found.main], [version, [os], [cpu], ["glibc"], "agentos.node"]);
+});
+
+test("the addon is looked for where Node.js looks: in the next node_modules that has it, whatever the names of the folders", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "agentos native %20 ü "));
+  try {
+    const require = createRequire(import.meta.url);
+    const real = dirname(require.resolve(`@agentos/native-${platform()}`));
+    const near = join(folder, "node_modules/@agentos");
+    const far = join(folder, "node_modules/@agentos/native/node_modules/@agentos");
+    await mkdir(join(near, "native/dist"), { recursive: true });
+    await mkdir(far, { recursive: true });
+    await copyFile(fileURLToPath(import.meta.resolve("@agentos/native")), join(near, "native/dist/index.js"));
+    await writeFile(join(near, "native/package.json"), '{ "type": "module" }');
+    const script = `import { call } from ${JSON.stringify(pathToFileURL(join(near, "native/dist/index.js")).href)};
+      try { console.log(call((native) => native.commands()).includes("sh")); } catch (error) { console.log(error.code); }`;
+    const { AGENTOS_NATIVE_ADDON: _, ...env } = process.env;
+    const run = () => spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", env });
+    assert.equal(run().stdout, "native_addon_missing\n", run().stderr);
+    await symlink(real, join(near, `native-${platform()}`));
+    assert.equal(run().stdout, "true\n", run().stderr);
+    // One that is nearer is taken, and what is wrong with it is said.
+    await mkdir(join(far, `native-${platform()}`));
+    await writeFile(join(far, `native-${platform()}`, "agentos.node"), "no library");
+    assert.equal(run().stdout, "native_addon_missing\n", run().stderr);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("the addon has what the bridge knows", () => {
@@ -66,7 +95,7 @@ test("an unknown action is named", async () => {
 });
 
 test("two copies of the bridge share one addon", async () => {
-  const copy = (await import(new URL("bridge.js?copy", import.meta.resolve("@agentos/native")).href)) as typeof import("@agentos/native");
+  const copy = (await import(new URL("index.js?copy", import.meta.resolve("@agentos/native")).href)) as typeof import("@agentos/native");
   const vm = await invoke<number>((addon, id) => addon.vmCreate(id, {}));
   assert.equal(await copy.invoke<boolean>((addon, id) => addon.vmCall(vm, id, "exists", ["/"], false)), true);
   await copy.invoke((addon, id) => addon.vmDispose(vm, id));
