@@ -227,6 +227,7 @@ async fn nothing_is_left_of_what_cannot_be_added() {
 const FOREIGN: &str = r#"(module
     (import "host_process" "proc_spawn" (func $spawn (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
     (import "host_process" "proc_waitpid" (func $wait (param i32 i32 i32) (result i32)))
+    (import "host_process" "proc_kill" (func $kill (param i32 i32) (result i32)))
     (import "host_process" "fd_pipe" (func $pipe (param i32 i32) (result i32)))
     (import "host_process" "proc_getpid" (func $getpid (param i32) (result i32)))
     (import "host_process" "sleep_ms" (func $sleep (param i32) (result i32)))
@@ -238,6 +239,8 @@ const FOREIGN: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 1)
     (data (i32.const 0) "echo\00one\00/etc/missing")
+    (data (i32.const 48) "sh\00-c\00exit 3\00")
+    (data (i32.const 72) "sleep\0060\00")
     (data (i32.const 100) "\80\00\00\00\40\00\00\00")
     (func $must (param $what i32) (param $held i32)
         (if (i32.eqz (local.get $held)) (then (call $exit (local.get $what)))))
@@ -259,6 +262,17 @@ const FOREIGN: &str = r#"(module
         (call $must (i32.const 20) (i32.eqz (call $wait (i32.const -1) (i32.const 0) (i32.const 204))))
         ;; ECHILD is 12.
         (call $must (i32.const 21) (i32.eq (call $wait (i32.const -1) (i32.const 1) (i32.const 204)) (i32.const 12)))
+        ;; A status is that of wait(2); of a child that still runs, EBUSY (10) tells.
+        (call $must (i32.const 40) (i32.eqz (call $spawn (i32.const 48) (i32.const 13) (i32.const 0) (i32.const 0)
+            (i32.const -1) (i32.const -1) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 200))))
+        (call $must (i32.const 41) (i32.eqz (call $wait (i32.load (i32.const 200)) (i32.const 0) (i32.const 204))))
+        (call $must (i32.const 42) (i32.eq (i32.load (i32.const 204)) (i32.const 0x300)))
+        (call $must (i32.const 43) (i32.eqz (call $spawn (i32.const 72) (i32.const 9) (i32.const 0) (i32.const 0)
+            (i32.const -1) (i32.const -1) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 200))))
+        (call $must (i32.const 44) (i32.eq (call $wait (i32.load (i32.const 200)) (i32.const 1) (i32.const 204)) (i32.const 10)))
+        (call $must (i32.const 45) (i32.eqz (call $kill (i32.load (i32.const 200)) (i32.const 15))))
+        (call $must (i32.const 46) (i32.eqz (call $wait (i32.load (i32.const 200)) (i32.const 0) (i32.const 204))))
+        (call $must (i32.const 47) (i32.eq (i32.load (i32.const 204)) (i32.const 15)))
         (call $must (i32.const 22) (i32.eqz (call $getpid (i32.const 220))))
         (call $must (i32.const 23) (i32.gt_u (i32.load (i32.const 220)) (i32.const 1)))
         (call $must (i32.const 24) (i32.eqz (call $isatty (i32.const 1) (i32.const 224))))
@@ -275,6 +289,168 @@ const FOREIGN: &str = r#"(module
         (call $must (i32.const 34) (i32.eq (call $getpid (i32.const -2)) (i32.const 21)))
         (call $must (i32.const 35) (i32.eq (call $spawn (i32.const -5) (i32.const 100) (i32.const 0) (i32.const 0)
             (i32.const -1) (i32.const -1) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 200)) (i32.const 21)))))"#;
+
+/// A program of a later generation: it starts programs with lists of actions, and says by its exit code which call did not do what it
+/// should; at the end another program runs in its process.
+const LATER: &str = r#"(module
+    (type $four (func (param i32 i32 i32 i32) (result i32)))
+    (import "host_process" "proc_spawn_v3" (func $spawn
+        (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_process" "proc_exec" (func $exec (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_process" "proc_waitpid_v2" (func $wait (param i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_process" "proc_kill" (func $kill (param i32 i32) (result i32)))
+    (import "host_process" "proc_signal_mask_v2" (func $mask (param i32 i32 i32 i32 i32) (result i32)))
+    (import "host_process" "fd_pipe" (func $pipe (param i32 i32) (result i32)))
+    (import "host_process" "fd_setfd" (func $setfd (param i32 i32) (result i32)))
+    (import "host_process" "umask" (func $umask (param i32 i32 i32) (result i32)))
+    (import "host_user" "getpwnam" (func $named (param i32 i32 i32 i32 i32) (result i32)))
+    (import "host_user" "getgrgid" (func $group (type $four)))
+    (import "host_user" "getgroups" (func $groups (param i32 i32 i32) (result i32)))
+    (import "host_user" "setuid" (func $setuid (param i32) (result i32)))
+    (import "host_fs" "set_open_mode" (func $open_mode (param i32) (result i32)))
+    (import "host_fs" "path_mode" (func $mode (type $four)))
+    (import "host_fs" "path_size" (func $size (param i32 i32 i32 i32) (result i64)))
+    (import "host_fs" "fd_size" (func $fd_size (param i32) (result i64)))
+    (import "host_fs" "ftruncate" (func $truncate (param i32 i64) (result i32)))
+    (import "host_fs" "chmod" (func $chmod (type $four)))
+    (import "host_fs" "path_owner" (func $owner (param i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_fs" "path_chown" (func $chown (param i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_fs" "path_statfs" (func $statfs (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "host_fs" "remount" (func $remount (type $four)))
+    (import "host_tty" "read" (func $tty_read (param i32 i32 i32) (result i32)))
+    (import "host_tty" "set_raw_mode" (func $raw (param i32) (result i32)))
+    (import "host_net" "net_send" (func $send (param i32 i32 i32 i32 i32) (result i32)))
+    (import "host_net" "net_recv" (func $recv (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (type $four)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (global $root i32 (i32.const 0x40000003))
+    (data (i32.const 0) "echo\00one\00")
+    (data (i32.const 16) "/etc/passwd")
+    (data (i32.const 32) "tmp/made")
+    (data (i32.const 48) "sh\00-c\00exit 3\00")
+    (data (i32.const 64) "user")
+    (data (i32.const 72) "sleep\0060\00")
+    (data (i32.const 100) "\80\00\00\00\40\00\00\00")
+    (data (i32.const 300) "PATH=/usr/local/bin:/usr/bin:/bin\00")
+    ;; Standard output becomes the file /tmp/out: open for writing, make, with Linux's numbers.
+    (data (i32.const 400) "\03\00\00\00\01\00\00\00\ff\ff\ff\ff\41\00\00\00\a0\01\00\00\08\00\00\00/tmp/out")
+    (func $must (param $what i32) (param $held i32)
+        (if (i32.eqz (local.get $held)) (then (call $exit (local.get $what)))))
+    (func $run (param $path i32) (param $length i32) (param $argv i32) (param $argv_length i32)
+        (param $actions i32) (param $actions_length i32) (param $flags i32) (result i32)
+        (call $spawn (local.get $path) (local.get $length) (local.get $argv) (local.get $argv_length)
+            (i32.const 300) (i32.const 34) (local.get $actions) (local.get $actions_length) (i32.const 0) (i32.const 0)
+            (local.get $flags) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 200)))
+    (func $ended (param $options i32) (result i32)
+        (call $wait (i32.const -1) (local.get $options) (i32.const 204) (i32.const 208) (i32.const 212) (i32.const 216)))
+    (func (export "_start")
+        ;; A pipe becomes standard output by an action of 24 bytes.
+        (call $must (i32.const 10) (i32.eqz (call $pipe (i32.const 220) (i32.const 224))))
+        (i32.store (i32.const 500) (i32.const 2))
+        (i32.store (i32.const 504) (i32.const 1))
+        (i32.store (i32.const 508) (i32.load (i32.const 224)))
+        (call $must (i32.const 11) (i32.eqz (call $setfd (i32.load (i32.const 224)) (i32.const 1))))
+        (call $must (i32.const 12) (i32.eqz (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 500) (i32.const 24) (i32.const 0))))
+        (call $must (i32.const 13) (i32.eqz (call $ended (i32.const 0))))
+        (call $must (i32.const 14) (i32.eqz (i32.or (i32.load (i32.const 204)) (i32.load (i32.const 208)))))
+        (call $must (i32.const 15) (i32.eq (i32.load (i32.const 212)) (i32.load (i32.const 200))))
+        ;; A pipe is no socket: that is EBADF (8), and libc reads it in the other way.
+        (call $must (i32.const 16) (i32.eq (call $recv (i32.load (i32.const 220)) (i32.const 128) (i32.const 64) (i32.const 0)
+            (i32.const 232)) (i32.const 8)))
+        (call $must (i32.const 17) (i32.eq (call $send (i32.load (i32.const 224)) (i32.const 0) (i32.const 4) (i32.const 0)
+            (i32.const 232)) (i32.const 8)))
+        (call $must (i32.const 18) (i32.eqz (call $read (i32.load (i32.const 220)) (i32.const 100) (i32.const 1) (i32.const 232))))
+        (call $must (i32.const 19) (i32.eq (i32.load (i32.const 128)) (i32.const 0x0a656e6f)))
+        ;; Exit codes and signals are apart; of whom nothing is heard yet the number is 0.
+        (call $must (i32.const 20) (i32.eqz (call $run (i32.const 48) (i32.const 2) (i32.const 48) (i32.const 13)
+            (i32.const 0) (i32.const 0) (i32.const 0))))
+        (call $must (i32.const 21) (i32.eqz (call $ended (i32.const 0))))
+        (call $must (i32.const 22) (i32.eq (i32.load (i32.const 204)) (i32.const 3)))
+        (call $must (i32.const 23) (i32.eqz (call $run (i32.const 72) (i32.const 5) (i32.const 72) (i32.const 9)
+            (i32.const 0) (i32.const 0) (i32.const 2))))
+        (call $must (i32.const 24) (i32.eqz (call $ended (i32.const 1))))
+        (call $must (i32.const 25) (i32.eqz (i32.load (i32.const 212))))
+        (call $must (i32.const 26) (i32.eqz (call $kill (i32.load (i32.const 200)) (i32.const 9))))
+        (call $must (i32.const 27) (i32.eqz (call $ended (i32.const 0))))
+        (call $must (i32.const 28) (i32.eq (i32.load (i32.const 208)) (i32.const 9)))
+        (call $must (i32.const 29) (i32.eq (call $ended (i32.const 0)) (i32.const 12)))
+        (call $must (i32.const 30) (i32.eq (call $ended (i32.const 2)) (i32.const 28)))
+        ;; A file that an action makes has the mode that is asked for, without the umask.
+        (call $must (i32.const 31) (i32.eqz (call $umask (i32.const 7) (i32.const 1) (i32.const 236))))
+        (call $must (i32.const 32) (i32.eqz (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 400) (i32.const 32) (i32.const 0))))
+        (call $must (i32.const 33) (i32.eqz (call $ended (i32.const 0))))
+        (call $must (i32.const 34) (i32.eq (call $mode (global.get $root) (i32.const 425) (i32.const 7) (i32.const 1)) (i32.const 0x81a0)))
+        (call $must (i32.const 35) (i64.eq (call $size (global.get $root) (i32.const 425) (i32.const 7) (i32.const 1)) (i64.const 4)))
+        ;; Actions that are cut off, unknown, or of descriptors that are not open.
+        (call $must (i32.const 36) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 400) (i32.const 31) (i32.const 0)) (i32.const 28)))
+        (i32.store (i32.const 508) (i32.const 77))
+        (call $must (i32.const 37) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 500) (i32.const 24) (i32.const 0)) (i32.const 8)))
+        (i32.store (i32.const 500) (i32.const 9))
+        (call $must (i32.const 38) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 500) (i32.const 24) (i32.const 0)) (i32.const 28)))
+        (call $must (i32.const 39) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const -8) (i32.const 24) (i32.const 0)) (i32.const 21)))
+        (call $must (i32.const 40) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 0) (i32.const 0x7fffffff) (i32.const 0)) (i32.const 1)))
+        (call $must (i32.const 41) (i32.eq (call $run (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 9)
+            (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 44)))
+        ;; A scheduling policy is not supported; a session and a group at once are EPERM.
+        (call $must (i32.const 42) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 0) (i32.const 0) (i32.const 32)) (i32.const 58)))
+        (call $must (i32.const 43) (i32.eq (call $run (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9)
+            (i32.const 0) (i32.const 0) (i32.const 0x82)) (i32.const 63)))
+        ;; The root is where no descriptor is, and the mode of what is made is said before.
+        (call $must (i32.const 50) (i32.eqz (call $prestat (global.get $root) (i32.const 240))))
+        (call $must (i32.const 51) (i32.eq (call $prestat (i32.const 0x40000004) (i32.const 240)) (i32.const 8)))
+        (call $must (i32.const 52) (i32.eqz (call $open_mode (i32.const 0x180))))
+        (call $must (i32.const 53) (i32.eqz (call $open (global.get $root) (i32.const 1) (i32.const 32) (i32.const 8) (i32.const 1)
+            (i64.const 0x40) (i64.const 0) (i32.const 0) (i32.const 248))))
+        (call $must (i32.const 54) (i32.eq (call $mode (global.get $root) (i32.const 32) (i32.const 8) (i32.const 1)) (i32.const 0x8180)))
+        (call $must (i32.const 55) (i32.eqz (call $truncate (i32.load (i32.const 248)) (i64.const 9))))
+        (call $must (i32.const 56) (i64.eq (call $fd_size (i32.load (i32.const 248))) (i64.const 9)))
+        (call $must (i32.const 57) (i32.eq (call $truncate (i32.load (i32.const 248)) (i64.const -1)) (i32.const 28)))
+        (call $must (i32.const 58) (i64.eq (call $fd_size (i32.const 99)) (i64.const -1)))
+        (call $must (i32.const 59) (i32.eqz (call $chmod (global.get $root) (i32.const 32) (i32.const 8) (i32.const 0x1a0))))
+        (call $must (i32.const 60) (i32.eq (call $mode (global.get $root) (i32.const 32) (i32.const 8) (i32.const 1)) (i32.const 0x81a0)))
+        (call $must (i32.const 61) (i32.eqz (call $owner (global.get $root) (i32.const 32) (i32.const 8) (i32.const 1)
+            (i32.const 252) (i32.const 256))))
+        (call $must (i32.const 62) (i32.eq (i32.load (i32.const 252)) (i32.const 1000)))
+        (call $must (i32.const 63) (i32.eq (call $chown (global.get $root) (i32.const 32) (i32.const 8) (i32.const 0) (i32.const 0)
+            (i32.const 1)) (i32.const 63)))
+        ;; Absolute paths are what they say.
+        (call $must (i32.const 64) (i32.eqz (call $statfs (i32.const -1) (i32.const 16) (i32.const 11)
+            (i32.const 600) (i32.const 608) (i32.const 616) (i32.const 624) (i32.const 632))))
+        (call $must (i32.const 65) (i64.ge_u (i64.load (i32.const 600)) (i64.load (i32.const 608))))
+        (call $must (i32.const 66) (i32.eq (call $remount (i32.const 16) (i32.const 11) (i32.const 0) (i32.const 0)) (i32.const 63)))
+        (call $must (i32.const 70) (i32.eqz (call $named (i32.const 64) (i32.const 4) (i32.const 700) (i32.const 100) (i32.const 260))))
+        (call $must (i32.const 71) (i32.eq (i32.load (i32.const 700)) (i32.const 0x72657375)))
+        (call $must (i32.const 72) (i32.eq (call $named (i32.const 64) (i32.const 3) (i32.const 700) (i32.const 100) (i32.const 260)) (i32.const 44)))
+        ;; ERANGE is 68.
+        (call $must (i32.const 73) (i32.eq (call $named (i32.const 64) (i32.const 4) (i32.const 700) (i32.const 5) (i32.const 260)) (i32.const 68)))
+        (call $must (i32.const 74) (i32.eqz (call $group (i32.const 1000) (i32.const 700) (i32.const 100) (i32.const 260))))
+        (call $must (i32.const 75) (i32.eqz (call $groups (i32.const 0) (i32.const 0) (i32.const 260))))
+        (call $must (i32.const 76) (i32.eq (call $setuid (i32.const 0)) (i32.const 63)))
+        ;; There is no terminal.
+        (call $must (i32.const 77) (i32.eq (call $raw (i32.const 1)) (i32.const 59)))
+        (call $must (i32.const 78) (i32.eqz (call $raw (i32.const 0))))
+        (call $must (i32.const 79) (i32.eqz (call $tty_read (i32.const -4) (i32.const 64) (i32.const 0))))
+        ;; What is blocked is told in halves.
+        (call $must (i32.const 80) (i32.eqz (call $mask (i32.const 0) (i32.const 0x4000) (i32.const 0) (i32.const 264) (i32.const 268))))
+        (call $must (i32.const 81) (i32.eqz (call $mask (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 264) (i32.const 268))))
+        (call $must (i32.const 82) (i32.eq (i32.load (i32.const 264)) (i32.const 0x4000)))
+        (call $must (i32.const 83) (i32.eq (call $mask (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 264) (i32.const 268)) (i32.const 28)))
+        (call $must (i32.const 84) (i32.eq (call $exec (i32.const 16) (i32.const 11) (i32.const 0) (i32.const 9) (i32.const 300) (i32.const 34)
+            (i32.const 0) (i32.const 0)) (i32.const 2)))
+        (drop (call $exec (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 9) (i32.const 300) (i32.const 34)
+            (i32.const 248) (i32.const 1)))
+        (call $exit (i32.const 85))))"#;
 
 /// Adds a module under a name.
 fn module(store: &Store, dir: &Path, name: &str, text: &str) -> Package {
@@ -293,9 +469,17 @@ async fn programs_of_another_system_run_and_unknown_imports_are_refused() {
     let net = r#"(module (import "host_net" "net_socket" (func (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") 1) (func (export "_start")))"#;
     let net = module(&store, dir.path(), "wants-net", net);
-    let vm = AgentOs::builder().packages([foreign, net]).create().await.unwrap();
+    let later = module(&store, dir.path(), "later", LATER);
+    let vm = AgentOs::builder()
+        .packages([foreign, net, later])
+        .create()
+        .await
+        .unwrap();
     let out = vm.exec("foreign").await.unwrap();
     assert_eq!((out.exit_code, out.stdout_text().as_ref()), (0, "one\n"), "{out:?}");
+    let out = vm.exec("later").await.unwrap();
+    assert_eq!((out.exit_code, out.stdout_text().as_ref()), (0, "one\n"), "{out:?}");
+    assert_eq!(vm.exec("cat /tmp/out").await.unwrap().stdout_text(), "one\n");
     let out = vm.exec("wants-net").await.unwrap();
     assert_eq!(out.exit_code, 126, "{out:?}");
 }

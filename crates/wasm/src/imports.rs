@@ -8,6 +8,7 @@
 //!   stands in [`Scratch`]. Before each call the process passes its gate.
 //! * `own`: an async function of the caller, for the few that end or copy a process.
 
+use crate::compat::Generation;
 use crate::engine::Engines;
 use crate::errno;
 use crate::error::{Error, Result as HostResult};
@@ -74,36 +75,40 @@ impl Cx<'_> {
     }
 }
 
-/// The imports, for each engine that runs guests.
-pub(crate) struct Linkers(RwLock<Vec<Arc<Linker<State>>>>);
+/// The imports, for each engine that runs guests, and for programs of each generation of another system.
+pub(crate) struct Linkers(RwLock<Vec<(Generation, Arc<Linker<State>>)>>);
 
 impl Linkers {
     /// The imports for modules of the first engine; others are made when they are needed.
     pub(crate) fn new(engines: &Engines) -> HostResult<Self> {
-        let first = engines.home().and_then(|engine| linker(&engine));
-        Ok(Self(RwLock::new(vec![Arc::new(first.map_err(Error::engine)?)])))
+        let generation = Generation::First;
+        let first = engines.home().and_then(|engine| linker(&engine, generation));
+        let first = Arc::new(first.map_err(Error::engine)?);
+        Ok(Self(RwLock::new(vec![(generation, first)])))
     }
 
-    /// The imports for modules of this engine.
-    pub(crate) fn of(&self, engine: &Engine) -> Result<Arc<Linker<State>>, Failure> {
-        let known = |linkers: &Vec<Arc<Linker<State>>>| {
-            let found = linkers.iter().find(|linker| Engine::same(linker.engine(), engine));
-            found.map(Arc::clone)
+    /// The imports for modules of this engine and generation.
+    pub(crate) fn of(&self, engine: &Engine, generation: Generation) -> Result<Arc<Linker<State>>, Failure> {
+        let known = |linkers: &Vec<(Generation, Arc<Linker<State>>)>| {
+            let found = linkers
+                .iter()
+                .find(|(for_whom, linker)| *for_whom == generation && Engine::same(linker.engine(), engine));
+            found.map(|(_, linker)| Arc::clone(linker))
         };
         if let Some(linker) = known(&self.0.read()) {
             return Ok(linker);
         }
-        let linker = Arc::new(linker(engine).map_err(Failure::invalid)?);
-        self.0.write().push(Arc::clone(&linker));
+        let linker = Arc::new(linker(engine, generation).map_err(Failure::invalid)?);
+        self.0.write().push((generation, Arc::clone(&linker)));
         Ok(linker)
     }
 }
 
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+fn linker(engine: &Engine, generation: Generation) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     crate::preview1::define(&mut linker)?;
     crate::abi::define(&mut linker)?;
-    crate::compat::define(&mut linker)?;
+    crate::compat::define(&mut linker, generation)?;
     Ok(linker)
 }
 

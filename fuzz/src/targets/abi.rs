@@ -12,7 +12,7 @@ use wasm_encoder::{
     MemoryType, Module, TypeSection, ValType,
 };
 
-/// Imports as `module name params`, where `i` is a 32-bit and `l` a 64-bit integer; all return an errno.
+/// Imports as `module name params result`, where `i` is a 32-bit and `l` a 64-bit integer; without a result it is an errno.
 const IMPORTS: &str = include_str!("imports.txt");
 
 /// An argument: a value that matters at a boundary, or any.
@@ -62,18 +62,17 @@ pub(crate) fn play(list: &'static str, bytes: &[u8]) {
     });
 }
 
-fn imports(list: &'static str) -> Vec<(&'static str, &'static str, Vec<ValType>)> {
+/// An import: module, name, parameters and result.
+type Import = (&'static str, &'static str, Vec<ValType>, ValType);
+
+fn imports(list: &'static str) -> Vec<Import> {
+    let kind = |letter: u8| if letter == b'l' { ValType::I64 } else { ValType::I32 };
     let parse = |line: &'static str| {
         let mut words = line.split_whitespace();
         let (module, name) = (words.next()?, words.next()?);
-        let params = words.next().unwrap_or("").bytes();
-        Some((
-            module,
-            name,
-            params
-                .map(|p| if p == b'l' { ValType::I64 } else { ValType::I32 })
-                .collect(),
-        ))
+        let params = words.next().unwrap_or("").bytes().map(kind).collect();
+        let result = words.next().and_then(|word| word.bytes().next());
+        Some((module, name, params, result.map_or(ValType::I32, kind)))
     };
     list.lines()
         .filter(|line| !line.starts_with('#'))
@@ -87,8 +86,8 @@ const CALLS: usize = 64;
 fn module(list: &'static str, mut input: Input<'_>) -> Vec<u8> {
     let imports = imports(list);
     let (mut types, mut section) = (TypeSection::new(), ImportSection::new());
-    for (index, (module, name, params)) in (0u32..).zip(&imports) {
-        types.ty().function(params.iter().copied(), [ValType::I32]);
+    for (index, (module, name, params, result)) in (0u32..).zip(&imports) {
+        types.ty().function(params.iter().copied(), [*result]);
         section.import(module, name, EntityType::Function(index));
     }
     let count = u32::try_from(imports.len()).expect("a short list");
@@ -206,8 +205,8 @@ mod tests {
         for (name, params) in &declared {
             let found = known
                 .iter()
-                .find(|(module, known, _)| *module == "agentos_v1" && known == name);
-            assert_eq!(found.map(|(_, _, params)| params), Some(params), "{name}");
+                .find(|(module, known, ..)| *module == "agentos_v1" && known == name);
+            assert_eq!(found.map(|(_, _, params, _)| params), Some(params), "{name}");
         }
         let ours = known.iter().filter(|(module, ..)| *module == "agentos_v1").count();
         assert_eq!(

@@ -3,11 +3,12 @@
 use super::bounds::Bounds;
 use super::disk::digest_of;
 use super::error::{Error, Result};
-use super::manifest::is_command;
+use super::manifest::{Manifest, is_command, mark};
 use super::package::{FORMAT, Record};
 use super::packed;
 use agentos_image::Cache;
 use agentos_image::assembly::{Assembly, LayerId};
+use agentos_kernel::policy::Tier;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -52,17 +53,77 @@ pub(super) fn tar(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) -> Re
     let source = regular(path, spec)?;
     let mut assembly = Assembly::begin(cache, &bounds.image())?;
     assembly.tar(path)?;
-    let commands = ["usr/local/bin", "usr/bin", "bin"].map(|folder| assembly.names(folder));
-    let mut commands = commands.concat();
-    commands.sort();
-    commands.dedup();
+    let manifest = manifest(&assembly, spec)?;
+    let commands = made_commands(&mut assembly, spec, &manifest)?;
     let native = assembly.has_native();
     let layer = assembly.finish()?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let endings = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
     let name = endings.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-    let record = record(spec, name, &source, layer, commands, native);
+    let mut record = record(spec, name, &source, layer, commands, native);
+    (record.agent, record.env) = (manifest.agent, manifest.env);
     unchanged(path, spec, source, record)
+}
+
+/// Where commands of an archive are.
+const FOLDERS: [&str; 3] = [COMMANDS, "usr/bin", "bin"];
+
+/// Where an archive says more of itself, and most bytes of that.
+const MANIFEST: &str = "agentos.json";
+const MANIFEST_MOST: u64 = 1 << 20;
+
+/// What an archive says of itself; nothing, if it says nothing.
+fn manifest(assembly: &Assembly<'_>, spec: &str) -> Result<Manifest> {
+    let Some(text) = assembly.head(MANIFEST, MANIFEST_MOST + 1) else {
+        return Ok(Manifest::default());
+    };
+    Bounds::check(
+        format!("bytes of {MANIFEST} of {spec}"),
+        text.len() as u64,
+        MANIFEST_MOST,
+        "bytes",
+        "manifest",
+    )?;
+    let given = serde_json::from_slice(&text);
+    let given = given.map_err(|error| Error::source(spec, format!("its {MANIFEST} is no JSON: {error}")))?;
+    Manifest::read(spec, &given)
+}
+
+/// The commands of an archive: those that its manifest names get links, and all of them their tiers.
+fn made_commands(assembly: &mut Assembly<'_>, spec: &str, manifest: &Manifest) -> Result<Vec<String>> {
+    let refused = |field: &str, reason: String| Error::source(spec, format!("its manifest: agentos.{field} {reason}"));
+    for (command, file) in &manifest.commands {
+        if !mark(assembly, file, manifest.tier(command))? {
+            let reason = format!("is the file {file:?}, which is not there or no regular file");
+            return Err(refused(&format!("commands.{command}"), reason));
+        }
+        let link = format!("{COMMANDS}/{command}");
+        if *file != link {
+            if assembly.names(COMMANDS).contains(command) {
+                let reason = format!("is the file {file:?}, but there is another of this name in /{COMMANDS}");
+                return Err(refused(&format!("commands.{command}"), reason));
+            }
+            assembly.symlink(&link, &format!("../../../{file}"))?;
+        }
+    }
+    let mut commands = Vec::new();
+    for folder in FOLDERS {
+        for command in assembly.names(folder) {
+            let tier = manifest.tier(&command);
+            let is_marked = folder == COMMANDS && manifest.commands.contains_key(&command);
+            // A restriction that cannot be put on a file would be none.
+            if tier != Tier::Full && !is_marked && !mark(assembly, &format!("{folder}/{command}"), tier)? {
+                let reason =
+                    format!("restricts /{folder}/{command}, which is no regular file: name the file in commands");
+                return Err(refused("permissions", reason));
+            }
+            commands.push(command);
+        }
+    }
+    commands.sort();
+    commands.dedup();
+    manifest.check(spec, &commands)?;
+    Ok(commands)
 }
 
 /// A package of commands in one file, unpacked below a directory of its own.

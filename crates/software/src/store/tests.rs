@@ -102,6 +102,105 @@ fn an_archive_is_unpacked_and_hostile_ones_are_refused() {
     assert_eq!(std::fs::read_dir(work).unwrap().count(), 0);
 }
 
+/// An archive of files, and of a manifest.
+fn archive(place: &Place, name: &str, files: &[&str], manifest: &serde_json::Value) -> String {
+    let tree = place.dir.path().join(format!("{name}-tree"));
+    for file in files {
+        let path = tree.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "#!/bin/sh\n").unwrap();
+    }
+    std::fs::write(tree.join("agentos.json"), manifest.to_string()).unwrap();
+    let path = place.dir.path().join(format!("{name}.tar"));
+    let status = Command::new("tar")
+        .arg("-cf")
+        .args([&path, std::path::Path::new("-C"), &tree, std::path::Path::new(".")])
+        .status();
+    assert!(status.unwrap().success());
+    format!("tar:{}", path.display())
+}
+
+#[test]
+fn an_archive_may_say_more_of_itself() {
+    let place = place();
+    let manifest = serde_json::json!({
+        "commands": { "mine": "opt/mine/run" },
+        "agent": { "id": "mine", "command": ["mine", "--acp"], "env": { "A": "1" } },
+        "env": { "MINE_HOME": "/opt/mine" },
+        "permissions": { "full": ["mine"], "readOnly": "*" },
+    });
+    let spec = archive(&place, "mine", &["opt/mine/run", "usr/bin/look"], &manifest);
+    let package = place.add(&spec).unwrap();
+    assert_eq!(package.commands(), ["look", "mine"]);
+    let agent = package.agent().unwrap();
+    assert_eq!(
+        (agent.id.as_str(), agent.command.join(" ").as_str()),
+        ("mine", "mine --acp")
+    );
+    assert_eq!(package.env()["MINE_HOME"], "/opt/mine");
+    let image = package.image().unwrap();
+    assert_eq!(image.read("/opt/mine/run", 100).unwrap(), b"#!/bin/sh\n");
+    assert_eq!(place.store.get("mine").unwrap().agent(), Some(agent));
+}
+
+#[test]
+fn what_an_archive_says_wrongly_is_named() {
+    let place = place();
+    let refused = |name: &str, manifest: serde_json::Value, says: &str| {
+        let spec = archive(&place, name, &["opt/run", "usr/local/bin/there"], &manifest);
+        let error = place.add(&spec).unwrap_err();
+        assert_eq!(error.code(), "invalid_software");
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    use serde_json::json;
+    refused("a", json!([]), "agentos must be an object");
+    refused("b", json!({ "agents": {} }), "agentos.agents is unknown");
+    refused(
+        "c",
+        json!({ "agent": { "id": "x" } }),
+        "agentos.agent.command is missing",
+    );
+    refused(
+        "d",
+        json!({ "commands": { "x": "opt/none" } }),
+        "agentos.commands.x is the file \"opt/none\", which is not there",
+    );
+    refused(
+        "e",
+        json!({ "commands": { "x": "../opt/run" } }),
+        "must be a file of the package",
+    );
+    refused(
+        "f",
+        json!({ "commands": { "there": "opt/run" } }),
+        "there is another of this name",
+    );
+    refused(
+        "g",
+        json!({ "permissions": { "readOnly": ["nothing"] } }),
+        "\"nothing\", which is no command",
+    );
+    // A link would be run without the restriction.
+    let tree = place.dir.path().join("h-tree/usr/bin");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", tree.join("shell")).unwrap();
+    refused(
+        "h",
+        json!({ "permissions": { "isolated": ["shell"] } }),
+        "restricts /usr/bin/shell, which is no regular file",
+    );
+    let text = place.file("i.json", b"{");
+    let path = place.dir.path().join("i.tar");
+    let made = Command::new("tar")
+        .arg("-cf")
+        .arg(&path)
+        .args(["--transform", "s,.*,agentos.json,", "-P", &text])
+        .status();
+    assert!(made.unwrap().success());
+    let error = place.add(&format!("tar:{}", path.display())).unwrap_err();
+    assert!(error.to_string().contains("its agentos.json is no JSON"), "{error}");
+}
+
 #[test]
 fn what_is_no_program_is_refused_by_name() {
     let place = place();

@@ -8,7 +8,7 @@ use agentos_kernel::id::{Gid, Uid};
 use agentos_kernel::{Errno, Result};
 
 /// An id that stays as it is.
-const KEEP: u32 = u32::MAX;
+pub(crate) const KEEP: u32 = u32::MAX;
 
 pub(super) fn get(cx: &mut Cx<'_>, out: u32) -> Result<()> {
     let cred = cx.state.process.cred();
@@ -24,7 +24,7 @@ pub(super) fn get(cx: &mut Cx<'_>, out: u32) -> Result<()> {
 }
 
 /// The number of groups, and the groups if there is room for any.
-pub(super) fn groups(cx: &mut Cx<'_>, buf: u32, cap: u32, out: u32) -> Result<()> {
+pub(crate) fn groups(cx: &mut Cx<'_>, buf: u32, cap: u32, out: u32) -> Result<()> {
     let cred = cx.state.process.cred();
     // At most `Credentials::MAX_GROUPS`.
     let count = cred.groups.len() as u32;
@@ -41,17 +41,17 @@ pub(super) fn groups(cx: &mut Cx<'_>, buf: u32, cap: u32, out: u32) -> Result<()
     Ok(cx.memory.put(out, &count)?)
 }
 
-pub(super) fn set_uid(cx: &mut Cx<'_>, real: u32, effective: u32, saved: u32) -> Result<()> {
+pub(crate) fn set_uid(cx: &mut Cx<'_>, real: u32, effective: u32, saved: u32) -> Result<()> {
     let id = |raw| (raw != KEEP).then_some(Uid(raw));
     cx.state.process.set_uids(id(real), id(effective), id(saved))
 }
 
-pub(super) fn set_gid(cx: &mut Cx<'_>, real: u32, effective: u32, saved: u32) -> Result<()> {
+pub(crate) fn set_gid(cx: &mut Cx<'_>, real: u32, effective: u32, saved: u32) -> Result<()> {
     let id = |raw| (raw != KEEP).then_some(Gid(raw));
     cx.state.process.set_gids(id(real), id(effective), id(saved))
 }
 
-pub(super) fn set_groups(cx: &mut Cx<'_>, buf: u32, count: u32) -> Result<()> {
+pub(crate) fn set_groups(cx: &mut Cx<'_>, buf: u32, count: u32) -> Result<()> {
     if count as usize > Credentials::MAX_GROUPS {
         return Err(Errno::EINVAL.into());
     }

@@ -7,7 +7,9 @@ use crate::process::{State, Unwind, clone_process};
 use agentos_abi::process::{self as abi, Ids, WaitResult};
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::id::Pid;
-use agentos_kernel::process::{AtFlags, Dir, ExitStatus, Gate, WaitEvent, WaitOptions, WaitTarget, Waited};
+use agentos_kernel::process::{
+    AtFlags, Dir, ExitStatus, Gate, SpawnRequest, WaitEvent, WaitOptions, WaitTarget, Waited,
+};
 use agentos_kernel::vfs::Mode;
 use agentos_kernel::{Errno, Result};
 use std::future::poll_fn;
@@ -39,6 +41,11 @@ pub(super) async fn exec(mut caller: Caller<'_, State>, request: u32) -> wasmtim
         Ok(request) => request,
         Err(error) => return Ok(number(caller.data(), Err(error))),
     };
+    become_program(caller, request).await
+}
+
+/// Runs another program in the process of the caller.
+pub(crate) async fn become_program(mut caller: Caller<'_, State>, request: SpawnRequest) -> wasmtime::Result<u32> {
     let process = Arc::clone(&caller.data().process);
     let program = poll_fn(|task| match ready!(process.gate(Some(task.waker()))) {
         Gate::Die => Poll::Ready(None),

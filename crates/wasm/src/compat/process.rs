@@ -1,17 +1,18 @@
-//! Children, pipes, waiting.
+//! Children, pipes, waiting, and what a process has of its own.
 
 use crate::abi::strings;
 use crate::imports::Cx;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::id::Fd;
-use agentos_kernel::process::{ExitStatus, FileAction, SpawnRequest, WaitEvent, WaitOptions, WaitTarget};
+use agentos_kernel::process::{
+    ExitStatus, FileAction, MaskHow, SigSet, SpawnRequest, WaitEvent, WaitOptions, WaitTarget, Waited,
+};
+use agentos_kernel::vfs::Mode;
 use agentos_kernel::{Errno, Result};
 use std::task::{Poll, Waker, ready};
 
 /// `proc_waitpid`: answer at once.
 const NO_HANG: u32 = 1;
-/// A child that a signal has ended answers this and the signal's number.
-const SIGNALED: u32 = 128;
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn spawn(
@@ -112,8 +113,8 @@ fn actions(given: [i32; 3]) -> Vec<FileAction> {
 /// Numbers from here on are only a child's, while it is made.
 const AWAY: u32 = 32;
 
-pub(super) fn waitpid(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32, status: u32) -> IoResult<()> {
-    cx.memory.check::<u32>(status)?;
+/// Waits for a child; nothing if it was asked not to wait, and all of them run.
+fn wait(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32) -> IoResult<Option<Waited>> {
     let options = match options {
         0 => WaitOptions::empty(),
         NO_HANG => WaitOptions::NOHANG,
@@ -124,12 +125,49 @@ pub(super) fn waitpid(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32, st
     if waited.is_none() {
         ready!(cx.give_way(waker));
     }
-    let code = waited.map_or(0, |waited| match waited.event {
-        WaitEvent::Ended(ExitStatus::Exited(code)) => u32::from(code),
-        WaitEvent::Ended(ExitStatus::Signaled(signal)) | WaitEvent::Stopped(signal) => SIGNALED + signal.number(),
-        WaitEvent::Continued => 0,
-    });
-    Poll::Ready(Ok(cx.memory.put(status, &code)?))
+    Poll::Ready(Ok(waited))
+}
+
+/// How a child ended: its exit code, and the signal that ended it.
+fn ending(event: WaitEvent) -> (u32, u32) {
+    match event {
+        WaitEvent::Ended(ExitStatus::Exited(code)) => (u32::from(code), 0),
+        WaitEvent::Ended(ExitStatus::Signaled(signal)) | WaitEvent::Stopped(signal) => (0, signal.number()),
+        WaitEvent::Continued => (0, 0),
+    }
+}
+
+/// The status is that of `wait(2)`. There is no place for the child's number, so that a child that still runs has to be told by
+/// an error: callers know `EBUSY` as that.
+pub(super) fn waitpid(cx: &mut Cx<'_>, waker: &Waker, pid: i32, options: u32, status: u32) -> IoResult<()> {
+    cx.memory.check::<u32>(status)?;
+    let waited = ready!(wait(cx, waker, pid, options))?.ok_or(Errno::EBUSY)?;
+    let (code, signal) = ending(waited.event);
+    Poll::Ready(Ok(cx.memory.put(status, &(code << 8 | signal))?))
+}
+
+/// The later form: code, signal and number apart; the number of nobody is 0.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn waitpid_v2(
+    cx: &mut Cx<'_>,
+    waker: &Waker,
+    pid: i32,
+    options: u32,
+    code: u32,
+    signal: u32,
+    child: u32,
+    dumped: u32,
+) -> IoResult<()> {
+    for place in [code, signal, child, dumped] {
+        cx.memory.check::<u32>(place)?;
+    }
+    let waited = ready!(wait(cx, waker, pid, options))?;
+    let (ended, by) = waited.map_or((0, 0), |waited| ending(waited.event));
+    cx.memory.put(code, &ended)?;
+    cx.memory.put(signal, &by)?;
+    cx.memory.put(child, &waited.map_or(0, |waited| waited.pid.0))?;
+    // Nothing here leaves a core.
+    Poll::Ready(Ok(cx.memory.put(dumped, &0u32)?))
 }
 
 pub(super) fn getpid(cx: &mut Cx<'_>, out: u32) -> Result<()> {
@@ -163,6 +201,58 @@ pub(super) fn dup_min(cx: &mut Cx<'_>, fd: u32, min: u32, out: u32) -> Result<()
 pub(super) fn dup2(cx: &mut Cx<'_>, _: &Waker, fd: u32, to: u32) -> IoResult<()> {
     cx.state.forget_preopen(to);
     Poll::Ready(cx.state.process.dup_to(Fd(fd), Fd(to), false))
+}
+
+/// `FD_CLOEXEC`.
+const CLOSE_ON_EXEC: u32 = 1;
+
+pub(super) fn set_flags(cx: &mut Cx<'_>, fd: u32, flags: u32) -> Result<()> {
+    cx.state.process.set_cloexec(Fd(fd), flags & CLOSE_ON_EXEC != 0)
+}
+
+pub(super) fn umask(cx: &mut Cx<'_>, mask: u32, set: u32, old: u32) -> Result<()> {
+    cx.memory.check::<u32>(old)?;
+    let before = cx
+        .state
+        .process
+        .umask((set != 0).then(|| Mode::new(mask & PERMISSIONS)));
+    Ok(cx.memory.put(old, &before.bits())?)
+}
+
+/// What a umask can take away.
+const PERMISSIONS: u32 = 0o777;
+
+/// Blocks signals, unblocks them, or says only which are blocked; sets come in halves.
+///
+/// What is unblocked by it acts before the program goes on, as after every call that waits.
+pub(super) fn signal_mask(
+    cx: &mut Cx<'_>,
+    _: &Waker,
+    how: u32,
+    low: u32,
+    high: u32,
+    old_low: u32,
+    old_high: u32,
+) -> IoResult<()> {
+    let set = SigSet(whole(low, high));
+    let change = match how {
+        0 => Some((MaskHow::Block, set)),
+        1 => Some((MaskHow::Unblock, set)),
+        2 => Some((MaskHow::Set, set)),
+        3 => None,
+        _ => return Poll::Ready(Err(Errno::EINVAL.into())),
+    };
+    cx.memory.check::<u32>(old_low)?;
+    cx.memory.check::<u32>(old_high)?;
+    let SigSet(before) = cx.state.process.sig_mask(change);
+    let [a, b, c, d, e, f, g, h] = before.to_le_bytes();
+    cx.memory.put(old_low, &u32::from_le_bytes([a, b, c, d]))?;
+    Poll::Ready(Ok(cx.memory.put(old_high, &u32::from_le_bytes([e, f, g, h]))?))
+}
+
+/// A number of 64 bits that comes in halves.
+pub(super) fn whole(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 pub(super) fn sleep(cx: &mut Cx<'_>, waker: &Waker, ms: u32) -> IoResult<()> {

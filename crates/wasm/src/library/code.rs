@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::trusted;
+use crate::compat::Generation;
 use crate::engine::Engines;
 use crate::imports::Linkers;
 use crate::process::State;
@@ -30,6 +31,8 @@ pub(crate) struct Code {
     engines: Arc<Engines>,
     /// Whether it imports our own module, which decides where the root directory is preopened.
     pub(crate) native: bool,
+    /// Which calls of another system it expects.
+    pub(crate) generation: Generation,
     clones: bool,
     /// Names of exported mutable globals, which a clone gets copies of.
     globals: Vec<String>,
@@ -90,6 +93,7 @@ impl Code {
             linkers: Arc::clone(linkers),
             engines: Arc::clone(engines),
             native,
+            generation: Generation::of(&module),
             clones,
             globals: module
                 .exports()
@@ -176,7 +180,7 @@ impl Form {
 
     fn new(linkers: &Linkers, module: &Module) -> Result<Self, Failure> {
         let pre = linkers
-            .of(module.engine())?
+            .of(module.engine(), Generation::of(module))?
             .instantiate_pre(module)
             .map_err(Failure::invalid)?;
         let start = match module.get_export("_start") {

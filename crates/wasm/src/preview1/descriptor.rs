@@ -2,8 +2,10 @@
 
 use super::fault::Fault;
 use super::paths::set_times;
+use super::preopen::HIDDEN;
 use super::types::{self, put_filestat, rights, rights_of, type_of};
 use crate::abi::{STATUS_KNOWN, status_bits, status_flags};
+use crate::compat::Generation;
 use crate::imports::Cx;
 use agentos_abi::{ROOT_PREOPEN_FD, Record};
 use agentos_kernel::fd::IoResult;
@@ -48,7 +50,12 @@ pub(super) fn sync(cx: &mut Cx<'_>, waker: &Waker, fd: u32) -> IoResult<()> {
 
 /// Whether the number is the root preopen of a program that has one without a descriptor.
 pub(super) fn is_root(cx: &Cx<'_>, fd: u32) -> bool {
-    fd == ROOT_PREOPEN_FD && cx.state.code.native
+    let code = &cx.state.code;
+    match fd {
+        ROOT_PREOPEN_FD => code.native,
+        HIDDEN => !code.native && code.generation == Generation::Later,
+        _ => false,
+    }
 }
 
 /// Type, status flags and rights of a descriptor.

@@ -4,7 +4,8 @@ use crate::imports::GuestError;
 use agentos_abi::errno::ENOTCAPABLE;
 use agentos_kernel::{Errno, Error};
 
-pub(super) enum Fault {
+/// Why a path function failed.
+pub(crate) enum Fault {
     Kernel(Error),
     /// A path that leads out of the directory that it starts from.
     NotCapable,

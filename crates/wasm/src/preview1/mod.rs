@@ -2,7 +2,8 @@
 //!
 //! A program that imports `agentos_v1` too has the root directory preopened at a number that no descriptor has, and may pass
 //! `AT_FDCWD` and absolute paths. A pure preview-1 program finds the root at descriptor 3; what it asks for there is looked for
-//! below the working directory too ([`paths`]).
+//! below the working directory too ([`paths`]). One of another system's later generations finds the same root at a number that no
+//! descriptor has, and may pass absolute paths, too.
 
 mod args;
 mod clock;
@@ -17,6 +18,8 @@ mod socket;
 mod system;
 mod types;
 
+pub(crate) use fault::Fault;
+pub(crate) use paths::place;
 pub(crate) use preopen::preopen;
 
 use crate::imports::imports;

@@ -1,8 +1,10 @@
 //! Files by path.
 
 use super::fault::Fault;
+use super::preopen::HIDDEN;
 use super::types::{file_type, put_filestat, rights};
 use crate::abi::{STATUS_KNOWN, status_flags};
+use crate::compat::Generation;
 use crate::imports::Cx;
 use crate::memory::Memory;
 use crate::path::Place;
@@ -23,18 +25,28 @@ const FILE_MODE: u32 = 0o666;
 const DIRECTORY_MODE: u32 = 0o777;
 
 /// Reads a path under the rules of the calling program.
-fn place<'a>(memory: &'a Memory<'_>, state: &State, fd: u32, path: u32, len: u32) -> Result<Place<'a>, Fault> {
+pub(crate) fn place<'a>(
+    memory: &'a Memory<'_>,
+    state: &State,
+    fd: u32,
+    path: u32,
+    len: u32,
+) -> Result<Place<'a>, Fault> {
     if state.code.native {
         return Ok(Place::read(memory, fd.cast_signed(), path, len, AtFlags::empty())?);
     }
     let bytes = memory.path(path, len)?;
+    let is_later = state.code.generation == Generation::Later;
     if bytes.starts_with(b"/") {
-        return Err(Fault::NotCapable);
+        return match is_later {
+            true => Ok(Place::new(AT_FDCWD, bytes, AtFlags::empty())),
+            false => Err(Fault::NotCapable),
+        };
     }
-    if state.preopen == Some(fd) {
+    if state.preopen == Some(fd) || (is_later && fd == HIDDEN) {
         return Ok(below_preopen(&state.process, bytes));
     }
-    if stays_below(bytes) {
+    if is_later || stays_below(bytes) {
         Ok(Place::new(fd.cast_signed(), bytes, AtFlags::empty()))
     } else {
         Err(Fault::NotCapable)
@@ -206,7 +218,7 @@ pub(super) fn open(
         no_follow: !follow,
         path_only: false,
         unnamed: false,
-        mode: Mode::new(FILE_MODE),
+        mode: cx.state.foreign.open_mode.unwrap_or(Mode::new(FILE_MODE)),
     };
     let how = OpenHow {
         options: plausible(options),
@@ -214,8 +226,10 @@ pub(super) fn open(
         cloexec: false,
         no_tty: true,
     };
-    let opened = ready!(cx.state.process.open(place.dir, place.path(), &how, Some(waker)))?;
-    Poll::Ready(Ok(cx.memory.put(out, &opened.0)?))
+    let opened = ready!(cx.state.process.open(place.dir, place.path(), &how, Some(waker)));
+    // It was said for this one call.
+    cx.state.foreign.open_mode = None;
+    Poll::Ready(Ok(cx.memory.put(out, &opened?.0)?))
 }
 
 /// A directory is never opened for writing: programs ask for every right there is.

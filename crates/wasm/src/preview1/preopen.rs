@@ -9,6 +9,8 @@ use agentos_kernel::{Errno, Result};
 
 /// Where libc begins to look.
 const FIRST: u32 = 3;
+/// Where libc of another system's later generations begins to look, so that the numbers of descriptors are all its programs'.
+pub(super) const HIDDEN: u32 = 0x4000_0000 | FIRST;
 const PRESTAT: u32 = 8;
 const TAG_DIRECTORY: u32 = 0;
 /// A tag that preview 1 does not define. Libc stops at the first number that is not open, so one that is open and no preopen

@@ -1,5 +1,6 @@
 //! What the host keeps for one instance.
 
+use crate::compat::Foreign;
 use crate::executor::Core;
 use crate::library::Code;
 use crate::scheduler::Vm;
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) memory: Option<Memory>,
     /// Descriptor of a pure preview-1 program at which it found the root directory, until it is closed.
     pub(crate) preopen: Option<u32>,
+    /// What calls of another system keep.
+    pub(crate) foreign: Foreign,
     /// What `proc_exec` found, to run when this instance has unwound.
     pub(crate) next: Option<Box<dyn Program>>,
     /// Most bytes of all linear memories together, what they have, and what the last growth added, which may yet fail.
@@ -43,6 +46,7 @@ impl State {
             instance: None,
             memory: None,
             preopen: None,
+            foreign: Foreign::default(),
             next: None,
         }
     }
