@@ -138,11 +138,12 @@ async fn clients_never_see_a_refused_connection() {
 #[tokio::test]
 async fn what_is_passed_by_number_must_be_a_listening_socket() {
     assert!(inherited(None, Some("1")).unwrap().is_empty());
+    let (own, another) = (std::process::id(), std::process::id() ^ 1);
     assert!(
-        inherited(Some("1"), Some("1")).unwrap().is_empty(),
+        inherited(Some(&another.to_string()), Some("1")).unwrap().is_empty(),
         "meant for another process"
     );
-    let own = std::process::id().to_string();
+    let own = own.to_string();
     assert!(inherited(Some(&own), Some("0")).unwrap().is_empty());
     for wrong in ["-1", "65", "x", ""] {
         assert!(inherited(Some(&own), Some(wrong)).is_err(), "{wrong}");
