@@ -1,8 +1,9 @@
 //! Directories of the host, shown as they are.
 //!
 //! Nothing is read ahead: a tree of any size is opened in no time, and a file is looked at when a VM asks for it. Nothing is
-//! remembered about content or attributes either, so that what an upgrade of the host replaces is seen, or is `ESTALE`; it is
-//! never the bytes of another file. (VMs that run meanwhile see the change in midst of their work: do not do that to them.)
+//! remembered about content or attributes of files either, and what directories are is remembered for a moment ([`lately`]), so that
+//! what an upgrade of the host replaces is seen, or is `ESTALE`; it is never the bytes of another file. (VMs that run meanwhile
+//! see the change in midst of their work: do not do that to them.)
 //!
 //! What keeps a guest inside:
 //!
@@ -19,6 +20,7 @@
 //! Names that were seen are kept, so that their numbers stay: at most [`NODES_MAX`].
 
 pub(crate) mod host;
+mod lately;
 mod nodes;
 mod open;
 #[cfg(test)]
@@ -33,13 +35,14 @@ use agentos_kernel::vfs::{
 };
 use agentos_kernel::{Errno, Result};
 use core::ops::ControlFlow;
+use lately::Lately;
 use nodes::{Body, Entry, Nodes, Top};
 use open::Found;
 use parking_lot::Mutex;
 use rustix::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Most names that are kept of one image.
 const NODES_MAX: usize = 1 << 22;
@@ -53,6 +56,7 @@ pub(crate) struct LiveFs {
     rules: Rules,
     since: Timestamp,
     nodes: Mutex<Nodes>,
+    lately: Lately,
     dirs: Recent<OwnedFd>,
     files: Recent<OwnedFd>,
     listings: Recent<Vec<Listed>>,
@@ -73,19 +77,34 @@ struct Listed {
 
 impl LiveFs {
     fn new(rules: Rules, nodes: Nodes) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::believing(rules, nodes, lately::STAY))
+    }
+
+    /// One that believes directories to be what they were for so long.
+    fn believing(rules: Rules, nodes: Nodes, stay: Duration) -> Self {
+        Self {
             rules,
             since: now(),
             nodes: Mutex::new(nodes),
+            lately: Lately::new(stay),
             dirs: Recent::new(DIRS_KEPT),
             files: Recent::new(FILES_KEPT),
             listings: Recent::new(LISTINGS_KEPT),
-        })
+        }
     }
 
     /// The whole of one directory, which is already open.
     pub(crate) fn directory(dir: OwnedFd) -> Arc<Self> {
         Self::new(Rules::default(), Nodes::new(Top::real(dir)))
+    }
+
+    /// After something was asked of the host: if it was not what it was, neither may be what led there.
+    fn heard<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.inspect_err(|error| {
+            if error.errno() == Errno::ESTALE {
+                self.lately.clear();
+            }
+        })
     }
 
     /// What a name in a directory is at present.
@@ -227,11 +246,16 @@ impl Filesystem for LiveFs {
     }
 
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Attr> {
-        let entry = self.nodes.lock().entry(dir, name)?;
-        match entry {
-            Entry::Made(ino) => self.getattr(ino),
-            Entry::Real => self.find(dir, name).map(|(ino, found)| found.attr(ino)),
+        let now = Instant::now();
+        if let Some(attr) = self.lately.get(dir, name, now) {
+            return Ok(attr);
         }
+        let entry = self.nodes.lock().entry(dir, name)?;
+        let found = match entry {
+            Entry::Made(ino) => self.getattr(ino),
+            Entry::Real => self.heard(self.find(dir, name)).map(|(ino, found)| found.attr(ino)),
+        };
+        found.inspect(|attr| self.lately.put(dir, name, attr, now))
     }
 
     fn parent(&self, dir: Ino) -> Result<Ino> {
@@ -246,7 +270,7 @@ impl Filesystem for LiveFs {
                 None => Ok(self.made(ino, FileType::Directory, 0o755, 0)),
             },
             Body::Link(target) => Ok(self.made(ino, FileType::Symlink, 0o777, target.len() as u64)),
-            Body::Real { .. } => self.stat(ino),
+            Body::Real { .. } => self.heard(self.stat(ino)),
         }
     }
 
@@ -290,14 +314,14 @@ impl Filesystem for LiveFs {
     }
 
     fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let file = self.files.get_or_make(ino, || self.open(ino))?;
+        let file = self.heard(self.files.get_or_make(ino, || self.open(ino)))?;
         Ok(rustix::io::pread(&file, buf, offset)?)
     }
 
     fn host_file(&self, ino: Ino) -> Result<Option<OwnedFd>> {
         let body = self.nodes.lock().body(ino)?;
         match body {
-            Body::Real { .. } => self.open(ino).map(Some),
+            Body::Real { .. } => self.heard(self.open(ino)).map(Some),
             _ => Ok(None),
         }
     }

@@ -43,8 +43,9 @@ impl Bench {
         File::open(self.dir.path()).unwrap().into()
     }
 
-    fn directory(&self) -> Arc<LiveFs> {
-        LiveFs::directory(self.open())
+    /// Shown by one that looks at everything each time.
+    fn directory(&self) -> LiveFs {
+        LiveFs::believing(Rules::default(), Nodes::new(Top::real(self.open())), Duration::ZERO)
     }
 
     fn host(&self) -> Arc<LiveFs> {
@@ -176,6 +177,42 @@ fn a_directory_that_leaves_is_not_followed() {
     assert_eq!(fs.name_of(inner.ino).unwrap().1, b"inner");
     assert!(fs.parent(inner.ino).is_ok());
     assert!(find(&fs, "dir").is_ok_and(|attr| attr.kind == FileType::Symlink));
+}
+
+#[test]
+fn a_directory_that_is_replaced_is_seen_soon_and_files_at_once() {
+    let bench = Bench::new();
+    bench.file("dir/file", "old", 0o644);
+    bench.file("new/file", "new", 0o644);
+    let fs = LiveFs::directory(bench.open());
+    assert_eq!(text(&fs, "dir/file").unwrap(), "old");
+    bench.file("dir/later", "later", 0o644);
+    assert_eq!(text(&fs, "dir/later").unwrap(), "later");
+    std::fs::remove_file(bench.path("dir/file")).unwrap();
+    assert_eq!(find(&fs, "dir/file").unwrap_err().errno(), Errno::ENOENT);
+    std::fs::rename(bench.path("dir"), bench.path("old")).unwrap();
+    std::fs::rename(bench.path("new"), bench.path("dir")).unwrap();
+    let start = Instant::now();
+    while find(&fs, "dir/file").is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!(text(&fs, "dir/file").unwrap(), "new");
+}
+
+#[test]
+fn what_is_gone_ends_what_is_believed() {
+    let bench = Bench::new();
+    bench.file("dir/file", "old", 0o644);
+    bench.file("new/file", "new", 0o644);
+    // It would believe for ever.
+    let fs = LiveFs::believing(Rules::default(), Nodes::new(Top::real(bench.open())), Duration::MAX);
+    let file = find(&fs, "dir/file").unwrap();
+    std::fs::remove_file(bench.path("dir/file")).unwrap();
+    std::fs::rename(bench.path("dir"), bench.path("old")).unwrap();
+    std::fs::rename(bench.path("new"), bench.path("dir")).unwrap();
+    assert_eq!(find(&fs, "dir/file").unwrap_err().errno(), Errno::ENOENT);
+    assert_eq!(fs.getattr(file.ino).unwrap_err().errno(), Errno::ESTALE);
+    assert_eq!(text(&fs, "dir/file").unwrap(), "new");
 }
 
 #[test]

@@ -395,11 +395,43 @@ rows! {
     sysfs SYS_sysfs NOSYS;
 }
 
+/// One more than the largest number of a call that has a row.
+const NUMBERS: usize = 512;
+
+/// Who answers which call: every call of every guest asks.
+static HANDLERS: [Option<Handler>; NUMBERS] = handlers();
+
+const fn handlers() -> [Option<Handler>; NUMBERS] {
+    let mut handlers = [None; NUMBERS];
+    let mut at = 0;
+    while at < TABLE.len() {
+        if let Class::Emulate(handler) | Class::Arguments(_, Some(handler)) = TABLE[at].class {
+            // The compiler checks that each fits.
+            handlers[TABLE[at].number as usize] = Some(handler);
+        }
+        at += 1;
+    }
+    handlers
+}
+
 /// Who answers a call.
 pub(crate) fn handler(number: i32) -> Option<Handler> {
-    let row = TABLE.iter().find(|row| row.number == i64::from(number))?;
-    match row.class {
-        Class::Emulate(handler) | Class::Arguments(_, Some(handler)) => Some(handler),
-        _ => None,
+    *HANDLERS.get(usize::try_from(number).ok()?)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_answered_by_who_stands_in_their_row() {
+        for number in -1..2000 {
+            let row = TABLE.iter().find(|row| row.number == i64::from(number));
+            let wanted = row.and_then(|row| match row.class {
+                Class::Emulate(handler) | Class::Arguments(_, Some(handler)) => Some(handler as usize),
+                _ => None,
+            });
+            assert_eq!(handler(number).map(|handler| handler as usize), wanted, "call {number}");
+        }
     }
 }

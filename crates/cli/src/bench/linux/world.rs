@@ -34,8 +34,10 @@ type Ran = (String, Duration);
 
 impl World {
     pub(super) async fn new() -> Result<Self, Error> {
+        let mut limits = agentos::Limits::default();
+        limits.cpu_count = processors();
         let world = Self {
-            vm: AgentOs::builder().image("host").create().await?,
+            vm: AgentOs::builder().image("host").limits(limits).create().await?,
             folder: Scratch::new()?,
         };
         for (name, text) in FILES {
@@ -101,6 +103,15 @@ impl World {
         }
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), took))
     }
+}
+
+/// Processors that programs of the host may use. The VM gets as many: with the one that VMs have by default, what is compared for
+/// programs of several threads would be numbers of processors.
+fn processors() -> u64 {
+    /// The limit's own most.
+    const MOST: u64 = 256;
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    u64::try_from(count).unwrap_or(MOST).min(MOST)
 }
 
 /// Whether the host, and so the VM, has a program.

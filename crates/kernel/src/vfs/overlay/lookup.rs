@@ -14,12 +14,40 @@ pub(super) enum Upper {
     File(Attr),
 }
 
+/// Which layer has said what a name refers to.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Upper(Attr),
+    Lower(Layer, Attr),
+}
+
 impl Tree {
     /// Looks a name up and notes what it is.
     pub(super) fn find(&mut self, dir: Ino, name: &[u8]) -> Result<Ino> {
+        self.find_in(dir, name).map(|(ino, _)| ino)
+    }
+
+    /// Looks a name up, notes what it is, and says so.
+    ///
+    /// The layer that was asked for the name has told the attributes with it. It is not asked for them again, which for a directory
+    /// of the host would be one system call more for each component of each path, unless the content lies elsewhere: a lower's file
+    /// that was copied up by another name.
+    pub(super) fn look(&mut self, dir: Ino, name: &[u8]) -> Result<Attr> {
+        let (ino, source) = self.find_in(dir, name)?;
+        let node = self.node(ino)?;
+        match source {
+            Source::Upper(attr) if node.upper == Some(attr.ino) => self.dressed(ino, &attr),
+            Source::Lower(layer, attr) if node.upper.is_none() && node.lowers.first() == Some(&layer) => {
+                self.dressed(ino, &attr)
+            }
+            _ => self.attr(ino),
+        }
+    }
+
+    fn find_in(&mut self, dir: Ino, name: &[u8]) -> Result<(Ino, Source)> {
         match self.upper_entry(dir, name)? {
             Upper::Whiteout => Err(Errno::ENOENT.into()),
-            Upper::File(attr) => self.see_upper(dir, name, &attr),
+            Upper::File(attr) => Ok((self.see_upper(dir, name, &attr)?, Source::Upper(attr))),
             Upper::Nothing => self.see_lower(dir, name),
         }
     }
@@ -85,9 +113,8 @@ impl Tree {
 
     fn see_upper(&mut self, dir: Ino, name: &[u8], attr: &Attr) -> Result<Ino> {
         let number = self.number_of(attr.ino);
-        if self.node(number).is_ok() {
-            let seen = Node::new(attr.kind, Some(attr.ino), Layers::new(), dir, name);
-            return Ok(self.see(number, seen));
+        if self.see_again(number, Some(attr.ino), dir, name) {
+            return Ok(number);
         }
         let lowers = match attr.kind {
             FileType::Directory => match self.listed_lowers(attr.ino) {
@@ -103,20 +130,23 @@ impl Tree {
         Ok(self.see(number, seen))
     }
 
-    fn see_lower(&mut self, dir: Ino, name: &[u8]) -> Result<Ino> {
+    fn see_lower(&mut self, dir: Ino, name: &[u8]) -> Result<(Ino, Source)> {
         let (layers, attr) = self.lower_entries(dir, name)?;
-        let (Some(attr), Some(top)) = (attr, layers.first()) else {
+        let (Some(attr), Some(top)) = (attr, layers.first().copied()) else {
             return Err(Errno::ENOENT.into());
         };
-        let number = self.lower_number(*top);
+        let (number, source) = (self.lower_number(top), Source::Lower(top, attr));
+        if self.see_again(number, None, dir, name) {
+            return Ok((number, source));
+        }
         let mut seen = Node::new(attr.kind, None, layers, dir, name);
         if attr.kind != FileType::Directory {
             seen.lower_names = attr.nlink;
-            if attr.nlink > 1 && self.node(number).is_err() {
+            if attr.nlink > 1 {
                 self.find_indexed(number, &mut seen);
             }
         }
-        Ok(self.see(number, seen))
+        Ok((self.see(number, seen), source))
     }
 
     /// The lower directories under a name, for an upper directory that does not list them.

@@ -92,9 +92,7 @@ impl Filesystem for OverlayFs {
     }
 
     fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Attr> {
-        let mut tree = self.tree.lock();
-        let ino = tree.find(dir, name)?;
-        tree.attr(ino)
+        self.tree.lock().look(dir, name)
     }
 
     fn parent(&self, dir: Ino) -> Result<Ino> {

@@ -100,18 +100,26 @@ impl Tree {
 
     /// Notes what a name refers to, and returns its number.
     pub(super) fn see(&mut self, number: Ino, seen: Node) -> Ino {
-        match self.nodes.get_mut(&number) {
-            Some(node) => {
-                node.parent = seen.parent;
-                node.name = seen.name;
-                // A copy of an earlier overlay over the same upper, of which only another name was seen so far.
-                node.upper = node.upper.or(seen.upper);
-            }
-            None => {
-                self.nodes.insert(number, seen);
-            }
+        let name = seen.name.as_deref().unwrap_or_default();
+        if !self.see_again(number, seen.upper, seen.parent, name) {
+            self.nodes.insert(number, seen);
         }
         number
+    }
+
+    /// Notes what a name refers to, if that is known already. Nearly every step of every path comes here, so what was noted the last
+    /// time is left as it is.
+    pub(super) fn see_again(&mut self, number: Ino, upper: Option<Ino>, parent: Ino, name: &[u8]) -> bool {
+        let Some(node) = self.nodes.get_mut(&number) else {
+            return false;
+        };
+        if !node.is(parent, name) {
+            node.parent = parent;
+            node.name = Some(name.into());
+        }
+        // A copy of an earlier overlay over the same upper, of which only another name was seen so far.
+        node.upper = node.upper.or(upper);
+        true
     }
 
     pub(super) fn add_unnamed(&mut self, attr: &Attr) -> Attr {
@@ -126,9 +134,13 @@ impl Tree {
     }
 
     pub(super) fn attr(&self, ino: Ino) -> Result<Attr> {
-        let node = self.node(ino)?;
         let (fs, at) = self.content(ino)?;
-        let attr = fs.getattr(at)?;
+        self.dressed(ino, &fs.getattr(at)?)
+    }
+
+    /// Attributes of a file, from those of its content.
+    pub(super) fn dressed(&self, ino: Ino, attr: &Attr) -> Result<Attr> {
+        let node = self.node(ino)?;
         let nlink = match node.kind {
             FileType::Directory if node.dead => 0,
             // Of a merged directory nobody has counted the directories in it; 1 says so to those who count on it.
@@ -139,7 +151,7 @@ impl Tree {
                 None => node.lower_names,
             },
         };
-        Ok(Attr { ino, nlink, ..attr })
+        Ok(Attr { ino, nlink, ..*attr })
     }
 
     pub(super) fn content(&self, ino: Ino) -> Result<(Arc<dyn Filesystem>, Ino)> {
@@ -179,9 +191,11 @@ impl Tree {
         if node.holders > 0 {
             return;
         }
-        let Ok(attr) = self.attr(ino) else {
-            self.nodes.remove(&ino);
-            return;
+        let names = match (node.upper, node.kind) {
+            // Of what only lowers have the names are counted here, and nobody has to be asked.
+            (None, FileType::Directory) => u32::from(!node.dead),
+            (None, _) => node.lower_names,
+            (Some(_), _) => self.attr(ino).map_or(0, |attr| attr.nlink),
         };
         if let (true, Some(upper)) = (node.pinned, node.upper) {
             self.upper.release(upper);
@@ -189,7 +203,7 @@ impl Tree {
                 node.pinned = false;
             }
         }
-        if attr.nlink == 0 {
+        if names == 0 {
             self.nodes.remove(&ino);
         }
     }

@@ -5,6 +5,7 @@ use crate::clock::{Clock, Instant};
 use crate::id::{Gid, Uid};
 use crate::limits::Counter;
 use crate::vfs::{FsQuota, MemoryFs, Mode, SetTime};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 struct Fixed;
 
@@ -309,4 +310,63 @@ fn the_overlays_own_marks_are_out_of_reach() {
         fs.create(etc, b"w", &node(FileType::CharDevice)).unwrap_err(),
         Errno::EPERM
     );
+}
+
+/// A filesystem that counts what it is asked.
+struct Counting {
+    inner: Arc<dyn Filesystem>,
+    asked: AtomicUsize,
+}
+
+impl Counting {
+    fn counted<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        call()
+    }
+}
+
+impl Filesystem for Counting {
+    fn kind(&self) -> &'static str {
+        "counting"
+    }
+
+    fn root(&self) -> Ino {
+        self.inner.root()
+    }
+
+    fn release(&self, ino: Ino) {
+        self.inner.release(ino);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    crate::pass_filesystem_calls!(counted);
+}
+
+#[test]
+fn each_step_of_a_path_asks_a_lower_once() {
+    let Layers { bottom, upper, .. } = layers();
+    let lower = Arc::new(Counting {
+        inner: bottom,
+        asked: AtomicUsize::new(0),
+    });
+    let fs = OverlayFs::new(upper, vec![Arc::clone(&lower) as Arc<dyn Filesystem>]).unwrap();
+    let asked = || lower.asked.swap(0, Ordering::Relaxed);
+    for _ in 0..2 {
+        asked();
+        let deep = find(&*fs, "only/deep/x").unwrap();
+        assert_eq!(asked(), 3);
+        fs.retain(deep.ino).unwrap();
+        fs.release(deep.ino);
+        assert_eq!((asked(), fs.getattr(deep.ino).unwrap()), (0, deep));
+    }
+    // What a name says is what the file says, also where a lower has the name and the upper the content.
+    let file = find(&*fs, "file").unwrap();
+    fs.write(file.ino, 0, b"longer than it was").unwrap();
+    for path in ["file", "again"] {
+        let found = find(&*fs, path).unwrap();
+        assert_eq!((found.size, found), (18, fs.getattr(file.ino).unwrap()), "{path}");
+    }
 }
