@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
+#[path = "waits/driver.rs"]
+mod driver;
 mod toy;
 
 use agentos_kernel::limits::Limits;

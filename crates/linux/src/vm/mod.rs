@@ -18,6 +18,7 @@ mod masters;
 mod memories;
 mod meter;
 mod nursery;
+mod outside;
 mod resolve;
 mod rouse;
 mod signals;
@@ -274,6 +275,7 @@ impl Vm {
 
     fn run(mut self) {
         let _ = self.shared.thread.set(std::thread::current().id());
+        outside::watch();
         if self.meet_alarm().is_ok() {
             self.serve();
         }
@@ -389,7 +391,7 @@ impl Vm {
             return Answer::Errno(libc::EINTR);
         }
         match table::handler(call.number) {
-            Some(handler) => calls::Call::new(self, key, *call).run(handler),
+            Some(handler) => self.on_behalf(key, |vm| calls::Call::new(vm, key, *call).run(handler)),
             None => Answer::Errno(libc::ENOSYS),
         }
     }
