@@ -106,6 +106,39 @@ fn archive(store: &Store, dir: &Path, name: &str, files: &[(&str, &[u8])]) -> Pa
     store.add(&spec, &()).unwrap()
 }
 
+/// An archive with an agent that is a script in it, which only the archive names.
+#[tokio::test]
+async fn an_archive_brings_an_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let manifest = r#"{
+        "commands": { "mine": "opt/mine/agent.sh" },
+        "agent": { "id": "mine", "command": ["mine"] },
+        "env": { "MINE_HOME": "/opt/mine" },
+        "permissions": { "full": ["mine"], "readOnly": ["look"] }
+    }"#;
+    let files: [(&str, &[u8]); 3] = [
+        ("agentos.json", manifest.as_bytes()),
+        ("opt/mine/agent.sh", include_bytes!("scripts_agents/agent.sh")),
+        ("usr/bin/look", b"#!/bin/sh\necho $MINE_HOME; echo x > written\n"),
+    ];
+    let package = archive(&store, dir.path(), "mine", &files);
+    let created = AgentOs::builder().package(package.clone()).create().await.unwrap();
+    let added = AgentOs::create().await.unwrap();
+    assert_eq!(
+        added.add_software(package).await.unwrap().agent.as_deref(),
+        Some("mine")
+    );
+    for vm in [created, added] {
+        let session = vm.session("mine").create().await.unwrap();
+        assert_eq!(session.prompt("hello there").await.unwrap().text, "hello there");
+        // The other command has its tier: it may look, and make nothing.
+        let out = vm.exec("look; ls written").await.unwrap();
+        assert!(out.stdout_text().starts_with("/opt/mine\n"), "{out:?}");
+        assert_ne!(out.exit_code, 0, "{out:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_running_shell_finds_what_is_added() {
     let dir = tempfile::tempdir().unwrap();
@@ -329,6 +362,7 @@ const LATER: &str = r#"(module
     (global $root i32 (i32.const 0x40000003))
     (data (i32.const 0) "echo\00one\00")
     (data (i32.const 16) "/etc/passwd")
+    (data (i32.const 30) ".")
     (data (i32.const 32) "tmp/made")
     (data (i32.const 48) "sh\00-c\00exit 3\00")
     (data (i32.const 64) "user")
@@ -429,13 +463,19 @@ const LATER: &str = r#"(module
             (i32.const 600) (i32.const 608) (i32.const 616) (i32.const 624) (i32.const 632))))
         (call $must (i32.const 65) (i64.ge_u (i64.load (i32.const 600)) (i64.load (i32.const 608))))
         (call $must (i32.const 66) (i32.eq (call $remount (i32.const 16) (i32.const 11) (i32.const 0) (i32.const 0)) (i32.const 63)))
+        ;; Without a directory a path starts in the working directory.
+        (call $must (i32.const 67) (i32.eqz (call $owner (i32.const -1) (i32.const 30) (i32.const 1) (i32.const 1)
+            (i32.const 252) (i32.const 256))))
+        (call $must (i32.const 68) (i32.eq (call $owner (i32.const 99) (i32.const 30) (i32.const 1) (i32.const 1)
+            (i32.const 252) (i32.const 256)) (i32.const 8)))
         (call $must (i32.const 70) (i32.eqz (call $named (i32.const 64) (i32.const 4) (i32.const 700) (i32.const 100) (i32.const 260))))
         (call $must (i32.const 71) (i32.eq (i32.load (i32.const 700)) (i32.const 0x72657375)))
         (call $must (i32.const 72) (i32.eq (call $named (i32.const 64) (i32.const 3) (i32.const 700) (i32.const 100) (i32.const 260)) (i32.const 44)))
         ;; ERANGE is 68.
         (call $must (i32.const 73) (i32.eq (call $named (i32.const 64) (i32.const 4) (i32.const 700) (i32.const 5) (i32.const 260)) (i32.const 68)))
         (call $must (i32.const 74) (i32.eqz (call $group (i32.const 1000) (i32.const 700) (i32.const 100) (i32.const 260))))
-        (call $must (i32.const 75) (i32.eqz (call $groups (i32.const 0) (i32.const 0) (i32.const 260))))
+        (call $must (i32.const 75) (i32.eqz (call $groups (i32.const 4) (i32.const 800) (i32.const 260))))
+        (call $must (i32.const 86) (i32.eq (i32.load (i32.const 800)) (i32.const 1000)))
         (call $must (i32.const 76) (i32.eq (call $setuid (i32.const 0)) (i32.const 63)))
         ;; There is no terminal.
         (call $must (i32.const 77) (i32.eq (call $raw (i32.const 1)) (i32.const 59)))

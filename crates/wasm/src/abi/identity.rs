@@ -8,7 +8,7 @@ use agentos_kernel::id::{Gid, Uid};
 use agentos_kernel::{Errno, Result};
 
 /// An id that stays as it is.
-pub(crate) const KEEP: u32 = u32::MAX;
+const KEEP: u32 = u32::MAX;
 
 pub(super) fn get(cx: &mut Cx<'_>, out: u32) -> Result<()> {
     let cred = cx.state.process.cred();
@@ -24,7 +24,7 @@ pub(super) fn get(cx: &mut Cx<'_>, out: u32) -> Result<()> {
 }
 
 /// The number of groups, and the groups if there is room for any.
-pub(crate) fn groups(cx: &mut Cx<'_>, buf: u32, cap: u32, out: u32) -> Result<()> {
+pub(super) fn groups(cx: &mut Cx<'_>, buf: u32, cap: u32, out: u32) -> Result<()> {
     let cred = cx.state.process.cred();
     // At most `Credentials::MAX_GROUPS`.
     let count = cred.groups.len() as u32;

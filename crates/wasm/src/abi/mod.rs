@@ -19,7 +19,7 @@ mod xattr;
 
 pub(crate) use descriptor::status_bits;
 pub(crate) use filesystem::{STATUS_KNOWN, status_flags};
-pub(crate) use identity::{groups, set_gid, set_groups, set_uid};
+pub(crate) use identity::{set_gid, set_groups, set_uid};
 pub(crate) use process::become_program;
 pub(crate) use request::strings;
 pub(crate) use signal::kill;

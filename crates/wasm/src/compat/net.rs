@@ -8,8 +8,8 @@ use agentos_kernel::net::{MessageFlags, Socket};
 use agentos_kernel::{Errno, Result};
 use std::task::{Poll, Waker, ready};
 
-/// Bytes that one call moves at most.
-const MOST: u32 = 16 << 20;
+/// Bytes that one receive or send moves at most.
+const MESSAGE_MAX: u32 = 16 << 20;
 
 /// `EBADF` for everything but a socket: that is what callers know.
 fn socket(cx: &Cx<'_>, fd: u32) -> Result<()> {
@@ -32,10 +32,10 @@ pub(super) fn send(cx: &mut Cx<'_>, waker: &Waker, fd: u32, buf: u32, len: u32, 
     let flags = flags(raw, MessageFlags::DONTWAIT | MessageFlags::NOSIGNAL)?;
     cx.memory.check::<u32>(sent)?;
     cx.memory.bytes(buf, len)?;
-    let data = cx.memory.bytes(buf, len.min(MOST))?;
+    let data = cx.memory.bytes(buf, len.min(MESSAGE_MAX))?;
     let count = ready!(cx.state.process.send(Fd(fd), data, flags, None, Some(waker)))?;
     // At most what was given.
-    Poll::Ready(Ok(cx.memory.put(sent, &u32::try_from(count).unwrap_or(MOST))?))
+    Poll::Ready(Ok(cx.memory.put(sent, &u32::try_from(count).unwrap_or(MESSAGE_MAX))?))
 }
 
 pub(super) fn recv(cx: &mut Cx<'_>, waker: &Waker, fd: u32, buf: u32, len: u32, raw: u32, got: u32) -> IoResult<()> {
@@ -43,7 +43,7 @@ pub(super) fn recv(cx: &mut Cx<'_>, waker: &Waker, fd: u32, buf: u32, len: u32, 
     let flags = flags(raw, MessageFlags::all())?;
     cx.memory.check::<u32>(got)?;
     cx.memory.bytes(buf, len)?;
-    let buf = cx.memory.bytes_mut(buf, len.min(MOST))?;
+    let buf = cx.memory.bytes_mut(buf, len.min(MESSAGE_MAX))?;
     let received = ready!(cx.state.process.receive(Fd(fd), buf, flags, Some(waker)))?;
     let count = u32::try_from(received.length).unwrap_or(u32::MAX);
     Poll::Ready(Ok(cx.memory.put(got, &count)?))

@@ -10,8 +10,8 @@ use std::task::{Poll, Waker, ready};
 
 /// Standard input, which is what is meant.
 const STDIN: Fd = Fd(0);
-/// Bytes that one read gives at most.
-const MOST: u32 = 1 << 16;
+/// Bytes that one read of what is typed gives at most.
+const READ_MAX: u32 = 1 << 16;
 
 /// A count, where other calls answer the number of an error.
 pub(super) struct Count(u32);
@@ -35,7 +35,7 @@ pub(super) fn read(
     len: u32,
     timeout: i32,
 ) -> Poll<std::result::Result<(), Count>> {
-    let read = ready!(try_read(cx, waker, buf, len.min(MOST), timeout));
+    let read = ready!(try_read(cx, waker, buf, len.min(READ_MAX), timeout));
     Poll::Ready(Err(Count(read.unwrap_or(0))))
 }
 
@@ -52,7 +52,7 @@ fn try_read(cx: &mut Cx<'_>, waker: &Waker, buf: u32, len: u32, timeout: i32) ->
         return Poll::Ready(Ok(0));
     }
     let count = ready!(process.read(STDIN, cx.memory.bytes_mut(buf, len)?, Some(waker)))?;
-    Poll::Ready(Ok(u32::try_from(count).unwrap_or(MOST)))
+    Poll::Ready(Ok(u32::try_from(count).unwrap_or(READ_MAX)))
 }
 
 /// Makes the terminal pass bytes untouched, or be again what it was before.

@@ -3,8 +3,9 @@
 //! Accounts are those of the VM's own `/etc/passwd` and `/etc/group`, as far as the program may read these; otherwise those that
 //! every VM has.
 
-use crate::abi::{groups, set_gid, set_uid};
+use crate::abi::{set_gid, set_groups, set_uid};
 use crate::imports::Cx;
+use agentos_abi::Record;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{AtFlags, Dir, OpenHow, Process};
@@ -47,12 +48,29 @@ pub(super) fn become_group(cx: &mut Cx<'_>, gid: u32) -> Result<()> {
 /// An id that stays as it is.
 const KEEP: u32 = u32::MAX;
 
+/// `getgroups(2)`. The effective group is among them, whether it was set or not: programs that list groups look nowhere else.
 pub(super) fn supplementary(cx: &mut Cx<'_>, cap: u32, buf: u32, count: u32) -> Result<()> {
-    groups(cx, buf, cap, count)
+    cx.memory.check::<u32>(count)?;
+    let cred = cx.state.process.cred();
+    let mut groups: Vec<u32> = cred.groups.iter().map(|group| group.0).collect();
+    if !groups.contains(&cred.egid.0) {
+        groups.insert(0, cred.egid.0);
+    }
+    let found = u32::try_from(groups.len()).map_err(|_| Errno::EOVERFLOW)?;
+    if cap > 0 {
+        if found > cap {
+            return Err(Errno::EINVAL.into());
+        }
+        let bytes = cx.memory.bytes_mut(buf, found.saturating_mul(u32::SIZE as u32))?;
+        for (slot, group) in bytes.chunks_exact_mut(u32::SIZE).zip(&groups) {
+            group.encode(slot);
+        }
+    }
+    Ok(cx.memory.put(count, &found)?)
 }
 
 pub(super) fn set_supplementary(cx: &mut Cx<'_>, count: u32, buf: u32) -> Result<()> {
-    crate::abi::set_groups(cx, buf, count)
+    set_groups(cx, buf, count)
 }
 
 pub(super) fn isatty(cx: &mut Cx<'_>, fd: u32, out: u32) -> Result<()> {
@@ -95,7 +113,7 @@ impl List {
     /// The line of an account.
     fn find<'t>(&self, text: &'t [u8], wanted: &Wanted<'_>) -> Option<&'t [u8]> {
         let is_account =
-            |line: &&[u8]| line.len() <= LINE_MOST && line.iter().filter(|byte| **byte == b':').count() == self.colons;
+            |line: &&[u8]| line.len() <= LINE_MAX && line.iter().filter(|byte| **byte == b':').count() == self.colons;
         let mut lines = text.split(|byte| *byte == b'\n').filter(is_account);
         let field = |line: &'t [u8], at| line.split(|byte| *byte == b':').nth(at).unwrap_or_default();
         match wanted {
@@ -109,9 +127,10 @@ impl List {
     }
 }
 
-/// Longest line, for which programs have room, and most bytes of a list that are read.
-const LINE_MOST: usize = 4000;
-const LIST_MOST: usize = 1 << 18;
+/// Longest line of an account, for which programs have room.
+const LINE_MAX: usize = 4000;
+/// Bytes of a list of accounts that are read.
+const LIST_MAX: usize = 1 << 18;
 
 /// The bytes of a list.
 fn read(process: &Process, path: &[u8], waker: &Waker) -> IoResult<Vec<u8>> {
@@ -129,8 +148,8 @@ fn read(process: &Process, path: &[u8], waker: &Waker) -> IoResult<Vec<u8>> {
         return Poll::Ready(Err(Errno::EINVAL.into()));
     }
     let fd = ready!(process.open(Dir::Cwd, path, &how, Some(waker)))?;
-    let size = usize::try_from(attr.size).unwrap_or(LIST_MOST);
-    let mut text = vec![0; size.min(LIST_MOST)];
+    let size = usize::try_from(attr.size).unwrap_or(LIST_MAX);
+    let mut text = vec![0; size.min(LIST_MAX)];
     let mut end = 0;
     let read = loop {
         match process.read(fd, text.get_mut(end..).unwrap_or_default(), Some(waker)) {
@@ -161,8 +180,8 @@ fn account(
     Poll::Ready(Ok(cx.memory.put_bytes(line, buf, cap, len)?))
 }
 
-/// Longest name that is looked for.
-const NAME_MOST: u32 = 256;
+/// Longest name of an account that is looked for.
+const NAME_MAX: u32 = 256;
 
 fn by_name(
     cx: &mut Cx<'_>,
@@ -171,7 +190,7 @@ fn by_name(
     (name, name_len): (u32, u32),
     out: (u32, u32, u32),
 ) -> IoResult<()> {
-    if name_len > NAME_MOST {
+    if name_len > NAME_MAX {
         return Poll::Ready(Err(Errno::ENOENT.into()));
     }
     let name = cx.memory.bytes(name, name_len)?.to_vec();

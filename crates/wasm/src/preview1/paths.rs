@@ -20,6 +20,8 @@ type Answer = Poll<Result<(), Fault>>;
 
 /// `lookupflags`: follow a symbolic link at the end.
 const SYMLINK_FOLLOW: u32 = 1;
+/// What programs of another system give where a path is as they got it: absolute, or below the working directory.
+const NO_DIRECTORY: u32 = u32::MAX;
 /// Permissions of what is made, before the umask.
 const FILE_MODE: u32 = 0o666;
 const DIRECTORY_MODE: u32 = 0o777;
@@ -37,11 +39,11 @@ pub(crate) fn place<'a>(
     }
     let bytes = memory.path(path, len)?;
     let is_later = state.code.generation == Generation::Later;
+    if is_later && (bytes.starts_with(b"/") || fd == NO_DIRECTORY) {
+        return Ok(Place::new(AT_FDCWD, bytes, AtFlags::empty()));
+    }
     if bytes.starts_with(b"/") {
-        return match is_later {
-            true => Ok(Place::new(AT_FDCWD, bytes, AtFlags::empty())),
-            false => Err(Fault::NotCapable),
-        };
+        return Err(Fault::NotCapable);
     }
     if state.preopen == Some(fd) || (is_later && fd == HIDDEN) {
         return Ok(below_preopen(&state.process, bytes));
@@ -61,6 +63,9 @@ fn below_preopen<'a>(process: &Process, path: &'a [u8]) -> Place<'a> {
     let rooted = Place::from_root(path);
     let exists = |path: &[u8]| process.leads_somewhere(path);
     let parent = |path: &[u8]| {
+        // A directory that is made may have a slash at its end.
+        let length = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let path = path.get(..length).unwrap_or(path);
         let end = path.iter().rposition(|byte| *byte == b'/');
         exists(end.and_then(|end| path.get(..end.max(1))).unwrap_or(b"."))
     };
