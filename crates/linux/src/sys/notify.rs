@@ -99,9 +99,14 @@ impl Listener {
             Answer::Errno(errno) => (0, -errno, 0),
             Answer::Continue => (0, 0, CONTINUE),
             Answer::Descriptor(fd, cloexec) => {
-                if let Err(error) = self.add(id, fd.as_fd(), None, cloexec, ADDFD_FLAG_SEND) {
-                    self.answer(id, Answer::Errno(super::errno_of(&error)));
-                }
+                // Two steps, although the host has one for both: where the host process is stopped within that (a key, a container that
+                // is paused, a machine that sleeps), the descriptor is put off and the call answered all the same, with 0.
+                let added = self.add(id, fd.as_fd(), None, cloexec, 0);
+                let number = |fd: i32| Answer::Value(fd.into());
+                self.answer(
+                    id,
+                    added.map_or_else(|error| Answer::Errno(super::errno_of(&error)), number),
+                );
                 return;
             }
             Answer::Later => return,
@@ -116,7 +121,7 @@ impl Listener {
     }
 
     /// Makes a request that reads its argument, until no signal interrupts it: one that is given up would leave a guest waiting for
-    /// ever. An interruption comes before anything is done, or after a descriptor was put off, which then is not there.
+    /// ever. An interruption comes before anything is done, or has put a descriptor off, which then is not there.
     fn request<T>(&self, request: libc::c_ulong, argument: &T) -> io::Result<libc::c_long> {
         loop {
             // SAFETY: the argument has the size that the request's number encodes, and is only read.
