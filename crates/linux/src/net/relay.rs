@@ -30,6 +30,8 @@ struct Relay {
     poller: Poller,
     bell: OwnedFd,
     table: Mutex<Table>,
+    /// Held by the thread that moves bytes while it has a socket in its hands, which may be the last that has it.
+    turning: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -176,6 +178,7 @@ impl Sockets {
                 relay.forget(&bridge);
             }
         }
+        relay.let_go();
         self.look_at = self.held() * 2;
     }
 
@@ -192,6 +195,7 @@ impl Sockets {
                 relay.turn(bridge.token, &mut scratch);
             }
         }
+        relay.let_go();
     }
 
     /// The thread, started at the first need.
@@ -238,6 +242,7 @@ impl Relay {
             poller: Poller::new()?,
             bell,
             table: Mutex::default(),
+            turning: Mutex::default(),
         });
         relay.poller.add(relay.bell.as_fd(), BELL, libc::EPOLLIN)?;
         let thread = Arc::clone(&relay);
@@ -268,6 +273,7 @@ impl Relay {
             tokens.sort_unstable();
             tokens.dedup();
             for token in tokens {
+                let _turning = self.turning.lock();
                 self.turn(token, &mut scratch);
             }
         }
@@ -281,6 +287,11 @@ impl Relay {
             Turn::Again => bridge.kick(),
             Turn::Gone => self.forget(&bridge),
         }
+    }
+
+    /// Waits until the thread that moves bytes has let go of what was in its hands: a socket that is in no table any more is closed then.
+    fn let_go(&self) {
+        drop(self.turning.lock());
     }
 
     fn watch(&self, form: &Form, token: u64) -> io::Result<()> {
