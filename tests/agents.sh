@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The agents of named software, unmodified from npm, in sessions: each writes a program and runs it, edits it, asks and is allowed, is
+# The agents of named software, from npm, in sessions: each writes a program and runs it, edits it, asks and is allowed, is
 # refused, is cancelled in the middle, and goes on in another VM. Their model follows a script (docs/scripted-model.md), all else is real.
 #
 # usage: tests/agents.sh [AGENTOS] [pi|claude|codex|opencode]...
@@ -23,6 +23,9 @@ failed=()
 for name in "${names[@]}"; do
     printf -- '--- %s (%s s)\n' "$name" "$SECONDS"
     if "$agentos" software add "$name" >"$work/added" 2>&1 || { cat "$work/added" >&2; false; }; then
+        if [ "$name" = pi ]; then
+            "$agentos" run --software pi -c "$(cat tests/agents/linked.sh)" >"$work/linked" 2>&1 || { cat "$work/linked" >&2; failed+=("pi, linked"); }
+        fi
         for ((time = 1; time <= ${TIMES:-1}; time++)); do
             mkdir "$work/$name-$time"
             node tests/agents/drive.mjs "$agentos" "$name" "$work/$name-$time" || failed+=("$name, time $time")

@@ -12,7 +12,7 @@ use crate::chat::show::span::{Row, Style, safe};
 use crate::chat::{lines, on_a_terminal, tty};
 use crate::error::{Error, Exit};
 use crate::{report, vm};
-use agentos::store::{Package, Spec, Step, Store};
+use agentos::store::{Package, Spec, Step};
 use agentos::{AgentOs, ApprovalPolicy, EntryKind, ListOptions};
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ fn install() -> Result<Package, Error> {
     let start = Instant::now();
     let failed = |error| Error::Vm(agentos::Error::from(agentos_software::Error::Store(error)));
     let spec: Spec = "pi".parse().map_err(failed)?;
-    let store = Store::user().map_err(failed)?;
+    let store = crate::software::user_store()?;
     let package = store.add(&spec, &told).map_err(failed)?;
     report::progress(&format!(
         "{} {} is in the store, {:.1} s",
@@ -92,6 +92,7 @@ fn told(step: &Step<'_>) {
         Step::Downloads { files } if *files > 0 => {
             report::progress(&format!("downloading Pi and Node.js from npm, once: {files} archives"));
         }
+        Step::Script { what } => report::progress(&format!("running the {} in a VM, once", safe(what))),
         Step::Warning(text) => report::progress(&safe(text)),
         _ => {}
     }

@@ -69,7 +69,7 @@ struct RemoveArgs {
 
 /// Does what is asked for.
 pub(crate) fn main(args: &SoftwareArgs) -> Result<Exit, Error> {
-    let store = Store::user().map_err(failed)?;
+    let store = user_store()?;
     match &args.command {
         SoftwareCommand::Add(args) => {
             let store = with_scripts(store, args)?;
@@ -90,6 +90,12 @@ pub(crate) fn main(args: &SoftwareArgs) -> Result<Exit, Error> {
         SoftwareCommand::Verify(args) => return verified(&store.verify().map_err(failed)?, args.json),
     }
     Ok(Exit::SUCCESS)
+}
+
+/// This user's store, which links what it is given, in VMs without network.
+pub(crate) fn user_store() -> Result<Store, Error> {
+    let store = Store::user().map_err(failed)?;
+    Ok(store.with_linker(Arc::new(agentos::InstallScripts::new())))
 }
 
 /// The store, with the scripts that may run.
@@ -129,7 +135,7 @@ pub(crate) fn give(builder: agentos::Builder, args: &VmArgs, config: &Config) ->
 
 /// Software of this user's store, which is added where it is not there.
 pub(crate) fn added(specs: &[&Spec]) -> Result<Vec<Package>, Error> {
-    let store = Store::user().map_err(failed)?;
+    let store = user_store()?;
     let progress = Shown::new();
     let packages: Result<Vec<Package>, _> = specs.iter().map(|spec| store.add(spec, &progress)).collect();
     progress.end();

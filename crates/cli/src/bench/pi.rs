@@ -9,7 +9,7 @@ use super::memory::resident;
 use super::row::Row;
 use crate::chat::provider::Model;
 use crate::error::Error;
-use agentos::store::{Package, Spec, Store};
+use agentos::store::{Package, Spec};
 use agentos::{AgentOs, AgentSpec, Session, park_node, parked_node};
 use agentos_model::{ModelServer, Script};
 use std::collections::HashMap;
@@ -88,7 +88,7 @@ pub(super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
 
 /// Pi, from the store or into it.
 fn package(scale: Scale) -> Result<Package, String> {
-    let store = Store::user().map_err(|error| error.to_string())?;
+    let store = crate::software::user_store().map_err(|error| error.to_string())?;
     match (store.get("pi"), scale.npm) {
         (Ok(package), _) => Ok(package),
         (Err(error), false) => Err(error.to_string()),

@@ -7,7 +7,7 @@
 use super::bounds::Bounds;
 use super::disk::Disk;
 use super::error::{Error, Result};
-use super::package::{FORMAT, Record};
+use super::package::{FORMAT, RECIPE, Record};
 use super::progress::{Progress, Step};
 use agentos_image::Cache;
 use agentos_image::assembly::Assembly;
@@ -102,6 +102,7 @@ fn unpack(
     commands.dedup();
     Ok(Record {
         format: FORMAT,
+        recipe: RECIPE,
         spec: spec.to_owned(),
         name: name.to_owned(),
         version,
@@ -112,6 +113,7 @@ fn unpack(
         agent: None,
         env: BTreeMap::new(),
         scripts: Vec::new(),
+        linked: 0,
         source: None,
     })
 }

@@ -4,7 +4,7 @@ use super::bounds::Bounds;
 use super::disk::digest_of;
 use super::error::{Error, Result};
 use super::manifest::{Manifest, is_command, mark};
-use super::package::{FORMAT, Record};
+use super::package::{FORMAT, RECIPE, Record};
 use super::packed;
 use agentos_image::Cache;
 use agentos_image::assembly::{Assembly, LayerId};
@@ -178,6 +178,7 @@ fn unchanged(path: &Path, spec: &str, source: String, record: Record) -> Result<
 fn record(spec: &str, name: &str, source: &str, layer: LayerId, commands: Vec<String>, native: bool) -> Record {
     Record {
         format: FORMAT,
+        recipe: RECIPE,
         spec: spec.to_owned(),
         name: name.to_owned(),
         version: source.get(..VERSION).unwrap_or_default().to_owned(),
@@ -188,6 +189,7 @@ fn record(spec: &str, name: &str, source: &str, layer: LayerId, commands: Vec<St
         agent: None,
         env: BTreeMap::new(),
         scripts: Vec::new(),
+        linked: 0,
         source: Some(source.to_owned()),
     }
 }

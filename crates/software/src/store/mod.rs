@@ -30,6 +30,7 @@ mod bounds;
 mod deb;
 mod disk;
 mod error;
+mod linked;
 mod local;
 mod manifest;
 mod named;
@@ -52,22 +53,35 @@ pub use scripts::{Script, ScriptJob, ScriptRunner, USER as SCRIPT_USER};
 pub use shelf::Verified;
 pub use spec::{Named, Spec};
 
-use agentos_image::{Cache, assembly};
+use agentos_image::Cache;
 use disk::Disk;
 use npm::{Installed, Kind, Npm, Part, Platform, Settings};
-use package::{FORMAT, Record, ids};
+use package::{FORMAT, RECIPE, Record};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A directory of software. Clones are the same store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     disk: Arc<Disk>,
     content: Arc<Cache>,
     bounds: Bounds,
     settings: Arc<Settings>,
     allowed: Option<scripts::Allowed>,
+    linker: Option<Arc<dyn ScriptRunner>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.disk.path)
+            .field("bounds", &self.bounds)
+            .field("allowed", &self.allowed)
+            .field("links", &self.linker.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -84,6 +98,7 @@ impl Store {
             bounds: Bounds::default(),
             settings: Arc::new(Settings::user()),
             allowed: None,
+            linker: None,
         })
     }
 
@@ -122,6 +137,14 @@ impl Store {
     ) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         self.allowed = Some(scripts::Allowed { names, runner });
+        self
+    }
+
+    /// Links agents that consist of many modules when they are added (docs/software.md), by a runner that is not the host: they start in a third of the
+    /// time. It needs a tool of npm. Without, and where it fails, they are as npm has them.
+    #[must_use]
+    pub fn with_linker(mut self, runner: Arc<dyn ScriptRunner>) -> Self {
+        self.linker = Some(runner);
         self
     }
 
@@ -165,9 +188,17 @@ impl Store {
     /// Whoever calls has the lock.
     fn add_locked(&self, spec: &Spec, text: &str, progress: &dyn Progress) -> Result<Package> {
         // Somebody else may have added it meanwhile.
-        match self.present(spec, text)? {
-            Some(package) => Ok(package),
-            None => self.made(spec, text, progress),
+        if let Some(package) = self.present(spec, text)? {
+            return Ok(package);
+        }
+        let before = self.whole(spec, text)?;
+        match (self.made(spec, text, progress), before) {
+            // What was made otherwise is still what it was.
+            (Err(error), Some(record)) => {
+                progress.report(&Step::Warning(&format!("{text} stays as it was added before: {error}")));
+                Ok(self.package(record))
+            }
+            (made, _) => made,
         }
     }
 
@@ -204,7 +235,11 @@ impl Store {
                 self.npm(name, text, &[part], None, progress)
             }
             Spec::Named(named) => match named::recipe(*named, platform) {
-                Some(recipe) => self.npm(named.name(), text, &recipe.parts, recipe.agent, progress),
+                Some(recipe) => {
+                    let mut record = self.npm(named.name(), text, &recipe.parts, recipe.agent, progress)?;
+                    self.link(&named::commands(*named), &mut record, progress);
+                    Ok(record)
+                }
                 None => Ok(bundled()),
             },
             Spec::Deb(name) => deb::package(name, text, &self.disk, &self.content, &self.bounds, progress),
@@ -264,6 +299,7 @@ impl Store {
     fn without_scripts(&self) -> Self {
         Self {
             allowed: None,
+            linker: None,
             ..self.clone()
         }
     }
@@ -290,26 +326,6 @@ impl Store {
         Ok(())
     }
 
-    /// Software that was added before and is as it was then.
-    fn present(&self, spec: &Spec, text: &str) -> Result<Option<Package>> {
-        if *spec == Spec::Named(Named::Common) {
-            return Ok(Some(self.package(bundled())));
-        }
-        let Some(Ok(record)) = Disk::record(&self.disk.record_path(text))? else {
-            return Ok(None);
-        };
-        let layers = record.layers.iter().chain(&record.runtime).cloned();
-        let layers = ids(&layers.collect::<Vec<_>>()).unwrap_or_default();
-        let whole = !layers.is_empty() && layers.iter().all(|layer| assembly::exists(*layer, &self.content));
-        let same = match spec {
-            Spec::Wasm(path) | Spec::Tar(path) | Spec::Aospkg(path) => record.source == disk::digest_of(path).ok(),
-            _ => true,
-        };
-        let wanted = self.allowed.iter().flat_map(|allowed| &allowed.names);
-        let ran = wanted.into_iter().all(|name| record.scripts.contains(name));
-        Ok((whole && same && ran).then(|| self.package(record)))
-    }
-
     fn package(&self, record: Record) -> Package {
         Package::new(record, Arc::clone(&self.content))
     }
@@ -334,6 +350,7 @@ fn bundled() -> Record {
     let name = Named::Common.name();
     Record {
         format: FORMAT,
+        recipe: RECIPE,
         spec: name.to_owned(),
         name: name.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -344,6 +361,7 @@ fn bundled() -> Record {
         agent: None,
         env: BTreeMap::new(),
         scripts: Vec::new(),
+        linked: 0,
         source: None,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Versions are those that were tried together; agents are ahead of their adapters and the other way round all the time.
 
+use super::linked::{self, Command};
 use super::npm::{Kind, Part, Platform};
 use super::package::Agent;
 use super::spec::Named;
@@ -120,24 +121,44 @@ pub(super) fn recipe(named: Named, platform: Platform) -> Option<Recipe> {
 /// Scripts of named software, each with the modules that it begins with: what a process of Node.js can have loaded before anybody starts the script.
 /// None of them does anything but define things.
 pub(super) fn preloads(named: Named) -> Vec<(String, Vec<String>)> {
+    let of = |command: Command| {
+        let (script, module) = linked::places(named.name(), command.name);
+        [(command.script, vec![command.module]), (script, vec![module])]
+    };
+    commands(named).into_iter().flat_map(of).collect()
+}
+
+/// Commands of named software that are [linked].
+pub(super) fn commands(named: Named) -> Vec<Command> {
     let path = |rest: &str| format!("{MODULES}/{rest}");
     match named {
         Named::Pi => vec![
-            (
-                path("pi-acp/dist/index.js"),
-                vec![path("pi-acp/node_modules/@agentclientprotocol/sdk/dist/acp.js")],
-            ),
-            (
-                path(&format!("{PI}/dist/cli.js")),
-                vec![path(&format!("{PI}/dist/main.js"))],
-            ),
+            Command {
+                name: "pi",
+                script: path(&format!("{PI}/dist/cli.js")),
+                module: path(&format!("{PI}/dist/main.js")),
+                args: &["--mode", "rpc", "--no-themes"],
+                // It has models to tell of only if there is a key for some.
+                env: &[("PI_OFFLINE", "1"), ("ANTHROPIC_API_KEY", "none")],
+                input: "{\"type\":\"get_state\",\"id\":\"1\"}\n{\"type\":\"get_available_models\",\"id\":\"2\"}\n",
+                lines: 2,
+            },
+            Command {
+                name: "pi-acp",
+                script: path("pi-acp/dist/index.js"),
+                module: path("pi-acp/node_modules/@agentclientprotocol/sdk/dist/acp.js"),
+                args: &[],
+                env: &[],
+                input: "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":1,\"clientCapabilities\":{}}}\n",
+                lines: 1,
+            },
         ],
         Named::Common | Named::Node | Named::Claude | Named::Codex | Named::OpenCode => Vec::new(),
     }
 }
 
 /// Where packages of npm are in a VM.
-const MODULES: &str = "/usr/local/lib/node_modules";
+pub(super) const MODULES: &str = "/usr/local/lib/node_modules";
 
 /// The ending of packages for processors without newer instructions.
 fn baseline() -> &'static str {
@@ -177,5 +198,15 @@ mod tests {
                 assert_eq!(agent.id, named.name());
             }
         }
+    }
+
+    #[test]
+    fn linked_commands_may_have_their_modules_loaded_as_others_may() {
+        let preloads = preloads(Named::Pi);
+        assert_eq!(preloads.len(), 2 * commands(Named::Pi).len());
+        let linked = "/usr/local/lib/agentos/linked/pi/bin/pi";
+        let of_pi = preloads.iter().find(|(script, _)| *script == format!("{linked}.js"));
+        assert_eq!(of_pi.unwrap().1, [format!("{linked}.modules.js")]);
+        assert!(super::preloads(Named::Codex).is_empty());
     }
 }

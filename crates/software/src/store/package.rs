@@ -36,6 +36,9 @@ struct Opened {
 pub(super) struct Record {
     /// Version of this shape.
     pub(super) format: u32,
+    /// Version of what made it.
+    #[serde(default)]
+    pub(super) recipe: u32,
     pub(super) spec: String,
     pub(super) name: String,
     pub(super) version: String,
@@ -54,6 +57,9 @@ pub(super) struct Record {
     /// Packages whose install scripts it was made with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) scripts: Vec<String>,
+    /// Version of the linking that it went through, with a layer more or in vain; 0 for none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) linked: u32,
     /// Digest of the file that it was made of, if it was made of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
@@ -61,6 +67,13 @@ pub(super) struct Record {
 
 /// The present shape of a [`Record`].
 pub(super) const FORMAT: u32 = 1;
+/// Changes when records of the same packages come out otherwise: they are then made anew when they are added, from what was downloaded or the same file.
+pub(super) const RECIPE: u32 = 1;
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_none(version: &u32) -> bool {
+    *version == 0
+}
 
 /// An agent that a package brings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! What is in a store: looking for it, removing it, reading it through.
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::error::{Error, Result};
-use super::package::{Package, Record, ids};
+use super::package::{Package, RECIPE, Record, ids};
 use super::spec::{self, Named, Spec};
-use super::{Store, bundled, canonical};
+use super::{Store, bundled, canonical, linked, named};
 use agentos_image::assembly;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +66,41 @@ impl Store {
         Err(Error::NotFound { given, hint })
     }
 
+    /// Software that was added before and is as it was then.
+    pub(super) fn present(&self, spec: &Spec, text: &str) -> Result<Option<Package>> {
+        if *spec == Spec::Named(Named::Common) {
+            return Ok(Some(self.package(bundled())));
+        }
+        let record = self.whole(spec, text)?;
+        // Which packages of Debian there were then, only the host's indices of then knew.
+        let is_current = |record: &Record| record.recipe == RECIPE || matches!(spec, Spec::Deb(_));
+        let is_linked = |record: &Record| match spec {
+            Spec::Named(named) if self.linker.is_some() => {
+                record.linked == linked::VERSION || named::commands(*named).is_empty()
+            }
+            _ => true,
+        };
+        let record = record.filter(|record| is_current(record) && is_linked(record));
+        Ok(record.map(|record| self.package(record)))
+    }
+
+    /// The record of software that was added before and is there with all of its layers, also if it would be made otherwise now.
+    pub(super) fn whole(&self, spec: &Spec, text: &str) -> Result<Option<Record>> {
+        let Some(Ok(record)) = Disk::record(&self.disk.record_path(text))? else {
+            return Ok(None);
+        };
+        let layers = record.layers.iter().chain(&record.runtime).cloned();
+        let layers = ids(&layers.collect::<Vec<_>>()).unwrap_or_default();
+        let whole = !layers.is_empty() && layers.iter().all(|layer| assembly::exists(*layer, &self.content));
+        let same = match spec {
+            Spec::Wasm(path) | Spec::Tar(path) | Spec::Aospkg(path) => record.source == disk::digest_of(path).ok(),
+            _ => true,
+        };
+        let wanted = self.allowed.iter().flat_map(|allowed| &allowed.names);
+        let ran = wanted.into_iter().all(|name| record.scripts.contains(name));
+        Ok((whole && same && ran).then_some(record))
+    }
+
     /// Removes software, and what nothing else in the store needs of it. Downloads stay.
     ///
     /// # Errors
@@ -95,7 +130,9 @@ impl Store {
         }
         let path = self.disk.record_path(package.spec());
         std::fs::remove_file(&path).map_err(Error::host(&path))?;
-        let _ = std::fs::remove_file(self.disk.lock_path(package.spec()));
+        for lock in [package.spec().to_owned(), linked::lock_of(package.spec())] {
+            let _ = std::fs::remove_file(self.disk.lock_path(&lock));
+        }
         for layer in mine {
             // One that a VM took just now stays until it is added and removed again.
             assembly::remove(layer, &self.content)?;

@@ -184,5 +184,6 @@ fn version(package: &Package, path: &str) -> Option<String> {
 }
 
 mod hostile;
+mod linked;
 mod scripts;
 mod trees;
