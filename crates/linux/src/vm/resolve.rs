@@ -31,6 +31,11 @@ impl Vm {
             }
             self.threads.remove(&tid);
         }
+        if let Some(parent) = self.only_parent()
+            && let Some(handles) = Handles::of_child(tid, parent)
+        {
+            return self.adopt(tid, parent, handles);
+        }
         // A process whose parent ends meanwhile has another one the next time.
         for _ in 0..3 {
             let (process, parent) = identify(tid)?;
@@ -47,6 +52,14 @@ impl Vm {
             }
         }
         None
+    }
+
+    /// The one guest that has asked for copies which have not come to life. Nearly always a new process is its child, and that needs
+    /// only be made sure of, in the place of asking the host twice: whose child it is, and whether it still is.
+    fn only_parent(&self) -> Option<u32> {
+        let mut parents = self.guests.values().filter(|guest| !guest.copies.is_empty());
+        let parent = parents.next()?.pid;
+        parents.next().is_none().then_some(parent)
     }
 
     /// The guest that a thread belongs to, if it has made a call before.
