@@ -57,6 +57,9 @@ impl Registered {
 /// The task that takes an actor apart.
 pub(crate) type Destruction = tokio::task::JoinHandle<Result<(), Failure>>;
 
+/// Stores that nobody waits for which are closed at the same time.
+const CLOSING: usize = 8;
+
 /// The inside of a registry.
 pub(crate) struct Shared {
     pub(crate) definitions: BTreeMap<String, Arc<Registered>>,
@@ -72,6 +75,9 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     pub(crate) folds: Folds,
     pub(crate) memory: Arc<Memory>,
+    /// The right to close a store that nobody waits for. Each takes a thread for as long as the disk does, and what is freed
+    /// by hundreds of threads lies among what each of them keeps, so that the host never gets it back.
+    pub(crate) closing: tokio::sync::Semaphore,
     /// Notified when an actor is due earlier than was known.
     pub(crate) alarm: Arc<tokio::sync::Notify>,
     /// Gone once the registry has drained.
@@ -107,6 +113,7 @@ impl Shared {
             streams: Streams::default(),
             folds: Folds::default(),
             memory: Arc::default(),
+            closing: tokio::sync::Semaphore::new(CLOSING),
             alarm: Arc::default(),
             storage: RwLock::new(Some(Arc::new(parts.storage))),
             draining: CancellationToken::new(),

@@ -169,6 +169,8 @@ impl StoreSlot {
                 unused
             };
             if unused {
+                // Never closed itself.
+                let _turn = cell.shared.closing.acquire().await;
                 return self.close_unused(cell, turns).await;
             }
         }
