@@ -3,6 +3,7 @@
 //! A handler gets the registers, copies what it needs from the guest's memory once, and asks the kernel as the guest's process:
 //! permissions, policy and limits are the kernel's business. Nothing here decides what a guest may do.
 
+pub(crate) mod accept;
 pub(crate) mod attributes;
 pub(crate) mod beneath;
 pub(crate) mod content;

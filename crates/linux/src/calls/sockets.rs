@@ -4,7 +4,7 @@ use super::{Call, Fail, Outcome};
 use crate::net::{self, Bridge, Form, Meaning};
 use crate::sys::{self, Answer};
 use agentos_kernel::Errno;
-use agentos_kernel::fd::{IoResult, StatusFlags};
+use agentos_kernel::fd::StatusFlags;
 use agentos_kernel::id::Fd;
 use agentos_kernel::net::{Domain, Kind, OptionName, OptionValue, Shutdown, SocketAddress};
 use agentos_kernel::process::Process;
@@ -26,9 +26,9 @@ pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
     let protocol = if routes { 0 } else { call.uint(2) };
     let make = || process.socket(domain, kind, protocol, false, false);
     let fd = match make() {
-        // Some may be closed, and nobody has looked.
+        // Some may be closed, and nobody has looked yet.
         Err(error) if error == Errno::EAGAIN => {
-            call.vm.sweep_sockets();
+            call.vm.settle_sockets();
             make()?
         }
         made => made?,
@@ -128,7 +128,7 @@ pub(super) fn address(call: &Call<'_>, at: u64, len: u64) -> Result<Vec<u8>, Fai
 }
 
 /// Gives the guest an address, cut to the room that it says there is.
-fn give_address(call: &Call<'_>, address: &SocketAddress, at: u64, len_at: u64) -> Result<(), Fail> {
+pub(super) fn give_address(call: &Call<'_>, address: &SocketAddress, at: u64, len_at: u64) -> Result<(), Fail> {
     give_name(call, &net::encode(address), at, len_at)
 }
 
@@ -218,9 +218,17 @@ pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     }
     let waker = call.guest()?.waker.clone();
     let nonblocking = flags & libc::O_NONBLOCK != 0;
-    let result = holding(call, &bridge, nonblocking, |process, fd| {
-        process.connect(fd, &address, Some(&waker))
-    })?;
+    let once = |call: &Call<'_>| {
+        holding(call, &bridge, nonblocking, |process, fd| {
+            process.connect(fd, &address, Some(&waker))
+        })
+    };
+    let mut result = once(call)?;
+    if matches!(&result, Poll::Ready(Err(error)) if *error == Errno::EAGAIN) {
+        // At a limit. Others may be closed, and nobody has looked yet.
+        call.vm.settle_sockets();
+        result = once(call)?;
+    }
     if let Form::Stream(stream) = &mut *bridge.form.lock() {
         match &result {
             Poll::Ready(Ok(())) => stream.open(),
@@ -238,41 +246,6 @@ const DNS: u16 = 53;
 /// Whether a socket sends datagrams.
 pub(super) fn is_datagram(bridge: &Bridge) -> bool {
     bridge.socket().is_some_and(|socket| socket.kind() == Kind::Datagram)
-}
-
-pub(crate) fn accept(call: &mut Call<'_>) -> Outcome {
-    take(call, 0)
-}
-
-pub(crate) fn accept4(call: &mut Call<'_>) -> Outcome {
-    let flags = call.int(3);
-    if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
-        return Err(Fail(libc::EINVAL));
-    }
-    take(call, flags)
-}
-
-fn take(call: &mut Call<'_>, flags: i32) -> Outcome {
-    let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EINVAL))?;
-    let nonblocking = call.flags_of(call.int(0))? & libc::O_NONBLOCK != 0;
-    let waker = call.guest()?.waker.clone();
-    call.confirm()?;
-    let result: IoResult<_> = holding(call, &bridge, nonblocking, |process, fd| {
-        process.accept(fd, false, false, Some(&waker)).map_ok(|(fd, peer)| {
-            let file = process.file(fd);
-            let _ = process.close(fd);
-            (file, peer)
-        })
-    })?;
-    bridge.taken();
-    call.settle(result, |call, (file, peer)| {
-        let guest = call.vm.sockets.add(file?, true)?;
-        sys::set_nonblocking(guest.as_fd(), flags & libc::SOCK_NONBLOCK != 0)?;
-        if call.arg(1) != 0 {
-            give_address(call, &peer, call.arg(1), call.arg(2))?;
-        }
-        Ok(Answer::Descriptor(guest, flags & libc::SOCK_CLOEXEC != 0))
-    })
 }
 
 pub(crate) fn getsockname(call: &mut Call<'_>) -> Outcome {

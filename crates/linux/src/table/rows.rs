@@ -3,7 +3,7 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
+    Handler, accept, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
     messages as msg, pidfds, processes as proc, scheduling as sched, sockets as sock, system as sys, terminal, watch,
 };
 
@@ -193,8 +193,8 @@ rows! {
     bind SYS_bind ask(sock::bind);
     connect SYS_connect ask(sock::connect);
     listen SYS_listen ask(sock::listen);
-    accept SYS_accept ask(sock::accept);
-    accept4 SYS_accept4 ask(sock::accept4);
+    accept SYS_accept ask(accept::accept);
+    accept4 SYS_accept4 ask(accept::accept4);
     socketpair SYS_socketpair Class::Arguments(Rule::SocketPair, None);
     getsockname SYS_getsockname ask(sock::getsockname);
     getpeername SYS_getpeername ask(sock::getpeername);
