@@ -2,9 +2,10 @@
 // A test that cannot go on fails.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
-use agentos::AgentOs;
 use agentos::store::{Package, Spec, Store};
+use agentos::{AgentOs, ShellOptions};
 use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A program that prints what it is told.
 fn program(says: &str) -> Vec<u8> {
@@ -492,6 +493,33 @@ const LATER: &str = r#"(module
             (i32.const 248) (i32.const 1)))
         (call $exit (i32.const 85))))"#;
 
+/// A program that edits lines itself: it makes its terminal raw, says that it is ready, takes one key without an end of the line, and
+/// says that it was the one.
+const KEYS: &str = r#"(module
+    (import "host_tty" "set_raw_mode" (func $raw (param i32) (result i32)))
+    (import "host_tty" "read" (func $read (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00\01\00\00\00")
+    (data (i32.const 64) "?")
+    (func $say (param $letter i32)
+        (i32.store8 (i32.const 64) (local.get $letter))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 72))))
+    (func $must (param $held i32) (param $what i32)
+        (if (i32.eqz (local.get $held)) (then (call $say (local.get $what)) (call $exit (i32.const 1)))))
+    (func (export "_start")
+        (call $must (i32.eqz (call $raw (i32.const 1))) (i32.const 0x61))
+        (call $say (i32.const 0x3f))
+        (call $must (i32.eq (call $read (i32.const 80) (i32.const 16) (i32.const -1)) (i32.const 1)) (i32.const 0x62))
+        (call $must (i32.eq (i32.load8_u (i32.const 80)) (i32.const 0x6b)) (i32.const 0x63))
+        ;; Nothing else was typed, which is told at once and after a while.
+        (call $must (i32.eqz (call $read (i32.const 80) (i32.const 16) (i32.const 0))) (i32.const 0x64))
+        (call $must (i32.eqz (call $read (i32.const 80) (i32.const 16) (i32.const 1))) (i32.const 0x65))
+        (call $must (i32.eqz (call $raw (i32.const 0))) (i32.const 0x66))
+        (call $must (i32.eqz (call $raw (i32.const 0))) (i32.const 0x67))
+        (call $say (i32.const 0x21))))"#;
+
 /// Adds a module under a name.
 fn module(store: &Store, dir: &Path, name: &str, text: &str) -> Package {
     let path = dir.join(format!("{name}.wasm"));
@@ -522,6 +550,27 @@ async fn programs_of_another_system_run_and_unknown_imports_are_refused() {
     assert_eq!(vm.exec("cat /tmp/out").await.unwrap().stdout_text(), "one\n");
     let out = vm.exec("wants-net").await.unwrap();
     assert_eq!(out.exit_code, 126, "{out:?}");
+}
+
+#[tokio::test]
+async fn a_program_of_another_system_takes_keys_of_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let keys = module(&store, dir.path(), "keys", KEYS);
+    let vm = AgentOs::builder().package(keys).create().await.unwrap();
+    let mut shell = vm.open_shell(ShellOptions::new("keys").size(80, 24)).await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"!") {
+        let mut byte = [0; 1];
+        let read = tokio::time::timeout(std::time::Duration::from_secs(60), shell.read(&mut byte));
+        assert_eq!(read.await.unwrap().unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+        if seen == b"?" {
+            shell.write_all(b"k").await.unwrap();
+        }
+    }
+    // The key was not echoed.
+    assert_eq!(String::from_utf8_lossy(&seen), "?!");
 }
 
 #[tokio::test]

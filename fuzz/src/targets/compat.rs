@@ -11,7 +11,7 @@ const LATER: &str = include_str!("compat_later.txt");
 /// Builds and runs a module.
 pub(crate) fn run(bytes: &[u8]) {
     let (generation, rest) = bytes.split_first().unwrap_or((&0, &[]));
-    abi::play(if generation % 2 == 0 { FIRST } else { LATER }, rest);
+    abi::play(if generation & 1 == 0 { FIRST } else { LATER }, rest);
 }
 
 #[cfg(test)]

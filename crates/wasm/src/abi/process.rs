@@ -41,15 +41,15 @@ pub(super) async fn exec(mut caller: Caller<'_, State>, request: u32) -> wasmtim
         Ok(request) => request,
         Err(error) => return Ok(number(caller.data(), Err(error))),
     };
-    become_program(caller, request).await
+    become_program(caller, &request).await
 }
 
 /// Runs another program in the process of the caller.
-pub(crate) async fn become_program(mut caller: Caller<'_, State>, request: SpawnRequest) -> wasmtime::Result<u32> {
+pub(crate) async fn become_program(mut caller: Caller<'_, State>, request: &SpawnRequest) -> wasmtime::Result<u32> {
     let process = Arc::clone(&caller.data().process);
     let program = poll_fn(|task| match ready!(process.gate(Some(task.waker()))) {
         Gate::Die => Poll::Ready(None),
-        Gate::Run => process.exec(&request, Some(task.waker())).map(Some),
+        Gate::Run => process.exec(request, Some(task.waker())).map(Some),
     });
     match program.await {
         None => Err(Unwind::Killed.into()),

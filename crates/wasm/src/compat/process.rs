@@ -245,9 +245,13 @@ pub(super) fn signal_mask(
     cx.memory.check::<u32>(old_low)?;
     cx.memory.check::<u32>(old_high)?;
     let SigSet(before) = cx.state.process.sig_mask(change);
-    let [a, b, c, d, e, f, g, h] = before.to_le_bytes();
-    cx.memory.put(old_low, &u32::from_le_bytes([a, b, c, d]))?;
-    Poll::Ready(Ok(cx.memory.put(old_high, &u32::from_le_bytes([e, f, g, h]))?))
+    cx.memory.put(old_low, &half(before))?;
+    Poll::Ready(Ok(cx.memory.put(old_high, &half(before >> u32::BITS))?))
+}
+
+/// The lower half of a number.
+fn half(number: u64) -> u32 {
+    u32::try_from(number & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }
 
 /// A number of 64 bits that comes in halves.

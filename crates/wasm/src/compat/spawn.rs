@@ -90,7 +90,7 @@ pub(super) async fn exec(
         Ok(request)
     });
     match request {
-        Ok(request) => become_program(caller, request).await,
+        Ok(request) => become_program(caller, &request).await,
         Err(error) => Ok(number::<agentos_kernel::Error>(caller.data(), Err(error))),
     }
 }
@@ -231,7 +231,9 @@ impl<'a> Actions<'a> {
             CLOSE_FROM => {
                 // Each is closed once, however often that is asked for.
                 let closed: Vec<u32> = self.open.range(fd..).copied().collect();
-                closed.into_iter().for_each(|fd| self.close(fd));
+                for fd in closed {
+                    self.close(fd);
+                }
                 return Ok(());
             }
             DUP if self.open.contains(&source) => FileAction::Dup2 {
