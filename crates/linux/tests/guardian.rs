@@ -125,9 +125,7 @@ impl Victim {
         self.output.read_to_string(&mut rest).unwrap();
         self.guardians.iter().for_each(Guardian::wait);
         assert_eq!(directories(self.host.id()), [""; 0].map(PathBuf::from));
-        for file in &self.loaders {
-            assert_eq!(executing(*file), BTreeSet::new());
-        }
+        self.loaders.iter().for_each(|file| until_none_executes(*file));
     }
 }
 
@@ -160,6 +158,13 @@ fn executing(file: (u64, u64)) -> BTreeSet<u32> {
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let is_one = |pid: &u32| fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|exe| (exe.dev(), exe.ino()) == file);
     numbers.filter(is_one).collect()
+}
+
+/// Waits for those that have been killed in the moment in which they began to execute the file: they are on their way out.
+fn until_none_executes(file: (u64, u64)) {
+    while !executing(file).is_empty() {
+        std::thread::yield_now();
+    }
 }
 
 /// The host process of a victim: starts guests, says so, and waits; or does what it is told.
@@ -289,7 +294,7 @@ fn without_its_guardian_no_guest_goes_on_and_the_next_has_another() {
         while executables(victim.host.id()).contains(&first) {
             std::thread::yield_now();
         }
-        assert_eq!(executing(first), BTreeSet::new());
+        until_none_executes(first);
         // The second has a guardian that does its duty.
         victim.look();
         victim.signal(libc::SIGKILL);
