@@ -119,7 +119,8 @@ async fn a_loop_ends_when_its_time_is_over() {
     let vm = limited(&[("maxCpuTimeMs", 100)]).await;
     let output = run(&vm, "(call $endless)").await;
     assert_eq!(output.exit_code, 128 + 24);
-    lives(&vm).await;
+    // Not a shell, which may take as long as that on a busy machine.
+    assert_eq!(run(&vm, "").await.exit_code, 0);
 }
 
 #[tokio::test]
