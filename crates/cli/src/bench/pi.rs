@@ -5,6 +5,7 @@
 //! it is added, which needs the registry; `--no-npm` leaves that out, and these rows with it.
 
 use super::Scale;
+use super::linux::processors;
 use super::memory::resident;
 use super::row::Row;
 use crate::chat::provider::Model;
@@ -23,6 +24,7 @@ pub(super) const NAMES: &[&str] = &[
     "agents_pi_prompt",
     "agents_pi_idle",
     "agents_pi_idle_bytes",
+    "agents_pi_create_cpus",
 ];
 
 /// Goals of the beginning of a session, and of an event, in us.
@@ -35,6 +37,8 @@ const PARK_MOST: Duration = Duration::from_secs(60);
 const PARKED: usize = 4;
 /// Processes of one session, which are parked together: the adapter's and Pi's.
 const TOGETHER: usize = 2;
+/// Processors of a VM that is not told otherwise.
+const ONE: u64 = 1;
 /// Idle sessions, each in a VM of its own.
 const IDLE: usize = 50;
 
@@ -75,7 +79,7 @@ pub(super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
         port: server.port(),
         model: Model::Scripted(server),
     };
-    let fresh = world.fresh(scale).await?;
+    let fresh = world.fresh(scale, ONE).await?;
     let parked = match world.parked(scale).await {
         Ok(times) => Row::times(NAMES[1], &times).against("fresh", &fresh).goal(PARKED_MOST),
         Err(error) => Row::not_run(NAMES[1], "us", error.to_string()),
@@ -83,16 +87,18 @@ pub(super) async fn rows(scale: Scale) -> Result<Vec<Row>, Error> {
     let mut rows = vec![Row::times(NAMES[0], &fresh).goal(CREATE_MOST), parked];
     rows.extend(world.events(scale).await?);
     rows.extend(world.idle(scale).await?);
+    let wide = world.fresh(scale, processors()).await?;
+    rows.push(Row::times(NAMES[6], &wide).against("one processor", &fresh));
     Ok(rows)
 }
 
-/// Pi, from the store or into it.
+/// Pi, from the store or into it; made anew where an older version has added it.
 fn package(scale: Scale) -> Result<Package, String> {
     let store = crate::software::user_store().map_err(|error| error.to_string())?;
     match (store.get("pi"), scale.npm) {
-        (Ok(package), _) => Ok(package),
+        (Ok(package), false) => Ok(package),
         (Err(error), false) => Err(error.to_string()),
-        (Err(_), true) => store
+        (_, true) => store
             .add(&"pi".parse::<Spec>().map_err(|error| error.to_string())?, &())
             .map_err(|error| error.to_string()),
     }
@@ -106,8 +112,11 @@ struct World {
 
 impl World {
     /// A VM that has Pi and its model; `agent` in the place of what the package declares.
-    async fn vm(&self, agent: Option<AgentSpec>) -> Result<AgentOs, Error> {
+    async fn vm(&self, agent: Option<AgentSpec>, processors: u64) -> Result<AgentOs, Error> {
+        let mut limits = agentos::Limits::default();
+        limits.cpu_count = processors;
         let mut builder = AgentOs::builder()
+            .limits(limits)
             .package(self.package.clone())
             .loopback_exempt_ports([self.port])
             .env("PI_OFFLINE", "1");
@@ -130,11 +139,11 @@ impl World {
     }
 
     /// Beginnings in VMs that have run nothing, without parked processes.
-    async fn fresh(&self, scale: Scale) -> Result<Vec<Duration>, Error> {
+    async fn fresh(&self, scale: Scale, processors: u64) -> Result<Vec<Duration>, Error> {
         let mut times = Vec::new();
         // The first one fills caches.
         for round in 0..=scale.of(20).max(5) {
-            let vm = self.vm(None).await?;
+            let vm = self.vm(None, processors).await?;
             let start = Instant::now();
             let session = Self::session(&vm).await?;
             if round > 0 {
@@ -157,7 +166,7 @@ impl World {
         let mut times = Vec::new();
         // The first one is what processes are parked after.
         for round in 0..=scale.of(20).max(5) {
-            let vm = self.vm(None).await?;
+            let vm = self.vm(None, ONE).await?;
             let before = parked_node().claimed;
             let start = Instant::now();
             let session = Self::session(&vm).await?;
@@ -180,7 +189,7 @@ impl World {
     async fn events(&self, scale: Scale) -> Result<Vec<Row>, Error> {
         let command = ["node", "--require", STAMP_PATH, "/usr/local/bin/pi-acp"];
         let vm = self
-            .vm(Some(AgentSpec::new("pi", command).env("PI_OFFLINE", "1")))
+            .vm(Some(AgentSpec::new("pi", command).env("PI_OFFLINE", "1")), ONE)
             .await?;
         vm.write_file(STAMP_PATH, STAMP).await?;
         let session = Self::session(&vm).await?;
@@ -215,7 +224,7 @@ impl World {
         let (mut live, mut times) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for _ in 0..count {
             let start = Instant::now();
-            let vm = self.vm(None).await?;
+            let vm = self.vm(None, ONE).await?;
             let session = Self::session(&vm).await?;
             times.push(start.elapsed());
             live.push((vm, session));

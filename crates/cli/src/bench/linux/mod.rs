@@ -11,6 +11,7 @@ use super::Scale;
 use super::row::Row;
 use crate::error::Error;
 use std::time::Duration;
+pub(super) use world::processors;
 use world::{CALLS as CALLS_SOURCE, World, compiled};
 
 /// A measurement by the clock of the one who waits for the program.

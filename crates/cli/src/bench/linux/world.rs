@@ -107,7 +107,7 @@ impl World {
 
 /// Processors that programs of the host may use. The VM gets as many: with the one that VMs have by default, what is compared for
 /// programs of several threads would be numbers of processors.
-fn processors() -> u64 {
+pub(in crate::bench) fn processors() -> u64 {
     /// The limit's own most.
     const MOST: u64 = 256;
     let count = std::thread::available_parallelism().map_or(1, usize::from);
