@@ -2,7 +2,7 @@
 //!
 //! Versions are those that were tried together; agents are ahead of their adapters and the other way round all the time.
 
-use super::linked::{self, Command};
+use super::linked::{self, Command, Later};
 use super::npm::{Kind, Part, Platform};
 use super::package::Agent;
 use super::spec::Named;
@@ -137,6 +137,7 @@ pub(super) fn commands(named: Named) -> Vec<Command> {
                 name: "pi",
                 script: path(&format!("{PI}/dist/cli.js")),
                 module: path(&format!("{PI}/dist/main.js")),
+                later: PI_LATER,
                 args: &["--mode", "rpc", "--no-themes"],
                 // It has models to tell of only if there is a key for some.
                 env: &[("PI_OFFLINE", "1"), ("ANTHROPIC_API_KEY", "none")],
@@ -147,6 +148,7 @@ pub(super) fn commands(named: Named) -> Vec<Command> {
                 name: "pi-acp",
                 script: path("pi-acp/dist/index.js"),
                 module: path("pi-acp/node_modules/@agentclientprotocol/sdk/dist/acp.js"),
+                later: &[],
                 args: &[],
                 env: &[],
                 input: "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":1,\"clientCapabilities\":{}}}\n",
@@ -156,6 +158,21 @@ pub(super) fn commands(named: Named) -> Vec<Command> {
         Named::Common | Named::Node | Named::Claude | Named::Codex | Named::OpenCode => Vec::new(),
     }
 }
+
+/// What Pi imports and seldom calls. Extensions are compiled by Babel, which Pi imports for the sake of another way to put it together than this (jiti itself
+/// loads it late); code is coloured in a terminal.
+const PI_LATER: &[Later] = &[
+    Later {
+        import: "jiti/static",
+        from: "jiti",
+        functions: &["createJiti"],
+    },
+    Later {
+        import: "cli-highlight",
+        from: "cli-highlight",
+        functions: &["highlight", "supportsLanguage"],
+    },
+];
 
 /// Where packages of npm are in a VM.
 pub(super) const MODULES: &str = "/usr/local/lib/node_modules";

@@ -37,7 +37,31 @@ const places = (esbuild) => ({
   },
 });
 
-async function link(esbuild, { entries, out }) {
+/**
+ * Leaves packages where they are of which a command imports functions that it seldom calls, and loads one when the first of its functions is called. An
+ * import alone evaluates all of a package, which is most of a start where that is a compiler, or grammars of two hundred languages.
+ */
+const later = ({ entries, later: packages }) => ({
+  name: 'later',
+  setup(build) {
+    // What others import by the same name, or from it besides, is theirs to know.
+    const own = `${dirname(entries.run)}/`;
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind, importer }) => {
+      const is = Object.hasOwn(packages, path) && kind === 'import-statement' && importer.startsWith(own);
+      return is ? { path, namespace: 'later', pluginData: importer } : undefined;
+    });
+    build.onLoad({ filter: /./, namespace: 'later' }, ({ path, pluginData: importer }) => {
+      const { from, functions } = packages[path];
+      const load = `createRequire(${JSON.stringify(importer)})(${JSON.stringify(from)})`;
+      const head = `import { createRequire } from 'node:module';\nlet loaded;\nconst load = () => (loaded ??= ${load});\n`;
+      const calls = functions.map((name) => `export const ${name} = (...args) => load().${name}(...args);\n`);
+      return { contents: head + calls.join(''), loader: 'js' };
+    });
+  },
+});
+
+async function link(esbuild, command) {
+  const { entries, out } = command;
   await esbuild.build({
     entryPoints: entries,
     outdir: out,
@@ -53,7 +77,7 @@ async function link(esbuild, { entries, out }) {
     legalComments: 'none',
     logLevel: 'error',
     external: ['*.node'],
-    plugins: [places(esbuild)],
+    plugins: [later(command), places(esbuild)],
     banner: { js: "import{createRequire as $agentosRequire}from'node:module';const require=$agentosRequire(import.meta.url);" },
   });
 }

@@ -16,6 +16,8 @@
 //!   anyway, in a VM, with the rights of whoever starts it; no other software reads it.
 //! * The layer is a layer like others: read-only for guests, known by its digest, read through by [`Store::verify`], removed with its package. Node.js
 //!   is that of the package's record, and another, or another processor, finds no cache that it accepts and compiles.
+//! * What a command imports and seldom calls stays outside ([`Later`]): to import it is to evaluate all of it, and of Pi's start that was nearly half, for a
+//!   compiler of TypeScript, which only extensions need, and grammars, which only a terminal shows. It is loaded when one of its functions is called.
 //! * A module says of itself that it is where it was (`import.meta.url`, `__dirname`), so it finds what lies beside it. What extensions import by name are
 //!   the modules of the package itself, beside those of the linked program; `AGENTOS_UNLINKED` in the environment starts the program from those.
 //!
@@ -29,13 +31,13 @@ use super::scripts::{self, Allowed, Script, ScriptJob, ScriptRunner};
 use super::{Store, named};
 use agentos_image::Image;
 use agentos_image::assembly::{Assembly, LayerId};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Changes when what is made here does; software that went through another version is linked again when it is added.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What links.
 const ESBUILD: (&str, &str) = ("esbuild", "0.28.2");
@@ -56,11 +58,25 @@ pub(super) struct Command {
     pub(super) script: String,
     /// The module that the script begins with, which defines things and does nothing.
     pub(super) module: String,
+    /// What it imports and seldom calls.
+    pub(super) later: &'static [Later],
     /// How it is run for V8 to learn it: arguments, variables, what it is told, and how many lines it answers.
     pub(super) args: &'static [&'static str],
     pub(super) env: &'static [(&'static str, &'static str)],
     pub(super) input: &'static str,
     pub(super) lines: u32,
+}
+
+/// Functions that the modules of a command itself import from a package, which is not linked with them but loaded from where it is when one of them
+/// is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Later {
+    /// What they import.
+    pub(super) import: &'static str,
+    /// What has the same functions for `require`.
+    pub(super) from: &'static str,
+    /// All that they import of it.
+    pub(super) functions: &'static [&'static str],
 }
 
 /// Where the script of a linked command is, and the module that it begins with.
@@ -110,6 +126,12 @@ fn modules_of(command: &Command) -> String {
     format!("{}/{name}/node_modules", named::MODULES)
 }
 
+/// What is loaded later of what a command imports, by how it imports it.
+fn later(command: &Command) -> BTreeMap<&str, Value> {
+    let one = |later: &Later| json!({ "from": later.from, "functions": later.functions });
+    command.later.iter().map(|later| (later.import, one(later))).collect()
+}
+
 /// What the program in the VM is told.
 fn plan(software: &str, commands: &[Command]) -> String {
     let commands = commands.iter().map(|command| {
@@ -118,6 +140,7 @@ fn plan(software: &str, commands: &[Command]) -> String {
         json!({
             "entries": { "run": command.script, "modules": command.module },
             "out": format!("/{}", lib(software, command)),
+            "later": later(command),
             "warm": {
                 "argv": script.chain(args).collect::<Vec<_>>(),
                 "env": command.env.iter().copied().collect::<BTreeMap<_, _>>(),
