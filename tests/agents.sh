@@ -25,6 +25,7 @@ for name in "${names[@]}"; do
     if "$agentos" software add "$name" >"$work/added" 2>&1 || { cat "$work/added" >&2; false; }; then
         if [ "$name" = pi ]; then
             "$agentos" run --software pi -c "$(cat tests/agents/linked.sh)" >"$work/linked" 2>&1 || { cat "$work/linked" >&2; failed+=("pi, linked"); }
+            node tests/agents/colours.mjs "$agentos" || failed+=("pi, in a terminal")
         fi
         for ((time = 1; time <= ${TIMES:-1}; time++)); do
             mkdir "$work/$name-$time"

@@ -1,6 +1,8 @@
 # In a VM with Pi: it is linked, loads extensions that import its packages, and what npm has brought can be started as well.
 export PI_OFFLINE=1 ANTHROPIC_API_KEY=none
 case $(readlink /usr/local/bin/pi) in ../lib/agentos/linked/pi/*) ;; *) echo 'pi is not linked'; exit 1 ;; esac
+# What it seldom calls is in none of its files: the compiler of extensions, and what knows the languages of code.
+if grep -l 'jiti/dist/babel.cjs"(\|highlight.js/lib/core.js"(' /usr/local/lib/agentos/linked/pi/lib/pi/*.js; then echo 'was linked'; exit 1; fi
 mkdir -p ~/.pi/agent/extensions
 cat >~/.pi/agent/extensions/told.ts <<'TS'
 import { Type } from "typebox";

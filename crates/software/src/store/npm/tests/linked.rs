@@ -126,6 +126,11 @@ fn what_is_linked_lies_on_top_of_what_npm_brought() {
     let unlinked = "'file:///usr/local/lib/node_modules/@mariozechner/pi-coding-agent/dist/cli.js'";
     assert!(script.contains(unlinked), "{script}");
     assert_eq!(command(&package, "pi-acp"), "../lib/agentos/linked/pi/bin/pi-acp.js");
+    let plan = linker.jobs.lock().unwrap().first().cloned().unwrap();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let compiler = json!({ "from": "jiti", "functions": ["createJiti"] });
+    assert_eq!(plan["commands"][0]["later"]["jiti/static"], compiler, "{plan}");
+    assert_eq!(plan["commands"][1]["later"], json!({}), "{plan}");
     // The original is there.
     assert!(version(&package, "@mariozechner/pi-coding-agent").is_some());
     // Once is enough.
