@@ -68,7 +68,7 @@ impl LinuxExecutor {
 
     /// What this machine can do; found out at the first call.
     pub fn probe(&self) -> &Probe {
-        self.probe.get_or_init(Probe::run)
+        self.probe.get_or_init(|| self.core.probe())
     }
 }
 

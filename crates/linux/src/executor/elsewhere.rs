@@ -2,6 +2,7 @@
 
 use super::Based;
 use crate::parked::ParkedNode;
+use crate::probe::Probe;
 use agentos_kernel::process::{Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
 use agentos_kernel::{Errno, Result};
@@ -11,6 +12,10 @@ use agentos_kernel::{Errno, Result};
 pub(crate) struct Core;
 
 impl Core {
+    pub(super) fn probe(&self) -> Probe {
+        Probe::run()
+    }
+
     pub(super) fn park_node(&self, _: usize) {}
 
     pub(super) fn parked_node(&self) -> ParkedNode {

@@ -4,6 +4,7 @@ use super::Based;
 use crate::loader::Loader;
 use crate::park::{Key, ParkedNode, Pool};
 use crate::pipe::host_error;
+use crate::probe::Probe;
 use crate::program::{Loaded, Ready};
 use crate::vm::Shared;
 use agentos_kernel::process::{Kernel, Process, Program, Signal};
@@ -53,6 +54,15 @@ impl Core {
         let made = Arc::new(Loader::install().map_err(|error| host_error(&error))?);
         *loader = Some(Arc::clone(&made));
         Ok(made)
+    }
+
+    /// What this machine can do. Guests are started with what was tried.
+    pub(super) fn probe(&self) -> Probe {
+        let (probe, loader) = Probe::keeping();
+        if let Some(loader) = loader {
+            self.loader.lock().get_or_insert(loader);
+        }
+        probe
     }
 
     pub(super) fn park_node(&self, most: usize) {
@@ -131,5 +141,25 @@ impl Program for Ready {
             process.exit_by(Signal::KILL);
             process.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_are_started_with_what_was_tried() {
+        let core = Core::default();
+        let probe = core.probe();
+        let Some(kept) = core.loader.lock().clone() else {
+            assert!(probe.refusal().is_some());
+            return;
+        };
+        assert!(kept.is_guarded() && kept.place().join("x").exists());
+        assert!(Arc::ptr_eq(&kept, &core.loader().unwrap()));
+        let place = kept.place().to_owned();
+        drop((core, kept));
+        assert!(!place.exists());
     }
 }

@@ -11,15 +11,24 @@ use std::sync::mpsc::channel;
 impl Probe {
     /// Tries everything. Takes some tens of milliseconds, and leaves nothing behind.
     pub fn run() -> Self {
+        Self::keeping().0
+    }
+
+    /// The same, with the loader that it was tried with where guests can be started: to give it back and install another takes as long as all else.
+    pub(crate) fn keeping() -> (Self, Option<Arc<Loader>>) {
         let mut probe = Self::default();
-        if probe.basics()
-            && let Some(loader) = probe.place()
-            && probe.walls(&loader)
+        let loader = match probe.basics() {
+            true => probe.place(),
+            false => None,
+        };
+        if let Some(loader) = &loader
+            && probe.walls(loader)
         {
-            guest::try_one(&mut probe, &loader);
+            guest::try_one(&mut probe, loader);
         }
         host::optional(&mut probe);
-        probe
+        let loader = loader.filter(|_| probe.refusal().is_none());
+        (probe, loader)
     }
 
     /// Adds what came of trying `feature`, and says whether it works.
