@@ -1,7 +1,7 @@
 //! What calls of Linux programs cost in a VM and on the host, in microseconds: the fastest of some rounds.
 //!
-//! `cargo run --release -p agentos-linux --example costs [WHAT...]`, where WHAT is `calls`, `true`, `clone`, `compile`, `busy` or `find`.
-//! Needs the host's C compiler.
+//! `cargo run --release -p agentos-linux --example costs [all] [WHAT...]`, where WHAT is `calls`, `true`, `clone`, `compile`, `busy`, `callers`
+//! or `find`. The VM has one processor, or with `all` as many as the host. Needs the host's C compiler.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
@@ -20,9 +20,13 @@ const MANY: &str = "for i in {1..300}; do /usr/bin/true; done";
 const TREE: (usize, usize) = (100, 50);
 
 fn main() {
-    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let mut asked: Vec<String> = std::env::args().skip(1).collect();
+    let all = asked.first().is_some_and(|first| first == "all");
+    asked.drain(..usize::from(all));
     let wants = |what: &str| asked.is_empty() || asked.iter().any(|one| one == what);
-    let Some(vm) = Vm::new() else { return };
+    let processors = std::thread::available_parallelism().unwrap().get() as u64;
+    let vm = Vm::limited(|limits| limits.cpu_count = if all { processors } else { 1 });
+    let Some(vm) = vm else { return };
     // Where libraries are: without it each program asks for its own in twenty directories, which on the host it does not.
     if let Ok(places) = std::fs::read("/etc/ld.so.cache") {
         vm.put("/etc/ld.so.cache", &places, 0o644);
@@ -46,6 +50,9 @@ fn main() {
     }
     if wants("busy") {
         busy(&vm);
+    }
+    if wants("callers") {
+        callers(&vm);
     }
     if wants("find") {
         let tree = tempfile::tempdir().unwrap();
@@ -119,6 +126,23 @@ fn busy(vm: &Vm) {
     const EIGHT: &str = "for i in 1 2 3 4 5 6 7 8; do (for ((n = 0; n < 20000; n++)); do ((n % 20)) || [ -e /usr/bin/true ]; done) & done; wait";
     let command = ["/usr/bin/bash", "-c", EIGHT];
     compare("8 busy processes", vm, &command, &command);
+}
+
+/// Who calls beside others: two who do nothing else, a line of programs, and four shells that start programs at the same time.
+fn callers(vm: &Vm) {
+    const LOOK: &str = "for ((n = 0; n < 3000; n++)); do [ -e /usr/bin/true ]; done";
+    const START: &str = "for n in {1..60}; do /usr/bin/true; done";
+    let one = ["/usr/bin/bash", "-c", LOOK];
+    compare("one that looks", vm, &one, &one);
+    let script = format!("({LOOK}) & ({LOOK}) & wait");
+    let two = ["/usr/bin/bash", "-c", &script];
+    compare("two that look", vm, &two, &two);
+    let script = "find /usr/include | while read -r name; do [ -d \"$name\" ] && echo \"$name\"; done | wc -l";
+    let line = ["/usr/bin/bash", "-c", script];
+    compare("find, read, wc", vm, &line, &line);
+    let script = format!("({START}) & ({START}) & ({START}) & ({START}) & wait");
+    let trees = ["/usr/bin/bash", "-c", &script];
+    compare("four that start", vm, &trees, &trees);
 }
 
 fn make_tree(at: &Path) {

@@ -43,7 +43,7 @@ pub(super) fn try_one(probe: &mut Probe, loader: &Arc<Loader>) {
     let shared = trial.take();
     let purpose = "one offset for a file that a Linux program hands to a WebAssembly program";
     probe.note("pidfd_getfd", false, purpose, shared.map(|_| "ok".to_owned()));
-    let wakes = sys::sync_wake_up(&trial.listener).map(|()| "ok".to_owned());
+    let wakes = sys::wake_here(&trial.listener, true).map(|()| "ok".to_owned());
     let purpose = "a little less time for each call; Linux 6.6";
     probe.note("seccomp SYNC_WAKE_UP", false, purpose, wakes);
 }

@@ -20,7 +20,7 @@ pub(crate) use landlock::{confine_thread, version as landlock_version};
 pub(crate) use memory::{Pages, read_memory, read_string, write_memory, write_private};
 pub(crate) use notify::{
     ADDFD_FLAG_SEND, Answer, Listener, NEW_LISTENER, Notification, WAIT_KILLABLE_RECV, install_filter,
-    install_filter_with, knock, sync_wake_up,
+    install_filter_with, knock, wake_here,
 };
 pub(crate) use process::{
     Poller, Ready, Wait, clear_capabilities, duplicate, group_and_session, holders, is_thread_of, limit_of, limits_of,
@@ -29,7 +29,7 @@ pub(crate) use process::{
 };
 pub(crate) use status::{has_ended, leave_signals_to_others, lock, may_trace, no_new_privileges, try_namespaces};
 pub(crate) use timer::Timer;
-pub(crate) use usage::{cpu_time, use_processors};
+pub(crate) use usage::{cpu_time, processors, use_processors};
 
 pub(crate) use socket::{
     Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, ring, send, set_nonblocking, take_error,

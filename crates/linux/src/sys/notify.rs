@@ -159,10 +159,10 @@ impl AsRawFd for Listener {
     }
 }
 
-/// Lets the host run the supervisor and the caller on one processor, where it can (Linux 6.6).
-pub(crate) fn sync_wake_up(listener: &Listener) -> io::Result<()> {
+/// Whether the supervisor and a caller wake each other on the processor that the other is on (Linux 6.6), or where the host likes.
+pub(crate) fn wake_here(listener: &Listener, here: bool) -> io::Result<()> {
     // SAFETY: the request takes its argument by value.
-    check(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, 1 as libc::c_ulong) }.into()).map(drop)
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, libc::c_ulong::from(here)) }.into()).map(drop)
 }
 
 /// Asks whoever answers the calling thread's calls to look around, and waits until that is done.

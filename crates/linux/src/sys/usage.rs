@@ -19,10 +19,7 @@ pub(crate) fn cpu_time(pid: u32) -> Option<u64> {
 pub(crate) fn use_processors(count: u64) -> io::Result<()> {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // SAFETY: zeros are an empty set.
-    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is writable and as long as it says.
-    super::check(unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) }.into())?;
+    let allowed = allowed()?;
     // SAFETY: the number is below the size of the set.
     let has = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &allowed) };
     let cpus: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(has).collect();
@@ -39,6 +36,21 @@ pub(crate) fn use_processors(count: u64) -> io::Result<()> {
     }
     // SAFETY: the set is readable and as long as it says.
     super::check(unsafe { libc::sched_setaffinity(0, size_of_val(&chosen), &raw const chosen) }.into()).map(drop)
+}
+
+/// Processors that the calling thread may use.
+pub(crate) fn processors() -> u64 {
+    // SAFETY: the set is readable.
+    let count = allowed().map_or(1, |set| unsafe { libc::CPU_COUNT(&set) });
+    u64::try_from(count).unwrap_or(1)
+}
+
+fn allowed() -> io::Result<libc::cpu_set_t> {
+    // SAFETY: zeros are an empty set.
+    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is writable and as long as it says.
+    super::check(unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) }.into())?;
+    Ok(allowed)
 }
 
 #[cfg(test)]
@@ -59,6 +71,7 @@ mod tests {
         std::thread::spawn(|| {
             use_processors(1).unwrap();
             assert_eq!(std::thread::available_parallelism().unwrap().get(), 1);
+            assert_eq!(processors(), 1);
         })
         .join()
         .unwrap();

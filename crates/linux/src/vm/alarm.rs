@@ -1,9 +1,9 @@
 //! Waking a VM's thread, which waits for calls and for nothing else.
 //!
-//! The host wakes whoever waits for a call on the processor of the caller (`SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`), and only who waits
-//! in the receiving itself: a thread that waits by `epoll` is woken elsewhere, which costs a guest several times as much. So the
-//! VM's thread receives, and everything else comes as a call, too: a thread under the same filter, the *alarm*, waits for ends of
-//! processes, for messages of other threads and for the time, and then knocks, which is a call that the VM's thread answers.
+//! The host wakes whoever waits for a call on the processor of the caller (`vm/wakes.rs`), and only who waits in the receiving
+//! itself: a thread that waits by `epoll` is woken elsewhere, which costs a guest several times as much. So the VM's thread receives,
+//! and everything else comes as a call, too: a thread under the same filter, the *alarm*, waits for ends of processes, for
+//! messages of other threads and for the time, and then knocks, which is a call that the VM's thread answers.
 //!
 //! ```text
 //!   guests ──── calls ────────────────┐
@@ -124,13 +124,18 @@ impl Vm {
         let mut ready = Vec::new();
         while !self.is_abandoned() {
             self.set_timer();
+            let has_news = self.shared.has_own_news();
+            let waits = (has_news || self.wakes.looks()) && self.listener.has_call();
             // What this thread has told itself needs no knock.
-            let call = match self.shared.has_own_news() && !self.listener.has_call() {
+            let call = match has_news && !waits {
                 true => None,
-                false => match self.listener.receive() {
-                    Ok(call) => call,
-                    Err(_) => return,
-                },
+                false => {
+                    self.wakes.place(&self.listener, waits);
+                    match self.listener.receive() {
+                        Ok(call) => call,
+                        Err(_) => return,
+                    }
+                }
             };
             self.poller.wait(0, &mut ready);
             if self.see_to(&ready) {
@@ -200,6 +205,7 @@ impl Vm {
             };
             return self.listener.answer(call.id, answer);
         }
+        self.wakes.called(call.tid);
         self.answer(call);
     }
 

@@ -27,6 +27,7 @@ mod start;
 mod stop;
 mod terminals;
 mod unguarded;
+mod wakes;
 mod watch;
 
 pub(crate) use alarm::Alarm;
@@ -179,6 +180,7 @@ pub(crate) struct Vm {
     alarm: Alarm,
     alarm_tid: u32,
     times: alarm::Times,
+    wakes: wakes::Wakes,
     /// By the host's number of the process.
     pub(crate) guests: HashMap<u32, Guest>,
     /// Which process a thread that is not its first belongs to.
@@ -236,8 +238,6 @@ impl Vm {
         let poller = Arc::new(Poller::new()?);
         let alarm = Alarm::new(&poller, shared);
         let (spawner, listener) = Spawner::start(loader, table::program(), processors, Some(alarm.clone()), failed)?;
-        // Not every host knows this; nothing depends on it.
-        let _ = sys::sync_wake_up(&listener);
         let timer = Timer::new()?;
         poller.add(shared.bell.as_fd(), BELL, libc::EPOLLIN)?;
         poller.add(loader.guardian(), GUARDIAN, libc::EPOLLIN)?;
@@ -245,6 +245,7 @@ impl Vm {
         Ok(Self {
             shared: Arc::clone(shared),
             loader: Arc::clone(loader),
+            wakes: wakes::Wakes::new(&listener, processors),
             listener,
             poller,
             spawner,
