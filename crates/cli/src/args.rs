@@ -239,6 +239,9 @@ pub(crate) struct BenchArgs {
     /// Install and run nothing of npm: leave out the comparison with RivetKit's own server.
     #[arg(long)]
     pub(crate) no_npm: bool,
+    /// Be the client of the server at this URL, which measures from a process of its own, and print how long its calls took.
+    #[arg(long, hide = true, value_name = "URL", conflicts_with_all = ["only", "check"])]
+    pub(crate) client: Option<String>,
 }
 
 /// A `--mount` value.

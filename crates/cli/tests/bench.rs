@@ -24,6 +24,8 @@ const PROMISED: &[&str] = &[
     "serve_http",
     "serve_ws",
     "serve_rate",
+    "serve_http_apart",
+    "serve_ws_apart",
     "serve_wake",
     "serve_wake_read",
     "serve_write_4k",

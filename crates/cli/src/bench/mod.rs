@@ -149,7 +149,13 @@ const MEASUREMENTS: &[Measurement] = &[
         run: |scale| Box::pin(network::loopback(scale)),
     },
     Measurement {
-        names: &["serve_http", "serve_ws", "serve_rate"],
+        names: &[
+            "serve_http",
+            "serve_ws",
+            "serve_rate",
+            "serve_http_apart",
+            "serve_ws_apart",
+        ],
         run: |scale| Box::pin(serve::actions(scale)),
     },
     Measurement {
@@ -212,6 +218,13 @@ const MEASUREMENTS: &[Measurement] = &[
 
 /// Runs the measurements and prints them.
 pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
+    let scale = Scale {
+        quick: args.quick,
+        npm: !args.no_npm,
+    };
+    if let Some(url) = &args.client {
+        return report::json(&crate::vm::runtime()?.block_on(serve::client(url, scale))?).map(|()| Exit::SUCCESS);
+    }
     let known: Vec<&str> = MEASUREMENTS.iter().flat_map(|known| known.names).copied().collect();
     let is_group = |only: &str, name: &str| name.strip_prefix(only).is_some_and(|rest| rest.starts_with('_'));
     let names = |only: &str, name: &str| only == name || is_group(only, name);
@@ -225,10 +238,6 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Exit, Error> {
     let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| names(only, name));
     let runtime = crate::vm::runtime()?;
     runtime.block_on(prepare::programs(&AgentOs::builder()))?;
-    let scale = Scale {
-        quick: args.quick,
-        npm: !args.no_npm,
-    };
     let mut table = Table::default();
     let mut failed = None;
     for measurement in MEASUREMENTS

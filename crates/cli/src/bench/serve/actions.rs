@@ -21,23 +21,26 @@ pub(crate) async fn actions(scale: Scale) -> Result<Vec<Row>, Error> {
         rates.push(rate(&vm, 8000).await?);
     }
     connection.close().await;
+    let apart = super::apart::apart(&house, scale).await?;
     house.end().await;
-    Ok(vec![
+    let mut rows = vec![
         Row::times("serve_http", &http).goal(150.0),
         Row::times("serve_ws", &socket).goal(80.0),
         Row::new("serve_rate", "1/s", rates).goal_at_least(20_000.0),
-    ])
+    ];
+    rows.extend(apart);
+    Ok(rows)
 }
 
 /// Runs the measured calls in a task, as an application's are: who blocks on a future outside of the runtime's threads pays
 /// for being woken by another thread at each answer.
-async fn in_task(
+pub(super) async fn in_task(
     calls: impl Future<Output = Result<Vec<Duration>, Error>> + Send + 'static,
 ) -> Result<Vec<Duration>, Error> {
     Ok(super::all(vec![tokio::spawn(calls)]).await?.concat())
 }
 
-async fn over_http(vm: Vm, count: usize) -> Result<Vec<Duration>, Error> {
+pub(super) async fn over_http(vm: Vm, count: usize) -> Result<Vec<Duration>, Error> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let start = Instant::now();
@@ -47,7 +50,7 @@ async fn over_http(vm: Vm, count: usize) -> Result<Vec<Duration>, Error> {
     Ok(times)
 }
 
-async fn over_socket(connection: Connection, count: usize) -> Result<Vec<Duration>, Error> {
+pub(super) async fn over_socket(connection: Connection, count: usize) -> Result<Vec<Duration>, Error> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let start = Instant::now();

@@ -1,10 +1,11 @@
 //! `serve_*`: a server with VMs in it, called over loopback.
 //!
-//! Client and server share the machine's cores and, but for the stock RivetKit client, the process, so every number holds
-//! what both sides cost. Each measurement has a server and a data directory of its own; the directory is on the disk of
+//! Client and server share the machine's cores and, but for the stock RivetKit client and the rows that end in `_apart`, the
+//! process, so every number holds what both sides cost. Each measurement has a server and a data directory of its own; the directory is on the disk of
 //! temporary files, whose flushes are what durable writes wait for.
 
 mod actions;
+mod apart;
 mod burst;
 mod events;
 mod npm;
@@ -14,6 +15,7 @@ mod wake;
 mod writes;
 
 pub(super) use actions::actions;
+pub(super) use apart::client;
 pub(super) use burst::burst;
 pub(super) use events::events;
 pub(super) use rivetkit::compared;
