@@ -1,13 +1,13 @@
 // Has conversations with a real agent in a VM, by `agentos chat --json`, and looks at what came of them: in what was said, and in the
 // home of the VM's user, which is a folder of the host. The model follows script.json.
 //
-// usage: node drive.mjs AGENTOS AGENT FOLDER
+// usage: node drive.mjs AGENTOS AGENT FOLDER [SOFTWARE]
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const [agentos, agent, folder] = process.argv.slice(2);
+const [agentos, agent, folder, software = agent] = process.argv.slice(2);
 // Pi asks for nothing by itself.
 const asks = agent !== "pi";
 // Codex has no tool for it but for models that it knows.
@@ -25,7 +25,7 @@ const fail = (what, chat) => {
 /** One process of `agentos chat`: prompts go in, events come out. */
 class Chat {
   constructor(...options) {
-    const given = ["chat", "--software", agent, "--agent", agent, "--script", script, "--data", folder, "--json", ...options];
+    const given = ["chat", "--software", software, "--agent", agent, "--script", script, "--data", folder, "--json", ...options];
     this.child = spawn(agentos, given, { stdio: ["pipe", "pipe", "pipe"] });
     this.lines = [];
     this.errors = "";

@@ -150,7 +150,7 @@ pub(super) fn aospkg(path: &Path, spec: &str, cache: &Cache, bounds: &Bounds) ->
     let native = assembly.has_native();
     let layer = assembly.finish()?;
     let mut record = record(spec, name, &source, layer, commands, native);
-    record.env = found.env;
+    (record.agent, record.env) = (found.agent, found.env);
     unchanged(path, spec, source, record)
 }
 

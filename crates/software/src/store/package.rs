@@ -68,7 +68,7 @@ pub(super) struct Record {
 /// The present shape of a [`Record`].
 pub(super) const FORMAT: u32 = 1;
 /// Changes when records of the same packages come out otherwise: they are then made anew when they are added, from what was downloaded or the same file.
-pub(super) const RECIPE: u32 = 1;
+pub(super) const RECIPE: u32 = 2;
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
 fn is_none(version: &u32) -> bool {

@@ -8,10 +8,11 @@
 //!
 //! The script of a package is never run. What it says of tiers is read out of its text; a program of which that cannot be told
 //! may change files and do nothing else, as in the system that it was made for. Of an `.aospkg` the manifest and the archive are
-//! read; the index only repeats what the archive says.
+//! read, and the agent that the manifest declares is one of its commands; the index only repeats what the archive says.
 
 use super::error::{Error, Result};
 use super::manifest::{is_below, is_command, mark};
+use super::package::Agent;
 use agentos_image::assembly::Assembly;
 use agentos_kernel::policy::Tier;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub(super) struct Found {
     /// Commands, and the files that they are, from the root.
     pub(super) commands: Vec<(String, String)>,
     pub(super) env: BTreeMap<String, String>,
+    /// What it declares to speak the Agent Client Protocol.
+    pub(super) agent: Option<Agent>,
 }
 
 /// How a program of WebAssembly begins.
@@ -95,8 +98,14 @@ pub(super) fn unpack(assembly: &mut Assembly<'_>, what: &str, file: &str, below:
     let bytes = bytes.ok_or_else(|| refused("has a manifest that is cut off or too long"))?;
     let said = Said::read(bytes).ok_or_else(|| refused("has a manifest that cannot be read"))?;
     assembly.nested(file, end + index, below)?;
+    if let Some(agent) = &said.agent
+        && let Some(problem) = problem(agent, &said.commands)
+    {
+        return Err(refused(&problem));
+    }
     let mut found = Found {
         env: said.env,
+        agent: said.agent,
         ..Found::default()
     };
     for (command, entry) in said.commands {
@@ -113,39 +122,71 @@ pub(super) fn unpack(assembly: &mut Assembly<'_>, what: &str, file: &str, below:
     Ok(found)
 }
 
+/// What is wrong with an agent that a package with these commands declares.
+fn problem(agent: &Agent, commands: &[(String, String)]) -> Option<String> {
+    let entry = agent.command.first().map_or("", String::as_str);
+    let known = |name: &str| commands.iter().any(|(command, _)| command == name);
+    if !is_command(&agent.id) {
+        return Some(format!(
+            "declares an agent whose name is {:?}, which cannot be that of an agent",
+            agent.id
+        ));
+    }
+    if !known(entry) {
+        return Some(format!(
+            "declares an agent that is its command {entry:?}, but it has none of that name"
+        ));
+    }
+    let wrong = agent.env.keys().find(|name| !is_variable(name))?;
+    Some(format!(
+        "gives its agent the variable {wrong:?}, which is no name of a variable"
+    ))
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}
+
 /// The manifest of an `.aospkg`, as far as it matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
     commands: Vec<(String, String)>,
     env: BTreeMap<String, String>,
+    agent: Option<Agent>,
 }
 
 impl Said {
-    /// Version, name, version of the package, agent, what it provides, commands; what follows is passed over.
+    /// Version, name, version of the package, agent (its command, whether a snapshot of it can be taken, variables, arguments), what it provides, commands;
+    /// what follows is passed over.
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(bytes);
         let mut said = Self::default();
         if bytes.number::<2>()? != 1 {
             return None;
         }
-        bytes.text()?;
+        let name = bytes.text()?;
         bytes.text()?;
         if bytes.flag()? {
-            bytes.text()?;
+            let mut agent = Agent {
+                command: vec![bytes.text()?],
+                adapter: name.clone(),
+                package: name.clone(),
+                id: name,
+                env: BTreeMap::new(),
+            };
             bytes.flag()?;
-            bytes.pairs()?;
-            let arguments = bytes.count()?;
-            for _ in 0..arguments {
-                bytes.text()?;
+            agent.env = bytes.pairs()?.into_iter().collect();
+            for _ in 0..bytes.count()? {
+                agent.command.push(bytes.text()?);
             }
+            said.agent = Some(agent);
         }
         if bytes.flag()? {
             said.env = bytes.pairs()?.into_iter().collect();
             bytes.pairs()?;
         }
         said.commands = bytes.pairs()?;
-        let is_variable = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
-        said.env.keys().all(is_variable).then_some(said)
+        said.env.keys().all(|name| is_variable(name)).then_some(said)
     }
 }
 
@@ -237,9 +278,32 @@ mod tests {
         for end in 0..whole.len() - 2 {
             assert_eq!(Said::read(&whole[..end]), None, "{end}");
         }
+        assert_eq!(said.agent, None);
         // A length that is a lie takes no memory.
         let lie = b"\x01\x00\xff\xff\xff\xff\x0fx";
         assert_eq!(Said::read(lie), None);
         assert_eq!(Said::read(b"\x02\x00\x00\x00\x00\x00\x00"), None);
+    }
+
+    #[test]
+    fn agents_of_manifests_are_commands_of_theirs() {
+        let text = b"\x01\x00\x02me\x010\x01\x04talk\x01\x01\x01A\x01b\x02\x05--acp\x01x\x00\x01\x04talk\x01t";
+        let said = Said::read(text).unwrap();
+        let agent = said.agent.unwrap();
+        assert_eq!((agent.id.as_str(), agent.env["A"].as_str()), ("me", "b"));
+        assert_eq!(agent.command, ["talk", "--acp", "x"]);
+        assert_eq!(problem(&agent, &said.commands), None);
+        assert!(problem(&agent, &[]).unwrap().contains("its command \"talk\""));
+        let named = |id: &str| Agent {
+            id: id.to_owned(),
+            ..agent.clone()
+        };
+        assert!(problem(&named("a b"), &said.commands).unwrap().contains("\"a b\""));
+        let env = BTreeMap::from([("A=".to_owned(), String::new())]);
+        assert!(
+            problem(&Agent { env, ..agent.clone() }, &said.commands)
+                .unwrap()
+                .contains("\"A=\"")
+        );
     }
 }

@@ -259,7 +259,10 @@ impl<'a> Npm<'a> {
         for package in &placed {
             let found = packed::add(assembly, &tree.wanted, &package.place)?;
             made.env.extend(found.env);
+            // The package's own is the first of all.
+            made.agent = made.agent.take().or(found.agent);
             for (command, file) in found.commands {
+                made.for_node |= assembly.head(&file, SHEBANG).is_some_and(|head| is_for_node(&head));
                 made.link(assembly, &command, &file)?;
             }
         }
@@ -286,8 +289,7 @@ impl<'a> Npm<'a> {
                 self.progress.report(&Step::Warning(&text));
                 continue;
             };
-            let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            made.for_node |= line.starts_with(b"#!") && line.windows(4).any(|word| word == b"node");
+            made.for_node |= is_for_node(&head);
             if manifest.commands.contains_key(command) || manifest.tier(command) != Tier::Full {
                 mark(assembly, &file, manifest.tier(command))?;
             }
@@ -295,7 +297,8 @@ impl<'a> Npm<'a> {
         }
         manifest.check(&tree.wanted, &made.commands)?;
         made.env.extend(manifest.env);
-        (made.version, made.agent) = (root.version, manifest.agent);
+        made.version = root.version;
+        made.agent = manifest.agent.or(made.agent);
         Ok(made)
     }
 }
@@ -371,6 +374,12 @@ impl Made {
         self.commands.push(command.to_owned());
         Ok(())
     }
+}
+
+/// Whether the first line of a file asks for Node.js.
+fn is_for_node(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"#!") && line.windows(4).any(|word| word == b"node")
 }
 
 /// What was asked for first, for messages.
