@@ -23,13 +23,14 @@ cd "$work"
 
 # serve COMMAND...: starts a server and waits for its address, which goes into $url.
 serve() {
+    # Emptied here: what is started empties it only once it runs, and until then there is the address of the server before.
+    : >out
     "$@" >out 2>err &
     server=$!
-    until grep -q http out; do
+    until url=$(grep -o 'http://[^ ]*' out); do
         kill -0 "$server" 2>/dev/null || { cat err >&2; exit 1; }
         sleep 0.1
     done
-    url=$(grep -o 'http://[^ ]*' out)
 }
 
 suite() {
