@@ -4,6 +4,7 @@
 // usage: node link.mjs PLAN link|warm
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { chmod, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -25,7 +26,8 @@ const places = (esbuild) => ({
       return errors.length > 0 ? { path, external: true } : found;
     });
     build.onLoad({ filter: /\.[cm]?js$/ }, async ({ path }) => {
-      const text = await readFile(path, 'utf8');
+      // One after the other: as many as esbuild asks for at once would be more than a process may have open.
+      const text = readFileSync(path, 'utf8');
       if (!ASKS.test(text)) return { contents: text, loader: 'js' };
       const [file, folder, url] = [path, dirname(path), pathToFileURL(path).href].map((value) => JSON.stringify(value));
       const define = {
