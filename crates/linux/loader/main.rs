@@ -1,8 +1,9 @@
 //! The loader: what the host executes in the place of every Linux guest's program.
 //!
-//! It asks its supervisor for a job (a call that only the supervisor answers, see [`ASK`]), and gets a page of instructions and
-//! the files to map as descriptors. It maps them, builds the stack that a program expects, and jumps. It has no library, no
-//! relocations and no state; whatever it is told comes from the supervisor, which has checked it.
+//! It asks its supervisor for a job (a call that only the supervisor answers, see [`ASK`]), with the place where it wants it, and
+//! finds a page of instructions there, and the files to map among its descriptors. It maps them, builds the stack that a program
+//! expects, and jumps. It has no library, no relocations and no state; whatever it is told comes from the supervisor, which has
+//! checked it.
 //!
 //! Started by the host process itself, with its directory as an argument and perhaps one more, it is the guardian instead: it waits
 //! for the end of its input, or of the host process, which stands in the place of its output, kills every process that executes
@@ -20,10 +21,13 @@ use core::mem::MaybeUninit;
 /// The directory descriptor that marks a question to the supervisor (`src/job.rs` has the same).
 const ASK: usize = -0x4147_4f53_isize as usize;
 const ASK_JOB: usize = 1;
-const ASK_PROGRAM: usize = 2;
 const ASK_INTERPRETER: usize = 3;
-const ASK_DONE: usize = 4;
 const ASK_END: usize = 6;
+
+/// What a job begins with (`src/job.rs` has the same).
+const MARK: usize = 0x4a4f_4253_4f47_4121;
+/// Room for a job that is tried first.
+const ROOM: usize = 16 << 10;
 
 global_asm!(
     ".globl _start",
@@ -67,8 +71,8 @@ fn call(number: usize, args: [usize; 6]) -> isize {
     result
 }
 
-fn ask(what: usize) -> isize {
-    call(257, [ASK, what, 0, 0, 0, 0])
+fn ask(what: usize, at: usize, room: usize) -> isize {
+    call(257, [ASK, what, at, room, 0, 0])
 }
 
 fn fail(status: usize) -> ! {
@@ -93,7 +97,7 @@ const NO_FD: usize = usize::MAX;
 
 /// Words of a job's head; `src/job.rs` writes them.
 mod word {
-    pub(crate) const TOTAL: usize = 1;
+    pub(crate) const MARK: usize = 0;
     pub(crate) const ARGC: usize = 2;
     pub(crate) const ENVC: usize = 3;
     pub(crate) const STRINGS: usize = 4;
@@ -101,6 +105,9 @@ mod word {
     pub(crate) const NAME: usize = 6;
     pub(crate) const IDS: usize = 8;
     pub(crate) const HAS_INTERPRETER: usize = 12;
+    /// Descriptors of the two files. That of the interpreter is -1 if it has to be asked for.
+    pub(crate) const PROGRAM: usize = 13;
+    pub(crate) const INTERPRETER: usize = 14;
     /// Two images of [`IMAGE`] words.
     pub(crate) const IMAGES: usize = 16;
     pub(crate) const IMAGE: usize = 8;
@@ -124,13 +131,21 @@ struct Placed {
 }
 
 unsafe extern "C" fn main(stack: *const usize) -> ! {
-    let job_fd = ask(ASK_JOB);
-    if job_fd == -2 {
+    let mut room = ROOM;
+    let mut job = fresh(room);
+    let mut total = ask(ASK_JOB, job, room);
+    if total > room as isize {
+        call(11, [job, room, 0, 0, 0, 0]);
+        room = total as usize;
+        job = fresh(room);
+        total = ask(ASK_JOB, job, room);
+    }
+    if total == -2 {
         // The program is another's; this process only stands in for it.
-        let status = ask(ASK_END);
+        let status = ask(ASK_END, 0, 0);
         fail(if status < 0 { 97 } else { status as usize });
     }
-    if job_fd < 0 {
+    if total < 0 {
         // Nobody supervises this process.
         // SAFETY: the host's stack begins with the number of arguments, and pointers to them.
         unsafe {
@@ -141,28 +156,31 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
             }
         }
     }
-    let mut head = [0usize; 2];
-    if call(17, [job_fd as usize, &raw mut head as usize, 16, 0, 0, 0]) != 16 {
-        fail(96);
-    }
-    let total = head[word::TOTAL];
-    let job = map(0, total, 3, PRIVATE, job_fd as usize, 0) as *mut usize;
-    call(3, [job_fd as usize, 0, 0, 0, 0, 0]);
-    // SAFETY: the supervisor wrote the job: all offsets in it lie within `total` bytes.
+    let job = job as *mut usize;
+    // SAFETY: there is room for more than these words, and the supervisor wrote the job: all offsets in it lie within it.
     unsafe {
         let at = |word: usize| *job.add(word);
-        let program = place(job, word::IMAGES, ask(ASK_PROGRAM));
-        let interpreter = match at(word::HAS_INTERPRETER) {
-            0 => None,
-            _ => Some(place(job, word::IMAGES + word::IMAGE, ask(ASK_INTERPRETER))),
+        if total > room as isize || at(word::MARK) != MARK {
+            fail(96);
+        }
+        let program = place(job, word::IMAGES, at(word::PROGRAM) as isize);
+        let interpreter = match (at(word::HAS_INTERPRETER), at(word::INTERPRETER) as isize) {
+            (0, _) => None,
+            // There was room for one descriptor only, which is free again.
+            (_, ..0) => Some(place(job, word::IMAGES + word::IMAGE, ask(ASK_INTERPRETER, 0, 0))),
+            (_, fd) => Some(place(job, word::IMAGES + word::IMAGE, fd)),
         };
         call(157, [15, job.add(word::NAME) as usize, 0, 0, 0, 0]);
         let top = build_stack(stack, job, program, interpreter);
-        ask(ASK_DONE);
         let entry = interpreter.unwrap_or(program).entry;
         asm!("mov rsp, {top}", "xor edx, edx", "xor ebp, ebp", "xor ebx, ebx", "xor edi, edi", "xor esi, esi", "jmp {entry}",
             top = in(reg) top, entry = in(reg) entry, options(noreturn));
     }
+}
+
+/// New memory for a job.
+fn fresh(len: usize) -> usize {
+    map(0, len, 3, PRIVATE | ANONYMOUS, NO_FD, 0)
 }
 
 /// Words of `struct stat` that are looked at.

@@ -1,7 +1,8 @@
-//! What the loader is told (`loader/main.rs` reads it): a file of 64-bit words, then strings.
+//! What the loader is told (`loader/main.rs` reads it): 64-bit words, then strings, which are put into its memory.
 //!
 //! ```text
-//!   words  0..16   mark, bytes in all, counts of arguments and variables, offsets of strings and path, name, identities
+//!   words  0..16   mark, bytes in all, counts of arguments and variables, offsets of strings and path, name, identities,
+//!                  whether there is an interpreter, descriptors of both files
 //!   words 16..32   two images of eight words: the program and its interpreter
 //!   words 32..     segments of eight words
 //!   bytes          arguments, variables and the path of the program, each ending in a NUL
@@ -11,14 +12,11 @@ use crate::elf::Plan;
 
 /// The directory descriptor with which the loader asks. No descriptor has such a number.
 pub(crate) const ASK: u64 = (-0x4147_4f53_i64).cast_unsigned();
-/// Asks for the job.
+/// Asks for the job, which is to be put at the address in the third argument, where there is room for the number of bytes in the fourth.
+/// The answer is its length; it is not there if that is more.
 pub(crate) const ASK_JOB: u64 = 1;
-/// Asks for the program's file.
-pub(crate) const ASK_PROGRAM: u64 = 2;
-/// Asks for the interpreter's file.
+/// Asks for the interpreter's file, for which there was no descriptor free beside that of the program's.
 pub(crate) const ASK_INTERPRETER: u64 = 3;
-/// Says that the program begins.
-pub(crate) const ASK_DONE: u64 = 4;
 /// Waits for the end of the program that the process stands in for; the answer is the status.
 pub(crate) const ASK_END: u64 = 6;
 /// Has the VM's thread look around; said by threads of the host process alone.
@@ -29,6 +27,9 @@ pub(crate) const ASK_HELLO: u64 = 5;
 const MARK: u64 = 0x4a4f_4253_4f47_4121;
 const HEAD: usize = 16;
 const IMAGE: usize = 8;
+/// Words of the descriptors.
+const PROGRAM: usize = 13;
+const INTERPRETER: usize = 14;
 
 /// A program to run.
 #[derive(Debug)]
@@ -108,6 +109,15 @@ pub(crate) fn encode(request: &Request<'_>) -> Vec<u8> {
     job
 }
 
+/// Notes under which numbers the loader finds the files. One of the interpreter that it does not have yet it asks for.
+pub(crate) fn note_files(job: &mut [u8], program: i32, interpreter: Option<i32>) {
+    for (word, fd) in [(PROGRAM, program), (INTERPRETER, interpreter.unwrap_or(-1))] {
+        if let Some(place) = job.get_mut(word * 8..word * 8 + 8) {
+            place.copy_from_slice(&i64::from(fd).to_le_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +144,8 @@ mod tests {
             name: b"a long name beyond",
             ids: [1, 2, 3, 4],
         };
-        let job = encode(&request);
+        let mut job = encode(&request);
+        note_files(&mut job, 3, None);
         let word = |at: usize| {
             job[at * 8..at * 8 + 8]
                 .iter()
@@ -145,5 +156,11 @@ mod tests {
         assert_eq!(&job[word(4) as usize..], b"a\0\0X=1\0/p\0");
         assert_eq!(&job[word(5) as usize..], b"/p\0");
         assert_eq!(&job[48..64], b"a long name bey\0");
+        assert_eq!([12, 13, 14, 15].map(word), [0, 3, u64::MAX, 0]);
+        note_files(&mut job, 4, Some(5));
+        assert_eq!(
+            job[104..120],
+            [[4, 0, 0, 0, 0, 0, 0, 0], [5, 0, 0, 0, 0, 0, 0, 0]].concat()
+        );
     }
 }

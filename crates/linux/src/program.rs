@@ -50,11 +50,11 @@ impl Loaded {
     }
 
     /// The job of a process that is to run it.
-    pub(crate) fn job(&self, process: &Process) -> io::Result<OwnedFd> {
+    pub(crate) fn job(&self, process: &Process) -> Vec<u8> {
         let image = process.image();
         let path = exe_path(process).unwrap_or_else(|| image.argv.first().cloned().unwrap_or_default());
         let cred = process.cred();
-        let encoded = job::encode(&job::Request {
+        job::encode(&job::Request {
             program: &self.program.plan,
             interpreter: self.interpreter.as_ref().map(|image| &image.plan),
             argv: &image.argv,
@@ -62,10 +62,7 @@ impl Loaded {
             path: &path,
             name: &image.name,
             ids: [cred.ruid.0, cred.euid.0, cred.rgid.0, cred.egid.0],
-        });
-        let fd = sys::memfd(c"job", true)?;
-        write_all(&fd, &encoded)?;
-        Ok(fd)
+        })
     }
 }
 

@@ -82,6 +82,19 @@ fn a_script_names_its_interpreter() {
 }
 
 #[test]
+fn programs_start_with_one_descriptor_left_and_with_long_arguments() {
+    let Some(vm) = Vm::new() else { return };
+    // One is free: for the program, then for what interprets it, then for each library.
+    let narrow = "ulimit -n 4 && exec /usr/bin/echo there";
+    assert_eq!(vm.run(&["/usr/bin/bash", "-c", narrow]).ok(), "there\n");
+    // More than the loader has room for at first, and just as much.
+    for length in [1, 8_000, 15_000, 16_384, 60_000] {
+        let script = format!("x=$(printf '%{length}s'); /usr/bin/printf '%s' \"$x\" \"$x\" | wc -c");
+        assert_eq!(vm.sh(&script).ok(), format!("{}\n", 2 * length));
+    }
+}
+
+#[test]
 fn threads_learn_how_they_are_scheduled() {
     let Some(vm) = Vm::new() else { return };
     let source = r#"

@@ -12,12 +12,15 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct Hold {
     tid: u32,
+    /// How often it was to go on.
+    tries: usize,
 }
 
-/// How often a thread that is about to stop is asked at once.
-const TRIES: usize = 64;
-/// Of so many of these times it is looked once whether it is there at all, which costs far more than asking.
-const LOOK_EVERY: usize = 16;
+/// How often a thread that is about to stop is asked at once. Not longer: the child waits meanwhile, and nearly always makes its next
+/// call, at which it is asked again, long before the thread has something to do.
+const TRIES: usize = 8;
+/// Of so many times it is looked once whether it is there at all, which costs far more than asking.
+const LOOK_EVERY: usize = 32;
 
 impl Hold {
     /// Only of a thread whose child lives in its memory: nobody else comes to the end of a `vfork`. The calling thread alone may
@@ -32,16 +35,19 @@ impl Hold {
                 libc::c_long::from(libc::PTRACE_O_TRACEVFORKDONE),
             )
         };
-        check(done).map(|_| Self { tid })
+        check(done).map(|_| Self { tid, tries: 0 })
     }
 
     /// Lets it go on. Gives the hold back if the thread has not come to its stop yet, which it will at once.
-    pub(crate) fn release(self) -> Result<(), Self> {
-        for turn in 1..=TRIES {
-            if self.detach().is_ok() || turn % LOOK_EVERY == 0 && !self.is_held() {
+    pub(crate) fn release(mut self) -> Result<(), Self> {
+        for turn in 0..TRIES {
+            if turn > 0 {
+                std::thread::yield_now();
+            }
+            self.tries += 1;
+            if self.detach().is_ok() || self.tries.is_multiple_of(LOOK_EVERY) && !self.is_held() {
                 return Ok(());
             }
-            std::thread::yield_now();
         }
         Err(self)
     }

@@ -4,7 +4,7 @@ use super::check;
 use agentos_kernel::vfs::{Holders, open_anew};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 fn owned(fd: libc::c_long) -> OwnedFd {
     // SAFETY: only given descriptors that a call has just made.
@@ -91,6 +91,37 @@ pub(crate) fn open_flags(fd: BorrowedFd<'_>) -> io::Result<i32> {
 pub(crate) fn is_thread_of(process: u32, thread: u32) -> bool {
     // SAFETY: takes numbers alone; no signal is sent.
     unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) == 0 }
+}
+
+/// Process and parent of what a descriptor is of (`PIDFD_GET_INFO`, Linux 6.13), which takes a tenth of the time of reading its
+/// `status`.
+pub(crate) fn relations(process: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    /// The first form of `struct pidfd_info`, which every host knows that knows any.
+    #[repr(C)]
+    struct Relations {
+        mask: u64,
+        group: u64,
+        pid: u32,
+        process: u32,
+        parent: u32,
+        rest: [u32; 9],
+    }
+    const GET_INFO: libc::c_ulong = 0xC040_FF0B;
+    const PIDS: u64 = 1;
+    let mut found = Relations {
+        mask: PIDS,
+        group: 0,
+        pid: 0,
+        process: 0,
+        parent: 0,
+        rest: [0; 9],
+    };
+    // SAFETY: the structure has the size that the request's number encodes, and is writable.
+    check(unsafe { libc::ioctl(process.as_raw_fd(), GET_INFO, &raw mut found) }.into())?;
+    match found.mask & PIDS {
+        0 => Err(io::Error::from_raw_os_error(libc::ENOTTY)),
+        _ => Ok((found.process, found.parent)),
+    }
 }
 
 /// A descriptor of a process: it cannot come to mean another one.
@@ -317,6 +348,12 @@ pub(crate) fn clear_capabilities() {
 #[derive(Debug)]
 pub(crate) struct Poller(OwnedFd);
 
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// What happened at a descriptor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ready {
@@ -364,11 +401,11 @@ impl Poller {
         };
     }
 
-    /// Waits until something is ready, which stays so.
-    pub(crate) fn wait_for_any(&self) {
+    /// Whether something is ready, at most `timeout` ms later (-1: whenever); it stays so. An interruption reads as nothing.
+    pub(crate) fn is_ready_within(&self, timeout: i32) -> bool {
         let mut event = libc::epoll_event { events: 0, u64: 0 };
         // SAFETY: there is room for one event.
-        unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, -1) };
+        unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, timeout) > 0 }
     }
 
     /// Waits, at most `timeout` ms (-1: for ever), and says what is ready. An interruption reads as nothing.
@@ -389,7 +426,6 @@ impl Poller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Ends the process that runs the tests if the host's signal of a lease that is broken is not harmless.

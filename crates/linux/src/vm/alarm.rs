@@ -11,12 +11,15 @@
 //! ```
 //!
 //! What is ready is looked at before every call, so a call never finds the VM in a state from before an end that its caller
-//! knows of. A knock carries nothing; one that comes too late does no harm.
+//! knows of. A knock carries nothing; one that comes too late does no harm, and with the ends of guests' children it waits for a
+//! moment (`vm/bells.rs`).
 
+use super::bells::Bells;
 use super::{BELL, GUARDIAN, IDLE, Shared, TIMER, Vm, watch};
 use crate::job;
-use crate::sys::{Answer, Notification, Poller, Ready, Timer, knock};
+use crate::sys::{Answer, Notification, Ready, Timer, knock};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
@@ -30,14 +33,14 @@ const FAR: Duration = Duration::from_secs(3600);
 /// What the alarm needs: where to wait, and when to end.
 #[derive(Debug, Clone)]
 pub(crate) struct Alarm {
-    poller: Arc<Poller>,
+    poller: Arc<Bells>,
     /// Its bell must not go while this waits for it.
     _shared: Arc<Shared>,
     over: Arc<AtomicBool>,
 }
 
 impl Alarm {
-    pub(super) fn new(poller: &Arc<Poller>, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(poller: &Arc<Bells>, shared: &Arc<Shared>) -> Self {
         Self {
             poller: Arc::clone(poller),
             _shared: Arc::clone(shared),
@@ -57,7 +60,7 @@ impl Alarm {
     fn run(&self) {
         // The first knock says that it is there. One that fails finds nobody.
         while knock().is_ok() && !self.over.load(Ordering::Acquire) {
-            self.poller.wait_for_any();
+            self.poller.wait();
         }
     }
 
@@ -137,7 +140,7 @@ impl Vm {
                     }
                 }
             };
-            self.poller.wait(0, &mut ready);
+            self.poller.look(&mut ready);
             if self.see_to(&ready) {
                 return;
             }
@@ -245,6 +248,26 @@ fn is_knock(call: &Notification) -> bool {
 }
 
 impl Shared {
+    pub(super) fn ring(&self) {
+        match self.thread.get() == Some(&std::thread::current().id()) {
+            true => self.own.store(true, Ordering::Release),
+            false => self.wake_alarm(),
+        }
+    }
+
+    pub(super) fn wake_alarm(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes are readable. A full counter has rung already.
+        unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    pub(super) fn silence(&self) {
+        self.own.store(false, Ordering::Release);
+        let mut count = 0u64;
+        // SAFETY: eight bytes are writable.
+        unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+
     /// Whether the VM's thread has left itself a message since it last read them.
     fn has_own_news(&self) -> bool {
         self.own.load(Ordering::Acquire)

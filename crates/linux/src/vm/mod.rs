@@ -6,6 +6,7 @@
 mod alarm;
 mod attend;
 mod background;
+mod bells;
 mod claim;
 mod descriptors;
 mod files;
@@ -17,6 +18,7 @@ mod lent;
 mod masters;
 mod memories;
 mod meter;
+mod numbers;
 mod nursery;
 mod outside;
 mod resolve;
@@ -40,6 +42,7 @@ pub(crate) use terminals::Terminal;
 
 use files::Files;
 pub(crate) use files::Wanted;
+use numbers::Numbers;
 use watch::Watchers;
 
 use crate::calls;
@@ -49,15 +52,15 @@ use crate::net::Sockets;
 use crate::park::Parking;
 use crate::program::Loaded;
 use crate::spawner::Spawner;
-use crate::sys::{self, Answer, Listener, Notification, Poller, Timer};
+use crate::sys::{self, Answer, Listener, Notification, Timer};
 use crate::table;
 use agentos_kernel::process::Process;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::ThreadId;
@@ -148,26 +151,6 @@ impl Shared {
         drop(inbox);
         self.ring();
     }
-
-    fn ring(&self) {
-        match self.thread.get() == Some(&std::thread::current().id()) {
-            true => self.own.store(true, Ordering::Release),
-            false => self.wake_alarm(),
-        }
-    }
-
-    fn wake_alarm(&self) {
-        let one = 1u64;
-        // SAFETY: eight bytes are readable. A full counter has rung already.
-        unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), 8) };
-    }
-
-    fn silence(&self) {
-        self.own.store(false, Ordering::Release);
-        let mut count = 0u64;
-        // SAFETY: eight bytes are writable.
-        unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut count).cast(), 8) };
-    }
 }
 
 /// A VM with Linux guests.
@@ -175,16 +158,16 @@ pub(crate) struct Vm {
     shared: Arc<Shared>,
     pub(crate) loader: Arc<Loader>,
     pub(crate) listener: Listener,
-    poller: Arc<Poller>,
+    poller: Arc<bells::Bells>,
     spawner: Spawner,
     alarm: Alarm,
     alarm_tid: u32,
     times: alarm::Times,
     wakes: wakes::Wakes,
     /// By the host's number of the process.
-    pub(crate) guests: HashMap<u32, Guest>,
+    pub(crate) guests: Numbers<Guest>,
     /// Which process a thread that is not its first belongs to.
-    threads: HashMap<u32, u32>,
+    threads: Numbers<u32>,
     /// Processes that were ordered and have not said so yet.
     ordered: HashMap<u64, Start>,
     /// Copies whose parent has ended before they came to life.
@@ -235,7 +218,7 @@ impl Vm {
                 shared.ring();
             }
         };
-        let poller = Arc::new(Poller::new()?);
+        let poller = Arc::new(bells::Bells::new()?);
         let alarm = Alarm::new(&poller, shared);
         let (spawner, listener) = Spawner::start(loader, table::program(), processors, Some(alarm.clone()), failed)?;
         let timer = Timer::new()?;
@@ -252,8 +235,8 @@ impl Vm {
             alarm,
             alarm_tid: 0,
             times: alarm::Times::new(timer),
-            guests: HashMap::new(),
-            threads: HashMap::new(),
+            guests: Numbers::default(),
+            threads: Numbers::default(),
             ordered: HashMap::new(),
             orphans: Vec::new(),
             known: HashMap::new(),

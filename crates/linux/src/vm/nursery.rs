@@ -4,6 +4,7 @@
 //! numbers) it knows once more for each: in one [`World`] for the VM and in another for each [`Crib`] of the nursery. They change places for as long as
 //! something of the nursery is attended to. So nothing that answers calls has to know that there are several, and nothing of one gets into another.
 
+use super::numbers::Numbers;
 use super::{Copy, Guest, Known, Shared, Start, Vm, descriptors, files, known, lent, memories, terminals};
 use crate::net::Sockets;
 use crate::park::{self, Parking, Print, Ticket};
@@ -16,8 +17,8 @@ use std::sync::mpsc::Sender;
 
 /// What a VM's thread knows of guests of one kernel.
 pub(super) struct World {
-    guests: HashMap<u32, Guest>,
-    threads: HashMap<u32, u32>,
+    guests: Numbers<Guest>,
+    threads: Numbers<u32>,
     ordered: HashMap<u64, Start>,
     orphans: Vec<Copy>,
     known: HashMap<(u64, u64), Known>,
@@ -35,8 +36,8 @@ pub(super) struct World {
 impl World {
     fn new() -> Self {
         Self {
-            guests: HashMap::new(),
-            threads: HashMap::new(),
+            guests: Numbers::default(),
+            threads: Numbers::default(),
             ordered: HashMap::new(),
             orphans: Vec::new(),
             known: HashMap::new(),

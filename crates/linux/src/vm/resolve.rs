@@ -133,7 +133,11 @@ impl Vm {
         let is_root = handles.is_none();
         let handles = handles.map_or_else(|| Handles::of(pid), Ok);
         let made = handles.and_then(|handles| {
-            self.poller.add(handles.pid_fd.as_fd(), u64::from(pid), libc::EPOLLIN)?;
+            let (fd, token) = (handles.pid_fd.as_fd(), u64::from(pid));
+            match is_root {
+                true => self.poller.add(fd, token, libc::EPOLLIN)?,
+                false => self.poller.add_patient(fd, token, libc::EPOLLIN)?,
+            }
             Ok(handles)
         });
         let Ok(Handles { pid_fd, proc_dir }) = made else {
@@ -237,9 +241,15 @@ impl Handles {
     /// that, so its number meant the same process all the while.
     fn of_child(pid: u32, parent: u32) -> Option<Self> {
         let handles = Self::of(pid).ok()?;
-        let status = Status::read(handles.proc_dir.as_fd())?;
-        let is_meant = status.process == pid && status.parent == parent && !status.is_zombie;
-        is_meant.then_some(handles)
+        let (dir, process) = (handles.proc_dir.as_fd(), handles.pid_fd.as_fd());
+        let (found, is_there) = match sys::relations(process) {
+            Ok(found) => (found, !sys::has_ended(process) && sys::stat_fd(dir, c"stat").is_ok()),
+            Err(_) => {
+                let status = Status::read(dir)?;
+                ((status.process, status.parent), !status.is_zombie)
+            }
+        };
+        (found == (pid, parent) && is_there).then_some(handles)
     }
 }
 

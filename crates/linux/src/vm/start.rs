@@ -3,7 +3,7 @@
 use super::{Start, State, Vm};
 use crate::job;
 use crate::spawner::Order;
-use crate::sys::{Answer, Notification, random, set_limit};
+use crate::sys::{Answer, Notification, errno_of, random, set_limit, write_memory};
 use agentos_kernel::descriptors;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
@@ -92,26 +92,58 @@ impl Vm {
                 _ => Answer::Errno(libc::EBADF),
             };
         }
+        match call.args[1] {
+            job::ASK_JOB => self.give_job(key, call),
+            job::ASK_INTERPRETER => self.give_interpreter(key),
+            _ => Answer::Errno(libc::EBADF),
+        }
+    }
+
+    /// Puts the job into the loader's memory, and the files among its descriptors. With that the program has begun: what the loader
+    /// does from then on needs nobody. All of it in one answer, as each question costs a program that is started some microseconds.
+    fn give_job(&mut self, key: u32, call: &Notification) -> Answer {
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
         let State::Loading(loaded) = &guest.state else {
             return Answer::Errno(libc::EBADF);
         };
-        let file = match call.args[1] {
-            job::ASK_JOB => loaded.job(&guest.process),
-            job::ASK_PROGRAM => loaded.program.file.try_clone(),
-            job::ASK_INTERPRETER => match &loaded.interpreter {
-                Some(image) => image.file.try_clone(),
-                None => return Answer::Errno(libc::EBADF),
-            },
-            job::ASK_DONE => {
-                guest.state = State::Running;
-                return Answer::OK;
-            }
-            _ => return Answer::Errno(libc::EBADF),
-        };
-        match file {
-            Ok(file) => Answer::Descriptor(file, false),
-            Err(error) => Answer::Errno(crate::sys::errno_of(&error)),
+        let mut job = loaded.job(&guest.process);
+        let length = i64::try_from(job.len()).unwrap_or(i64::MAX);
+        if job.len() as u64 > call.args[3] {
+            return Answer::Value(length);
         }
+        let add = |file: &OwnedFd| self.listener.add(call.id, file.as_fd(), None, false, 0);
+        let program = match add(&loaded.program.file) {
+            Ok(fd) => fd,
+            Err(error) => return Answer::Errno(errno_of(&error)),
+        };
+        let interpreter = loaded.interpreter.as_ref().map(|image| add(&image.file));
+        let waits = matches!(interpreter, Some(Err(_)));
+        job::note_files(&mut job, program, interpreter.and_then(Result::ok));
+        // A moment ago, when it got the files, it was still who had asked.
+        if let Err(error) = write_memory(call.tid, call.args[2], &job) {
+            return Answer::Errno(errno_of(&error));
+        }
+        if !waits {
+            guest.state = State::Running;
+        }
+        Answer::Value(length)
+    }
+
+    /// The file for which a program had no descriptor left beside that of its own.
+    fn give_interpreter(&mut self, key: u32) -> Answer {
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
+        let State::Loading(loaded) = &mut guest.state else {
+            return Answer::Errno(libc::EBADF);
+        };
+        let Some(image) = loaded.interpreter.take() else {
+            return Answer::Errno(libc::EBADF);
+        };
+        guest.state = State::Running;
+        Answer::Descriptor(image.file, false)
     }
 
     /// The first question of a process that the kernel has started: it is given its descriptors too.
