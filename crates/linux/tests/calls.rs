@@ -57,7 +57,7 @@ fn build(name: &str, dir: &Path) -> Option<Vec<u8>> {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls");
     let to = dir.join("program");
     let done = Command::new("cc")
-        .args(["-static", "-w", "-O1", "-o"])
+        .args(["-static", "-pthread", "-w", "-O1", "-o"])
         .arg(&to)
         .arg(from.join(format!("{name}.c")))
         .status();
@@ -131,4 +131,4 @@ macro_rules! compared {
     )* };
 }
 
-compared! { open names directories attributes content locks beneath permissions }
+compared! { open names directories attributes content locks beneath permissions execat }

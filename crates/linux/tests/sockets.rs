@@ -53,6 +53,75 @@ fn unix_sockets_of_python() {
     assert_eq!(vm.run(&[PYTHON, "-c", script, "/tmp"]).ok(), native);
 }
 
+/// The host compares a process's limit of descriptors with all that its user has in flight anywhere, also what is left of other tests.
+fn many_on_their_way(limits: &mut agentos_kernel::limits::Limits) {
+    limits.max_open_fds_per_process = 100_000;
+    limits.max_open_fds = 100_000;
+}
+
+#[test]
+fn descriptors_are_handed_over() {
+    let Some(vm) = Vm::limited(many_on_their_way) else {
+        return;
+    };
+    if !has(PYTHON) {
+        return;
+    }
+    let script = include_str!("sockets/rights.py");
+    let dir = tempfile::tempdir().unwrap();
+    let native = native(&[PYTHON, "-c", script, dir.path().to_str().unwrap()]);
+    assert_eq!(vm.run(&[PYTHON, "-c", script, "/tmp"]).ok(), native);
+    // None is on its way any more.
+    common::settled(|| vm.kernel.usage().open_fds.used() == 0);
+}
+
+#[test]
+fn only_so_many_descriptors_are_on_their_way() {
+    // Nobody reads, so they stay in the VM's socket once the reader's pair is full.
+    let script = "\
+import array, errno, socket, sys
+def rights(count): return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [1] * count))]
+if sys.argv[1] == 'stream':
+    server = socket.socket(socket.AF_UNIX)
+    server.bind('\\0many')
+    server.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect('\\0many')
+    other, _ = server.accept()
+else:
+    client, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+client.setblocking(False)
+sent, failed = 0, None
+while not failed:
+    try:
+        client.sendmsg([b'x' * 60000], rights(100))
+        sent += 1
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        failed = errno.errorcode[error.errno]
+print(failed, sent > 0)
+try:
+    client.sendmsg([b'x'], rights(250))
+except OSError as error:
+    print('more than there may be', errno.errorcode[error.errno])
+";
+    for kind in ["stream", "datagram"] {
+        let Some(vm) = Vm::limited(|limits| {
+            many_on_their_way(limits);
+            limits.max_open_fds = 200;
+        }) else {
+            return;
+        };
+        if !has(PYTHON) {
+            return;
+        }
+        let wanted = "ETOOMANYREFS True\nmore than there may be ETOOMANYREFS\n";
+        assert_eq!(vm.run(&[PYTHON, "-c", script, kind]).ok(), wanted, "{kind}");
+        common::settled(|| vm.kernel.usage().open_fds.used() == 0);
+    }
+}
+
 #[test]
 fn servers_and_clients_of_node() {
     prints_the_same(&[NODE, "-e", include_str!("sockets/node.js")]);

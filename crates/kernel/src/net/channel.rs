@@ -1,5 +1,6 @@
 //! What a connected stream or packet socket talks through.
 
+use super::cargo::Cargo;
 use super::connection::Link;
 use super::outside::Outside;
 use super::{MessageFlags, Received, Shutdown};
@@ -16,16 +17,24 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    pub(super) fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
+    /// `wanted` takes what goes along with the bytes.
+    pub(super) fn receive(
+        &self,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        wanted: Option<&mut Option<Cargo>>,
+        waker: Option<&Waker>,
+    ) -> IoResult<Received> {
         match self {
-            Self::Inside(link) => link.receive(buf, flags, waker),
+            Self::Inside(link) => link.receive(buf, flags, wanted, waker),
             Self::Outside(outside) => outside.receive(buf, flags, waker),
         }
     }
 
-    pub(super) fn send(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
+    /// `cargo` goes along with what is taken; outside there is none.
+    pub(super) fn send(&self, data: &[u8], cargo: &mut Option<Cargo>, waker: Option<&Waker>) -> IoResult<usize> {
         match self {
-            Self::Inside(link) => link.send(data, waker),
+            Self::Inside(link) => link.send(data, cargo, waker),
             Self::Outside(outside) => outside.send(data, waker),
         }
     }

@@ -1,6 +1,7 @@
 //! `connect(2)`, `socketpair(2)`, sending datagrams: everything that looks for another socket.
 
 use super::address::{Name, UnixName, canonical, is_local};
+use super::cargo::Cargo;
 use super::channel::Channel;
 use super::connection::{Link, Style};
 use super::inbox::{Delivery, Filter, Inbox};
@@ -402,7 +403,7 @@ pub(super) fn from_host(net: &Arc<Net>, port: u16, waker: Option<&Waker>) -> IoR
 pub(super) fn send_unix(
     socket: &Socket,
     own: &Inbox,
-    data: &[u8],
+    (data, cargo): (&[u8], &mut Option<Cargo>),
     to: Option<(&SocketAddress, &dyn Caller)>,
     waker: Option<&Waker>,
 ) -> IoResult<usize> {
@@ -427,7 +428,7 @@ pub(super) fn send_unix(
         },
     };
     drop(state);
-    match target.deliver_from(own.id, data, source, waker) {
+    match target.deliver_from(own.id, (data, cargo), source, waker) {
         Delivery::Full => Poll::Pending,
         Delivery::Refused(Errno::ECONNREFUSED) if connected => Poll::Ready(forget_peer(own, socket.state.lock())),
         Delivery::Refused(errno) => Poll::Ready(Err(errno.into())),

@@ -9,6 +9,7 @@
 //! | peer closed with bytes unread | reads are `ECONNRESET` once | so are writes |
 //! | peer shut down reading | writes are `EPIPE` | nothing |
 
+use super::cargo::{Attached, Cargo};
 use super::queue::{Bytes, copy_start};
 use super::stack::Slot;
 use super::{MessageFlags, Received, Shutdown};
@@ -44,7 +45,9 @@ struct State {
 /// One direction.
 struct Flow {
     bytes: Bytes,
-    packets: VecDeque<Box<[u8]>>,
+    packets: VecDeque<Packet>,
+    /// What goes along with bytes.
+    attached: Attached,
     /// Bytes in either.
     held: usize,
     /// Bytes it may hold.
@@ -53,6 +56,12 @@ struct Flow {
     finished: bool,
     /// The reader reads no more.
     unwanted: bool,
+}
+
+/// One packet, and what goes along with it.
+struct Packet {
+    data: Box<[u8]>,
+    cargo: Option<Cargo>,
 }
 
 /// One side.
@@ -72,6 +81,7 @@ impl Default for Flow {
         Self {
             bytes: Bytes::default(),
             packets: VecDeque::new(),
+            attached: Attached::default(),
             held: 0,
             capacity: super::options::BUFFER_DEFAULT as usize,
             finished: false,
@@ -87,7 +97,7 @@ impl Flow {
 
     /// Whether closing over it is a reset: a packet without content that comes first does not count, as in Linux.
     fn resets(&self) -> bool {
-        let ignored = self.packets.front().is_some_and(|first| first.is_empty());
+        let ignored = self.packets.front().is_some_and(|first| first.data.is_empty());
         self.held > 0 || self.packets.len() > usize::from(ignored)
     }
 
@@ -100,10 +110,13 @@ impl Flow {
         self.room() >= self.capacity / 3 && self.packets.len() < queue_len
     }
 
-    fn clear(&mut self) -> usize {
+    /// Forgets what it holds. The bytes it held, and what is to be dropped without a lock.
+    fn clear(&mut self) -> (usize, Vec<Cargo>) {
         self.bytes.clear();
-        self.packets = VecDeque::new();
-        core::mem::take(&mut self.held)
+        let mut cargo = self.attached.clear();
+        let packets = core::mem::take(&mut self.packets);
+        cargo.extend(packets.into_iter().filter_map(|packet| packet.cargo));
+        (core::mem::take(&mut self.held), cargo)
     }
 }
 
@@ -134,7 +147,14 @@ impl Link {
         self.connection.state.lock().flows[self.side].capacity = bytes;
     }
 
-    pub(super) fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
+    /// `wanted` takes what goes along with the bytes; nothing beyond those is received then.
+    pub(super) fn receive(
+        &self,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        wanted: Option<&mut Option<Cargo>>,
+        waker: Option<&Waker>,
+    ) -> IoResult<Received> {
         let (me, net) = (self.side, self.connection.slot.net());
         let mut state = self.connection.state.lock();
         let State { flows, ends } = &mut *state;
@@ -156,9 +176,9 @@ impl Link {
             cleared.wake();
             return Poll::Pending;
         }
-        let (received, freed) = match self.connection.style {
+        let (received, freed, cargo) = match self.connection.style {
             Style::UnixPackets => take_packet(flow, buf, flags),
-            _ => take_bytes(flow, buf, flags),
+            _ => take_bytes(flow, buf, flags, wanted.is_some()),
         };
         let woken = match flow.inviting(net.queue_len) {
             true => ends[1 - me].writers.take(),
@@ -167,6 +187,10 @@ impl Link {
         drop(state);
         woken.wake();
         net.unreserve(freed);
+        match wanted {
+            Some(place) => *place = cargo.into_iter().next(),
+            None => drop(cargo),
+        }
         Poll::Ready(Ok(received))
     }
 
@@ -193,7 +217,8 @@ impl Link {
         (flow.finished || flow.unwanted).then_some(Ok(()))
     }
 
-    pub(super) fn send(&self, data: &[u8], waker: Option<&Waker>) -> IoResult<usize> {
+    /// `cargo` goes along with what is taken.
+    pub(super) fn send(&self, data: &[u8], cargo: &mut Option<Cargo>, waker: Option<&Waker>) -> IoResult<usize> {
         let (me, net) = (self.side, self.connection.slot.net());
         let packets = self.connection.style == Style::UnixPackets;
         let mut state = self.connection.state.lock();
@@ -227,9 +252,13 @@ impl Link {
         };
         let data = data.split_at(got.min(data.len())).0;
         if packets {
-            flow.packets.push_back(data.into());
+            flow.packets.push_back(Packet {
+                data: data.into(),
+                cargo: cargo.take(),
+            });
         } else {
             flow.bytes.push(data);
+            flow.attached.push(data.len(), cargo.take_if(|_| !data.is_empty()));
         }
         flow.held += got;
         let woken = ends[1 - me].readers.take();
@@ -296,18 +325,21 @@ impl Link {
         }
         let tcp = self.connection.style == Style::Tcp;
         let reset = state.flows[1 - me].resets() || abort;
-        let mut freed = state.flows[1 - me].clear();
+        let (mut freed, mut dropped) = state.flows[1 - me].clear();
         state.flows[me].finished = true;
         if !tcp || reset {
             state.flows[1 - me].finished = true;
         }
         if state.ends[1 - me].closed {
-            freed += state.flows[me].clear();
+            let (more, cargo) = state.flows[me].clear();
+            freed += more;
+            dropped.extend(cargo);
         } else if reset {
             state.ends[1 - me].error = Some(Errno::ECONNRESET);
         }
         wake_all(state);
         self.connection.slot.net().unreserve(freed);
+        drop(dropped);
     }
 
     pub(super) fn poll(&self, interest: PollEvents, waker: Option<&Waker>) -> PollEvents {
@@ -348,36 +380,43 @@ impl Link {
 impl Drop for Connection {
     fn drop(&mut self) {
         let flows = &mut self.state.get_mut().flows;
-        let left = flows[0].clear() + flows[1].clear();
+        let left = flows[0].clear().0 + flows[1].clear().0;
         self.slot.net().unreserve(left);
     }
 }
 
-fn take_bytes(flow: &mut Flow, buf: &mut [u8], flags: MessageFlags) -> (Received, usize) {
-    let count = flow.bytes.peek(buf);
+/// `together`: not beyond what the next cargo came with.
+fn take_bytes(flow: &mut Flow, buf: &mut [u8], flags: MessageFlags, together: bool) -> (Received, usize, Vec<Cargo>) {
+    let most = match together {
+        true => flow.attached.together(flow.held).min(buf.len()),
+        false => buf.len(),
+    };
+    let count = flow.bytes.peek(buf.get_mut(..most).unwrap_or_default());
     if flags.contains(MessageFlags::PEEK) {
-        return (Received::bytes(count), 0);
+        return (Received::bytes(count), 0, Vec::new());
     }
     flow.bytes.consume(count);
     flow.held -= count;
-    (Received::bytes(count), count)
+    let cargo = flow.attached.take(flow.held);
+    (Received::bytes(count), count, cargo)
 }
 
-fn take_packet(flow: &mut Flow, buf: &mut [u8], flags: MessageFlags) -> (Received, usize) {
-    let Some(packet) = flow.packets.front() else {
-        return (Received::bytes(0), 0);
+fn take_packet(flow: &mut Flow, buf: &mut [u8], flags: MessageFlags) -> (Received, usize, Vec<Cargo>) {
+    let Some(packet) = flow.packets.front_mut() else {
+        return (Received::bytes(0), 0, Vec::new());
     };
-    let received = Received::packet(packet, buf, flags, None);
+    let received = Received::packet(&packet.data, buf, flags, None);
     if flags.contains(MessageFlags::PEEK) {
-        return (received, 0);
+        return (received, 0, Vec::new());
     }
-    let freed = packet.len();
+    let freed = packet.data.len();
+    let cargo = packet.cargo.take().into_iter().collect();
     flow.packets.pop_front();
     if flow.packets.is_empty() {
         flow.packets = VecDeque::new();
     }
     flow.held -= freed;
-    (received, freed)
+    (received, freed, cargo)
 }
 
 impl Received {

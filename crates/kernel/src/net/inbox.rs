@@ -3,6 +3,7 @@
 //! A UDP datagram that finds no room is dropped and counted. A unix datagram never is: its sender waits.
 
 use super::address::Name;
+use super::cargo::Cargo;
 use super::stack::Net;
 use super::{Domain, MessageFlags, Received};
 use crate::errno::Errno;
@@ -38,6 +39,7 @@ struct State {
 struct Datagram {
     data: Box<[u8]>,
     source: Name,
+    cargo: Option<Cargo>,
 }
 
 /// Whose datagrams are taken.
@@ -115,11 +117,17 @@ impl Inbox {
             self.net.count_dropped(is_long);
             return Delivery::Dropped;
         }
-        self.enqueue(state, data, source, waker)
+        self.enqueue(state, (data, source, &mut None), waker)
     }
 
-    /// Takes a unix datagram from the socket with inbox `sender`.
-    pub(super) fn deliver_from(&self, sender: u64, data: &[u8], source: Name, waker: Option<&Waker>) -> Delivery {
+    /// Takes a unix datagram, and what goes along with it, from the socket with inbox `sender`.
+    pub(super) fn deliver_from(
+        &self,
+        sender: u64,
+        (data, cargo): (&[u8], &mut Option<Cargo>),
+        source: Name,
+        waker: Option<&Waker>,
+    ) -> Delivery {
         let mut state = self.state.lock();
         if state.closed {
             return Delivery::Refused(Errno::ECONNREFUSED);
@@ -139,14 +147,13 @@ impl Inbox {
             cleared.wake();
             return Delivery::Full;
         }
-        self.enqueue(state, data, source, waker)
+        self.enqueue(state, (data, source, cargo), waker)
     }
 
     fn enqueue(
         &self,
         mut state: parking_lot::MutexGuard<'_, State>,
-        data: &[u8],
-        source: Name,
+        (data, source, cargo): (&[u8], Name, &mut Option<Cargo>),
         waker: Option<&Waker>,
     ) -> Delivery {
         let (got, starved) = match data.is_empty() {
@@ -162,6 +169,7 @@ impl Inbox {
         state.queue.push_back(Datagram {
             data: data.into(),
             source,
+            cargo: cargo.take(),
         });
         let woken = state.readers.take();
         drop(state);
@@ -169,12 +177,12 @@ impl Inbox {
         Delivery::Taken
     }
 
-    /// Takes the oldest datagram; `domain` is how its source is written.
+    /// Takes the oldest datagram; `domain` is how its source is written. `wanted` takes what goes along with it.
     pub(super) fn receive(
         &self,
         buf: &mut [u8],
-        flags: MessageFlags,
-        domain: Domain,
+        (flags, domain): (MessageFlags, Domain),
+        wanted: Option<&mut Option<Cargo>>,
         waker: Option<&Waker>,
     ) -> IoResult<Received> {
         let mut state = self.state.lock();
@@ -196,7 +204,7 @@ impl Inbox {
             return Poll::Ready(Ok(received));
         }
         let freed = datagram.data.len();
-        state.queue.pop_front();
+        let cargo = state.queue.pop_front().and_then(|datagram| datagram.cargo);
         if state.queue.is_empty() {
             state.queue = VecDeque::new();
         }
@@ -205,6 +213,10 @@ impl Inbox {
         drop(state);
         woken.wake();
         self.net.unreserve(freed);
+        match wanted {
+            Some(place) => *place = cargo,
+            None => drop(cargo),
+        }
         Poll::Ready(Ok(received))
     }
 
@@ -251,10 +263,11 @@ impl Inbox {
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.queue = VecDeque::new();
+        let dropped = core::mem::take(&mut state.queue);
         let freed = core::mem::take(&mut state.held);
         let woken = [state.readers.take(), state.senders.take()];
         drop(state);
+        drop(dropped);
         woken.into_iter().for_each(Woken::wake);
         self.net.unreserve(freed);
     }
@@ -266,10 +279,11 @@ impl Inbox {
         if state.queue.is_empty() {
             return;
         }
-        state.queue = VecDeque::new();
+        let dropped = core::mem::take(&mut state.queue);
         let freed = core::mem::take(&mut state.held);
         let woken = state.senders.take();
         drop(state);
+        drop(dropped);
         woken.wake();
         self.net.unreserve(freed);
         if let Some(peer) = peer.filter(|peer| peer.state.lock().listens_only_to(self.id)) {

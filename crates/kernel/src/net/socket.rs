@@ -1,6 +1,7 @@
 //! One socket.
 
 use super::address::{Name, UnixName};
+use super::cargo::Cargo;
 use super::channel::Channel;
 use super::flows::Flows;
 use super::inbox::Inbox;
@@ -224,18 +225,44 @@ impl Socket {
     /// # Errors
     /// `ENOTCONN` or `EINVAL` without a connection, `ECONNRESET`, `ECONNREFUSED` of an earlier datagram.
     pub fn receive(&self, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
+        self.receive_wanting(buf, flags, None, waker)
+    }
+
+    /// As [`receive`](Self::receive), with what goes along. Of a stream nothing is received beyond what that came with, and nothing
+    /// before it together with it.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_with(
+        &self,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        waker: Option<&Waker>,
+    ) -> IoResult<(Received, Option<Cargo>)> {
+        let mut cargo = None;
+        let received = self.receive_wanting(buf, flags, Some(&mut cargo), waker);
+        received.map_ok(|received| (received, cargo))
+    }
+
+    fn receive_wanting(
+        &self,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        wanted: Option<&mut Option<Cargo>>,
+        waker: Option<&Waker>,
+    ) -> IoResult<Received> {
         if let Some(channel) = self.channel.get() {
-            return channel.receive(buf, flags, waker);
+            return channel.receive(buf, flags, wanted, waker);
         }
         if let Some(inbox) = &self.inbox {
             return match self.domain {
-                Domain::Unix => inbox.receive(buf, flags, self.domain, waker),
+                Domain::Unix => inbox.receive(buf, (flags, self.domain), wanted, waker),
                 _ => self.receive_udp(inbox, buf, flags, waker),
             };
         }
         match self.await_channel(waker)? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(channel)) => channel.receive(buf, flags, waker),
+            Poll::Ready(Some(channel)) => channel.receive(buf, flags, wanted, waker),
             Poll::Ready(None) if self.domain == Domain::Unix && self.kind == Kind::Stream => {
                 Poll::Ready(Err(Errno::EINVAL.into()))
             }
@@ -259,16 +286,30 @@ impl Socket {
         waker: Option<&Waker>,
     ) -> IoResult<usize> {
         let _ = flags;
+        self.send_with(data, &mut None, to, waker)
+    }
+
+    /// As [`send`](Self::send), with something that goes along with the bytes of a unix socket; it is taken if they are.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with(
+        &self,
+        data: &[u8],
+        cargo: &mut Option<Cargo>,
+        to: Option<(&SocketAddress, &dyn Caller)>,
+        waker: Option<&Waker>,
+    ) -> IoResult<usize> {
         if let Some(channel) = self.channel.get() {
             // TCP ignores an address; a packet socket takes only the connection, too.
             if to.is_some() && self.domain == Domain::Unix && self.kind == Kind::Stream {
                 return Poll::Ready(Err(Errno::EISCONN.into()));
             }
-            return channel.send(data, waker);
+            return channel.send(data, cargo, waker);
         }
         if let Some(inbox) = &self.inbox {
             return match self.domain {
-                Domain::Unix => connect::send_unix(self, inbox, data, to, waker),
+                Domain::Unix => connect::send_unix(self, inbox, (data, cargo), to, waker),
                 _ => {
                     let pid = to.map_or(self.owner.pid, |(_, caller)| caller.credentials().pid);
                     udp::send(self, inbox, data, to.map(|(address, _)| address), pid, waker)
@@ -280,7 +321,7 @@ impl Socket {
         }
         match self.await_channel(waker)? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(channel)) => channel.send(data, waker),
+            Poll::Ready(Some(channel)) => channel.send(data, cargo, waker),
             Poll::Ready(None) if self.domain == Domain::Unix => Poll::Ready(Err(Errno::ENOTCONN.into())),
             Poll::Ready(None) => Poll::Ready(Err(Errno::EPIPE.into())),
         }

@@ -81,7 +81,7 @@ impl Socket {
         flags: MessageFlags,
         waker: Option<&Waker>,
     ) -> IoResult<Received> {
-        let inside = inbox.receive(buf, flags, self.domain, waker);
+        let inside = inbox.receive(buf, (flags, self.domain), None, waker);
         let Some(flows) = self
             .flows
             .get()
@@ -92,7 +92,7 @@ impl Socket {
         let only = self.udp_peer();
         if flags.contains(MessageFlags::PEEK) {
             return match flows.pull(only, waker) {
-                Some(Ok(())) => inbox.receive(buf, flags, self.domain, waker),
+                Some(Ok(())) => inbox.receive(buf, (flags, self.domain), None, waker),
                 Some(Err(error)) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
             };

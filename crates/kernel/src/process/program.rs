@@ -68,6 +68,9 @@ impl Kernel {
                     tier,
                 }));
             };
+            if request.vanishes {
+                return Poll::Ready(Err(Errno::ENOENT.into()));
+            }
             let (interpreter, argument) = shebang(line.get(..LINE - 2).unwrap_or(line), head.len() > LINE)?;
             let rest = argv.drain(..).skip(1);
             let front = [interpreter.to_vec()]

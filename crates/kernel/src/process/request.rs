@@ -42,6 +42,9 @@ pub struct SpawnRequest {
     /// Clocks that stand still while the process computes, and those of its descendants; a parent with such clocks has no other
     /// children.
     pub freeze_clocks: bool,
+    /// The path leads nowhere once the program runs, because it goes through a descriptor that is closed then: what an interpreter
+    /// would have to open is not there (`ENOENT`).
+    pub vanishes: bool,
 }
 
 /// One step of setting up a new process's descriptors and working directory.

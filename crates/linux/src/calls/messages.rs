@@ -1,13 +1,14 @@
 //! Messages with addresses. Of datagram sockets every call that names or asks for an address is answered here; on all others,
 //! which are connected pairs, the host ignores or refuses a name, so it does those calls itself.
 
+use super::rights::{self, Came};
 use super::sockets::{address, asks_routes, behind, holding, is_datagram};
 use super::{Call, Fail, Outcome};
-use crate::net::{self, Bridge, Form};
+use crate::net::{self, Bridge, Descriptors, Form};
 use crate::sys::Answer;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::IoResult;
-use agentos_kernel::net::{Domain, MessageFlags, SocketAddress, UnixAddress};
+use agentos_kernel::net::{Cargo, Domain, MessageFlags, SocketAddress, UnixAddress};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -24,7 +25,8 @@ struct Header {
     name: u64,
     name_len: u32,
     parts: Vec<(u64, usize)>,
-    control_len: u64,
+    /// Address and length of what goes along.
+    control: (u64, u64),
 }
 
 impl Header {
@@ -54,7 +56,7 @@ impl Header {
             name: word(0),
             name_len: word(8) as u32,
             parts,
-            control_len: word(40),
+            control: (word(32), word(40)),
         })
     }
 
@@ -105,7 +107,7 @@ pub(crate) fn sendto(call: &mut Call<'_>) -> Outcome {
     }
     let mut data = vec![0; len];
     call.read(call.arg(1), &mut data)?;
-    let sent = send(call, &bridge, &data, call.uint(3), to.as_ref())?;
+    let sent = send(call, &bridge, (&data, None), call.uint(3), to.as_ref())?;
     call.settle(sent, |_, count| Ok(Answer::Value(count as i64)))
 }
 
@@ -113,7 +115,7 @@ pub(crate) fn sendto(call: &mut Call<'_>) -> Outcome {
 fn send(
     call: &Call<'_>,
     bridge: &Bridge,
-    data: &[u8],
+    (data, cargo): (&[u8], Option<Descriptors>),
     flags: u32,
     to: Option<&SocketAddress>,
 ) -> Result<IoResult<usize>, Fail> {
@@ -125,39 +127,53 @@ fn send(
         return Ok(Poll::Ready(Ok(data.len())));
     }
     let flags = MessageFlags::from_bits_truncate(flags) | MessageFlags::NOSIGNAL;
+    let mut cargo = cargo.map(|cargo| Box::new(cargo) as Cargo);
     holding(call, bridge, nonblocking, |process, fd| {
-        process.send(fd, data, flags, to, Some(&waker))
+        process.send_with(fd, (data, &mut cargo), flags, to, Some(&waker))
     })
 }
 
 pub(crate) fn sendmsg(call: &mut Call<'_>) -> Outcome {
     let Some(bridge) = datagrams(call, call.int(0))? else {
-        return of_stream(call, call.arg(1));
+        let flags = call.uint(2);
+        return of_stream(call, call.arg(1), flags);
     };
     let sent = send_header(call, &bridge, call.arg(1), call.uint(2))?;
     call.settle(sent, |_, count| Ok(Answer::Value(count as i64)))
 }
 
-/// A socket of the VM carries no descriptors; a pair that guests made does.
-fn of_stream(call: &Call<'_>, header: u64) -> Outcome {
-    if behind(call, call.int(0))?.is_some() && Header::read(call, header)?.control_len != 0 {
-        return Err(Fail(libc::EOPNOTSUPP));
+/// The host sends it, if what goes along may. In a pair that guests made that is the host's business, too.
+fn of_stream(call: &mut Call<'_>, header: u64, flags: u32) -> Outcome {
+    if let Some(bridge) = behind(call, call.int(0))?
+        && rights::may_go(call, &bridge, Header::read(call, header)?.control)?.is_pending()
+    {
+        let now =
+            flags & libc::MSG_DONTWAIT.cast_unsigned() != 0 || call.flags_of(call.int(0))? & libc::O_NONBLOCK != 0;
+        return match now {
+            true => Err(Fail(libc::EAGAIN)),
+            false => call.settle(Poll::<agentos_kernel::Result<()>>::Pending, |_, ()| {
+                Ok(Answer::Continue)
+            }),
+        };
     }
     Ok(Answer::Continue)
 }
 
 fn send_header(call: &Call<'_>, bridge: &Bridge, at: u64, flags: u32) -> Result<IoResult<usize>, Fail> {
     let header = Header::read(call, at)?;
-    if header.control_len != 0 && bridge.socket().is_some_and(|socket| socket.domain() == Domain::Unix) {
-        return Err(Fail(libc::EOPNOTSUPP));
-    }
     let to = match header.name {
         0 => None,
         _ if asks_routes(bridge) => None,
         name => Some(net::decode(&address(call, name, header.name_len.into())?)?),
     };
     let data = header.gather(call)?;
-    send(call, bridge, &data, flags, to.as_ref())
+    let is_unix = bridge.socket().is_some_and(|socket| socket.domain() == Domain::Unix);
+    let cargo = match is_unix && !asks_routes(bridge) {
+        true => rights::load(call, bridge, header.control)?,
+        // Advice to a network.
+        false => None,
+    };
+    send(call, bridge, (&data, cargo), flags, to.as_ref())
 }
 
 pub(crate) fn sendmmsg(call: &mut Call<'_>) -> Outcome {
@@ -167,7 +183,10 @@ pub(crate) fn sendmmsg(call: &mut Call<'_>) -> Outcome {
             return Ok(Answer::Continue);
         }
         for index in 0..count {
-            of_stream(call, call.arg(1).wrapping_add(index * MANY))?;
+            let (at, flags) = (call.arg(1).wrapping_add(index * MANY), call.uint(3));
+            if let Answer::Later = of_stream(call, at, flags)? {
+                return Ok(Answer::Later);
+            }
         }
         return Ok(Answer::Continue);
     };
@@ -197,6 +216,7 @@ struct Got {
     whole: usize,
     cut: bool,
     source: Source,
+    came: Came,
 }
 
 /// Who sent it.
@@ -233,35 +253,41 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
             whole: found.count,
             data,
             source: Source::Kernel,
+            came: Came::Nothing,
         })));
     }
     let waiting = match &mut *form {
         Form::Packets(packets) => packets.take(&mut data, flags | libc::MSG_TRUNC)?,
         _ => None,
     };
-    if let Some((found, source)) = waiting {
+    if let Some(taken) = waiting {
         drop(form);
         bridge.kick();
-        data.truncate(found.count);
+        data.truncate(taken.found.count);
         return Ok(Poll::Ready(Ok(Got {
-            cut: found.cut,
-            whole: found.count,
+            cut: taken.found.cut,
+            whole: taken.found.count,
             data,
-            source: source.into(),
+            source: taken.source.into(),
+            came: Came::Own(taken.fds),
         })));
     }
     let wanted = MessageFlags::from_bits_truncate(flags.cast_unsigned()) & MessageFlags::PEEK | MessageFlags::TRUNC;
     let result = holding(call, bridge, nonblocking, |process, fd| {
-        process.receive(fd, &mut data, wanted, Some(&waker))
+        process.receive_with(fd, &mut data, wanted, Some(&waker))
     })?;
     drop(form);
-    Ok(result.map_ok(|received| {
+    Ok(result.map_ok(|(received, cargo)| {
         data.truncate(received.length);
         Got {
             data,
             whole: received.length,
             cut: received.flags.contains(MessageFlags::TRUNC),
             source: received.source.into(),
+            came: match cargo.map(|cargo| cargo.downcast()) {
+                Some(Ok(descriptors)) => Came::Loaded(descriptors),
+                _ => Came::Nothing,
+            },
         }
     }))
 }
@@ -314,20 +340,25 @@ pub(crate) fn recvmsg(call: &mut Call<'_>) -> Outcome {
     let header = Header::read(call, call.arg(1))?;
     let result = receive(call, &bridge, header.len(), flags)?;
     call.settle(result, |call, got| {
-        deliver(call, call.arg(1), &header, &got)?;
+        deliver(call, call.arg(1), &header, (&got, flags))?;
         Ok(Answer::Value(length(&got, flags)))
     })
 }
 
 /// Fills a message of the guest.
-fn deliver(call: &Call<'_>, at: u64, header: &Header, got: &Got) -> Result<(), Fail> {
+fn deliver(call: &Call<'_>, at: u64, header: &Header, (got, flags): (&Got, i32)) -> Result<(), Fail> {
     header.scatter(call, &got.data)?;
     if header.name != 0 {
         let written = give_source(call, &got.source, header.name, header.name_len)?;
         call.write(at.wrapping_add(8), &written.to_ne_bytes())?;
     }
-    call.write(at.wrapping_add(40), &0u64.to_ne_bytes())?;
-    let flags = if got.cut { libc::MSG_TRUNC } else { 0 };
+    let cloexec = flags & libc::MSG_CMSG_CLOEXEC != 0;
+    let (filled, lost) = rights::unload(call, &got.came, header.control, cloexec)?;
+    call.write(at.wrapping_add(40), &filled.to_ne_bytes())?;
+    let flags = [(got.cut, libc::MSG_TRUNC), (lost, libc::MSG_CTRUNC)];
+    let flags = flags
+        .iter()
+        .fold(0, |all, (is, flag)| if *is { all | flag } else { all });
     call.write(at.wrapping_add(48), &flags.to_ne_bytes())
 }
 
@@ -350,7 +381,7 @@ pub(crate) fn recvmmsg(call: &mut Call<'_>) -> Outcome {
             Err(fail) if index == 0 => return Err(fail),
             _ => return Ok(Answer::Value(index.cast_signed())),
         };
-        deliver(call, at, &header, &got)?;
+        deliver(call, at, &header, (&got, flags))?;
         call.write(
             at.wrapping_add(HEADER as u64),
             &(length(&got, flags) as u32).to_ne_bytes(),

@@ -8,14 +8,17 @@ pub(crate) mod attributes;
 pub(crate) mod beneath;
 pub(crate) mod content;
 pub(crate) mod directories;
+pub(crate) mod execute;
 pub(crate) mod files;
 pub(crate) mod handlers;
 pub(crate) mod identity;
 mod layout;
 pub(crate) mod locks;
 pub(crate) mod messages;
+pub(crate) mod pairs;
 pub(crate) mod pidfds;
 pub(crate) mod processes;
+mod rights;
 pub(crate) mod scheduling;
 pub(crate) mod sockets;
 pub(crate) mod system;
@@ -24,7 +27,7 @@ pub(crate) mod watch;
 
 use crate::park;
 use crate::sys::{self, Answer, Notification};
-use crate::vm::{Actions, Guest, Vm, Wanted, park_script};
+use crate::vm::{Actions, Guest, Patch, Vm, Wanted, park_script};
 use agentos_kernel::fd::{IoResult, OpenFile};
 use agentos_kernel::id::Fd;
 use agentos_kernel::process::{Dir, Process};
@@ -159,21 +162,15 @@ impl<'a> Call<'a> {
                 _ => fault(&error),
             })
         };
-        let mut string = read(at)?;
-        for patch in self.vm.patches_of(self.key) {
-            let Some(before) = patch.at.checked_sub(at).and_then(|before| usize::try_from(before).ok()) else {
-                continue;
-            };
-            if string.get(before..) != Some(b"x") {
-                continue;
-            }
-            string.truncate(before);
-            let end = patch.original.iter().position(|byte| *byte == 0);
-            string.extend_from_slice(patch.original.get(..end.unwrap_or(2)).unwrap_or_default());
-            if end.is_none() {
-                string.extend(read(patch.at.wrapping_add(2))?);
-            }
-        }
+        let in_place = |patch: &Patch| {
+            let mut now = vec![0; patch.target.text().len()];
+            sys::read_memory(self.n.tid, patch.at, &mut now).is_ok() && now == patch.target.text()
+        };
+        let patches: Vec<Patch> = self.vm.patches_of(self.key).filter(in_place).collect();
+        let string = match patches.is_empty() {
+            true => read(at)?,
+            false => execute::unpatched(&patches, at, &mut read)?,
+        };
         match string.len() > most {
             true => Err(Fail(too_long)),
             false => Ok(string),

@@ -1,10 +1,10 @@
-//! Processes: making them, becoming another program, groups, signals.
+//! Processes: making them, groups, signals. Becoming another program is in [`execute`](super::execute).
 
-use super::{AT_FDCWD, Call, Fail, Outcome};
-use crate::sys::{self, Answer, Pages};
-use crate::vm::{Actions, Copy, Foreign, Patch, State};
+use super::{Call, Fail, Outcome};
+use crate::sys::{self, Answer};
+use crate::vm::{Actions, Copy};
 use agentos_kernel::id::Pid;
-use agentos_kernel::process::{Process, SigSet, Signal, SpawnRequest};
+use agentos_kernel::process::{Process, SigSet, Signal};
 use std::os::fd::AsFd;
 
 /// Begins in the memory of the caller.
@@ -51,96 +51,6 @@ fn copy(call: &mut Call<'_>, shares: bool, waits: bool) -> Outcome {
     };
     call.vm.remember_copy(call.key, copy);
     Ok(Answer::Continue)
-}
-
-pub(crate) fn execve(call: &mut Call<'_>) -> Outcome {
-    let path = call.path(0)?;
-    execute(call, path, call.arg(0), 1)
-}
-
-/// With a directory or a descriptor the path is found first; the host is given the same `x` in the place of the path.
-pub(crate) fn execveat(call: &mut Call<'_>) -> Outcome {
-    let path = call.path(1)?;
-    if call.int(0) != AT_FDCWD && path.first() != Some(&b'/') || path.is_empty() {
-        // The host would look below the guest's descriptor, where no loader is.
-        return Err(Fail(libc::ENOSYS));
-    }
-    if call.int(4) != 0 {
-        return Err(Fail(libc::ENOSYS));
-    }
-    execute(call, path, call.arg(1), 2)
-}
-
-fn execute(call: &mut Call<'_>, path: Vec<u8>, path_at: u64, argv: usize) -> Outcome {
-    if path.is_empty() {
-        return Err(Fail(libc::ENOENT));
-    }
-    let process = call.process()?;
-    let limits = process.kernel().limits();
-    let mut pages = Pages::new(call.n.tid);
-    let mut argv_strings = strings(call, &mut pages, call.arg(argv), limits.max_process_argv_bytes)?;
-    let env = strings(call, &mut pages, call.arg(argv + 1), limits.max_process_env_bytes)?;
-    drop(pages);
-    if argv_strings.is_empty() {
-        argv_strings.push(Vec::new());
-    }
-    let request = SpawnRequest {
-        path,
-        argv: argv_strings,
-        env,
-        inherit: true,
-        ..SpawnRequest::default()
-    };
-    let waker = call.guest()?.waker.clone();
-    let loaded = process.exec(&request, Some(&waker));
-    call.settle(loaded, |call, program| {
-        if program.executor() == crate::executor::NAME {
-            program.start(process);
-            call.vm.take_starts();
-        } else if let Some(guest) = call.vm.guests.get_mut(&call.key) {
-            guest.state = State::Foreign(Foreign::new(program));
-        }
-        let loading = matches!(call.guest()?.state, State::Loading(_) | State::Foreign(_));
-        let mut original = [0; 2];
-        sys::read_memory(call.n.tid, path_at, &mut original)?;
-        if !loading || !call.vm.listener.is_valid(call.n.id) {
-            return Err(Fail(libc::EINTR));
-        }
-        if let Some(guest) = call.vm.guests.get_mut(&call.key) {
-            guest.hold_lender();
-        }
-        sys::write_private(call.n.tid, path_at, b"x\0")?;
-        let tid = call.n.tid;
-        if let Some(guest) = call.vm.guests.get_mut(&call.key) {
-            guest.patch = Some(Patch {
-                tid,
-                at: path_at,
-                original,
-            });
-        }
-        Ok(Answer::Continue)
-    })
-}
-
-/// An array of strings that ends in a null pointer.
-fn strings(call: &Call<'_>, pages: &mut Pages, at: u64, capacity: u64) -> Result<Vec<Vec<u8>>, Fail> {
-    let mut strings = Vec::new();
-    let mut left = usize::try_from(capacity).unwrap_or(usize::MAX);
-    if at == 0 {
-        return Ok(strings);
-    }
-    for index in 0u64.. {
-        let word = pages.word(at.wrapping_add(index * 8));
-        let text = word.map_err(|_| Fail(libc::EFAULT))?;
-        if text == 0 {
-            break;
-        }
-        let string = call.mended(text, left, libc::E2BIG, &mut |at| pages.string(at, left, libc::E2BIG))?;
-        left = left.checked_sub(string.len() + 8).ok_or(Fail(libc::E2BIG))?;
-        strings.push(string);
-    }
-    call.confirm()?;
-    Ok(strings)
 }
 
 /// A process as the guest knows it.

@@ -1,5 +1,6 @@
 //! One socket: the VM's, and what a guest has of it.
 
+use super::cargo::Traffic;
 use super::packets::Packets;
 use super::pending::Pending;
 use super::routes::Routes;
@@ -23,6 +24,7 @@ pub(crate) struct Bridge {
     /// What the guests' descriptors are on the host.
     pub(super) keys: Mutex<Vec<Key>>,
     pub(crate) form: Mutex<Form>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// What stands between.
@@ -50,6 +52,7 @@ pub(super) enum Turn {
 pub(super) struct Side<'a> {
     pub(super) socket: &'a Socket,
     pub(super) waker: &'a Waker,
+    pub(super) traffic: &'a Arc<Traffic>,
 }
 
 impl Side<'_> {
@@ -76,6 +79,7 @@ impl Bridge {
         let side = Side {
             socket,
             waker: &self.waker,
+            traffic: &self.traffic,
         };
         let mut form = self.form.lock();
         let turn = match &mut *form {
@@ -97,6 +101,7 @@ impl Bridge {
             pending.taken(&Side {
                 socket,
                 waker: &self.waker,
+                traffic: &self.traffic,
             });
         }
     }

@@ -20,10 +20,12 @@
 //!   by `poll` works as on any socket, whenever the descriptor was given to `epoll`.
 //! * When the last guest closes its end the VM's socket is closed: the host tells B. Of datagram sockets, whose other end is held
 //!   twice, this is found out by looking (`Sockets::sweep`).
-//! * Whatever a guest sends that is not bytes (descriptors) breaks the connection.
+//! * Descriptors go along with the bytes of unix sockets (`cargo`). Of another socket they break the connection: nobody may send them
+//!   there.
 
 mod address;
 mod bridge;
+mod cargo;
 mod handed;
 mod options;
 mod packets;
@@ -34,6 +36,7 @@ mod stream;
 
 pub(crate) use address::{ADDRESS_MAX, decode, encode};
 pub(crate) use bridge::{Bridge, Form};
+pub(crate) use cargo::Descriptors;
 pub(crate) use handed::Handed;
 pub(crate) use options::{Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_timeout, meaning};
 pub(crate) use relay::Sockets;

@@ -4,10 +4,11 @@
 //! waits in the pair or in the VM's socket. At most one datagram is in the pair, so that its sender is known.
 
 use super::bridge::{Side, Turn};
+use super::cargo::{Delivered, Descriptors};
 use crate::sys::{self, Found};
 use agentos_kernel::Error;
 use agentos_kernel::fd::{File, PollEvents};
-use agentos_kernel::net::{MessageFlags, Shutdown, SocketAddress};
+use agentos_kernel::net::{Cargo, MessageFlags, Shutdown, SocketAddress};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
@@ -19,9 +20,10 @@ pub(crate) struct Packets {
     /// Who sent the datagram that is in the pair.
     source: Option<SocketAddress>,
     /// Of a guest, and the VM's socket has no room for it.
-    outbound: Option<Vec<u8>>,
+    outbound: Option<(Vec<u8>, Option<Cargo>)>,
     /// Of the VM's socket, and the pair has no room for it.
-    inbound: Option<Vec<u8>>,
+    inbound: Option<(Vec<u8>, Option<Box<Descriptors>>)>,
+    delivered: Delivered,
     in_done: bool,
     /// Of a datagram that was sent earlier; the guest's end can be read meanwhile.
     error: Option<Error>,
@@ -29,6 +31,14 @@ pub(crate) struct Packets {
 
 /// Rounds of one run in one direction.
 const ROUNDS: usize = 16;
+
+/// A datagram that was in the pair.
+pub(crate) struct Taken {
+    pub(crate) found: Found,
+    pub(crate) source: Option<SocketAddress>,
+    /// What came along.
+    pub(crate) fds: Vec<OwnedFd>,
+}
 
 impl Packets {
     /// The guest's end, and what stands behind it.
@@ -44,6 +54,7 @@ impl Packets {
             source: None,
             outbound: None,
             inbound: None,
+            delivered: Delivered::default(),
             in_done: false,
             error: None,
         };
@@ -88,28 +99,28 @@ impl Packets {
     /// From the guest. None if the connection is no more, else whether there may be more.
     fn outward(&mut self, side: &Side<'_>, scratch: &mut [u8], over: libc::c_short) -> Option<bool> {
         for _ in 0..ROUNDS {
-            let packet = match self.outbound.take() {
+            let (packet, mut cargo) = match self.outbound.take() {
                 Some(packet) => packet,
-                None => match sys::receive(self.end.as_fd(), scratch, 0).ok()? {
+                None => match sys::receive_with(self.end.as_fd(), scratch, 0).ok()? {
                     None => return Some(false),
                     // The guest may have ended it since it was looked: then this is no empty packet.
-                    Some(found) if found.count == 0 && over | self.over() != 0 => {
+                    Some((found, _)) if found.count == 0 && !found.descriptors && over | self.over() != 0 => {
                         if (over | self.over()) & libc::POLLHUP == 0 {
                             let _ = side.socket.shutdown(Shutdown::Write);
                         }
                         return Some(false);
                     }
-                    // Too long for any socket, or with descriptors: lost.
-                    Some(found) if found.cut || found.descriptors => continue,
-                    Some(found) => scratch.get(..found.count).unwrap_or_default().to_vec(),
+                    // Too long for any socket: lost.
+                    Some((found, _)) if found.cut => continue,
+                    Some((found, fds)) => {
+                        let cargo = side.traffic.load(fds).map(|cargo| Box::new(cargo) as Cargo);
+                        (scratch.get(..found.count).unwrap_or_default().to_vec(), cargo)
+                    }
                 },
             };
-            match side
-                .socket
-                .send(&packet, MessageFlags::NOSIGNAL, None, Some(side.waker))
-            {
+            match side.socket.send_with(&packet, &mut cargo, None, Some(side.waker)) {
                 Poll::Pending => {
-                    self.outbound = Some(packet);
+                    self.outbound = Some((packet, cargo));
                     return Some(false);
                 }
                 Poll::Ready(Err(_)) if self.twin.is_none() => return None,
@@ -130,26 +141,29 @@ impl Packets {
             if self.is_occupied() {
                 return Some(false);
             }
-            if let Some(packet) = self.inbound.take() {
-                match sys::send(self.end.as_fd(), &packet) {
+            if let Some((packet, mut cargo)) = self.inbound.take() {
+                match self.delivered.send(self.end.as_fd(), &packet, &mut cargo) {
                     Ok(None) => {
-                        self.inbound = Some(packet);
+                        self.inbound = Some((packet, cargo));
                         return Some(false);
                     }
                     _ => continue,
                 }
             }
-            match side.socket.receive(scratch, MessageFlags::empty(), Some(side.waker)) {
+            match side
+                .socket
+                .receive_with(scratch, MessageFlags::empty(), Some(side.waker))
+            {
                 Poll::Pending => return Some(false),
                 Poll::Ready(Err(_)) if self.twin.is_none() => return None,
                 Poll::Ready(Err(error)) => {
                     // A reader that does not ask for the sender reads an empty datagram.
                     self.error = Some(error);
                     self.source = None;
-                    self.inbound = Some(Vec::new());
+                    self.inbound = Some((Vec::new(), None));
                 }
-                Poll::Ready(Ok(received)) => {
-                    if received.length == 0 && self.twin.is_none() && is_at_end(side) {
+                Poll::Ready(Ok((received, cargo))) => {
+                    if received.length == 0 && cargo.is_none() && self.twin.is_none() && is_at_end(side) {
                         if side.is_over() {
                             return None;
                         }
@@ -158,7 +172,8 @@ impl Packets {
                         return Some(false);
                     }
                     self.source = received.source;
-                    self.inbound = Some(scratch.get(..received.length).unwrap_or_default().to_vec());
+                    let packet = scratch.get(..received.length).unwrap_or_default().to_vec();
+                    self.inbound = Some((packet, cargo.and_then(|cargo| cargo.downcast().ok())));
                 }
             }
         }
@@ -172,18 +187,18 @@ impl Packets {
     }
 
     /// The datagram that is in the pair, with its sender, or the error in its place.
-    pub(crate) fn take(
-        &mut self,
-        buf: &mut [u8],
-        flags: i32,
-    ) -> agentos_kernel::Result<Option<(Found, Option<SocketAddress>)>> {
+    pub(crate) fn take(&mut self, buf: &mut [u8], flags: i32) -> agentos_kernel::Result<Option<Taken>> {
         if let Some(error) = self.take_error() {
             return Err(error);
         }
         let Some(twin) = &self.twin else { return Ok(None) };
         let flags = flags & (libc::MSG_PEEK | libc::MSG_TRUNC);
-        let found = sys::receive(twin.as_fd(), buf, flags).ok().flatten();
-        Ok(found.map(|found| (found, self.source.clone())))
+        let found = sys::receive_with(twin.as_fd(), buf, flags).ok().flatten();
+        Ok(found.map(|(found, fds)| Taken {
+            found,
+            source: self.source.clone(),
+            fds,
+        }))
     }
 
     /// The error that an earlier datagram met, with what stands for it in the pair.

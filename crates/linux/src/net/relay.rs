@@ -1,6 +1,7 @@
 //! The thread of a VM that moves what its Linux guests send and receive, and the table of their sockets.
 
 use super::bridge::{Bridge, Form, Key, Turn};
+use super::cargo::Traffic;
 use super::packets::Packets;
 use super::pending::Pending;
 use super::routes::Routes;
@@ -23,6 +24,7 @@ pub(crate) struct Sockets {
     adopting: Vec<(u64, OwnedFd)>,
     /// Datagram sockets at which the next look for closed ones happens.
     look_at: usize,
+    traffic: Arc<Traffic>,
 }
 
 /// What the VM's thread and the one that moves bytes share.
@@ -74,6 +76,7 @@ impl Sockets {
 
     fn put(&mut self, file: Arc<OpenFile>, guest: OwnedFd, form: Form) -> io::Result<OwnedFd> {
         let key = key_of(&guest)?;
+        let traffic = Arc::clone(&self.traffic);
         let relay = self.relay()?;
         let mut table = relay.table.lock();
         let token = table.next;
@@ -85,6 +88,7 @@ impl Sockets {
             waker: waker(relay, token),
             keys: Mutex::new(vec![key]),
             form: Mutex::new(form),
+            traffic,
         });
         table.by_key.insert(key, Arc::clone(&bridge));
         table.by_token.insert(token, Arc::clone(&bridge));
@@ -150,6 +154,27 @@ impl Sockets {
     /// The socket behind a descriptor.
     pub(crate) fn find(&self, key: Key) -> Option<Arc<Bridge>> {
         self.relay.as_ref()?.table.lock().by_key.get(&key).map(Arc::clone)
+    }
+
+    /// Gives on what a guest has written to a stream; whether that was everything.
+    pub(crate) fn flush(&self, bridge: &Bridge) -> bool {
+        if let Some(relay) = &self.relay {
+            relay.turn(bridge.token, &mut vec![0; SCRATCH]);
+        }
+        !matches!(&*bridge.form.lock(), Form::Stream(stream) if stream.has_unsent())
+    }
+
+    /// What is on its way between guests.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    /// What is on its way between guests, by device and inode, once all that they have sent was taken in.
+    pub(crate) fn on_their_way(&self) -> Vec<Key> {
+        if self.traffic.is_allowed() {
+            self.settle(false);
+        }
+        self.traffic.keys()
     }
 
     /// Whether enough datagram sockets have come up to look for closed ones.

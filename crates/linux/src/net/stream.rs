@@ -5,9 +5,10 @@
 //! closing over unread bytes a reset (`ECONNRESET`) for the other end, and closing over none an end of file.
 
 use super::bridge::{Side, Turn};
-use crate::sys;
+use super::cargo::{Delivered, Descriptors};
+use crate::sys::{self, Found};
 use agentos_kernel::fd::{File, PollEvents};
-use agentos_kernel::net::{Domain, MessageFlags, Shutdown};
+use agentos_kernel::net::{Cargo, Domain, MessageFlags, Shutdown};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
@@ -18,6 +19,9 @@ pub(crate) struct Stream {
     phase: Phase,
     /// Read from the VM's socket, and the guest's end has no room for it.
     inbound: Vec<u8>,
+    /// What goes along with that.
+    cargo: Option<Box<Descriptors>>,
+    delivered: Delivered,
     /// The guest knows that no more comes.
     in_done: bool,
     /// The guest reads no more.
@@ -28,6 +32,9 @@ pub(crate) struct Stream {
     shared: bool,
     /// Bytes in the pair that the guest has not written: those that stop it from writing, and the one that stays unread.
     filling: usize,
+    /// Bytes at the front of the pair that were given on and stay unread: [`LAG`], or none where those have descriptors, which would
+    /// keep what follows from being seen.
+    lag: usize,
 }
 
 /// How far it is.
@@ -69,11 +76,14 @@ impl Stream {
             end,
             phase,
             inbound: Vec::new(),
+            cargo: None,
+            delivered: Delivered::default(),
             in_done: false,
             deaf: false,
             out_done: false,
             shared: false,
             filling,
+            lag: LAG,
         };
         Ok((guest, stream))
     }
@@ -181,9 +191,10 @@ impl Stream {
 
     /// From the VM's socket to the guest. Says whether there may be more.
     fn inward(&mut self, side: &Side<'_>, scratch: &mut [u8]) -> Result<bool, Broken> {
+        self.delivered.settle(self.end.as_fd());
         for _ in 0..ROUNDS {
             if !self.inbound.is_empty() {
-                match sys::send(self.end.as_fd(), &self.inbound) {
+                match self.delivered.send(self.end.as_fd(), &self.inbound, &mut self.cargo) {
                     Ok(None) => return Ok(false),
                     Ok(Some(count)) => drop(self.inbound.drain(..count)),
                     Err(_) => self.stop_reading(),
@@ -198,9 +209,9 @@ impl Stream {
             }
             let most = scratch.len().min(CHUNK);
             let buf = scratch.get_mut(..most).unwrap_or_default();
-            match side.socket.receive(buf, MessageFlags::empty(), Some(side.waker)) {
+            match side.socket.receive_with(buf, MessageFlags::empty(), Some(side.waker)) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(received)) if received.length == 0 => {
+                Poll::Ready(Ok((received, _))) if received.length == 0 => {
                     self.in_done = true;
                     if side.socket.domain() == Domain::Unix && side.is_over() {
                         // Unlike that of TCP the peer takes nothing any more, and the guest is told at once.
@@ -210,9 +221,10 @@ impl Stream {
                     sys::end_writing(self.end.as_fd());
                 }
                 Poll::Ready(Ok(_)) if self.deaf => {}
-                Poll::Ready(Ok(received)) => {
+                Poll::Ready(Ok((received, cargo))) => {
                     let data = buf.get(..received.length).unwrap_or_default();
-                    let sent = match sys::send(self.end.as_fd(), data) {
+                    self.cargo = cargo.and_then(|cargo| cargo.downcast().ok());
+                    let sent = match self.delivered.send(self.end.as_fd(), data, &mut self.cargo) {
                         Ok(sent) => sent.unwrap_or(0),
                         Err(_) => {
                             self.stop_reading();
@@ -231,6 +243,7 @@ impl Stream {
     fn stop_reading(&mut self) {
         self.deaf = true;
         self.inbound = Vec::new();
+        self.cargo = None;
     }
 
     /// From the guest to the VM's socket.
@@ -242,26 +255,59 @@ impl Stream {
             let ended = sys::poll_now(self.end.as_fd(), libc::POLLRDHUP) & libc::POLLRDHUP != 0;
             let most = scratch.len().min(CHUNK + LAG);
             let buf = scratch.get_mut(..most).unwrap_or_default();
-            let found = sys::receive(self.end.as_fd(), buf, libc::MSG_PEEK).map_err(|_| Broken)?;
-            let found = found.unwrap_or_default();
+            let found = self.peek(buf)?;
+            let (mut count, mut cargo) = (found.count, None);
             if found.descriptors {
-                side.socket.abort();
-                return Err(Broken);
+                if side.socket.domain() != Domain::Unix {
+                    side.socket.abort();
+                    return Err(Broken);
+                }
+                if count <= self.lag {
+                    self.discard(count, buf)?;
+                    self.lag = 0;
+                    continue;
+                }
+                (count, cargo) = self.peek_with(side, buf)?;
             }
-            let data = buf.get(LAG..found.count).unwrap_or_default();
+            let data = buf.get(self.lag..count).unwrap_or_default();
             if data.is_empty() {
                 if ended {
                     self.end_outward(side);
                 }
                 return Ok(false);
             }
-            match side.socket.send(data, MessageFlags::NOSIGNAL, None, Some(side.waker)) {
+            match side.socket.send_with(data, &mut cargo, None, Some(side.waker)) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(count)) => self.discard(count, buf)?,
+                Poll::Ready(Ok(count)) => {
+                    self.discard((count + self.lag).saturating_sub(LAG), buf)?;
+                    self.lag = LAG;
+                }
                 Poll::Ready(Err(_)) => return Err(Broken),
             }
         }
         Ok(true)
+    }
+
+    /// What the guest has written, which stays.
+    fn peek(&self, buf: &mut [u8]) -> Result<Found, Broken> {
+        let found = sys::receive(self.end.as_fd(), buf, libc::MSG_PEEK).map_err(|_| Broken)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Whether the guest has written what was not given on.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.is_open() && self.peek(&mut [0; LAG + 1]).is_ok_and(|found| found.count > self.lag)
+    }
+
+    /// What the guest has written, as far as the first message with descriptors, with these. Its end, and what goes along.
+    ///
+    /// The host does not tell where in it that message begins: it is the only one, because who sends descriptors waits until
+    /// everything before was given on (`calls/rights.rs`).
+    fn peek_with(&self, side: &Side<'_>, buf: &mut [u8]) -> Result<(usize, Option<Cargo>), Broken> {
+        let found = sys::receive_with(self.end.as_fd(), buf, libc::MSG_PEEK).map_err(|_| Broken)?;
+        let (found, fds) = found.unwrap_or_default();
+        let cargo = side.traffic.load(fds).map(|cargo| Box::new(cargo) as Cargo);
+        Ok((found.count, cargo))
     }
 
     /// The guest sends no more.

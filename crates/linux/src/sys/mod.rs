@@ -32,7 +32,8 @@ pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, processors, use_processors};
 
 pub(crate) use socket::{
-    Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, ring, send, set_nonblocking, take_error,
+    Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, receive_with, ring, send, send_with,
+    set_nonblocking, take_error, unread,
 };
 pub(crate) use watch::{host_events, host_watcher, record_pair, send_record, unwatch_host, watch_host};
 

@@ -54,6 +54,120 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> io::Res
     }
 }
 
+/// Most descriptors of a message, as the host has it.
+const DESCRIPTORS_MAX: usize = 253;
+
+/// Room for the descriptors of a message, laid out as the host does it.
+#[repr(C, align(8))]
+struct Control {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fds: [i32; DESCRIPTORS_MAX],
+}
+
+impl Control {
+    /// Bytes before the descriptors.
+    const HEAD: usize = 16;
+
+    fn new() -> Self {
+        Self {
+            len: 0,
+            level: 0,
+            kind: 0,
+            fds: [-1; DESCRIPTORS_MAX],
+        }
+    }
+}
+
+/// As [`receive`], with the descriptors that came along.
+pub(crate) fn receive_with(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    flags: i32,
+) -> io::Result<Option<(Found, Vec<OwnedFd>)>> {
+    let mut control = Control::new();
+    let mut part = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: zeros are a valid value.
+    let mut message = unsafe { std::mem::zeroed::<libc::msghdr>() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>();
+    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the message has one part, which is `buf`, and room for other things in `control`.
+    let count = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let Ok(count) = usize::try_from(count) else {
+        return would_block();
+    };
+    let has_rights = message.msg_controllen >= Control::HEAD
+        && (control.level, control.kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    let came = if has_rights {
+        control.len.saturating_sub(Control::HEAD) / 4
+    } else {
+        0
+    };
+    // SAFETY: the host has just made these descriptors for this process.
+    let fds = control
+        .fds
+        .iter()
+        .take(came)
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) });
+    let fds: Vec<OwnedFd> = fds.collect();
+    let found = Found {
+        count,
+        descriptors: !fds.is_empty() || message.msg_flags & libc::MSG_CTRUNC != 0,
+        cut: message.msg_flags & libc::MSG_TRUNC != 0,
+    };
+    Ok(Some((found, fds)))
+}
+
+/// As [`send`], with descriptors, of which there are as many as one message may have.
+pub(crate) fn send_with(fd: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<Option<usize>> {
+    let mut control = Control::new();
+    let count = fds.len().min(DESCRIPTORS_MAX);
+    control.len = Control::HEAD + 4 * count;
+    (control.level, control.kind) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    control
+        .fds
+        .iter_mut()
+        .zip(fds)
+        .for_each(|(to, fd)| *to = fd.as_raw_fd());
+    let mut part = libc::iovec {
+        iov_base: data.as_ptr().cast_mut().cast(),
+        iov_len: data.len(),
+    };
+    // SAFETY: zeros are a valid value.
+    let mut message = unsafe { std::mem::zeroed::<libc::msghdr>() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = control.len.next_multiple_of(8);
+    // SAFETY: the message has one part, which is `data` and is only read, and as much of `control` as was filled.
+    let sent = unsafe {
+        libc::sendmsg(
+            fd.as_raw_fd(),
+            &raw const message,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    match usize::try_from(sent) {
+        Ok(count) => Ok(Some(count)),
+        Err(_) => would_block(),
+    }
+}
+
+/// Bytes of memory that wait to be read at the other end.
+pub(crate) fn unread(fd: BorrowedFd<'_>) -> i32 {
+    let mut count = 0i32;
+    // SAFETY: the request writes one number.
+    unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    count
+}
+
 /// Sends without waiting and without a signal. None if there is no room.
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<Option<usize>> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -183,6 +183,7 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
                 op(AND, 0xf),
             ];
             code.extend(verdicts(&[1, 5], ALLOW));
+            code.extend(verdicts(&[2], ASK));
             code.push(op(RETURN, error(libc::ESOCKTNOSUPPORT)));
             code
         }
@@ -334,7 +335,8 @@ mod tests {
         assert_eq!(sendmsg(0x2000_0000), error(libc::EOPNOTSUPP));
         let pair = |family: u64, kind: u64| ask(libc::SYS_socketpair, [family, kind, 0, 0, 0, 0]);
         assert_eq!(pair(1, 1 | 0x80000), ALLOW);
-        assert_eq!(pair(1, 2), error(libc::ESOCKTNOSUPPORT));
+        assert_eq!(pair(1, 2), ASK);
+        assert_eq!(pair(1, 3), error(libc::ESOCKTNOSUPPORT));
         assert_eq!(pair(2, 1), error(libc::EAFNOSUPPORT));
         let fcntl = |command: u64| ask(libc::SYS_fcntl, [0, command, 0, 0, 0, 0]);
         assert_eq!(fcntl(3), ALLOW);

@@ -3,8 +3,9 @@
 use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
-    Handler, accept, attributes as at, beneath, content, directories as dir, files, handlers, identity as id, locks,
-    messages as msg, pidfds, processes as proc, scheduling as sched, sockets as sock, system as sys, terminal, watch,
+    Handler, accept, attributes as at, beneath, content, directories as dir, execute, files, handlers, identity as id,
+    locks, messages as msg, pairs, pidfds, processes as proc, scheduling as sched, sockets as sock, system as sys,
+    terminal, watch,
 };
 
 macro_rules! rows {
@@ -195,7 +196,7 @@ rows! {
     listen SYS_listen ask(sock::listen);
     accept SYS_accept ask(accept::accept);
     accept4 SYS_accept4 ask(accept::accept4);
-    socketpair SYS_socketpair Class::Arguments(Rule::SocketPair, None);
+    socketpair SYS_socketpair Class::Arguments(Rule::SocketPair, Some(pairs::datagrams));
     getsockname SYS_getsockname ask(sock::getsockname);
     getpeername SYS_getpeername ask(sock::getpeername);
     shutdown SYS_shutdown ask(sock::shutdown);
@@ -276,8 +277,8 @@ rows! {
     prctl SYS_prctl Class::Arguments(Rule::AmongOrAsk(0, PRCTL, PRCTL_ASK, libc::EINVAL), Some(sys::pretend));
     personality SYS_personality Class::Arguments(Rule::Among(0, &[0, u32::MAX], libc::EPERM), None);
     // Processes.
-    execve SYS_execve ask(proc::execve);
-    execveat SYS_execveat ask(proc::execveat);
+    execve SYS_execve ask(execute::execve);
+    execveat SYS_execveat ask(execute::execveat);
     clone SYS_clone Class::Arguments(Rule::Clone, Some(proc::clone));
     fork SYS_fork ask(proc::fork);
     vfork SYS_vfork ask(proc::vfork);

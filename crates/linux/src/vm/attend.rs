@@ -154,8 +154,9 @@ impl Vm {
 /// Puts a path back into the memory that it was changed in. What else its owner has put there in the meantime stays.
 fn put_back(owner: Option<u32>, patch: Patch) {
     let Some(owner) = owner else { return };
-    let mut now = [0; 2];
-    if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == *b"x\0" {
-        let _ = sys::write_private(owner, patch.at, &patch.original);
+    let text = patch.target.text();
+    let mut now = vec![0; text.len()];
+    if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == text {
+        let _ = sys::write_private(owner, patch.at, patch.original());
     }
 }

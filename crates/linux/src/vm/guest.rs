@@ -98,12 +98,60 @@ pub(crate) enum State {
     Foreign(super::foreign::Foreign),
 }
 
+/// What a path is made to say, so that the host finds the loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// In the working directory, from where the path starts.
+    Here,
+    /// Wherever the path would start from.
+    Anywhere,
+}
+
+impl Target {
+    /// With the byte that ends it.
+    pub(crate) fn text(self) -> &'static [u8] {
+        match self {
+            Self::Here => b"x\0",
+            Self::Anywhere => b"/proc/thread-self/cwd/x\0",
+        }
+    }
+}
+
+/// Bytes of the longest text of a [`Target`].
+const LONGEST: usize = 24;
+
 /// The start of a path that was made to name the loader.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patch {
     pub(crate) tid: u32,
     pub(crate) at: u64,
-    pub(crate) original: [u8; 2],
+    pub(crate) target: Target,
+    original: [u8; LONGEST],
+}
+
+impl Patch {
+    /// `original` is what was there.
+    pub(crate) fn new(tid: u32, at: u64, target: Target, original: &[u8]) -> Self {
+        let mut kept = [0; LONGEST];
+        kept.iter_mut().zip(original).for_each(|(to, from)| *to = *from);
+        Self {
+            tid,
+            at,
+            target,
+            original: kept,
+        }
+    }
+
+    /// What was there.
+    pub(crate) fn original(&self) -> &[u8] {
+        self.original.get(..self.target.text().len()).unwrap_or_default()
+    }
+
+    /// What was there from this address on; none if it lies elsewhere.
+    pub(crate) fn original_from(&self, at: u64) -> Option<&[u8]> {
+        let inside = usize::try_from(at.checked_sub(self.at)?).ok()?;
+        self.original().get(inside..).filter(|rest| !rest.is_empty())
+    }
 }
 
 /// Wakes a VM's thread because a guest has something to notice.

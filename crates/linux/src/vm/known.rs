@@ -240,7 +240,7 @@ impl Vm {
 
     /// What guests have open, by device and inode.
     pub(super) fn open_keys(&self) -> HashSet<(u64, u64)> {
-        let mut open = HashSet::new();
+        let mut open: HashSet<(u64, u64)> = self.sockets.on_their_way().into_iter().collect();
         for guest in self.guests.values() {
             let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", guest.pid)) else {
                 continue;

@@ -34,7 +34,7 @@ mod watch;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use foreign::Foreign;
-pub(crate) use guest::{Copy, Guest, Patch, State};
+pub(crate) use guest::{Copy, Guest, Patch, State, Target};
 pub(crate) use known::Known;
 pub(crate) use nursery::script as park_script;
 pub(crate) use signals::Actions;

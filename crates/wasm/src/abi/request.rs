@@ -56,6 +56,7 @@ pub(super) fn read(cx: &Cx<'_>, start: u32) -> Result<SpawnRequest> {
         credentials: None,
         // A parent whose clocks are frozen has no other children; others cannot ask for it.
         freeze_clocks: false,
+        vanishes: false,
     })
 }
 

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::fd::{AccessMode, IoResult, OpenFile, StatusFlags};
 use crate::id::Fd;
 use crate::net::{
-    Caller, Domain, Kind, MessageFlags, NodeId, OptionName, OptionValue, PeerCredentials, Received, Shutdown, Socket,
-    SocketAddress,
+    Caller, Cargo, Domain, Kind, MessageFlags, NodeId, OptionName, OptionValue, PeerCredentials, Received, Shutdown,
+    Socket, SocketAddress,
 };
 use crate::policy::Operation;
 use crate::process::process::Process;
@@ -106,12 +106,36 @@ impl Process {
     /// # Errors
     /// Those of `recv(2)`; `ETIMEDOUT` after `maxBlockingReadMs`.
     pub fn receive(&self, fd: Fd, buf: &mut [u8], flags: MessageFlags, waker: Option<&Waker>) -> IoResult<Received> {
+        self.receive_by(fd, flags, waker, |socket, waker| socket.receive(buf, flags, waker))
+    }
+
+    /// As [`receive`](Self::receive), with what goes along ([`Socket::receive_with`]).
+    ///
+    /// # Errors
+    /// Those of `recv(2)`.
+    pub fn receive_with(
+        &self,
+        fd: Fd,
+        buf: &mut [u8],
+        flags: MessageFlags,
+        waker: Option<&Waker>,
+    ) -> IoResult<(Received, Option<Cargo>)> {
+        self.receive_by(fd, flags, waker, |socket, waker| socket.receive_with(buf, flags, waker))
+    }
+
+    fn receive_by<T>(
+        &self,
+        fd: Fd,
+        flags: MessageFlags,
+        waker: Option<&Waker>,
+        receive: impl FnOnce(&Socket, Option<&Waker>) -> IoResult<T>,
+    ) -> IoResult<T> {
         let file = self.file(fd)?;
         let socket = file.object_as::<Socket>().ok_or(Errno::ENOTSOCK)?;
         let timeout = socket.receive_timeout();
         let now = flags.contains(MessageFlags::DONTWAIT);
         let result = self.waiting(waker, |waker| {
-            let result = not_waiting(&file, now, waker, |waker| socket.receive(buf, flags, waker));
+            let result = not_waiting(&file, now, waker, |waker| receive(socket, waker));
             let result = self.socket_timeout(result, timeout, Errno::EAGAIN, waker);
             match result.is_pending().then(|| self.read_expired(waker)).flatten() {
                 Some(expired) => Poll::Ready(Err(expired)),
@@ -133,13 +157,28 @@ impl Process {
         to: Option<&SocketAddress>,
         waker: Option<&Waker>,
     ) -> IoResult<usize> {
+        self.send_with(fd, (data, &mut None), flags, to, waker)
+    }
+
+    /// As [`send`](Self::send), with something that goes along ([`Socket::send_with`]).
+    ///
+    /// # Errors
+    /// Those of `send(2)`.
+    pub fn send_with(
+        &self,
+        fd: Fd,
+        (data, cargo): (&[u8], &mut Option<Cargo>),
+        flags: MessageFlags,
+        to: Option<&SocketAddress>,
+        waker: Option<&Waker>,
+    ) -> IoResult<usize> {
         let file = self.file(fd)?;
         let socket = file.object_as::<Socket>().ok_or(Errno::ENOTSOCK)?;
         let timeout = socket.send_timeout();
         let now = flags.contains(MessageFlags::DONTWAIT);
         let result = self.waiting(waker, |waker| {
             let to = to.map(|address| (address, self as &dyn Caller));
-            let result = not_waiting(&file, now, waker, |waker| socket.send(data, flags, to, waker));
+            let result = not_waiting(&file, now, waker, |waker| socket.send_with(data, cargo, to, waker));
             self.socket_timeout(result, timeout, Errno::EAGAIN, waker)
         });
         let result = self.settle_wait(result);
