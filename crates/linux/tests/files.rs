@@ -333,3 +333,41 @@ fn large_files_are_copied_beside_the_thread_of_the_vm() {
     vm.put("/tmp/big", &big, 0o644);
     assert_eq!(vm.sh("cd /tmp; : >> big; wc -c < big").ok(), "41943040\n");
 }
+
+#[test]
+fn writes_that_must_be_on_disk_are_asked_of_the_host() {
+    use agentos_kernel::vfs::{HostDirFs, MountOptions};
+    let Some(vm) = Vm::new() else { return };
+    let source = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+    const int kinds[] = {0, O_DSYNC, O_SYNC};
+    for (int i = 0; i < 3; i++) {
+        int fd = open("/host/file", O_WRONLY | O_CREAT | O_APPEND | kinds[i], 0644);
+        int kept = fcntl(fd, F_GETFL);
+        printf("%d %d %d %ld\n", (kept & O_SYNC) == kinds[i], !!(kept & O_APPEND), (kept & O_ACCMODE) == O_WRONLY, (long)write(fd, "line\n", 5));
+        close(fd);
+    }
+    printf("%d\n", open("/host/none", O_WRONLY | O_SYNC) < 0 ? errno : 0);
+    int fd = open("/tmp/memory", O_RDWR | O_CREAT | O_SYNC, 0600);
+    printf("%d %ld\n", fd >= 0, (long)write(fd, "x", 1));
+}
+"#;
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    vm.root_dir("host");
+    let host = HostDirFs::open(dir.path(), false).unwrap();
+    vm.kernel.vfs().mount(b"/host", host, MountOptions::default()).unwrap();
+    vm.put("/tmp/sync", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/sync"]).ok(), "1 1 1 5\n1 1 1 5\n1 1 1 5\n2\n1 1\n");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("file")).unwrap(),
+        "line\nline\nline\n"
+    );
+}

@@ -212,3 +212,45 @@ fn proc_has_the_memory_of_a_program_that_has_just_begun() {
                   while read -r name kib unit; do [ $name != VmRSS: ] || (( kib < 800 )) || echo also; done < /proc/self/status";
     assert_eq!(vm.sh(script).ok(), "measured\nalso\n");
 }
+
+#[test]
+fn set_id_bits_give_no_rights() {
+    let Some(vm) = Vm::new() else { return };
+    let source = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    if (argc == 1) {
+        if (setgid(1000) || setuid(1000)) return 9;
+        execl(argv[0], argv[0], "again", NULL);
+        return 8;
+    }
+    uid_t u[3];
+    gid_t g[3];
+    struct stat st;
+    getresuid(u, u + 1, u + 2), getresgid(g, g + 1, g + 2), stat(argv[0], &st);
+    printf("%o %d %d: %d %d %d, %d %d %d", st.st_mode & 07777, st.st_uid, st.st_gid, u[0], u[1], u[2], g[0], g[1], g[2]);
+    printf(" %d %d\n", open("/tmp/secret", O_RDONLY) < 0 ? errno : 0, setuid(0) < 0 ? errno : 0);
+    printf("%d %ld\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), getauxval(AT_SECURE));
+}
+"#;
+    let Some(program) = compile(source, &["-static"]) else {
+        return;
+    };
+    vm.put("/tmp/secret", b"of the superuser", 0o600);
+    vm.put("/tmp/elevate", &program, 0o6755);
+    let wanted = "6755 0 0: 1000 1000 1000, 1000 1000 1000 13 1\n1 0\n";
+    assert_eq!(vm.run(&["/tmp/elevate"]).ok(), wanted);
+    // Nor to a script by its interpreter, nor by a descriptor.
+    if has("/usr/bin/python3") {
+        let script = "import os; os.setgid(1000); os.setuid(1000); fd = os.open('/tmp/elevate', os.O_RDONLY); \
+                      os.execve(fd, ['/tmp/elevate', 'again'], {})";
+        assert_eq!(vm.run(&["/usr/bin/python3", "-c", script]).ok(), wanted);
+    }
+}

@@ -5,7 +5,8 @@ use crate::sys::{self, Answer};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{OpenFile, StatusFlags};
 use agentos_kernel::process::{AtFlags, OpenHow};
-use agentos_kernel::vfs::{Mode, OpenOptions};
+use agentos_kernel::vfs::{FileType, Mode, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -65,12 +66,24 @@ fn give(call: &mut Call<'_>, file: &Arc<OpenFile>, how: &OpenHow, flags: u64) ->
         guest.parked.push(n);
         return Ok(Answer::Later);
     }
-    let real = call.vm.materialise(file)?;
-    if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_copied(call, file)? {
-        // Its writes would return before they are on disk.
-        return Err(Fail(libc::EINVAL));
+    let mut real = call.vm.materialise(file)?;
+    let is_regular = file
+        .location()
+        .is_some_and(|location| location.kind() == FileType::Regular);
+    if flags & libc::O_DSYNC as u64 != 0 && how.options.write && is_regular && !how.options.path_only {
+        if is_copied(call, file)? {
+            // Its writes would return before they are on disk.
+            return Err(Fail(libc::EINVAL));
+        }
+        real = writing_to_disk(&real, flags as i32)?;
     }
     Ok(Answer::Descriptor(real, how.cloexec))
+}
+
+/// Another description of a file, whose writes return once they are on the host's disk. Where the host gives none, none is promised.
+fn writing_to_disk(real: &OwnedFd, flags: i32) -> Result<OwnedFd, Fail> {
+    const KEPT: i32 = libc::O_ACCMODE | libc::O_SYNC | libc::O_APPEND | libc::O_NONBLOCK;
+    sys::reopen(real.as_fd(), flags & KEPT).map_err(|_| Fail(libc::EINVAL))
 }
 
 /// Whether natives use a copy of a file that is written back.
