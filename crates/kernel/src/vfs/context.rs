@@ -7,6 +7,7 @@ use crate::policy::Tier;
 use crate::vfs::attr::Mode;
 use crate::vfs::location::Location;
 use crate::vfs::rules::Rules;
+use crate::vfs::walks::Walks;
 
 /// The parts of a process that path operations depend on.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct FsContext<'a> {
     pub(crate) guard: Option<&'a Guard>,
     /// The rules in force; set by the operation itself.
     pub(super) rules: Option<&'a Rules>,
+    /// Ways that were walked before; set by the operation itself, where they may be taken.
+    pub(super) walks: Option<&'a Walks>,
 }
 
 impl<'a> FsContext<'a> {
@@ -44,6 +47,7 @@ impl<'a> FsContext<'a> {
             tier: Tier::Full,
             guard: None,
             rules: None,
+            walks: None,
         }
     }
 

@@ -362,6 +362,12 @@ pub trait Filesystem: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Whether a read access of a file is recorded at all. Where it is not, nobody has to ask for its times.
+    fn records_access(&self, ino: Ino) -> bool {
+        let _ = ino;
+        true
+    }
+
     /// Records a read access now (relatime is decided above).
     fn touch(&self, ino: Ino) -> Result<()> {
         let _ = ino;

@@ -339,6 +339,9 @@ pub(super) fn touch(location: &Location) {
     if mount.no_atime || mount.read_only {
         return;
     }
+    if !mount.fs.records_access(location.ino()) {
+        return;
+    }
     // A failure to note an access must not fail the access.
     let Ok(attr) = mount.fs.getattr(location.ino()) else {
         return;

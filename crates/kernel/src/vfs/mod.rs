@@ -42,6 +42,7 @@ mod real;
 mod rules;
 mod settle;
 mod walk;
+mod walks;
 
 pub use access::Access;
 pub use anew::open_anew;

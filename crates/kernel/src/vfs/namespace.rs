@@ -85,6 +85,8 @@ pub struct Mount {
     pub(crate) no_atime: bool,
     pub(crate) no_set_id: bool,
     pub(crate) confined: bool,
+    /// The root of a VM, of files that only this VM changes.
+    pub(crate) is_own: bool,
     path: Vec<u8>,
     source: String,
     /// Bit `ino % 64` is set if a directory with such a number may be covered.
@@ -159,6 +161,7 @@ impl Vfs {
         let covered = Location::new(&place.mount, place.attr.ino, FileType::Directory)?;
         let mount = Mount::new((fs, mounted), dev, Some(covered), path.to_vec(), options);
         place.mount.cover(place.attr.ino, &mount)?;
+        self.news.walks.changed();
         table.push(mount);
         Ok(())
     }
@@ -190,6 +193,7 @@ impl Vfs {
             mounted.write_back()?;
         }
         covered.mount().uncover(&mount);
+        self.news.walks.forget();
         table.retain(|known| !Arc::ptr_eq(known, &mount));
         Ok(())
     }
@@ -248,6 +252,11 @@ impl Vfs {
     /// Who watches what.
     pub fn news(&self) -> &Arc<News> {
         &self.news
+    }
+
+    /// Has ways through directories of the root be kept from now on (`walks`), or not any more. For whoever has many paths walked.
+    pub fn keep_walks(&self, on: bool) {
+        self.news.walks.keep(on);
     }
 
     /// Writes back what natives have changed in files that their filesystem does not share with them. The first failure is
@@ -346,6 +355,8 @@ impl Vfs {
 
 impl Drop for Vfs {
     fn drop(&mut self) {
+        // A way that is kept holds the mount that keeps it.
+        self.news.walks.keep(false);
         // Children hold their parents and are held by them.
         for mount in self.table.get_mut().drain(..) {
             mount.children.write().clear();
@@ -375,6 +386,7 @@ impl Mount {
             None => Arc::clone(&given),
         };
         let features = fs.features();
+        let is_own = covered.is_none() && !features.volatile && !features.pseudo;
         Arc::new(Self {
             root: fs.root(),
             mounted,
@@ -386,6 +398,7 @@ impl Mount {
             no_atime: options.no_atime || features.own_atime || features.pseudo,
             no_set_id: features.no_set_id,
             confined: features.confined,
+            is_own,
             path,
             source: options.source,
             covers: AtomicU64::new(0),

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::id::{DeviceId, Ino};
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::locks::FileKey;
+use crate::vfs::walks::Walks;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 use parking_lot::Mutex;
@@ -108,6 +109,8 @@ pub struct Event {
 /// All watches of a VM.
 #[derive(Debug, Default)]
 pub struct News {
+    /// What is remembered of paths, which some of it makes untrue.
+    pub(crate) walks: Walks,
     readers: AtomicUsize,
     state: Mutex<State>,
 }

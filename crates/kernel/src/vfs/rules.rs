@@ -120,38 +120,45 @@ impl Vfs {
     /// Runs a path operation, under the rules if there are any.
     pub(super) fn ruled<T>(&self, cx: &FsContext<'_>, work: impl Fn(&FsContext<'_>) -> Result<T>) -> Result<T> {
         let Some(rules) = self.rules() else {
-            return again(|| work(cx));
+            return self.again(&self.walking(cx), work);
         };
         let _still = rules.tree.read();
-        let cx = under(cx, rules);
-        again(|| work(&cx))
+        self.again(&self.walking(&under(cx, rules)), work)
     }
 
     /// Runs a path operation that moves names, under the rules if there are any; nothing else happens in the tree then.
     pub(super) fn ruled_alone<T>(&self, cx: &FsContext<'_>, work: impl Fn(&FsContext<'_>) -> Result<T>) -> Result<T> {
         let Some(rules) = self.rules() else {
-            return again(|| work(cx));
+            return self.again(&self.walking(cx), work);
         };
         let _alone = rules.tree.write();
-        let cx = under(cx, rules);
-        again(|| work(&cx))
+        self.again(&self.walking(&under(cx, rules)), work)
+    }
+
+    /// The same context, for which ways that were walked before may be taken, unless real paths are needed.
+    fn walking<'a>(&'a self, cx: &FsContext<'a>) -> FsContext<'a> {
+        FsContext {
+            walks: (!cx.needs_real_paths()).then(|| &self.news().walks),
+            ..*cx
+        }
+    }
+
+    /// Tries until no inode vanishes on the way. One that does so every time is one that is not there.
+    fn again<T>(&self, cx: &FsContext<'_>, work: impl Fn(&FsContext<'_>) -> Result<T>) -> Result<T> {
+        for _ in 0..ATTEMPTS {
+            match work(cx) {
+                // It may have been found by a way that is not there any more.
+                Err(error) if error == Errno::ESTALE => self.news().walks.forget(),
+                done => return done,
+            }
+        }
+        Err(Errno::ENOENT.into())
     }
 
     /// Keeps everything else out of the tree, where there are rules. For changes of the mount table, which move names too.
     pub(super) fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
         self.rules().map(|rules| rules.tree.write())
     }
-}
-
-/// Tries until no inode vanishes on the way. One that does so every time is one that is not there.
-fn again<T>(work: impl Fn() -> Result<T>) -> Result<T> {
-    for _ in 0..ATTEMPTS {
-        match work() {
-            Err(error) if error == Errno::ESTALE => {}
-            done => return done,
-        }
-    }
-    Err(Errno::ENOENT.into())
 }
 
 fn under<'a>(cx: &FsContext<'a>, rules: &'a Rules) -> FsContext<'a> {

@@ -23,6 +23,7 @@ use crate::vfs::context::FsContext;
 use crate::vfs::location::{Jump, Location, Object};
 use crate::vfs::namespace::Mount;
 use crate::vfs::real::{self, Real};
+use crate::vfs::walks::{self, Start};
 use crate::vfs::{LINKS_MAX, NAME_MAX, PATH_MAX};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -75,6 +76,10 @@ pub(super) struct Walker<'a> {
     slash: bool,
     /// The mount that the last component must not leave.
     bound: Option<Arc<Mount>>,
+    /// The way to the last component may be kept: it has led through nothing so far that may not be.
+    start: Option<Start>,
+    /// It was begun at the end of a kept way.
+    is_ahead: bool,
 }
 
 /// A path, or the text of a link, of which the first `at` bytes are done.
@@ -230,20 +235,30 @@ impl<'a> Walker<'a> {
         } else {
             base.unwrap_or(cx.cwd)
         };
+        let way = walks::way_of(path);
+        let start = cx.walks.filter(|_| way.is_some()).and_then(|walks| walks.begin(from));
+        let kept = way.and_then(|way| Some((cx.walks?.get(start?, way)?, way.len())));
+        let is_ahead = kept.is_some();
+        let (node, at) = match kept {
+            Some(kept) => kept,
+            None => (Node::under(cx, from)?, 0),
+        };
         let mut texts = SmallVec::new();
         texts.push(Text {
             bytes: Bytes::Path(path),
-            at: 0,
+            at,
             bound: None,
         });
         Ok(Self {
             cx,
-            node: Node::under(cx, from)?,
+            node,
             texts,
             links: 0,
             object: None,
             slash: false,
             bound: None,
+            start: start.filter(|_| !is_ahead),
+            is_ahead,
         })
     }
 
@@ -258,11 +273,15 @@ impl<'a> Walker<'a> {
             };
             // A component is only ever walked in a directory that may be searched, even the last one.
             self.searchable()?;
+            self.start = self.start.filter(|_| self.links == 0 && walks::may_pass(&self.node));
             let Some(text) = self.texts.last() else {
                 return Ok(Last::Here);
             };
             let name = text.get(start, end);
             if is_last {
+                if let (Some(walks), Some(began)) = (self.cx.walks, self.start) {
+                    walks.put(began, text.get(0, start), &self.node);
+                }
                 self.bound.clone_from(&text.bound);
                 return Ok(match name {
                     b"." => Last::Dot,
@@ -292,7 +311,13 @@ impl<'a> Walker<'a> {
     pub(super) fn look(&mut self, last: &Last) -> Result<Option<Attr>> {
         match last {
             Last::Name(name) => self.node.lookup(name).map(Some),
-            Last::Dot => self.check_bound().map(|()| None),
+            Last::Dot => {
+                if self.is_ahead {
+                    // Other attributes than those that matter on the way may be new.
+                    self.node.set(self.node.attr.ino)?;
+                }
+                self.check_bound().map(|()| None)
+            }
             Last::DotDot => {
                 self.up()?;
                 self.check_bound().map(|()| None)

@@ -12,7 +12,7 @@ use agentos_kernel::vfs::{
 use agentos_kernel::{Errno, Result};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Directories between the root and the tree under test, so that no `..` gets to the root.
 pub(crate) const DEPTH: usize = 45;
@@ -54,10 +54,15 @@ pub(crate) struct Guest {
     slots: [Option<(InodeHandle, bool)>; SLOTS],
 }
 
+/// Trees that there have been.
+static TREES: AtomicUsize = AtomicUsize::new(0);
+
 impl Guest {
     /// `fs` as the root; the tree under test is `depth` directories down, which are made if they are not there.
     pub(crate) fn new(fs: Arc<dyn Filesystem>, cred: Credentials, depth: usize) -> Self {
         let vfs = Vfs::new(fs);
+        // Every other tree is walked with ways that are kept.
+        vfs.keep_walks(TREES.fetch_add(1, Ordering::Relaxed) % 2 == 0);
         let top = vfs.root();
         // The tree belongs to whoever works in it. (A host directory does anyway, and cannot be given away.)
         let all_rights = Credentials::root();

@@ -144,6 +144,7 @@ impl Vm {
             self.child_ended(parent);
         }
         if self.guests.is_empty() {
+            process.kernel().vfs().keep_walks(false);
             self.orphans.clear();
             self.end_watching();
             self.known.clear();

@@ -46,7 +46,7 @@ mod tests {
         let (low, high): (HashSet<u64>, HashSet<u64>) = (4096..4352).map(|at| (hash(at) & 255, hash(at) >> 57)).unzip();
         assert!(low.len() > 128 && high.len() > 100, "{} {}", low.len(), high.len());
         let mut map = Numbers::default();
-        (0..1000).for_each(|number| drop(map.insert(number, number)));
+        map.extend((0..1000).map(|number| (number, number)));
         assert!((0..1000).all(|number| map.get(&number) == Some(&number)));
     }
 }

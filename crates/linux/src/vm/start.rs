@@ -15,6 +15,8 @@ impl Vm {
     /// Starts a process, or the next program of one that is a guest already.
     pub(super) fn begin(&mut self, start: Start) {
         let (loaded, process) = start;
+        // Linux programs name files all the time, and the same directories again and again.
+        process.kernel().vfs().keep_walks(true);
         let is_own = |state: &State| !matches!(state, State::Foreign(_));
         let known = self
             .guests

@@ -257,6 +257,10 @@ impl Filesystem for CappedFs {
         Ok((count, end))
     }
 
+    fn records_access(&self, ino: Ino) -> bool {
+        self.inner.records_access(ino)
+    }
+
     fn touch(&self, ino: Ino) -> Result<()> {
         self.inner.touch(ino)
     }

@@ -333,6 +333,9 @@ impl Filesystem for MountedFs {
             }
             None => self.inner.setattr(ino, set).map(|attr| self.dressed(attr)),
         };
+        if done.as_ref().is_ok_and(|attr| attr.kind == FileType::Directory) {
+            self.news.walks.changed();
+        }
         self.told(done, || match set.size {
             Some(_) => self.changed(ino, mask::MODIFY),
             None => self.changed(ino, mask::ATTRIB),
@@ -389,6 +392,7 @@ impl Filesystem for MountedFs {
     fn rmdir(&self, dir: Ino, name: &[u8]) -> Result<()> {
         let victim = self.named(dir, name);
         let done = self.inner.rmdir(dir, name);
+        self.news.walks.changed();
         self.told(done, || What::Removed { dir, name, victim })
     }
 
@@ -399,6 +403,7 @@ impl Filesystem for MountedFs {
         }
         let (moved, target) = (self.named(dir, name), self.named(to_dir, to_name));
         let done = self.inner.rename(dir, name, to_dir, to_name, flags);
+        self.news.walks.changed();
         self.told(done, || What::Moved {
             from: (dir, name),
             to: (to_dir, to_name),
@@ -460,6 +465,10 @@ impl Filesystem for MountedFs {
     fn adopt(&self, ino: Ino, content: Bytes) -> Result<bool> {
         let done = self.change(ino, || self.inner.adopt(ino, content), |_, _| Ok(false));
         self.told(done, || self.changed(ino, mask::MODIFY))
+    }
+
+    fn records_access(&self, ino: Ino) -> bool {
+        self.inner.records_access(ino)
     }
 
     fn touch(&self, ino: Ino) -> Result<()> {

@@ -183,6 +183,10 @@ impl Filesystem for OverlayFs {
         self.upper.append(self.upper_of(ino)?, data)
     }
 
+    fn records_access(&self, ino: Ino) -> bool {
+        self.tree.lock().node(ino).is_ok_and(|node| node.upper.is_some())
+    }
+
     fn touch(&self, ino: Ino) -> Result<()> {
         let upper = self.tree.lock().node(ino)?.upper;
         match upper {
