@@ -284,10 +284,9 @@ fn receive(call: &Call<'_>, bridge: &Bridge, len: usize, flags: i32) -> Result<I
             whole: received.length,
             cut: received.flags.contains(MessageFlags::TRUNC),
             source: received.source.into(),
-            came: match cargo.map(|cargo| cargo.downcast()) {
-                Some(Ok(descriptors)) => Came::Loaded(descriptors),
-                _ => Came::Nothing,
-            },
+            came: cargo
+                .and_then(|cargo| cargo.downcast().ok())
+                .map_or(Came::Nothing, Came::Loaded),
         }
     }))
 }
