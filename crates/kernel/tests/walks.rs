@@ -166,7 +166,7 @@ fn what_is_moved_or_removed_is_not_found_where_it_was() {
     let world = World::new();
     let file = world.find("/a/b/c/file").unwrap();
     after(&world, &["/a/b/c/file"], || {
-        world.rename("/a/b", "/a/x", RenameFlags::Replace)
+        world.rename("/a/b", "/a/x", RenameFlags::Replace);
     });
     assert_eq!(
         (world.find("/a/b/c/file"), world.find("/a/x/c/file")),
@@ -177,7 +177,7 @@ fn what_is_moved_or_removed_is_not_found_where_it_was() {
     let gone = world.find("/a/b/c/file");
     assert_eq!(gone, Err(Errno::ENOENT));
     after(&world, &["/a/b/c/file", "/a/x/c/file"], || {
-        world.rename("/a/b", "/a/x", RenameFlags::Exchange)
+        world.rename("/a/b", "/a/x", RenameFlags::Exchange);
     });
     assert_eq!(
         (world.find("/a/b/c/file"), world.find("/a/x/c/file")),
@@ -223,7 +223,7 @@ fn mounts_and_links_on_the_way_are_seen_at_once() {
     let (path, file) = ("/a/b/c/file", world.find("/a/b/c/file").unwrap());
     let other = memory();
     after(&world, &[path], || {
-        world.vfs.mount(b"/a/b", other, MountOptions::default()).unwrap()
+        world.vfs.mount(b"/a/b", other, MountOptions::default()).unwrap();
     });
     assert_eq!(world.find(path), Err(Errno::ENOENT));
     after(&world, &[path], || world.vfs.unmount(b"/a/b").unwrap());
@@ -231,7 +231,7 @@ fn mounts_and_links_on_the_way_are_seen_at_once() {
     let link = |target: &[u8]| world.vfs.symlink(&world.cx(), target, None, b"/a/link").unwrap();
     link(b"b/c");
     after(&world, &["/a/link/file"], || {
-        world.vfs.unlink(&world.cx(), None, b"/a/link").unwrap()
+        world.vfs.unlink(&world.cx(), None, b"/a/link").unwrap();
     });
     link(b"b");
     assert_eq!(

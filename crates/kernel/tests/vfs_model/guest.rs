@@ -62,7 +62,7 @@ impl Guest {
     pub(crate) fn new(fs: Arc<dyn Filesystem>, cred: Credentials, depth: usize) -> Self {
         let vfs = Vfs::new(fs);
         // Every other tree is walked with ways that are kept.
-        vfs.keep_walks(TREES.fetch_add(1, Ordering::Relaxed) % 2 == 0);
+        vfs.keep_walks(TREES.fetch_add(1, Ordering::Relaxed).is_multiple_of(2));
         let top = vfs.root();
         // The tree belongs to whoever works in it. (A host directory does anyway, and cannot be given away.)
         let all_rights = Credentials::root();
