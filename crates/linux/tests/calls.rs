@@ -131,4 +131,4 @@ macro_rules! compared {
     )* };
 }
 
-compared! { open names directories attributes content locks beneath permissions execat }
+compared! { open names directories attributes content locks beneath permissions execat scheduling }

@@ -29,3 +29,14 @@ fn a_storm_of_signals_has_no_call_done_twice() {
     vm.put("/tmp/storm-of-signals", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/storm-of-signals"]).ok(), "signals came\n");
 }
+
+#[test]
+fn all_threads_change_users_and_the_one_that_asked_goes_on() {
+    let Some(vm) = Vm::new() else { return };
+    let Some(program) = compile(include_str!("signals/users.c"), &["-static", "-pthread", "-O1", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/users", &program, 0o755);
+    let expected = "own 0\ngroup 0\nthree 0\nchild 0\nwithin 1 1\n";
+    assert_eq!(vm.run(&["/tmp/users"]).ok(), expected);
+}

@@ -137,3 +137,44 @@ fn a_child_is_watched_by_a_descriptor() {
     let first = "import os\ntry: os.pidfd_open(1)\nexcept OSError as error: print(error.errno)";
     assert_eq!(vm.run(&["/usr/bin/python3", "-c", first]).ok(), "38\n");
 }
+
+/// A parent that waits in `vfork` is held until its child's memory is as it was, and may be killed meanwhile.
+#[test]
+fn the_end_of_a_process_that_was_held_is_told() {
+    const PROGRAM: &str = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+    for (int round = 0; round < 150; round++) {
+        pid_t pid = fork();
+        if (!pid)
+            for (;;) {
+                if (!vfork()) {
+                    execl("/usr/bin/true", "true", (char *)0);
+                    _exit(1);
+                }
+                wait(0);
+            }
+        // As long as it takes until it is in the middle of that, each round at another point.
+        for (volatile long turn = 0; turn < 300000 + round * 20011; turn++) {}
+        kill(pid, SIGKILL);
+        int status;
+        alarm(60);
+        if (waitpid(pid, &status, 0) != pid || status != SIGKILL) return 1;
+        alarm(0);
+    }
+    puts("all told");
+}
+"#;
+    if !has("/usr/bin/true") {
+        return;
+    }
+    let Some(vm) = Vm::new() else { return };
+    let Some(program) = common::compile(PROGRAM, &["-static", "-O1", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/held", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/held"]).ok(), "all told\n");
+}

@@ -139,6 +139,8 @@ impl LiveFs {
         let dir = self.dir(place.parent)?;
         let file = open::beneath(&dir, &place.name, open::FILE).map_err(open::stale)?;
         place.same(open::stat_fd(file.as_fd(), self.rules)?)?;
+        // Opening must not wait; a program that gets the descriptor did not ask for that.
+        rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::RDONLY)?;
         Ok(file)
     }
 

@@ -1,5 +1,6 @@
 //! What a process has where the kernel does not see it: guests of the executor of native programs hold descriptors of the host.
 
+use super::SigSet;
 use super::process::Process;
 use crate::errno::Errno;
 use crate::error::Result;
@@ -45,6 +46,20 @@ pub trait Elsewhere: Send + Sync + 'static {
 
     /// What the process takes now; none if that cannot be found out.
     fn footprint(&self) -> Option<Footprint>;
+
+    /// What its first thread blocks, and what the process ignores and catches; none if that cannot be found out.
+    fn signals(&self) -> Option<ShownSignals>;
+}
+
+/// Signals of a process as `/proc` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownSignals {
+    /// Blocked by the first thread.
+    pub blocked: SigSet,
+    /// Ignored by the process.
+    pub ignored: SigSet,
+    /// Caught by the process.
+    pub caught: SigSet,
 }
 
 /// Close-on-exec among the flags of [`Shown`].
@@ -111,6 +126,19 @@ impl Process {
         measured.unwrap_or_else(|| Footprint {
             mapped: self.memory(),
             resident: self.memory(),
+        })
+    }
+
+    /// What is done about signals, by who has the handlers.
+    pub(crate) fn shown_signals(&self) -> ShownSignals {
+        let own = self.asked().and_then(|elsewhere| elsewhere.signals());
+        own.unwrap_or_else(|| {
+            let (ignored, caught) = self.dispositions();
+            ShownSignals {
+                blocked: self.sig_mask(None),
+                ignored,
+                caught,
+            }
         })
     }
 

@@ -55,7 +55,7 @@ mod wait;
 mod wake;
 
 pub use clone::Copied;
-pub use elsewhere::{Elsewhere, Footprint, Shown};
+pub use elsewhere::{Elsewhere, Footprint, Shown, ShownSignals};
 pub use executor::{Executor, Gate, Program};
 pub use exited::Exited;
 pub use files::{AtFlags, Dir, LockCommand, LockKind, PollEntry, PollSource, Range, Resolving};

@@ -48,6 +48,11 @@ pub(crate) fn syncfs(call: &mut Call<'_>) -> Outcome {
 
 /// With `MS_SYNC`. Which file is mapped there only the host knows; so whatever is mapped gets to disk.
 pub(crate) fn msync(call: &mut Call<'_>) -> Outcome {
+    const PAGE: u64 = 4096;
+    let flags = call.int(2);
+    if !call.arg(0).is_multiple_of(PAGE) || flags & !(libc::MS_SYNC | libc::MS_INVALIDATE) != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
     if call.vm.files.has_mappings() {
         return call.settle_on_disk(&None);
     }

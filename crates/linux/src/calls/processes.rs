@@ -191,8 +191,11 @@ fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
         );
     }
     call.confirm()?;
-    let from = (process.pid().0, process.cred().ruid.0);
-    sys::signal_thread((call.key, tid), signal, from)?;
+    let from = (call.vm.visible_pid(process.pid()), process.cred().ruid.0);
+    match sys::is_compared(signal) {
+        true => sys::signal_as_own((call.key, tid), signal, from)?,
+        false => sys::signal_thread((call.key, tid), signal, from)?,
+    }
     call.vm.rouse(call.key);
     Ok(Answer::OK)
 }

@@ -58,16 +58,30 @@ impl Hold {
         check(unsafe { libc::ptrace(libc::PTRACE_DETACH, self.tid, nothing, nothing) }).map(drop)
     }
 
-    /// Whether there is a thread of this number that this one holds.
+    /// Whether there is a thread of this number that this one holds. One that has died is left to its parent.
     fn is_held(&self) -> bool {
         let status = std::fs::read(format!("/proc/{}/status", self.tid)).unwrap_or_default();
         let status = String::from_utf8_lossy(&status);
-        let mut lines = status.lines();
-        let is_dead = |line: &str| line.trim_start().starts_with(['Z', 'X']);
-        if lines.find_map(|line| line.strip_prefix("State:")).is_none_or(is_dead) {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        if field("TracerPid:").and_then(|tracer| tracer.parse().ok()) != Some(thread_id()) {
             return false;
         }
-        let tracer = lines.find_map(|line| line.strip_prefix("TracerPid:"));
-        tracer.is_some_and(|tracer| tracer.trim().parse() == Ok(thread_id()))
+        let is_dead = field("State:").is_none_or(|state| state.starts_with(['Z', 'X']));
+        let is_process = field("Tgid:").and_then(|process| process.parse().ok()) == Some(self.tid);
+        let is_own = field("PPid:").and_then(|parent| parent.parse().ok()) == Some(std::process::id());
+        // The end of a child of this process itself is waited for elsewhere.
+        if is_dead && !(is_own && is_process) {
+            self.give_up();
+        }
+        !is_dead
+    }
+
+    /// Of a thread that has died while it was held its parent hears nothing before who held it has.
+    fn give_up(&self) {
+        // SAFETY: zeros are a valid value.
+        let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
+        let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+        // SAFETY: `info` is writable.
+        let _ = unsafe { libc::waitid(libc::P_PID, self.tid, &raw mut info, options) };
     }
 }

@@ -9,6 +9,7 @@ mod landlock;
 mod memory;
 mod notify;
 mod process;
+mod setxid;
 mod socket;
 mod status;
 mod timer;
@@ -27,13 +28,14 @@ pub(crate) use process::{
     memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
     send_signal, set_limit, signal_thread, stat_fd, status_of_zombie, take_fd, thread_id, wait_for,
 };
+pub(crate) use setxid::{is_compared, signal_as_own};
 pub(crate) use status::{has_ended, leave_signals_to_others, lock, may_trace, no_new_privileges, try_namespaces};
 pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, processors, use_processors};
 
 pub(crate) use socket::{
     Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, receive_with, ring, send, send_with,
-    set_nonblocking, take_error, unread,
+    set_nonblocking, set_room, take_error, unread,
 };
 pub(crate) use watch::{host_events, host_watcher, record_pair, send_record, unwatch_host, watch_host};
 

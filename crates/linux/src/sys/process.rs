@@ -132,7 +132,7 @@ pub(crate) fn pid_fd(pid: u32) -> io::Result<OwnedFd> {
 
 /// What a signal says of itself (`siginfo_t`).
 #[repr(C)]
-struct Info {
+pub(super) struct Info {
     signal: i32,
     errno: i32,
     code: i32,
@@ -143,7 +143,7 @@ struct Info {
 }
 
 impl Info {
-    fn from((pid, uid): (u32, u32), signal: i32) -> Self {
+    pub(super) fn from((pid, uid): (u32, u32), signal: i32) -> Self {
         Self {
             signal,
             errno: 0,
@@ -152,6 +152,14 @@ impl Info {
             pid,
             uid,
             rest: [0; 13],
+        }
+    }
+
+    /// As the host fills it in for what a thread sends to one of the same process.
+    pub(super) fn of_the_same_process(self) -> Self {
+        Self {
+            code: libc::SI_TKILL,
+            ..self
         }
     }
 }

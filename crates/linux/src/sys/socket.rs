@@ -21,6 +21,14 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }.into()).map(drop)
 }
 
+/// Sets how much may wait in what a socket sends. The host takes twice as much, and no more than it lets everybody have.
+pub(crate) fn set_room(fd: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_SNDBUF);
+    let len = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
+    // SAFETY: the option is one number, which is readable.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const bytes).cast(), len) }.into()).map(drop)
+}
+
 /// What a receive found.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Found {

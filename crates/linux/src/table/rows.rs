@@ -238,11 +238,11 @@ rows! {
     restart_syscall SYS_restart_syscall ALLOW;
     sched_yield SYS_sched_yield ALLOW;
     sched_getaffinity SYS_sched_getaffinity Class::Arguments(Rule::SelfOrAsk, Some(sched::affinity));
-    sched_setaffinity SYS_sched_setaffinity Class::Pretend;
+    sched_setaffinity SYS_sched_setaffinity ask(sched::set_affinity);
     sched_getparam SYS_sched_getparam Class::Arguments(Rule::SelfOrAsk, Some(sched::parameter));
     sched_getscheduler SYS_sched_getscheduler Class::Arguments(Rule::SelfOrAsk, Some(sched::policy));
-    sched_setscheduler SYS_sched_setscheduler PERM;
-    sched_setparam SYS_sched_setparam PERM;
+    sched_setscheduler SYS_sched_setscheduler ask(sched::set_policy);
+    sched_setparam SYS_sched_setparam ask(sched::set_parameter);
     sched_get_priority_max SYS_sched_get_priority_max ALLOW;
     sched_get_priority_min SYS_sched_get_priority_min ALLOW;
     sched_rr_get_interval SYS_sched_rr_get_interval Class::Arguments(Rule::SelfOrAsk, Some(sched::interval));

@@ -4,13 +4,14 @@
 //! belongs to the thread of the VM. Of the host's own text only numbers, protections and the kernel's fixed names get through.
 
 use super::Vm;
+use super::signals::Actions;
 use super::terminals::{ByIdentity, Terminals};
 use crate::pipe::{NativeEnd, NativePipe};
 use crate::sys;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::fd::{AccessMode, File, OpenFile, PollEvents, StatusFlags};
 use agentos_kernel::id::{Fd, Ino};
-use agentos_kernel::process::{Elsewhere, Footprint, Kernel, Process, Shown};
+use agentos_kernel::process::{Elsewhere, Footprint, Kernel, Process, Shown, ShownSignals};
 use agentos_kernel::vfs::{Attr, FileType, Mode};
 use agentos_kernel::{Errno, Result};
 use std::any::Any;
@@ -163,6 +164,16 @@ impl Elsewhere for Inside {
         (mapped > 0).then(|| Footprint {
             mapped: mapped.saturating_mul(PAGE),
             resident: resident.saturating_mul(PAGE),
+        })
+    }
+
+    fn signals(&self) -> Option<ShownSignals> {
+        let actions = Actions::of(self.dir.as_fd());
+        // Of one that has ended nothing is read, which is as good as nothing blocked, ignored and caught.
+        Some(ShownSignals {
+            blocked: actions.blocked,
+            ignored: actions.ignored,
+            caught: actions.caught,
         })
     }
 

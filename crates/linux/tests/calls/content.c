@@ -27,6 +27,9 @@ int main(void) {
     wait(0);
     pread(fd, seven, 5, 12288);
     printf("child %.5s\n", seven);
+    DONE("msync_odd", msync(map + 1, 5, MS_SYNC));
+    DONE("msync_both", msync(map, 4096, MS_SYNC | MS_ASYNC));
+    DONE("msync_unknown", msync(map, 4096, MS_SYNC | 64));
     int other = open("f", O_RDONLY);
     char *look = mmap(0, sizeof big, PROT_READ, MAP_SHARED, other, 0);
     memcpy(map + 16384, "both", 4);

@@ -115,3 +115,24 @@ for address in ["::1", "127.0.0.1"]:
     print(peer[0], client.getpeername()[0])
     connection.close()
     print(client.recv(1))
+
+# A file that does not fit is sent without waiting, by who asks when there is room again.
+import os
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+connection, _ = server.accept()
+client.setblocking(False)
+count, sent = 5_000_000, 0
+file = os.memfd_create("file")
+os.truncate(file, count)
+counted = []
+reader = threading.Thread(target=lambda: counted.append(sum(map(len, iter(lambda: connection.recv(65536), b"")))))
+reader.start()
+while sent < count and select.select([], [client], [], 20)[1]:
+    try:
+        sent += os.sendfile(client.fileno(), file, sent, count - sent)
+    except BlockingIOError:
+        pass
+client.close()
+reader.join()
+print("sendfile", sent, counted)

@@ -27,3 +27,6 @@ for bad in (lambda: os.kill(999999, 0), lambda: os.kill(os.getpid(), 99)):
     try: bad()
     except OSError as e: print(e.errno)
 signal.signal(signal.SIGTERM, signal.SIG_IGN); os.kill(os.getpid(), signal.SIGTERM); print('ignored', signal.getsignal(signal.SIGTERM).name)
+# What /proc tells of signals is what the program has set.
+signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
+print(sorted(l.split() for l in open('/proc/self/status') if l.startswith(('SigIgn', 'SigBlk'))))

@@ -58,7 +58,7 @@ fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
     let nice = process.nice_value();
     let started = process.start_instant().since(kernel.boot_instant()) / TICK_NS;
     let Footprint { mapped, resident } = process.shown_footprint();
-    let (ignored, caught) = process.dispositions();
+    let signals = process.shown_signals();
     let status = process.exit_status().map_or(0, |status| match status.signal() {
         Some(signal) => signal.number(),
         None => u32::from(status.code()) << 8,
@@ -75,9 +75,9 @@ fn stat(kernel: &Kernel, process: &Process, caller: Pid) -> Vec<u8> {
         process.shown_threads().len(),
         resident / PAGE,
         standard(process.sig_pending()),
-        standard(process.sig_mask(None)),
-        standard(ignored),
-        standard(caught),
+        standard(signals.blocked),
+        standard(signals.ignored),
+        standard(signals.caught),
     );
     text.extend_from_slice(rest.as_bytes());
     text
@@ -105,7 +105,7 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
     let (mapped, resident) = (mapped / 1024, resident / 1024);
     let peak = resident.max(usage.max_rss / 1024);
     let most = peak.max(mapped);
-    let (ignored, caught) = process.dispositions();
+    let signals = process.shown_signals();
     let pid = process.pid();
     let rest = format!(
         "\nUmask:\t{:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
@@ -131,9 +131,9 @@ fn status(process: &Process, caller: Pid) -> Vec<u8> {
         process.shown_threads().len(),
         0,
         process.sig_pending().0,
-        process.sig_mask(None).0,
-        ignored.0,
-        caught.0,
+        signals.blocked.0,
+        signals.ignored.0,
+        signals.caught.0,
         process.kernel().limits().cpu_count.saturating_sub(1),
     );
     text.extend_from_slice(rest.as_bytes());

@@ -153,7 +153,10 @@ impl HostDirFs {
             true => (self.writer(ino)?, OFlags::RDWR),
             false => (self.reader(ino)?, OFlags::RDONLY),
         };
-        reopen(&handle, access)
+        let file = reopen(&handle, access)?;
+        // Opening must not wait; whoever has the descriptor did not ask for that.
+        fs::fcntl_setfl(&file, access)?;
+        Ok(file)
     }
 
     /// Opens a regular file in the first of the given ways that the host permits.
