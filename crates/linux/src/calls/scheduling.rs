@@ -104,7 +104,8 @@ pub(crate) fn set_affinity(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn affinity(call: &mut Call<'_>) -> Outcome {
-    let (tid, room) = (named(call)?, call.uint(1) as usize);
+    let tid = guest(call, call.uint(0))?.ok_or(Fail(libc::ESRCH))?;
+    let room = call.uint(1) as usize;
     let mut set = [0u64; SET_MAX / 8];
     // SAFETY: so many bytes are writable.
     let written =
