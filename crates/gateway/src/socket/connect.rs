@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::attention::Attention;
 use super::channel::Channel;
 use super::end::End;
 use super::outbound::Outbound;
@@ -163,6 +164,7 @@ impl<'a> Connect<'a> {
 
     async fn read<R: AsyncRead + Unpin>(&self, reader: &mut Reader<R>, peer: &Peer) -> End {
         let mut draining = std::pin::pin!(peer.draining());
+        let mut attention = Attention::new();
         loop {
             let message = tokio::select! {
                 biased;
@@ -170,7 +172,7 @@ impl<'a> Connect<'a> {
                     self.idle().await;
                     return End::Close(CloseReason::going_away());
                 }
-                message = self.read_one(reader) => message,
+                message = self.read_one(reader, &mut attention) => message,
             };
             match message {
                 Ok(message) => {
@@ -186,7 +188,11 @@ impl<'a> Connect<'a> {
         }
     }
 
-    async fn read_one<R: AsyncRead + Unpin>(&self, reader: &mut Reader<R>) -> Result<Message, ReadError> {
+    async fn read_one<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut Reader<R>,
+        attention: &mut Attention,
+    ) -> Result<Message, ReadError> {
         if !self.has_room() {
             self.paused.store(true, Ordering::Relaxed);
             self.room().await;
@@ -195,7 +201,7 @@ impl<'a> Connect<'a> {
         if self.paused.swap(false, Ordering::Relaxed) {
             self.stamp();
         }
-        let message = reader.next().await;
+        let message = attention.wait(reader.next()).await;
         self.stamp();
         message
     }

@@ -6,6 +6,7 @@
 //! for the client, all that is ready in one write. The ends of both meet in [`end::End`].
 
 mod accept;
+mod attention;
 mod channel;
 mod connect;
 mod end;
