@@ -2,7 +2,7 @@
 
 use super::outcome::{Outcome, file};
 use super::{Case, FOLDERS, PATH, TIMEOUT, environment};
-use agentos::{AgentOs, EntryKind, ListOptions};
+use agentos::{AgentOs, EntryKind, Limits, ListOptions};
 use std::collections::BTreeMap;
 
 /// The folder that stands for the world of a case.
@@ -22,7 +22,11 @@ pub(crate) async fn runs_linux_programs() -> bool {
 
 /// Runs it in a VM of its own.
 pub(crate) async fn run(case: &Case, interpreter: Option<&str>) -> Outcome {
-    let vm = AgentOs::builder().image("host").create().await.unwrap();
+    // The host compares what all programs of its user have on their way between sockets with the sender's limit of
+    // descriptors, and others may have much there.
+    let mut limits = Limits::default();
+    limits.set("maxOpenFdsPerProcess", 8192).unwrap();
+    let vm = AgentOs::builder().image("host").limits(limits).create().await.unwrap();
     vm.mkdir(ROOT).await.unwrap();
     for folder in FOLDERS {
         vm.mkdir(format!("{ROOT}/{folder}")).await.unwrap();
