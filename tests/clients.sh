@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stock RivetKit clients against the gateway: installs them (npm, and cargo for the Rust client), builds a server with test
 # actors, and runs every scenario. What must fail stands in tests/clients/expected-failures.txt, checked both ways. Prints the
-# unexpected, then a summary. Options: `--quick` leaves out Node 20, injected faults and the Rust client; `--only VERSION`.
+# unexpected, then a summary. Options: `--quick` leaves out Node 20 and injected faults; `--only VERSION`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -16,13 +16,8 @@ profile=${PROFILE:-release}
 flags=()
 [ "$profile" = debug ] || flags=(--profile "$profile")
 cargo build "${flags[@]}" -p agentos-gateway --example conformance
-case " $* " in
-*' --quick '*) ;;
-*)
-    CARGO_TARGET_DIR=$target/rust-client cargo build --manifest-path tests/clients/rust/Cargo.toml --locked
-    options+=(--rust "$target/rust-client/debug/agentos-client-conformance")
-    ;;
-esac
+CARGO_TARGET_DIR=$target/rust-client cargo build --quiet --manifest-path tests/clients/rust/Cargo.toml --locked
+options+=(--rust "$target/rust-client/debug/agentos-client-conformance")
 logs=$(mktemp -d)
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null || true; rm -rf "$logs"' EXIT
