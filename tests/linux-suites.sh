@@ -40,8 +40,8 @@ chmod -R a+rX "$work/suite"
 
 if [ ${#modules[@]} = 0 ]; then
     names=(glob os posix mmap fcntl shutil tempfile pathlib pty select epoll)
-    [ -z "$full" ] || names+=(subprocess socket selectors io venv multiprocessing_main_handling poll fork1)
+    [ -z "$full" ] || names+=(subprocess socket selectors io venv signal multiprocessing_main_handling poll fork1 eintr)
     for name in "${names[@]}"; do modules+=("test.test_$name"); done
-    [ -z "$full" ] || for name in events sock_lowlevel server streams subprocess unix_events; do modules+=("test.test_asyncio.test_$name"); done
+    [ -z "$full" ] || for name in events sock_lowlevel sendfile server streams subprocess unix_events; do modules+=("test.test_asyncio.test_$name"); done
 fi
 /usr/bin/python3 tests/linux_suites/compare.py "${options[@]}" "$agentos" "$work/suite" "${modules[@]}"
