@@ -25,7 +25,7 @@ pub(crate) async fn run(case: &Case, interpreter: Option<&str>) -> Outcome {
     // The host compares what all programs of its user have on their way between sockets with the sender's limit of
     // descriptors, and others may have much there.
     let mut limits = Limits::default();
-    limits.set("maxOpenFdsPerProcess", 8192).unwrap();
+    limits.set("maxOpenFdsPerProcess", 4096).unwrap();
     let vm = AgentOs::builder().image("host").limits(limits).create().await.unwrap();
     vm.mkdir(ROOT).await.unwrap();
     for folder in FOLDERS {
