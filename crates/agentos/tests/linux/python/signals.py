@@ -27,6 +27,8 @@ for bad in (lambda: os.kill(999999, 0), lambda: os.kill(os.getpid(), 99)):
     try: bad()
     except OSError as e: print(e.errno)
 signal.signal(signal.SIGTERM, signal.SIG_IGN); os.kill(os.getpid(), signal.SIGTERM); print('ignored', signal.getsignal(signal.SIGTERM).name)
-# What /proc tells of signals is what the program has set.
+# What /proc tells of signals is what the program has set; others may be ignored since before it began.
 signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
-print(sorted(l.split() for l in open('/proc/self/status') if l.startswith(('SigIgn', 'SigBlk'))))
+own = signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH
+for name, mask in sorted(l.split() for l in open('/proc/self/status') if l.startswith(('SigIgn', 'SigBlk'))):
+    print(name, [s.name for s in own if int(mask, 16) >> s - 1 & 1])
