@@ -193,7 +193,7 @@ fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
     call.confirm()?;
     let from = (call.vm.visible_pid(process.pid()), process.cred().ruid.0);
     match sys::is_compared(signal) {
-        true => sys::signal_as_own((call.key, tid), signal, from)?,
+        true => call.vm.helpers.signal_as_own((call.key, tid), signal, from)?,
         false => sys::signal_thread((call.key, tid), signal, from)?,
     }
     call.vm.rouse(call.key);

@@ -28,7 +28,7 @@ pub(crate) use process::{
     memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
     send_signal, set_limit, signal_thread, stat_fd, status_of_zombie, take_fd, thread_id, wait_for,
 };
-pub(crate) use setxid::{is_compared, signal_as_own};
+pub(crate) use setxid::{Helpers, is_compared};
 pub(crate) use status::{has_ended, leave_signals_to_others, lock, may_trace, no_new_privileges, try_namespaces};
 pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, processors, use_processors};

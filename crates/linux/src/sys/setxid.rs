@@ -3,16 +3,24 @@
 //! A C library has all threads of a process change their user or group (`setuid`) by sending each a signal of its own, whose handler
 //! takes it only if its information says `SI_TKILL` and the process's own number; whoever called waits for all of them. The host lets nobody
 //! write such information for another process, but it lets who traces a thread correct that of a signal which is about to be delivered.
+//!
+//! That takes a thread of this process for each, from when the signal is sent until it is taken, which may be never: a thread can block it. So
+//! there are [`HELPERS_MAX`] of them, of which one VM can keep [`HELPERS_OF_VM_MAX`] busy. What is beyond fails with `EAGAIN`. The library then
+//! takes the thread that it could not tell for one that has ended, and goes on; nothing is lost by that, as in a VM
+//! a user is a process's and not a thread's.
 
 use super::check;
 use super::process::{Info, signal_thread};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads of this process that wait for such a delivery.
+/// Threads of this process that wait for such a delivery, for all VMs together.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
-/// Most of them. Those beyond get a signal that tells where it comes from.
-const MOST: usize = 128;
+/// Most of them.
+const HELPERS_MAX: usize = 128;
+/// Most of them that wait for threads of one VM.
+const HELPERS_OF_VM_MAX: usize = 16;
 /// Room that such a thread needs.
 const STACK: usize = 64 * 1024;
 /// The signal by which the GNU library has threads change users.
@@ -23,50 +31,65 @@ pub(crate) fn is_compared(signal: i32) -> bool {
     signal == SETXID
 }
 
-/// A place among those that wait, given back at its end.
-struct Place;
+/// What one VM has of the threads that wait.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Helpers(Arc<AtomicUsize>);
 
-impl Place {
-    fn take() -> Option<Self> {
-        let more = |count: usize| (count < MOST).then_some(count + 1);
-        WAITING
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
-            .ok()
-            .map(|_| Self)
+/// A place among those that wait, given back at its end.
+struct Place(Helpers);
+
+impl Helpers {
+    fn take(&self) -> Option<Place> {
+        if !add(&self.0, HELPERS_OF_VM_MAX) {
+            return None;
+        }
+        if !add(&WAITING, HELPERS_MAX) {
+            self.0.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Place(self.clone()))
     }
+
+    /// Sends a signal to a thread as if another thread of its process had, and returns when it has been sent. Where the host does not allow
+    /// that the signal is one from elsewhere.
+    ///
+    /// # Errors
+    /// The host's; and `EAGAIN` if too many threads have not taken theirs.
+    pub(crate) fn signal_as_own(&self, (process, thread): (u32, u32), signal: i32, from: (u32, u32)) -> io::Result<()> {
+        let again = || io::Error::from_raw_os_error(libc::EAGAIN);
+        let place = self.take().ok_or_else(again)?;
+        let (told, sent) = std::sync::mpsc::sync_channel(1);
+        let deliver = move || {
+            let _place = place;
+            let traced = seize(thread).is_ok();
+            let result = signal_thread((process, thread), signal, from);
+            let go_on = traced && result.is_ok();
+            // Who asked has gone on if it does not listen.
+            let _ = told.send(result);
+            if go_on {
+                follow(thread, signal, from);
+            }
+        };
+        let name = "agentos-setxid".to_owned();
+        std::thread::Builder::new()
+            .name(name)
+            .stack_size(STACK)
+            .spawn(deliver)?;
+        sent.recv().unwrap_or_else(|_| Err(again()))
+    }
+}
+
+/// Counts one more, unless there are as many as there may be.
+fn add(count: &AtomicUsize, most: usize) -> bool {
+    let more = |count: usize| (count < most).then_some(count + 1);
+    count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         WAITING.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// Sends a signal to a thread as if another thread of its process had, and returns when it has been sent. Where the host does not allow that, or
-/// too many wait already, the signal is one from elsewhere.
-pub(crate) fn signal_as_own((process, thread): (u32, u32), signal: i32, from: (u32, u32)) -> io::Result<()> {
-    let Some(place) = Place::take() else {
-        return signal_thread((process, thread), signal, from);
-    };
-    let (told, sent) = std::sync::mpsc::sync_channel(1);
-    let deliver = move || {
-        let _place = place;
-        let traced = seize(thread).is_ok();
-        let result = signal_thread((process, thread), signal, from);
-        let go_on = traced && result.is_ok();
-        // Who asked has gone on if it does not listen.
-        let _ = told.send(result);
-        if go_on {
-            follow(thread, signal, from);
-        }
-    };
-    let name = "agentos-setxid".to_owned();
-    std::thread::Builder::new()
-        .name(name)
-        .stack_size(STACK)
-        .spawn(deliver)?;
-    sent.recv()
-        .unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EAGAIN)))
 }
 
 fn seize(thread: u32) -> io::Result<()> {
@@ -137,17 +160,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_wait_at_most_and_places_come_back() {
-        let taken: Vec<_> = std::iter::from_fn(Place::take).collect();
-        assert!(taken.len() <= MOST && Place::take().is_none());
+    fn each_vm_has_a_share_and_places_come_back() {
+        let take = |helpers: &Helpers| std::iter::from_fn(|| helpers.take()).collect::<Vec<_>>();
+        let vms: Vec<Helpers> = std::iter::repeat_with(Helpers::default).take(9).collect();
+        let taken: Vec<Vec<Place>> = vms.iter().map(take).collect();
+        assert_eq!(taken[0].len(), HELPERS_OF_VM_MAX, "others are left for others");
+        assert_eq!(taken.iter().map(Vec::len).sum::<usize>(), HELPERS_MAX);
+        assert!(vms[8].take().is_none() && vms[0].take().is_none());
         drop(taken);
-        assert!(Place::take().is_some());
-    }
-
-    #[test]
-    fn nobody_is_traced_who_is_not_there() {
+        assert!(vms[8].take().is_some());
+        assert_eq!(vms[8].0.load(Ordering::Acquire), 0);
+        // Nobody is traced who is not there. (Here, as all tests have the same threads.)
         assert!(seize(crate::sys::thread_id()).is_err(), "a thread cannot trace itself");
         let gone = u32::try_from(i32::MAX).unwrap();
-        assert!(signal_as_own((gone, gone), SETXID, (1, 1)).is_err());
+        let sent = Helpers::default().signal_as_own((gone, gone), SETXID, (1, 1));
+        assert!(sent.is_err_and(|error| error.raw_os_error() != Some(libc::EAGAIN)));
     }
 }

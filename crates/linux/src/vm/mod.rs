@@ -172,6 +172,8 @@ pub(crate) struct Vm {
     ordered: HashMap<u64, Start>,
     /// Copies whose parent has ended before they came to life.
     orphans: Vec<Copy>,
+    /// Threads that see to it that threads of guests can change users.
+    pub(crate) helpers: sys::Helpers,
     /// Threads that may go on as soon as they have come to where they are held.
     released: Vec<sys::Hold>,
     /// What the descriptors of guests mean.
@@ -241,6 +243,7 @@ impl Vm {
             orphans: Vec::new(),
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
+            helpers: sys::Helpers::default(),
             released: Vec::new(),
             sockets: Sockets::default(),
             lent: HashMap::new(),
