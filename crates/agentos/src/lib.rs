@@ -59,7 +59,7 @@ pub use agentos_kernel::limits::{
 };
 pub use agentos_kernel::policy::{self, Policy};
 pub use agentos_kernel::{Errno, LimitExceeded, descriptors};
-pub use agentos_linux::ParkedNode;
+pub use agentos_linux::{ParkedNode, hear_of_children};
 pub use agentos_net::hook::{EgressHook, Route, Traffic};
 pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};

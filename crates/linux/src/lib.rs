@@ -28,6 +28,7 @@
 
 #[cfg(jail)]
 mod calls;
+mod children;
 #[cfg(jail)]
 mod elf;
 mod executor;
@@ -59,6 +60,7 @@ mod tty;
 #[cfg(jail)]
 mod vm;
 
+pub use children::hear_of_children;
 pub use executor::LinuxExecutor;
 pub use parked::{Base, ParkedNode, Preload};
 pub use probe::{Finding, Probe};

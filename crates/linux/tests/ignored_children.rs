@@ -3,7 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use agentos_linux::LinuxExecutor;
+use agentos_linux::{LinuxExecutor, hear_of_children};
+
+extern "C" fn handle(_: i32) {}
 
 #[test]
 fn a_process_that_ignores_its_children_says_why_it_runs_no_programs() {
@@ -17,7 +19,14 @@ fn a_process_that_ignores_its_children_says_why_it_runs_no_programs() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     let refusal = LinuxExecutor::new().probe().refusal().unwrap().to_string();
     assert!(refusal.contains("this process ignores SIGCHLD"), "{refusal}");
-    // SAFETY: as above.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    hear_of_children();
     assert!(LinuxExecutor::new().probe().refusal().is_none());
+    // What somebody handles stays handled.
+    let handler = handle as extern "C" fn(i32) as usize;
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGCHLD, handler) };
+    hear_of_children();
+    // SAFETY: takes numbers alone.
+    let found = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    assert_eq!(found, handler);
 }

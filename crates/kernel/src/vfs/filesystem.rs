@@ -502,6 +502,13 @@ pub trait Filesystem: Send + Sync + 'static {
         if write { Ok(None) } else { self.host_file(ino) }
     }
 
+    /// A new description of what natives have of a file, if they may have any of it; nothing is moved or copied for that. It is for
+    /// locks, so `write` is what it is opened with where the host permits, and nobody writes through it.
+    fn native_in_use(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        let _ = (ino, write);
+        Ok(None)
+    }
+
     /// Whether [`native`](Self::native) gives a file's own bytes without copying them first.
     fn shares_natively(&self, ino: Ino, write: bool) -> bool {
         let _ = (ino, write);

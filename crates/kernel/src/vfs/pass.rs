@@ -51,6 +51,7 @@ macro_rules! pass_filesystem_calls {
             fn generate(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> Option<bytes::Bytes>;
             fn host_file(&self, ino: $crate::id::Ino) -> Option<std::os::fd::OwnedFd>;
             fn native(&self, ino: $crate::id::Ino, write: bool) -> Option<std::os::fd::OwnedFd>;
+            fn native_in_use(&self, ino: $crate::id::Ino, write: bool) -> Option<std::os::fd::OwnedFd>;
             fn may_inspect(&self, ino: $crate::id::Ino, caller: $crate::id::Pid) -> ();
         }
     };

@@ -80,6 +80,8 @@ pub(super) struct Times {
     signals: Option<Instant>,
     /// When to look who reads in the background.
     readers: Option<Instant>,
+    /// When to have those look who wait for a lock of a guest.
+    locks: Option<Instant>,
 }
 
 impl Times {
@@ -90,6 +92,7 @@ impl Times {
             idle: None,
             signals: None,
             readers: None,
+            locks: None,
         }
     }
 
@@ -101,6 +104,11 @@ impl Times {
     /// Has it be looked at `at` who reads in the background, unless that is to happen earlier.
     pub(super) fn look_for_readers(&mut self, at: Instant) {
         self.readers.get_or_insert(at);
+    }
+
+    /// Has those who wait for a lock look at `at`, unless that is to happen earlier.
+    pub(super) fn look_for_locks(&mut self, at: Instant) {
+        self.locks.get_or_insert(at);
     }
 }
 
@@ -193,6 +201,9 @@ impl Vm {
             if self.times.readers.take_if(|at| *at <= Instant::now()).is_some() {
                 self.stop_readers();
             }
+            if self.times.locks.take_if(|at| *at <= Instant::now()).is_some() {
+                self.look_for_locks();
+            }
             self.tidy();
             self.look();
         }
@@ -228,7 +239,12 @@ impl Vm {
             true => *self.times.idle.get_or_insert_with(Instant::now) + IDLE,
             false => {
                 self.times.idle = None;
-                let others = [self.files.due(), self.times.signals, self.times.readers];
+                let others = [
+                    self.files.due(),
+                    self.times.signals,
+                    self.times.readers,
+                    self.times.locks,
+                ];
                 others.into_iter().flatten().fold(self.schedule.due(), Instant::min)
             }
         };

@@ -111,8 +111,9 @@ impl Vm {
         // Its ports are free before anybody hears of its end.
         self.settle_sockets();
         self.take_back(&guest);
-        self.files.guest_ended();
         let process = &guest.process;
+        self.end_locks(pid, process);
+        self.files.guest_ended();
         if guest.is_root || self.guests.is_empty() {
             self.settle_files(process.kernel());
         }

@@ -245,8 +245,12 @@ impl Vm {
             let own = OpenFile::from_inode(InodeHandle::new(handle.location().clone()), access, status, limits)?;
             own.seek(SeekFrom::Start(offset))?;
             let guest = self.guests.get(&key).ok_or(crate::calls::Fail(libc::ESRCH))?;
-            // Where the host does not allow this, what the program writes moves nobody else's offset.
-            return Ok((own, sys::take_fd(guest.pid_fd.as_fd(), fd).ok()));
+            // Where the host does not allow this, what the program writes moves nobody else's offset, and its locks are others.
+            let real = sys::take_fd(guest.pid_fd.as_fd(), fd).ok();
+            if let Some(real) = real.as_ref().and_then(|real| sys::duplicate(real.as_fd()).ok()) {
+                process.kernel().share_lock(&own, real);
+            }
+            return Ok((own, real));
         }
         let host = self.host_stat(key, fd)?;
         if host.st_mode & libc::S_IFMT == libc::S_IFSOCK {

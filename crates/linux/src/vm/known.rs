@@ -13,6 +13,7 @@ use agentos_kernel::Errno;
 use agentos_kernel::fd::{AccessMode, HostPipe, OpenFile, StatusFlags};
 use agentos_kernel::process::Kernel;
 use agentos_kernel::tty::{Master, Slave};
+use agentos_kernel::vfs::locks::FileKey;
 use agentos_kernel::vfs::{FileType, InodeHandle, Location};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -120,7 +121,7 @@ impl Vm {
 
     /// A file's own bytes, or its working copy. Each takes a descriptor of this process; where it has no more, those go that no
     /// guest uses.
-    fn native(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+    fn native_of(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
         let open = || location.filesystem().native(location.ino(), write);
         match (open(), self.kernel()) {
             (Err(error), Some(kernel)) if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE) => {
@@ -129,6 +130,16 @@ impl Vm {
             }
             (opened, _) => Ok(opened?),
         }
+    }
+
+    /// As [`native_of`](Self::native_of); what is locked is locked against natives from now on.
+    fn native(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+        let opened = self.native_of(location, write)?;
+        if let (Some(real), Some(kernel)) = (&opened, self.kernel()) {
+            let locks = kernel.vfs().locks();
+            locks.made_native(FileKey::from(location), real.as_fd());
+        }
+        Ok(opened)
     }
 
     /// The VM's kernel, while it has guests.
@@ -271,7 +282,7 @@ fn open_host(path: &CStr, flags: i32) -> std::io::Result<OwnedFd> {
 }
 
 /// Sets what of a description's flags the host has to know.
-fn set_status(fd: BorrowedFd<'_>, status: StatusFlags) -> std::io::Result<()> {
+pub(super) fn set_status(fd: BorrowedFd<'_>, status: StatusFlags) -> std::io::Result<()> {
     let mut flags = 0;
     if status.contains(StatusFlags::APPEND) {
         flags |= libc::O_APPEND;

@@ -3,7 +3,11 @@
 //! Such a description has one offset for all who share it. While Linux programs have it the host keeps that: all of them get the
 //! same description of the host, which begins where the kernel's stands; when one of them ends, the kernel's stands where the host's
 //! does. A program of the kernel's that writes at the same time as a Linux one would still begin where it was before.
+//!
+//! A lock of such a description on the whole file (`flock(2)`) is one of both kinds, too: `exec 9>lock; flock 9` of a shell of one kind
+//! and a `flock` of the other.
 
+use super::known::set_status;
 use super::{Guest, Vm};
 use crate::calls::Fail;
 use crate::sys;
@@ -30,7 +34,7 @@ impl Vm {
         let real = match known {
             Some(real) => real?,
             None => {
-                let real = self.materialise(file)?;
+                let real = self.with_lock(file)?;
                 let at = i64::try_from(file.seek(SeekFrom::Current(0))?).unwrap_or(i64::MAX);
                 // SAFETY: takes numbers alone.
                 sys::check(unsafe { libc::lseek(real.as_raw_fd(), at, libc::SEEK_SET) })?;
@@ -39,6 +43,9 @@ impl Vm {
                     file: Arc::clone(file),
                     users: 0,
                 };
+                if let Some(kernel) = self.kernel() {
+                    kernel.share_lock(file, sys::duplicate(real.as_fd())?);
+                }
                 self.lent.insert(file.id(), lent);
                 real
             }
@@ -52,6 +59,20 @@ impl Vm {
         Ok(real)
     }
 
+    /// A description for a guest. One that has locked its file has one on the host already.
+    fn with_lock(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        let real = self.materialise(file)?;
+        let Some(twin) = self.kernel().and_then(|kernel| kernel.lock_twin(file)) else {
+            return Ok(real);
+        };
+        let identity = |fd: &OwnedFd| sys::stat_fd(fd.as_fd(), c"").map(|stat| (stat.st_dev, stat.st_ino));
+        if identity(&twin)? != identity(&real)? {
+            return Ok(real);
+        }
+        set_status(twin.as_fd(), file.flags())?;
+        Ok(twin)
+    }
+
     /// A guest has ended: whoever else has its descriptions goes on where it stopped.
     pub(super) fn take_back(&mut self, guest: &Guest) {
         for id in &guest.lent {
@@ -62,8 +83,10 @@ impl Vm {
                 let _ = lent.file.seek(SeekFrom::Start(at));
             }
             lent.users -= 1;
-            if lent.users == 0 {
-                self.lent.remove(id);
+            if lent.users == 0
+                && let Some(lent) = self.lent.remove(id)
+            {
+                guest.process.kernel().unshare_lock(&lent.file);
             }
         }
     }

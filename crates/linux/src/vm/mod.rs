@@ -15,6 +15,7 @@ mod guest;
 mod known;
 mod launch;
 mod lent;
+mod locks;
 mod masters;
 mod memories;
 mod meter;
@@ -200,6 +201,8 @@ pub(crate) struct Vm {
     shown: descriptors::Files,
     /// Terminals by what their slaves are on the host.
     terminals: terminals::Terminals,
+    /// The host's locks, for the kernel.
+    locks: Arc<locks::HostLocks>,
     /// Where processes boot that are no guests yet.
     nursery: nursery::Nursery,
 }
@@ -256,6 +259,7 @@ impl Vm {
             thread_count: 0,
             shown: descriptors::Files::default(),
             terminals: terminals::Terminals::default(),
+            locks: locks::HostLocks::new(shared),
             nursery: nursery::Nursery::new(unbound),
         })
     }
@@ -277,6 +281,7 @@ impl Vm {
 
     fn read_inbox(&mut self) {
         self.shared.silence();
+        self.expect_locks();
         let inbox = {
             let mut inbox = self.shared.inbox.lock();
             Inbox {

@@ -144,6 +144,7 @@ impl Vm {
             process.finish();
             return None;
         };
+        self.lock_with(pid, &process);
         let guest = Guest {
             waker: guest::waker(&self.shared, pid),
             process,

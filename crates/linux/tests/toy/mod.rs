@@ -3,14 +3,14 @@
 
 use crate::common::block;
 use agentos_kernel::fd::IoResult;
-use agentos_kernel::id::Fd;
-use agentos_kernel::process::{Executor, Gate, Kernel, Process, Program};
-use agentos_kernel::vfs::InodeHandle;
+use agentos_kernel::id::{Fd, Pid};
+use agentos_kernel::process::{Dir, Executor, Gate, Kernel, LockCommand, LockKind, OpenHow, Process, Program, Range};
+use agentos_kernel::vfs::{InodeHandle, Mode, OpenOptions};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Runs files that begin with `TOY `: `upper` copies input to output in capitals, `line` the first that it reads, `exit N` ends, `sleep` waits for
-/// a signal, and `sleep WORD` says the word before.
+/// a signal, `sleep WORD` says the word before, and `locks` does what the lines of its input say (see [`locks`]).
 pub struct Toy;
 
 struct ToyProgram(String);
@@ -47,6 +47,9 @@ impl Program for ToyProgram {
 impl ToyProgram {
     fn run(&self, process: &Arc<Process>) -> Option<u32> {
         let once = self.0 == "line";
+        if self.0 == "locks" {
+            return Some(locks(process));
+        }
         match self.0.split_once(' ') {
             Some(("exit", status)) => return status.parse().ok(),
             Some(("sleep", word)) if write(process, format!("{word}\n").as_bytes()) => {
@@ -76,6 +79,86 @@ impl ToyProgram {
             }
         }
     }
+}
+
+/// Opens files and locks them, a line of input for each step, and says after each what came of it: `ok`, an error, or a lock.
+///
+/// `open PATH` opens the next descriptor, from 3 on; `dup FD`, `close FD`; `flock FD sh|ex|un [now]`; `set|wait|test FD r|w|u START LEN`;
+/// `pid`.
+fn locks(process: &Arc<Process>) -> u32 {
+    let mut input = Vec::new();
+    let mut buf = [0; 256];
+    loop {
+        while let Some(end) = input.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = input.drain(..=end).collect();
+            let line = String::from_utf8(line).unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let said = step(process, &words).unwrap_or_else(|error| format!("{:?}", error.errno()));
+            if !write(process, format!("{said}\n").as_bytes()) {
+                return 1;
+            }
+        }
+        match block(|waker| process.read(Fd(0), &mut buf, Some(waker))) {
+            Ok(0) => return 0,
+            Ok(count) => input.extend_from_slice(&buf[..count]),
+            Err(_) => return 1,
+        }
+    }
+}
+
+fn step(process: &Arc<Process>, words: &[&str]) -> agentos_kernel::Result<String> {
+    let fd = || Fd(words[1].parse().unwrap());
+    let how = OpenHow {
+        options: OpenOptions {
+            read: true,
+            write: true,
+            create: true,
+            mode: Mode::new(0o666),
+            ..OpenOptions::default()
+        },
+        ..OpenHow::default()
+    };
+    match words[0] {
+        "pid" => return Ok(process.pid().to_string()),
+        "open" => {
+            let fd = block(|waker| process.open(Dir::Cwd, words[1].as_bytes(), &how, Some(waker)))?;
+            return Ok(fd.to_string());
+        }
+        "dup" => return Ok(process.dup(fd(), Fd(3), false)?.to_string()),
+        "close" => process.close(fd())?,
+        "flock" => {
+            let kind = match words[2] {
+                "sh" => LockKind::Read,
+                "ex" => LockKind::Write,
+                _ => LockKind::Unlock,
+            };
+            block(|waker| process.flock(fd(), kind, words.len() > 3, Some(waker)))?;
+        }
+        _ => {
+            let mut range = Range {
+                kind: match words[2] {
+                    "r" => LockKind::Read,
+                    "w" => LockKind::Write,
+                    _ => LockKind::Unlock,
+                },
+                whence: 0,
+                start: words[3].parse().unwrap(),
+                len: words[4].parse().unwrap(),
+                pid: Pid(0),
+            };
+            let command = match words[0] {
+                "set" => LockCommand::Set,
+                "wait" => LockCommand::Wait,
+                _ => LockCommand::Test,
+            };
+            block(|waker| process.record_lock(fd(), command, &mut range, Some(waker)))?;
+            if command == LockCommand::Test && range.kind != LockKind::Unlock {
+                let kind = if range.kind == LockKind::Read { "r" } else { "w" };
+                return Ok(format!("{kind} {} {} {}", range.start, range.len, range.pid));
+            }
+        }
+    }
+    Ok("ok".into())
 }
 
 /// Waits for a signal that ends the process.

@@ -6,8 +6,10 @@ use crate::fd::{AccessMode, IoResult, OpenFile, SeekFrom};
 use crate::id::{Fd, Pid};
 use crate::process::kernel::Kernel;
 use crate::process::process::Process;
-use crate::vfs::locks::{FileKey, LockMode, LockRange};
+use crate::vfs::Location;
+use crate::vfs::locks::{Description, FileKey, LockMode, LockRange, open_as};
 use core::task::{Poll, Waker};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
 /// Kinds of lock.
@@ -75,25 +77,23 @@ impl Process {
             LockKind::Read => LockMode::Shared,
             LockKind::Write => LockMode::Exclusive,
             LockKind::Unlock => {
-                locks.release_description(key, file.id());
+                locks.unlock_description(key, file.id());
                 return Poll::Ready(Ok(()));
             }
         };
-        let kernel = Arc::downgrade(self.kernel());
-        file.keep(|| {
-            Box::new(Held {
-                kernel,
-                key,
-                description: file.id(),
-            })
-        });
+        self.kernel().keep_lock(&file, key);
+        let description = description(&file);
+        let open = || match file.location().map(|location| on_host(location, file.access())) {
+            Some(Ok(Some(real))) => open_as(real, file.access()).map(Some),
+            other => other.unwrap_or(Ok(None)),
+        };
         if nonblock {
-            return match locks.flock(key, file.id(), mode, None) {
+            return match locks.flock(key, description, mode, &open, None) {
                 Poll::Pending => Poll::Ready(Err(Errno::EAGAIN.into())),
                 ready => ready,
             };
         }
-        self.waiting(waker, |waker| locks.flock(key, file.id(), mode, waker))
+        self.waiting(waker, |waker| locks.flock(key, description, mode, &open, waker))
     }
 
     /// Tests, takes or gives up a record lock. A test answers in `range`.
@@ -112,7 +112,7 @@ impl Process {
             LockKind::Write => LockMode::Exclusive,
         };
         if command == LockCommand::Test {
-            self.test_lock(key, bytes, mode, range);
+            self.test_lock(&file, key, (bytes, mode), range);
             return Poll::Ready(Ok(()));
         }
         let needed = if mode == LockMode::Shared {
@@ -123,21 +123,32 @@ impl Process {
         if !file.access().contains(needed) {
             return Poll::Ready(Err(Errno::EBADF.into()));
         }
+        // Locks of a process are its own, whichever descriptor they were taken by; so they are opened with all that the mount allows.
+        let open = || {
+            file.location()
+                .map_or(Ok(None), |location| on_host(location, most_of(location)))
+        };
         if command == LockCommand::Set {
-            return match locks.lock_record(key, self.pid(), bytes, mode, None) {
+            return match locks.lock_record(key, self.pid(), (bytes, mode), &open, None) {
                 Poll::Pending => Poll::Ready(Err(Errno::EAGAIN.into())),
                 ready => ready,
             };
         }
-        let result = self.waiting(waker, |waker| locks.lock_record(key, self.pid(), bytes, mode, waker));
+        let result = self.waiting(waker, |waker| {
+            locks.lock_record(key, self.pid(), (bytes, mode), &open, waker)
+        });
         if matches!(&result, Poll::Ready(Err(error)) if *error == Errno::EINTR) {
             locks.cancel(self.pid());
         }
         result
     }
 
-    fn test_lock(&self, key: FileKey, bytes: LockRange, mode: LockMode, range: &mut Range) {
-        match self.kernel().vfs().locks().test_record(key, self.pid(), bytes, mode) {
+    fn test_lock(&self, file: &OpenFile, key: FileKey, wanted: (LockRange, LockMode), range: &mut Range) {
+        let open = || {
+            file.location()
+                .map_or(Ok(None), |location| on_host(location, AccessMode::READ))
+        };
+        match self.kernel().vfs().locks().test_record(key, self.pid(), wanted, &open) {
             None => range.kind = LockKind::Unlock,
             Some(lock) => {
                 range.kind = if lock.mode == LockMode::Shared {
@@ -151,6 +162,61 @@ impl Process {
                 range.pid = lock.process;
             }
         }
+    }
+}
+
+impl Kernel {
+    /// Has the lock of a description go with it.
+    fn keep_lock(self: &Arc<Self>, file: &OpenFile, key: FileKey) {
+        let kernel = Arc::downgrade(self);
+        file.keep(|| {
+            Box::new(Held {
+                kernel,
+                key,
+                description: file.id(),
+            })
+        });
+    }
+
+    /// Native programs have a description of the kernel's, which is `real` on the host: it has one lock for both kinds of programs.
+    pub fn share_lock(self: &Arc<Self>, file: &OpenFile, real: OwnedFd) {
+        if let Ok(key) = lock_key(file) {
+            self.keep_lock(file, key);
+            self.vfs().locks().share(key, description(file), real);
+        }
+    }
+
+    /// Native programs do not have it any more.
+    pub fn unshare_lock(&self, file: &OpenFile) {
+        if let Ok(key) = lock_key(file) {
+            self.vfs().locks().unshare(key, description(file));
+        }
+    }
+
+    /// The host's description of one that has locked its file.
+    pub fn lock_twin(&self, file: &OpenFile) -> Option<OwnedFd> {
+        self.vfs().locks().twin(lock_key(file).ok()?, file.id())
+    }
+}
+
+fn description(file: &OpenFile) -> Description {
+    Description {
+        id: file.id(),
+        access: file.access(),
+    }
+}
+
+/// A file as natives may have it.
+fn on_host(location: &Location, access: AccessMode) -> Result<Option<OwnedFd>> {
+    location
+        .filesystem()
+        .native_in_use(location.ino(), access.contains(AccessMode::WRITE))
+}
+
+fn most_of(location: &Location) -> AccessMode {
+    match location.mount().is_read_only() {
+        true => AccessMode::READ,
+        false => AccessMode::READ_WRITE,
     }
 }
 

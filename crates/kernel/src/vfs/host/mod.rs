@@ -300,6 +300,14 @@ impl Filesystem for HostDirFs {
         self.open_native(ino, write).map(Some)
     }
 
+    fn native_in_use(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        let opened = match write {
+            true => self.open_native(ino, true).or_else(|_| self.open_native(ino, false)),
+            false => self.open_native(ino, false),
+        };
+        opened.map(Some)
+    }
+
     fn now(&self) -> Timestamp {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

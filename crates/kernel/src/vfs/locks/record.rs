@@ -1,6 +1,6 @@
 //! Record locks of processes: ranges that split, join and change mode.
 
-use super::{FileKey, LockMode, State, Wait};
+use super::{FileKey, LockMode, NativeLock, State, Wait};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::id::Pid;
@@ -74,6 +74,14 @@ impl LockRange {
         }
     }
 
+    /// The range between two bytes, both included; `i64::MAX` for the last reaches to the end of the file.
+    pub fn between(first: u64, last: u64) -> Self {
+        Self {
+            start: first,
+            end: if last >= i64::MAX as u64 { u64::MAX } else { last },
+        }
+    }
+
     /// Whether it reaches to the end of the file.
     pub fn is_open_ended(&self) -> bool {
         self.end == u64::MAX
@@ -88,18 +96,39 @@ impl LockRange {
     }
 }
 
+impl RecordLock {
+    /// Whether another process could not have `wanted`.
+    pub(super) fn is_in_the_way_of(&self, wanted: &Self) -> bool {
+        self.process != wanted.process
+            && self.range.overlaps(&wanted.range)
+            && (wanted.mode, self.mode) != (LockMode::Shared, LockMode::Shared)
+    }
+}
+
 impl Records {
+    pub(super) fn all(&self) -> &[RecordLock] {
+        &self.0
+    }
+
+    /// Whether a process holds anything.
+    pub(super) fn has(&self, process: Pid) -> bool {
+        self.0.iter().any(|lock| lock.process == process)
+    }
+
+    /// Who holds just this.
+    pub(super) fn holder(&self, range: LockRange, mode: LockMode) -> Option<Pid> {
+        let same = |lock: &&RecordLock| lock.range == range && lock.mode == mode;
+        self.0.iter().find(same).map(|lock| lock.process)
+    }
+
     /// The lock with the lowest start that stands in the way.
     pub(super) fn conflict(&self, process: Pid, range: LockRange, mode: LockMode) -> Option<&RecordLock> {
         self.conflicts(process, range, mode).min_by_key(|lock| lock.range.start)
     }
 
     fn conflicts(&self, process: Pid, range: LockRange, mode: LockMode) -> impl Iterator<Item = &RecordLock> {
-        self.0.iter().filter(move |lock| {
-            lock.process != process
-                && lock.range.overlaps(&range)
-                && (mode, lock.mode) != (LockMode::Shared, LockMode::Shared)
-        })
+        let wanted = RecordLock { process, range, mode };
+        self.0.iter().filter(move |lock| lock.is_in_the_way_of(&wanted))
     }
 
     /// The list after `range` of `process` was set to `mode`, or cleared.
@@ -145,50 +174,63 @@ fn outside(lock: &RecordLock, range: LockRange) -> impl Iterator<Item = RecordLo
 impl State {
     pub(super) fn lock_record(&mut self, process: Pid, wait: Wait, waits: bool) -> Poll<Result<()>> {
         self.waits.remove(&process);
-        let records = self.records.entry(wait.key).or_default();
-        if records.conflict(process, wait.range, wait.mode).is_some() {
-            if waits {
-                if self.would_deadlock(process, &wait) {
-                    return Poll::Ready(Err(Errno::EDEADLK.into()));
-                }
-                self.waits.insert(process, wait);
-            }
-            return Poll::Pending;
+        let records = self.records.get(&wait.key);
+        let own = records.is_some_and(|records| records.conflict(process, wait.range, wait.mode).is_some());
+        if !own && self.replace(wait.key, process, wait.range, Some(wait.mode))?.is_some() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.replace(wait.key, process, wait.range, Some(wait.mode)).map(|_| ()))
+        if waits {
+            if self.would_deadlock(process, &wait) {
+                return Poll::Ready(Err(Errno::EDEADLK.into()));
+            }
+            self.waits.insert(process, wait);
+            // A native that waits for somebody here is told of no deadlock, so whoever waits here looks for one.
+            if !own || self.twins.contains_key(&wait.key) {
+                self.expect_natives();
+            }
+        }
+        Poll::Pending
     }
 
     /// Whether anything was given up.
     pub(super) fn unlock_record(&mut self, key: FileKey, process: Pid, range: LockRange) -> Result<bool> {
         self.replace(key, process, range, None)
+            .map(|changed| changed == Some(true))
     }
 
-    fn replace(&mut self, key: FileKey, process: Pid, range: LockRange, mode: Option<LockMode>) -> Result<bool> {
-        let Some(records) = self.records.get(&key) else {
-            return Ok(false);
-        };
-        let after = records.with(process, range, mode);
-        let changed = after != records.0;
-        let before = records.0.len();
-        if let Err(error) = self.recount(before, after.len()) {
-            // The entry may have been made for this lock only.
-            if before == 0 {
-                self.records.remove(&key);
-            }
-            return Err(error);
+    /// Whether anything was changed; none if a native is in the way.
+    fn replace(
+        &mut self,
+        key: FileKey,
+        process: Pid,
+        range: LockRange,
+        mode: Option<LockMode>,
+    ) -> Result<Option<bool>> {
+        let none = Records::default();
+        let before = self.records.get(&key).unwrap_or(&none);
+        let after = before.with(process, range, mode);
+        let changed = after != before.0;
+        let count = self.counted(before.0.len(), after.len())?;
+        if !self.record_natively(key, process, range, mode)? {
+            return Ok(None);
         }
+        self.count = count;
         if after.is_empty() {
             self.records.remove(&key);
         } else {
             self.records.insert(key, Records(after));
         }
-        Ok(changed)
+        Ok(Some(changed))
     }
 
     /// Whether one of those whom `process` would wait for waits, directly or not, for `process`.
     fn would_deadlock(&self, process: Pid, wait: &Wait) -> bool {
-        let mut seen = vec![process];
-        let mut pending = self.holders(process, wait);
+        let natives = match (&self.natives, self.twins.is_empty()) {
+            (Some(natives), false) => natives.list(),
+            _ => Vec::new(),
+        };
+        let mut seen = Vec::new();
+        let mut pending = self.holders(process, wait, &natives);
         while let Some(holder) = pending.pop() {
             if holder == process {
                 return true;
@@ -198,19 +240,64 @@ impl State {
             }
             seen.push(holder);
             if let Some(next) = self.waits.get(&holder) {
-                pending.extend(self.holders(holder, next));
+                pending.extend(self.holders(holder, next, &natives));
             }
+            let waited = natives.iter().filter(|lock| lock.waits && lock.process == Some(holder));
+            waited.for_each(|lock| pending.extend(self.holders_for_native(lock, &natives)));
         }
         false
     }
 
-    fn holders(&self, process: Pid, wait: &Wait) -> Vec<Pid> {
-        let Some(records) = self.records.get(&wait.key) else {
-            return Vec::new();
+    /// Who is in the way of a process of the kernel's.
+    fn holders(&self, process: Pid, wait: &Wait, natives: &[NativeLock]) -> Vec<Pid> {
+        let wanted = RecordLock {
+            process,
+            range: wait.range,
+            mode: wait.mode,
         };
-        records
-            .conflicts(process, wait.range, wait.mode)
-            .map(|lock| lock.process)
-            .collect()
+        let mut holders = self.holders_in_table(wait.key, &wanted);
+        if let Some(twins) = self.twins.get(&wait.key) {
+            // Also what the process held when it was a native.
+            holders.extend(natives_holding(natives, twins.file, wanted));
+        }
+        holders
     }
+
+    /// Who is in the way of a native.
+    fn holders_for_native(&self, waited: &NativeLock, natives: &[NativeLock]) -> Vec<Pid> {
+        let wanted = RecordLock {
+            process: waited.process.unwrap_or(Pid(u32::MAX)),
+            range: waited.range,
+            mode: waited.mode,
+        };
+        let mut holders = natives_holding(natives, waited.file, wanted);
+        let keys = self.twins.iter().filter(|(_, twins)| twins.file == waited.file);
+        keys.for_each(|(key, _)| holders.extend(self.holders_in_table(*key, &wanted)));
+        holders
+    }
+
+    fn holders_in_table(&self, key: FileKey, wanted: &RecordLock) -> Vec<Pid> {
+        let records = self.records.get(&key).map_or(&[][..], Records::all);
+        let in_the_way = records.iter().filter(|lock| lock.is_in_the_way_of(wanted));
+        in_the_way.map(|lock| lock.process).collect()
+    }
+}
+
+/// Natives that hold what is in the way.
+fn natives_holding(natives: &[NativeLock], file: (u64, u64), wanted: RecordLock) -> Vec<Pid> {
+    let others = RecordLock {
+        process: Pid(u32::MAX),
+        ..wanted
+    };
+    let held = natives.iter().filter(|lock| lock.file == file && !lock.waits);
+    let in_the_way = held.filter_map(|lock| {
+        let process = lock.process?;
+        let held = RecordLock {
+            process,
+            range: lock.range,
+            mode: lock.mode,
+        };
+        held.is_in_the_way_of(&others).then_some(process)
+    });
+    in_the_way.collect()
 }

@@ -376,6 +376,15 @@ impl Filesystem for MemoryFs {
         self.state.write().make_native(ino, write)?.open(write).map(Some)
     }
 
+    fn native_in_use(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        let mut state = self.state.write();
+        match state.content(ino).is_ok_and(|content| content.native().is_some()) {
+            // Counts as a use: it is not taken back just now.
+            true => state.make_native(ino, false)?.open(write).map(Some),
+            false => Ok(None),
+        }
+    }
+
     fn shares_natively(&self, ino: Ino, _: bool) -> bool {
         let state = self.state.read();
         state.content(ino).is_ok_and(|content| content.native().is_some())

@@ -580,6 +580,13 @@ impl Filesystem for MountedFs {
         self.copy_for(ino, write).map(Some)
     }
 
+    fn native_in_use(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        match self.with(ino, |copy, _| copy.open(write)) {
+            Some(opened) => opened.map(Some),
+            None => self.inner.native_in_use(ino, write),
+        }
+    }
+
     fn shares_natively(&self, ino: Ino, write: bool) -> bool {
         !self.splits.load(Ordering::Relaxed) && self.inner.shares_natively(ino, write)
     }

@@ -282,6 +282,14 @@ impl Filesystem for OverlayFs {
         fs.native(ino, false)
     }
 
+    fn native_in_use(&self, ino: Ino, write: bool) -> Result<Option<OwnedFd>> {
+        match self.content(ino)? {
+            (fs, inner) if Arc::ptr_eq(&fs, &self.upper) => fs.native_in_use(inner, write),
+            // Files of layers are those of other VMs, too, which must not hear of its locks.
+            _ => Ok(None),
+        }
+    }
+
     fn shares_natively(&self, ino: Ino, write: bool) -> bool {
         match self.content(ino) {
             // What is changed is copied up first.
