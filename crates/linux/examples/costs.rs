@@ -1,6 +1,6 @@
 //! What calls of Linux programs cost in a VM and on the host, in microseconds: the fastest of some rounds.
 //!
-//! `cargo run --release -p agentos-linux --example costs [all] [WHAT...]`, where WHAT is `calls`, `true`, `clone`, `compile`, `busy`, `callers`
+//! `cargo run --release -p agentos-linux --example costs [all] [WHAT...]`, where WHAT is `calls`, `starts`, `true`, `clone`, `compile`, `busy`, `callers`
 //! or `find`. The VM has one processor, or with `all` as many as the host. Needs the host's C compiler.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -32,7 +32,10 @@ fn main() {
         vm.put("/etc/ld.so.cache", &places, 0o644);
     }
     if wants("calls") {
-        calls(&vm);
+        calls(&vm, &[]);
+    }
+    if wants("starts") {
+        calls(&vm, &["starts"]);
     }
     if wants("true") {
         compare(
@@ -155,7 +158,8 @@ fn make_tree(at: &Path) {
     }
 }
 
-fn calls(vm: &Vm) {
+/// Single calls; with an argument what the program makes of that.
+fn calls(vm: &Vm, what: &[&str]) {
     let Some(program) = common::compile(SOURCE, &["-static", "-O1"]) else {
         return;
     };
@@ -166,8 +170,8 @@ fn calls(vm: &Vm) {
     std::fs::write(&on_host, &program).unwrap();
     std::fs::write(&file, "content").unwrap();
     make_executable(&on_host);
-    let inside = vm.run(&["/tmp/costs", "/tmp/file"]).ok();
-    let outside = Command::new(&on_host).arg(&file).output().unwrap();
+    let inside = vm.run(&[&["/tmp/costs", "/tmp/file"], what].concat()).ok();
+    let outside = Command::new(&on_host).arg(&file).args(what).output().unwrap();
     let outside = String::from_utf8(outside.stdout).unwrap();
     for (inside, outside) in inside.lines().zip(outside.lines()) {
         let (name, inside) = inside.split_once(' ').unwrap();

@@ -6,7 +6,7 @@
 //! file, and no memory file can be executed.
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
-use crate::sys::{self, Answer, Pages};
+use crate::sys::{Answer, Pages};
 use crate::vm::{Foreign, Patch, State, Target};
 use agentos_kernel::process::{AtFlags, SpawnRequest};
 use agentos_kernel::vfs::FileType;
@@ -103,12 +103,14 @@ fn execute(call: &mut Call<'_>, wanted: Wanted) -> Outcome {
         vanishes,
     } = wanted;
     let path_at = call.arg(argument);
-    let original = before(call, path_at, target)?;
     let process = call.process()?;
     let limits = process.kernel().limits();
     let mut pages = Pages::new(call.n.tid);
+    pages.expect(&[path_at, call.arg(argument + 1), call.arg(argument + 2)]);
+    let original = before(call, &mut pages, path_at, target)?;
     let mut argv = strings(call, &mut pages, call.arg(argument + 1), limits.max_process_argv_bytes)?;
     let env = strings(call, &mut pages, call.arg(argument + 2), limits.max_process_env_bytes)?;
+    call.confirm()?;
     drop(pages);
     if argv.is_empty() {
         argv.push(Vec::new());
@@ -137,7 +139,7 @@ fn execute(call: &mut Call<'_>, wanted: Wanted) -> Outcome {
         if let Some(guest) = call.vm.guests.get_mut(&call.key) {
             guest.hold_lender();
         }
-        sys::write_private(call.n.tid, path_at, target.text())?;
+        call.vm.change_path(call.key, call.n.tid, path_at, target)?;
         let patch = Patch::new(call.n.tid, path_at, target, &original);
         if let Some(guest) = call.vm.guests.get_mut(&call.key) {
             guest.patch = Some(patch);
@@ -148,9 +150,9 @@ fn execute(call: &mut Call<'_>, wanted: Wanted) -> Outcome {
 
 /// What is in the place of the text that the path becomes. Callers do without this call (`fexecve(3)`) where that is longer than the
 /// path, and what lies behind it is nobody's or is used by the parent, too (`vfork(2)`).
-fn before(call: &Call<'_>, at: u64, target: Target) -> Result<Vec<u8>, Fail> {
+fn before(call: &Call<'_>, pages: &mut Pages, at: u64, target: Target) -> Result<Vec<u8>, Fail> {
     let mut original = vec![0; target.text().len()];
-    let mut read = || sys::read_memory(call.n.tid, at, &mut original);
+    let mut read = || pages.bytes(at, &mut original);
     match target {
         Target::Here => read()?,
         Target::Anywhere => {
@@ -180,7 +182,6 @@ fn strings(call: &Call<'_>, pages: &mut Pages, at: u64, capacity: u64) -> Result
         left = left.checked_sub(string.len() + 8).ok_or(Fail(libc::E2BIG))?;
         strings.push(string);
     }
-    call.confirm()?;
     Ok(strings)
 }
 

@@ -169,5 +169,5 @@ fn memory(call: &Notification) -> io::Result<()> {
 fn patch(call: &Notification) -> io::Result<()> {
     let mut code = [0; 2];
     sys::read_memory(call.tid, call.instruction, &mut code)?;
-    sys::write_private(call.tid, call.instruction, &code)
+    sys::write_private(call.tid, &mut None, call.instruction, &code)
 }

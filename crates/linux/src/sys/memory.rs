@@ -1,7 +1,8 @@
 //! Memory of guests. Whatever is read is a copy, and the caller asks afterwards whether the guest still waits in its call.
 
-use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 /// Bytes of a page, over whose end a string may not be readable.
 const PAGE: u64 = 4096;
@@ -80,7 +81,7 @@ pub(crate) fn read_string(tid: u32, at: u64, most: usize, too_long: i32) -> io::
 /// there are not too many.
 pub(crate) struct Pages {
     tid: u32,
-    pages: HashMap<u64, Box<[u8]>>,
+    pages: Vec<(u64, Box<[u8]>)>,
 }
 
 impl Pages {
@@ -90,62 +91,87 @@ impl Pages {
     const AT_ONCE: usize = 4;
 
     pub(crate) fn new(tid: u32) -> Self {
-        Self {
-            tid,
-            pages: HashMap::new(),
+        Self { tid, pages: Vec::new() }
+    }
+
+    /// Copies the pages of these places, as many as are there, in one step: for who is about to look at them.
+    pub(crate) fn expect(&mut self, places: &[u64]) {
+        let mut pages: Vec<u64> = Vec::with_capacity(places.len());
+        for page in places.iter().map(|at| at / PAGE) {
+            if !pages.contains(&page) {
+                pages.push(page);
+            }
         }
+        // One that is not there is found out by who wants it.
+        let _ = self.fetch(&pages);
     }
 
     /// The bytes from an address to the end of its page.
     fn from(&mut self, at: u64) -> io::Result<&[u8]> {
         let page = at / PAGE;
-        if !self.pages.contains_key(&page) {
+        if self.place_of(page).is_none() {
             if self.pages.len() >= Self::MOST {
                 self.pages.clear();
             }
-            self.fetch(page)?;
+            // Who comes from the page before goes on.
+            let many = match page.checked_sub(1).and_then(|before| self.place_of(before)) {
+                Some(_) => Self::AT_ONCE,
+                None => 1,
+            };
+            let pages: Vec<u64> = (page..).take(many).collect();
+            self.fetch(&pages)?;
         }
-        let bytes = self
-            .pages
-            .get(&page)
-            .and_then(|bytes| bytes.get((at % PAGE) as usize..));
-        bytes.ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))
+        let bytes = self.place_of(page).and_then(|place| self.pages.get(place));
+        bytes
+            .and_then(|(_, bytes)| bytes.get((at % PAGE) as usize..))
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))
     }
 
-    /// Copies a page, and those behind it that are there.
-    fn fetch(&mut self, page: u64) -> io::Result<()> {
+    /// Where a page is that was copied. What was copied last is what is mostly looked at.
+    fn place_of(&self, page: u64) -> Option<usize> {
+        self.pages.iter().rposition(|(copied, _)| *copied == page)
+    }
+
+    /// Copies pages, up to the first that is not there.
+    fn fetch(&mut self, pages: &[u64]) -> io::Result<()> {
         const SIZE: usize = PAGE as usize;
-        let mut bytes = vec![0u8; SIZE * Self::AT_ONCE];
-        let local = libc::iovec {
-            iov_base: bytes.as_mut_ptr().cast(),
-            iov_len: bytes.len(),
-        };
-        // One for each page: of what a vector names the host copies all or nothing.
-        let remote: [_; Self::AT_ONCE] = std::array::from_fn(|index| libc::iovec {
-            iov_base: page.wrapping_add(index as u64).wrapping_mul(PAGE) as *mut libc::c_void,
+        let mut copies: Vec<Box<[u8]>> = pages.iter().map(|_| vec![0; SIZE].into_boxed_slice()).collect();
+        let vector = |at: *mut libc::c_void| libc::iovec {
+            iov_base: at,
             iov_len: SIZE,
-        });
-        // SAFETY: the local vector is `bytes`; the remote ones are looked at in the other process alone.
+        };
+        let local: Vec<_> = copies.iter_mut().map(|copy| vector(copy.as_mut_ptr().cast())).collect();
+        // One for each page: of what a vector names the host copies all or nothing.
+        let remote: Vec<_> = pages
+            .iter()
+            .map(|page| vector(page.wrapping_mul(PAGE) as *mut libc::c_void))
+            .collect();
+        // SAFETY: the local vectors are `copies`; the remote ones are looked at in the other process alone.
         let count = unsafe {
-            let count = remote.len() as libc::c_ulong;
-            libc::process_vm_readv(self.tid.cast_signed(), &raw const local, 1, remote.as_ptr(), count, 0)
+            let count = pages.len() as libc::c_ulong;
+            libc::process_vm_readv(self.tid.cast_signed(), local.as_ptr(), count, remote.as_ptr(), count, 0)
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        let whole = bytes.get(..count).unwrap_or_default().chunks_exact(SIZE);
-        self.pages.extend((page..).zip(whole.map(Box::from)));
+        self.pages.extend(pages.iter().copied().zip(copies).take(count / SIZE));
+        Ok(())
+    }
+
+    /// As [`read_memory`].
+    pub(crate) fn bytes(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        let mut filled = 0;
+        while filled < into.len() {
+            let from = self.from(at.wrapping_add(filled as u64))?;
+            let count = from.len().min(into.len() - filled);
+            into[filled..filled + count].copy_from_slice(&from[..count]);
+            filled += count;
+        }
         Ok(())
     }
 
     /// A number of eight bytes.
     pub(crate) fn word(&mut self, at: u64) -> io::Result<u64> {
         let mut word = [0; 8];
-        let mut filled = 0;
-        while filled < word.len() {
-            let from = self.from(at.wrapping_add(filled as u64))?;
-            let count = from.len().min(word.len() - filled);
-            word[filled..filled + count].copy_from_slice(&from[..count]);
-            filled += count;
-        }
+        self.bytes(at, &mut word)?;
         Ok(u64::from_le_bytes(word))
     }
 
@@ -166,21 +192,49 @@ impl Pages {
     }
 }
 
-/// As [`write_memory`], also where the guest itself may only read. Where it may write, the dearer way by a file is not taken.
-pub(crate) fn write_private(tid: u32, at: u64, data: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
+/// As [`write_memory`], also where the guest itself may only read. Where it may write, the dearer way by a file is not taken; that file is
+/// kept in `file`, and stands for the memory that the guest has now: whoever keeps it forgets it when the guest gets another.
+pub(crate) fn write_private(tid: u32, file: &mut Option<File>, at: u64, data: &[u8]) -> io::Result<()> {
+    if let Some(file) = file
+        && file.write_all_at(data, at).is_ok()
+    {
+        return Ok(());
+    }
     if write_memory(tid, at, data).is_ok() {
         return Ok(());
     }
-    std::fs::OpenOptions::new()
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
         .write(true)
-        .open(format!("/proc/{tid}/mem"))?
-        .write_all_at(data, at)
+        .open(format!("/proc/{tid}/mem"))?;
+    file.insert(opened).write_all_at(data, at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_only_be_read_is_written_by_a_file_that_is_kept() {
+        // SAFETY: new memory of one page, which nobody but this test uses.
+        let at = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            libc::mmap(std::ptr::null_mut(), PAGE as usize, libc::PROT_READ, flags, -1, 0) as u64
+        };
+        let (own, mut file) = (std::process::id(), None);
+        let mut now = [0; 2];
+        for text in [b"x\0", b"/u"] {
+            write_private(own, &mut file, at + 7, text).unwrap();
+            assert!(file.is_some());
+            read_memory(own, at + 7, &mut now).unwrap();
+            assert_eq!(&now, text);
+        }
+        let mut writable = [0u8; 2];
+        let place = writable.as_mut_ptr() as u64;
+        write_private(own, &mut None, place, b"ab").unwrap();
+        read_memory(own, place, &mut now).unwrap();
+        assert_eq!(&now, b"ab");
+    }
 
     #[test]
     fn strings_are_read_across_pages_and_up_to_where_memory_ends() {
@@ -203,6 +257,10 @@ mod tests {
         assert_eq!(pages.word(start + 2 * PAGE - 8).unwrap(), 7);
         let expected = [vec![b'a'; page - 6], vec![7]].concat();
         assert_eq!(pages.string(from, page, libc::E2BIG).unwrap(), expected);
+        let mut expecting = Pages::new(std::process::id());
+        expecting.expect(&[from, start, start + PAGE, start + 2 * PAGE]);
+        assert_eq!(expecting.pages.len(), 2);
+        assert_eq!(expecting.string(from, page, libc::E2BIG).unwrap(), expected);
         let error = |read: io::Result<Vec<u8>>| crate::sys::errno_of(&read.unwrap_err());
         assert_eq!(error(pages.string(from, 10, libc::E2BIG)), libc::E2BIG);
         assert_eq!(error(pages.string(start + 2 * PAGE, 10, libc::E2BIG)), libc::EFAULT);

@@ -24,9 +24,9 @@ pub(crate) use notify::{
     install_filter_with, knock, wake_here,
 };
 pub(crate) use process::{
-    Poller, Ready, Wait, clear_capabilities, duplicate, group_and_session, holders, is_thread_of, limit_of, limits_of,
-    memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
-    send_signal, set_limit, signal_thread, stat_fd, status_of_zombie, take_fd, thread_id, wait_for,
+    Poller, Ready, Wait, clear_capabilities, duplicate, group_and_session, holders, is_there, is_thread_of, limit_of,
+    limits_of, memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
+    send_signal, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id, wait_for,
 };
 pub(crate) use setxid::{Helpers, is_compared};
 pub(crate) use status::{has_ended, leave_signals_to_others, lock, may_trace, no_new_privileges, try_namespaces};

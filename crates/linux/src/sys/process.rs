@@ -96,32 +96,50 @@ pub(crate) fn is_thread_of(process: u32, thread: u32) -> bool {
 /// Process and parent of what a descriptor is of (`PIDFD_GET_INFO`, Linux 6.13), which takes a tenth of the time of reading its
 /// `status`.
 pub(crate) fn relations(process: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
-    /// The first form of `struct pidfd_info`, which every host knows that knows any.
-    #[repr(C)]
-    struct Relations {
-        mask: u64,
-        group: u64,
-        pid: u32,
-        process: u32,
-        parent: u32,
-        rest: [u32; 9],
-    }
-    const GET_INFO: libc::c_ulong = 0xC040_FF0B;
     const PIDS: u64 = 1;
-    let mut found = Relations {
-        mask: PIDS,
-        group: 0,
-        pid: 0,
-        process: 0,
-        parent: 0,
-        rest: [0; 9],
+    info(process, PIDS).map(|found| (found.process, found.parent))
+}
+
+/// How a process ended that has been waited for, in the form of `wait(2)` (Linux 6.15).
+fn end_of_reaped(process: BorrowedFd<'_>) -> io::Result<u32> {
+    const EXIT: u64 = 8;
+    info(process, EXIT).map(|found| found.status)
+}
+
+/// The first form of `struct pidfd_info`, which every host knows that knows any.
+#[repr(C)]
+#[derive(Default)]
+struct Info64 {
+    mask: u64,
+    group: u64,
+    pid: u32,
+    process: u32,
+    parent: u32,
+    identities: [u32; 8],
+    status: u32,
+}
+
+/// What a host tells of a process that knows what is `wanted`.
+fn info(process: BorrowedFd<'_>, wanted: u64) -> io::Result<Info64> {
+    const GET_INFO: libc::c_ulong = 0xC040_FF0B;
+    let mut found = Info64 {
+        mask: wanted,
+        ..Info64::default()
     };
     // SAFETY: the structure has the size that the request's number encodes, and is writable.
     check(unsafe { libc::ioctl(process.as_raw_fd(), GET_INFO, &raw mut found) }.into())?;
-    match found.mask & PIDS {
+    match found.mask & wanted {
         0 => Err(io::Error::from_raw_os_error(libc::ENOTTY)),
-        _ => Ok((found.process, found.parent)),
+        _ => Ok(found),
     }
+}
+
+/// Whether a process is there: it lives, or has ended and nobody has waited for it, so that its number is its own.
+pub(crate) fn is_there(process: BorrowedFd<'_>) -> bool {
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: takes numbers alone; no signal is sent.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), 0, nothing, 0) };
+    done == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
 
 /// A descriptor of a process: it cannot come to mean another one.
@@ -221,14 +239,15 @@ pub(crate) fn reap(process: BorrowedFd<'_>) {
     let _ = wait_for(process);
 }
 
-/// How a process ended that is somebody else's child and has not been reaped; its directory under `/proc` is given.
-pub(crate) fn status_of_zombie(proc_dir: BorrowedFd<'_>) -> Wait {
+/// How a process ended that is somebody else's child: who has waited for it meanwhile, or nobody. Its directory under `/proc` is asked for
+/// where it is needed.
+pub(crate) fn status_of_other<'a>(process: BorrowedFd<'_>, proc_dir: impl FnOnce() -> BorrowedFd<'a>) -> Wait {
     let read = || -> Option<u32> {
-        let text = read_text(proc_dir, c"stat").ok()?;
+        let text = read_text(proc_dir(), c"stat").ok()?;
         // The last field, in the form of `wait(2)`. The name before it may hold anything, so only what follows is split.
         text.rsplit(')').next()?.split_ascii_whitespace().last()?.parse().ok()
     };
-    match read() {
+    match end_of_reaped(process).ok().or_else(read) {
         None => Wait::Nothing,
         Some(status) if status & 0x7f == 0 => Wait::Exited((status >> 8 & 0xff) as u8),
         Some(status) => Wait::Killed(status & 0x7f),

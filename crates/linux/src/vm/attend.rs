@@ -1,10 +1,12 @@
 //! What happens to guests: signals, stopping, dying, and ends.
 
-use super::{Patch, State, Vm};
+use super::{Patch, State, Target, Vm};
 use crate::calls::RESTART;
 use crate::sys::{self, Answer, Notification, Wait};
 use agentos_kernel::process::{Gate, Signal, WaitOptions, WaitTarget};
+use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::task::Poll;
 
 impl Vm {
@@ -78,9 +80,36 @@ impl Vm {
             false => Some(tid),
         };
         let held = guest.held.take_if(|_| loading);
-        put_back(owner, patch);
+        // The memory of what it was before.
+        guest.memory.take_if(|_| loading);
+        self.put_back(owner, patch);
         self.released.extend(held);
         self.release_held();
+    }
+
+    /// Has a path in a guest's memory name the loader. A child that lives in another's memory changes that, by a file that is kept there: of
+    /// programs that start many the path mostly lies where nobody may write.
+    pub(crate) fn change_path(&mut self, key: u32, tid: u32, at: u64, target: Target) -> io::Result<()> {
+        let lender = self.guests.get(&key).and_then(|guest| guest.lender);
+        let kept = lender.and_then(|lender| self.guests.get_mut(&lender));
+        let mut own = None;
+        let file = kept.map_or(&mut own, |lender| &mut lender.memory);
+        sys::write_private(tid, file, at, target.text())
+    }
+
+    /// Puts a path back into the memory that it was changed in. What else its owner has put there in the meantime stays.
+    fn put_back(&mut self, owner: Option<u32>, patch: Patch) {
+        let Some(owner) = owner else { return };
+        let text = patch.target.text();
+        let mut now = vec![0; text.len()];
+        let mut own = None;
+        let file = self.guests.get_mut(&owner).map_or(&mut own, |owner| &mut owner.memory);
+        let by_file = file
+            .as_ref()
+            .is_some_and(|file| file.read_exact_at(&mut now, patch.at).is_ok());
+        if (by_file || sys::read_memory(owner, patch.at, &mut now).is_ok()) && now == text {
+            let _ = sys::write_private(owner, file, patch.at, patch.original());
+        }
     }
 
     /// Lets those go on whose memory is as it was.
@@ -100,13 +129,13 @@ impl Vm {
         }
         self.poller.remove(guest.pid_fd.as_fd());
         if let Some(patch) = guest.patch.take() {
-            put_back(guest.lender.take(), patch);
+            self.put_back(guest.lender.take(), patch);
         }
         self.released.extend(guest.held.take());
         self.release_held();
         let code = match guest.is_root {
             true => sys::wait_for(guest.pid_fd.as_fd()),
-            false => sys::status_of_zombie(guest.proc_dir.as_fd()),
+            false => sys::status_of_other(guest.pid_fd.as_fd(), || guest.proc_dir.as_fd()),
         };
         // Its ports are free before anybody hears of its end.
         self.settle_sockets();
@@ -150,15 +179,5 @@ impl Vm {
             self.end_watching();
             self.known.clear();
         }
-    }
-}
-
-/// Puts a path back into the memory that it was changed in. What else its owner has put there in the meantime stays.
-fn put_back(owner: Option<u32>, patch: Patch) {
-    let Some(owner) = owner else { return };
-    let text = patch.target.text();
-    let mut now = vec![0; text.len()];
-    if sys::read_memory(owner, patch.at, &mut now).is_ok() && now == text {
-        let _ = sys::write_private(owner, patch.at, patch.original());
     }
 }

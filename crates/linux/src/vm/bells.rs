@@ -4,14 +4,14 @@
 //! it is its parent, whom the host itself tells, and the parent's next call finds it seen to, because what is ready is looked at before
 //! every call. A knock in the meantime would have the thread work for it on another processor in just the moment in which the
 //! parent calls, which then waits for both. So the alarm is patient with such ends: it knocks only if nobody has seen to them a
-//! moment later.
+//! few milliseconds later.
 
 use crate::sys::{Poller, Ready};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// How long the end of a guest's child may wait to be seen to, in ms.
-const PATIENCE: i32 = 1;
+const PATIENCE: i32 = 5;
 /// Token of what is urgent among all.
 const URGENT: u64 = u64::MAX;
 
@@ -113,7 +113,7 @@ mod tests {
         bells.add_patient(patient.0.as_fd(), 7, libc::EPOLLIN).unwrap();
         let start = Instant::now();
         bells.wait();
-        assert!(start.elapsed() >= Duration::from_millis(1));
+        assert!(start.elapsed() >= Duration::from_millis(5));
         let urgent = ready_pipe();
         bells.add(urgent.0.as_fd(), 8, libc::EPOLLIN).unwrap();
         bells.wait();

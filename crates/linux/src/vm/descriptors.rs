@@ -4,6 +4,7 @@
 //! belongs to the thread of the VM. Of the host's own text only numbers, protections and the kernel's fixed names get through.
 
 use super::Vm;
+use super::guest::ProcDir;
 use super::signals::Actions;
 use super::terminals::{ByIdentity, Terminals};
 use crate::pipe::{NativeEnd, NativePipe};
@@ -17,7 +18,7 @@ use agentos_kernel::{Errno, Result};
 use std::any::Any;
 use std::ffi::CString;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Weak};
 
 /// Files of the VM by device and inode on the host.
@@ -45,7 +46,7 @@ const PAGE: u64 = 4096;
 /// A guest as `/proc` sees it.
 struct Inside {
     /// Its directory in the host's `/proc`.
-    dir: Arc<OwnedFd>,
+    dir: Arc<ProcDir>,
     kernel: Weak<Kernel>,
     files: Files,
     terminals: Terminals,
@@ -53,10 +54,9 @@ struct Inside {
 
 impl Vm {
     /// Lets `/proc` find what a guest has.
-    pub(super) fn show(&self, process: &Process, dir: &OwnedFd) {
-        let Ok(dir) = dir.try_clone() else { return };
+    pub(super) fn show(&self, process: &Process, dir: &Arc<ProcDir>) {
         process.set_elsewhere(Some(Arc::new(Inside {
-            dir: Arc::new(dir),
+            dir: Arc::clone(dir),
             kernel: Arc::downgrade(process.kernel()),
             files: self.shown.clone(),
             terminals: self.terminals.clone(),
@@ -67,7 +67,7 @@ impl Vm {
 impl Inside {
     /// Path of what is below the directory in the host's `/proc`.
     fn below(&self, path: &str) -> String {
-        format!("/proc/self/fd/{}/{path}", self.dir.as_raw_fd())
+        format!("/proc/self/fd/{}/{path}", self.dir.as_fd().as_raw_fd())
     }
 
     fn text(&self, path: &str) -> Option<String> {
@@ -229,7 +229,7 @@ impl Inside {
 
 /// What is only the host's: pipes and sockets between guests, timers, events, files without a name.
 struct HostOnly {
-    dir: Arc<OwnedFd>,
+    dir: Arc<ProcDir>,
     fd: Fd,
     kind: FileType,
     number: u64,

@@ -4,8 +4,9 @@ use super::Shared;
 use crate::program::Loaded;
 use crate::sys::{self, Hold, Notification};
 use agentos_kernel::process::{Copied, Process, Signal};
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Weak};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -15,9 +16,9 @@ pub(crate) struct Guest {
     pub(crate) process: Arc<Process>,
     /// The host's number.
     pub(crate) pid: u32,
-    pub(crate) pid_fd: OwnedFd,
-    /// Its directory under the host's `/proc`: it cannot come to mean another process.
-    pub(crate) proc_dir: OwnedFd,
+    pub(crate) pid_fd: Arc<OwnedFd>,
+    /// Its directory under the host's `/proc`.
+    pub(crate) proc_dir: Arc<ProcDir>,
     pub(crate) state: State,
     pub(crate) waker: Waker,
     /// Calls that wait for something.
@@ -34,6 +35,8 @@ pub(crate) struct Guest {
     pub(crate) waiter: Option<u32>,
     /// What keeps that thread from going on too early.
     pub(crate) held: Option<Hold>,
+    /// Its memory, where it had to be opened as a file for a path that children which live in it may not write to.
+    pub(crate) memory: Option<File>,
     /// Descriptions that it was started with.
     pub(super) lent: Vec<u64>,
     /// The largest file that it may make because of the quota, as the host was told.
@@ -48,6 +51,46 @@ pub(crate) struct Guest {
     pub(crate) stopped: Option<Signal>,
     /// Whether its program was parked before it was the VM's.
     pub(crate) was_parked: bool,
+}
+
+/// The directory of a process under the host's `/proc`, opened when somebody first looks into it, which of a short program nobody does. It cannot
+/// come to mean another process.
+pub(crate) struct ProcDir {
+    pid: u32,
+    process: Arc<OwnedFd>,
+    dir: OnceLock<OwnedFd>,
+}
+
+impl ProcDir {
+    pub(super) fn new(pid: u32, process: &Arc<OwnedFd>) -> Self {
+        Self {
+            pid,
+            process: Arc::clone(process),
+            dir: OnceLock::new(),
+        }
+    }
+
+    /// Opened already; the caller knows that it is this process's.
+    pub(super) fn opened(pid: u32, process: &Arc<OwnedFd>, dir: OwnedFd) -> Self {
+        Self {
+            dir: OnceLock::from(dir),
+            ..Self::new(pid, process)
+        }
+    }
+}
+
+impl AsFd for ProcDir {
+    /// Of a process that is gone something in which no name is found.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        if self.dir.get().is_none()
+            && let Ok(dir) = File::open(format!("/proc/{}", self.pid))
+            && sys::is_there(self.process.as_fd())
+        {
+            // The number was the process's own before that, and is still. Somebody else may have been faster.
+            let _ = self.dir.set(dir.into());
+        }
+        self.dir.get().map_or_else(|| self.process.as_fd(), AsFd::as_fd)
+    }
 }
 
 impl Guest {
@@ -190,4 +233,42 @@ pub(super) fn waker(vm: &Arc<Shared>, guest: u32) -> Waker {
         vm: Arc::downgrade(vm),
         guest,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Wait;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn the_directory_of_a_process_is_its_own_as_long_as_its_number_is_and_how_it_ended_is_known() {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "read x; exit 3"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let process = Arc::new(sys::pid_fd(pid).unwrap());
+        let dir = || ProcDir::new(pid, &process);
+        let has_status = |dir: &ProcDir| sys::read_text(dir.as_fd(), c"status").is_ok();
+        let early = dir();
+        assert!(has_status(&early) && has_status(&dir()));
+        drop(child.stdin.take());
+        while !sys::has_ended(process.as_fd()) {
+            std::thread::yield_now();
+        }
+        let ended = || {
+            let dir = ProcDir::new(pid, &process);
+            sys::status_of_other(process.as_fd(), || dir.as_fd())
+        };
+        assert!(has_status(&dir()) && sys::is_there(process.as_fd()));
+        assert!(matches!(ended(), Wait::Exited(3)));
+        child.wait().unwrap();
+        let late = ProcDir::new(pid, &process);
+        assert!(!has_status(&late) && !has_status(&early) && !sys::is_there(process.as_fd()));
+        // A host before Linux 6.15 does not tell any more.
+        let end = sys::status_of_other(process.as_fd(), || late.as_fd());
+        assert!(matches!(end, Wait::Exited(3) | Wait::Nothing));
+    }
 }

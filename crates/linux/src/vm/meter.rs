@@ -145,8 +145,8 @@ impl Guest {
     /// Tells the kernel what CPU time it has used since the last time.
     pub(super) fn charge_cpu(&mut self) {
         let Some(now) = sys::cpu_time(self.pid) else { return };
-        // Its directory answers only while the number is its own.
-        if sys::stat_fd(self.proc_dir.as_fd(), c"stat").is_err() {
+        // Else the number may be another's by now.
+        if !sys::is_there(self.pid_fd.as_fd()) {
             return;
         }
         let used = now.saturating_sub(self.cpu_ns);

@@ -4,6 +4,7 @@
 //! itself, or was copied from one that is known) until its descriptor says that it has ended; a further thread of it is looked up
 //! anew each time in the directory of its process, which cannot come to mean another.
 
+use super::guest::ProcDir;
 use super::{Copy, Guest, State, Vm, guest};
 use crate::sys;
 use agentos_kernel::id::Pid;
@@ -159,6 +160,7 @@ impl Vm {
             lender: None,
             waiter: None,
             held: None,
+            memory: None,
             cpu_ns: 0,
             has_timer: false,
             restless: None,
@@ -226,31 +228,40 @@ impl Guest {
 
 /// What a process is held by: neither can come to mean another one.
 pub(super) struct Handles {
-    pid_fd: OwnedFd,
-    proc_dir: OwnedFd,
+    pid_fd: Arc<OwnedFd>,
+    proc_dir: Arc<ProcDir>,
 }
 
 impl Handles {
     /// Of a process that cannot be gone, because this process has to wait for it.
     fn of(pid: u32) -> io::Result<Self> {
         let proc_dir = File::open(format!("/proc/{pid}"))?.into();
-        let pid_fd = sys::pid_fd(pid)?;
-        Ok(Self { pid_fd, proc_dir })
+        let pid_fd = Arc::new(sys::pid_fd(pid)?);
+        Ok(Self {
+            proc_dir: Arc::new(ProcDir::opened(pid, &pid_fd, proc_dir)),
+            pid_fd,
+        })
     }
 
-    /// Of a process that lives and is a child of `parent`. Its directory was opened before its descriptor and tells of it after
-    /// that, so its number meant the same process all the while.
+    /// Of a process that lives and is a child of `parent`, as its descriptor says.
     fn of_child(pid: u32, parent: u32) -> Option<Self> {
-        let handles = Self::of(pid).ok()?;
-        let (dir, process) = (handles.proc_dir.as_fd(), handles.pid_fd.as_fd());
-        let (found, is_there) = match sys::relations(process) {
-            Ok(found) => (found, !sys::has_ended(process) && sys::stat_fd(dir, c"stat").is_ok()),
-            Err(_) => {
-                let status = Status::read(dir)?;
-                ((status.process, status.parent), !status.is_zombie)
-            }
+        let pid_fd = Arc::new(sys::pid_fd(pid).ok()?);
+        let Ok(found) = sys::relations(pid_fd.as_fd()) else {
+            return Self::of_child_by_text(pid, parent);
         };
-        (found == (pid, parent) && is_there).then_some(handles)
+        (found == (pid, parent) && !sys::has_ended(pid_fd.as_fd())).then(|| Self {
+            proc_dir: Arc::new(ProcDir::new(pid, &pid_fd)),
+            pid_fd,
+        })
+    }
+
+    /// The same where descriptors say nothing. The directory was opened before the descriptor and tells of the process after that, so
+    /// the number meant the same process all the while.
+    fn of_child_by_text(pid: u32, parent: u32) -> Option<Self> {
+        let handles = Self::of(pid).ok()?;
+        let status = Status::read(handles.proc_dir.as_fd())?;
+        let found = (status.process, status.parent);
+        (found == (pid, parent) && !status.is_zombie).then_some(handles)
     }
 }
 

@@ -25,6 +25,8 @@ impl Vm {
         if let Some(guest) = known {
             guest.state = State::Loading(loaded);
             guest.was_parked = false;
+            // It is about to have another.
+            guest.memory = None;
             guest.process.catch_all();
             return;
         }
