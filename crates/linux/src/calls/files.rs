@@ -1,4 +1,9 @@
 //! Opening files.
+//!
+//! A working copy cannot be opened with `O_SYNC` or `O_DSYNC` for writing. Its writes happen on the host, in memory, and return before the
+//! filesystem has them: the filter decides by a call and its registers, so it cannot tell the descriptors whose writes somebody would have to
+//! answer from all others, and nobody can add to it for one process but that process. To have every `write` of a VM answered for
+//! this would cost each of them more than the write. `fsync` is what waits for the disk.
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};

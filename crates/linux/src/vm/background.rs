@@ -7,6 +7,11 @@
 //!
 //! What was typed before anybody looked is read by whoever comes first, and a guest that asks by `poll` before it reads is not noticed.
 //! Where the host does not tell in which call a thread waits nobody is stopped.
+//!
+//! Writing while the terminal is to stop that (`stty tostop`) stops no guest. A write does not wait, so there is nothing to be noticed, and
+//! all guests of a terminal have the same one of the host, whose output can be stopped for all or for none of them: as soon as it goes on
+//! for the foreground, which prints just when a shell starts something in the background, what has begun to write there gets
+//! through as well.
 
 use super::{Actions, Guest, Terminal, Vm};
 use agentos_kernel::process::Signal;
