@@ -15,6 +15,7 @@ type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> Done {
     println!("cargo::rerun-if-changed=loader/main.rs");
+    println!("cargo::rerun-if-changed=loader/answers.rs");
     println!("cargo::rerun-if-changed=build.rs");
     let var = |name: &str| env::var(name).unwrap_or_default();
     println!("cargo::rustc-check-cfg=cfg(jail)");

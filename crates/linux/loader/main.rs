@@ -15,6 +15,8 @@
 #![no_main]
 #![no_builtins]
 
+mod answers;
+
 use core::arch::{asm, global_asm};
 use core::mem::MaybeUninit;
 

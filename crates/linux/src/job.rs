@@ -24,6 +24,10 @@ pub(crate) const ASK_KNOCK: u64 = 7;
 /// Says which spawn a new process belongs to; the token comes in the third argument.
 pub(crate) const ASK_HELLO: u64 = 5;
 
+/// Asks for the table of answers (`answers/mod.rs`); says where it was mapped, in the third argument.
+pub(crate) const ASK_TABLE: u64 = 8;
+pub(crate) const ASK_MAPPED: u64 = 9;
+
 const MARK: u64 = 0x4a4f_4253_4f47_4121;
 const HEAD: usize = 16;
 const IMAGE: usize = 8;

@@ -9,6 +9,7 @@
 //!     Probe         whether this machine can, and if not, why
 //!     Vm            one thread per VM with Linux guests: receives calls, answers them
 //!       calls/      what each call does, by the VM's kernel
+//!       answers/    what guests answer themselves, from what this thread has found out
 //!       spawner     one thread per VM, under the filter that its children inherit
 //!     table/        the system calls: filter, dispatch and documentation from one source
 //!     loader/       the one program that the host executes; it maps the guest's real one
@@ -26,6 +27,8 @@
 //! All of that is for Linux on x86-64, where the build script sets `cfg(jail)`. Elsewhere there are only the executor and a probe
 //! that says why nothing runs.
 
+#[cfg(jail)]
+mod answers;
 #[cfg(jail)]
 mod calls;
 mod children;

@@ -62,6 +62,7 @@ pub use namespace::{Mount, MountInfo, MountOptions, Vfs};
 pub use overlay::OverlayFs;
 pub(crate) use rules::Rules;
 pub use settle::{Settle, Settling};
+pub use walks::Watch;
 
 /// Longest name of one component, in bytes.
 pub const NAME_MAX: usize = 255;

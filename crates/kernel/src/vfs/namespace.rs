@@ -15,6 +15,7 @@ use crate::vfs::locks::LockTable;
 use crate::vfs::mounted::{self, MountedFs};
 use crate::vfs::news::News;
 use crate::vfs::rules::Rules;
+use crate::vfs::walks::Watch;
 use crate::vfs::settle::{self, Settle, Settling};
 use crate::vfs::{MOUNTS_MAX, walk};
 use core::fmt;
@@ -257,6 +258,17 @@ impl Vfs {
     /// Has ways through directories of the root be kept from now on (`walks`), or not any more. For whoever has many paths walked.
     pub fn keep_walks(&self, on: bool) {
         self.news.walks.keep(on);
+    }
+
+    /// Has `watch` told of everything that what [`steady_directory`](Self::steady_directory) says depends on. False if there is
+    /// somebody already who is told.
+    pub fn watch_walks(&self, watch: Arc<dyn Watch>) -> bool {
+        self.news.walks.watch(watch)
+    }
+
+    /// Has nobody told of it any more.
+    pub fn unwatch_walks(&self) {
+        self.news.walks.unwatch();
     }
 
     /// Writes back what natives have changed in files that their filesystem does not share with them. The first failure is

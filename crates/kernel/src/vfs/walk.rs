@@ -17,6 +17,7 @@
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::id::Ino;
+use crate::policy::Operation;
 use crate::vfs::access::{self, Access};
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
@@ -25,6 +26,7 @@ use crate::vfs::namespace::Mount;
 use crate::vfs::real::{self, Real};
 use crate::vfs::walks::{self, Start};
 use crate::vfs::{LINKS_MAX, NAME_MAX, PATH_MAX};
+use core::time::Duration;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -78,8 +80,8 @@ pub(super) struct Walker<'a> {
     bound: Option<Arc<Mount>>,
     /// The way to the last component may be kept: it has led through nothing so far that may not be.
     start: Option<Start>,
-    /// It was begun at the end of a kept way.
-    is_ahead: bool,
+    /// The walk that found the way at whose end this one was begun, if it was one that is kept.
+    ahead: Option<Start>,
 }
 
 /// A path, or the text of a link, of which the first `at` bytes are done.
@@ -117,6 +119,35 @@ pub(super) fn find(cx: &FsContext<'_>, base: Option<&Location>, path: &[u8], fol
         break;
     }
     walker.finish()
+}
+
+/// For how long everybody may believe that the absolute `path` leads to a directory, if nothing changes meanwhile that ways depend
+/// on: only where all of the way is one that may be kept (`walks`), and whoever asks may be told.
+pub(super) fn steady(cx: &FsContext<'_>, path: &[u8]) -> Result<Option<Duration>> {
+    let (top, from_top) = (cx.root.mount(), path.first() == Some(&b'/'));
+    let Some(began) = cx.walks.and_then(|walks| walks.begin(cx.root)) else {
+        return Ok(None);
+    };
+    if !from_top || cx.root.ino() != top.root {
+        return Ok(None);
+    }
+    let mut walker = Walker::start(cx, None, path)?;
+    if walker.ahead.is_none() {
+        // Paths of one component are no ways that are kept, and yet may be passed.
+        walker.start = Some(began);
+    }
+    let last = walker.up_to_last()?;
+    let (Last::Name(name), Some(found), false) = (&last, walker.ahead.or(walker.start), walker.slash) else {
+        return Ok(None);
+    };
+    let attr = walker.node.lookup(name)?;
+    if attr.kind != FileType::Directory {
+        return Ok(None);
+    }
+    walker.land(attr, &last)?;
+    cx.may(Operation::FsReadlink, &walker.node)?;
+    cx.may_inspect(&walker.node.mount, walker.node.attr.ino)?;
+    Ok(walks::STAY.checked_sub(found.at.elapsed()))
 }
 
 /// Walks to the directory that holds the last component, which is not looked up.
@@ -238,10 +269,9 @@ impl<'a> Walker<'a> {
         let way = walks::way_of(path);
         let start = cx.walks.filter(|_| way.is_some()).and_then(|walks| walks.begin(from));
         let kept = way.and_then(|way| Some((cx.walks?.get(start?, way)?, way.len())));
-        let is_ahead = kept.is_some();
-        let (node, at) = match kept {
-            Some(kept) => kept,
-            None => (Node::under(cx, from)?, 0),
+        let (node, at, ahead) = match kept {
+            Some(((node, found), at)) => (node, at, Some(found)),
+            None => (Node::under(cx, from)?, 0, None),
         };
         let mut texts = SmallVec::new();
         texts.push(Text {
@@ -257,8 +287,8 @@ impl<'a> Walker<'a> {
             object: None,
             slash: false,
             bound: None,
-            start: start.filter(|_| !is_ahead),
-            is_ahead,
+            start: start.filter(|_| ahead.is_none()),
+            ahead,
         })
     }
 
@@ -312,7 +342,7 @@ impl<'a> Walker<'a> {
         match last {
             Last::Name(name) => self.node.lookup(name).map(Some),
             Last::Dot => {
-                if self.is_ahead {
+                if self.ahead.is_some() {
                     // Other attributes than those that matter on the way may be new.
                     self.node.set(self.node.attr.ino)?;
                 }

@@ -9,12 +9,15 @@
 //!
 //! * All of the way lies in the root filesystem of a VM, which nobody else changes, and leads through directories alone: no link, no
 //!   mount of another kind.
-//! * Everybody may search each of the directories. So it does not matter whose walk it was; where a policy has rules about files, or
+//! * Everybody may search and list each of the directories. So it does not matter whose walk it was; where a policy has rules about files, or
 //!   a program is held to a directory, nothing is kept or taken.
 //! * Nothing that a kept way depends on has changed: the number of changes ([`Walks::changed`]) is that of before the walk. It grows
 //!   after each removal of a directory, each rename, each change of attributes of a directory, and each mount.
 //! * It was found less than [`STAY`] ago, for directories of the host below, which may be replaced, and of which the layers
 //!   themselves believe for a moment that they are what they were.
+//!
+//! Whoever answers for the kernel elsewhere, from a copy of what it was told ([`Vfs::steady_directory`](super::Vfs::steady_directory)), is
+//! told of each change in the same moment ([`Watch`]).
 //!
 //! Where something turns out to be gone that was kept, everything is forgotten. The attributes that are kept serve to pass through a
 //! directory; whoever wants to know them asks anew.
@@ -26,17 +29,23 @@ use crate::id::Ino;
 use core::hash::BuildHasher;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// How long a way is kept.
-const STAY: Duration = Duration::from_millis(5);
+pub(super) const STAY: Duration = Duration::from_millis(5);
 /// Ways that are kept.
 const SLOTS: usize = 256;
 /// Longest way that is kept, in bytes.
 const WAY_MAX: usize = 256;
+
+/// Who is told that something has changed that ways depend on: after it was done, and before whoever did it is told that it was.
+pub trait Watch: core::fmt::Debug + Send + Sync {
+    /// Whatever was known before may be wrong from now on.
+    fn changed(&self);
+}
 
 /// Ways that were walked. See the head of the module.
 #[derive(Debug, Default)]
@@ -46,6 +55,7 @@ pub(crate) struct Walks {
     hasher: RandomState,
     /// Empty until something is kept.
     slots: Mutex<Vec<Option<Slot>>>,
+    watch: RwLock<Option<Arc<dyn Watch>>>,
 }
 
 #[derive(Debug)]
@@ -61,7 +71,7 @@ pub(super) struct Start {
     /// Address of the mount, and directory: mounts that are gone leave nothing here.
     from: (usize, Ino),
     changes: u64,
-    at: Instant,
+    pub(super) at: Instant,
 }
 
 impl Walks {
@@ -84,6 +94,25 @@ impl Walks {
     /// Something has changed that ways depend on. Said after it was done, and before anybody is told that it was.
     pub(crate) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
+        if let Some(watch) = &*self.watch.read() {
+            watch.changed();
+        }
+    }
+
+    /// Has somebody told of changes from now on; false if somebody else is told already.
+    pub(super) fn watch(&self, watch: Arc<dyn Watch>) -> bool {
+        let mut place = self.watch.write();
+        let is_free = place.is_none();
+        if is_free {
+            *place = Some(watch);
+        }
+        is_free
+    }
+
+    /// Nobody is told any more.
+    pub(super) fn unwatch(&self) {
+        let old = self.watch.write().take();
+        drop(old);
     }
 
     /// Forgets everything.
@@ -94,14 +123,14 @@ impl Walks {
         drop(old);
     }
 
-    /// Where a way leads, for a walk that has just begun.
-    pub(super) fn get(&self, start: Start, way: &[u8]) -> Option<Node> {
+    /// Where a way leads, for a walk that has just begun, and the walk that found it.
+    pub(super) fn get(&self, start: Start, way: &[u8]) -> Option<(Node, Start)> {
         let place = self.place(start, way);
         let slots = self.slots.lock();
         let slot = slots.get(place)?.as_ref()?;
         let (then, age) = (slot.start, start.at.saturating_duration_since(slot.start.at));
         let holds = (then.from, then.changes) == (start.from, start.changes) && age < STAY;
-        (holds && *slot.way == *way).then(|| slot.to.clone())
+        (holds && *slot.way == *way).then(|| (slot.to.clone(), then))
     }
 
     /// Keeps where a way led.
@@ -141,8 +170,8 @@ pub(super) fn way_of(path: &[u8]) -> Option<&[u8]> {
 
 /// Whether a directory may be on a way that is kept.
 pub(super) fn may_pass(node: &Node) -> bool {
-    const SEARCH: u32 = 0o111;
-    node.mount.is_own && node.attr.kind == FileType::Directory && node.attr.mode.bits() & SEARCH == SEARCH
+    const OPEN: u32 = 0o555;
+    node.mount.is_own && node.attr.kind == FileType::Directory && node.attr.mode.bits() & OPEN == OPEN
 }
 
 #[cfg(test)]

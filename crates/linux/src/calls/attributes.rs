@@ -133,7 +133,13 @@ fn link_text(call: &mut Call<'_>, dirfd: i32, path: usize) -> Outcome {
     let path = call.path(path)?;
     let text = match path.is_empty() && dirfd != AT_FDCWD {
         true => own_text(call, dirfd)?,
-        false => call.at(dirfd, &path, |process, dir| process.readlink(dir, &path))?,
+        false => call
+            .at(dirfd, &path, |process, dir| process.readlink(dir, &path))
+            .inspect_err(|Fail(errno)| {
+                if *errno == libc::EINVAL {
+                    call.vm.was_no_link(call.key, &call.n, &path);
+                }
+            })?,
     };
     let text = text.get(..room).unwrap_or(&text);
     call.write(to, text)?;

@@ -10,6 +10,7 @@ mod memory;
 mod notify;
 mod process;
 mod setxid;
+mod shared;
 mod socket;
 mod status;
 mod timer;
@@ -29,6 +30,7 @@ pub(crate) use process::{
     send_signal, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id, wait_for,
 };
 pub(crate) use setxid::{Helpers, is_compared};
+pub(crate) use shared::{Words, ticks};
 pub(crate) use status::{has_ended, leave_signals_to_others, lock, may_trace, no_new_privileges, try_namespaces};
 pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, processors, use_processors};

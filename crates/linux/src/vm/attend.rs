@@ -175,6 +175,7 @@ impl Vm {
         }
         if self.guests.is_empty() {
             process.kernel().vfs().keep_walks(false);
+            self.answers.end_for(process.kernel());
             self.orphans.clear();
             self.end_watching();
             self.known.clear();

@@ -1,6 +1,7 @@
 //! One guest.
 
 use super::Shared;
+use crate::answers::Asks;
 use crate::program::Loaded;
 use crate::sys::{self, Hold, Notification};
 use agentos_kernel::process::{Copied, Process, Signal};
@@ -51,6 +52,8 @@ pub(crate) struct Guest {
     pub(crate) stopped: Option<Signal>,
     /// Whether its program was parked before it was the VM's.
     pub(crate) was_parked: bool,
+    /// What is known of where it asks for links.
+    pub(crate) asks: Asks,
 }
 
 /// The directory of a process under the host's `/proc`, opened when somebody first looks into it, which of a short program nobody does. It cannot

@@ -4,6 +4,7 @@
 //! while, and is started again by the next.
 
 mod alarm;
+mod answers;
 mod attend;
 mod background;
 mod bells;
@@ -205,6 +206,8 @@ pub(crate) struct Vm {
     locks: Arc<locks::HostLocks>,
     /// Where processes boot that are no guests yet.
     nursery: nursery::Nursery,
+    /// What guests are let know beforehand.
+    answers: answers::Answers,
 }
 
 /// Tokens at the poller; processes have their numbers, and who watches has what comes after them.
@@ -261,6 +264,7 @@ impl Vm {
             terminals: terminals::Terminals::default(),
             locks: locks::HostLocks::new(shared),
             nursery: nursery::Nursery::new(unbound),
+            answers: answers::Answers::default(),
         })
     }
 

@@ -123,6 +123,11 @@ impl Nursery {
         self.unbound && !self.cribs.is_empty()
     }
 
+    /// Whether what is attended to is no guest of the VM.
+    pub(super) fn is_inside(&self) -> bool {
+        self.inside.is_some()
+    }
+
     /// The child that is attended to.
     fn child(&mut self) -> Option<&mut Child> {
         let at = self.inside?;

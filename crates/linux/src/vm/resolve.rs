@@ -6,6 +6,7 @@
 
 use super::guest::ProcDir;
 use super::{Copy, Guest, State, Vm, guest};
+use crate::answers::Asks;
 use crate::sys;
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::Process;
@@ -166,6 +167,7 @@ impl Vm {
             restless: None,
             stopped: None,
             was_parked: false,
+            asks: Asks::default(),
             lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,
         };

@@ -1,6 +1,7 @@
 //! Starting a program: from an order to the loader's questions.
 
 use super::{Start, State, Vm};
+use crate::answers::Asks;
 use crate::job;
 use crate::spawner::Order;
 use crate::sys::{Answer, Notification, errno_of, random, set_limit, write_memory};
@@ -27,6 +28,7 @@ impl Vm {
             guest.was_parked = false;
             // It is about to have another.
             guest.memory = None;
+            guest.asks = Asks::default();
             guest.process.catch_all();
             return;
         }
@@ -99,6 +101,8 @@ impl Vm {
         match call.args[1] {
             job::ASK_JOB => self.give_job(key, call),
             job::ASK_INTERPRETER => self.give_interpreter(key),
+            job::ASK_TABLE => self.give_table(key, call),
+            job::ASK_MAPPED => self.use_table(key, call),
             _ => Answer::Errno(libc::EBADF),
         }
     }

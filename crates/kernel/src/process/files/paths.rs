@@ -7,6 +7,7 @@ use crate::fd::IoResult;
 use crate::process::process::Process;
 use crate::vfs::{FileType, Mode, RenameFlags, Settle};
 use core::task::Waker;
+use core::time::Duration;
 
 impl Process {
     /// Creates a directory.
@@ -69,6 +70,12 @@ impl Process {
     pub fn readlink(&self, dir: Dir, path: &[u8]) -> Result<Vec<u8>> {
         let base = self.base(dir, path)?;
         self.kernel().vfs().readlink(&self.cx()?.fs(), base.as_ref(), path)
+    }
+
+    /// As [`Vfs::steady_directory`](crate::vfs::Vfs::steady_directory), for what this process may be told.
+    pub fn steady_directory(&self, path: &[u8]) -> Option<Duration> {
+        let cx = self.cx().ok()?;
+        self.kernel().vfs().steady_directory(&cx.fs(), path)
     }
 
     /// Removes a name that is no directory.

@@ -10,6 +10,7 @@ use crate::vfs::location::Location;
 use crate::vfs::namespace::Vfs;
 use crate::vfs::walk::{self, Node, Walker, gone};
 use crate::vfs::{PATH_MAX, walk::Last};
+use core::time::Duration;
 
 impl Vfs {
     /// Holds what `path` names. `follow`: a symbolic link at the end is followed. Being somewhere is no operation of the policy.
@@ -50,6 +51,12 @@ impl Vfs {
             }
             node.mount.fs.readlink_for(node.attr.ino, cx.caller)
         })
+    }
+
+    /// For how long everybody in the VM may be told, without asking again, that the absolute `path` names a directory and no link,
+    /// unless [`Watch`](crate::vfs::Watch) is told of a change. None where that depends on who asks, and while no ways are kept.
+    pub fn steady_directory(&self, cx: &FsContext<'_>, path: &[u8]) -> Option<Duration> {
+        self.ruled(cx, |cx| walk::steady(cx, path)).ok().flatten()
     }
 
     /// Absolute path of what `path` names, without symbolic links, `.` and `..`.
