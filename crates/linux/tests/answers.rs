@@ -11,11 +11,16 @@ use std::sync::OnceLock;
 
 const PROGRAM: &str = include_str!("programs/answers.c");
 
+/// The program; none where the machine has no compiler.
+fn program() -> Option<&'static [u8]> {
+    static COMPILED: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let compiled = COMPILED.get_or_init(|| compile(PROGRAM, &["-O1", "-pthread", "-w"]));
+    compiled.as_deref()
+}
+
 /// A VM with the program; none where the machine has no compiler or no jail.
 fn vm() -> Option<Vm> {
-    static COMPILED: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let program = COMPILED.get_or_init(|| compile(PROGRAM, &["-O1", "-pthread", "-w"])).as_ref()?;
-    let vm = Vm::new()?;
+    let (program, vm) = (program()?, Vm::new()?);
     vm.put("/tmp/answers", program, 0o755);
     Some(vm)
 }
@@ -39,6 +44,16 @@ fn run(mode: &str) {
 #[test]
 fn most_questions_need_nobody() {
     run("count");
+}
+
+#[test]
+fn directories_of_an_image_are_answered_too() {
+    let Some(program) = program().filter(|_| counts()) else {
+        return;
+    };
+    let Some(vm) = Vm::over_image("/", |_| {}) else { return };
+    vm.put("/home/agentos-answers", program, 0o755);
+    assert_eq!(vm.run(&["/home/agentos-answers", "count", "/usr/lib"]).ok(), "ok\n");
 }
 
 #[test]
@@ -84,9 +99,15 @@ fn who_tampers_with_it_harms_nobody_else() {
 /// Does what the program's `change` does.
 fn change(vm: &Vm, which: u8) {
     let init = vm.kernel.init();
-    let rename = |from: &[u8], to: &[u8]| init.rename((Dir::Cwd, from), (Dir::Cwd, to), RenameFlags::Replace).unwrap();
+    let rename = |from: &[u8], to: &[u8]| {
+        init.rename((Dir::Cwd, from), (Dir::Cwd, to), RenameFlags::Replace)
+            .unwrap()
+    };
     let (two, away, deep): (&[u8], &[u8], &[u8]) = (b"/home/one/two", b"/home/one/away", b"/home/one/two/three");
-    let mode = |mode| init.chmod(Dir::Cwd, b"/home/one", Mode::new(mode), AtFlags::FOLLOW).unwrap();
+    let mode = |mode| {
+        init.chmod(Dir::Cwd, b"/home/one", Mode::new(mode), AtFlags::FOLLOW)
+            .unwrap()
+    };
     match which {
         b'0' => rename(two, away),
         b'1' => init.symlink(b"/home/else", Dir::Cwd, two).unwrap(),
@@ -113,7 +134,13 @@ fn change(vm: &Vm, which: u8) {
 fn a_change_from_outside_is_seen_when_it_is_done() {
     let Some(vm) = vm().filter(|_| counts()) else { return };
     let init = vm.kernel.init();
-    for dir in [&b"/home/one"[..], b"/home/one/two", b"/home/one/two/three", b"/home/else", b"/home/else/three"] {
+    for dir in [
+        &b"/home/one"[..],
+        b"/home/one/two",
+        b"/home/one/two/three",
+        b"/home/else",
+        b"/home/else/three",
+    ] {
         init.mkdir(Dir::Cwd, dir, Mode::new(0o755)).unwrap();
     }
     let ((stdin, to), (from, stdout), (errors, stderr)) = (vm.pipe(), vm.pipe(), vm.pipe());

@@ -79,7 +79,11 @@ impl Asks {
             Asking::Plainly => {}
             Asking::ByThunk(_) | Asking::Forever => return Step::Nothing,
         }
-        self.count = if self.from == from { self.count.saturating_add(1) } else { 1 };
+        self.count = if self.from == from {
+            self.count.saturating_add(1)
+        } else {
+            1
+        };
         self.from = from;
         if self.count < ENOUGH {
             return Step::Nothing;

@@ -16,13 +16,29 @@ pub(crate) fn is_wrapper(code: &[u8]) -> bool {
         return false;
     };
     // jae or ja to where an error is returned; ret
-    let &[0x73 | 0x77, skip, 0xc3, ..] = rest else { return false };
+    let &[0x73 | 0x77, skip, 0xc3, ..] = rest else {
+        return false;
+    };
     let Some(error) = rest.get(2 + usize::from(skip)..).filter(|_| (1..32).contains(&skip)) else {
         return false;
     };
     // mov rcx or rdx, [rip + offset of errno]; neg eax; mov fs:[rcx or rdx], eax
     let (register, stored) = match error {
-        [0x48, 0x8b, register @ (0x0d | 0x15), _, _, _, _, 0xf7, 0xd8, 0x64, 0x89, stored, ..] => (*register, *stored),
+        [
+            0x48,
+            0x8b,
+            register @ (0x0d | 0x15),
+            _,
+            _,
+            _,
+            _,
+            0xf7,
+            0xd8,
+            0x64,
+            0x89,
+            stored,
+            ..,
+        ] => (*register, *stored),
         _ => return false,
     };
     let result = error.get(12..).unwrap_or_default();
@@ -60,7 +76,12 @@ pub(crate) fn thunk() -> Option<Thunk> {
 fn find(file: &[u8]) -> Option<Thunk> {
     let number = |at: usize, len: usize| {
         let bytes = file.get(at..at.checked_add(len)?)?;
-        Some(bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte)))
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0u64, |value, byte| value << 8 | u64::from(*byte)),
+        )
     };
     let word = |at: usize| number(at, 8);
     let marks = MARKS.map(u64::to_le_bytes).concat();
@@ -150,7 +171,10 @@ mod tests {
         assert!(thunk.top % 8 == 0 && thunk.table % 8 == 0);
         let mut bytes = loader::BYTES.to_vec();
         assert!(find(&bytes[..100]).is_none() && find(&[]).is_none());
-        let at = bytes.windows(8).position(|bytes| bytes == MARKS[0].to_le_bytes()).unwrap();
+        let at = bytes
+            .windows(8)
+            .position(|bytes| bytes == MARKS[0].to_le_bytes())
+            .unwrap();
         bytes[at] ^= 1;
         assert!(find(&bytes).is_none());
     }

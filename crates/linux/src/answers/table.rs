@@ -114,9 +114,9 @@ pub(crate) fn has_room(path: &[u8]) -> bool {
 }
 
 fn place(path: &[u8]) -> usize {
-    let hash = path
-        .iter()
-        .fold(HASH_SEED, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(HASH_FACTOR));
+    let hash = path.iter().fold(HASH_SEED, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(HASH_FACTOR)
+    });
     (hash ^ (hash >> 16)) as usize % SLOTS
 }
 

@@ -31,7 +31,14 @@ impl Words {
         // SAFETY: a new mapping wherever there is room.
         let start = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
         };
         let start = match start {
             libc::MAP_FAILED => return Err(io::Error::last_os_error()),
@@ -81,16 +88,24 @@ mod tests {
         let (words, file) = Words::new(1024).unwrap();
         words[1000].store(7, Ordering::Release);
         let mut read = [0; 8];
-        File::from(file.try_clone().unwrap()).read_exact_at(&mut read, 8000).unwrap();
+        File::from(file.try_clone().unwrap())
+            .read_exact_at(&mut read, 8000)
+            .unwrap();
         assert_eq!(u64::from_le_bytes(read), 7);
         // Not even who could open the file for writing.
         let other = File::from(reopen(file.as_fd(), libc::O_RDWR).unwrap());
         assert!(other.write_at(&[1], 8000).is_err() && other.set_len(4096).is_err() && other.set_len(16384).is_err());
-        for (file, protection) in [(file.as_raw_fd(), libc::PROT_READ), (other.as_raw_fd(), libc::PROT_READ)] {
+        for (file, protection) in [
+            (file.as_raw_fd(), libc::PROT_READ),
+            (other.as_raw_fd(), libc::PROT_READ),
+        ] {
             // SAFETY: a mapping of its own, which nobody looks at.
             unsafe {
                 let (null, writable) = (std::ptr::null_mut(), libc::PROT_READ | libc::PROT_WRITE);
-                assert_eq!(libc::mmap(null, 8192, writable, libc::MAP_SHARED, file, 0), libc::MAP_FAILED);
+                assert_eq!(
+                    libc::mmap(null, 8192, writable, libc::MAP_SHARED, file, 0),
+                    libc::MAP_FAILED
+                );
                 let map = libc::mmap(null, 8192, protection, libc::MAP_SHARED, file, 0);
                 assert_ne!(map, libc::MAP_FAILED);
                 assert_eq!(libc::mprotect(map, 8192, writable), -1);

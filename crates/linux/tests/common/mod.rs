@@ -11,7 +11,7 @@ use agentos_kernel::process::{
     Dir, Executor, ExitStatus, FileAction, Kernel, KernelConfig, OpenHow, Process, SpawnRequest,
 };
 use agentos_kernel::vfs::{
-    FileType, Filesystem, FsQuota, HostDirFs, MemoryFs, Mode, MountOptions, NewNode, OpenOptions,
+    FileType, Filesystem, FsQuota, HostDirFs, MemoryFs, Mode, MountOptions, NewNode, OpenOptions, OverlayFs,
 };
 use agentos_kernel::{Errno, Error};
 use agentos_linux::LinuxExecutor;
@@ -112,6 +112,19 @@ impl Vm {
     }
 
     pub fn with(executors: Vec<Arc<dyn Executor>>, limits: Limits) -> Self {
+        Self::over(None, executors, limits)
+    }
+
+    /// A VM whose root lies over a directory of the host, as one with an image does.
+    pub fn over_image(image: &str, change: impl FnOnce(&mut Limits)) -> Option<Self> {
+        let executor = executor()?;
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let image = HostDirFs::open(image, true).unwrap();
+        Some(Self::over(Some(image), vec![executor], limits))
+    }
+
+    fn over(image: Option<Arc<HostDirFs>>, executors: Vec<Arc<dyn Executor>>, limits: Limits) -> Self {
         let counter = |path| Counter::new(path, "", 1 << 40, Errno::ENOSPC);
         let quota = Arc::new(FsQuota {
             bytes: counter("bytes"),
@@ -130,7 +143,7 @@ impl Vm {
             root.mkdir(root.root(), name.as_bytes(), &node(FileType::Directory))
                 .unwrap();
         }
-        for name in MERGED {
+        for name in MERGED.iter().filter(|_| image.is_none()) {
             root.symlink(
                 root.root(),
                 name.as_bytes(),
@@ -139,12 +152,17 @@ impl Vm {
             )
             .unwrap();
         }
+        let has_image = image.is_some();
+        let top: Arc<dyn Filesystem> = match image {
+            Some(image) => OverlayFs::new(root.clone(), vec![image]).unwrap(),
+            None => root.clone(),
+        };
         let kernel = Kernel::new(KernelConfig {
             limits,
             policy: Arc::default(),
             clock,
             entropy: Arc::new(Counting),
-            root: root.clone(),
+            root: top,
             fs_quota: quota,
             events: Arc::new(agentos_kernel::events::Ignore),
             hostname: b"box".to_vec(),
@@ -152,8 +170,10 @@ impl Vm {
             network: agentos_kernel::net::NetworkConfig::default(),
             egress: None,
         });
-        let usr = HostDirFs::open("/usr", true).unwrap();
-        kernel.vfs().mount(b"/usr", usr, MountOptions::default()).unwrap();
+        if !has_image {
+            let usr = HostDirFs::open("/usr", true).unwrap();
+            kernel.vfs().mount(b"/usr", usr, MountOptions::default()).unwrap();
+        }
         Self {
             kernel,
             root,

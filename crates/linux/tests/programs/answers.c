@@ -26,7 +26,7 @@
         } \
     } while (0)
 
-static char deep[] = "/home/one/two/three";
+static char deep[64] = "/home/one/two/three";
 
 static void make(void) {
     mkdir("/home/one", 0755), mkdir("/home/one/two", 0755), mkdir("/home/one/two/three", 0755);
@@ -333,6 +333,7 @@ static void hostile(void) {
 
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
+    if (argc > 2) strcpy(deep, argv[2]);
     if (strcmp(mode, "host")) make();
     if (!strcmp(mode, "count")) count();
     if (!strcmp(mode, "self")) truth(change, 40);
