@@ -121,7 +121,7 @@ impl Vm {
         if !self.listener.is_valid(call.id) || sys::write_memory(call.tid, at, original).is_ok() {
             return None;
         }
-        sys::write_private(call.tid, at, &patch).ok()?;
+        sys::write_private(call.tid, &mut None, at, &patch).ok()?;
         Some(Asking::ByThunk(behind))
     }
 
@@ -129,7 +129,7 @@ impl Vm {
     pub(super) fn give_table(&mut self, key: u32, call: &Notification) -> Answer {
         let given = self.place_in(key).and_then(|(place, process)| {
             let asked = place.code.checked_add(thunk()?.asked)?;
-            sys::write_private(call.tid, asked, &1u64.to_le_bytes()).ok()?;
+            sys::write_private(call.tid, &mut None, asked, &1u64.to_le_bytes()).ok()?;
             let table = self.answers.known(process.kernel())?;
             sys::duplicate(table.file()).ok()
         });
@@ -142,7 +142,8 @@ impl Vm {
         let used = self.place_in(key).filter(|_| at < 1 << 47).and_then(|(place, _)| {
             let thunk = thunk()?;
             let set = |offset: u64, value: u64| {
-                sys::write_private(call.tid, place.code.checked_add(offset)?, &value.to_le_bytes()).ok()
+                let at = place.code.checked_add(offset)?;
+                sys::write_private(call.tid, &mut None, at, &value.to_le_bytes()).ok()
             };
             // With the second it is used.
             set(thunk.table, at)?;
