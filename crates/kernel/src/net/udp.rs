@@ -43,6 +43,23 @@ impl Socket {
         Ok(())
     }
 
+    /// `connect(2)` with an address of no family: a socket of datagrams has no peer any more.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for a socket of connections.
+    pub fn disconnect(&self) -> Result<()> {
+        let own = self.inbox.as_ref().ok_or(Errno::EOPNOTSUPP)?;
+        let mut state = self.state.lock();
+        state.peer = None;
+        let old = state.target.take();
+        own.set_filter(Filter::Anybody);
+        drop(state);
+        if let Some(old) = old {
+            own.leave(old.upgrade().as_deref());
+        }
+        Ok(())
+    }
+
     /// The address that datagrams to a destination come from.
     fn source_of(&self, destination: SocketAddr) -> Result<SocketAddr> {
         let mut source = plain(self.state.lock().local);

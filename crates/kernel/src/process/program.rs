@@ -37,7 +37,7 @@ const HEAD: usize = 256;
 /// Longest `#!` line, both characters included, as in Linux.
 const LINE: usize = 255;
 /// Most interpreters behind one another.
-const NESTING: usize = 4;
+const NESTING: usize = 5;
 
 impl Kernel {
     /// Finds and loads the program of a request, in the environment that it is going to have.

@@ -6,7 +6,7 @@ use crate::sys::Answer;
 use agentos_kernel::clock::Timestamp;
 use agentos_kernel::id::{DeviceId, Gid, Ino, Uid};
 use agentos_kernel::process::AtFlags;
-use agentos_kernel::vfs::{Access, Attr, FileType, Mode, SetTime, Stat, XattrMode};
+use agentos_kernel::vfs::{Access, Attr, FileType, Mode, SetTime, Stat};
 
 const NOFOLLOW: i32 = libc::AT_SYMLINK_NOFOLLOW;
 
@@ -89,7 +89,11 @@ fn host_only(call: &Call<'_>, fd: i32) -> Result<Stat, Fail> {
 
 pub(crate) fn statx(call: &mut Call<'_>) -> Outcome {
     const SYNC: i32 = 0x6000;
+    const RESERVED: u32 = 0x8000_0000;
     let flags = at_flags(call.int(2) & !SYNC, NOFOLLOW)?;
+    if call.int(2) & SYNC == SYNC || call.uint(3) & RESERVED != 0 {
+        return Err(Fail(libc::EINVAL));
+    }
     let stat = find(call, call.int(0), 1, flags)?;
     call.write(call.arg(4), &layout::statx(&stat))?;
     Ok(Answer::OK)
@@ -227,12 +231,6 @@ pub(crate) fn utimensat(call: &mut Call<'_>) -> Outcome {
             [time(word(0)?, word(1)?, 1)?, time(word(2)?, word(3)?, 1)?]
         }
     };
-    if call.arg(1) == 0 {
-        let fd = call.int(0);
-        return done(call.on_open(fd, |process, dir| {
-            process.set_times(dir, b"", times[0], times[1], AtFlags::EMPTY_PATH)
-        })?);
-    }
     set_times(call, call.int(0), 1, times, flags)
 }
 
@@ -288,6 +286,12 @@ fn time(seconds: u64, parts: u64, unit: i64) -> Result<SetTime, Fail> {
 }
 
 fn set_times(call: &mut Call<'_>, dirfd: i32, path: usize, times: [SetTime; 2], flags: AtFlags) -> Outcome {
+    // Without a path it is the descriptor's own file.
+    if call.arg(path) == 0 && dirfd != AT_FDCWD {
+        return done(call.on_open(dirfd, |process, dir| {
+            process.set_times(dir, b"", times[0], times[1], AtFlags::EMPTY_PATH)
+        })?);
+    }
     let path = call.path(path)?;
     call.at(dirfd, &path, |process, dir| {
         process.set_times(dir, &path, times[0], times[1], flags)
@@ -310,168 +314,4 @@ pub(crate) fn fstatfs(call: &mut Call<'_>) -> Outcome {
     })?;
     call.write(call.arg(1), &layout::statfs(&totals.unwrap_or_default()))?;
     Ok(Answer::OK)
-}
-
-/// Longest name of an extended attribute.
-const XATTR_NAME_MAX: usize = 255;
-/// Longest value.
-const XATTR_VALUE_MAX: u64 = 65536;
-
-/// What an extended attribute belongs to.
-enum Owner {
-    Path(Vec<u8>, AtFlags),
-    Open(i32),
-}
-
-fn path_owner(call: &mut Call<'_>, flags: AtFlags) -> Result<Owner, Fail> {
-    Ok(Owner::Path(call.path(0)?, flags))
-}
-
-fn xattr_name(call: &Call<'_>) -> Result<Vec<u8>, Fail> {
-    let name = call.string(call.arg(1), XATTR_NAME_MAX, libc::ERANGE)?;
-    if name.is_empty() {
-        Err(Fail(libc::ERANGE))
-    } else {
-        Ok(name)
-    }
-}
-
-/// Gives the guest bytes, or their number if it has no room and only asks.
-fn give(call: &Call<'_>, bytes: &[u8], to: u64, room: u64) -> Outcome {
-    if room > 0 {
-        if (bytes.len() as u64) > room {
-            return Err(Fail(libc::ERANGE));
-        }
-        call.write(to, bytes)?;
-    }
-    Ok(Answer::Value(bytes.len() as i64))
-}
-
-fn get_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
-    let name = xattr_name(call)?;
-    let value = match owner {
-        Owner::Path(path, flags) => call
-            .at(AT_FDCWD, &path, |process, dir| {
-                process.getxattr(dir, &path, &name, flags)
-            })
-            .map(Some),
-        Owner::Open(fd) => call.on_open(fd, |process, dir| {
-            process.getxattr(dir, b"", &name, AtFlags::EMPTY_PATH)
-        }),
-    };
-    give(call, &value?.ok_or(Fail(libc::EOPNOTSUPP))?, call.arg(2), call.arg(3))
-}
-
-pub(crate) fn getxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::FOLLOW)?;
-    get_xattr(call, owner)
-}
-
-pub(crate) fn lgetxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::empty())?;
-    get_xattr(call, owner)
-}
-
-pub(crate) fn fgetxattr(call: &mut Call<'_>) -> Outcome {
-    get_xattr(call, Owner::Open(call.int(0)))
-}
-
-fn list_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
-    let names = match owner {
-        Owner::Path(path, flags) => call
-            .at(AT_FDCWD, &path, |process, dir| process.listxattr(dir, &path, flags))
-            .map(Some),
-        Owner::Open(fd) => call.on_open(fd, |process, dir| process.listxattr(dir, b"", AtFlags::EMPTY_PATH)),
-    };
-    let mut bytes = Vec::new();
-    for name in names?.unwrap_or_default() {
-        bytes.extend(name);
-        bytes.push(0);
-    }
-    give(call, &bytes, call.arg(1), call.arg(2))
-}
-
-pub(crate) fn listxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::FOLLOW)?;
-    list_xattr(call, owner)
-}
-
-pub(crate) fn llistxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::empty())?;
-    list_xattr(call, owner)
-}
-
-pub(crate) fn flistxattr(call: &mut Call<'_>) -> Outcome {
-    list_xattr(call, Owner::Open(call.int(0)))
-}
-
-fn set_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
-    let name = xattr_name(call)?;
-    let mode = match call.int(4) {
-        0 => XattrMode::Any,
-        1 => XattrMode::Create,
-        2 => XattrMode::Replace,
-        _ => return Err(Fail(libc::EINVAL)),
-    };
-    if call.arg(3) > XATTR_VALUE_MAX {
-        return Err(Fail(libc::E2BIG));
-    }
-    let mut value = vec![0; call.arg(3) as usize];
-    call.read(call.arg(2), &mut value)?;
-    match owner {
-        Owner::Path(path, flags) => call
-            .at(AT_FDCWD, &path, |process, dir| {
-                process.setxattr(dir, &path, &name, &value, mode, flags)
-            })
-            .map(Some),
-        Owner::Open(fd) => call.on_open(fd, |process, dir| {
-            process.setxattr(dir, b"", &name, &value, mode, AtFlags::EMPTY_PATH)
-        }),
-    }?
-    .ok_or(Fail(libc::EOPNOTSUPP))?;
-    Ok(Answer::OK)
-}
-
-pub(crate) fn setxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::FOLLOW)?;
-    set_xattr(call, owner)
-}
-
-pub(crate) fn lsetxattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::empty())?;
-    set_xattr(call, owner)
-}
-
-pub(crate) fn fsetxattr(call: &mut Call<'_>) -> Outcome {
-    set_xattr(call, Owner::Open(call.int(0)))
-}
-
-fn remove_xattr(call: &mut Call<'_>, owner: Owner) -> Outcome {
-    let name = xattr_name(call)?;
-    match owner {
-        Owner::Path(path, flags) => call
-            .at(AT_FDCWD, &path, |process, dir| {
-                process.removexattr(dir, &path, &name, flags)
-            })
-            .map(Some),
-        Owner::Open(fd) => call.on_open(fd, |process, dir| {
-            process.removexattr(dir, b"", &name, AtFlags::EMPTY_PATH)
-        }),
-    }?
-    .ok_or(Fail(libc::EOPNOTSUPP))?;
-    Ok(Answer::OK)
-}
-
-pub(crate) fn removexattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::FOLLOW)?;
-    remove_xattr(call, owner)
-}
-
-pub(crate) fn lremovexattr(call: &mut Call<'_>) -> Outcome {
-    let owner = path_owner(call, AtFlags::empty())?;
-    remove_xattr(call, owner)
-}
-
-pub(crate) fn fremovexattr(call: &mut Call<'_>) -> Outcome {
-    remove_xattr(call, Owner::Open(call.int(0)))
 }

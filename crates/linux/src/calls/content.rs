@@ -28,6 +28,7 @@ fn durable(call: &mut Call<'_>, data_only: bool) -> Outcome {
         };
     };
     match file.location().map(Location::kind) {
+        _ if file.access().is_empty() => Err(Fail(libc::EBADF)),
         Some(FileType::Regular | FileType::Directory) => call.settle_on_disk(&Some((file, data_only))),
         _ => Err(Fail(libc::EINVAL)),
     }
@@ -42,8 +43,12 @@ pub(crate) fn sync(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn syncfs(call: &mut Call<'_>) -> Outcome {
-    call.vm.host_stat(call.key, call.int(0))?;
-    call.settle_on_disk(&None)
+    let fd = call.int(0);
+    call.vm.host_stat(call.key, fd)?;
+    match call.file(fd)? {
+        Some(file) if file.access().is_empty() => Err(Fail(libc::EBADF)),
+        _ => call.settle_on_disk(&None),
+    }
 }
 
 /// With `MS_SYNC`. Which file is mapped there only the host knows; so whatever is mapped gets to disk.
@@ -54,7 +59,11 @@ pub(crate) fn msync(call: &mut Call<'_>) -> Outcome {
         return Err(Fail(libc::EINVAL));
     }
     if call.vm.files.has_mappings() {
-        return call.settle_on_disk(&None);
+        // Whether anything is mapped there at all the host says.
+        return match call.settle_on_disk(&None)? {
+            Answer::Value(_) => Ok(Answer::Continue),
+            other => Ok(other),
+        };
     }
     Ok(Answer::Continue)
 }
@@ -117,15 +126,15 @@ pub(crate) fn fallocate(call: &mut Call<'_>) -> Outcome {
 fn writable(call: &mut Call<'_>, otherwise: i32) -> Result<Option<Arc<OpenFile>>, Fail> {
     let fd = call.int(0);
     let Some(file) = call.file(fd)? else { return Ok(None) };
+    if file.access().is_empty() {
+        return Err(Fail(libc::EBADF));
+    }
     match file.location().map(Location::kind) {
         Some(FileType::Regular) => {}
         Some(FileType::Directory) => return Err(Fail(otherwise)),
         _ => return Ok(None),
     }
     let flags = call.flags_of(fd)?;
-    if file.access().is_empty() {
-        return Err(Fail(libc::EBADF));
-    }
     if flags & libc::O_ACCMODE == libc::O_RDONLY {
         return Err(Fail(otherwise));
     }
@@ -137,7 +146,7 @@ fn writable(call: &mut Call<'_>, otherwise: i32) -> Result<Option<Arc<OpenFile>>
 }
 
 /// A size that the process's own limit lets a file have.
-fn within_limit(call: &Call<'_>, size: u64) -> Result<(), Fail> {
+pub(super) fn within_limit(call: &Call<'_>, size: u64) -> Result<(), Fail> {
     let limit = sys::limit_of(call.key, libc::RLIMIT_FSIZE)?;
     // What the quota has set the filesystem itself decides here.
     if size <= limit || limit == call.guest()?.file_limit {

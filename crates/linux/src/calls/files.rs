@@ -134,6 +134,7 @@ pub(super) fn how(flags: i32, mode: u32) -> Result<OpenHow, Fail> {
 pub(crate) fn truncate(call: &mut Call<'_>) -> Outcome {
     let path = call.path(0)?;
     let size = u64::try_from(call.arg(1).cast_signed()).map_err(|_| Fail(libc::EINVAL))?;
+    super::content::within_limit(call, size)?;
     call.at(AT_FDCWD, &path, |process, dir| process.truncate(dir, &path, size))?;
     Ok(Answer::OK)
 }

@@ -311,7 +311,8 @@ pub(crate) fn recvfrom(call: &mut Call<'_>) -> Outcome {
         if call.arg(5) != 0 {
             let mut room = [0; 4];
             call.read(call.arg(5), &mut room)?;
-            let written = give_source(call, &got.source, call.arg(4), u32::from_ne_bytes(room))?;
+            let room = u32::try_from(i32::from_ne_bytes(room)).map_err(|_| Fail(libc::EINVAL))?;
+            let written = give_source(call, &got.source, call.arg(4), room)?;
             call.write(call.arg(5), &written.to_ne_bytes())?;
         }
         Ok(Answer::Value(length(&got, flags)))
@@ -366,6 +367,15 @@ pub(crate) fn recvmmsg(call: &mut Call<'_>) -> Outcome {
         return Ok(Answer::Continue);
     };
     let flags = call.int(3);
+    if call.arg(4) != 0 {
+        let (seconds, nanos) = (
+            call.read_word(call.arg(4))?,
+            call.read_word(call.arg(4).wrapping_add(8))?,
+        );
+        if seconds.cast_signed() < 0 || nanos >= 1_000_000_000 {
+            return Err(Fail(libc::EINVAL));
+        }
+    }
     let count = u64::from(call.uint(2)).min(PARTS_MAX);
     for index in 0..count {
         let at = call.arg(1).wrapping_add(index * MANY);

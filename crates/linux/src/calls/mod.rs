@@ -15,8 +15,10 @@ pub(crate) mod identity;
 mod layout;
 pub(crate) mod locks;
 pub(crate) mod messages;
+pub(crate) mod options;
 pub(crate) mod pairs;
 pub(crate) mod pidfds;
+pub(crate) mod priorities;
 pub(crate) mod processes;
 mod rights;
 pub(crate) mod scheduling;
@@ -24,6 +26,7 @@ pub(crate) mod sockets;
 pub(crate) mod system;
 pub(crate) mod terminal;
 pub(crate) mod watch;
+pub(crate) mod xattrs;
 
 use crate::park;
 use crate::sys::{self, Answer, Notification};

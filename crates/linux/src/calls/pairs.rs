@@ -49,3 +49,15 @@ pub(crate) fn datagrams(call: &mut Call<'_>) -> Outcome {
     call.write(call.arg(3), &numbers)?;
     Ok(Answer::OK)
 }
+
+/// Who made a pair (`SO_PEERCRED`), as the VM knows it. Where the host does not let the descriptor be taken nobody is told.
+pub(super) fn maker(call: &Call<'_>) -> Result<Vec<u8>, Fail> {
+    let guest = call.guest()?;
+    let refused = |_| Fail(libc::ENOPROTOOPT);
+    let fd = sys::take_fd(guest.pid_fd.as_fd(), call.int(0)).map_err(refused)?;
+    let host = sys::peer_pid(fd.as_fd())?;
+    let maker = call.vm.guests.get(&host).unwrap_or(guest);
+    let cred = maker.process.cred();
+    let numbers = [call.vm.visible_of_host(host), cred.euid.0, cred.egid.0];
+    Ok(numbers.iter().flat_map(|number| number.to_ne_bytes()).collect())
+}

@@ -49,6 +49,10 @@ pub(crate) fn send_signal(call: &mut Call<'_>) -> Outcome {
         return Err(Fail(libc::EINVAL));
     }
     let host = behind(call, call.int(0))?;
+    let value = match call.arg(2) {
+        0 => 0,
+        at => given(call, at, host)?,
+    };
     let number = i32::try_from(call.vm.visible_of_host(host)).map_err(|_| Fail(libc::ESRCH))?;
     // One that has ended takes any signal, as long as its parent has not waited for it.
     if !call.vm.guests.contains_key(&host) {
@@ -57,7 +61,19 @@ pub(crate) fn send_signal(call: &mut Call<'_>) -> Outcome {
             _ => Err(Fail(libc::ESRCH)),
         };
     }
-    processes::send(call, number, call.int(1))
+    processes::send_with(call, number, call.int(1), value)
+}
+
+/// What a guest gives along with a signal. Nobody pretends to another process that the kernel sent it.
+fn given(call: &Call<'_>, at: u64, host: u32) -> Result<u64, Fail> {
+    let info = processes::queued(call, at)?;
+    if info.signal != call.int(1) {
+        return Err(Fail(libc::EINVAL));
+    }
+    match host != call.key && info.pretends() {
+        true => Err(Fail(libc::EPERM)),
+        false => Ok(info.value),
+    }
 }
 
 /// The host's number of the process that a guest's descriptor stands for.

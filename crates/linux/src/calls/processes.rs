@@ -88,8 +88,9 @@ pub(crate) fn getsid(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn setpgid(call: &mut Call<'_>) -> Outcome {
-    let pid = named(call, call.int(0))?;
-    let group = u32::try_from(call.int(1)).map_err(|_| Fail(libc::EINVAL))?;
+    let (pid, group) = (call.int(0), call.int(1));
+    let group = u32::try_from(if group == 0 { pid } else { group }).map_err(|_| Fail(libc::EINVAL))?;
+    let pid = named(call, pid)?;
     let group = call.vm.kernel_pid(group);
     call.process()?.setpgid(pid, group)?;
     call.vm.expect_readers();
@@ -111,10 +112,69 @@ pub(crate) fn kill(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn sigqueue(call: &mut Call<'_>) -> Outcome {
-    match call.int(0) {
-        1.. => send(call, call.int(0), call.int(1)),
-        _ => Err(Fail(libc::ESRCH)),
+    let own = call.process()?.pid();
+    let target = u32::try_from(call.int(0)).ok().filter(|pid| *pid > 0);
+    let info = queued(call, call.arg(2))?;
+    let target = call.vm.kernel_pid(target.ok_or(Fail(libc::ESRCH))?);
+    if target != own && info.pretends() {
+        return Err(Fail(libc::EPERM));
     }
+    send_with(call, call.int(0), call.int(1), info.value)
+}
+
+/// What a sender says of a signal (`siginfo_t`).
+pub(super) struct Queued {
+    pub(super) signal: i32,
+    code: i32,
+    pub(super) value: u64,
+}
+
+impl Queued {
+    /// Whether it says to be the kernel's, or of one of the receiver's threads.
+    pub(super) fn pretends(&self) -> bool {
+        self.code >= 0 || self.code == libc::SI_TKILL
+    }
+}
+
+pub(super) fn queued(call: &Call<'_>, at: u64) -> Result<Queued, Fail> {
+    let half = |offset: u64| call.read_word(at.wrapping_add(offset)).map(|word| word as u32 as i32);
+    Ok(Queued {
+        signal: half(0)?,
+        code: half(8)?,
+        value: call.read_word(at.wrapping_add(24))?,
+    })
+}
+
+/// Sends one process a signal with a value. What stops or ends a process is the kernel's to do, and has none.
+pub(super) fn send_with(call: &mut Call<'_>, target: i32, signal: i32, value: u64) -> Outcome {
+    const KERNELS: SigSet = SigSet::of(&[
+        Signal::KILL,
+        Signal::STOP,
+        Signal::CONT,
+        Signal::TSTP,
+        Signal::TTIN,
+        Signal::TTOU,
+    ]);
+    let pid = call.vm.kernel_pid(target.unsigned_abs());
+    let guest = call.vm.guests.values().find(|guest| guest.process.pid() == pid);
+    let key = guest.map(|guest| guest.pid);
+    let (Some(key), Ok(sent)) = (key, valid(signal)) else {
+        return send(call, target, signal);
+    };
+    if value == 0 || KERNELS.contains(sent) {
+        return send(call, target, signal);
+    }
+    let process = call.process()?;
+    process.may_kill(i32::try_from(pid.0).unwrap_or(i32::MAX))?;
+    call.confirm()?;
+    // What was sent before is there before.
+    call.vm.attend_noticed();
+    let from = (call.vm.visible_pid(process.pid()), process.cred().ruid.0);
+    if let Some(guest) = call.vm.guests.get(&key) {
+        sys::send_value(guest.pid_fd.as_fd(), sent.number(), from, value)?;
+    }
+    call.vm.rouse(key);
+    Ok(Answer::OK)
 }
 
 /// As `kill` does.
@@ -128,13 +188,39 @@ pub(super) fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
     };
     let process = call.process()?;
     call.confirm()?;
+    if is_unreaped(call, target) {
+        // One that has ended takes any signal, as long as its parent has not waited for it.
+        return if signal == 0 {
+            Ok(Answer::OK)
+        } else {
+            valid(signal).map(|_| Answer::OK)
+        };
+    }
     match signal {
         0 => process.may_kill(target)?,
-        _ => process.kill(target, valid(signal)?)?,
+        _ => match valid(signal) {
+            Ok(signal) => process.kill(target, signal)?,
+            Err(fail) => {
+                process.may_kill(target)?;
+                return Err(fail);
+            }
+        },
     }
     // What was sent is there when the call returns, as if one kernel did both.
     call.vm.attend_noticed();
     Ok(Answer::OK)
+}
+
+/// Whether a number is that of a guest which has ended on the host, and which the VM's kernel does not have any more.
+fn is_unreaped(call: &Call<'_>, target: i32) -> bool {
+    let Ok(number) = u32::try_from(target) else {
+        return false;
+    };
+    let known = || {
+        call.process()
+            .is_ok_and(|process| process.kernel().process(Pid(number)).is_some())
+    };
+    number > 0 && !known() && sys::parent_of_zombie(number).is_some_and(|parent| call.vm.guests.contains_key(&parent))
 }
 
 fn valid(signal: i32) -> Result<Signal, Fail> {
@@ -146,11 +232,15 @@ fn valid(signal: i32) -> Result<Signal, Fail> {
 
 pub(crate) fn tkill(call: &mut Call<'_>) -> Outcome {
     let tid = call.uint(0);
+    if call.int(0) <= 0 {
+        return Err(Fail(libc::EINVAL));
+    }
     match call.vm.guest_of_known(tid) {
         Some(owner) if owner == call.key => to_thread(call, tid, call.int(1)),
         Some(_) => send(call, call.int(0), call.int(1)),
         None if call.vm.kernel_pid(tid) == call.process()?.pid() => to_thread(call, tid, call.int(1)),
-        None => Err(Fail(libc::ESRCH)),
+        // The first thread of a process of another kind, if it is one at all.
+        None => send(call, call.int(0), call.int(1)),
     }
 }
 
@@ -163,7 +253,13 @@ pub(crate) fn tgkill(call: &mut Call<'_>) -> Outcome {
     if call.vm.kernel_pid(group.unsigned_abs()) == own.pid() {
         return to_thread(call, tid.unsigned_abs(), call.int(2));
     }
-    send(call, group, call.int(2))
+    let owner = call.vm.guest_of_known(tid.unsigned_abs());
+    let is_owners = |key: u32| call.vm.guests.get(&key).map(|guest| guest.process.pid());
+    let pid = call.vm.kernel_pid(group.unsigned_abs());
+    match owner.map_or_else(|| Some(call.vm.kernel_pid(tid.unsigned_abs())), is_owners) {
+        Some(owner) if owner == pid => send(call, group, call.int(2)),
+        _ => Err(Fail(libc::ESRCH)),
+    }
 }
 
 /// Whether a signal is the kernel's to act on, although it is for one thread: what stops a process must be known to the VM.
@@ -197,26 +293,5 @@ fn to_thread(call: &mut Call<'_>, tid: u32, signal: i32) -> Outcome {
         false => sys::signal_thread((call.key, tid), signal, from)?,
     }
     call.vm.rouse(call.key);
-    Ok(Answer::OK)
-}
-
-pub(crate) fn getpriority(call: &mut Call<'_>) -> Outcome {
-    if call.int(0) != 0 {
-        return Ok(Answer::Value(20));
-    }
-    let pid = named(call, call.int(1))?;
-    let process = call.process()?;
-    let pid = if pid.0 == 0 { process.pid() } else { pid };
-    Ok(Answer::Value(i64::from(20 - process.nice(pid)?)))
-}
-
-pub(crate) fn setpriority(call: &mut Call<'_>) -> Outcome {
-    if call.int(0) != 0 {
-        return Err(Fail(libc::EPERM));
-    }
-    let pid = named(call, call.int(1))?;
-    let process = call.process()?;
-    let pid = if pid.0 == 0 { process.pid() } else { pid };
-    process.set_nice(pid, call.int(2).clamp(-20, 19))?;
     Ok(Answer::OK)
 }

@@ -11,7 +11,7 @@ const SET_MAX: usize = 1024;
 
 /// The host's number of the thread that the first argument names.
 fn named(call: &Call<'_>) -> Result<u32, Fail> {
-    let asked = call.uint(0);
+    let asked = u32::try_from(call.int(0)).map_err(|_| Fail(libc::EINVAL))?;
     if let Some(tid) = guest(call, asked)? {
         return Ok(tid);
     }
@@ -38,6 +38,14 @@ fn own(call: &Call<'_>) -> Result<u32, Fail> {
     let tid = match call.uint(0) {
         0 => Some(call.n.tid),
         asked => guest(call, asked)?,
+    };
+    let tid = match tid {
+        // Somebody's whose scheduling is not the caller's to change, or nobody's.
+        None => {
+            call.process()?.getpgid(call.vm.kernel_pid(call.uint(0)))?;
+            None
+        }
+        found => found,
     };
     tid.filter(|tid| *tid == call.key || *tid == call.n.tid || call.vm.guest_of_known(*tid) == Some(call.key))
         .ok_or(Fail(libc::EPERM))
@@ -125,6 +133,9 @@ pub(crate) fn policy(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn parameter(call: &mut Call<'_>) -> Outcome {
+    if call.arg(1) == 0 {
+        return Err(Fail(libc::EINVAL));
+    }
     let tid = named(call)?;
     let mut priority = 0i32;
     // SAFETY: the structure is one number, which is writable.

@@ -1,12 +1,12 @@
-//! Sockets: making, naming and connecting them, and their options. Messages are in [`messages`](super::messages).
+//! Sockets: making, naming and connecting them. Messages are in [`messages`](super::messages), options in [`options`](super::options).
 
 use super::{Call, Fail, Outcome};
-use crate::net::{self, Bridge, Form, Meaning};
+use crate::net::{self, Bridge, Form};
 use crate::sys::{self, Answer};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::StatusFlags;
 use agentos_kernel::id::Fd;
-use agentos_kernel::net::{Domain, Kind, OptionName, OptionValue, Shutdown, SocketAddress};
+use agentos_kernel::net::{Domain, Kind, Shutdown, SocketAddress};
 use agentos_kernel::process::Process;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -48,15 +48,19 @@ pub(crate) fn socket(call: &mut Call<'_>) -> Outcome {
 fn asked_for(call: &Call<'_>) -> Result<(Domain, Kind, i32), Fail> {
     const KIND: i32 = 0xf;
     const FLAGS: i32 = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    /// One more than the last kind, and the numbers that protocols have.
+    const KINDS: i32 = 11;
+    const PROTOCOLS: std::ops::RangeInclusive<i32> = 0..=libc::IPPROTO_MPTCP;
     let domain = match call.int(0) {
         libc::AF_UNIX => Domain::Unix,
         libc::AF_INET => Domain::Inet,
         libc::AF_INET6 => Domain::Inet6,
         // Interfaces and addresses, which are made up: the VM's socket behind it only counts.
         libc::AF_NETLINK if call.int(2) == libc::NETLINK_ROUTE => Domain::Unix,
+        libc::AF_PACKET => return Err(Fail(libc::EPERM)),
         _ => return Err(Fail(libc::EAFNOSUPPORT)),
     };
-    if call.int(1) & !(KIND | FLAGS) != 0 {
+    if call.int(1) & !(KIND | FLAGS) != 0 || call.int(1) & KIND >= KINDS || !PROTOCOLS.contains(&call.int(2)) {
         return Err(Fail(libc::EINVAL));
     }
     if call.int(0) == libc::AF_NETLINK {
@@ -68,8 +72,10 @@ fn asked_for(call: &Call<'_>) -> Result<(Domain, Kind, i32), Fail> {
     let kind = match call.int(1) & KIND {
         libc::SOCK_STREAM => Kind::Stream,
         libc::SOCK_DGRAM => Kind::Datagram,
+        // Linux makes one of datagrams.
+        libc::SOCK_RAW if domain == Domain::Unix => Kind::Datagram,
         libc::SOCK_SEQPACKET if domain == Domain::Unix => Kind::SeqPacket,
-        libc::SOCK_RAW if domain != Domain::Unix => return Err(Fail(libc::EPERM)),
+        libc::SOCK_RAW => return Err(Fail(libc::EPERM)),
         _ => return Err(Fail(libc::ESOCKTNOSUPPORT)),
     };
     if domain != Domain::Unix && call.int(2) == libc::IPPROTO_MPTCP {
@@ -146,7 +152,7 @@ pub(crate) fn bind(call: &mut Call<'_>) -> Outcome {
     if asks_routes(&bridge) {
         return Ok(Answer::OK);
     }
-    let address = net::decode(&bytes)?;
+    let address = net::decode(&of_any_family(bytes, &bridge))?;
     call.confirm()?;
     let once = |call: &Call<'_>| holding(call, &bridge, false, |process, fd| process.bind(fd, &address));
     match once(call)? {
@@ -158,6 +164,16 @@ pub(crate) fn bind(call: &mut Call<'_>) -> Outcome {
         done => done?,
     }
     Ok(Answer::OK)
+}
+
+/// An address to bind to. Programs leave out the family of the one that means every address, which Linux has taken ever since.
+fn of_any_family(mut bytes: Vec<u8>, bridge: &Bridge) -> Vec<u8> {
+    const NONE: [u8; 2] = (libc::AF_UNSPEC as u16).to_ne_bytes();
+    let is_inet = bridge.socket().is_some_and(|socket| socket.domain() == Domain::Inet);
+    if is_inet && bytes.len() >= 16 && bytes.starts_with(&NONE) && bytes.get(4..8) == Some(&[0; 4]) {
+        bytes.splice(..2, (libc::AF_INET as u16).to_ne_bytes());
+    }
+    bytes
 }
 
 pub(crate) fn listen(call: &mut Call<'_>) -> Outcome {
@@ -201,6 +217,11 @@ pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     let bytes = address(call, call.arg(1), call.arg(2))?;
     let bridge = behind(call, call.int(0))?.ok_or(Fail(libc::EISCONN))?;
     if asks_routes(&bridge) {
+        return Ok(Answer::OK);
+    }
+    if net::is_no_family(&bytes) && is_datagram(&bridge) {
+        call.confirm()?;
+        bridge.socket().map_or(Ok(()), |socket| socket.disconnect())?;
         return Ok(Answer::OK);
     }
     let address = net::decode(&bytes)?;
@@ -294,73 +315,4 @@ pub(crate) fn shutdown(call: &mut Call<'_>) -> Outcome {
     holding(call, &bridge, false, |process, fd| process.shutdown(fd, how))??;
     bridge.kick();
     Ok(Answer::OK)
-}
-
-/// Options that the host answers for a pair that guests made: reuse, type, error, buffers, keep-alive, lingering, timeouts,
-/// protocol, domain.
-const OF_PAIRS: &[i32] = &[2, 3, 4, 7, 8, 9, 13, 20, 21, 38, 39];
-
-/// What becomes of an option of a pair that guests made: level and name are in registers.
-fn of_pair(level: i32, option: i32) -> Outcome {
-    match level == libc::SOL_SOCKET && OF_PAIRS.contains(&option) {
-        true => Ok(Answer::Continue),
-        false => Err(Fail(libc::ENOPROTOOPT)),
-    }
-}
-
-pub(crate) fn getsockopt(call: &mut Call<'_>) -> Outcome {
-    let (level, option) = (call.int(1), call.int(2));
-    let Some(bridge) = behind(call, call.int(0))? else {
-        return of_pair(level, option);
-    };
-    let value = match net::meaning(level, option) {
-        Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
-        Meaning::Hint => vec![0; 4],
-        Meaning::Known(name) => {
-            let value = holding(call, &bridge, false, |process, fd| process.socket_option(fd, name))??;
-            let met = match (&value, &mut *bridge.form.lock()) {
-                (OptionValue::Error(None), Form::Packets(packets)) => packets.take_error(),
-                _ => None,
-            };
-            net::encode_option(&met.map_or(value, |error| OptionValue::Error(Some(error.errno()))))
-        }
-    };
-    let mut room = [0; 4];
-    call.read(call.arg(4), &mut room)?;
-    let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_| Fail(libc::EINVAL))?;
-    let part = value.get(..room.min(value.len())).unwrap_or_default();
-    call.write(call.arg(3), part)?;
-    call.write(call.arg(4), &(part.len() as u32).to_ne_bytes())?;
-    Ok(Answer::OK)
-}
-
-pub(crate) fn setsockopt(call: &mut Call<'_>) -> Outcome {
-    let (level, option) = (call.int(1), call.int(2));
-    let Some(bridge) = behind(call, call.int(0))? else {
-        return of_pair(level, option);
-    };
-    let name = match net::meaning(level, option) {
-        Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
-        Meaning::Hint => return Ok(Answer::OK),
-        Meaning::Known(name) => name,
-    };
-    let len = usize::try_from(call.int(4)).map_err(|_| Fail(libc::EINVAL))?;
-    if len > net::VALUE_MAX {
-        return Err(Fail(libc::EINVAL));
-    }
-    let mut bytes = vec![0; len];
-    call.read(call.arg(3), &mut bytes)?;
-    let value = net::decode_option(name, &bytes)?;
-    call.confirm()?;
-    holding(call, &bridge, false, |process, fd| {
-        process.set_socket_option(fd, name, value)
-    })??;
-    if matches!(name, OptionName::Error) {
-        return Err(Fail(libc::ENOPROTOOPT));
-    }
-    // The host reads and writes for the guest, so it keeps the time, too.
-    match net::is_timeout(name) && matches!(&*bridge.form.lock(), Form::Stream(_) | Form::Packets(_)) {
-        true => Ok(Answer::Continue),
-        false => Ok(Answer::OK),
-    }
 }

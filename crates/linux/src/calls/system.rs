@@ -5,9 +5,12 @@ use super::{Call, Fail, Outcome};
 use crate::sys::{Answer, set_limit};
 use agentos_kernel::process::{Resource, ResourceLimit};
 
-/// Nothing happens: the guest stays as it must be.
-pub(crate) fn pretend(_: &mut Call<'_>) -> Outcome {
-    Ok(Answer::OK)
+/// Nothing happens, as long as it is a switch that is meant: the guest stays as it must be.
+pub(crate) fn pretend(call: &mut Call<'_>) -> Outcome {
+    match call.arg(1) {
+        0 | 1 => Ok(Answer::OK),
+        _ => Err(Fail(libc::EINVAL)),
+    }
 }
 
 pub(crate) fn uname(call: &mut Call<'_>) -> Outcome {
@@ -66,7 +69,8 @@ pub(crate) fn of_self(call: &mut Call<'_>) -> Outcome {
         return Ok(Answer::Continue);
     }
     if asked != process.pid().0 {
-        return Err(Fail(if call.vm.knows(asked) { libc::EPERM } else { libc::ESRCH }));
+        let exists = call.vm.knows(asked) || process.getpgid(call.vm.kernel_pid(asked)).is_ok();
+        return Err(Fail(if exists { libc::EPERM } else { libc::ESRCH }));
     }
     if i64::from(call.n.number) != libc::SYS_prlimit64 {
         return Err(Fail(libc::EPERM));

@@ -39,8 +39,13 @@ const TCSETSF2: u32 = 0x402c_542d;
 pub(crate) fn ioctl(call: &mut Call<'_>) -> Outcome {
     let fd = call.int(0);
     let Some(terminal) = call.vm.terminal(call.key, fd)? else {
-        call.vm.host_stat(call.key, fd)?;
-        return Err(Fail(libc::ENOTTY));
+        let is_socket = call.vm.host_stat(call.key, fd)?.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+        return match call.file(fd)? {
+            Some(file) if file.access().is_empty() => Err(Fail(libc::EBADF)),
+            // Bytes that the other end has not read yet the host counts.
+            None if call.uint(1) == TIOCOUTQ && is_socket => Ok(Answer::Continue),
+            _ => Err(Fail(libc::ENOTTY)),
+        };
     };
     match call.uint(1) {
         TCGETS => get(call, terminal.pty(), OLD),
@@ -219,6 +224,14 @@ fn set_group(call: &mut Call<'_>, terminal: &Terminal) -> Outcome {
     call.vm.expect_readers();
     change(call, terminal, |process, fd| {
         process.set_tty_group(fd, group, Some(&waker))
+    })
+    // Of a group that nobody would stop or continue Linux says so here.
+    .map_err(|fail| {
+        if fail == Fail(libc::EIO) {
+            Fail(libc::ENOTTY)
+        } else {
+            fail
+        }
     })
 }
 

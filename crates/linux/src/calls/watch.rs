@@ -10,6 +10,9 @@ use agentos_kernel::vfs::{Access, FileType};
 const DONT_FOLLOW: u32 = 0x0200_0000;
 const ONLY_DIR: u32 = 0x0100_0000;
 
+/// Everything that says how to watch: Linux takes these alone, too.
+const FLAGS: u32 = 0xf700_0000;
+
 pub(crate) fn init(call: &mut Call<'_>) -> Outcome {
     call.vm.is_strange();
     open(call, 0)
@@ -31,7 +34,7 @@ fn open(call: &mut Call<'_>, flags: i32) -> Outcome {
 
 pub(crate) fn add(call: &mut Call<'_>) -> Outcome {
     let (fd, asked) = (call.int(0), call.uint(2));
-    if asked & mask::ALL == 0 || asked & mask::MASK_ADD != 0 && asked & mask::MASK_CREATE != 0 {
+    if asked & (mask::ALL | FLAGS) == 0 || asked & mask::MASK_ADD != 0 && asked & mask::MASK_CREATE != 0 {
         return Err(Fail(libc::EINVAL));
     }
     let path = call.path(1)?;

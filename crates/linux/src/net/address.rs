@@ -17,6 +17,11 @@ fn family(bytes: &[u8]) -> Result<i32, Fail> {
     Ok(u16::from_ne_bytes(*family).into())
 }
 
+/// Whether it is an address of no family, by which a peer is forgotten.
+pub(crate) fn is_no_family(bytes: &[u8]) -> bool {
+    family(bytes) == Ok(libc::AF_UNSPEC)
+}
+
 /// Reads an address.
 pub(crate) fn decode(bytes: &[u8]) -> Result<SocketAddress, Fail> {
     let invalid = Fail(libc::EINVAL);

@@ -34,10 +34,12 @@ mod relay;
 mod routes;
 mod stream;
 
-pub(crate) use address::{ADDRESS_MAX, decode, encode};
+pub(crate) use address::{ADDRESS_MAX, decode, encode, is_no_family};
 pub(crate) use bridge::{Bridge, Form};
 pub(crate) use cargo::Descriptors;
 pub(crate) use handed::Handed;
-pub(crate) use options::{Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_timeout, meaning};
+pub(crate) use options::{
+    Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_level, is_timeout, meaning,
+};
 pub(crate) use relay::Sockets;
 pub(crate) use routes::netlink_address;

@@ -66,6 +66,11 @@ pub(crate) fn meaning(level: i32, name: i32) -> Meaning {
     })
 }
 
+/// Whether options of this level are known at all.
+pub(crate) fn is_level(level: i32) -> bool {
+    matches!(level, LEVEL_SOCKET | LEVEL_IP | LEVEL_TCP | LEVEL_IPV6)
+}
+
 /// Whether the host keeps the option, too, because it reads and writes for the guest.
 pub(crate) fn is_timeout(name: OptionName) -> bool {
     matches!(name, OptionName::ReceiveTimeout | OptionName::SendTimeout)
@@ -106,8 +111,10 @@ pub(crate) fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue, Fa
     };
     Ok(match option {
         OptionName::SendBuffer | OptionName::ReceiveBuffer => OptionValue::Size(word()?),
-        OptionName::TimeToLive => OptionValue::Number(word()?),
-        OptionName::Advice(_) => OptionValue::Number(match bytes {
+        OptionName::Advice(Advice::KeepIdle | Advice::KeepInterval | Advice::KeepCount | Advice::UserTimeout) => {
+            OptionValue::Number(word()?)
+        }
+        OptionName::TimeToLive | OptionName::Advice(_) => OptionValue::Number(match bytes {
             // Linux takes a byte for these, too.
             [byte] | [byte, _] | [byte, _, _] => u32::from(*byte),
             _ => word()?,
@@ -121,8 +128,13 @@ pub(crate) fn decode(option: OptionName, bytes: &[u8]) -> Result<OptionValue, Fa
             OptionValue::Linger((word()? != 0).then_some(u32::from_ne_bytes(*seconds)))
         }
         OptionName::ReceiveTimeout | OptionName::SendTimeout => {
-            let (Ok(seconds), Ok(micros)) = (u64::try_from(long(0)?), u64::try_from(long(8)?)) else {
+            let (seconds, micros) = (long(0)?, long(8)?);
+            let Ok(micros) = u64::try_from(micros) else {
                 return Err(Fail(libc::EDOM));
+            };
+            let Ok(seconds) = u64::try_from(seconds) else {
+                // No time at all.
+                return Ok(OptionValue::Timeout(Some(1)));
             };
             if micros >= NS_PER_S / NS_PER_US {
                 return Err(Fail(libc::EDOM));

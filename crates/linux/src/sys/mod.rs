@@ -27,7 +27,7 @@ pub(crate) use notify::{
 pub(crate) use process::{
     Poller, Ready, Wait, clear_capabilities, duplicate, group_and_session, holders, is_there, is_thread_of, limit_of,
     limits_of, memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
-    send_signal, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id, wait_for,
+    send_signal, send_value, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id, wait_for,
 };
 pub(crate) use setxid::{Helpers, is_compared};
 pub(crate) use shared::{Words, ticks};
@@ -36,7 +36,7 @@ pub(crate) use timer::Timer;
 pub(crate) use usage::{cpu_time, processors, use_processors};
 
 pub(crate) use socket::{
-    Found, drain_pipe, end_writing, pair, pipe, poll_now, receive, receive_with, ring, send, send_with,
+    Found, drain_pipe, end_writing, pair, peer_pid, pipe, poll_now, receive, receive_with, ring, send, send_with,
     set_nonblocking, set_room, take_error, unread,
 };
 pub(crate) use watch::{host_events, host_watcher, record_pair, send_record, unwatch_host, watch_host};

@@ -197,6 +197,23 @@ pub(crate) fn send_signal(process: BorrowedFd<'_>, signal: u32, from: Option<(u3
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, 0) }).map(drop)
 }
 
+/// Sends a signal to a process with a value that its sender gives.
+pub(crate) fn send_value(process: BorrowedFd<'_>, signal: u32, from: (u32, u32), value: u64) -> io::Result<()> {
+    let mut info = Info::from(from, signal.cast_signed());
+    info.rest[0] = value;
+    // SAFETY: the information is as long as the host's structure.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            &raw const info,
+            0,
+        )
+    })
+    .map(drop)
+}
+
 /// What has become of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {

@@ -257,3 +257,22 @@ pub(crate) fn drain_pipe(writer: BorrowedFd<'_>) -> io::Result<()> {
         }
     }
 }
+
+/// The process that made the other end of a socket.
+pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    let fd = socket.as_raw_fd();
+    // SAFETY: the structure is writable and as long as it says.
+    let done = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut len,
+        )
+    };
+    check(done.into())?;
+    Ok(peer.pid.unsigned_abs())
+}

@@ -177,7 +177,10 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
         Rule::SocketPair => {
             let mut code = vec![
                 op(LOAD, argument(0, false)),
-                test(EQUAL, libc::AF_UNIX.cast_unsigned(), 1, 0),
+                test(EQUAL, libc::AF_UNIX.cast_unsigned(), 4, 0),
+                test(EQUAL, libc::AF_INET.cast_unsigned(), 1, 0),
+                test(EQUAL, libc::AF_INET6.cast_unsigned(), 0, 1),
+                op(RETURN, error(libc::EOPNOTSUPP)),
                 op(RETURN, error(libc::EAFNOSUPPORT)),
                 op(LOAD, argument(1, false)),
                 op(AND, 0xf),
@@ -337,7 +340,9 @@ mod tests {
         assert_eq!(pair(1, 1 | 0x80000), ALLOW);
         assert_eq!(pair(1, 2), ASK);
         assert_eq!(pair(1, 3), error(libc::ESOCKTNOSUPPORT));
-        assert_eq!(pair(2, 1), error(libc::EAFNOSUPPORT));
+        assert_eq!(pair(2, 1), error(libc::EOPNOTSUPP));
+        assert_eq!(pair(10, 1), error(libc::EOPNOTSUPP));
+        assert_eq!(pair(3, 1), error(libc::EAFNOSUPPORT));
         let fcntl = |command: u64| ask(libc::SYS_fcntl, [0, command, 0, 0, 0, 0]);
         assert_eq!(fcntl(3), ALLOW);
         assert_eq!(fcntl(8), error(libc::EINVAL), "F_SETOWN");

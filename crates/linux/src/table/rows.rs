@@ -4,8 +4,8 @@ use super::filter::SEND_REFUSED;
 use super::{Class, Row, Rule};
 use crate::calls::{
     Handler, accept, attributes as at, beneath, content, directories as dir, execute, files, handlers, identity as id,
-    locks, messages as msg, pairs, pidfds, processes as proc, scheduling as sched, sockets as sock, system as sys,
-    terminal, watch,
+    locks, messages as msg, options, pairs, pidfds, priorities, processes as proc, scheduling as sched,
+    sockets as sock, system as sys, terminal, watch, xattrs,
 };
 
 macro_rules! rows {
@@ -105,18 +105,18 @@ rows! {
     futimesat SYS_futimesat ask(at::futimesat);
     statfs SYS_statfs ask(at::statfs);
     fstatfs SYS_fstatfs ask(at::fstatfs);
-    getxattr SYS_getxattr ask(at::getxattr);
-    lgetxattr SYS_lgetxattr ask(at::lgetxattr);
-    fgetxattr SYS_fgetxattr ask(at::fgetxattr);
-    listxattr SYS_listxattr ask(at::listxattr);
-    llistxattr SYS_llistxattr ask(at::llistxattr);
-    flistxattr SYS_flistxattr ask(at::flistxattr);
-    setxattr SYS_setxattr ask(at::setxattr);
-    lsetxattr SYS_lsetxattr ask(at::lsetxattr);
-    fsetxattr SYS_fsetxattr ask(at::fsetxattr);
-    removexattr SYS_removexattr ask(at::removexattr);
-    lremovexattr SYS_lremovexattr ask(at::lremovexattr);
-    fremovexattr SYS_fremovexattr ask(at::fremovexattr);
+    getxattr SYS_getxattr ask(xattrs::getxattr);
+    lgetxattr SYS_lgetxattr ask(xattrs::lgetxattr);
+    fgetxattr SYS_fgetxattr ask(xattrs::fgetxattr);
+    listxattr SYS_listxattr ask(xattrs::listxattr);
+    llistxattr SYS_llistxattr ask(xattrs::llistxattr);
+    flistxattr SYS_flistxattr ask(xattrs::flistxattr);
+    setxattr SYS_setxattr ask(xattrs::setxattr);
+    lsetxattr SYS_lsetxattr ask(xattrs::lsetxattr);
+    fsetxattr SYS_fsetxattr ask(xattrs::fsetxattr);
+    removexattr SYS_removexattr ask(xattrs::removexattr);
+    lremovexattr SYS_lremovexattr ask(xattrs::lremovexattr);
+    fremovexattr SYS_fremovexattr ask(xattrs::fremovexattr);
     umask SYS_umask ask(dir::umask);
     getcwd SYS_getcwd ask(dir::getcwd);
     chdir SYS_chdir ask(dir::chdir);
@@ -200,8 +200,8 @@ rows! {
     getsockname SYS_getsockname ask(sock::getsockname);
     getpeername SYS_getpeername ask(sock::getpeername);
     shutdown SYS_shutdown ask(sock::shutdown);
-    getsockopt SYS_getsockopt ask(sock::getsockopt);
-    setsockopt SYS_setsockopt ask(sock::setsockopt);
+    getsockopt SYS_getsockopt ask(options::getsockopt);
+    setsockopt SYS_setsockopt ask(options::setsockopt);
     sendto SYS_sendto Class::Arguments(Rule::Address(4, 3, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendto));
     sendmsg SYS_sendmsg Class::Arguments(Rule::WithoutThenAsk(2, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendmsg));
     sendmmsg SYS_sendmmsg Class::Arguments(Rule::WithoutThenAsk(3, SEND_REFUSED, libc::EOPNOTSUPP), Some(msg::sendmmsg));
@@ -301,8 +301,8 @@ rows! {
     pidfd_getfd SYS_pidfd_getfd PERM;
     process_madvise SYS_process_madvise PERM;
     process_mrelease SYS_process_mrelease PERM;
-    getpriority SYS_getpriority ask(proc::getpriority);
-    setpriority SYS_setpriority ask(proc::setpriority);
+    getpriority SYS_getpriority ask(priorities::get);
+    setpriority SYS_setpriority ask(priorities::set);
     ioprio_get SYS_ioprio_get Class::Pretend;
     ioprio_set SYS_ioprio_set Class::Pretend;
     getrlimit SYS_getrlimit ALLOW;
