@@ -7,6 +7,7 @@ static void as(uid_t uid, gid_t gid) {
 int main(void) {
     if (geteuid() != 0) { printf("SKIP\n"); return 0; }
     chmod(".", 0777);
+    int home = open(".", O_RDONLY);
     umask(0);
     const struct { uid_t uid; gid_t gid; const char *name; } who[] = {{1000, 1000, "owner"}, {1001, 1000, "group"}, {1002, 1002, "other"}};
     for (int w = 0; w < 3; w++)
@@ -43,8 +44,7 @@ int main(void) {
             TRY("chgrp", chown("f", -1, who[w].gid));
             TRY("chdir", chdir("d"));
             as(0, 0);
-            chdir("..");
-            if (access("f", F_OK)) chdir("/"), printf("lost\n");
+            if (fchdir(home)) printf("lost %d\n", errno);
         }
     // A directory where only owners remove.
     as(0, 0);
