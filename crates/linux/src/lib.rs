@@ -49,6 +49,8 @@ mod park;
 mod parked;
 #[cfg(jail)]
 mod pipe;
+#[cfg(jail)]
+mod plans;
 mod probe;
 #[cfg(jail)]
 mod program;

@@ -5,6 +5,7 @@ use crate::executor::Based;
 use crate::job;
 use crate::park::Invocation;
 use crate::pipe::host_error;
+use crate::plans::{self, Stamp};
 use crate::sys;
 use agentos_kernel::process::{Kernel, Process};
 use agentos_kernel::vfs::{FileType, InodeHandle};
@@ -16,8 +17,8 @@ use std::sync::Arc;
 /// A program and, if it has one, its interpreter (the dynamic linker), open and planned.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) program: Image,
-    pub(crate) interpreter: Option<Image>,
+    pub(crate) program: Arc<Image>,
+    pub(crate) interpreter: Option<Arc<Image>>,
     /// Whether a parked process may do.
     pub(crate) invocation: Option<Box<Invocation>>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Image {
 impl Loaded {
     /// Opens and plans `file` and what interprets it.
     pub(crate) fn new(kernel: &Kernel, file: &InodeHandle) -> Result<Self> {
-        let program = Image::new(file)?;
+        let program = Image::of(kernel, file)?;
         let interpreter = match &program.plan.interpreter {
             None => None,
             Some(path) => Some(interpreter(kernel, path)?),
@@ -73,7 +74,7 @@ fn exe_path(process: &Process) -> Option<Vec<u8>> {
     process.kernel().vfs().path_of(&cx.fs(), &exe).ok()
 }
 
-fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
+fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Arc<Image>> {
     let shown = String::from_utf8_lossy(path).into_owned();
     let missing = |why: &str| Error::not_executable(format!("its interpreter {shown} {why}"));
     let cx = kernel.init().cx()?;
@@ -89,7 +90,7 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
     if location.kind() != FileType::Regular {
         return Err(missing("is not a file"));
     }
-    let image = Image::new(&InodeHandle::new(location))?;
+    let image = Image::of(kernel, &InodeHandle::new(location))?;
     match image.plan.interpreter {
         Some(_) => Err(missing("has an interpreter itself")),
         None => Ok(image),
@@ -97,14 +98,28 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Image> {
 }
 
 impl Image {
-    fn new(file: &InodeHandle) -> Result<Self> {
-        let size = file.getattr()?.size;
+    /// Opens and plans a file, unless that was done a moment ago.
+    fn of(kernel: &Kernel, file: &InodeHandle) -> Result<Arc<Self>> {
+        let whose = std::ptr::from_ref(kernel).addr();
+        let stamp = Stamp::of(&file.getattr()?);
+        if let Some(image) = plans::get(whose, file, &stamp) {
+            return Ok(image);
+        }
+        let location = file.location();
+        match location.filesystem().host_file(location.ino())? {
+            Some(fd) => {
+                let image = Arc::new(Self::new(file, stamp.size(), fd)?);
+                plans::put(whose, file, stamp, &image);
+                Ok(image)
+            }
+            None => Ok(Arc::new(Self::new(file, stamp.size(), content(file)?)?)),
+        }
+    }
+
+    fn new(file: &InodeHandle, size: u64, bytes: OwnedFd) -> Result<Self> {
         let mut read = |at: u64, into: &mut [u8]| file.read_at(at, into).map_err(|error| error.to_string());
         let plan = elf::plan(size, &mut read).map_err(Error::not_executable)?;
-        Ok(Self {
-            plan,
-            file: content(file)?,
-        })
+        Ok(Self { plan, file: bytes })
     }
 }
 

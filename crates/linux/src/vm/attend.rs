@@ -176,6 +176,7 @@ impl Vm {
         if self.guests.is_empty() {
             process.kernel().vfs().keep_walks(false);
             self.answers.end_for(process.kernel());
+            crate::plans::forget(Arc::as_ptr(process.kernel()).addr());
             self.orphans.clear();
             self.end_watching();
             self.known.clear();

@@ -150,8 +150,11 @@ impl Vm {
         let Some(image) = loaded.interpreter.take() else {
             return Answer::Errno(libc::EBADF);
         };
+        let Ok(file) = image.file.try_clone() else {
+            return Answer::Errno(libc::EMFILE);
+        };
         guest.state = State::Running;
-        Answer::Descriptor(image.file, false)
+        Answer::Descriptor(file, false)
     }
 
     /// The first question of a process that the kernel has started: it is given its descriptors too.
