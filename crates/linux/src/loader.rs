@@ -158,6 +158,14 @@ impl Loader {
         }
     }
 
+    /// Every process that executes the file: guests of all VMs, and the guardian.
+    pub(crate) fn executing(&self) -> Option<Vec<u32>> {
+        let own = sys::stat_fd(self.file(), c"").ok()?;
+        let entries = std::fs::read_dir("/proc").ok()?.flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Some(pids.filter(|pid| executes(*pid, (own.st_dev, own.st_ino))).collect())
+    }
+
     /// The directory.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
@@ -235,6 +243,11 @@ impl Drop for Loader {
 /// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
 const MOST_SWEEPS: usize = 10_000;
 
+/// Whether a process executes the file with this device and number.
+fn executes(pid: u32, own: (u64, u64)) -> bool {
+    std::fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|file| (file.dev(), file.ino()) == own)
+}
+
 /// Kills every process that executes the file with this device and number, and says whether there was one.
 fn sweep(own: (u64, u64)) -> bool {
     let mut found = false;
@@ -244,8 +257,7 @@ fn sweep(own: (u64, u64)) -> bool {
         };
         // The descriptor first: what is looked at afterwards is the same process, or one that has ended.
         let Ok(process) = sys::pid_fd(pid) else { continue };
-        let executes = std::fs::metadata(format!("/proc/{pid}/exe"));
-        if executes.is_ok_and(|file| (file.dev(), file.ino()) == own) {
+        if executes(pid, own) {
             found = true;
             let _ = sys::send_signal(process.as_fd(), libc::SIGKILL as u32, None);
         }

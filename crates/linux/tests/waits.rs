@@ -178,3 +178,53 @@ int main(void) {
     vm.put("/tmp/held", &program, 0o755);
     assert_eq!(vm.run(&["/tmp/held"]).ok(), "all told\n");
 }
+
+/// Neither the shell nor its child makes a call after the `fork`, so nobody asks for what the child was to begin with.
+#[test]
+fn children_of_which_nobody_heard_count_no_longer_when_they_have_ended() {
+    let vm = Vm::limited(|limits| limits.max_processes = 16);
+    let Some(vm) = vm else { return };
+    let script = "i=0; while [ $i -lt 64 ]; do /bin/sh -c '(exit 1); exit 0' || exit 1; i=$((i+1)); done; echo fine";
+    assert_eq!(vm.run(&["/bin/sh", "-c", script]).ok(), "fine\n");
+}
+
+/// The child has ended and its parent has not asked: it takes signals, alone and as the leader of its group.
+#[test]
+fn a_child_that_was_not_waited_for_can_be_signalled() {
+    let Some(vm) = vm() else { return };
+    let script = r"
+import os, signal, subprocess
+child = subprocess.Popen(['/bin/true'], start_new_session=True)
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+for send in os.kill, os.killpg:
+    for number in 0, signal.SIGTERM:
+        send(child.pid, number)
+print(child.wait())
+for send in os.kill, os.killpg:
+    try:
+        send(child.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        print('gone')
+";
+    assert_eq!(vm.run(&["/usr/bin/python3", "-c", script]).ok(), "0\ngone\ngone\n");
+}
+
+#[test]
+fn an_open_fifo_is_the_one_that_its_path_leads_to() {
+    let Some(vm) = vm() else { return };
+    let script = r"
+import os
+os.umask(0o22)
+os.mkfifo('/tmp/fifo', 0o640)
+for flags in os.O_RDONLY | os.O_NONBLOCK, os.O_RDWR:
+    fd = os.open('/tmp/fifo', flags)
+    by_path, by_fd = os.stat('/tmp/fifo'), os.fstat(fd)
+    assert os.path.samestat(by_path, by_fd) and by_path.st_mode == by_fd.st_mode, (by_path, by_fd)
+    os.unlink('/tmp/fifo') if flags & os.O_RDWR else os.close(fd)
+assert os.fstat(fd).st_nlink == 0
+anonymous, _ = os.pipe()
+assert not os.path.samestat(os.fstat(anonymous), os.fstat(fd))
+print('same')
+";
+    assert_eq!(vm.run(&["/usr/bin/python3", "-c", script]).ok(), "same\n");
+}

@@ -64,6 +64,9 @@ fn host_only(call: &Call<'_>, fd: i32) -> Result<Stat, Fail> {
     if let Some(bridge) = call.vm.sockets.find((host.st_dev, host.st_ino)) {
         return Ok(bridge.file.stat()?);
     }
+    if let Some(fifo) = call.vm.fifos.get(&(host.st_dev, host.st_ino)) {
+        return Ok(fifo.stat()?);
+    }
     let cred = call.process()?.cred();
     let now = call.process()?.kernel().clock().now();
     let attr = Attr {

@@ -211,16 +211,14 @@ pub(super) fn send(call: &mut Call<'_>, target: i32, signal: i32) -> Outcome {
     Ok(Answer::OK)
 }
 
-/// Whether a number is that of a guest which has ended on the host, and which the VM's kernel does not have any more.
+/// Whether a number is that of a guest which has ended on the host, or of its group, and which the VM's kernel does not have any more.
 fn is_unreaped(call: &Call<'_>, target: i32) -> bool {
-    let Ok(number) = u32::try_from(target) else {
-        return false;
+    let number = target.unsigned_abs();
+    let is_gone = || {
+        let asked = call.process().map(|process| process.may_kill(target));
+        matches!(asked, Ok(Err(error)) if error == Errno::ESRCH)
     };
-    let known = || {
-        call.process()
-            .is_ok_and(|process| process.kernel().process(Pid(number)).is_some())
-    };
-    number > 0 && !known() && sys::parent_of_zombie(number).is_some_and(|parent| call.vm.guests.contains_key(&parent))
+    number > 1 && is_gone() && sys::parent_of_zombie(number).is_some_and(|parent| call.vm.guests.contains_key(&parent))
 }
 
 fn valid(signal: i32) -> Result<Signal, Fail> {

@@ -7,6 +7,7 @@ use agentos_kernel::process::{Gate, Signal, WaitOptions, WaitTarget};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::task::Poll;
 
 impl Vm {
@@ -159,7 +160,7 @@ impl Vm {
         if !matches!(guest.state, State::Foreign(_)) || guest.is_waiting_to_begin() {
             process.finish();
         }
-        self.orphans.extend(guest.copies);
+        self.leave_copies(guest.copies);
         self.threads.retain(|_, owner| *owner != pid);
         // A parent that runs on the host waits there; the kernel's record of the child has nobody else to read it.
         let parent = self
@@ -180,6 +181,7 @@ impl Vm {
             self.orphans.clear();
             self.end_watching();
             self.known.clear();
+            self.fifos.clear();
         }
     }
 }

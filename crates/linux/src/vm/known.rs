@@ -171,7 +171,8 @@ impl Vm {
                 .pipe()
                 .on_host(|buffered| Ok(NativePipe::new(buffered)? as Arc<dyn HostPipe>))?;
             let pipe = pipe.as_any().downcast_ref::<NativePipe>().ok_or(Fail(libc::EIO))?;
-            return Ok(pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
+            let real = pipe.open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?;
+            return self.named_pipe(real, file);
         }
         if let Some(end) = file.object_as::<NativeEnd>() {
             return Ok(end
@@ -204,6 +205,19 @@ impl Vm {
         };
         let real = open_host(path, flags)?;
         self.know(real.as_fd(), file, None)?;
+        Ok(real)
+    }
+
+    /// Remembers which FIFO a pipe of the host stands for.
+    fn named_pipe(&mut self, real: OwnedFd, file: &OpenFile) -> Result<OwnedFd, Fail> {
+        if let Some(location) = file.location() {
+            if self.fifos.len() >= self.known_limit {
+                self.sweep();
+            }
+            let stat = sys::stat_fd(real.as_fd(), c"")?;
+            self.fifos
+                .insert((stat.st_dev, stat.st_ino), InodeHandle::new(location.clone()));
+        }
         Ok(real)
     }
 
@@ -246,7 +260,8 @@ impl Vm {
     pub(crate) fn sweep(&mut self) {
         let open = self.open_keys();
         self.known.retain(|key, _| open.contains(key));
-        self.known_limit = (self.known.len() * 2).max(FIRST_SWEEP);
+        self.fifos.retain(|key, _| open.contains(key));
+        self.known_limit = (self.known.len().max(self.fifos.len()) * 2).max(FIRST_SWEEP);
     }
 
     /// What guests have open, by device and inode.

@@ -22,6 +22,7 @@ mod memories;
 mod meter;
 mod numbers;
 mod nursery;
+mod orphans;
 mod outside;
 mod resolve;
 mod rouse;
@@ -57,6 +58,7 @@ use crate::spawner::Spawner;
 use crate::sys::{self, Answer, Listener, Notification, Timer};
 use crate::table;
 use agentos_kernel::process::Process;
+use agentos_kernel::vfs::InodeHandle;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -176,11 +178,15 @@ pub(crate) struct Vm {
     orphans: Vec<Copy>,
     /// Threads that see to it that threads of guests can change users.
     pub(crate) helpers: sys::Helpers,
+    /// How many of these there are when it is looked which of them are of use.
+    orphans_limit: usize,
     /// Threads that may go on as soon as they have come to where they are held.
     released: Vec<sys::Hold>,
     /// What the descriptors of guests mean.
     pub(crate) known: HashMap<(u64, u64), Known>,
     known_limit: usize,
+    /// FIFOs behind pipes of the host.
+    pub(crate) fifos: HashMap<(u64, u64), InodeHandle>,
     /// Sockets of the VM that guests have.
     pub(crate) sockets: Sockets,
     /// What programs were started with that others have open too, by the number of the description.
@@ -247,9 +253,11 @@ impl Vm {
             threads: Numbers::default(),
             ordered: HashMap::new(),
             orphans: Vec::new(),
+            orphans_limit: orphans::FIRST_LOOK,
             known: HashMap::new(),
             known_limit: known::FIRST_SWEEP,
             helpers: sys::Helpers::default(),
+            fifos: HashMap::new(),
             released: Vec::new(),
             sockets: Sockets::default(),
             lent: HashMap::new(),

@@ -110,8 +110,8 @@ impl Vm {
     fn adopt(&mut self, pid: u32, parent: u32, handles: Handles) -> Option<u32> {
         let copied = match self.guests.get_mut(&parent) {
             Some(guest) if !guest.copies.is_empty() => guest.copies.remove(0),
-            _ if !self.orphans.is_empty() => self.orphans.remove(0),
-            _ => return None,
+            // Of older ones it is likelier that nobody is left who asks.
+            _ => self.orphans.pop()?,
         };
         let lender = (copied.shares && self.guests.contains_key(&parent)).then_some(parent);
         let waiter = copied.waits.then_some(copied.tid);
@@ -286,6 +286,14 @@ impl Status {
             is_zombie: field("State:").is_none_or(|state| state.starts_with(['Z', 'X'])),
         })
     }
+}
+
+/// The parent of a process that lives.
+pub(super) fn parent_of(pid: u32) -> Option<u32> {
+    let dir = File::open(format!("/proc/{pid}")).ok()?;
+    Status::read(dir.as_fd())
+        .filter(|status| !status.is_zombie)
+        .map(|status| status.parent)
 }
 
 /// Process and parent of a thread, as the host says.
