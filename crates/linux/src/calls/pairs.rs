@@ -50,14 +50,16 @@ pub(crate) fn datagrams(call: &mut Call<'_>) -> Outcome {
     Ok(Answer::OK)
 }
 
-/// Who made a pair (`SO_PEERCRED`), as the VM knows it. Where the host does not let the descriptor be taken nobody is told.
+/// Who made a pair (`SO_PEERCRED`), as the VM knows it. Where the host does not let the descriptor be taken nobody is told. One that
+/// has ended since, or is no guest, has the number 0: those of the host are nobody's business.
 pub(super) fn maker(call: &Call<'_>) -> Result<Vec<u8>, Fail> {
     let guest = call.guest()?;
     let refused = |_| Fail(libc::ENOPROTOOPT);
     let fd = sys::take_fd(guest.pid_fd.as_fd(), call.int(0)).map_err(refused)?;
     let host = sys::peer_pid(fd.as_fd())?;
-    let maker = call.vm.guests.get(&host).unwrap_or(guest);
-    let cred = maker.process.cred();
-    let numbers = [call.vm.visible_of_host(host), cred.euid.0, cred.egid.0];
+    let maker = call.vm.guests.get(&host);
+    let number = maker.map_or(0, |maker| call.vm.visible_pid(maker.process.pid()));
+    let cred = maker.unwrap_or(guest).process.cred();
+    let numbers = [number, cred.euid.0, cred.egid.0];
     Ok(numbers.iter().flat_map(|number| number.to_ne_bytes()).collect())
 }

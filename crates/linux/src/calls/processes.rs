@@ -3,6 +3,7 @@
 use super::{Call, Fail, Outcome};
 use crate::sys::{self, Answer};
 use crate::vm::{Actions, Copy};
+use agentos_kernel::Errno;
 use agentos_kernel::id::Pid;
 use agentos_kernel::process::{Process, SigSet, Signal};
 use std::os::fd::AsFd;
