@@ -41,7 +41,7 @@ fn main() {
             vm.run(&["/usr/bin/gcc", "-O1", "-c", "/home/one.c", "-o", "/home/one.o"])
                 .ok(),
             ""
-        )
+        );
     };
     compile();
     let before = threads();

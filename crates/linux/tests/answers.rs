@@ -101,12 +101,12 @@ fn change(vm: &Vm, which: u8) {
     let init = vm.kernel.init();
     let rename = |from: &[u8], to: &[u8]| {
         init.rename((Dir::Cwd, from), (Dir::Cwd, to), RenameFlags::Replace)
-            .unwrap()
+            .unwrap();
     };
     let (two, away, deep): (&[u8], &[u8], &[u8]) = (b"/home/one/two", b"/home/one/away", b"/home/one/two/three");
     let mode = |mode| {
         init.chmod(Dir::Cwd, b"/home/one", Mode::new(mode), AtFlags::FOLLOW)
-            .unwrap()
+            .unwrap();
     };
     match which {
         b'0' => rename(two, away),

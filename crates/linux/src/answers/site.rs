@@ -168,7 +168,7 @@ mod tests {
     fn the_loader_has_a_thunk() {
         let thunk = thunk().unwrap();
         assert!(thunk.behind > thunk.entry && thunk.behind < thunk.entry + 512);
-        assert!(thunk.top % 8 == 0 && thunk.table % 8 == 0);
+        assert!(thunk.top.is_multiple_of(8) && thunk.table.is_multiple_of(8));
         let mut bytes = loader::BYTES.to_vec();
         assert!(find(&bytes[..100]).is_none() && find(&[]).is_none());
         let at = bytes

@@ -11,11 +11,14 @@ const PROCESS: i32 = 0;
 const GROUP: i32 = 1;
 const USER: i32 = 2;
 
+/// Whether a process is among those that are meant.
+type Belongs = dyn Fn(&Arc<Process>) -> bool;
+
 /// The processes that a guest means: 0 is its own, its own group, its own user.
 fn meant(call: &Call<'_>) -> Result<Vec<Pid>, Fail> {
     let (process, who) = (call.process()?, call.uint(1));
     let named = call.vm.kernel_pid(who);
-    let belongs: Box<dyn Fn(&Arc<Process>) -> bool> = match call.int(0) {
+    let belongs: Box<Belongs> = match call.int(0) {
         PROCESS if who == 0 => return Ok(vec![process.pid()]),
         PROCESS => return Ok(vec![named]),
         GROUP => {

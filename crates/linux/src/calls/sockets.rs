@@ -6,7 +6,7 @@ use crate::sys::{self, Answer};
 use agentos_kernel::Errno;
 use agentos_kernel::fd::StatusFlags;
 use agentos_kernel::id::Fd;
-use agentos_kernel::net::{Domain, Kind, Shutdown, SocketAddress};
+use agentos_kernel::net::{Domain, Kind, Shutdown, Socket, SocketAddress};
 use agentos_kernel::process::Process;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -221,7 +221,7 @@ pub(crate) fn connect(call: &mut Call<'_>) -> Outcome {
     }
     if net::is_no_family(&bytes) && is_datagram(&bridge) {
         call.confirm()?;
-        bridge.socket().map_or(Ok(()), |socket| socket.disconnect())?;
+        bridge.socket().map_or(Ok(()), Socket::disconnect)?;
         return Ok(Answer::OK);
     }
     let address = net::decode(&bytes)?;
