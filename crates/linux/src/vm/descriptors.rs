@@ -16,6 +16,7 @@ use agentos_kernel::process::{Elsewhere, Footprint, Kernel, Process, Shown, Show
 use agentos_kernel::vfs::{Attr, FileType, Mode};
 use agentos_kernel::{Errno, Result};
 use std::any::Any;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
@@ -180,8 +181,10 @@ impl Elsewhere for Inside {
     fn maps(&self) -> Vec<u8> {
         let text = self.text("maps").unwrap_or_default();
         let mut shown = String::new();
+        // A library has several lines, and its path is the same in each.
+        let mut paths = HashMap::new();
         for line in text.lines() {
-            shown.push_str(&self.mapping(line));
+            shown.push_str(&self.mapping(line, &mut paths));
             shown.push('\n');
         }
         shown.into_bytes()
@@ -190,7 +193,7 @@ impl Elsewhere for Inside {
 
 impl Inside {
     /// A line of the host's, with the VM's path instead of the host's.
-    fn mapping(&self, line: &str) -> String {
+    fn mapping(&self, line: &str, paths: &mut HashMap<(u64, u64), Option<String>>) -> String {
         let mut fields = line.splitn(6, ' ');
         let mut next = || fields.next().unwrap_or_default();
         let (range, protection, offset, device, inode, name) = (next(), next(), next(), next(), next(), next().trim());
@@ -210,13 +213,8 @@ impl Inside {
         let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
         let (major, minor) = device.split_once(':').unwrap_or(("0", "0"));
         let device_number = libc::makedev(number(major) as u32, number(minor) as u32);
-        let file = self.files.get((device_number, inode.parse().unwrap_or(0)));
-        let path = file.and_then(|file| {
-            let kernel = self.kernel.upgrade()?;
-            let cx = kernel.init().cx().ok()?;
-            kernel.vfs().path_of(&cx.fs(), file.location()?).ok()
-        });
-        let path = path.map(|path| String::from_utf8_lossy(&path).into_owned());
+        let key = (device_number, inode.parse().unwrap_or(0));
+        let path = paths.entry(key).or_insert_with(|| self.path_of(key));
         match path {
             Some(path) => format!(
                 "{range} {protection} {offset} 00:01 {inode} {path:>width$}",
@@ -224,6 +222,15 @@ impl Inside {
             ),
             None => format!("{range} {protection} 00000000 00:00 0"),
         }
+    }
+
+    /// Where a file that is known by the host's numbers is in the VM.
+    fn path_of(&self, key: (u64, u64)) -> Option<String> {
+        let file = self.files.get(key)?;
+        let kernel = self.kernel.upgrade()?;
+        let cx = kernel.init().cx().ok()?;
+        let path = kernel.vfs().path_of(&cx.fs(), file.location()?).ok()?;
+        Some(String::from_utf8_lossy(&path).into_owned())
     }
 }
 
