@@ -19,6 +19,8 @@ pub(crate) struct NativePipe {
     /// Names the pipe without being an end of it.
     path: OwnedFd,
     ends: Mutex<Ends>,
+    /// Held while there is an end for a moment that is nobody's.
+    momentary: Mutex<()>,
     reactor: &'static Reactor,
 }
 
@@ -61,6 +63,7 @@ impl NativePipe {
             Ok(Self {
                 path,
                 ends: Mutex::new(ends),
+                momentary: Mutex::default(),
                 reactor,
             })
         };
@@ -76,6 +79,7 @@ impl NativePipe {
                 reader: None,
                 writer: None,
             }),
+            momentary: Mutex::default(),
             reactor,
         }))
     }
@@ -87,14 +91,31 @@ impl NativePipe {
             (_, true) => libc::O_WRONLY,
             _ => libc::O_RDONLY,
         };
-        // A writer cannot come without a reader, so there is one for a moment.
-        let _company = reopen(self.path.as_fd(), libc::O_RDONLY | libc::O_NONBLOCK)?;
+        let momentary = self.momentary.lock();
+        let company = self.company()?;
         let fd = reopen(self.path.as_fd(), flags | libc::O_NONBLOCK)?;
+        drop(company);
+        drop(momentary);
         if !nonblocking {
             // SAFETY: takes numbers alone.
             sys::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, 0) }.into())?;
         }
         Ok(fd)
+    }
+
+    /// Both ends for a moment. A reader of a pipe that has never had a writer would not be told that there is none, and a
+    /// pipe that everybody has closed is a new one to the host.
+    fn company(&self) -> io::Result<OwnedFd> {
+        reopen(self.path.as_fd(), libc::O_RDWR | libc::O_NONBLOCK)
+    }
+
+    /// What the host says of the other side to an end that is there for a moment.
+    fn ask(&self, flags: i32, events: i16) -> io::Result<i16> {
+        let _momentary = self.momentary.lock();
+        let company = self.company()?;
+        let end = reopen(self.path.as_fd(), flags | libc::O_NONBLOCK)?;
+        drop(company);
+        Ok(poll_now(&end, events))
     }
 }
 
@@ -271,6 +292,18 @@ impl HostPipe for NativePipe {
         drop(ends);
         for end in gone {
             self.reactor.forget(&end);
+        }
+    }
+
+    /// Where the host has no descriptor for the question there may be somebody.
+    fn has(&self, access: AccessMode) -> bool {
+        match access.contains(AccessMode::READ) {
+            true => self
+                .ask(libc::O_WRONLY, libc::POLLOUT)
+                .map_or(true, |found| found & libc::POLLERR == 0),
+            false => self
+                .ask(libc::O_RDONLY, libc::POLLIN)
+                .map_or(true, |found| found & libc::POLLHUP == 0),
         }
     }
 

@@ -3,6 +3,9 @@
 //! All descriptions of one FIFO inode share a pipe while at least one of them exists. An opening counts as an end from its
 //! first moment, also while it still waits for the other side: otherwise two sides could wait for each other. It is an object
 //! of its own so that a caller that gives up (a signal, the end of the process) takes its end away by dropping it.
+//!
+//! Native programs close their ends without telling anybody. A pipe that they have is therefore kept here, and looked at when
+//! that matters: when the FIFO is opened, and when pipes run out.
 
 use super::flags::{AccessMode, StatusFlags};
 use super::limits::FdLimits;
@@ -21,7 +24,25 @@ use std::sync::{Arc, Weak};
 /// The open FIFOs of a VM.
 #[derive(Default)]
 pub struct Fifos {
-    pipes: Mutex<HashMap<(DeviceId, Ino), Weak<Pipe>>>,
+    pipes: Mutex<HashMap<(DeviceId, Ino), Entry>>,
+}
+
+/// The pipe of a FIFO.
+struct Entry {
+    pipe: Weak<Pipe>,
+    /// The same once native programs may have ends of it.
+    kept: Option<Arc<Pipe>>,
+}
+
+impl Entry {
+    /// Whether anybody has an end, as far as that can be told at once.
+    fn is_there(&self) -> bool {
+        self.kept.is_some() || self.pipe.strong_count() > 0
+    }
+
+    fn is_open(&self) -> bool {
+        self.pipe.upgrade().is_some_and(|pipe| pipe.is_open())
+    }
 }
 
 impl Fifos {
@@ -52,13 +73,27 @@ impl Fifos {
         Ok(FifoOpening { file, end, blocks })
     }
 
+    /// Native programs get ends of the pipe behind the FIFO at `location`, of which nobody here is told when they close them.
+    pub fn keep(&self, location: &Location) {
+        if let Some(entry) = self.pipes.lock().get_mut(&(location.dev(), location.ino())) {
+            entry.kept = entry.pipe.upgrade();
+        }
+    }
+
+    /// Gives up the pipes that native programs had and nobody has any more.
+    pub fn tidy(&self) {
+        let mut pipes = self.pipes.lock();
+        let gone: Vec<Entry> = pipes
+            .extract_if(|_, entry| !entry.is_open())
+            .map(|(_, entry)| entry)
+            .collect();
+        drop(pipes);
+        drop(gone);
+    }
+
     /// FIFOs that are open.
     pub fn len(&self) -> usize {
-        self.pipes
-            .lock()
-            .values()
-            .filter(|pipe| pipe.strong_count() > 0)
-            .count()
+        self.pipes.lock().values().filter(|entry| entry.is_open()).count()
     }
 
     /// Whether none is open.
@@ -68,13 +103,19 @@ impl Fifos {
 
     fn pipe(&self, key: (DeviceId, Ino), attr: &Attr, limits: &Arc<FdLimits>) -> Result<Arc<Pipe>> {
         let mut pipes = self.pipes.lock();
-        if let Some(pipe) = pipes.get(&key).and_then(Weak::upgrade) {
+        let known = pipes.get(&key).and_then(|entry| entry.pipe.upgrade());
+        // One that native programs have closed is as good as none: what nobody has read is gone.
+        if let Some(pipe) = known.filter(|pipe| !pipe.is_on_host() || pipe.is_open()) {
             return Ok(pipe);
         }
+        let old = pipes.remove(&key);
         // Entries of FIFOs that were closed go when a new one comes, so there are never more than have been open at once.
-        pipes.retain(|_, pipe| pipe.strong_count() > 0);
+        pipes.retain(|_, entry| entry.is_there());
         let pipe = Pipe::new(limits, (attr.uid, attr.gid), attr.ctime)?;
-        pipes.insert(key, Arc::downgrade(&pipe));
+        let (entry, kept) = (Arc::downgrade(&pipe), None);
+        pipes.insert(key, Entry { pipe: entry, kept });
+        drop(pipes);
+        drop(old);
         Ok(pipe)
     }
 }

@@ -26,6 +26,9 @@ pub trait HostPipe: Send + Sync + 'static {
     /// Whether the VM's kernel has read ends and write ends of its own: while it has, the host's pipe has them too.
     fn hold(&self, readers: bool, writers: bool);
 
+    /// Whether anybody on the host has an end with this access now, the kernel's own included.
+    fn has(&self, access: AccessMode) -> bool;
+
     /// For whoever made it.
     fn as_any(&self) -> &dyn Any;
 }

@@ -57,6 +57,17 @@ struct State {
     host: Option<Arc<dyn HostPipe>>,
 }
 
+impl State {
+    /// Whether anybody has an end of this side, which is the kernel's or a native program's.
+    fn has(&self, side: AccessMode) -> bool {
+        let own = match side {
+            AccessMode::READ => &self.readers,
+            _ => &self.writers,
+        };
+        own.open > 0 || self.host.as_ref().is_some_and(|host| host.has(side))
+    }
+}
+
 /// Stands for a number of ends that no side ever reaches.
 const MET: u64 = u64::MAX;
 
@@ -118,6 +129,17 @@ impl Pipe {
         woken.into_iter().for_each(Woken::wake);
         self.forget(moved);
         Ok(host)
+    }
+
+    /// Whether native programs may hold ends that are not counted here.
+    pub(super) fn is_on_host(&self) -> bool {
+        self.state.lock().host.is_some()
+    }
+
+    /// Whether anybody has an end, a native program included.
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.state.lock();
+        state.has(AccessMode::READ) || state.has(AccessMode::WRITE)
     }
 
     fn read(&self, buf: &mut [u8], waker: Option<&Waker>) -> IoResult<usize> {
@@ -372,7 +394,11 @@ impl Pipe {
     fn open_end(&self, access: AccessMode) -> (u64, u64) {
         let mut state = self.state.lock();
         // An end that finds somebody on the other side has no arrival to wait for: it is hung up on once they leave.
-        let seen = [&state.writers, &state.readers].map(|side| if side.open > 0 { MET } else { side.opened });
+        let sides = [
+            (AccessMode::WRITE, state.writers.opened),
+            (AccessMode::READ, state.readers.opened),
+        ];
+        let seen = sides.map(|(side, opened)| if state.has(side) { MET } else { opened });
         if access.contains(AccessMode::READ) {
             state.readers.open += 1;
             state.readers.opened += 1;
@@ -482,13 +508,12 @@ impl PipeEnd {
     /// Whether the other side is there, or was since this end was opened; else `waker` waits for it.
     pub(super) fn met(&self, waker: Option<&Waker>) -> Poll<()> {
         let mut state = self.pipe.state.lock();
-        let side = match self.access {
-            AccessMode::READ => (state.writers.open, state.writers.opened, self.seen.0),
-            AccessMode::WRITE => (state.readers.open, state.readers.opened, self.seen.1),
+        let (other, opened, seen) = match self.access {
+            AccessMode::READ => (AccessMode::WRITE, state.writers.opened, self.seen.0),
+            AccessMode::WRITE => (AccessMode::READ, state.readers.opened, self.seen.1),
             _ => return Poll::Ready(()),
         };
-        let (open, opened, seen) = side;
-        if open > 0 || opened != seen {
+        if opened != seen || state.has(other) {
             return Poll::Ready(());
         }
         let own = if self.reads() {
@@ -504,7 +529,7 @@ impl PipeEnd {
 
     /// Whether anybody reads now.
     pub(super) fn has_reader(&self) -> bool {
-        self.pipe.state.lock().readers.open > 0
+        self.pipe.state.lock().has(AccessMode::READ)
     }
 }
 

@@ -210,8 +210,19 @@ impl Kernel {
     }
 
     /// FIFOs that are open.
-    pub(super) fn fifos(&self) -> &Fifos {
+    pub fn fifos(&self) -> &Fifos {
         &self.fifos
+    }
+
+    /// What `make` makes of pipes. Where there are too many, those count no more that native programs had and have closed.
+    pub(super) fn with_pipes<T>(&self, make: impl Fn() -> Result<T>) -> Result<T> {
+        make().or_else(|error| match error.errno() {
+            Errno::EAGAIN => {
+                self.fifos.tidy();
+                make()
+            }
+            _ => Err(error),
+        })
     }
 
     /// Calls of host tools under way, for whoever carries them out.
@@ -324,7 +335,7 @@ impl Kernel {
     /// `EAGAIN` or `ENFILE` at a limit.
     pub fn pipe(&self, used_for: PipeUse) -> Result<(Arc<OpenFile>, Arc<OpenFile>)> {
         let owner = (Uid::USER, Gid::USER);
-        let pipe = Pipe::used_for(used_for, &self.fd_limits, owner, self.clock.now())?;
+        let pipe = self.with_pipes(|| Pipe::used_for(used_for, &self.fd_limits, owner, self.clock.now()))?;
         OpenFile::ends_of(&pipe, &self.fd_limits, StatusFlags::empty())
     }
 

@@ -182,6 +182,7 @@ impl Vm {
             self.end_watching();
             self.known.clear();
             self.fifos.clear();
+            process.kernel().fifos().tidy();
         }
     }
 }

@@ -214,6 +214,9 @@ impl Vm {
             if self.fifos.len() >= self.known_limit {
                 self.sweep();
             }
+            if let Some(kernel) = self.kernel() {
+                kernel.fifos().keep(location);
+            }
             let stat = sys::stat_fd(real.as_fd(), c"")?;
             self.fifos
                 .insert((stat.st_dev, stat.st_ino), InodeHandle::new(location.clone()));
@@ -261,6 +264,9 @@ impl Vm {
         let open = self.open_keys();
         self.known.retain(|key, _| open.contains(key));
         self.fifos.retain(|key, _| open.contains(key));
+        if let Some(kernel) = self.kernel() {
+            kernel.fifos().tidy();
+        }
         self.known_limit = (self.known.len().max(self.fifos.len()) * 2).max(FIRST_SWEEP);
     }
 

@@ -2,9 +2,11 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use crate::common::block;
-use agentos_kernel::fd::IoResult;
+use agentos_kernel::fd::{IoResult, StatusFlags};
 use agentos_kernel::id::{Fd, Pid};
-use agentos_kernel::process::{Dir, Executor, Gate, Kernel, LockCommand, LockKind, OpenHow, Process, Program, Range};
+use agentos_kernel::process::{
+    Dir, Disposition, Executor, Gate, Kernel, LockCommand, LockKind, OpenHow, Process, Program, Range, Signal,
+};
 use agentos_kernel::vfs::{InodeHandle, Mode, OpenOptions};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -48,6 +50,7 @@ impl ToyProgram {
     fn run(&self, process: &Arc<Process>) -> Option<u32> {
         let once = self.0 == "line";
         if self.0 == "locks" {
+            let _ = process.set_disposition(Signal::PIPE, Disposition::Ignore);
             return Some(locks(process));
         }
         match self.0.split_once(' ') {
@@ -84,7 +87,7 @@ impl ToyProgram {
 /// Opens files and locks them, a line of input for each step, and says after each what came of it: `ok`, an error, or a lock.
 ///
 /// `open PATH` opens the next descriptor, from 3 on; `dup FD`, `close FD`; `flock FD sh|ex|un [now]`; `set|wait|test FD r|w|u START LEN`;
-/// `pid`.
+/// `pid`. And FIFOs: `fifo PATH r|w|rw [now]`, `read FD`, `write FD TEXT`.
 fn locks(process: &Arc<Process>) -> u32 {
     let mut input = Vec::new();
     let mut buf = [0; 256];
@@ -126,6 +129,7 @@ fn step(process: &Arc<Process>, words: &[&str]) -> agentos_kernel::Result<String
         }
         "dup" => return Ok(process.dup(fd(), Fd(3), false)?.to_string()),
         "close" => process.close(fd())?,
+        "fifo" | "read" | "write" => return fifo_step(process, words),
         "flock" => {
             let kind = match words[2] {
                 "sh" => LockKind::Read,
@@ -159,6 +163,27 @@ fn step(process: &Arc<Process>, words: &[&str]) -> agentos_kernel::Result<String
         }
     }
     Ok("ok".into())
+}
+
+fn fifo_step(process: &Arc<Process>, words: &[&str]) -> agentos_kernel::Result<String> {
+    let fd = || Fd(words[1].parse().unwrap());
+    if words[0] == "read" {
+        let mut buf = [0; 4096];
+        let count = block(|waker| process.read(fd(), &mut buf, Some(waker)))?;
+        return Ok(match count {
+            0 => "end".into(),
+            _ => String::from_utf8_lossy(&buf[..count]).into_owned(),
+        });
+    }
+    if words[0] == "write" {
+        return Ok(block(|waker| process.write(fd(), words[2].as_bytes(), Some(waker)))?.to_string());
+    }
+    let mut how = OpenHow::default();
+    how.options.read = words[2].contains('r');
+    how.options.write = words[2].contains('w');
+    how.status.set(StatusFlags::NONBLOCK, words.contains(&"now"));
+    let fd = block(|waker| process.open(Dir::Cwd, words[1].as_bytes(), &how, Some(waker)))?;
+    Ok(fd.to_string())
 }
 
 /// Waits for a signal that ends the process.

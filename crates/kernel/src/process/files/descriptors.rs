@@ -50,7 +50,8 @@ impl Process {
             StatusFlags::empty()
         };
         let kernel = self.kernel();
-        let pair = OpenFile::pipe(kernel.fd_limits(), (cred.euid, cred.egid), kernel.clock.now(), status)?;
+        let owner = (cred.euid, cred.egid);
+        let pair = kernel.with_pipes(|| OpenFile::pipe(kernel.fd_limits(), owner, kernel.clock.now(), status))?;
         let kept = pair.clone();
         let added = self.fds.lock().insert_pair(pair, cloexec);
         drop(kept);

@@ -180,8 +180,10 @@ impl Kernel {
     }
 
     fn begin_fifo(&self, location: &Location, attr: &Attr, how: &OpenHow) -> Result<FifoOpening> {
-        self.fifos()
-            .open(location.clone(), attr, access_mode(how), how.status, self.fd_limits())
+        self.with_pipes(|| {
+            self.fifos()
+                .open(location.clone(), attr, access_mode(how), how.status, self.fd_limits())
+        })
     }
 
     fn resolve_open(&self, opening: &Opening<'_>) -> Result<Found> {
