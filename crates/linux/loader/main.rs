@@ -218,7 +218,7 @@ fn guard(dirs: [usize; 2]) -> ! {
     wait();
     // A guest may just be starting another; once the host process is gone none of them can any more.
     let mut quiet = 0;
-    for _ in 0..MOST_SWEEPS {
+    for _ in 0..SWEEPS_MAX {
         quiet = if sweep(own) { 0 } else { quiet + 1 };
         if quiet == 3 {
             break;
@@ -260,8 +260,8 @@ fn wait() {
     }
 }
 
-/// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
-const MOST_SWEEPS: usize = 10_000;
+/// How often it is looked, each millisecond, whether a killed process is there still; then it is left to the host.
+const SWEEPS_MAX: usize = 10_000;
 
 /// Kills every other process that executes this file, and says whether there was one.
 fn sweep(own: Option<(usize, usize)>) -> bool {

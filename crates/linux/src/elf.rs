@@ -34,16 +34,16 @@ pub(crate) struct Plan {
     pub(crate) interpreter: Option<Vec<u8>>,
 }
 
-/// Most program headers, as in Linux (one page of them).
+/// Most program headers; then `ENOEXEC`.
 const HEADERS_MAX: usize = 64;
 const HEADER: usize = 56;
 const PAGE: u64 = 4096;
 /// A fixed place must lie between these; the loader, the stack and mappings are elsewhere.
 const LOWEST: u64 = 0x1_0000;
 const HIGHEST: u64 = 0x5000_0000_0000;
-/// Largest alignment that is honoured.
+/// Largest alignment that is honoured; then this one is.
 const ALIGN_MAX: u64 = 2 << 20;
-/// Longest path of an interpreter.
+/// Longest path of an interpreter; then `ENOEXEC`.
 const INTERPRETER_MAX: u64 = 4096;
 
 /// Why a file cannot be run.

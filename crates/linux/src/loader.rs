@@ -15,12 +15,15 @@
 //! A guardian that ends before the host process leaves guests that nobody would end. Every VM's thread therefore watches it, kills its
 //! guests and ends; the next program gets a new loader with a new guardian (`vm/unguarded.rs`).
 
+mod place;
+
 use crate::sys;
+use place::Place;
 use std::ffi::{CStr, CString};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,18 +41,11 @@ pub(crate) struct Loader {
     file: OwnedFd,
     path: PathBuf,
     /// Where directories are made, if not beside the file.
-    scratch: Option<Scratch>,
+    scratch: Option<Place>,
     /// What the guardian listens to: it falls silent when this is given up.
     lifeline: Option<PipeWriter>,
     guardian: Child,
     guardian_fd: OwnedFd,
-}
-
-/// A directory of this process in the host's memory.
-#[derive(Debug)]
-struct Scratch {
-    dir: OwnedFd,
-    path: PathBuf,
 }
 
 /// Where the host keeps files in memory. Often nothing can be executed there.
@@ -69,19 +65,23 @@ impl Loader {
     }
 
     fn install_at(place: &Path) -> io::Result<Self> {
-        let path = new_directory(place)?;
+        let own = Place::new(place)?;
         // A host without such a place has them beside the file.
         let memory = Path::new(MEMORY);
-        let scratch = (place != memory).then(|| Scratch::new(memory).ok()).flatten();
-        let other = scratch.as_ref().map(|scratch| scratch.path.clone());
-        Self::fill(&path, scratch).inspect_err(|_| {
-            for path in [Some(path), other].into_iter().flatten() {
+        let scratch = (place != memory).then(|| Place::new(memory).ok()).flatten();
+        let paths: Vec<_> = [Some(&own), scratch.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|place| place.path.clone())
+            .collect();
+        Self::fill(own, scratch).inspect_err(|_| {
+            for path in paths {
                 let _ = std::fs::remove_dir_all(&path);
             }
         })
     }
 
-    fn fill(path: &Path, scratch: Option<Scratch>) -> io::Result<Self> {
+    fn fill(Place { dir, path }: Place, scratch: Option<Place>) -> io::Result<Self> {
         let name = path.join("x");
         let mut file = OpenOptions::new()
             .write(true)
@@ -99,13 +99,11 @@ impl Loader {
         if ended.code() != Some(UNSUPERVISED) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
-        let dir: OwnedFd = File::open(path)?.into();
-        sys::lock(dir.as_fd())?;
         let file = sys::open_at(dir.as_fd(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW)?;
         let (heard, lifeline) = io::pipe()?;
         let mut guardian = Command::new(&name);
-        guardian.arg(path).args(scratch.as_ref().map(|scratch| &scratch.path));
-        guardian.env_clear().current_dir(path);
+        guardian.arg(&path).args(scratch.as_ref().map(|scratch| &scratch.path));
+        guardian.env_clear().current_dir(&path);
         // It finds the end of this process at the place of its output.
         let host = sys::pid_fd(std::process::id())?;
         guardian.stdin(heard).stdout(host).stderr(Stdio::null());
@@ -113,7 +111,7 @@ impl Loader {
         Ok(Self {
             dir,
             file,
-            path: path.to_owned(),
+            path,
             scratch,
             lifeline: Some(lifeline),
             guardian_fd: sys::pid_fd(guardian.id())?,
@@ -149,7 +147,7 @@ impl Loader {
             return;
         };
         let mut quiet = 0;
-        for _ in 0..MOST_SWEEPS {
+        for _ in 0..SWEEPS_MAX {
             quiet = if sweep((own.st_dev, own.st_ino)) { 0 } else { quiet + 1 };
             if quiet == 3 {
                 break;
@@ -191,29 +189,6 @@ impl Loader {
     }
 }
 
-impl Scratch {
-    fn new(place: &Path) -> io::Result<Self> {
-        let path = new_directory(place)?;
-        let dir = File::open(&path).map(OwnedFd::from);
-        let locked = dir.and_then(|dir| sys::lock(dir.as_fd()).map(|()| dir));
-        match locked {
-            Ok(dir) => Ok(Self { dir, path }),
-            Err(error) => {
-                let _ = std::fs::remove_dir(&path);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// A directory that is this process's alone, after those that nobody has any more were removed.
-fn new_directory(place: &Path) -> io::Result<PathBuf> {
-    remove_stale(place);
-    let path = place.join(format!("{PREFIX}{}-{:016x}", std::process::id(), sys::random()?));
-    DirBuilder::new().mode(0o700).create(&path)?;
-    Ok(path)
-}
-
 /// Executes a file that was just written.
 fn execute(command: &mut Command) -> io::Result<Child> {
     loop {
@@ -240,8 +215,8 @@ impl Drop for Loader {
     }
 }
 
-/// A process that cannot be killed is waited for no longer than this, in sweeps of about a millisecond.
-const MOST_SWEEPS: usize = 10_000;
+/// How often it is looked, each millisecond, whether a killed process is there still; then it is left to the host.
+const SWEEPS_MAX: usize = 10_000;
 
 /// Whether a process executes the file with this device and number.
 fn executes(pid: u32, own: (u64, u64)) -> bool {
@@ -265,63 +240,9 @@ fn sweep(own: (u64, u64)) -> bool {
     found
 }
 
-/// What a directory of a loader is called, before the number of the process.
-const PREFIX: &str = "agentos-linux-";
-/// Directories younger than this are left alone: whoever makes one locks it a moment later.
-const STALE: Duration = Duration::from_secs(3600);
-/// Most entries of the place that are looked at.
-const MOST_ENTRIES: usize = 10_000;
-
-/// Removes what host processes have left that were killed together with their guardians: directories that nobody has locked.
-fn remove_stale(place: &Path) {
-    for entry in std::fs::read_dir(place)
-        .into_iter()
-        .flatten()
-        .take(MOST_ENTRIES)
-        .flatten()
-    {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        let age = entry.metadata().and_then(|entry| entry.modified());
-        let is_old = age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE));
-        if let (true, Ok(dir)) = (is_old, File::open(entry.path()))
-            && sys::lock(dir.as_fd()).is_ok()
-        {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_nobody_holds_any_more_is_removed_and_nothing_else() {
-        let place = tempfile::tempdir().unwrap();
-        let make = |name: &str, old: bool| {
-            let path = place.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            std::fs::write(path.join("x"), "").unwrap();
-            let dir = File::open(&path).unwrap();
-            if old {
-                dir.set_modified(std::time::SystemTime::now() - 2 * STALE).unwrap();
-            }
-            (path, dir)
-        };
-        let (stale, dir) = make("agentos-linux-1-a", true);
-        drop(dir);
-        let (locked, dir) = make("agentos-linux-2-b", true);
-        sys::lock(dir.as_fd()).unwrap();
-        let (fresh, _dir) = make("agentos-linux-3-c", false);
-        let (other, _dir) = make("another-4-d", true);
-        remove_stale(place.path());
-        assert_eq!(
-            [stale, locked, fresh, other].map(|path| path.exists()),
-            [false, true, true, true]
-        );
-    }
 
     #[test]
     fn a_loader_knows_whether_it_is_guarded_and_leaves_nothing() {

@@ -36,7 +36,7 @@ pub(crate) struct End {
     waiting: Arc<Mutex<Vec<Waker>>>,
 }
 
-/// Most waiters that are kept for one end; more are woken to ask again.
+/// Waiters that are kept for one end; then all are woken to ask again.
 const WAITERS_MAX: usize = 64;
 
 impl NativePipe {
@@ -185,7 +185,7 @@ impl agentos_kernel::fd::File for NativeEnd {
     }
 }
 
-/// Bytes that a pipe of the host holds.
+/// Bytes that a pipe of the host holds; then writers wait.
 const CAPACITY: usize = 65536;
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

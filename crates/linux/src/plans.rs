@@ -7,7 +7,7 @@
 //! * Only files of images are, which no guest can write ([`Filesystem::host_file`]); and only while their size and both their times are what
 //!   they were. A guest that writes to such a file gets one of its own, with a time of change that nobody can set.
 //! * Not files that were changed less than [`SETTLED`] ago: another change in the same tick of the host's clock could not be told from it.
-//! * At most [`PLACES`] for all VMs of a process, as each takes a descriptor. Those of a VM go with the end of its last Linux program.
+//! * At most [`PLACES_MAX`] for all VMs of a process, as each takes a descriptor. Those of a VM go with the end of its last Linux program.
 //!
 //! The descriptions are handed to loaders, which map them and close them before the program begins; nobody reads from them, so it does
 //! not matter that they share an offset.
@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Files that are kept open for the programs of all VMs.
-const PLACES: usize = 32;
+/// Files that are kept open for the programs of all VMs; then the one that was kept first is closed.
+const PLACES_MAX: usize = 32;
 /// How long ago a file must have been changed for the last time.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -94,7 +94,7 @@ pub(crate) fn put(kernel: usize, file: &InodeHandle, stamp: Stamp, image: &Arc<I
     }
     let mut planned = PLANNED.lock();
     planned.retain(|known| known.fs.strong_count() > 0);
-    if planned.len() >= PLACES {
+    if planned.len() >= PLACES_MAX {
         planned.remove(0);
     }
     planned.push(Planned {

@@ -132,10 +132,12 @@ pub(crate) fn content(file: &InodeHandle) -> Result<OwnedFd> {
     copy(&mut |at, into| file.read_at(at, into))
 }
 
-/// A sealed copy of what `read` gives, which must end within a GiB.
+/// Bytes of a file that is handed to a guest as a copy; then `EFBIG`.
+const COPY_MAX: u64 = 1 << 30;
+
+/// A sealed copy of what `read` gives, of at most [`COPY_MAX`] bytes.
 pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Result<OwnedFd> {
     const CHUNK: usize = 256 << 10;
-    const MOST: u64 = 1 << 30;
     let fd = sys::memfd(c"copy", true).map_err(|error| host_error(&error))?;
     let mut buf = vec![0; CHUNK];
     let mut at = 0;
@@ -146,7 +148,7 @@ pub(crate) fn copy(read: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize>) -> Res
         }
         write_all(&fd, buf.get(..count).unwrap_or_default()).map_err(|error| host_error(&error))?;
         at += count as u64;
-        if at > MOST {
+        if at > COPY_MAX {
             return Err(Errno::EFBIG.into());
         }
     }

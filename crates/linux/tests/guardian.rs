@@ -7,6 +7,7 @@ mod common;
 use agentos_kernel::limits::Limits;
 use agentos_kernel::process::{ExitStatus, Signal};
 use common::container::{again, is_inside};
+use common::places::places_of;
 use common::{Vm, block, compile, wait};
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,6 +49,8 @@ const WAYS: &[(&str, &str)] = &[
 struct Victim {
     host: Child,
     output: BufReader<std::process::ChildStdout>,
+    /// Where its loaders are.
+    places: BTreeSet<PathBuf>,
     /// What its guests execute.
     loaders: Vec<(u64, u64)>,
     guardians: Vec<Guardian>,
@@ -80,6 +83,7 @@ impl Victim {
         let mut victim = Self {
             host,
             output,
+            places: BTreeSet::new(),
             loaders: Vec::new(),
             guardians: Vec::new(),
         };
@@ -91,9 +95,11 @@ impl Victim {
     /// Finds loaders and guardians.
     fn look(&mut self) {
         let host = self.host.id();
-        self.loaders = executables(host);
+        let places = places_of(host);
+        self.loaders = executables(&places);
         assert!(!self.loaders.is_empty(), "it has guests");
-        let pids: Vec<_> = self.loaders.iter().map(|file| guardian(host, *file)).collect();
+        let pids: Vec<_> = self.loaders.iter().map(|file| guardian(&places, *file)).collect();
+        self.places.extend(places);
         // SAFETY: takes numbers alone, and the descriptor is new.
         let open =
             |pid: u32| unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0).try_into().unwrap()) };
@@ -124,30 +130,16 @@ impl Victim {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         self.guardians.iter().for_each(Guardian::wait);
-        assert_eq!(directories(self.host.id()), [""; 0].map(PathBuf::from));
+        self.places.retain(|place| place.exists());
+        assert_eq!(self.places, BTreeSet::new());
         self.loaders.iter().for_each(|file| until_none_executes(*file));
     }
 }
 
-/// Directories of the loaders of a host process.
-fn directories(host: u32) -> Vec<PathBuf> {
-    let prefix = format!("agentos-linux-{host}-");
-    let places = [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()];
-    let entries = places
-        .into_iter()
-        .filter_map(|place| fs::read_dir(place).ok())
-        .flatten()
-        .flatten();
-    let own = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
-    own.map(|entry| entry.path()).collect()
-}
-
 /// What the guests of a host process execute.
-fn executables(host: u32) -> Vec<(u64, u64)> {
+fn executables(places: &BTreeSet<PathBuf>) -> Vec<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    let files = directories(host)
-        .into_iter()
-        .filter_map(|dir| fs::metadata(dir.join("x")).ok());
+    let files = places.iter().filter_map(|dir| fs::metadata(dir.join("x")).ok());
     files.map(|file| (file.dev(), file.ino())).collect()
 }
 
@@ -284,16 +276,14 @@ fn without_its_guardian_no_guest_goes_on_and_the_next_has_another() {
         let [guardian] = &victim.guardians[..] else { panic!() };
         // SAFETY: takes numbers alone. The host process has not waited for the guardian while that lives.
         assert_eq!(unsafe { libc::kill(guardian.pid as i32, libc::SIGKILL) }, 0);
-        let first = victim.loaders[0];
+        let (first, places) = (victim.loaders[0], victim.places.clone());
         let input = victim.host.stdin.as_mut().unwrap();
         input.write_all(b"wait\nrun\n").unwrap();
         let killed = format!("ended {:?}\n", ExitStatus::Signaled(Signal::KILL));
         assert_eq!(victim.line("ended"), killed);
         assert_eq!(victim.line("ran"), "ran 42\n");
         // The first loader goes with its last guest.
-        while executables(victim.host.id()).contains(&first) {
-            std::thread::yield_now();
-        }
+        common::settled(|| places.iter().all(|place| !place.exists()));
         until_none_executes(first);
         // The second has a guardian that does its duty.
         victim.look();
@@ -302,13 +292,12 @@ fn without_its_guardian_no_guest_goes_on_and_the_next_has_another() {
     }
 }
 
-/// The one process that executes the loader, is a child of the host process and has the loader's directory as an argument.
-fn guardian(host: u32, file: (u64, u64)) -> u32 {
-    let dirs = directories(host);
+/// The one process that executes the loader and has its directory as an argument.
+fn guardian(places: &BTreeSet<PathBuf>, file: (u64, u64)) -> u32 {
     let named = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let last = line.split(|byte| *byte == 0).nth(1).unwrap_or_default();
-        dirs.iter().any(|dir| dir.as_os_str().as_encoded_bytes() == last)
+        let first = line.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+        places.iter().any(|dir| dir.as_os_str().as_encoded_bytes() == first)
     };
     executing(file).into_iter().find(named).unwrap()
 }

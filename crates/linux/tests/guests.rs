@@ -278,22 +278,14 @@ fn nothing_survives_the_host_process() {
         line.clear();
         assert!(output.read_line(&mut line).unwrap() > 0, "the host process ended early");
     }
+    let places = common::places::places_of(host.id());
+    assert!(!places.is_empty());
     host.kill().unwrap();
     host.wait().unwrap();
     // Guests and the guardian hold no end of this, so it ends with the host; what they executed is gone when they are.
     output.read_to_string(&mut line).unwrap();
-    let left = || {
-        let places = [std::env::temp_dir(), "/dev/shm".into()];
-        let names = places.into_iter().flat_map(std::fs::read_dir).flatten().flatten();
-        let prefix = format!("agentos-linux-{}-", host.id());
-        names
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-            .count()
-    };
     // The guardian removes the directory as the last thing, after every guest.
-    while left() > 0 {
-        std::thread::yield_now();
-    }
+    common::settled(|| places.iter().all(|place| !place.exists()));
 }
 
 /// A host process with guests that ignore every signal they can, in three generations.

@@ -34,8 +34,8 @@ pub(crate) use table::{Shown, Table, has_room, is_possible};
 
 /// How often a process has to ask, from one place, before it gets the table.
 const ENOUGH: u32 = 8;
-/// How often it is looked whether a process may have it.
-const TRIES: u32 = 32;
+/// How often it is looked whether a process may have it; then it has none.
+const TRIES_MAX: u32 = 32;
 
 /// What is known of where a process asks for links.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl Asks {
             return Step::Nothing;
         }
         self.tries += 1;
-        if self.tries >= TRIES {
+        if self.tries >= TRIES_MAX {
             self.state = Asking::Forever;
         }
         Step::Look
@@ -117,7 +117,7 @@ mod tests {
     fn it_is_not_looked_at_for_ever() {
         let mut asks = Asks::default();
         let looks = (0..1000).filter(|_| asks.note(7) == Step::Look).count();
-        assert_eq!(looks, TRIES as usize);
+        assert_eq!(looks, TRIES_MAX as usize);
         assert_eq!(asks.state, Asking::Forever);
     }
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const HEAD: usize = 512;
 const SLOTS: usize = 256;
 const SLOT: usize = 32;
-/// Longest path that has room, and the zero that it ends with.
+/// Longest path that has room, and the zero that it ends with; then the VM's thread is asked as ever.
 const PATH_MAX: usize = 215;
 const HASH_SEED: u32 = 0x811c_9dc5;
 const HASH_FACTOR: u32 = 0x0100_0193;
@@ -129,7 +129,7 @@ struct Pace {
     per_ms: u64,
 }
 
-/// Faster than any: an error in measuring does not make an entry hold much longer.
+/// Steps of the processor's counter in a millisecond, more than any makes; then it is measured anew.
 const PER_MS_MAX: u64 = 8_000_000;
 /// Between these it is measured, and after the latter anew.
 const SHORTEST: Duration = Duration::from_millis(1);

@@ -26,7 +26,7 @@ mod resolve {
     pub(super) const ALL: u64 = 0x3f;
 }
 
-/// Symbolic links followed in one walk.
+/// Symbolic links followed in one walk; then `ELOOP`.
 const LINKS_MAX: u32 = 40;
 /// Flags that `openat2(2)` knows.
 const FLAGS: u64 = 0x7f_ffc3;

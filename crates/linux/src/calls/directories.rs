@@ -37,7 +37,7 @@ pub(crate) fn fchdir(call: &mut Call<'_>) -> Outcome {
     Ok(Answer::OK)
 }
 
-/// Most bytes of entries that one call gives.
+/// Most bytes of entries that one call gives; then the next call gives more.
 const LISTING_MAX: usize = 256 << 10;
 
 pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
@@ -52,13 +52,9 @@ pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
         // It was removed.
         return Err(Fail(libc::ENOENT));
     }
-    // The guest's position is the host's, which it shares as it shares descriptors: the number of entries before it.
-    let index = position(directory.real.as_fd())?;
-    directory.positions.truncate(index);
-    let start = match index {
-        0 => 0,
-        _ if directory.positions.len() < index => return Ok(Answer::OK),
-        _ => directory.positions.last().copied().unwrap_or(0),
+    let mut after = position(directory.real.as_fd())?;
+    let Some(start) = directory.positions.start(after) else {
+        return Ok(Answer::OK);
     };
     let room = room.min(LISTING_MAX);
     let mut entries = Vec::new();
@@ -70,10 +66,10 @@ pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
             full = true;
             return ControlFlow::Break(());
         }
-        positions.push(entry.next);
+        after = positions.tell(entry.next);
         let end = entries.len() + length;
         entries.extend(entry.ino.0.to_le_bytes());
-        entries.extend((positions.len() as u64).to_le_bytes());
+        entries.extend(after.to_le_bytes());
         // A name has at most 255 bytes.
         entries.extend((length as u16).to_le_bytes());
         entries.push((entry.kind.bits() >> 12) as u8);
@@ -84,23 +80,22 @@ pub(crate) fn getdents64(call: &mut Call<'_>) -> Outcome {
     if entries.is_empty() && full {
         return Err(Fail(libc::EINVAL));
     }
-    let after = directory.positions.len();
     let real = sys::duplicate(directory.real.as_fd())?;
     call.write(to, &entries)?;
     set_position(real.as_fd(), after)?;
     Ok(Answer::Value(entries.len() as i64))
 }
 
-fn position(fd: BorrowedFd<'_>) -> Result<usize, Fail> {
+fn position(fd: BorrowedFd<'_>) -> Result<u64, Fail> {
     // SAFETY: takes numbers alone.
     let at = sys::check(unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) })?;
-    Ok(usize::try_from(at).unwrap_or(usize::MAX))
+    Ok(u64::try_from(at).unwrap_or(u64::MAX))
 }
 
-fn set_position(fd: BorrowedFd<'_>, index: usize) -> Result<(), Fail> {
-    let index = i64::try_from(index).unwrap_or(i64::MAX);
+fn set_position(fd: BorrowedFd<'_>, at: u64) -> Result<(), Fail> {
+    let at = i64::try_from(at).unwrap_or(i64::MAX);
     // SAFETY: takes numbers alone.
-    sys::check(unsafe { libc::lseek(fd.as_raw_fd(), index, libc::SEEK_SET) })?;
+    sys::check(unsafe { libc::lseek(fd.as_raw_fd(), at, libc::SEEK_SET) })?;
     Ok(())
 }
 

@@ -12,9 +12,9 @@ use agentos_kernel::net::{Cargo, Domain, MessageFlags, SocketAddress, UnixAddres
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Largest message in bytes.
+/// Largest message in bytes; then `EMSGSIZE`, and where one is received the rest is cut off or left.
 const MESSAGE_MAX: usize = 256 << 10;
-/// Most parts of a message, and messages of a call.
+/// Most parts of a message, and messages of a call; then `EMSGSIZE` of parts, and a smaller number of messages.
 const PARTS_MAX: u64 = 1024;
 /// `struct msghdr` and `struct mmsghdr`.
 const HEADER: usize = 56;

@@ -67,7 +67,7 @@ impl From<io::Error> for Fail {
     }
 }
 
-/// Longest path in bytes, without its end.
+/// Longest path in bytes, without its end; then `ENAMETOOLONG`.
 const PATH_MAX: usize = 4095;
 /// Relative to the working directory.
 const AT_FDCWD: i32 = libc::AT_FDCWD;

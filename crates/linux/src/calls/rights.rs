@@ -13,9 +13,9 @@ use std::task::Poll;
 
 /// Bytes of `struct cmsghdr`.
 const HEAD: usize = 16;
-/// Most bytes of control messages that are looked at: more than the descriptors of a message need.
+/// Most bytes of control messages, more than the descriptors of a message need; then `ENOBUFS`.
 const CONTROL_MAX: u64 = 8192;
-/// Most descriptors of a message, as the host has it.
+/// Most descriptors of a message, as the host has it; then `EINVAL`.
 const DESCRIPTORS_MAX: usize = 253;
 
 /// The numbers of the descriptors that a message is sent with. Nothing else can go along.

@@ -6,7 +6,7 @@
 use super::{Call, Fail, Outcome};
 use crate::sys::{Answer, check};
 
-/// Most bytes of a set of processors that are looked at.
+/// Most bytes of a set of processors that are looked at; then the rest counts as empty.
 const SET_MAX: usize = 1024;
 
 /// The host's number of the thread that the first argument names.

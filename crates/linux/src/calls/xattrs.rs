@@ -5,9 +5,9 @@ use crate::sys::Answer;
 use agentos_kernel::process::AtFlags;
 use agentos_kernel::vfs::XattrMode;
 
-/// Longest name of an extended attribute.
+/// Longest name of an extended attribute; then `ERANGE`.
 const XATTR_NAME_MAX: usize = 255;
-/// Longest value.
+/// Longest value of an extended attribute; then `E2BIG`.
 const XATTR_VALUE_MAX: u64 = 65536;
 
 /// What an extended attribute belongs to.

@@ -4,7 +4,7 @@ use crate::calls::Fail;
 use agentos_kernel::net::{SocketAddress, UnixAddress};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Longest address that a call takes (`sockaddr_storage`).
+/// Longest address that a call takes (`sockaddr_storage`); then `EINVAL`.
 pub(crate) const ADDRESS_MAX: usize = 128;
 const FAMILY: usize = 2;
 const V4: usize = 16;

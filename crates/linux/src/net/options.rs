@@ -14,7 +14,7 @@ pub(crate) enum Meaning {
     Unknown,
 }
 
-/// Longest value of any option.
+/// Longest value of any option; then `EINVAL`.
 pub(crate) const VALUE_MAX: usize = 512;
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_US: u64 = 1_000;

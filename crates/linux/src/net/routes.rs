@@ -65,7 +65,7 @@ const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
 const MULTI: u16 = 2;
-/// Requests of one message that are answered.
+/// Requests of one message that are answered; then the rest is lost, as it is on Linux where it has no room.
 const REQUESTS_MAX: usize = 16;
 
 impl Routes {

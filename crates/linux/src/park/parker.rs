@@ -40,10 +40,10 @@ pub(crate) struct Parking {
 
 /// How long after it is wanted a process is begun.
 const DELAY: Duration = Duration::from_millis(60);
-/// How long one may take until it is parked.
-const BOOT_MOST: Duration = Duration::from_secs(10);
-/// The same for one that loads modules.
-const LOAD_MOST: Duration = Duration::from_secs(60);
+/// How long one may take until it is parked; then it is ended.
+const BOOT_MAX: Duration = Duration::from_secs(10);
+/// How long one that loads modules may take until it is parked; then it is ended.
+const LOAD_MAX: Duration = Duration::from_secs(60);
 
 /// Starts the thread with its first order. None if there cannot be one, which is no harm: nothing is parked then.
 pub(super) fn start(pool: &Arc<Pool>, first: Request) -> Option<Sender<Request>> {
@@ -170,8 +170,8 @@ fn boot(key: &Arc<Key>, order: &Request, vm: &Arc<Shared>, ticket: Ticket) -> (b
     // Its end is told by dropping the other side, which the executor must not keep.
     drop(executor.once.lock().take());
     let most = match key.preload {
-        Some(_) => LOAD_MOST,
-        None => BOOT_MOST,
+        Some(_) => LOAD_MAX,
+        None => BOOT_MAX,
     };
     (begun, begun && told.recv_timeout(most).is_ok())
 }

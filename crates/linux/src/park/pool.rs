@@ -15,12 +15,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Keys that are remembered.
-const KEYS_MOST: usize = 16;
-/// Companions of a key.
-const COMPANIONS_MOST: usize = 3;
-/// How long the thread of a process that was given up may take to end it.
-const GIVE_BACK_MOST: Duration = Duration::from_secs(2);
+/// Keys that are remembered; then the first is forgotten.
+const KEYS_MAX: usize = 16;
+/// Companions of a key; then the first is forgotten.
+const COMPANIONS_MAX: usize = 3;
+/// How long the thread of a process that was given up may take to end it; then no other is parked in its place.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(2);
 /// How long a process waits for somebody to want it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -166,7 +166,7 @@ impl Pool {
             base: Base::clone(base),
             pool: Arc::clone(self),
         });
-        if state.known.len() >= KEYS_MOST {
+        if state.known.len() >= KEYS_MAX {
             state.known.pop_front();
         }
         state.known.push_back(known);
@@ -202,7 +202,7 @@ impl Pool {
 
     /// A place that somebody is giving back.
     pub(super) fn ticket_soon(self: &Arc<Self>) -> Option<Ticket> {
-        let until = Instant::now() + GIVE_BACK_MOST;
+        let until = Instant::now() + GIVE_BACK_MAX;
         loop {
             if let Some(ticket) = self.ticket() {
                 return Some(ticket);
@@ -274,7 +274,7 @@ impl Pool {
         if first == other || known.companions.contains(other) {
             return;
         }
-        if known.companions.len() >= COMPANIONS_MOST {
+        if known.companions.len() >= COMPANIONS_MAX {
             known.companions.remove(0);
         }
         known.companions.push(Arc::clone(other));

@@ -32,8 +32,8 @@ enum Content {
     Bytes(Vec<u8>),
 }
 
-/// Largest file that is compared byte by byte.
-const BYTES_MOST: u64 = 256 << 10;
+/// Largest file that is compared byte by byte; then it has to be the same file of the host.
+const BYTES_MAX: u64 = 256 << 10;
 
 /// Prints of paths as a process sees them; none if one cannot be told.
 pub(crate) fn prints<'a>(process: &Process, paths: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Print>> {
@@ -80,7 +80,7 @@ fn content(process: &Process, path: &[u8]) -> Option<Content> {
     }
     let file = InodeHandle::new(location);
     let size = file.getattr().ok()?.size;
-    if size > BYTES_MOST {
+    if size > BYTES_MAX {
         // One of a VM's own memory is another file of the host in each VM, and so never the same.
         let location = file.location();
         let native = location.filesystem().native(location.ino(), false).ok()??;

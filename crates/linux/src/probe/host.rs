@@ -39,7 +39,8 @@ fn cgroup() -> io::Result<String> {
     let root = PathBuf::from(root.ok_or_else(|| io::Error::other("cgroup v2 is not mounted"))?);
     let place = root.join(own.trim_start_matches('/'));
     let controllers = std::fs::read_to_string(place.join("cgroup.controllers"))?;
-    let group = place.join(format!("agentos-probe-{}", std::process::id()));
+    // A number alone may be that of a process of another namespace, or of one that was killed here.
+    let group = place.join(format!("agentos-probe-{}-{:016x}", std::process::id(), sys::random()?));
     std::fs::create_dir(&group)?;
     std::fs::remove_dir(&group)?;
     match controllers.split_ascii_whitespace().any(|name| name == "memory") {

@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads of this process that wait for such a delivery, for all VMs together.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
-/// Most of them.
+/// Threads that wait for the delivery of a change of users, for all VMs together; then `EAGAIN`.
 const HELPERS_MAX: usize = 128;
-/// Most of them that wait for threads of one VM.
+/// Threads that wait for such a delivery for one VM; then `EAGAIN`.
 const HELPERS_OF_VM_MAX: usize = 16;
 /// Room that such a thread needs.
 const STACK: usize = 64 * 1024;

@@ -62,7 +62,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> io::Res
     }
 }
 
-/// Most descriptors of a message, as the host has it.
+/// Most descriptors of a message, as the host has it; then the host sends none.
 const DESCRIPTORS_MAX: usize = 253;
 
 /// Room for the descriptors of a message, laid out as the host does it.

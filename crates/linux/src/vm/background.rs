@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(50);
-/// Threads of a guest that are looked at.
+/// Threads of a guest in the background that are looked at; then the others may read from the terminal.
 const THREADS_MAX: usize = 64;
 
 impl Vm {

@@ -5,6 +5,7 @@
 //! out when there are twice as many as after the last sweep.
 
 use super::Vm;
+use super::positions::Positions;
 use crate::calls::Fail;
 use crate::pipe::{NativeEnd, NativePipe};
 use crate::program;
@@ -30,8 +31,7 @@ pub(crate) struct Known {
 /// An open directory. The host's one is empty and stands only for the position.
 pub(crate) struct Directory {
     pub(crate) real: OwnedFd,
-    /// The kernel's position after each entry that was listed.
-    pub(crate) positions: Vec<u64>,
+    pub(crate) positions: Positions,
 }
 
 /// Entries at which the first sweep happens.
@@ -237,7 +237,7 @@ impl Vm {
         let real = self.loader.empty_directory()?;
         let directory = Directory {
             real: sys::duplicate(real.as_fd())?,
-            positions: Vec::new(),
+            positions: Positions::default(),
         };
         self.know(real.as_fd(), file, Some(directory))?;
         Ok(real)

@@ -9,7 +9,7 @@ use agentos_kernel::vfs::Holders;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Most memory files of a VM: each takes a descriptor of the host process.
+/// Memory files of a VM (`memfd_create`), each of which takes a descriptor of the host process; then `ENFILE`.
 const FILES_MAX: usize = 1024;
 
 /// The memory files of a VM.

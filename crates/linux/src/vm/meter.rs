@@ -188,9 +188,9 @@ impl Guest {
 }
 
 impl Vm {
-    /// Whether a guest may have one more thread: all together have at most [`THREADS`] times as many as there may be processes.
+    /// Whether a guest may have one more thread: all together have at most [`THREADS_MAX`] times as many as there may be processes.
     pub(crate) fn may_add_thread(&mut self, processes: u64) -> bool {
-        let most = processes.saturating_mul(THREADS);
+        let most = processes.saturating_mul(THREADS_MAX);
         if self.thread_count >= most {
             // Ends of threads are not told: they are counted anew once it matters.
             self.thread_count = self.guests.values().map(Guest::threads).fold(0, u64::saturating_add);
@@ -201,8 +201,8 @@ impl Vm {
     }
 }
 
-/// Threads for each process that a VM may have (`maxProcesses`).
-const THREADS: u64 = 16;
+/// Threads of all Linux programs of a VM for each process that it may have (`maxProcesses`); then `EAGAIN`.
+const THREADS_MAX: u64 = 16;
 
 #[cfg(test)]
 mod tests {

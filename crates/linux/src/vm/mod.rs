@@ -24,6 +24,7 @@ mod numbers;
 mod nursery;
 mod orphans;
 mod outside;
+mod positions;
 mod resolve;
 mod rouse;
 mod signals;

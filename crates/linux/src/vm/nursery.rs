@@ -71,8 +71,8 @@ struct Crib {
     child: Child,
 }
 
-/// Most processes that one thread parks.
-const CRIBS_MOST: usize = 4;
+/// Processes that one thread parks; then no more are.
+const CRIBS_MAX: usize = 4;
 
 /// A process that boots or is parked.
 struct Child {
@@ -99,9 +99,10 @@ pub(super) struct Held {
     variables: Vec<Vec<u8>>,
 }
 
-/// Most paths that a parked process may have looked at, and one that has loaded modules.
-const PATHS_MOST: usize = 256;
-const MODULE_PATHS_MOST: usize = 32_768;
+/// Paths that a process may have looked at that is to be parked; then it is not.
+const PATHS_MAX: usize = 256;
+/// Paths that a process may have looked at that has loaded modules; then it is not parked.
+const MODULE_PATHS_MAX: usize = 32_768;
 
 impl Nursery {
     pub(super) fn new(unbound: bool) -> Self {
@@ -141,8 +142,8 @@ impl Nursery {
             return;
         }
         let most = match child.key.preload {
-            Some(_) => MODULE_PATHS_MOST,
-            None => PATHS_MOST,
+            Some(_) => MODULE_PATHS_MAX,
+            None => PATHS_MAX,
         };
         // Once it is parked it is to do nothing any more.
         child.strange |= path.first() != Some(&b'/') || child.held.is_some() || child.paths.len() >= most;
@@ -226,7 +227,7 @@ impl Vm {
 
     /// Starts what is to be parked.
     pub(super) fn begin_parking(&mut self, parking: Parking) {
-        if self.has_child(&parking.key) || self.nursery.cribs.len() >= CRIBS_MOST || self.unguarded {
+        if self.has_child(&parking.key) || self.nursery.cribs.len() >= CRIBS_MAX || self.unguarded {
             return parking.give_up();
         }
         let Parking {

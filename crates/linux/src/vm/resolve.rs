@@ -16,9 +16,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// Most copies of one process that may be waited for.
+/// Copies of one process that may be waited for; then the first is forgotten, and is as its parent is when it is found.
 const COPIES_MAX: usize = 256;
-/// Most threads that are remembered; ends of threads are not told.
+/// Threads that are remembered, whose ends are not told; then all are forgotten and found again.
 const THREADS_MAX: usize = 4096;
 
 impl Vm {

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 pub mod container;
+pub mod places;
 
 use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::fd::{OpenFile, PipeUse};
@@ -21,7 +22,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-struct RealClock(std::time::Instant);
+pub struct RealClock(std::time::Instant);
+
+impl RealClock {
+    pub fn new() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
 
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {
@@ -130,7 +137,7 @@ impl Vm {
             bytes: counter("bytes"),
             inodes: counter("inodes"),
         });
-        let clock: Arc<dyn Clock> = Arc::new(RealClock(std::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let root = MemoryFs::new(Arc::clone(&clock), Arc::clone(&quota));
         let node = |kind| NewNode {
             kind,
