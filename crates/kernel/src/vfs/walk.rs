@@ -349,7 +349,12 @@ impl<'a> Walker<'a> {
                 self.check_bound().map(|()| None)
             }
             Last::DotDot => {
+                let before = self.node.attr.ino;
                 self.up()?;
+                if self.ahead.is_some() && self.node.attr.ino == before {
+                    // The top is above itself, and the way to it may have been kept, as for the other.
+                    self.node.set(before)?;
+                }
                 self.check_bound().map(|()| None)
             }
             Last::Here | Last::Object => Ok(None),
