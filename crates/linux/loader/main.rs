@@ -5,9 +5,9 @@
 //! expects, and jumps. It has no library, no relocations and no state; whatever it is told comes from the supervisor, which has
 //! checked it.
 //!
-//! Started by the host process itself, with its directory as an argument and perhaps one more, it is the guardian instead: it waits
+//! Started by the host process itself, with its directory as an argument and perhaps two more, it is the guardian instead: it waits
 //! for the end of its input, or of the host process, which stands in the place of its output, kills every process that executes
-//! this same file, and removes the directories with what is in them.
+//! this same file, and removes the directories with what is in them. One of them may be a control group, whose processes it kills.
 //!
 //! All numbers in a job are 64-bit words; the layout is in `src/job.rs`.
 
@@ -152,8 +152,9 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         // SAFETY: the host's stack begins with the number of arguments, and pointers to them.
         unsafe {
             match *stack {
-                2 => guard([*stack.add(2), 0]),
-                3 => guard([*stack.add(3), *stack.add(2)]),
+                2 => guard([*stack.add(2), 0, 0]),
+                3 => guard([*stack.add(3), *stack.add(2), 0]),
+                4 => guard([*stack.add(4), *stack.add(3), *stack.add(2)]),
                 _ => fail(97),
             }
         }
@@ -202,7 +203,7 @@ const KILL: usize = 9;
 
 /// Waits for the end of the host process and clears up after it. The working directory is that of this file, and one of the
 /// directories.
-fn guard(dirs: [usize; 2]) -> ! {
+fn guard(dirs: [usize; 3]) -> ! {
     call(112, [0; 6]);
     call(436, [2, u32::MAX as usize, 0, 0, 0, 0]);
     for signal in [1usize, 2, 3, 13, 15] {
@@ -216,6 +217,9 @@ fn guard(dirs: [usize; 2]) -> ! {
         fail(93);
     }
     wait();
+    for dir in dirs {
+        kill_group(dir);
+    }
     // A guest may just be starting another; once the host process is gone none of them can any more.
     let mut quiet = 0;
     for _ in 0..SWEEPS_MAX {
@@ -223,20 +227,47 @@ fn guard(dirs: [usize; 2]) -> ! {
         if quiet == 3 {
             break;
         }
-        let pause = [0usize, 1_000_000];
-        call(35, [&raw const pause as usize, 0, 0, 0, 0, 0]);
+        pause();
     }
     // What the host process had there when it was killed goes too.
     for dir in dirs {
-        let here = call(257, [AT_FDCWD, dir, 0o200_000, 0, 0, 0]);
-        each_entry(here, |name| {
-            for flags in [0, REMOVE_DIRECTORY] {
-                call(263, [here as usize, name as usize, flags, 0, 0, 0]);
+        for _ in 0..SWEEPS_MAX {
+            let here = call(257, [AT_FDCWD, dir, 0o200_000, 0, 0, 0]);
+            each_entry(here, |name| {
+                for flags in [0, REMOVE_DIRECTORY] {
+                    call(263, [here as usize, name as usize, flags, 0, 0, 0]);
+                }
+            });
+            // A group has whoever was killed in it until that is gone.
+            if call(84, [dir, 0, 0, 0, 0, 0]) != BUSY {
+                break;
             }
-        });
-        call(84, [dir, 0, 0, 0, 0, 0]);
+            pause();
+        }
     }
     fail(0)
+}
+
+const BUSY: isize = -16;
+
+/// Kills every process of a control group and of those below it. Of a directory that is none nothing happens.
+fn kill_group(dir: usize) {
+    let here = call(257, [AT_FDCWD, dir, 0o200_000, 0, 0, 0]);
+    if here < 0 {
+        return;
+    }
+    let file = call(257, [here as usize, c"cgroup.kill".as_ptr() as usize, 1, 0, 0, 0]);
+    if file >= 0 {
+        call(1, [file as usize, c"1".as_ptr() as usize, 1, 0, 0, 0]);
+        call(3, [file as usize, 0, 0, 0, 0, 0]);
+    }
+    call(3, [here as usize, 0, 0, 0, 0, 0]);
+}
+
+/// About a millisecond.
+fn pause() {
+    let pause = [0usize, 1_000_000];
+    call(35, [&raw const pause as usize, 0, 0, 0, 0, 0]);
 }
 
 const REMOVE_DIRECTORY: usize = 0x200;

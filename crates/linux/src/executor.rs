@@ -8,6 +8,7 @@ mod here;
 
 use crate::parked::{Base, ParkedNode, Preload};
 use crate::probe::Probe;
+use crate::walls::{Cgroup, CgroupError};
 use agentos_kernel::Error;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::process::{Executor, Kernel, Program};
@@ -54,6 +55,17 @@ impl LinuxExecutor {
                 preloads: preloads.into(),
             }),
         })
+    }
+
+    /// Says where the control groups of VMs are made; [`Cgroup::Auto`] unless it is called.
+    ///
+    /// # Errors
+    /// Linux programs were probed or have run already, with something else.
+    pub fn set_cgroup(&self, cgroup: Cgroup) -> Result<(), CgroupError> {
+        match self.probe.get() {
+            Some(_) if self.core.cgroup() != cgroup => Err(CgroupError::TooLate(self.core.cgroup())),
+            _ => self.core.set_cgroup(cgroup),
+        }
     }
 
     /// How many processes of Node.js may be parked; 0 parks none. What is too much ends.

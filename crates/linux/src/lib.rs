@@ -11,6 +11,7 @@
 //!       calls/      what each call does, by the VM's kernel
 //!       answers/    what guests answer themselves, from what this thread has found out
 //!       spawner     one thread per VM, under the filter that its children inherit
+//!     walls/        a group of the host for each VM, where there can be such
 //!     table/        the system calls: filter, dispatch and documentation from one source
 //!     loader/       the one program that the host executes; it maps the guest's real one
 //! ```
@@ -64,6 +65,7 @@ mod table;
 mod tty;
 #[cfg(jail)]
 mod vm;
+mod walls;
 
 pub use children::hear_of_children;
 pub use executor::LinuxExecutor;
@@ -71,3 +73,4 @@ pub use parked::{Base, ParkedNode, Preload};
 pub use probe::{Finding, Probe};
 #[cfg(jail)]
 pub use table::documentation as system_calls;
+pub use walls::{Cgroup, CgroupError};

@@ -7,8 +7,10 @@
 //! An open directory of a VM is an empty directory of the host. Those are made in memory ([`MEMORY`]), where that costs microseconds
 //! and not a transaction of a disk: beside the loader if it lies there, and else in a directory of their own.
 //!
+//! Where VMs have control groups of the host (`walls/mod.rs`), the one that they are in is the loader's.
+//!
 //! The guardian is a process that executes the same file and waits for the end of the host process, whatever that is: then it
-//! kills all that execute the file, and removes the file. Guests cannot have children by then: the host fails a call that nobody
+//! kills all that execute the file or are in the group, and removes both. Guests cannot have children by then: the host fails a call that nobody
 //! is left to answer. It watches the host process itself, and a pipe that falls silent when this loader is given up; a child that
 //! the host process has forked may hold the pipe, but is not the host process.
 //!
@@ -18,6 +20,7 @@
 mod place;
 
 use crate::sys;
+use crate::walls::{Cgroup, Walls};
 use place::Place;
 use std::ffi::{CStr, CString};
 use std::fs::OpenOptions;
@@ -42,6 +45,8 @@ pub(crate) struct Loader {
     path: PathBuf,
     /// Where directories are made, if not beside the file.
     scratch: Option<Place>,
+    /// The group that those of VMs are in; none where none are wanted, or why there is none.
+    walls: io::Result<Option<Walls>>,
     /// What the guardian listens to: it falls silent when this is given up.
     lifeline: Option<PipeWriter>,
     guardian: Child,
@@ -53,10 +58,10 @@ const MEMORY: &str = "/dev/shm";
 
 impl Loader {
     /// Puts it into a new directory, in the first place where that works.
-    pub(crate) fn install() -> io::Result<Self> {
+    pub(crate) fn install(cgroup: &Cgroup) -> io::Result<Self> {
         let mut failed = io::Error::from_raw_os_error(libc::ENOENT);
         for place in [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()] {
-            match Self::install_at(&place) {
+            match Self::install_at(&place, cgroup) {
                 Ok(loader) => return Ok(loader),
                 Err(error) => failed = error,
             }
@@ -64,7 +69,7 @@ impl Loader {
         Err(failed)
     }
 
-    fn install_at(place: &Path) -> io::Result<Self> {
+    fn install_at(place: &Path, cgroup: &Cgroup) -> io::Result<Self> {
         let own = Place::new(place)?;
         // A host without such a place has them beside the file.
         let memory = Path::new(MEMORY);
@@ -74,14 +79,14 @@ impl Loader {
             .flatten()
             .map(|place| place.path.clone())
             .collect();
-        Self::fill(own, scratch).inspect_err(|_| {
+        Self::fill(own, scratch, cgroup).inspect_err(|_| {
             for path in paths {
                 let _ = std::fs::remove_dir_all(&path);
             }
         })
     }
 
-    fn fill(Place { dir, path }: Place, scratch: Option<Place>) -> io::Result<Self> {
+    fn fill(Place { dir, path }: Place, scratch: Option<Place>, cgroup: &Cgroup) -> io::Result<Self> {
         let name = path.join("x");
         let mut file = OpenOptions::new()
             .write(true)
@@ -101,8 +106,11 @@ impl Loader {
         }
         let file = sys::open_at(dir.as_fd(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW)?;
         let (heard, lifeline) = io::pipe()?;
+        // Before the guardian, which is in the same group as this process.
+        let walls = Walls::new(cgroup);
         let mut guardian = Command::new(&name);
         guardian.arg(&path).args(scratch.as_ref().map(|scratch| &scratch.path));
+        guardian.args(walls.iter().flatten().map(Walls::path));
         guardian.env_clear().current_dir(&path);
         // It finds the end of this process at the place of its output.
         let host = sys::pid_fd(std::process::id())?;
@@ -113,6 +121,7 @@ impl Loader {
             file,
             path,
             scratch,
+            walls,
             lifeline: Some(lifeline),
             guardian_fd: sys::pid_fd(guardian.id())?,
             guardian,
@@ -122,6 +131,19 @@ impl Loader {
     /// Where it lies.
     pub(crate) fn place(&self) -> &Path {
         &self.path
+    }
+
+    /// The group that those of VMs are made in, where there are such.
+    pub(crate) fn walls(&self) -> Option<&Walls> {
+        self.walls.as_ref().ok()?.as_ref().filter(|walls| walls.is_useful())
+    }
+
+    /// What became of the group that was wanted: what it divides, or why there is none; nothing where none was wanted.
+    pub(crate) fn walls_found(&self) -> io::Result<Option<String>> {
+        match &self.walls {
+            Ok(walls) => walls.as_ref().map(Walls::describe).transpose(),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
     }
 
     /// The guardian, which is there to be watched.
@@ -137,6 +159,9 @@ impl Loader {
     /// Does the guardian's work: kills every process that executes the file until there is none, and removes the directory.
     pub(crate) fn clear(&self) {
         self.kill_guests();
+        if let Ok(Some(walls)) = &self.walls {
+            walls.clear();
+        }
         for path in std::iter::once(&self.path).chain(self.scratch.as_ref().map(|scratch| &scratch.path)) {
             let _ = std::fs::remove_dir_all(path);
         }
@@ -246,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_loader_knows_whether_it_is_guarded_and_leaves_nothing() {
-        let loader = Loader::install().unwrap();
+        let loader = Loader::install(&Cgroup::Off).unwrap();
         let (path, scratch) = (loader.place().to_owned(), scratch_of(&loader));
         assert!(loader.is_guarded() && path.join("x").exists() && scratch.exists());
         sys::send_signal(loader.guardian(), libc::SIGKILL as u32, None).unwrap();
@@ -255,7 +280,7 @@ mod tests {
         }
         drop(loader);
         assert!(!path.exists() && !scratch.exists());
-        let loader = Loader::install().unwrap();
+        let loader = Loader::install(&Cgroup::Off).unwrap();
         let (path, scratch) = (loader.place().to_owned(), scratch_of(&loader));
         // As those that were being made when the host process was killed.
         for dir in [&path, &scratch] {
@@ -273,7 +298,7 @@ mod tests {
 
     #[test]
     fn directories_are_in_memory_empty_and_each_its_own() {
-        let loader = Loader::install().unwrap();
+        let loader = Loader::install(&Cgroup::Off).unwrap();
         let (one, other) = (loader.empty_directory().unwrap(), loader.empty_directory().unwrap());
         let stats = [&one, &other].map(|dir| sys::stat_fd(dir.as_fd(), c"").unwrap());
         assert_ne!(stats[0].st_ino, stats[1].st_ino);

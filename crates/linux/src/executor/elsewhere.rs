@@ -3,6 +3,7 @@
 use super::Based;
 use crate::parked::ParkedNode;
 use crate::probe::Probe;
+use crate::walls::{Cgroup, CgroupError};
 use agentos_kernel::process::{Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
 use agentos_kernel::{Errno, Result};
@@ -14,6 +15,14 @@ pub(crate) struct Core;
 impl Core {
     pub(super) fn probe(&self) -> Probe {
         Probe::run()
+    }
+
+    pub(super) fn set_cgroup(&self, _: Cgroup) -> std::result::Result<(), CgroupError> {
+        Ok(())
+    }
+
+    pub(super) fn cgroup(&self) -> Cgroup {
+        Cgroup::Off
     }
 
     pub(super) fn park_node(&self, _: usize) {}

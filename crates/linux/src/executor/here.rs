@@ -7,6 +7,7 @@ use crate::pipe::host_error;
 use crate::probe::Probe;
 use crate::program::{Loaded, Ready};
 use crate::vm::Shared;
+use crate::walls::{Cgroup, CgroupError};
 use agentos_kernel::process::{Kernel, Process, Program, Signal};
 use agentos_kernel::vfs::InodeHandle;
 use agentos_kernel::{Errno, Result};
@@ -20,6 +21,7 @@ pub(crate) struct Core {
     loader: Mutex<Option<Arc<Loader>>>,
     vms: Mutex<HashMap<usize, Place>>,
     pool: Arc<Pool>,
+    cgroup: Mutex<Cgroup>,
 }
 
 /// A VM's thread. The weak reference keeps the kernel's address from being used again.
@@ -51,18 +53,39 @@ impl Core {
         {
             return Ok(Arc::clone(loader));
         }
-        let made = Arc::new(Loader::install().map_err(|error| host_error(&error))?);
+        let cgroup = self.cgroup.lock().clone();
+        let made = Loader::install(&cgroup).and_then(|loader| match loader.walls_found() {
+            Err(error) if cgroup.is_required() => Err(error),
+            _ => Ok(Arc::new(loader)),
+        });
+        let made = made.map_err(|error| host_error(&error))?;
         *loader = Some(Arc::clone(&made));
         Ok(made)
     }
 
     /// What this machine can do. Guests are started with what was tried.
     pub(super) fn probe(&self) -> Probe {
-        let (probe, loader) = Probe::keeping();
+        let cgroup = self.cgroup.lock().clone();
+        let (probe, loader) = Probe::keeping(&cgroup);
         if let Some(loader) = loader {
             self.loader.lock().get_or_insert(loader);
         }
         probe
+    }
+
+    /// Says where control groups are made.
+    pub(super) fn set_cgroup(&self, cgroup: Cgroup) -> std::result::Result<(), CgroupError> {
+        let loader = self.loader.lock();
+        let mut now = self.cgroup.lock();
+        if loader.is_some() && *now != cgroup {
+            return Err(CgroupError::TooLate(now.clone()));
+        }
+        *now = cgroup;
+        Ok(())
+    }
+
+    pub(super) fn cgroup(&self) -> Cgroup {
+        self.cgroup.lock().clone()
     }
 
     pub(super) fn park_node(&self, most: usize) {

@@ -11,10 +11,16 @@ pub(super) const KILLABLE: &str = "seccomp WAIT_KILLABLE_RECV";
 pub(super) const GUEST: &str = "a guest";
 pub(super) const MEMORY: &str = "memory of a guest";
 pub(super) const PATCH: &str = "/proc/PID/mem of a guest";
+pub(super) const CGROUP: &str = "control groups";
 pub(super) const ADD_FD: &str = "seccomp ADDFD_SEND";
 
 /// What most likely causes the failure of a feature.
 pub(super) fn advice(name: &str, errno: Option<i32>) -> Option<&'static str> {
+    if name == CGROUP {
+        return Some(
+            "nothing else depends on it; systemd gives a service a group with Delegate=yes and DelegateSubgroup=agentos-host (docs/linux.md)",
+        );
+    }
     let errno = errno?;
     Some(match (name, errno) {
         (LISTENER, libc::EBUSY) => {

@@ -6,6 +6,8 @@ use crate::loader::Loader;
 use crate::spawner::{Order, Spawner};
 use crate::sys::{self, ADDFD_FLAG_SEND, Answer, Listener, Notification, Poller};
 use crate::table;
+use crate::walls::Group;
+use agentos_kernel::limits::Limits;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -55,11 +57,18 @@ struct Trial {
     poller: Poller,
     token: u64,
     guest: Option<OwnedFd>,
+    /// The group that it is in. Goes after it.
+    group: Option<Group>,
+    loader: Arc<Loader>,
 }
 
 impl Trial {
     fn start(loader: &Arc<Loader>) -> io::Result<Self> {
         let (spawner, listener) = Spawner::start(loader, table::program(), u64::MAX, None, |_, _| {})?;
+        let group = loader.walls().and_then(|walls| {
+            let made = walls.group(&Limits::default());
+            made.inspect_err(|error| walls.is_useless(error)).ok()
+        });
         let poller = Poller::new()?;
         // SAFETY: the listener lives as long as the poller.
         let fd = unsafe { BorrowedFd::borrow_raw(listener.as_raw_fd()) };
@@ -69,6 +78,7 @@ impl Trial {
             token,
             ignored: 0,
             blocked: 0,
+            group: group.as_ref().map(|group| Arc::clone(group.dir())),
         })?;
         Ok(Self {
             listener,
@@ -76,6 +86,8 @@ impl Trial {
             poller,
             token,
             guest: None,
+            group,
+            loader: Arc::clone(loader),
         })
     }
 
@@ -113,6 +125,12 @@ impl Trial {
         }
         if asks && call.args[1] == ASK_HELLO && call.args[2] == self.token {
             let guest = sys::pid_fd(call.tid)?;
+            if let (Some(group), Some(walls)) = (&self.group, self.loader.walls())
+                && call.args[3] != 1
+                && let Err(error) = group.place(call.tid)
+            {
+                walls.is_useless(&error);
+            }
             self.poller.add(guest.as_fd(), GUEST, libc::EPOLLIN)?;
             self.guest = Some(guest);
             return Ok(Answer::OK);

@@ -4,6 +4,7 @@ use super::{Finding, Probe, feature, guest, host};
 use crate::loader::Loader;
 use crate::sys::{self, Listener};
 use crate::table;
+use crate::walls::Cgroup;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -11,14 +12,14 @@ use std::sync::mpsc::channel;
 impl Probe {
     /// Tries everything. Takes some tens of milliseconds, and leaves nothing behind.
     pub fn run() -> Self {
-        Self::keeping().0
+        Self::keeping(&Cgroup::Auto).0
     }
 
     /// The same, with the loader that it was tried with where guests can be started: to give it back and install another takes as long as all else.
-    pub(crate) fn keeping() -> (Self, Option<Arc<Loader>>) {
+    pub(crate) fn keeping(cgroup: &Cgroup) -> (Self, Option<Arc<Loader>>) {
         let mut probe = Self::default();
         let loader = match probe.basics() {
-            true => probe.place(),
+            true => probe.place(cgroup),
             false => None,
         };
         if let Some(loader) = &loader
@@ -26,6 +27,7 @@ impl Probe {
         {
             guest::try_one(&mut probe, loader);
         }
+        probe.groups(cgroup, loader.as_deref());
         host::optional(&mut probe);
         let loader = loader.filter(|_| probe.refusal().is_none());
         (probe, loader)
@@ -61,8 +63,8 @@ impl Probe {
         landlock && memfd && pid
     }
 
-    fn place(&mut self) -> Option<Arc<Loader>> {
-        let installed = Loader::install();
+    fn place(&mut self, cgroup: &Cgroup) -> Option<Arc<Loader>> {
+        let installed = Loader::install(cgroup);
         let result = installed.as_ref().map(|loader| loader.place().display().to_string());
         let copied = |error: &io::Error| match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
@@ -78,6 +80,18 @@ impl Probe {
         let purpose = "ending every guest when this process ends";
         self.note(feature::GUARDIAN, true, purpose, guarded)
             .then(|| Arc::new(loader))
+    }
+
+    /// What became of control groups, which were tried with the loader.
+    fn groups(&mut self, cgroup: &Cgroup, loader: Option<&Loader>) {
+        let found = match loader {
+            Some(loader) => loader.walls_found(),
+            None => Err(io::Error::other("not tried, as Linux programs do not run")),
+        };
+        let found = found.map(|found| found.unwrap_or_else(|| "off, as it was said".to_owned()));
+        let purpose =
+            "a further wall: limits of memory, threads and processor time that the host enforces for a whole VM";
+        self.note(feature::CGROUP, cgroup.is_required(), purpose, found);
     }
 
     /// What a thread puts on itself before it makes guests.

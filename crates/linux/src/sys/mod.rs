@@ -4,6 +4,7 @@
 //! `unsafe` of the crate is in this module, in [`spawner`](crate::spawner), which runs between `clone` and `execve`, and in
 //! the loader.
 
+mod group;
 mod hold;
 mod landlock;
 mod memory;
@@ -17,6 +18,7 @@ mod timer;
 mod usage;
 mod watch;
 
+pub(crate) use group::{INTO_GROUP, exists, is_cgroup2, is_delegated, is_refusal, may_write, until_empty};
 pub(crate) use hold::Hold;
 pub(crate) use landlock::{confine_thread, version as landlock_version};
 pub(crate) use memory::{Pages, read_memory, read_string, write_memory, write_private};

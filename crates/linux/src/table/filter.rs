@@ -114,6 +114,12 @@ fn arguments(rule: Rule) -> Vec<libc::sock_filter> {
             op(RETURN, error(libc::EPERM)),
             op(RETURN, ASK),
         ],
+        Rule::IntoGroup => vec![
+            op(LOAD, argument(2, false)),
+            test(EQUAL, crate::sys::INTO_GROUP as u32, 1, 0),
+            op(RETURN, error(libc::ENOSYS)),
+            op(RETURN, ASK),
+        ],
         Rule::Among(index, values, errno) => {
             let mut code = vec![op(LOAD, argument(index, false))];
             code.extend(verdicts(values, ALLOW));
@@ -309,6 +315,9 @@ mod tests {
     fn arguments_decide_where_they_are_in_registers() {
         let code = program();
         let ask = |number: i64, args: [u64; 6]| verdict(&code, OURS, number as u32, args);
+        let clone3 = |mark: u64| ask(libc::SYS_clone3, [1, 88, mark, 0, 0, 0]);
+        assert_eq!([clone3(0), clone3(1)], [error(libc::ENOSYS); 2]);
+        assert_eq!(clone3(crate::sys::INTO_GROUP), ASK, "the supervisor knows whose it is");
         let clone = |flags: u64| ask(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]);
         assert_eq!(clone(0x11), ASK);
         assert_eq!(clone(0x3d0f00), ASK, "a thread");

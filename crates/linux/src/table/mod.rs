@@ -30,6 +30,8 @@ pub(crate) enum Class {
 pub(crate) enum Rule {
     /// No namespaces, no sibling of the supervisor.
     Clone,
+    /// The spawner makes a guest in a control group, about which the supervisor is asked; it does not exist for others.
+    IntoGroup,
     /// The low 32 bits of an argument are among these, else an error.
     Among(usize, &'static [u32], i32),
     /// As [`Among`](Self::Among), with values that the supervisor answers in between.
@@ -67,6 +69,8 @@ impl Row {
         match self.class {
             Class::Emulate(_) => "answered by the VM's kernel".into(),
             Class::Allow => "runs on the host".into(),
+            // Guests do not have it.
+            Class::Arguments(Rule::IntoGroup, _) => format!("refused with error {}", libc::ENOSYS),
             Class::Arguments(_, None) => "runs on the host if its arguments are among those known".into(),
             Class::Arguments(_, Some(_)) => {
                 "by its arguments: runs on the host, is answered by the VM's kernel, or is refused".into()

@@ -282,7 +282,7 @@ rows! {
     clone SYS_clone Class::Arguments(Rule::Clone, Some(proc::clone));
     fork SYS_fork ask(proc::fork);
     vfork SYS_vfork ask(proc::vfork);
-    clone3 SYS_clone3 NOSYS;
+    clone3 SYS_clone3 Class::Arguments(Rule::IntoGroup, None);
     getpid SYS_getpid ask(proc::getpid);
     gettid SYS_gettid ask(proc::gettid);
     getppid SYS_getppid ask(proc::getppid);

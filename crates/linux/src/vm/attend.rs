@@ -152,6 +152,9 @@ impl Vm {
             // Its executor ends it.
             process.exit_by(Signal::KILL);
         }
+        if matches!(code, Wait::Killed(9)) {
+            self.note_lack_of_memory(&Arc::clone(&guest.process));
+        }
         match code {
             Wait::Exited(code) => process.exit(u32::from(code)),
             Wait::Killed(signal) => process.exit_by(Signal::new(signal).unwrap_or(Signal::KILL)),

@@ -34,6 +34,7 @@ mod stop;
 mod terminals;
 mod unguarded;
 mod wakes;
+mod walls;
 mod watch;
 
 pub(crate) use alarm::Alarm;
@@ -58,6 +59,7 @@ use crate::program::Loaded;
 use crate::spawner::Spawner;
 use crate::sys::{self, Answer, Listener, Notification, Timer};
 use crate::table;
+use crate::walls::Group;
 use agentos_kernel::process::Process;
 use agentos_kernel::vfs::InodeHandle;
 use parking_lot::Mutex;
@@ -165,6 +167,8 @@ pub(crate) struct Vm {
     pub(crate) listener: Listener,
     poller: Arc<bells::Bells>,
     spawner: Spawner,
+    /// The host's group that guests are in, where there are such, from the first one on.
+    group: Option<Group>,
     alarm: Alarm,
     alarm_tid: u32,
     times: alarm::Times,
@@ -247,6 +251,7 @@ impl Vm {
             listener,
             poller,
             spawner,
+            group: None,
             alarm,
             alarm_tid: 0,
             times: alarm::Times::new(timer),

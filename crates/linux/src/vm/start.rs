@@ -32,6 +32,11 @@ impl Vm {
             guest.process.catch_all();
             return;
         }
+        if self.raise_walls(process.kernel()).is_err() {
+            // Nobody runs outside of what is to hold for all.
+            process.exit_by(Signal::KILL);
+            return process.finish();
+        }
         let Some((loaded, process)) = self.claim((loaded, process)) else {
             return;
         };
@@ -46,10 +51,11 @@ impl Vm {
             // A file that may not become longer is an error of the call, not the end of who makes it.
             ignored: ignored.0 | SigSet::of(&[Signal::XFSZ]).0,
             blocked: blocked.0,
+            group: self.group.as_ref().map(|group| Arc::clone(group.dir())),
         };
-        self.ordered.insert(order.token, (loaded, process));
+        self.ordered.insert(token, (loaded, process));
         if self.spawner.order(order).is_err() {
-            self.fail(order.token);
+            self.fail(token);
         }
     }
 
@@ -66,6 +72,11 @@ impl Vm {
         let Some((loaded, process)) = self.ordered.remove(&call.args[2]) else {
             return Answer::Errno(libc::ENOSYS);
         };
+        if !self.is_walled(call) {
+            process.exit_by(Signal::KILL);
+            process.finish();
+            return Answer::Errno(libc::EAGAIN);
+        }
         let files = process.resource_limit(Resource::Files);
         match self.add(call.tid, process, State::Spawning(loaded), None) {
             Some(_) => {

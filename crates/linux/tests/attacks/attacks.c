@@ -115,6 +115,7 @@ static void kernel(void) {
     CALL(clone_newnet, SYS_clone, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
     CALL(clone_parent, SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     CALL(clone3, SYS_clone3, 0, 0);
+    CALL(clone3_into_group, SYS_clone3, 0, 88, 0x41474f53);
     TRY("mount", mount("none", "/tmp", "tmpfs", 0, 0));
     TRY("umount", umount2("/", MNT_DETACH));
     CALL(open_tree, SYS_open_tree, AT_FDCWD, "/", 1);
