@@ -263,6 +263,8 @@ pub enum Holders {
 pub struct NativeUse {
     /// Files that they have open.
     pub open: u64,
+    /// Files that take a descriptor of this process still, open or not.
+    pub left: u64,
     /// Bytes that they have written beyond what may be stored.
     pub excess: u64,
     /// Size of the largest file that they have open for writing.
@@ -277,6 +279,7 @@ impl NativeUse {
     pub fn and(self, other: Self) -> Self {
         Self {
             open: self.open + other.open,
+            left: self.left + other.left,
             excess: self.excess.max(other.excess),
             largest: self.largest.max(other.largest),
             room: self.room.max(other.room),

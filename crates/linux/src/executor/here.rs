@@ -24,24 +24,32 @@ pub(crate) struct Core {
     cgroup: Mutex<Cgroup>,
 }
 
-/// A VM's thread. The weak reference keeps the kernel's address from being used again.
+/// A VM's thread. The weak reference keeps the kernel's address from being used again; the others keep nothing of a thread that has ended,
+/// whose place stays until another VM starts a program.
 #[derive(Debug)]
 struct Place {
     kernel: Weak<Kernel>,
-    loader: Arc<Loader>,
-    vm: Arc<Shared>,
+    loader: Weak<Loader>,
+    vm: Weak<Shared>,
     /// What it was started with, if that may be served.
     first: Option<Arc<Key>>,
 }
 
 impl Place {
-    fn new(kernel: &Arc<Kernel>, loader: Arc<Loader>, vm: Arc<Shared>, first: Option<Arc<Key>>) -> Self {
+    fn new(kernel: &Arc<Kernel>, loader: &Arc<Loader>, vm: &Arc<Shared>, first: Option<Arc<Key>>) -> Self {
         Self {
             first,
             kernel: Arc::downgrade(kernel),
-            loader,
-            vm,
+            loader: Arc::downgrade(loader),
+            vm: Arc::downgrade(vm),
         }
+    }
+
+    /// The thread, if it lives and starts programs with this loader.
+    fn thread(&self, loader: &Arc<Loader>) -> Option<Arc<Shared>> {
+        self.vm
+            .upgrade()
+            .filter(|_| self.loader.as_ptr() == Arc::as_ptr(loader))
     }
 }
 
@@ -129,8 +137,8 @@ impl Core {
             }
         }
         let mut start = (Box::new(loaded), Arc::clone(process));
-        if let Some(place) = vms.get(&key).filter(|place| Arc::ptr_eq(&place.loader, &loader)) {
-            match place.vm.start(start) {
+        if let Some(vm) = vms.get(&key).and_then(|place| place.thread(&loader)) {
+            match vm.start(start) {
                 Ok(()) => return Ok(()),
                 // It was about to end, for want of guests or of a guardian.
                 Err(back) => start = back,
@@ -141,7 +149,7 @@ impl Core {
         if let Some(ready) = parked {
             match ready.start(start) {
                 Ok(()) => {
-                    vms.insert(key, Place::new(kernel, loader, ready, wanted));
+                    vms.insert(key, Place::new(kernel, &loader, &ready, wanted));
                     return Ok(());
                 }
                 Err(back) => start = back,
@@ -149,7 +157,7 @@ impl Core {
         }
         let vm = Shared::launch(&loader, kernel.limits().cpu_count).map_err(|_| Errno::EAGAIN)?;
         let started = vm.start(start).map_err(|_| Errno::EAGAIN);
-        vms.insert(key, Place::new(kernel, loader, vm, wanted));
+        vms.insert(key, Place::new(kernel, &loader, &vm, wanted));
         Ok(started?)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::check;
 use agentos_kernel::vfs::{Holders, open_anew};
+use parking_lot::Mutex;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -322,9 +323,34 @@ const SET_SIGNAL: i32 = 10;
 /// Who has a file in memory open or mapped, besides the descriptor that made it. Only of use while nobody opens it.
 pub(crate) fn holders(file: BorrowedFd<'_>) -> Holders {
     // Counts as a reader.
-    let Ok(reader) = reopen(file, libc::O_RDONLY) else {
+    let Ok(reader) = reopen(file, libc::O_RDONLY).or_else(|_| with_spare(|| reopen(file, libc::O_RDONLY))) else {
         return Holders::Writers;
     };
+    let held = leases(&reader);
+    drop(reader);
+    keep_spare();
+    held
+}
+
+/// A descriptor that is kept for when this process has no other: what nobody uses any more is found out by opening it.
+static SPARE: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Sees to it that there is one.
+fn keep_spare() {
+    let mut spare = SPARE.lock();
+    if spare.is_none() {
+        *spare = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
+    }
+}
+
+/// Gives the spare one up for what needs one.
+fn with_spare<T>(open: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    drop(SPARE.lock().take());
+    open()
+}
+
+/// Who has the file open that this one has opened for reading.
+fn leases(reader: &OwnedFd) -> Holders {
     let lease = |kind: i32| {
         // Whoever opens the file in the moment of a lease has the host signal its holder, by SIGIO unless another is named, and
         // that ends a process that does not expect it. SIGURG is dropped by who does not ask for it, and may come at any time

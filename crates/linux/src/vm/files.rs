@@ -91,6 +91,9 @@ pub(crate) struct Files {
     roomy: bool,
     /// Keeps a copy from being given up.
     held: Option<OwnedFd>,
+    /// Files that natives have got since it was looked which they still have open, and how many of them there may be.
+    given: u64,
+    most_given: u64,
     /// The largest file that guests may make at present.
     pub(super) limit: u64,
 }
@@ -109,6 +112,8 @@ impl Files {
             sweep_at: None,
             roomy: false,
             held: None,
+            given: 0,
+            most_given: share_of_descriptors(),
             limit: INFINITY,
         }
     }
@@ -216,7 +221,33 @@ fn begin(kernel: &Kernel, wanted: Option<&(Arc<OpenFile>, bool)>, waker: &Waker)
     }
 }
 
+/// How many files natives may get before it is looked which of them they still have open: each takes a descriptor of this process, of
+/// which one VM alone uses no more than a part for what nobody has open.
+fn share_of_descriptors() -> u64 {
+    let (soft, _) = agentos_kernel::descriptors::limits();
+    (soft / DESCRIPTORS_PART).clamp(GIVEN_MIN, GIVEN_MAX)
+}
+
+const DESCRIPTORS_PART: u64 = 16;
+const GIVEN_MIN: u64 = 64;
+/// Files that natives may get before it is looked at once which of them they still have open; then the guest's call waits for that.
+const GIVEN_MAX: u64 = 16_384;
+
 impl Vm {
+    /// A guest is about to get a file. One that makes files faster than it is looked from time to time looks itself.
+    pub(super) fn stay_uncrowded(&mut self) {
+        self.files.given += 1;
+        if self.files.given <= self.files.most_given {
+            return;
+        }
+        if let Some(kernel) = self.kernel() {
+            let left = kernel.vfs().tidy_natives(&sys::holders).left;
+            self.files.given = 0;
+            // Those that have to stay are not looked at again for each that comes.
+            self.files.most_given = share_of_descriptors().max(left);
+        }
+    }
+
     /// Looks whether a call that wants something on disk can be answered; begins if it is new.
     pub(crate) fn poll_durable(&mut self, key: u32, id: u64, wanted: &Wanted) -> Poll<Result<(), Fail>> {
         let Some(guest) = self.guests.get(&key) else {
@@ -351,6 +382,9 @@ impl Vm {
             self.files.written = Instant::now();
         }
         self.files.tidying = self.files.send(&self.shared, Job::Tidy { kernel, write }).is_ok();
+        if self.files.tidying {
+            self.files.given = 0;
+        }
         self.files.due = Instant::now() + WATCH;
     }
 

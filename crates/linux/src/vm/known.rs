@@ -84,6 +84,12 @@ impl Vm {
 
     /// A descriptor of the host for a file of the VM.
     pub(crate) fn materialise(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
+        let made = self.on_host(file);
+        // It is this process's table that is full, not the guest's.
+        made.map_err(|Fail(errno)| Fail(if errno == libc::EMFILE { libc::ENFILE } else { errno }))
+    }
+
+    fn on_host(&mut self, file: &Arc<OpenFile>) -> Result<OwnedFd, Fail> {
         let Some(handle) = file.handle() else {
             return self.object(file);
         };
@@ -121,7 +127,8 @@ impl Vm {
 
     /// A file's own bytes, or its working copy. Each takes a descriptor of this process; where it has no more, those go that no
     /// guest uses.
-    fn native_of(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+    fn native_of(&mut self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+        self.stay_uncrowded();
         let open = || location.filesystem().native(location.ino(), write);
         match (open(), self.kernel()) {
             (Err(error), Some(kernel)) if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE) => {
@@ -133,7 +140,7 @@ impl Vm {
     }
 
     /// As [`native_of`](Self::native_of); what is locked is locked against natives from now on.
-    fn native(&self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
+    fn native(&mut self, location: &Location, write: bool) -> Result<Option<OwnedFd>, Fail> {
         let opened = self.native_of(location, write)?;
         if let (Some(real), Some(kernel)) = (&opened, self.kernel()) {
             let locks = kernel.vfs().locks();

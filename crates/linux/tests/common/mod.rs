@@ -78,11 +78,15 @@ pub struct Vm {
     pub root: Arc<MemoryFs>,
     /// Variables that its programs get besides the usual.
     pub env: Vec<Vec<u8>>,
+    /// Whether its end is that of the kernel.
+    ends: bool,
 }
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        self.kernel.kill_all();
+        if self.ends {
+            self.kernel.kill_all();
+        }
     }
 }
 
@@ -185,7 +189,14 @@ impl Vm {
             kernel,
             root,
             env: Vec::new(),
+            ends: true,
         }
+    }
+
+    /// The kernel, which lives as long as somebody has it.
+    pub fn into_kernel(mut self) -> Arc<Kernel> {
+        self.ends = false;
+        Arc::clone(&self.kernel)
     }
 
     /// Makes a directory below the root.

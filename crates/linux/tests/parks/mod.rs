@@ -83,10 +83,7 @@ impl Drop for Parks {
 fn base(executor: Arc<dyn Executor>, limits: Limits, files: &[(&str, &str)]) -> Arc<Kernel> {
     let vm = Vm::with(vec![executor], limits);
     fill(&vm, files);
-    let kernel = Arc::clone(&vm.kernel);
-    // Its end would be the kernel's.
-    std::mem::forget(vm);
-    kernel
+    vm.into_kernel()
 }
 
 fn fill(vm: &Vm, files: &[(&str, &str)]) {

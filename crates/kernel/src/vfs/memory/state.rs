@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-/// Files of at most so many bytes are taken back from natives who do not use them any more; copying more costs more than a
-/// descriptor.
+/// Files that take at most so many bytes, whatever their size, are taken back from natives who do not use them any more; copying more
+/// costs more than a descriptor.
 const SMALL: u64 = 1 << 20;
 
 /// The root directory's number.
@@ -421,17 +421,23 @@ pub(super) fn tidy_native(state: &RwLock<State>, ino: Ino, holders: &dyn Fn(Borr
         let writes = held == Holders::Writers;
         return NativeUse {
             open: 1,
+            left: 1,
             excess,
             largest: if writes { now.size } else { 0 },
             // Whoever mounted it knows better.
             room: writes.then_some(0),
         };
     }
-    if now.blocks.saturating_mul(512) <= SMALL && now.size <= SMALL {
+    let is_small = now.blocks.saturating_mul(512) <= SMALL;
+    if is_small {
         let heap = content.on_heap();
         state.write().take_back(ino, &content, heap);
     }
-    NativeUse { excess, ..none }
+    NativeUse {
+        excess,
+        left: u64::from(!is_small),
+        ..none
+    }
 }
 
 fn inode_mut(inodes: &mut OrdMap<Ino, Arc<Inode>>, ino: Ino) -> Result<&mut Inode> {

@@ -202,6 +202,7 @@ impl MountedFs {
             }
             growth += copy.growth(&state);
             natives.open += 1;
+            natives.left += 1;
             if held == Holders::Writers {
                 natives.largest = natives.largest.max(copy.stamp().size);
                 natives.room = Some(0);
