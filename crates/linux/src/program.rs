@@ -8,7 +8,7 @@ use crate::pipe::host_error;
 use crate::plans::{self, Stamp};
 use crate::sys;
 use agentos_kernel::process::{Kernel, Process};
-use agentos_kernel::vfs::{FileType, InodeHandle};
+use agentos_kernel::vfs::{Attr, FileType, InodeHandle};
 use agentos_kernel::{Errno, Error, Result};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -33,7 +33,7 @@ pub(crate) struct Image {
 impl Loaded {
     /// Opens and plans `file` and what interprets it.
     pub(crate) fn new(kernel: &Kernel, file: &InodeHandle) -> Result<Self> {
-        let program = Image::of(kernel, file)?;
+        let program = Image::of(kernel, file, &file.getattr()?)?;
         let interpreter = match &program.plan.interpreter {
             None => None,
             Some(path) => Some(interpreter(kernel, path)?),
@@ -78,7 +78,7 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Arc<Image>> {
     let shown = String::from_utf8_lossy(path).into_owned();
     let missing = |why: &str| Error::not_executable(format!("its interpreter {shown} {why}"));
     let cx = kernel.init().cx()?;
-    let location = kernel
+    let (location, attr) = kernel
         .vfs()
         .resolve_program(&cx.fs(), path)
         .map_err(|error| match error.errno() {
@@ -90,7 +90,7 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Arc<Image>> {
     if location.kind() != FileType::Regular {
         return Err(missing("is not a file"));
     }
-    let image = Image::of(kernel, &InodeHandle::new(location))?;
+    let image = Image::of(kernel, &InodeHandle::new(location), &attr)?;
     match image.plan.interpreter {
         Some(_) => Err(missing("has an interpreter itself")),
         None => Ok(image),
@@ -98,10 +98,10 @@ fn interpreter(kernel: &Kernel, path: &[u8]) -> Result<Arc<Image>> {
 }
 
 impl Image {
-    /// Opens and plans a file, unless that was done a moment ago.
-    fn of(kernel: &Kernel, file: &InodeHandle) -> Result<Arc<Self>> {
+    /// Opens and plans a file that is at present as `attr` says, unless that was done a moment ago.
+    fn of(kernel: &Kernel, file: &InodeHandle, attr: &Attr) -> Result<Arc<Self>> {
         let whose = std::ptr::from_ref(kernel).addr();
-        let stamp = Stamp::of(&file.getattr()?);
+        let stamp = Stamp::of(attr);
         if let Some(image) = plans::get(whose, file, &stamp) {
             return Ok(image);
         }

@@ -5,7 +5,7 @@
 //! are therefore believed to be what they were for [`STAY`], which is less than it takes anybody to replace one and to tell a
 //! program in a VM of it. What is no directory is always looked at, and so is what is in a directory: only the way there is taken
 //! from memory, along directories that are still the ones that were found, whatever their names lead to meanwhile. While a VM runs Linux
-//! programs its kernel keeps ways for half as long again.
+//! programs its kernel keeps ways for as long again.
 //!
 //! There are [`SLOTS`] places, each for the names whose hash leads there: what is kept is bounded, and needs no order. Where something
 //! was found to be gone that was remembered, everything is forgotten.

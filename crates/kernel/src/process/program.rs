@@ -139,11 +139,11 @@ impl Kernel {
 
     /// The regular file at `path`, which the caller may execute with these arguments.
     fn executable(&self, cx: &FsContext<'_>, path: &[u8], argv: &[Vec<u8>]) -> Result<(Location, KnownAs)> {
-        let location = self.vfs().resolve_program(cx, path)?;
+        let (location, attr) = self.vfs().resolve_program(cx, path)?;
         if location.kind() != FileType::Regular {
             return Err(Errno::EACCES.into());
         }
-        access::check(cx.cred, &location.attr()?, Access::EXEC)?;
+        access::check(cx.cred, &attr, Access::EXEC)?;
         let known_as = self.known_as(&location, argv)?;
         if let Some(program) = &known_as {
             self.guard.check(Operation::Spawn, program, cx.caller)?;

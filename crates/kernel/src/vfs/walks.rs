@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// How long a way is kept.
-pub(super) const STAY: Duration = Duration::from_millis(5);
+pub(super) const STAY: Duration = Duration::from_millis(10);
 /// Ways that are kept.
 const SLOTS: usize = 256;
 /// Longest way that is kept, in bytes.

@@ -22,7 +22,9 @@ struct Wanted {
 }
 
 pub(crate) fn execve(call: &mut Call<'_>) -> Outcome {
-    let path = call.path(0)?;
+    let mut pages = Pages::new(call.n.tid);
+    pages.expect(&[call.arg(0), call.arg(1), call.arg(2)]);
+    let path = call.path_in(&mut pages, 0)?;
     if path.is_empty() {
         return Err(Fail(libc::ENOENT));
     }
@@ -32,7 +34,7 @@ pub(crate) fn execve(call: &mut Call<'_>) -> Outcome {
         target: Target::Here,
         vanishes: false,
     };
-    execute(call, wanted)
+    execute(call, wanted, pages)
 }
 
 pub(crate) fn execveat(call: &mut Call<'_>) -> Outcome {
@@ -64,7 +66,9 @@ pub(crate) fn execveat(call: &mut Call<'_>) -> Outcome {
     if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && !names_itself {
         refuse_link(call, &wanted.path)?;
     }
-    execute(call, wanted)
+    let mut pages = Pages::new(call.n.tid);
+    pages.expect(&[call.arg(1), call.arg(2), call.arg(3)]);
+    execute(call, wanted, pages)
 }
 
 /// What a path that starts from a descriptor means, called as Linux calls it for an interpreter. An empty one is the file itself.
@@ -95,7 +99,8 @@ fn refuse_link(call: &mut Call<'_>, path: &[u8]) -> Result<(), Fail> {
     }
 }
 
-fn execute(call: &mut Call<'_>, wanted: Wanted) -> Outcome {
+/// `pages` are those of its arguments.
+fn execute(call: &mut Call<'_>, wanted: Wanted, mut pages: Pages) -> Outcome {
     let Wanted {
         path,
         argument,
@@ -105,8 +110,6 @@ fn execute(call: &mut Call<'_>, wanted: Wanted) -> Outcome {
     let path_at = call.arg(argument);
     let process = call.process()?;
     let limits = process.kernel().limits();
-    let mut pages = Pages::new(call.n.tid);
-    pages.expect(&[path_at, call.arg(argument + 1), call.arg(argument + 2)]);
     let original = before(call, &mut pages, path_at, target)?;
     let mut argv = strings(call, &mut pages, call.arg(argument + 1), limits.max_process_argv_bytes)?;
     let env = strings(call, &mut pages, call.arg(argument + 2), limits.max_process_env_bytes)?;

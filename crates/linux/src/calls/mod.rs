@@ -29,7 +29,7 @@ pub(crate) mod watch;
 pub(crate) mod xattrs;
 
 use crate::park;
-use crate::sys::{self, Answer, Notification};
+use crate::sys::{self, Answer, Notification, Pages};
 use crate::vm::{Actions, Guest, Patch, Vm, Wanted, park_script};
 use agentos_kernel::fd::{IoResult, OpenFile};
 use agentos_kernel::id::Fd;
@@ -183,9 +183,21 @@ impl<'a> Call<'a> {
     /// The path that an argument points to.
     fn path(&mut self, index: usize) -> Result<Vec<u8>, Fail> {
         let path = self.string(self.arg(index), PATH_MAX, libc::ENAMETOOLONG)?;
+        Ok(self.or_stand_in(path))
+    }
+
+    /// As [`path`](Self::path), from pages that have been copied, perhaps.
+    fn path_in(&mut self, pages: &mut Pages, index: usize) -> Result<Vec<u8>, Fail> {
+        let mut read = |at: u64| pages.string(at, PATH_MAX, libc::ENAMETOOLONG);
+        let path = self.mended(self.arg(index), PATH_MAX, libc::ENAMETOOLONG, &mut read)?;
+        self.confirm()?;
+        Ok(self.or_stand_in(path))
+    }
+
+    fn or_stand_in(&mut self, path: Vec<u8>) -> Vec<u8> {
         match self.vm.names(self.key, &path) {
-            true => Ok(park::STAND_IN.to_vec()),
-            false => Ok(path),
+            true => park::STAND_IN.to_vec(),
+            false => path,
         }
     }
 

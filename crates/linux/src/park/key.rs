@@ -119,7 +119,7 @@ fn preload(process: &Process, argv: &[Vec<u8>], env: &[Vec<u8>], preloads: &[Pre
     }
     let cx = process.cx().ok()?;
     let vfs = process.kernel().vfs();
-    let script = vfs.resolve_program(&cx.fs(), argv.get(1)?).ok()?;
+    let (script, _) = vfs.resolve_program(&cx.fs(), argv.get(1)?).ok()?;
     let script = vfs.path_of(&cx.fs(), &script).ok()?;
     let found = preloads.iter().find(|known| known.script.as_bytes() == script)?;
     let cwd = process.getcwd().ok()?;

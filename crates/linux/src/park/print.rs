@@ -74,7 +74,7 @@ fn is_generated(path: &[u8]) -> bool {
 
 fn content(process: &Process, path: &[u8]) -> Option<Content> {
     let cx = process.cx().ok()?;
-    let location = process.kernel().vfs().resolve_program(&cx.fs(), path).ok()?;
+    let (location, _) = process.kernel().vfs().resolve_program(&cx.fs(), path).ok()?;
     if let Some(file) = location.filesystem().host_file(location.ino()).ok()? {
         return file_id(file.as_fd()).map(Content::Host);
     }

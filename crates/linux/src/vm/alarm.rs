@@ -170,7 +170,7 @@ impl Vm {
         }
         let has = |token| ready.iter().any(|event| event.token == token);
         if has(BELL) || self.shared.has_own_news() {
-            self.read_inbox();
+            self.read_inbox(has(BELL));
             if self.is_discarded() {
                 return true;
             }
@@ -277,8 +277,13 @@ impl Shared {
         unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    pub(super) fn silence(&self) {
+    /// Before messages are read; `rings` if the bell is known to.
+    pub(super) fn silence(&self, rings: bool) {
         self.own.store(false, Ordering::Release);
+        if !rings {
+            // What this thread has left itself rings nobody.
+            return;
+        }
         let mut count = 0u64;
         // SAFETY: eight bytes are writable.
         unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut count).cast(), 8) };

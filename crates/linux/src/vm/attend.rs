@@ -128,7 +128,7 @@ impl Vm {
             // While its number is its own.
             guest.charge_cpu();
         }
-        self.poller.remove(guest.pid_fd.as_fd());
+        self.stop_watching(&guest);
         if let Some(patch) = guest.patch.take() {
             self.put_back(guest.lender.take(), patch);
         }

@@ -44,9 +44,13 @@ impl Bells {
         self.urgent.rearm(fd, token, events)
     }
 
-    /// It is in one of both.
+    /// What was added as urgent is none any more.
     pub(super) fn remove(&self, fd: BorrowedFd<'_>) {
         self.urgent.remove(fd);
+    }
+
+    /// Likewise what may wait.
+    pub(super) fn remove_patient(&self, fd: BorrowedFd<'_>) {
         self.all.remove(fd);
     }
 
@@ -100,7 +104,7 @@ mod tests {
         assert_eq!(tokens(&bells), [7]);
         bells.add(urgent.0.as_fd(), 8, libc::EPOLLIN).unwrap();
         assert_eq!(tokens(&bells), [7, 8]);
-        bells.remove(patient.0.as_fd());
+        bells.remove_patient(patient.0.as_fd());
         assert_eq!(tokens(&bells), [8]);
         bells.remove(urgent.0.as_fd());
         assert_eq!(tokens(&bells), [0; 0]);
@@ -122,7 +126,7 @@ mod tests {
         bells.remove(urgent.0.as_fd());
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| bells.wait());
-            bells.remove(patient.0.as_fd());
+            bells.remove_patient(patient.0.as_fd());
             let later = ready_pipe();
             bells.add(later.0.as_fd(), 9, libc::EPOLLIN).unwrap();
             waiter.join().unwrap();

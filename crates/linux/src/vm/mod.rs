@@ -297,8 +297,9 @@ impl Vm {
         inbox.closed
     }
 
-    fn read_inbox(&mut self) {
-        self.shared.silence();
+    /// Does what others, or this thread, have left; `rings` if the bell is known to.
+    fn read_inbox(&mut self, rings: bool) {
+        self.shared.silence(rings);
         self.expect_locks();
         let inbox = {
             let mut inbox = self.shared.inbox.lock();

@@ -342,7 +342,7 @@ impl Vm {
             process.finish();
         }
         for guest in world.guests.into_values() {
-            self.poller.remove(guest.pid_fd.as_fd());
+            self.stop_watching(&guest);
             let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
             // Nobody else reaps it.
             sys::reap(guest.pid_fd.as_fd());

@@ -180,6 +180,14 @@ impl Vm {
         Some(pid)
     }
 
+    /// The end of a process is nobody's business any more.
+    pub(super) fn stop_watching(&self, guest: &Guest) {
+        match guest.is_root {
+            true => self.poller.remove(guest.pid_fd.as_fd()),
+            false => self.poller.remove_patient(guest.pid_fd.as_fd()),
+        }
+    }
+
     /// Remembers a copy of a guest as it is now, for the process that its call is about to make.
     pub(crate) fn remember_copy(&mut self, key: u32, copy: Copy) {
         self.is_strange();

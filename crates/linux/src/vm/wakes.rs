@@ -21,7 +21,9 @@
 //! brings such a caller back to its own processor, which has slept since, while the thread goes on with the calls of others.
 //!
 //! To look is a call of the host's for each call of a guest's, so it is done only once calls have come from different threads, and until
-//! the same thread has made [`LOOKS`] in a row. Guests that have one processor are never looked at: they have nowhere else to be.
+//! the same thread has made [`LOOKS`] in a row. Programs that take turns (a shell and each that it starts, a compiler and its passes) call from
+//! different threads all the time and never meet: where [`QUIET`] looks in a row have found nobody, only every [`SAMPLE`]th call is looked
+//! at until one does. Guests that have one processor are never looked at: they have nowhere else to be.
 //!
 //! What a guest makes of this is the speed of its own VM. The flag is the VM's own, and so is the thread that answers, which is one
 //! wherever it wakes; what is kept of guests is two numbers.
@@ -30,6 +32,10 @@ use crate::sys::{self, Listener};
 
 /// Calls in a row of one thread after which it is no longer looked whether others wait.
 const LOOKS: u32 = 32;
+/// Looks in a row that found nobody waiting, after which it is seldom looked.
+const QUIET: u32 = 128;
+/// One of so many calls is looked at then.
+const SAMPLE: u32 = 4;
 
 /// Decides where who wakes.
 #[derive(Debug)]
@@ -42,6 +48,10 @@ pub(super) struct Wakes {
     last: u32,
     /// How many more calls of its to look at.
     looks: u32,
+    /// Looks in a row that found nobody.
+    alone: u32,
+    /// Calls of guests, round and round.
+    calls: u32,
 }
 
 impl Wakes {
@@ -58,20 +68,32 @@ impl Wakes {
             is_set: true,
             last: 0,
             looks: 0,
+            alone: 0,
+            calls: 0,
         }
     }
 
     /// Whether to look if a call waits before the next is taken.
     pub(super) fn looks(&self) -> bool {
-        self.looks > 0
+        self.looks > 0 && (self.alone < QUIET || self.calls.is_multiple_of(SAMPLE))
     }
 
     /// Has the next caller, which waits already or does not, wake where it is to, and this thread until then.
     pub(super) fn place(&mut self, listener: &Listener, waits: bool) {
+        self.found(waits);
         let here = self.is_here(waits);
         // What a signal interrupts is tried again at the next call.
         if here != self.is_set && sys::wake_here(listener, here).is_ok() {
             self.is_set = here;
+        }
+    }
+
+    /// What came of looking, if it was looked.
+    fn found(&mut self, waits: bool) {
+        if waits {
+            self.alone = 0;
+        } else if self.looks() {
+            self.alone = self.alone.saturating_add(1);
         }
     }
 
@@ -90,6 +112,7 @@ impl Wakes {
             false => LOOKS,
         };
         self.last = tid;
+        self.calls = self.calls.wrapping_add(1);
     }
 }
 
@@ -100,6 +123,7 @@ mod tests {
     /// A call of this thread, which waited or not: whether that was looked at, and whether the flag was set.
     fn call(wakes: &mut Wakes, tid: u32, waited: bool) -> (bool, bool) {
         let looked = wakes.looks();
+        wakes.found(looked && waited);
         let here = wakes.is_here(looked && waited);
         wakes.called(tid);
         (looked, here)
@@ -130,9 +154,23 @@ mod tests {
     fn callers_in_turn_that_do_not_meet_are_looked_at_and_followed() {
         let mut wakes = Wakes::with(true);
         call(&mut wakes, 1, false);
-        for tid in [2, 2, 1].repeat(100) {
+        for tid in [2, 2, 1].repeat(QUIET as usize / 3) {
             assert_eq!(call(&mut wakes, tid, false), (true, true));
         }
+    }
+
+    #[test]
+    fn callers_in_turn_that_never_meet_are_seldom_looked_at_until_two_do() {
+        let mut wakes = Wakes::with(true);
+        let looked = |wakes: &mut Wakes, times: u32, waited: bool| {
+            (0..times).filter(|turn| call(wakes, turn % 2 + 1, waited).0).count() as u32
+        };
+        assert_eq!(looked(&mut wakes, QUIET + 1, false), QUIET);
+        assert_eq!(looked(&mut wakes, 1000 * SAMPLE, false), 1000);
+        // Somebody waits: that is found by the next sample, and all are looked at again.
+        assert_eq!(looked(&mut wakes, SAMPLE + QUIET, true), QUIET + 1);
+        assert_eq!(looked(&mut wakes, QUIET, false), QUIET);
+        assert_eq!(looked(&mut wakes, 1000 * SAMPLE, false), 1000);
     }
 
     #[test]

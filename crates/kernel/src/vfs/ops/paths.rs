@@ -1,9 +1,9 @@
 //! Paths of inodes: `realpath(3)`, `getcwd(3)`, `readlink(2)`.
 
 use crate::errno::Errno;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::Operation;
-use crate::vfs::attr::FileType;
+use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
 use crate::vfs::handle::touch;
 use crate::vfs::location::Location;
@@ -11,6 +11,7 @@ use crate::vfs::namespace::Vfs;
 use crate::vfs::walk::{self, Node, Walker, gone};
 use crate::vfs::{PATH_MAX, walk::Last};
 use core::time::Duration;
+use std::sync::Arc;
 
 impl Vfs {
     /// Holds what `path` names. `follow`: a symbolic link at the end is followed. Being somewhere is no operation of the policy.
@@ -21,16 +22,17 @@ impl Vfs {
         self.ruled(cx, |cx| walk::resolve(cx, base, path, follow)?.hold())
     }
 
-    /// Holds the file at `path`, which is to be run: an operation `read` of the policy.
+    /// Holds the file at `path`, which is to be run: an operation `read` of the policy. With it come the attributes by which it was
+    /// found, so that nobody has to ask for them again.
     ///
     /// # Errors
     /// Those of `path_resolution(7)`.
-    pub fn resolve_program(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<Location> {
+    pub fn resolve_program(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<(Location, Attr)> {
         self.ruled(cx, |cx| {
             let node = walk::resolve(cx, None, path, true)?;
             cx.may(Operation::FsRead, &node)?;
             cx.may_inspect(&node.mount, node.attr.ino)?;
-            node.hold()
+            Ok((node.hold()?, node.attr))
         })
     }
 
@@ -104,28 +106,33 @@ impl Vfs {
     /// # Errors
     /// `ENOENT` if it has no name any more or lies outside the root, `ENAMETOOLONG` beyond 4095 bytes.
     pub fn path_of(&self, cx: &FsContext<'_>, location: &Location) -> Result<Vec<u8>> {
-        let mut node = Node::at(location).map_err(gone)?;
+        let here = |location: &Location| {
+            let node = Node::at(location).map_err(gone)?;
+            Ok::<_, Error>((node.mount, node.attr.ino, node.attr.nlink == 0))
+        };
+        let (mut mount, mut ino, mut is_removed) = here(location)?;
         let mut names: Vec<Vec<u8>> = Vec::new();
         let mut length = 0;
         loop {
-            if node.attr.ino == cx.root.ino() && std::sync::Arc::ptr_eq(&node.mount, cx.root.mount()) {
+            if ino == cx.root.ino() && Arc::ptr_eq(&mount, cx.root.mount()) {
                 break;
             }
-            if node.attr.ino == node.mount.root {
-                let below = node.mount.covered.clone().ok_or(Errno::ENOENT)?;
-                node = Node::at(&below).map_err(gone)?;
+            if ino == mount.root {
+                let below = mount.covered.clone().ok_or(Errno::ENOENT)?;
+                (mount, ino, is_removed) = here(&below)?;
                 continue;
             }
-            if node.attr.nlink == 0 {
+            if is_removed {
                 return Err(Errno::ENOENT.into());
             }
-            let (parent, name) = node.mount.fs.name_of(node.attr.ino).map_err(gone)?;
+            let (parent, name) = mount.fs.name_of(ino).map_err(gone)?;
             length += name.len() + 1;
             if length > PATH_MAX {
                 return Err(Errno::ENAMETOOLONG.into());
             }
             names.push(name);
-            node.attr = node.mount.fs.getattr(parent).map_err(gone)?;
+            // A directory in which something has a name has not been removed, so it does not have to be asked.
+            (ino, is_removed) = (parent, false);
         }
         let mut path = Vec::with_capacity(length.max(1));
         for name in names.iter().rev() {
