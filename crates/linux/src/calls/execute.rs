@@ -6,10 +6,11 @@
 //! file, and no memory file can be executed.
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
-use crate::sys::{Answer, Pages};
-use crate::vm::{Foreign, Patch, State, Target};
+use crate::sys::{self, Answer, Pages};
+use crate::vm::{Foreign, Patch, State, Target, Told, tells_apart};
 use agentos_kernel::process::{AtFlags, SpawnRequest};
 use agentos_kernel::vfs::FileType;
+use std::os::fd::AsFd;
 
 /// What a call wants executed.
 struct Wanted {
@@ -118,6 +119,12 @@ fn execute(call: &mut Call<'_>, wanted: Wanted, mut pages: Pages) -> Outcome {
     if argv.is_empty() {
         argv.push(Vec::new());
     }
+    let named = target.text().len().max(path.len() + 1);
+    fits(call, named, &argv, &env)?;
+    let told = match tells_apart() {
+        true => Some(Told::of(call.guest()?.proc_dir.as_fd()).map_err(|_| Fail(libc::EAGAIN))?),
+        false => None,
+    };
     let request = SpawnRequest {
         path,
         argv,
@@ -146,9 +153,38 @@ fn execute(call: &mut Call<'_>, wanted: Wanted, mut pages: Pages) -> Outcome {
         let patch = Patch::new(call.n.tid, path_at, target, &original);
         if let Some(guest) = call.vm.guests.get_mut(&call.key) {
             guest.patch = Some(patch);
+            guest.unproven = told;
         }
         Ok(Answer::Continue)
     })
+}
+
+/// Whether the host takes these arguments, which it is asked for once the VM's kernel has decided. The bounds are Linux's: of one string; of
+/// all of them with their pointers and the path, by a quarter of what the process may have of a stack; and without pointers, by all of that.
+fn fits(call: &Call<'_>, named: usize, argv: &[Vec<u8>], env: &[Vec<u8>]) -> Result<(), Fail> {
+    const STRING_MAX: usize = 128 << 10;
+    const FLOOR: u64 = 128 << 10;
+    const CEILING: u64 = 6 << 20;
+    const PAGE: u64 = 4096;
+    // A word is left free at the top.
+    let (mut texts, mut pointers) = (named as u64 + 8, 0);
+    for string in argv.iter().chain(env) {
+        if string.len() >= STRING_MAX {
+            return Err(Fail(libc::E2BIG));
+        }
+        texts += string.len() as u64 + 1;
+        pointers += 8;
+    }
+    // There is a page of a stack in any case.
+    if texts + pointers <= PAGE {
+        return Ok(());
+    }
+    let stack = sys::limit_of(call.key, libc::RLIMIT_STACK)?;
+    let fits = texts - 8 + pointers <= (stack / 4).clamp(FLOOR, CEILING);
+    match fits && texts.next_multiple_of(PAGE) <= stack.max(PAGE) {
+        true => Ok(()),
+        false => Err(Fail(libc::E2BIG)),
+    }
 }
 
 /// What is in the place of the text that the path becomes. Callers do without this call (`fexecve(3)`) where that is longer than the

@@ -28,8 +28,9 @@ pub(crate) use notify::{
 };
 pub(crate) use process::{
     Poller, Ready, Wait, clear_capabilities, duplicate, group_and_session, holders, is_there, is_thread_of, limit_of,
-    limits_of, memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_text, reap, relations, reopen, seal,
-    send_signal, send_value, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id, wait_for,
+    limits_of, memfd, open_at, open_flags, parent_of_zombie, pid_fd, random, read_bytes, read_text, reap, relations,
+    reopen, seal, send_signal, send_value, set_limit, signal_thread, stat_fd, status_of_other, take_fd, thread_id,
+    wait_for,
 };
 pub(crate) use setxid::{Helpers, is_compared};
 pub(crate) use shared::{Words, ticks};

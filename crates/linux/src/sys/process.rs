@@ -37,6 +37,11 @@ pub(crate) fn open_at(dir: BorrowedFd<'_>, path: &CStr, flags: i32) -> io::Resul
 
 /// What a file says that the host generates, in as few reads as it takes. A process may have a name of any bytes.
 pub(crate) fn read_text(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&read_bytes(dir, path)?).into_owned())
+}
+
+/// As [`read_text`], of what is no text.
+pub(crate) fn read_bytes(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<Vec<u8>> {
     const ROOM: usize = 4096;
     let mut file = std::fs::File::from(open_at(dir, path, libc::O_RDONLY)?);
     let (mut bytes, mut len) = (vec![0; ROOM], 0);
@@ -50,7 +55,7 @@ pub(crate) fn read_text(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<String> 
         }
     }
     bytes.truncate(len);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 /// Opens the file behind a descriptor anew: another open description, with another access mode.

@@ -28,6 +28,8 @@ pub(crate) struct Guest {
     pub(crate) copies: Vec<Copy>,
     /// What was changed in its memory for an `execve` that is under way.
     pub(crate) patch: Option<Patch>,
+    /// What the host had told its program before an `execve` that is under way (`proof.rs`).
+    pub(crate) unproven: Option<super::Told>,
     /// Whether the supervisor is its parent, who has to reap it.
     pub(crate) is_root: bool,
     /// The process whose memory it shares until it executes something (`vfork`).

@@ -25,6 +25,7 @@ mod nursery;
 mod orphans;
 mod outside;
 mod positions;
+mod proof;
 mod resolve;
 mod rouse;
 mod signals;
@@ -42,6 +43,7 @@ pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State, Target};
 pub(crate) use known::Known;
 pub(crate) use nursery::script as park_script;
+pub(crate) use proof::{Told, tells_apart};
 pub(crate) use signals::Actions;
 pub(crate) use terminals::Terminal;
 
@@ -397,9 +399,7 @@ impl Vm {
         if let Some(guest) = self.guests.get(&key)
             && matches!(guest.state, State::Loading(_) | State::Foreign(_))
         {
-            // After its kernel has made it another program nothing of the old one may go on.
-            let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
-            return Answer::Errno(libc::EINTR);
+            return self.refuse_old(key);
         }
         match table::handler(call.number) {
             Some(handler) => self.on_behalf(key, |vm| calls::Call::new(vm, key, *call).run(handler)),

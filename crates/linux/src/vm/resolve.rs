@@ -167,6 +167,7 @@ impl Vm {
             restless: None,
             stopped: None,
             was_parked: false,
+            unproven: None,
             asks: Asks::default(),
             lent: Vec::new(),
             file_limit: agentos_kernel::process::INFINITY,

@@ -1,10 +1,11 @@
 //! Starting a program: from an order to the loader's questions.
 
+use super::proof::Told;
 use super::{Start, State, Vm};
 use crate::answers::Asks;
 use crate::job;
 use crate::spawner::Order;
-use crate::sys::{Answer, Notification, errno_of, random, set_limit, write_memory};
+use crate::sys::{self, Answer, Notification, errno_of, random, set_limit, write_memory};
 use agentos_kernel::descriptors;
 use agentos_kernel::fd::OpenFile;
 use agentos_kernel::id::Fd;
@@ -102,6 +103,14 @@ impl Vm {
         {
             return self.first_job(key, call);
         }
+        if let Some(before) = guest.unproven.take()
+            && Told::of(guest.proc_dir.as_fd()).map_or(true, |now| now == before)
+        {
+            return self.refuse_old(key);
+        }
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return Answer::Errno(libc::ESRCH);
+        };
         if matches!(guest.state, State::Foreign(_)) {
             return match call.args[1] {
                 job::ASK_JOB => self.begin_foreign(key),
@@ -116,6 +125,14 @@ impl Vm {
             job::ASK_MAPPED => self.use_table(key, call),
             _ => Answer::Errno(libc::EBADF),
         }
+    }
+
+    /// Ends a process whose old program goes on where its kernel has made it another one.
+    pub(super) fn refuse_old(&self, key: u32) -> Answer {
+        if let Some(guest) = self.guests.get(&key) {
+            let _ = sys::send_signal(guest.pid_fd.as_fd(), libc::SIGKILL as u32, None);
+        }
+        Answer::Errno(libc::EINTR)
     }
 
     /// Puts the job into the loader's memory, and the files among its descriptors. With that the program has begun: what the loader

@@ -127,6 +127,58 @@ static void arguments(void) {
     run("execve", "too_much", SYS_execve, (long)"count", (long)many, 0, 0, 0);
 }
 
+// How a child ends that may have so much of a stack and executes with so many bytes of arguments and variables.
+static int with_stack(rlim_t stack, long call, size_t bytes, int count) {
+    fflush(stdout);
+    int child = fork();
+    if (!child) {
+        struct rlimit limit = {stack, RLIM_INFINITY};
+        prlimit(0, RLIMIT_STACK, 0, &limit);
+        limit.rlim_cur = stack;
+        setrlimit(RLIMIT_STACK, &limit);
+        char **args = calloc(count + 3, sizeof *args);
+        args[0] = "quiet";
+        for (int i = 0; i < count; i++) {
+            size_t some = bytes / count + (i ? 0 : bytes % count);
+            args[i + 1] = malloc(some + 1);
+            memset(args[i + 1], 'x', some);
+            args[i + 1][some] = 0;
+        }
+        if (call == SYS_execve) syscall(call, "count", args, variables);
+        else syscall(call, AT_FDCWD, "count", args, args, 0);
+        // It goes on as it was, and may ask for whatever it could.
+        int error = errno;
+        struct stat at;
+        if (stat("count", &at) || access("program", X_OK) || getppid() < 1) _exit(50);
+        int again = fork();
+        if (!again) {
+            char *few[] = {"quiet", 0};
+            syscall(SYS_execve, "count", few, variables);
+            _exit(51);
+        }
+        if (end(again) != 7 << 8) _exit(52);
+        _exit(error == E2BIG ? 3 : 53);
+    }
+    return end(child);
+}
+
+// Up to how many bytes a program is executed.
+static void stacks(void) {
+    const struct { const char *name; rlim_t stack; int count; long call; } all[] = {
+        {"floor", 64 << 10, 4, SYS_execve}, {"floor_of_many", 64 << 10, 3000, SYS_execve}, {"quarter", 1 << 20, 4, SYS_execve},
+        {"quarter_of_many", 1 << 20, 9000, SYS_execve}, {"quarter_at", 2 << 20, 7, SYS_execveat}, {"odd", 777777, 5, SYS_execve}};
+    for (int i = 0; i < (int)(sizeof all / sizeof *all); i++) {
+        size_t low = 0, high = 700000;
+        while (low + 1 < high) {
+            size_t middle = (low + high) / 2;
+            int ended = with_stack(all[i].stack, all[i].call, middle, all[i].count);
+            if (ended == 3 << 8) high = middle; else low = middle;
+            if (ended > 49 << 8) printf("stacks.%s_after 0 %d\n", all[i].name, ended >> 8);
+        }
+        printf("stacks.%s 0 %ld\n", all[i].name, (long)low);
+    }
+}
+
 static void busy(void) {
     copy("program", "written");
     int fd = open("written", O_WRONLY);
@@ -156,6 +208,7 @@ static void busy(void) {
 }
 
 int main(int argc, char **argv) {
+    if (!strcmp(argv[0], "quiet")) return 7;
     if (argc > 1 && !strcmp(argv[1], "wait")) { write(50, "x", 1); pause(); }
     if (argc > 1 && !strcmp(argv[1], "one")) {
         printf("execve.ran_%s 0 %s %s\n", argv[0], argv[1], getenv("WHAT") ? getenv("WHAT") : "-");
@@ -189,6 +242,7 @@ int main(int argc, char **argv) {
     paths();
     scripts();
     arguments();
+    stacks();
     busy();
     return 0;
 }

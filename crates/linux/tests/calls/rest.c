@@ -105,6 +105,7 @@ static void names(void) {
     CASE(open, "directory", "full", O_RDWR);
     CASE(open, "create_directory", "full", O_CREAT | O_RDONLY, 0644);
     CASE(open, "pipe_without_reader", "pipe", O_WRONLY | O_NONBLOCK);
+    CASE(openat, "pipe_with_nobody", AT_FDCWD, "pipe", O_WRONLY | O_NONBLOCK);
     CASE(open, "pipe_reader", "pipe", O_RDONLY | O_NONBLOCK);
     CASE(open, "socket", "socket", O_RDWR);
     CASE(open, "unnamed_for_reading", ".", O_TMPFILE | O_RDONLY, 0600);
