@@ -28,7 +28,7 @@ const WHATS: &[&str] = &[
 /// VMs between two looks at what there is.
 const BATCH: u32 = 12;
 /// Most time that passes until nothing is left: threads of VMs wait three seconds for another program.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Memory that may be added, in KiB: what an allocator keeps for each of its threads.
 const MEMORY: u64 = 96 << 10;
 
