@@ -309,4 +309,4 @@ macro_rules! by_call {
     };
 }
 
-by_call! { paths sockets options unix messages processes identities programs descriptors terminals watches rest schedules }
+by_call! { paths sockets options interfaces unix messages processes identities programs descriptors terminals watches rest schedules }

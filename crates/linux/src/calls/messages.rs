@@ -3,7 +3,7 @@
 
 use super::rights::{self, Came};
 use super::sockets::{address, asks_routes, behind, holding, is_datagram};
-use super::{Call, Fail, Outcome};
+use super::{Call, Fail, Outcome, told};
 use crate::net::{self, Bridge, Descriptors, Form};
 use crate::sys::Answer;
 use agentos_kernel::Errno;
@@ -340,20 +340,30 @@ pub(crate) fn recvmsg(call: &mut Call<'_>) -> Outcome {
     let header = Header::read(call, call.arg(1))?;
     let result = receive(call, &bridge, header.len(), flags)?;
     call.settle(result, |call, got| {
-        deliver(call, call.arg(1), &header, (&got, flags))?;
+        deliver(call, &bridge, (call.arg(1), &header), (&got, flags))?;
         Ok(Answer::Value(length(&got, flags)))
     })
 }
 
 /// Fills a message of the guest.
-fn deliver(call: &Call<'_>, at: u64, header: &Header, (got, flags): (&Got, i32)) -> Result<(), Fail> {
+fn deliver(
+    call: &Call<'_>,
+    bridge: &Bridge,
+    (at, header): (u64, &Header),
+    (got, flags): (&Got, i32),
+) -> Result<(), Fail> {
     header.scatter(call, &got.data)?;
     if header.name != 0 {
         let written = give_source(call, &got.source, header.name, header.name_len)?;
         call.write(at.wrapping_add(8), &written.to_ne_bytes())?;
     }
     let cloexec = flags & libc::MSG_CMSG_CLOEXEC != 0;
-    let (filled, lost) = rights::unload(call, &got.came, header.control, cloexec)?;
+    let came = rights::unload(call, &got.came, header.control, cloexec)?;
+    let source = match &got.source {
+        Source::Socket(source) => Some(source),
+        Source::Nobody | Source::Kernel => None,
+    };
+    let (filled, lost) = told::give(call, bridge, source, (header.control, came))?;
     call.write(at.wrapping_add(40), &filled.to_ne_bytes())?;
     let flags = [(got.cut, libc::MSG_TRUNC), (lost, libc::MSG_CTRUNC)];
     let flags = flags
@@ -390,7 +400,7 @@ pub(crate) fn recvmmsg(call: &mut Call<'_>) -> Outcome {
             Err(fail) if index == 0 => return Err(fail),
             _ => return Ok(Answer::Value(index.cast_signed())),
         };
-        deliver(call, at, &header, (&got, flags))?;
+        deliver(call, &bridge, (at, &header), (&got, flags))?;
         call.write(
             at.wrapping_add(HEADER as u64),
             &(length(&got, flags) as u32).to_ne_bytes(),

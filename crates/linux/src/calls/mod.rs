@@ -12,6 +12,7 @@ pub(crate) mod execute;
 pub(crate) mod files;
 pub(crate) mod handlers;
 pub(crate) mod identity;
+pub(crate) mod interfaces;
 mod layout;
 pub(crate) mod locks;
 pub(crate) mod messages;
@@ -25,6 +26,7 @@ pub(crate) mod scheduling;
 pub(crate) mod sockets;
 pub(crate) mod system;
 pub(crate) mod terminal;
+mod told;
 pub(crate) mod watch;
 pub(crate) mod xattrs;
 

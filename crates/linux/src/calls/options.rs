@@ -2,9 +2,9 @@
 
 use super::sockets::{behind, holding, is_datagram};
 use super::{Call, Fail, Outcome, pairs};
-use crate::net::{self, Bridge, Form, Meaning};
+use crate::net::{self, Bridge, Form, Hint, Interface, Meaning};
 use crate::sys::Answer;
-use agentos_kernel::net::{Domain, OptionName, OptionValue};
+use agentos_kernel::net::{Domain, OptionName, OptionValue, SocketAddress};
 
 /// Options that the host answers for a pair that guests made: reuse, type, error, buffers, keep-alive, lingering, timeouts,
 /// listening, protocol, domain.
@@ -25,9 +25,29 @@ fn is_foreign(bridge: &Bridge, level: i32) -> bool {
 }
 
 fn meaning(bridge: &Bridge, level: i32, option: i32) -> Meaning {
-    match is_foreign(bridge, level) {
-        true => Meaning::Unknown,
-        false => net::meaning(level, option),
+    let kept = bridge
+        .socket()
+        .and_then(|socket| Hint::of(level, option, socket.domain(), socket.kind()));
+    match (is_foreign(bridge, level), kept) {
+        (true, _) => Meaning::Unknown,
+        (false, Some(hint)) => Meaning::Hint(hint),
+        (false, None) => net::meaning(level, option),
+    }
+}
+
+/// Whether a socket is one of UNIX, which has the options of sockets alone.
+fn is_unix(bridge: &Bridge) -> bool {
+    bridge.socket().is_some_and(|socket| socket.domain() == Domain::Unix)
+}
+
+/// The largest packet on the way to a socket's peer (`IP_MTU`).
+fn largest(bridge: &Bridge) -> Result<u32, Fail> {
+    /// As long as a packet of IP can be.
+    const LONGEST: u32 = 65_535;
+    let socket = bridge.socket().ok_or(Fail(libc::ENOPROTOOPT))?;
+    match socket.peer_name()? {
+        SocketAddress::Inet(peer) => Ok(Interface::towards(peer.ip()).mtu.min(LONGEST)),
+        SocketAddress::Unix(_) => Err(Fail(libc::EOPNOTSUPP)),
     }
 }
 
@@ -39,10 +59,15 @@ pub(crate) fn getsockopt(call: &mut Call<'_>) -> Outcome {
             _ => of_pair(level, option),
         };
     };
+    if is_unix(&bridge) && level != libc::SOL_SOCKET {
+        return Err(Fail(libc::EOPNOTSUPP));
+    }
     let value = match meaning(&bridge, level, option) {
         Meaning::Unknown if !net::is_level(level) || is_foreign(&bridge, level) => return Err(Fail(libc::EOPNOTSUPP)),
         Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
-        Meaning::Hint => vec![0; 4],
+        Meaning::Hint(hint) => bridge.hints.lock().get(hint).to_ne_bytes().to_vec(),
+        Meaning::Congestion => bridge.hints.lock().congestion(),
+        Meaning::Largest => largest(&bridge)?.to_ne_bytes().to_vec(),
         Meaning::Known(name) => {
             let value = holding(call, &bridge, false, |process, fd| process.socket_option(fd, name))??;
             let met = match (&value, &mut *bridge.form.lock()) {
@@ -71,17 +96,31 @@ pub(crate) fn setsockopt(call: &mut Call<'_>) -> Outcome {
     let Some(bridge) = behind(call, call.int(0))? else {
         return of_pair(level, option);
     };
-    let name = match meaning(&bridge, level, option) {
-        Meaning::Unknown => return Err(Fail(libc::ENOPROTOOPT)),
-        Meaning::Hint => return Ok(Answer::OK),
-        Meaning::Known(name) => name,
-    };
+    let meaning = meaning(&bridge, level, option);
+    if is_unix(&bridge) && level != libc::SOL_SOCKET {
+        return Err(Fail(libc::EOPNOTSUPP));
+    }
+    if matches!(meaning, Meaning::Unknown | Meaning::Largest) {
+        return Err(Fail(libc::ENOPROTOOPT));
+    }
     let len = usize::try_from(call.int(4)).map_err(|_| Fail(libc::EINVAL))?;
     if len > net::VALUE_MAX {
         return Err(Fail(libc::EINVAL));
     }
     let mut bytes = vec![0; len];
     call.read(call.arg(3), &mut bytes)?;
+    let name = match meaning {
+        Meaning::Known(name) => name,
+        Meaning::Hint(hint) => {
+            bridge.hints.lock().set(hint, &bytes)?;
+            return Ok(Answer::OK);
+        }
+        Meaning::Congestion => {
+            bridge.hints.lock().set_congestion(&bytes)?;
+            return Ok(Answer::OK);
+        }
+        Meaning::Unknown | Meaning::Largest => return Err(Fail(libc::ENOPROTOOPT)),
+    };
     let value = net::decode_option(name, &bytes)?;
     call.confirm()?;
     holding(call, &bridge, false, |process, fd| {

@@ -1,7 +1,7 @@
 //! What guests ask of terminals: attributes, window, foreground group, session. The VM's terminal answers; the host's, whose
 //! descriptors guests hold, only carries bytes.
 
-use super::{Call, Fail, Outcome, lend};
+use super::{Call, Fail, Outcome, interfaces, lend};
 use crate::sys::Answer;
 use crate::vm::{Actions, Terminal};
 use agentos_kernel::fd::{IoResult, StatusFlags};
@@ -35,9 +35,12 @@ const TCSETS2: u32 = 0x402c_542b;
 const TCSETSW2: u32 = 0x402c_542c;
 const TCSETSF2: u32 = 0x402c_542d;
 
-/// What programs ask of terminals. Of everything else they are told that it is none.
+/// What programs ask of terminals, and of interfaces. Of everything else they are told that it is no terminal.
 pub(crate) fn ioctl(call: &mut Call<'_>) -> Outcome {
     let fd = call.int(0);
+    if interfaces::is_about(call.uint(1)) {
+        return interfaces::ioctl(call);
+    }
     let Some(terminal) = call.vm.terminal(call.key, fd)? else {
         let is_socket = call.vm.host_stat(call.key, fd)?.st_mode & libc::S_IFMT == libc::S_IFSOCK;
         return match call.file(fd)? {

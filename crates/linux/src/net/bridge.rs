@@ -1,6 +1,7 @@
 //! One socket: the VM's, and what a guest has of it.
 
 use super::cargo::Traffic;
+use super::hints::Hints;
 use super::packets::Packets;
 use super::pending::Pending;
 use super::routes::Routes;
@@ -25,6 +26,8 @@ pub(crate) struct Bridge {
     pub(super) keys: Mutex<Vec<Key>>,
     pub(crate) form: Mutex<Form>,
     pub(crate) traffic: Arc<Traffic>,
+    /// Options that the VM's socket has not.
+    pub(crate) hints: Mutex<Hints>,
 }
 
 /// What stands between.

@@ -27,6 +27,8 @@ mod address;
 mod bridge;
 mod cargo;
 mod handed;
+mod hints;
+mod interfaces;
 mod options;
 mod packets;
 mod pending;
@@ -38,6 +40,8 @@ pub(crate) use address::{ADDRESS_MAX, decode, encode, is_no_family};
 pub(crate) use bridge::{Bridge, Form};
 pub(crate) use cargo::Descriptors;
 pub(crate) use handed::Handed;
+pub(crate) use hints::{Hint, Hints};
+pub(crate) use interfaces::{INTERFACES, Interface};
 pub(crate) use options::{
     Meaning, VALUE_MAX, decode as decode_option, encode as encode_option, is_level, is_timeout, meaning,
 };

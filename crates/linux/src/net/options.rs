@@ -1,15 +1,20 @@
 //! Socket options by their numbers: what the VM's sockets have, what only ever was advice, and what nobody gets.
 
+use super::hints::Hint;
 use crate::calls::Fail;
 use agentos_kernel::net::{Advice, Domain, Kind, OptionName, OptionValue};
 
 /// What a number means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Meaning {
     /// An option of the VM's socket.
     Known(OptionName),
-    /// A hint to a network that is not there: setting it does nothing and succeeds, reading it gives 0.
-    Hint,
+    /// An option that is only kept.
+    Hint(Hint),
+    /// How a network is used without choking it, by its name.
+    Congestion,
+    /// The largest packet on the way to the peer.
+    Largest,
     /// None of ours.
     Unknown,
 }
@@ -43,7 +48,7 @@ pub(crate) fn meaning(level: i32, name: i32) -> Meaning {
         (LEVEL_SOCKET, libc::SO_DOMAIN) => OptionName::Domain,
         (LEVEL_IP, libc::IP_TTL) | (LEVEL_IPV6, libc::IPV6_UNICAST_HOPS) => OptionName::TimeToLive,
         (LEVEL_SOCKET, libc::SO_BINDTODEVICE) | (LEVEL_IP, 4) => OptionName::Forbidden,
-        (LEVEL_TCP, libc::TCP_FASTOPEN | libc::TCP_FASTOPEN_CONNECT) => OptionName::Forbidden,
+        (LEVEL_TCP, libc::TCP_FASTOPEN) => OptionName::Forbidden,
         (LEVEL_IP, libc::IP_TOS) => OptionName::Advice(Advice::TypeOfService),
         (LEVEL_IP, libc::IP_MULTICAST_TTL) => OptionName::Advice(Advice::MulticastTimeToLive),
         (LEVEL_IP, libc::IP_MULTICAST_LOOP) => OptionName::Advice(Advice::MulticastLoop),
@@ -57,11 +62,8 @@ pub(crate) fn meaning(level: i32, name: i32) -> Meaning {
         (LEVEL_TCP, libc::TCP_USER_TIMEOUT) => OptionName::Advice(Advice::UserTimeout),
         (LEVEL_TCP, libc::TCP_NODELAY) => OptionName::NoDelay,
         (LEVEL_IPV6, libc::IPV6_V6ONLY) => OptionName::V6Only,
-        (LEVEL_SOCKET, libc::SO_PRIORITY | libc::SO_OOBINLINE | libc::SO_BUSY_POLL) => return Meaning::Hint,
-        (LEVEL_TCP, libc::TCP_CORK | libc::TCP_DEFER_ACCEPT | libc::TCP_QUICKACK | 7 | 25) => return Meaning::Hint,
-        // Finding the size of packets, hearing of errors, a port that is chosen late, and classes of traffic.
-        (LEVEL_IP, libc::IP_MTU_DISCOVER | libc::IP_RECVERR | 24) => return Meaning::Hint,
-        (LEVEL_IPV6, libc::IPV6_MTU_DISCOVER | libc::IPV6_RECVERR | libc::IPV6_TCLASS) => return Meaning::Hint,
+        (LEVEL_TCP, libc::TCP_CONGESTION) => return Meaning::Congestion,
+        (LEVEL_IP, libc::IP_MTU) => return Meaning::Largest,
         _ => return Meaning::Unknown,
     })
 }

@@ -89,6 +89,7 @@ impl Sockets {
             keys: Mutex::new(vec![key]),
             form: Mutex::new(form),
             traffic,
+            hints: Mutex::default(),
         });
         table.by_key.insert(key, Arc::clone(&bridge));
         table.by_token.insert(token, Arc::clone(&bridge));

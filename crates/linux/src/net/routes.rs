@@ -1,9 +1,10 @@
-//! Netlink sockets, as far as asking for interfaces and addresses goes (`rtnetlink(7)`): answers that are made up for the VM.
+//! Netlink sockets, as far as asking for interfaces and addresses goes (`rtnetlink(7)`): answers that are made up for the VM, of
+//! [`interfaces`](super::interfaces).
 //!
-//! A VM has a loopback interface and one that stands for the way out, with the addresses that its sockets show. Both families have
-//! one: C libraries look up names only in families that an interface has.
+//! Both families have an address at each interface: C libraries look up names only in families that an interface has.
 
 use super::bridge::Turn;
+use super::interfaces::{INTERFACES, Interface};
 use crate::sys::{self, Found};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,46 +17,6 @@ pub(crate) struct Routes {
     /// Its address, to which answers go.
     port: u32,
 }
-
-/// An interface of every VM.
-struct Interface {
-    index: u32,
-    name: &'static [u8],
-    /// `ARPHRD_*`.
-    kind: u16,
-    flags: u32,
-    mtu: u32,
-    mac: [u8; 6],
-    v4: ([u8; 4], u8),
-    v6: ([u8; 16], u8),
-    /// `RT_SCOPE_*`.
-    scope: u8,
-}
-
-const INTERFACES: [Interface; 2] = [
-    Interface {
-        index: 1,
-        name: b"lo\0",
-        kind: 772,
-        flags: 0x1_0049,
-        mtu: 65_536,
-        mac: [0; 6],
-        v4: ([127, 0, 0, 1], 8),
-        v6: ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 128),
-        scope: 254,
-    },
-    Interface {
-        index: 2,
-        name: b"eth0\0",
-        kind: 1,
-        flags: 0x1_1043,
-        mtu: 1500,
-        mac: [2, 0, 0, 0, 0, 1],
-        v4: ([10, 0, 2, 15], 24),
-        v6: ([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0, 0x02, 0x0f], 64),
-        scope: 0,
-    },
-];
 
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
@@ -153,7 +114,7 @@ fn link(interface: &Interface, to: &To) -> Vec<u8> {
         &interface.index.to_ne_bytes(),
         &interface.flags.to_ne_bytes(),
         &[0xff; 4],
-        &attribute(libc::IFLA_IFNAME, interface.name),
+        &attribute(libc::IFLA_IFNAME, &interface.name_with_end()),
         &attribute(libc::IFLA_MTU, &interface.mtu.to_ne_bytes()),
         &attribute(libc::IFLA_ADDRESS, &interface.mac),
     ]
@@ -171,7 +132,7 @@ fn addresses(interface: &Interface, family: i32, to: &To) -> Vec<u8> {
         let own = match of {
             libc::AF_INET => [
                 attribute(libc::IFA_LOCAL, ip),
-                attribute(libc::IFA_LABEL, interface.name),
+                attribute(libc::IFA_LABEL, &interface.name_with_end()),
             ]
             .concat(),
             _ => Vec::new(),

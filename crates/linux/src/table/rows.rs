@@ -30,8 +30,9 @@ const FCNTL_ASK: &[u32] = &[5];
 /// Bytes to read, non-blocking, close-on-exec.
 const IOCTL: &[u32] = &[0x541b, 0x5421, 0x5450, 0x5451];
 /// Attributes, window, groups and session of a terminal, flushing, draining, stopping and starting output, becoming and ceasing to
-/// be its session, its number, lock and slave. Typing on somebody's behalf (`TIOCSTI`) is not among them.
-const IOCTL_TERMINAL: &[u32] = &[
+/// be its session, its number, lock and slave. Typing on somebody's behalf (`TIOCSTI`) is not among them. Then what sockets are asked of
+/// interfaces: name, list, flags, address, address of everybody, mask, metric, size of packets, address of the hardware, number, length of the queue.
+const IOCTL_ASK: &[u32] = &[
     0x5401,
     0x5402,
     0x5403,
@@ -54,6 +55,17 @@ const IOCTL_TERMINAL: &[u32] = &[
     0x402c_542d,
     0x4004_5431,
     0x8004_5430,
+    0x8910,
+    0x8912,
+    0x8913,
+    0x8915,
+    0x8919,
+    0x891b,
+    0x891d,
+    0x8921,
+    0x8927,
+    0x8933,
+    0x8942,
 ];
 /// Names, parent's death, timer slack, no new privileges, huge pages, names of mappings, and what only reports.
 const PRCTL: &[u32] = &[1, 2, 3, 7, 15, 16, 21, 23, 27, 29, 30, 37, 38, 39, 41, 42, 0x5356_4d41];
@@ -154,7 +166,7 @@ rows! {
     dup2 SYS_dup2 ALLOW;
     dup3 SYS_dup3 ALLOW;
     fcntl SYS_fcntl Class::Arguments(Rule::AmongOrAsk(1, FCNTL, FCNTL_ASK, libc::EINVAL), Some(locks::get));
-    ioctl SYS_ioctl Class::Arguments(Rule::AmongOrAsk(1, IOCTL, IOCTL_TERMINAL, libc::ENOTTY), Some(terminal::ioctl));
+    ioctl SYS_ioctl Class::Arguments(Rule::AmongOrAsk(1, IOCTL, IOCTL_ASK, libc::ENOTTY), Some(terminal::ioctl));
     ftruncate SYS_ftruncate ask(content::ftruncate);
     fallocate SYS_fallocate ask(content::fallocate);
     fsync SYS_fsync ask(content::fsync);

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 // Options of sockets.
+static int one_ = 1;
 static void set(const char *what, int fd, int level, int name, const void *value, long len) {
     char line_[64];
     snprintf(line_, sizeof line_, "%s", what);
@@ -16,6 +17,9 @@ static void get(const char *what, int fd, int level, int name) {
     long done = outcome(syscall(SYS_getsockopt, fd, level, name, value, &len));
     printf("getsockopt.%s %ld %d %d\n", what, done, done ? 0 : (int)len, done ? 0 : *(int *)value);
 }
+#ifndef IPV6_DONTFRAG
+#define IPV6_DONTFRAG 62
+#endif
 // Sets a number and reads it again.
 static void both(const char *what, int fd, int level, int name, int number) {
     char text[64];
@@ -26,12 +30,76 @@ static void both(const char *what, int fd, int level, int name, int number) {
     sprintf(text, "%s_fault", what);
     set(text, fd, level, name, BAD, 4);
 }
+// What is only kept.
+static void kept(int fd, int udp, int six, int udp6, int un) {
+    both("cork", fd, IPPROTO_TCP, TCP_CORK, 5);
+    both("quick", fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+    both("largest_segment", fd, IPPROTO_TCP, TCP_MAXSEG, 1000);
+    set("largest_segment_small", fd, IPPROTO_TCP, TCP_MAXSEG, &(int){87}, 4);
+    set("largest_segment_large", fd, IPPROTO_TCP, TCP_MAXSEG, &(int){32768}, 4);
+    set("largest_segment_any", fd, IPPROTO_TCP, TCP_MAXSEG, &(int){0}, 4);
+    get("largest_segment_any", fd, IPPROTO_TCP, TCP_MAXSEG);
+    both("tries", fd, IPPROTO_TCP, TCP_SYNCNT, 3);
+    set("tries_none", fd, IPPROTO_TCP, TCP_SYNCNT, &(int){0}, 4);
+    set("tries_many", fd, IPPROTO_TCP, TCP_SYNCNT, &(int){128}, 4);
+    both("unsent", fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 4096);
+    set("cork_of_datagrams", udp, IPPROTO_TCP, TCP_CORK, &one_, 4);
+    set("cork_of_unix", un, IPPROTO_TCP, TCP_CORK, &one_, 4);
+    get("priority_first", fd, SOL_SOCKET, SO_PRIORITY);
+    both("priority", fd, SOL_SOCKET, SO_PRIORITY, 6);
+    both("priority_of_unix", un, SOL_SOCKET, SO_PRIORITY, 3);
+    set("priority_high", fd, SOL_SOCKET, SO_PRIORITY, &(int){7}, 4);
+    set("priority_negative", fd, SOL_SOCKET, SO_PRIORITY, &(int){-1}, 4);
+    both("urgent", fd, SOL_SOCKET, SO_OOBINLINE, 9);
+    both("time", udp, SOL_SOCKET, SO_TIMESTAMP, 1);
+    both("exact_time", udp, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+    get("time_after", udp, SOL_SOCKET, SO_TIMESTAMP);
+    set("time_off", udp, SOL_SOCKET, SO_TIMESTAMP, &(int){0}, 4);
+    get("exact_time_after", udp, SOL_SOCKET, SO_TIMESTAMPNS);
+    get("discover_first", udp, IPPROTO_IP, IP_MTU_DISCOVER);
+    both("discover", udp, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    set("discover_large", udp, IPPROTO_IP, IP_MTU_DISCOVER, &(int){6}, 4);
+    both("arrival", udp, IPPROTO_IP, IP_PKTINFO, 1);
+    both("left", udp, IPPROTO_IP, IP_RECVTTL, 1);
+    both("class_told", udp, IPPROTO_IP, IP_RECVTOS, 1);
+    both("sent_to", udp, IPPROTO_IP, IP_RECVORIGDSTADDR, 1);
+    both("port_later", fd, IPPROTO_IP, 24, 1);
+    both("errors", udp, IPPROTO_IP, IP_RECVERR, 1);
+    set("errors_byte", udp, IPPROTO_IP, IP_RECVERR, "", 1);
+    get("errors_byte", udp, IPPROTO_IP, IP_RECVERR);
+    set("errors_nothing", udp, IPPROTO_IP, IP_RECVERR, "", 0);
+    set("arrival_of_unix", un, IPPROTO_IP, IP_PKTINFO, &one_, 4);
+    both("arrival_six", udp6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    both("left_six", udp6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+    both("class_told_six", udp6, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    both("whole_six", udp6, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+    both("errors_six", udp6, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    both("discover_six", udp6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO);
+    both("arrival_of_six", udp6, IPPROTO_IP, IP_PKTINFO, 1);
+    set("class_of_four", udp, IPPROTO_IPV6, IPV6_TCLASS, &one_, 4);
+    both("class", six, IPPROTO_IPV6, IPV6_TCLASS, 0x80);
+    set("class_large", six, IPPROTO_IPV6, IPV6_TCLASS, &(int){256}, 4);
+    set("class_first", six, IPPROTO_IPV6, IPV6_TCLASS, &(int){-1}, 4);
+    get("class_first", six, IPPROTO_IPV6, IPV6_TCLASS);
+    char name[16] = {0};
+    socklen_t len = sizeof name;
+    CASE(getsockopt, "congestion", fd, IPPROTO_TCP, TCP_CONGESTION, name, &len);
+    SEEN(getsockopt, "congestion_length", len);
+    set("congestion_same", fd, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name));
+    set("congestion_none", fd, IPPROTO_TCP, TCP_CONGESTION, "nothing", 7);
+    set("congestion_empty", fd, IPPROTO_TCP, TCP_CONGESTION, "", 0);
+    set("congestion_fault", fd, IPPROTO_TCP, TCP_CONGESTION, BAD, 4);
+    set("congestion_of_datagrams", udp, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+    get("packet_unconnected", udp, IPPROTO_IP, IP_MTU);
+    set("packet", udp, IPPROTO_IP, IP_MTU, &one_, 4);
+}
 int main(void) {
     ordinary();
     put("plain", "x");
     int plain = open("plain", O_RDWR), one = 1, zero = 0, minus = -1;
     int fd = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), six = socket(AF_INET6, SOCK_STREAM, 0);
     int un = socket(AF_UNIX, SOCK_STREAM, 0);
+    kept(socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0), six, socket(AF_INET6, SOCK_DGRAM, 0), un);
     get("type", fd, SOL_SOCKET, SO_TYPE);
     get("type_datagram", udp, SOL_SOCKET, SO_TYPE);
     get("domain", fd, SOL_SOCKET, SO_DOMAIN);

@@ -111,7 +111,6 @@ static void names(void) {
     CASE(open, "unnamed_for_reading", ".", O_TMPFILE | O_RDONLY, 0600);
     CASE(openat, "exclusive", AT_FDCWD, "f", O_CREAT | O_EXCL | O_RDWR, 0644);
     CASE(openat, "directory", AT_FDCWD, "full", O_RDWR);
-    CASE(openat, "pipe_without_reader", AT_FDCWD, "pipe", O_WRONLY | O_NONBLOCK);
     CASE(openat, "unnamed_for_reading", AT_FDCWD, ".", O_TMPFILE | O_RDONLY, 0600);
     struct { uint64_t flags, mode, resolve, more; } how = {O_RDONLY};
     CASE(openat2, "plain", AT_FDCWD, "f", &how, 24);
