@@ -6,7 +6,7 @@
 mod machine;
 
 use crate::engine;
-use agentos_linux::{Finding, LinuxExecutor, Probe};
+use agentos_linux::{Cgroup, Finding, LinuxExecutor, Probe};
 use agentos_software::Userland;
 use std::path::Path;
 
@@ -152,7 +152,15 @@ const LINUX: &str = "Linux programs";
 impl Diagnosis {
     /// Tries everything. Takes some tens of milliseconds.
     pub fn run() -> Self {
-        Self::with(LinuxExecutor::new().probe(), engine::default_cache_dir().as_deref())
+        Self::run_with(&Cgroup::Auto)
+    }
+
+    /// The same with control groups of VMs with Linux programs made in a certain place.
+    pub fn run_with(cgroup: &Cgroup) -> Self {
+        let executor = LinuxExecutor::new();
+        // One that has done nothing yet takes any.
+        let _ = executor.set_cgroup(cgroup.clone());
+        Self::with(executor.probe(), engine::default_cache_dir().as_deref())
     }
 
     /// As [`run`](Self::run), with a given outcome of the probe of Linux programs, and this cache directory.

@@ -7,7 +7,7 @@ use crate::parked;
 use agentos_kernel::fd::IoResult;
 use agentos_kernel::process::{Executor, Kernel, Program};
 use agentos_kernel::vfs::InodeHandle;
-use agentos_linux::LinuxExecutor;
+use agentos_linux::{Cgroup, CgroupError, LinuxExecutor};
 use agentos_wasm::{WasmConfig, WasmExecutor};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -42,6 +42,17 @@ pub(crate) fn shared(cache_dir: Option<&Path>, fuel: bool) -> Result<Arc<WasmExe
 pub(crate) fn linux() -> &'static Arc<LinuxExecutor> {
     static LINUX: OnceLock<Arc<LinuxExecutor>> = OnceLock::new();
     LINUX.get_or_init(LinuxExecutor::new)
+}
+
+/// Says where the control groups of VMs with Linux programs are made, for all VMs of this process; [`Cgroup::Auto`] unless this is called.
+///
+/// With [`Cgroup::Own`], and with `Auto` where the group of this process was delegated to it, a process that is alone in its group
+/// moves into a child of that when its first Linux program starts, as a group with processes cannot be divided.
+///
+/// # Errors
+/// Linux programs were probed or have run already, with something else.
+pub fn set_cgroup(cgroup: Cgroup) -> std::result::Result<(), CgroupError> {
+    linux().set_cgroup(cgroup)
 }
 
 /// The executor of Linux programs as one VM has it: it knows none until they are wanted.

@@ -59,7 +59,7 @@ pub use agentos_kernel::limits::{
 };
 pub use agentos_kernel::policy::{self, Policy};
 pub use agentos_kernel::{Errno, LimitExceeded, descriptors};
-pub use agentos_linux::{ParkedNode, hear_of_children};
+pub use agentos_linux::{Cgroup, CgroupError, ParkedNode, hear_of_children};
 pub use agentos_net::hook::{EgressHook, Route, Traffic};
 pub use agentos_net::proxy::{InvalidProxy, Proxy};
 pub use agentos_net::secrets::{InvalidSecret, Secret, SecretValue};
@@ -78,6 +78,7 @@ pub use agentos_tools::{
 pub use builder::Builder;
 pub use connect::GuestStream;
 pub use doctor::{Check, CheckState, Diagnosis, Section, write_to as try_directory};
+pub use engine::set_cgroup;
 pub use error::{Error, Result};
 pub use events::Events;
 pub use exec::{Exec, ExecOutput};

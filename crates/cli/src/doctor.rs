@@ -18,11 +18,14 @@ pub(crate) struct DoctorArgs {
     /// Also look at this data directory of a server.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Try control groups of VMs with Linux programs here: auto, off, own, or the path of one (docs/linux.md).
+    #[arg(long, value_name = "PLACE", default_value_t)]
+    cgroup: agentos::Cgroup,
 }
 
 /// Tries everything and prints what came of it.
 pub(crate) fn main(args: &DoctorArgs) -> Result<Exit, Error> {
-    let mut diagnosis = Diagnosis::run();
+    let mut diagnosis = Diagnosis::run_with(&args.cgroup);
     if let Some(dir) = &args.data {
         diagnosis.sections.push(Section::new("Data directory", data(dir)));
     }

@@ -37,6 +37,9 @@ pub(crate) struct ServeArgs {
     /// Keep so many processes of Node.js ready for VMs (docs/linux.md).
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=256))]
     parked_node: Option<u16>,
+    /// Make control groups of VMs with Linux programs here: auto, off, own, or the path of one (docs/linux.md).
+    #[arg(long, value_name = "PLACE")]
+    cgroup: Option<agentos::Cgroup>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -81,6 +84,9 @@ pub(crate) fn main(args: &ServeArgs) -> Result<Exit, Error> {
     config.take_over = args.take_over;
     if let Some(parked) = args.parked_node {
         config.parked_node = parked.into();
+    }
+    if let Some(cgroup) = &args.cgroup {
+        config.cgroup = cgroup.clone();
     }
     let format = args.log_format.map(|format| match format {
         Format::Text => LogFormat::Text,

@@ -37,6 +37,9 @@ pub enum ServeError {
     /// The listening socket could not be had or handed over.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// Linux programs have run already, with control groups in another place.
+    #[error(transparent)]
+    Cgroup(#[from] agentos::CgroupError),
     /// There is no place for the data.
     #[error("no data directory: name one with --data, dataDir or AGENTOS_DATA_DIR, or set HOME")]
     NoDataDir,
@@ -110,6 +113,7 @@ pub async fn serve(config: ServerConfig, started: impl FnOnce(&Running)) -> Resu
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let data_dir = data_dir(&config)?;
+    agentos::set_cgroup(config.cgroup.clone())?;
     agentos::park_node(config.parked_node);
     let meeting_point = data_dir.join(MEETING_POINT);
     let listener = match config.take_over {

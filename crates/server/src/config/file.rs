@@ -21,6 +21,7 @@ use super::vm;
 use crate::definition::VmDefinition;
 use crate::limits::ServerLimits;
 use crate::logs::LogFormat;
+use agentos::Cgroup;
 use serde_json::{Map, Value};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ pub struct ServerConfig {
     pub log_format: Option<LogFormat>,
     /// How many processes of Node.js are kept ready.
     pub parked_node: usize,
+    /// Where the control groups of VMs with Linux programs are made.
+    pub cgroup: Cgroup,
     /// The definitions, by name.
     pub vms: Vec<(String, VmDefinition)>,
 }
@@ -162,10 +165,8 @@ impl ServerConfig {
                 Err(reason) => log.problem("format", reason),
             }
         }
-        if let Some(mut linux) = root.section("linux")
-            && let Some(parked) = linux.integer("parkedNode", 0..=PARKED_NODE_MOST)
-        {
-            config.parked_node = usize::try_from(parked).unwrap_or(0);
+        if let Some(linux) = root.section("linux") {
+            config.read_linux(linux);
         }
         config.read_limits(&mut root, &problems);
         if let Some(vms) = root.section("vms") {
@@ -201,6 +202,7 @@ impl ServerConfig {
             limits: ServerLimits::default(),
             log_format: None,
             parked_node: 0,
+            cgroup: Cgroup::default(),
             vms: Vec::new(),
         }
     }
@@ -216,6 +218,18 @@ impl ServerConfig {
                 Err(reason) => root.problem("tokenFile", reason),
             },
             (None, None) => {}
+        }
+    }
+
+    fn read_linux(&mut self, mut linux: Section) {
+        if let Some(parked) = linux.integer("parkedNode", 0..=PARKED_NODE_MOST) {
+            self.parked_node = usize::try_from(parked).unwrap_or(0);
+        }
+        if let Some(place) = linux.text("cgroup") {
+            match place.parse() {
+                Ok(cgroup) => self.cgroup = cgroup,
+                Err(error) => linux.problem("cgroup", error.to_string()),
+            }
         }
     }
 
@@ -311,6 +325,18 @@ mod tests {
             (7000, 2, 10)
         );
         assert_eq!(config.data_dir.unwrap(), Path::new("/etc/data"));
+    }
+
+    #[test]
+    fn control_groups_have_a_place() {
+        let place = |text: &str| read(text).map(|config| config.cgroup);
+        assert_eq!(place("").unwrap(), Cgroup::Auto);
+        assert_eq!(place("[linux]\ncgroup = \"off\"\n").unwrap(), Cgroup::Off);
+        let below = Cgroup::Below("/sys/fs/cgroup/agents".into());
+        assert_eq!(place("[linux]\ncgroup = \"/sys/fs/cgroup/agents\"\n").unwrap(), below);
+        let error = place("[linux]\ncgroup = \"mine\"\n").unwrap_err().to_string();
+        let wanted = "linux.cgroup: must be auto, off, own or the absolute path of a cgroup, not \"mine\"";
+        assert!(error.contains(wanted), "{error}");
     }
 
     #[test]
