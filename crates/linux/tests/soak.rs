@@ -17,6 +17,7 @@ use host::{Stock, more, resident, stock};
 use parks::{NODE, Parks};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -68,9 +69,13 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What programs are; a host process that is started to be killed is given them.
 fn program() -> Option<&'static [u8]> {
     static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let made = PROGRAM.get_or_init(|| compile(include_str!("soak/mix.c"), &["-static", "-O1", "-w", "-pthread"]));
+    let made = PROGRAM.get_or_init(|| match std::env::var_os(GIVEN) {
+        Some(path) => std::fs::read(path).ok(),
+        None => compile(include_str!("soak/mix.c"), &["-static", "-O1", "-w", "-pthread"]),
+    });
     made.as_deref()
 }
 
@@ -282,6 +287,8 @@ fn nothing_is_left_of_parked_processes() {
 
 /// Set in the processes that the next test starts and kills.
 const VICTIM: &str = "AGENTOS_TEST_VICTIM";
+/// The same: where the program is.
+const GIVEN: &str = "AGENTOS_TEST_PROGRAM";
 
 #[test]
 fn killed_in_the_middle_the_host_process_leaves_nothing() {
@@ -294,17 +301,19 @@ fn killed_in_the_middle_the_host_process_leaves_nothing() {
     }
     let (mut numbers, start) = (numbers(), Instant::now());
     let long = Duration::from_secs(number("AGENTOS_SOAK_SECONDS").unwrap_or(12) / 4);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), program().unwrap()).unwrap();
     let mut rounds = 0;
     while rounds < 4 || start.elapsed() < long {
         let seed = numbers.below(1 << 30);
-        kill_one(seed, Duration::from_micros(numbers.below(300_000)));
+        kill_one(file.path(), seed, Duration::from_micros(numbers.below(300_000)));
         rounds += 1;
     }
     println!("{rounds} host processes killed");
 }
 
 /// Starts a host process, kills it at some moment, and waits until nothing of it is left.
-fn kill_one(seed: u64, moment: Duration) {
+fn kill_one(program: &Path, seed: u64, moment: Duration) {
     use std::os::unix::fs::MetadataExt;
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
@@ -313,6 +322,7 @@ fn kill_one(seed: u64, moment: Duration) {
         "--nocapture",
     ]);
     let mut host = command
+        .env(GIVEN, program)
         .env(VICTIM, seed.to_string())
         .stdout(Stdio::piped())
         .spawn()
