@@ -28,6 +28,8 @@ pub(crate) struct Held {
 /// `F_GETLK`.
 pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     let fd = call.int(0);
+    // Before anything else, as what is asked of nothing means nothing.
+    let stat = call.vm.host_stat(call.key, fd)?;
     let mut lock = [0; SIZE];
     call.read(call.arg(2), &mut lock)?;
     let half = |at: usize| i16::from_le_bytes([lock[at], lock[at + 1]]);
@@ -41,7 +43,6 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
         libc::F_RDLCK => false,
         _ => return Err(Fail(libc::EINVAL)),
     };
-    let stat = call.vm.host_stat(call.key, fd)?;
     let base = match i32::from(half(2)) {
         libc::SEEK_SET => 0,
         libc::SEEK_CUR => i64::try_from(call.vm.position(call.key, fd)?.0).unwrap_or(i64::MAX),

@@ -209,6 +209,8 @@ int main(void) {
     CASE(fcntl, "lock_shut", SHUT, F_GETLK, &lock);
     lock = (struct flock){.l_type = 77};
     CASE(fcntl, "lock_kind", fd, F_GETLK, &lock);
+    CASE(fcntl, "lock_kind_shut", SHUT, F_GETLK, &lock);
+    CASE(fcntl, "lock_fault_shut", SHUT, F_GETLK, BAD);
     lock = (struct flock){.l_type = F_RDLCK, .l_whence = 77};
     CASE(fcntl, "lock_from", fd, F_GETLK, &lock);
     lock = (struct flock){.l_type = F_RDLCK, .l_start = -5};
