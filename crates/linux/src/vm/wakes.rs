@@ -22,7 +22,7 @@
 //!
 //! To look is a call of the host's for each call of a guest's, so it is done only once calls have come from different threads, and until
 //! the same thread has made [`LOOKS`] in a row. Programs that take turns (a shell and each that it starts, a compiler and its passes) call from
-//! different threads all the time and never meet: where [`QUIET`] looks in a row have found nobody, only every [`SAMPLE`]th call is looked
+//! different threads all the time and may seldom meet: where [`QUIET`] looks in a row have found nobody, only every [`SAMPLE`]th call is looked
 //! at until one does. Guests that have one processor are never looked at: they have nowhere else to be.
 //!
 //! What a guest makes of this is the speed of its own VM. The flag is the VM's own, and so is the thread that answers, which is one
