@@ -188,7 +188,14 @@ static void odd_sockets(void) {
     TRY("accept_idle", accept(tcp, NULL, NULL));
     TRY("listen_datagram", listen(udp, 1));
     TRY("fastopen", setsockopt(tcp, IPPROTO_TCP, 23, &one, sizeof one));
-    TRY("fastopen_connect", setsockopt(tcp, IPPROTO_TCP, 30, &one, sizeof one));
+    // The option may be set, and changes nothing about who is asked first.
+    struct sockaddr_in outside = to;
+    outside.sin_addr.s_addr = htonl(0x5db8d822);
+    int fast = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fast, IPPROTO_TCP, 30, &one, sizeof one);
+    TRY("fastopen_connect", connect(fast, (void *)&outside, sizeof outside));
+    TRY("fastopen_sendto", sendto(fast, "x", 1, 0x20000000, (void *)&outside, sizeof outside));
+    close(fast);
     TRY("ulp", setsockopt(tcp, IPPROTO_TCP, 31, "tls", 3));
     TRY("repair", setsockopt(tcp, IPPROTO_TCP, 19, &one, sizeof one));
     TRY("md5", setsockopt(tcp, IPPROTO_TCP, 14, &one, sizeof one));
