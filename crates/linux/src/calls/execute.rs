@@ -162,6 +162,7 @@ fn execute(call: &mut Call<'_>, wanted: Wanted, mut pages: Pages) -> Outcome {
 /// Whether the host takes these arguments, which it is asked for once the VM's kernel has decided. The bounds are Linux's: of one string; of
 /// all of them with their pointers and the path, by a quarter of what the process may have of a stack; and without pointers, by all of that.
 fn fits(call: &Call<'_>, named: usize, argv: &[Vec<u8>], env: &[Vec<u8>]) -> Result<(), Fail> {
+    /// Bytes of one argument or variable with the zero that ends it; then `E2BIG`.
     const STRING_MAX: usize = 128 << 10;
     const FLOOR: u64 = 128 << 10;
     const CEILING: u64 = 6 << 20;
