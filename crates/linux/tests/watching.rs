@@ -124,6 +124,63 @@ fn a_slow_reader_loses_nothing_that_fits() {
     assert_eq!(made, 3001);
 }
 
+/// Reads with the room that there is, with what `FIONREAD` says and with too little.
+const ROOMS: &str = r#"
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+static char buf[65536] __attribute__((aligned(8)));
+static struct inotify_event *event = (void *)buf;
+static int fd, round, said;
+static char name[NAME_MAX + 1];
+static void next(void) {
+    round++;
+    memset(name, 'a' + round % 26, NAME_MAX);
+    name[round % 3 ? round % 40 + 1 : NAME_MAX] = 0;
+}
+static int whole(int count) {
+    int room = (strlen(name) + 16) / 16 * 16;
+    return count == 16 + room && event->len == room && event->mask == IN_CREATE && !strcmp(event->name, name);
+}
+int main(void) {
+    chdir("/tmp/d");
+    fd = inotify_init1(0);
+    if (inotify_add_watch(fd, ".", IN_CREATE) != 1) return 1;
+    for (int pass = 0; pass < 2; pass++) {
+        for (round = pass * 60; round < pass * 60 + 60;) next(), close(open(name, O_CREAT | O_WRONLY, 0600)), unlink(name);
+        for (round = pass * 60; round < pass * 60 + 60;) {
+            next();
+            struct pollfd ready = {fd, POLLIN};
+            if (poll(&ready, 1, -1) != 1) return 2;
+            if (ioctl(fd, FIONREAD, &said) || said < 16 || said > sizeof buf) return 3;
+            if (!whole(read(fd, buf, pass ? said : sizeof *event + NAME_MAX + 1))) return 4;
+        }
+    }
+    close(open("short", O_CREAT | O_WRONLY, 0600)), close(open("other", O_CREAT | O_WRONLY, 0600));
+    memset(buf, 7, sizeof buf);
+    if (read(fd, buf, 16) != 16 || event->len != 16 || buf[16] != 7) return 5;
+    strcpy(name, "other");
+    if (!whole(read(fd, buf, 32))) return 6;
+    puts("all whole");
+    return 0;
+}"#;
+
+#[test]
+fn an_event_is_whole_in_the_room_for_any_event_and_in_what_is_said_to_be_there() {
+    let Some(vm) = Vm::new() else { return };
+    dir(&vm);
+    let Some(program) = compile(ROOMS, &["-static", "-w"]) else {
+        return;
+    };
+    vm.put("/tmp/rooms", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/rooms"]).ok(), "all whole\n");
+}
+
 #[test]
 fn tail_follows_and_mistakes_are_errors() {
     let Some(vm) = Vm::new() else { return };

@@ -6,6 +6,22 @@
 //!
 //! Names and attributes change by calls, of which the kernel tells. Bytes are changed behind its back: while anybody watches,
 //! the host is asked to tell of files that natives have open for writing.
+//!
+//! # One event for each read
+//!
+//! On Linux a read gives as many whole events as there is room for, and `EINVAL` where there is none for the first. Here it gives one. Guests
+//! read on the host, at its speed, so it is the kind of the host's descriptor that decides what a read gives, and none gives just that:
+//!
+//! * A stream, of a socket or of a pipe, fills what room there is, and ends in the middle of an event. No read of Linux does, so no
+//!   program goes on from there.
+//! * What keeps records apart, such as these sockets or a pipe of packets, gives one for each read and drops what there is no room for. With
+//!   several events in a record whoever has room for one would lose the others; and nobody here learns how much room there is before it is used.
+//! * A watcher of the host's reads like one. The changes would have to be made again, on files that it watches for this purpose: a few
+//!   calls of the host for each event, with others in between that nobody is to see; and a user has 128 of these by default, for all VMs.
+//! * To answer `read` here would stop every read of every guest: the filter sees the number of a descriptor, which guests choose.
+//!
+//! So a record is one event. Whoever has room for any event, `sizeof(struct inotify_event) + NAME_MAX + 1` as the manual has it, gets all of them
+//! whole, and what `FIONREAD` says is enough for the next. With less room than an event takes its beginning is read and the rest is lost.
 
 use super::{Shared, Vm};
 use crate::calls::Fail;
