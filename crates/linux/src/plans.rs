@@ -6,7 +6,8 @@
 //!
 //! * Only files of images are, which no guest can write ([`Filesystem::host_file`]); and only while their size and both their times are what
 //!   they were. A guest that writes to such a file gets one of its own, with a time of change that nobody can set.
-//! * Not files that were changed less than [`SETTLED`] ago: another change in the same tick of the host's clock could not be told from it.
+//! * Not files that were changed less than [`SETTLED`] before they were read: another change in the same tick of the host's clock could not be
+//!   told from it.
 //! * At most [`PLACES_MAX`] for all VMs of a process, as each takes a descriptor. Those of a VM go with the end of its last Linux program.
 //!
 //! The descriptions are handed to loaders, which map them and close them before the program begins; nobody reads from them, so it does
@@ -87,9 +88,9 @@ pub(crate) fn get(kernel: usize, file: &InodeHandle, stamp: &Stamp) -> Option<Ar
     holds.then_some(image)
 }
 
-/// Keeps what a file was planned as.
-pub(crate) fn put(kernel: usize, file: &InodeHandle, stamp: Stamp, image: &Arc<Image>) {
-    if !stamp.is_settled(SystemTime::now()) {
+/// Keeps what a file was planned as that had this stamp, and of which nothing was read before that time.
+pub(crate) fn put(kernel: usize, file: &InodeHandle, (stamp, since): (Stamp, SystemTime), image: &Arc<Image>) {
+    if !stamp.is_settled(since) {
         return;
     }
     let mut planned = PLANNED.lock();
@@ -111,22 +112,4 @@ pub(crate) fn forget(kernel: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_was_just_changed_may_change_again() {
-        let now = UNIX_EPOCH + Duration::from_secs(100);
-        let stamp = |mtime: i64, ctime: i64| Stamp {
-            ino: Ino(1),
-            size: 1,
-            mtime: Timestamp(mtime * 1_000_000_000),
-            ctime: Timestamp(ctime * 1_000_000_000),
-        };
-        assert!(stamp(97, 97).is_settled(now));
-        for (mtime, ctime) in [(99, 97), (97, 99), (101, 97), (-1, 97)] {
-            assert!(!stamp(mtime, ctime).is_settled(now), "{mtime} {ctime}");
-        }
-        assert!(!stamp(0, 0).is_settled(UNIX_EPOCH));
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use agentos_kernel::{Errno, Error, Result};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A program and, if it has one, its interpreter (the dynamic linker), open and planned.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Loaded {
 /// One file to map.
 #[derive(Debug)]
 pub(crate) struct Image {
-    plan: Plan,
+    pub(crate) plan: Plan,
     pub(crate) file: OwnedFd,
 }
 
@@ -101,7 +102,12 @@ impl Image {
     /// Opens and plans a file that is at present as `attr` says, unless that was done a moment ago.
     fn of(kernel: &Kernel, file: &InodeHandle, attr: &Attr) -> Result<Arc<Self>> {
         let whose = std::ptr::from_ref(kernel).addr();
-        let stamp = Stamp::of(attr);
+        Self::known_or_new(whose, file, Stamp::of(attr), SystemTime::now())
+    }
+
+    /// The same for the programs of a kernel that `whose` stands for. Nothing has been read of the file before `now`, so what is read of one that
+    /// is settled then is what it is from now on.
+    pub(crate) fn known_or_new(whose: usize, file: &InodeHandle, stamp: Stamp, now: SystemTime) -> Result<Arc<Self>> {
         if let Some(image) = plans::get(whose, file, &stamp) {
             return Ok(image);
         }
@@ -109,7 +115,7 @@ impl Image {
         match location.filesystem().host_file(location.ino())? {
             Some(fd) => {
                 let image = Arc::new(Self::new(file, stamp.size(), fd)?);
-                plans::put(whose, file, stamp, &image);
+                plans::put(whose, file, (stamp, now), &image);
                 Ok(image)
             }
             None => Ok(Arc::new(Self::new(file, stamp.size(), content(file)?)?)),
