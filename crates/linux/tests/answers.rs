@@ -77,6 +77,21 @@ fn processes_see_changes_of_each_other() {
 }
 
 #[test]
+fn who_holds_a_directory_asks_of_that_one_wherever_its_path_leads_by_now() {
+    run("held");
+}
+
+#[test]
+fn who_holds_a_directory_over_an_image_does_as_well() {
+    let Some(program) = program().filter(|_| counts()) else {
+        return;
+    };
+    let Some(vm) = Vm::over_image("/", |_| {}) else { return };
+    vm.put("/home/agentos-answers", program, 0o755);
+    assert_eq!(vm.run(&["/home/agentos-answers", "held"]).ok(), "ok\n");
+}
+
+#[test]
 fn pointers_that_lead_nowhere_are_errors_as_before() {
     run("pointers");
 }

@@ -187,6 +187,86 @@ static void processes(void) {
     for (int i = 0, status; i < 3; i++) CHECK(wait(&status) > 0 && status == 0);
 }
 
+/* What a path of this process leads to by a link, none where it must be a directory. It is asked from the stack, as by realpath. */
+static int link_at(int dir, const char *path, const char *text) {
+    char on_stack[128], found[PATH_MAX];
+    strcpy(on_stack, path);
+    errno = 0;
+    long len = dir == AT_FDCWD ? readlink(on_stack, found, sizeof found) : readlinkat(dir, on_stack, found, sizeof found);
+    if (!text) return len == -1 && errno == EINVAL;
+    return len == (long)strlen(text) && !memcmp(found, text, len);
+}
+
+static int below(const char *name, const char *text) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", deep, name);
+    return link_at(AT_FDCWD, path, text);
+}
+
+/* Directories that are held are what they were, wherever their paths lead by now. What is a link in one is a directory in the other. */
+static void holds(int fd, const char *two) {
+    CHECK(link_at(AT_FDCWD, ".", NULL) && link_at(AT_FDCWD, "here", "text") && link_at(AT_FDCWD, "sub", NULL));
+    CHECK(link_at(AT_FDCWD, "sub/../here", "text") && link_at(fd, "here", "text") && link_at(fd, "sub", NULL));
+    if (!two) return;
+    int is_there = !strcmp(two, "two");
+    char real[64];
+    snprintf(real, sizeof real, "/home/one/%s/three", two);
+    CHECK(is(".", real) && is("sub/..", real) && link_at(AT_FDCWD, "../../two", is_there ? NULL : "/home/else"));
+    CHECK(link_at(AT_FDCWD, "/home/one/two", is_there ? NULL : "/home/else") && link_at(AT_FDCWD, deep, NULL));
+    CHECK(below("here", is_there ? "text" : NULL) && below("sub", is_there ? NULL : "x"));
+    CHECK(is_there || (link_at(AT_FDCWD, real, NULL) && is(deep, "/home/else/three")));
+}
+
+/* Who sits in a directory, and has it open, while it is renamed and a link to another one takes its place: in turn, and meanwhile. */
+static void held(void) {
+    CHECK(!mkdir("/home/one/two/three/sub", 0755) && !symlink("text", "/home/one/two/three/here"));
+    CHECK(!mkdir("/home/else/three/here", 0755) && !symlink("x", "/home/else/three/sub"));
+    int fd = open(deep, O_RDONLY | O_DIRECTORY), status;
+    CHECK(fd >= 0 && !chdir(deep) && warm());
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 12; i++) holds(fd, "two");
+        void (*by)(int) = round % 2 ? change : change_elsewhere;
+        by(0), by(1);
+        for (int i = 0; i < 12; i++) holds(fd, "away");
+        by(2);
+        /* The directory itself, for a link to the other one. */
+        CHECK(link_at(AT_FDCWD, deep, NULL) && !rename(deep, "/home/one/gone") && !symlink("/home/else/three", deep));
+        holds(fd, NULL);
+        for (int i = 0; i < 3; i++) CHECK(link_at(AT_FDCWD, deep, "/home/else/three") && is(".", "/home/one/gone"));
+        CHECK(!unlink(deep) && !rename("/home/one/gone", deep) && link_at(AT_FDCWD, deep, NULL));
+    }
+    struct shared { atomic_int turn, over; } *shared;
+    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(warm());
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < 400; i++) {
+            shared->turn++, change(0), change(1), shared->turn++;
+            for (int j = 0; j < 20; j++) holds(fd, "away");
+            shared->turn++, change(2), shared->turn++;
+            for (int j = 0; j < 20; j++) holds(fd, "two");
+        }
+        shared->over = 1;
+        _exit(0);
+    }
+    for (int last; !shared->over;) {
+        holds(fd, NULL);
+        last = shared->turn;
+        char path[64], text[64];
+        strcpy(path, "/home/one/two");
+        errno = 0;
+        long len = readlink(path, text, sizeof text);
+        int is_link = len == 10, is_none = len == -1 && errno == EINVAL;
+        if (last == shared->turn && last % 2 == 0) CHECK(last % 4 ? is_link : is_none);
+        if (waitpid(child, &status, WNOHANG) == child) {
+            CHECK(status == 0 && shared->over);
+            child = 0;
+        }
+    }
+    if (child) CHECK(waitpid(child, &status, 0) == child && status == 0);
+    holds(fd, "two");
+}
+
 /* Pointers that lead nowhere, and paths at the edges of what is there. */
 static void pointers(void) {
     char buf[PATH_MAX], on_stack[4096];
@@ -341,6 +421,7 @@ int main(int argc, char **argv) {
     if (!strcmp(mode, "host")) truth(have_changed, 20);
     if (!strcmp(mode, "threads")) threads();
     if (!strcmp(mode, "processes")) processes();
+    if (!strcmp(mode, "held")) held();
     if (!strcmp(mode, "pointers")) pointers();
     if (!strcmp(mode, "signals")) signals();
     if (!strcmp(mode, "copies")) copies(argv[0]);
