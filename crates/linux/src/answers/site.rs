@@ -194,5 +194,12 @@ mod tests {
         assert_eq!(place(name), Some(expected));
         assert_eq!(place(&name.replace("90000", "0")), None);
         assert_eq!(place("7 (a) R 1"), None);
+        // Whatever a guest calls itself.
+        let parts = [") ", " (", ")", "(", " ", "\n", "7", "R", "\u{fffd}", ""];
+        for number in 0..10_000usize {
+            let part = |at: u32| parts[number / 10usize.pow(at) % 10];
+            let own: String = (0..4).map(part).collect();
+            assert_eq!(place(&name.replace("a) b", &own)), Some(expected), "{own:?}");
+        }
     }
 }

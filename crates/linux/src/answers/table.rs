@@ -251,6 +251,69 @@ mod tests {
         assert!(!has_room(&long) && !has_room(b"/a\0") && holds(&table, fits));
     }
 
+    /// Numbers that look like chance, the same each time.
+    fn chance() -> impl FnMut(usize) -> usize {
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        move |below| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) as usize % below
+        }
+    }
+
+    #[test]
+    fn of_whatever_paths_it_says_only_what_it_was_told_last_and_since_the_last_change() {
+        const LONG: Duration = Duration::from_secs(3600);
+        let (mut table, mut chance) = (table(), chance());
+        // What was told for each place, as nothing else can be known.
+        let mut told: Vec<Option<Vec<u8>>> = vec![None; SLOTS];
+        let mut early = table.before();
+        let mut known = 0;
+        for turn in 0..200_000 {
+            // Few letters, and half of the paths short, so that beginnings, ends and places are often the same.
+            let len = match chance(2) {
+                0 => chance(6),
+                _ => chance(PATH_MAX + 24),
+            };
+            let letters = b"//ab\xff\0";
+            let start: &[u8] = if chance(16) == 0 { b"" } else { b"/" };
+            let letters = &letters[..if chance(64) == 0 { 6 } else { 5 }];
+            let rest = (0..len).map(|_| letters[chance(letters.len())]);
+            let path: Vec<u8> = start.iter().copied().chain(rest).collect();
+            match chance(64) {
+                0 => {
+                    early = table.before();
+                    table.shown().changed();
+                    told.fill(None);
+                }
+                1..24 => {
+                    let before = table.before();
+                    table.tell(&path, before, LONG);
+                    if has_room(&path) {
+                        told[place(&path)] = Some(path.clone());
+                    }
+                }
+                24 => {
+                    // Found out before the last change, if there was any: as good as nothing.
+                    table.tell(&path, early, LONG);
+                    if has_room(&path) {
+                        let holds = early.changes == table.before().changes;
+                        told[place(&path)] = holds.then(|| path.clone());
+                    }
+                }
+                _ => {}
+            }
+            if !has_room(&path) {
+                continue;
+            }
+            let expected = told[place(&path)].as_ref() == Some(&path);
+            assert_eq!(holds(&table, &path), expected, "{turn}: {}", path.escape_ascii());
+            known += usize::from(expected);
+        }
+        assert!(known > 10_000, "{known}");
+    }
+
     #[test]
     fn the_pace_is_measured_and_never_believed_to_be_absurd() {
         let mut pace = Pace::begin();
