@@ -17,6 +17,8 @@ struct Wanted {
     path: Vec<u8>,
     /// Which argument the path is.
     argument: usize,
+    /// Bytes of that argument, without the one that ends it.
+    given: usize,
     target: Target,
     /// Whether the path leads nowhere once the program runs.
     vanishes: bool,
@@ -30,6 +32,7 @@ pub(crate) fn execve(call: &mut Call<'_>) -> Outcome {
         return Err(Fail(libc::ENOENT));
     }
     let wanted = Wanted {
+        given: path.len(),
         path,
         argument: 0,
         target: Target::Here,
@@ -53,6 +56,7 @@ pub(crate) fn execveat(call: &mut Call<'_>) -> Outcome {
     }
     let wanted = match dirfd == AT_FDCWD || path.first() == Some(&b'/') {
         true => Wanted {
+            given: path.len(),
             path,
             argument: 1,
             target: if dirfd == AT_FDCWD {
@@ -86,6 +90,7 @@ fn below(call: &mut Call<'_>, dirfd: i32, path: &[u8]) -> Result<Wanted, Fail> {
     Ok(Wanted {
         path: whole,
         argument: 1,
+        given: path.len(),
         target: Target::Anywhere,
         vanishes: call.vm.position(call.key, dirfd)?.1 & libc::O_CLOEXEC != 0,
     })
@@ -105,13 +110,14 @@ fn execute(call: &mut Call<'_>, wanted: Wanted, mut pages: Pages) -> Outcome {
     let Wanted {
         path,
         argument,
+        given,
         target,
         vanishes,
     } = wanted;
     let path_at = call.arg(argument);
     let process = call.process()?;
     let limits = process.kernel().limits();
-    let original = before(call, &mut pages, path_at, target)?;
+    let original = before(call, &mut pages, (path_at, given), target)?;
     let mut argv = strings(call, &mut pages, call.arg(argument + 1), limits.max_process_argv_bytes)?;
     let env = strings(call, &mut pages, call.arg(argument + 2), limits.max_process_env_bytes)?;
     call.confirm()?;
@@ -188,16 +194,17 @@ fn fits(call: &Call<'_>, named: usize, argv: &[Vec<u8>], env: &[Vec<u8>]) -> Res
     }
 }
 
-/// What is in the place of the text that the path becomes. Callers do without this call (`fexecve(3)`) where that is longer than the
-/// path, and what lies behind it is nobody's or is used by the parent, too (`vfork(2)`).
-fn before(call: &Call<'_>, pages: &mut Pages, at: u64, target: Target) -> Result<Vec<u8>, Fail> {
+/// What is in the place of the text that the path becomes, where `given` bytes of the path are. Callers do without this call
+/// (`fexecve(3)`) where that is longer than the path, and what lies behind it is nobody's or is used by somebody who does not wait: the
+/// parent has other threads, for one, and the child lives in its memory (`vfork(2)`).
+fn before(call: &mut Call<'_>, pages: &mut Pages, (at, given): (u64, usize), target: Target) -> Result<Vec<u8>, Fail> {
     let mut original = vec![0; target.text().len()];
-    let mut read = || pages.bytes(at, &mut original);
+    let read = pages.bytes(at, &mut original);
     match target {
-        Target::Here => read()?,
+        Target::Here => read?,
         Target::Anywhere => {
-            let borrowed = call.guest()?.lender.is_some();
-            if borrowed || read().is_err() {
+            let is_within = given + 1 >= original.len();
+            if read.is_err() || !is_within && !call.vm.keeps_to_itself(call.key) {
                 return Err(Fail(libc::ENOSYS));
             }
         }

@@ -98,6 +98,29 @@ impl Vm {
         sys::write_private(tid, file, at, target.text())
     }
 
+    /// Whether nobody but a guest itself uses the memory that it lives in, until what is changed there is put back. Where that is somebody
+    /// else's, whoever lent it waits by the only thread it has, and so does who lent it to that one.
+    pub(crate) fn keeps_to_itself(&mut self, key: u32) -> bool {
+        let mut borrower = key;
+        loop {
+            let Some(guest) = self.guests.get(&borrower) else {
+                return false;
+            };
+            let Some(lender) = guest.lender else { break };
+            let is_other = |other: &&super::Guest| other.lender == Some(lender) && other.pid != borrower;
+            let waits = guest.waiter.is_some() && self.guests.get(&lender).is_some_and(super::Guest::is_alone);
+            if !waits || self.guests.values().any(|guest| is_other(&guest)) {
+                return false;
+            }
+            borrower = lender;
+        }
+        let Some(guest) = self.guests.get_mut(&key) else {
+            return false;
+        };
+        guest.hold_lender();
+        guest.lender.is_none() || guest.held.is_some()
+    }
+
     /// Puts a path back into the memory that it was changed in. What else its owner has put there in the meantime stays.
     fn put_back(&mut self, owner: Option<u32>, patch: Patch) {
         let Some(owner) = owner else { return };

@@ -221,6 +221,13 @@ impl Wake for Notice {
 }
 
 impl Guest {
+    /// Whether it has one thread, and has asked for no process that begins in its memory and is not known yet.
+    pub(super) fn is_alone(&self) -> bool {
+        let status = sys::read_text(self.proc_dir.as_fd(), c"status").unwrap_or_default();
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        threads.map(str::trim) == Some("1") && !self.copies.iter().any(|copy| copy.shares)
+    }
+
     /// Before its memory is changed for an `execve`. Where the host does not allow this, whoever waits may go on too early.
     pub(crate) fn hold_lender(&mut self) {
         if self.held.is_none()
