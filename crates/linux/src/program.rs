@@ -112,6 +112,10 @@ impl Image {
             return Ok(image);
         }
         let location = file.location();
+        if let Some(fd) = location.filesystem().natives_own(location.ino())? {
+            // Whoever made it may change it at any time, so it is planned each time.
+            return Ok(Arc::new(Self::new(file, stamp.size(), fd)?));
+        }
         match location.filesystem().host_file(location.ino())? {
             Some(fd) => {
                 let image = Arc::new(Self::new(file, stamp.size(), fd)?);

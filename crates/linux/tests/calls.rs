@@ -298,7 +298,7 @@ macro_rules! compared {
     )* };
 }
 
-compared! { open names directories attributes content locks beneath permissions execat scheduling }
+compared! { open names directories attributes content locks beneath permissions execat execmem scheduling }
 
 macro_rules! by_call {
     ($($name:ident)*) => {

@@ -3,6 +3,7 @@
 
 mod common;
 
+use agentos_kernel::policy::{Mode, Policy, Rule, Rules, Scope};
 use agentos_kernel::process::{ExitStatus, Signal};
 use common::{Vm, compile, has};
 
@@ -20,6 +21,44 @@ fn a_static_program_says_hello() {
         ("hello world 2\n", ExitStatus::Exited(7)),
         "{ended:?}"
     );
+}
+
+/// Executes a copy of itself in memory, and says why not.
+const IN_MEMORY: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+int main(int c, char **v) {
+    if (c > 1) return !puts("ran");
+    int own = open("/proc/self/exe", O_RDONLY), memory = memfd_create("program", 0);
+    while (sendfile(memory, own, 0, 1 << 20) > 0);
+    char *argv[] = {"again", "x", 0}, *env[] = {0};
+    fexecve(memory, argv, env);
+    printf("%d", errno);
+    char path[32];
+    sprintf(path, "/proc/self/fd/%d", memory);
+    execve(path, argv, env);
+    printf(" %d\n", errno);
+}"#;
+
+#[test]
+fn a_program_without_a_path_runs_where_no_rules_are_about_programs() {
+    let Some(program) = compile(IN_MEMORY, &["-static"]) else {
+        return;
+    };
+    let Some(vm) = Vm::new() else { return };
+    vm.put("/tmp/program", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/program"]).ok(), "ran\n");
+    let other = Rule::deny().patterns(["/usr/bin/true"]);
+    let rules = Rules::new(Mode::Allow).rule(other);
+    let policy = Policy::builder().rules(Scope::ChildProcess, rules).build().unwrap();
+    let vm = Vm::under(policy).unwrap();
+    vm.put("/tmp/program", &program, 0o755);
+    assert_eq!(vm.run(&["/tmp/program"]).ok(), "13 13\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::vfs::Attr;
+use crate::vfs::{Attr, Location};
 use core::any::Any;
 use core::task::{Poll, Waker};
 
@@ -76,6 +76,12 @@ pub trait File: Send + Sync + 'static {
     fn again(&self, access: super::AccessMode) -> Option<std::sync::Arc<dyn File>> {
         let _ = access;
         None
+    }
+
+    /// The file to run when this is executed by `/proc/<pid>/fd/<n>`, which whoever may execute it by its attributes ([`stat`](Self::stat))
+    /// may; none for what is no program.
+    fn program(&self) -> Result<Option<Location>> {
+        Ok(None)
     }
 
     /// The concrete type, for operations that only one kind knows (terminals, sockets).

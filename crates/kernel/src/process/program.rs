@@ -9,10 +9,11 @@ use super::kernel::Kernel;
 use super::request::SpawnRequest;
 use crate::errno::Errno;
 use crate::error::{Error, LimitExceeded, Result};
-use crate::fd::IoResult;
+use crate::fd::{IoResult, OpenFile};
 use crate::policy::{Operation, Scope, Tier};
-use crate::vfs::{Access, FileType, FsContext, InodeHandle, Location, access};
+use crate::vfs::{Access, FileType, FsContext, InodeHandle, Location, Object, access};
 use core::task::{Poll, Waker, ready};
+use std::sync::Arc;
 
 /// A program that is ready, with the arguments that it gets.
 pub(super) struct Loaded {
@@ -139,7 +140,10 @@ impl Kernel {
 
     /// The regular file at `path`, which the caller may execute with these arguments.
     fn executable(&self, cx: &FsContext<'_>, path: &[u8], argv: &[Vec<u8>]) -> Result<(Location, KnownAs)> {
-        let (location, attr) = self.vfs().resolve_program(cx, path)?;
+        let (location, attr) = match self.vfs().find_program(cx, path)? {
+            Ok(found) => found,
+            Err(object) => return Ok((self.unnamed(cx, &object)?, None)),
+        };
         if location.kind() != FileType::Regular {
             return Err(Errno::EACCES.into());
         }
@@ -151,9 +155,27 @@ impl Kernel {
         Ok((location, known_as))
     }
 
+    /// What is to run of an object that has no path. Where there are rules about programs nobody can say which of them hold for it, so
+    /// none of them allows it.
+    fn unnamed(&self, cx: &FsContext<'_>, object: &Object) -> Result<Location> {
+        let Ok(file) = Arc::clone(&object.handle).downcast::<OpenFile>() else {
+            return Err(Errno::EACCES.into());
+        };
+        access::check(cx.cred, &object.stat.attr, Access::EXEC)?;
+        if !self.lets_all_programs() {
+            return Err(Errno::EACCES.into());
+        }
+        let program = file.object().map(|object| object.program()).transpose()?.flatten();
+        program.ok_or_else(|| Errno::EACCES.into())
+    }
+
+    fn lets_all_programs(&self) -> bool {
+        self.guard.is_open(Scope::ChildProcess) && self.guard.is_open(Scope::Process)
+    }
+
     /// What the policy knows a program by; nothing where it has no rules about programs.
     fn known_as(&self, location: &Location, argv: &[Vec<u8>]) -> Result<KnownAs> {
-        if self.guard.is_open(Scope::ChildProcess) && self.guard.is_open(Scope::Process) {
+        if self.lets_all_programs() {
             return Ok(None);
         }
         let mut path = self.vfs().real_path(location)?.ok_or(Errno::ENOENT)?;

@@ -544,6 +544,15 @@ pub trait Filesystem: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// A new description for reading of a file that natives made themselves and that the VM knows by a descriptor of theirs alone
+    /// ([`Location::of_unnamed`]). To them it is no file of the VM, whoever opens it.
+    ///
+    /// [`Location::of_unnamed`]: crate::vfs::Location::of_unnamed
+    fn natives_own(&self, ino: Ino) -> Result<Option<OwnedFd>> {
+        let _ = ino;
+        Ok(None)
+    }
+
     /// Current time of the filesystem's clock, for callers that need one that agrees with its timestamps.
     fn now(&self) -> Timestamp;
 }

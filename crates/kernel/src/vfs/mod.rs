@@ -41,6 +41,7 @@ mod pass;
 mod real;
 mod rules;
 mod settle;
+mod unnamed;
 mod walk;
 mod walks;
 

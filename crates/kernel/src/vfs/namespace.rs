@@ -419,6 +419,11 @@ impl Mount {
         })
     }
 
+    /// One that is in no tree, and covers nothing.
+    pub(super) fn apart(fs: Arc<dyn Filesystem>, dev: DeviceId, options: MountOptions) -> Arc<Self> {
+        Self::new((fs, None), dev, None, Vec::new(), options)
+    }
+
     /// The mounted filesystem.
     pub fn filesystem(&self) -> &Arc<dyn Filesystem> {
         &self.fs

@@ -3,7 +3,7 @@
 //! The kernel finds and loads the program; the host only ever executes the loader, so the path in the guest's memory names that for
 //! a moment (`vm/guest.rs`). Where the host would start from a descriptor of the guest, the path becomes an absolute one that leads to
 //! the working directory. What the guest makes of its memory meanwhile decides nothing: Landlock lets the host execute no other
-//! file, and no memory file can be executed.
+//! file, and no memory file can be executed by the host.
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer, Pages};

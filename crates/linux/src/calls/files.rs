@@ -7,11 +7,12 @@
 
 use super::{AT_FDCWD, Call, Fail, Outcome};
 use crate::sys::{self, Answer};
+use crate::vm::Reopened;
 use agentos_kernel::Errno;
 use agentos_kernel::fd::{OpenFile, StatusFlags};
 use agentos_kernel::process::{AtFlags, OpenHow};
 use agentos_kernel::vfs::{FileType, Mode, OpenOptions};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -72,6 +73,10 @@ fn give(call: &mut Call<'_>, file: &Arc<OpenFile>, how: &OpenHow, flags: u64) ->
         return Ok(Answer::Later);
     }
     let mut real = call.vm.materialise(file)?;
+    if file.object_as::<Reopened>().is_some() && how.options.truncate {
+        // SAFETY: takes numbers alone.
+        sys::check(unsafe { libc::ftruncate(real.as_raw_fd(), 0) }.into())?;
+    }
     let is_regular = file
         .location()
         .is_some_and(|location| location.kind() == FileType::Regular);
@@ -139,17 +144,19 @@ pub(crate) fn truncate(call: &mut Call<'_>) -> Outcome {
     Ok(Answer::OK)
 }
 
-/// A file without a name. It cannot be executed, whatever the guest asks for.
+/// A file without a name. The host cannot execute it, whatever the guest asks for; the VM can.
 pub(crate) fn memfd_create(call: &mut Call<'_>) -> Outcome {
-    const KNOWN: u32 = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | 0x8 | 0x10;
+    const NOEXEC_SEAL: u32 = 0x8;
+    const EXEC: u32 = 0x10;
+    const KNOWN: u32 = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | NOEXEC_SEAL | EXEC;
     let flags = call.uint(1);
-    if flags & !KNOWN != 0 {
+    if flags & !KNOWN != 0 || flags & NOEXEC_SEAL != 0 && flags & EXEC != 0 {
         return Err(Fail(libc::EINVAL));
     }
     call.string(call.arg(0), 249, libc::EINVAL)?;
     let most = call.process()?.kernel().limits().max_open_fds;
     let made = sys::memfd(c"guest", flags & libc::MFD_ALLOW_SEALING != 0)?;
-    let file = call.vm.memories.keep(call.key, made, most)?;
+    let file = call.vm.memories.keep(call.key, made, flags & NOEXEC_SEAL == 0, most)?;
     Ok(Answer::Descriptor(file, flags & libc::MFD_CLOEXEC != 0))
 }
 

@@ -5,6 +5,7 @@
 
 use super::Vm;
 use super::guest::ProcDir;
+use super::memories::{self, Index, Reopened};
 use super::signals::Actions;
 use super::terminals::{ByIdentity, Terminals};
 use crate::pipe::{NativeEnd, NativePipe};
@@ -13,13 +14,13 @@ use agentos_kernel::clock::Timestamp;
 use agentos_kernel::fd::{AccessMode, File, OpenFile, PollEvents, StatusFlags};
 use agentos_kernel::id::{Fd, Ino};
 use agentos_kernel::process::{Elsewhere, Footprint, Kernel, Process, Shown, ShownSignals};
-use agentos_kernel::vfs::{Attr, FileType, Mode};
+use agentos_kernel::vfs::{Attr, FileType, Location, Mode};
 use agentos_kernel::{Errno, Result};
 use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 /// Files of the VM by device and inode on the host.
@@ -51,6 +52,7 @@ struct Inside {
     kernel: Weak<Kernel>,
     files: Files,
     terminals: Terminals,
+    memories: Index,
 }
 
 impl Vm {
@@ -61,6 +63,7 @@ impl Vm {
             kernel: Arc::downgrade(process.kernel()),
             files: self.shown.clone(),
             terminals: self.terminals.clone(),
+            memories: self.memories.index().clone(),
         })));
     }
 }
@@ -98,6 +101,8 @@ impl Inside {
         let object = Arc::new(HostOnly {
             dir: Arc::clone(&self.dir),
             fd,
+            is_program: self.memories.is_program(identity),
+            device: stat.st_dev,
             kind: FileType::from_bits(stat.st_mode).unwrap_or(FileType::Regular),
             number: stat.st_ino,
             name: self.name_of(fd),
@@ -239,8 +244,21 @@ struct HostOnly {
     dir: Arc<ProcDir>,
     fd: Fd,
     kind: FileType,
+    device: u64,
     number: u64,
     name: String,
+    /// Whether it may be executed, of a memory file.
+    is_program: Option<bool>,
+}
+
+impl HostOnly {
+    /// Names the host's file without opening it, which must still be this one.
+    fn named(&self) -> Option<(OwnedFd, libc::stat)> {
+        let path = CString::new(format!("fd/{}", self.fd)).ok()?;
+        let named = sys::open_at(self.dir.as_fd(), &path, libc::O_PATH).ok()?;
+        let stat = sys::stat_fd(named.as_fd(), c"").ok()?;
+        ((stat.st_dev, stat.st_ino) == (self.device, self.number)).then_some((named, stat))
+    }
 }
 
 impl File for HostOnly {
@@ -249,6 +267,10 @@ impl File for HostOnly {
     }
 
     fn stat(&self) -> Result<Attr> {
+        if let Some(is_program) = self.is_program {
+            let (_, stat) = self.named().ok_or(Errno::ENOENT)?;
+            return Ok(memories::attr_of(&stat, is_program));
+        }
         Ok(Attr {
             ino: Ino(self.number),
             kind: self.kind,
@@ -272,20 +294,29 @@ impl File for HostOnly {
             FileType::Fifo => format!("pipe:[{number}]"),
             FileType::Socket => format!("socket:[{number}]"),
             _ if !self.name.is_empty() => format!("anon_inode:[{}]", self.name),
-            _ => format!("/memfd:{number} (deleted)"),
+            _ => memories::name_of(number),
         }
     }
 
-    /// Pipes alone: the host's file is named without being opened, and must still be one.
+    /// Pipes and memory files alone.
     fn again(&self, access: AccessMode) -> Option<Arc<dyn File>> {
-        let path = CString::new(format!("fd/{}", self.fd)).ok()?;
-        let named = sys::open_at(self.dir.as_fd(), &path, libc::O_PATH).ok()?;
-        let stat = sys::stat_fd(named.as_fd(), c"").ok()?;
-        if stat.st_mode & libc::S_IFMT != libc::S_IFIFO || stat.st_ino != self.number {
+        let (named, stat) = self.named()?;
+        if self.is_program.is_some() {
+            return Some(Arc::new(Reopened::new(&named, access, self.number)?));
+        }
+        if stat.st_mode & libc::S_IFMT != libc::S_IFIFO {
             return None;
         }
         let pipe = NativePipe::adopt(named).ok()?;
         Some(Arc::new(NativeEnd::new(pipe, access, self.number)))
+    }
+
+    /// Of memory files those that were made to be executed, or not made not to be.
+    fn program(&self) -> Result<Option<Location>> {
+        match (self.is_program, self.named()) {
+            (Some(true), Some((named, _))) => memories::program_of(&named).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -103,6 +103,12 @@ impl Vm {
             _ => return Err(Fail(libc::ENXIO)),
         }
         let location = handle.location().clone();
+        if let Some(own) = location.filesystem().natives_own(location.ino())? {
+            return match access.contains(AccessMode::WRITE) {
+                true => Err(Fail(libc::ETXTBSY)),
+                false => Ok(own),
+            };
+        }
         let write = access.contains(AccessMode::WRITE);
         let real = match self.native(&location, write)? {
             Some(real) if access == AccessMode::WRITE => sys::reopen(real.as_fd(), libc::O_WRONLY)?,
@@ -185,6 +191,9 @@ impl Vm {
             return Ok(end
                 .pipe
                 .open(file.access(), file.flags().contains(StatusFlags::NONBLOCK))?);
+        }
+        if let Some(memory) = file.object_as::<super::Reopened>() {
+            return memory.hand();
         }
         if let Some(real) = self.socket_for_guest(file)? {
             return Ok(real);

@@ -42,6 +42,7 @@ pub(crate) use alarm::Alarm;
 pub(crate) use foreign::Foreign;
 pub(crate) use guest::{Copy, Guest, Patch, State, Target};
 pub(crate) use known::Known;
+pub(crate) use memories::Reopened;
 pub(crate) use nursery::script as park_script;
 pub(crate) use proof::{Told, tells_apart};
 pub(crate) use signals::Actions;

@@ -281,7 +281,7 @@ static void sockets(void) {
 }
 
 static void memory(void) {
-    int fd = syscall(SYS_memfd_create, "m", MFD_EXEC | MFD_ALLOW_SEALING);
+    int fd = syscall(SYS_memfd_create, "m", 8 | MFD_ALLOW_SEALING);
     TRY("memfd", fd);
     char *argv[] = {"x", 0};
     char name[64];

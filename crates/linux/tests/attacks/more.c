@@ -170,7 +170,7 @@ static void *vanish(void *unused) {
 }
 
 static void race_of_descriptors(void) {
-    int from = open("/proc/self/exe", O_RDONLY), memory = memfd_create("program", 0), wrong = 0;
+    int from = open("/proc/self/exe", O_RDONLY), memory = memfd_create("program", 8), wrong = 0;
     char buf[65536], *argv[] = {"raced", "raced", 0};
     for (ssize_t n; (n = read(from, buf, sizeof buf)) > 0;) write(memory, buf, n);
     TRY("exec_memory", syscall(SYS_execveat, memory, "", argv, 0, AT_EMPTY_PATH));

@@ -8,6 +8,7 @@ use agentos_kernel::clock::{Clock, Entropy, Instant, Timestamp};
 use agentos_kernel::fd::{OpenFile, PipeUse};
 use agentos_kernel::id::{Fd, Gid, Uid};
 use agentos_kernel::limits::{Counter, Limits};
+use agentos_kernel::policy::Policy;
 use agentos_kernel::process::{
     Dir, Executor, ExitStatus, FileAction, Kernel, KernelConfig, OpenHow, Process, SpawnRequest,
 };
@@ -123,7 +124,13 @@ impl Vm {
     }
 
     pub fn with(executors: Vec<Arc<dyn Executor>>, limits: Limits) -> Self {
-        Self::over(None, executors, limits)
+        Self::over(None, executors, limits, Arc::default())
+    }
+
+    /// A VM whose programs are under a policy.
+    pub fn under(policy: Policy) -> Option<Self> {
+        let executor = executor()?;
+        Some(Self::over(None, vec![executor], Limits::default(), Arc::new(policy)))
     }
 
     /// A VM whose root lies over a directory of the host, as one with an image does.
@@ -132,10 +139,15 @@ impl Vm {
         let mut limits = Limits::default();
         change(&mut limits);
         let image = HostDirFs::open(image, true).unwrap();
-        Some(Self::over(Some(image), vec![executor], limits))
+        Some(Self::over(Some(image), vec![executor], limits, Arc::default()))
     }
 
-    fn over(image: Option<Arc<HostDirFs>>, executors: Vec<Arc<dyn Executor>>, limits: Limits) -> Self {
+    fn over(
+        image: Option<Arc<HostDirFs>>,
+        executors: Vec<Arc<dyn Executor>>,
+        limits: Limits,
+        policy: Arc<Policy>,
+    ) -> Self {
         let counter = |path| Counter::new(path, "", 1 << 40, Errno::ENOSPC);
         let quota = Arc::new(FsQuota {
             bytes: counter("bytes"),
@@ -170,7 +182,7 @@ impl Vm {
         };
         let kernel = Kernel::new(KernelConfig {
             limits,
-            policy: Arc::default(),
+            policy,
             clock,
             entropy: Arc::new(Counting),
             root: top,

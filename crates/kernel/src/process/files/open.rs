@@ -229,6 +229,9 @@ impl Kernel {
         let Ok(file) = Arc::clone(&object.handle).downcast::<OpenFile>() else {
             return Err(Errno::ENXIO.into());
         };
+        if how.options.directory {
+            return Err(Errno::ENOTDIR.into());
+        }
         let (access, status, limits) = (access_mode(how), how.status, self.fd_limits());
         if let Some(end) = file.pipe_end() {
             check_object(cx, object, how)?;

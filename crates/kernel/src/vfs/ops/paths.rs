@@ -6,9 +6,9 @@ use crate::policy::Operation;
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::context::FsContext;
 use crate::vfs::handle::touch;
-use crate::vfs::location::Location;
+use crate::vfs::location::{Location, Object};
 use crate::vfs::namespace::Vfs;
-use crate::vfs::walk::{self, Node, Walker, gone};
+use crate::vfs::walk::{self, Node, Target, Walker, gone};
 use crate::vfs::{PATH_MAX, walk::Last};
 use core::time::Duration;
 use std::sync::Arc;
@@ -28,11 +28,23 @@ impl Vfs {
     /// # Errors
     /// Those of `path_resolution(7)`.
     pub fn resolve_program(&self, cx: &FsContext<'_>, path: &[u8]) -> Result<(Location, Attr)> {
+        self.find_program(cx, path)?.map_err(|_| Errno::EACCES.into())
+    }
+
+    /// As [`resolve_program`](Self::resolve_program), for who knows what to do with an object behind a magic link.
+    pub(crate) fn find_program(
+        &self,
+        cx: &FsContext<'_>,
+        path: &[u8],
+    ) -> Result<core::result::Result<(Location, Attr), Object>> {
         self.ruled(cx, |cx| {
-            let node = walk::resolve(cx, None, path, true)?;
+            let node = match walk::find(cx, None, path, true)? {
+                Target::Node(node) => node,
+                Target::Object(object) => return Ok(Err(object)),
+            };
             cx.may(Operation::FsRead, &node)?;
             cx.may_inspect(&node.mount, node.attr.ino)?;
-            Ok((node.hold()?, node.attr))
+            Ok(Ok((node.hold()?, node.attr)))
         })
     }
 
